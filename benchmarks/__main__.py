@@ -1,0 +1,75 @@
+"""The command line: `python -m benchmarks [ROW...]`, with options that `--help` explains."""
+
+import argparse
+import asyncio
+import json
+import sys
+import warnings
+from pathlib import Path
+
+from benchmarks import rows
+from benchmarks.figures import Table
+from benchmarks.printing import print_table
+from benchmarks.row import Settings
+from benchmarks.versions import describe
+
+
+def main() -> int:
+    """Run what the command line asks for.
+
+    Returns:
+        1 where a check of wares or of the hand-written code failed, else 0: what peers do
+        is named in the output, and is no failure of the benchmark.
+    """
+    options = _read_options()
+    if options.list:
+        for row in rows.ROWS:
+            print(f"{row.name:22}{row.title}")
+        return 0
+    # What peers do that others deprecate is not what is measured.
+    warnings.simplefilter("ignore")
+    versions = describe()
+    print(", ".join(f"{name} {version}" for name, version in versions.items()))
+    settings = Settings(
+        rounds=options.rounds,
+        once=options.once,
+        only=frozenset(name for name in options.only.lower().split(",") if name),
+    )
+    tables = []
+    for row in rows.choose(options.rows):
+        tables.append(asyncio.run(row.run(settings)))
+        print_table(tables[-1])
+        sys.stdout.flush()
+    if options.json:
+        written = {"versions": versions, "tables": [table.as_json() for table in tables]}
+        options.json.write_text(json.dumps(written, indent=2) + "\n")
+    return int(any(_is_broken(table) for table in tables))
+
+
+def _is_broken(table: Table) -> bool:
+    return any(
+        figure.verdict == "failed" and figure.candidate.split()[0] in {"by", "wares"}
+        for figure in table.figures
+    )
+
+
+def _read_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__)
+    parser.add_argument("rows", nargs="*", help="rows, or beginnings of their names; else all")
+    parser.add_argument("--list", action="store_true", help="name the rows, and end")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
+    parser.add_argument("--once", action="store_true", help="only check, without timing")
+    parser.add_argument("--rounds", type=int, default=30, metavar="N", help="default: 30")
+    parser.add_argument(
+        "--only", default="", metavar="CANDIDATE,...", help="these, and the hand-written code"
+    )
+    options = parser.parse_args()
+    try:
+        rows.choose(options.rows)
+    except LookupError as error:
+        parser.error(str(error))
+    return options
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,172 @@
+"""What somebody who knows the standard library writes without a container."""
+
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import (
+    AsyncExitStack,
+    ExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
+
+from benchmarks import candidate
+from benchmarks.candidate import AsyncLoop, AsyncOperation, Loop, NotOffered, Operation
+from benchmarks.wiring import Wiring, chain_by_hand, wide_by_hand
+from benchmarks.work import (
+    CONFIG,
+    Engine,
+    Orders,
+    Products,
+    Session,
+    Shop,
+    Users,
+    open_async_session,
+    open_session,
+    open_waiting_session,
+)
+
+opened_session = contextmanager(open_session)
+opened_async_session = asynccontextmanager(open_async_session)
+opened_waiting_session = asynccontextmanager(open_waiting_session)
+
+
+def make_shop(session: Session) -> Shop:
+    """Make what stands on a session."""
+    return Shop(Users(session), Orders(session), Products(session))
+
+
+def factory() -> Engine:
+    """Make one service, ready to clean up behind it."""
+    with ExitStack():
+        return Engine(CONFIG)
+
+
+async def factory_async() -> Engine:
+    """Make one service in async code, ready to clean up behind it."""
+    async with AsyncExitStack():
+        return Engine(CONFIG)
+
+
+def three_levels() -> Users:
+    """Make a repository on a session on an engine."""
+    with opened_session(Engine(CONFIG)) as session:
+        return Users(session)
+
+
+async def three_levels_async() -> Users:
+    """Make a repository on an async session on an engine."""
+    async with opened_async_session(Engine(CONFIG)) as session:
+        return Users(session)
+
+
+def graph() -> Shop:
+    """Make the seven nodes."""
+    with opened_session(Engine(CONFIG)) as session:
+        return make_shop(session)
+
+
+async def graph_async() -> Shop:
+    """Make the seven nodes on an async session."""
+    async with opened_async_session(Engine(CONFIG)) as session:
+        return make_shop(session)
+
+
+async def waiting_graph_async() -> Shop:
+    """Make the seven nodes on a session that lets other tasks run."""
+    async with opened_waiting_session(Engine(CONFIG)) as session:
+        return make_shop(session)
+
+
+async def chain_async() -> object:
+    """Make the chain in async code."""
+    return chain_by_hand()
+
+
+async def wide_async() -> object:
+    """Make the leaves and their root in async code."""
+    return wide_by_hand()
+
+
+OPERATIONS: dict[str, Operation] = {
+    "factory": factory,
+    "three levels": three_levels,
+    "graph": graph,
+    "chain": chain_by_hand,
+    "wide": wide_by_hand,
+}
+ASYNC_OPERATIONS: dict[str, AsyncOperation] = {
+    "factory": factory_async,
+    "three levels": three_levels_async,
+    "graph": graph_async,
+    "waiting graph": waiting_graph_async,
+    "chain": chain_async,
+    "wide": wide_async,
+}
+
+
+class Candidate(candidate.Candidate):
+    """No container at all."""
+
+    name = "by hand"
+    statement = "pass"
+
+    def register(self, wiring: Wiring) -> dict[type, object]:
+        """Put the factories into a dict, the least that a registry can be."""
+        return {factory: factory for factory in wiring.factories}
+
+    @contextmanager
+    def operation(self, wiring: Wiring) -> Iterator[Operation]:
+        """Call the hand-written code."""
+        if wiring.name == "leaf":
+            yield self._leaf(wiring)
+        elif wiring.name in OPERATIONS:
+            yield OPERATIONS[wiring.name]
+        else:
+            raise NotOffered("there is nothing to open")
+
+    @asynccontextmanager
+    async def operation_async(self, wiring: Wiring) -> AsyncIterator[AsyncOperation]:
+        """Call the hand-written async code."""
+        if wiring.name not in ASYNC_OPERATIONS:
+            raise NotOffered("there is nothing to open")
+        yield ASYNC_OPERATIONS[wiring.name]
+
+    def _leaf(self, wiring: Wiring) -> Operation:
+        registry, root = self.register(wiring), wiring.root
+
+        def operation() -> object:
+            with ExitStack():
+                return registry[root](CONFIG)  # type: ignore[operator]  # classes are callable
+
+        return operation
+
+    @contextmanager
+    def cached(self, wiring: Wiring) -> Iterator[Loop]:
+        """Look up in a dict."""
+        services = {Engine: Engine(CONFIG)}
+
+        def loop(times: Iterable[None]) -> object:
+            for _ in times:
+                service = services[Engine]
+            return service
+
+        yield loop
+
+    @asynccontextmanager
+    async def cached_async(self, wiring: Wiring) -> AsyncIterator[AsyncLoop]:
+        """Look up in a dict, in async code."""
+        services = {Engine: Engine(CONFIG)}
+
+        async def loop(times: Iterable[None]) -> object:
+            for _ in times:
+                service = services[Engine]
+            return service
+
+        yield loop
+
+    def injected(self, wiring: Wiring) -> "contextmanager[Operation]":
+        """Call a function that makes what it needs."""
+        return self.operation(wiring)
+
+    def injected_async(self, wiring: Wiring) -> "asynccontextmanager[AsyncOperation]":
+        """Call an async function that makes what it needs."""
+        return self.operation_async(wiring)

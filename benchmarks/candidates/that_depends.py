@@ -1,0 +1,141 @@
+"""that-depends: what is shared or closed is a context resource, the rest are factories."""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from itertools import count
+from typing import Any
+
+from that_depends import BaseContainer, Provide, container_context, inject, providers
+
+from benchmarks import candidate
+from benchmarks.candidate import AsyncLoop, AsyncOperation, Loop, Operation
+from benchmarks.wiring import Factory, Wiring, is_generator, key_of, needs_of
+
+NUMBERS = count()
+
+
+def declare(wiring: Wiring, *, keeping: bool = False) -> type[BaseContainer]:
+    """Declare the container of a wiring.
+
+    Args:
+        wiring: What to declare.
+        keeping: Whether the context keeps the root too, for those who ask for it twice.
+    """
+    uses = Counter(need for factory in wiring.factories for need in needs_of(factory).values())
+    declared: dict[type, Any] = {
+        key: providers.Object(value) for key, value in wiring.values.items()
+    }
+    for factory in wiring.factories:
+        key = key_of(factory)
+        needs = [declared[need] for need in needs_of(factory).values()]
+        if is_generator(factory):
+            declared[key] = providers.ContextResource(factory, *needs)
+        elif uses[key] > 1 or (keeping and key is wiring.root):
+            declared[key] = providers.ContextResource(keep(factory), *needs)
+        else:
+            declared[key] = providers.Factory(factory, *needs)
+    members = {key.__name__.lower(): provider for key, provider in declared.items()}
+    return make_box({**members, "root": declared[wiring.root]})
+
+
+def make_box(members: dict[str, Any]) -> type[BaseContainer]:
+    """Write a container class; it warns where two have one name."""
+    return type(BaseContainer)(f"Box{next(NUMBERS)}", (BaseContainer,), members)
+
+
+def keep(factory: Factory) -> Callable[..., Iterator[Any]]:
+    """Make a factory into what a context keeps: a generator function."""
+
+    def kept(*needs: Any) -> Iterator[Any]:
+        yield factory(*needs)
+
+    return kept
+
+
+class Candidate(candidate.Candidate):
+    """that-depends by Modern Python."""
+
+    name = "that-depends"
+    distributions = ("that-depends",)
+    statement = "import that_depends"
+
+    def register(self, wiring: Wiring) -> type[BaseContainer]:
+        """Declare a container."""
+        return declare(wiring)
+
+    @contextmanager
+    def operation(self, wiring: Wiring) -> Iterator[Operation]:
+        """Enter the container's context."""
+        box = declare(wiring)
+
+        def operation() -> object:
+            with container_context(box):
+                return box.root.resolve_sync()
+
+        yield operation
+
+    @asynccontextmanager
+    async def operation_async(self, wiring: Wiring) -> AsyncIterator[AsyncOperation]:
+        """Enter the container's async context."""
+        box = declare(wiring)
+
+        async def operation() -> object:
+            async with container_context(box):
+                return await box.root.resolve()
+
+        yield operation
+
+    @contextmanager
+    def cached(self, wiring: Wiring) -> Iterator[Loop]:
+        """Ask a context resource by `resolve_sync`."""
+        box = declare(wiring, keeping=True)
+        with container_context(box):
+
+            def loop(times: Iterable[None]) -> object:
+                for _ in times:
+                    service = box.root.resolve_sync()
+                return service
+
+            yield loop
+
+    @asynccontextmanager
+    async def cached_async(self, wiring: Wiring) -> AsyncIterator[AsyncLoop]:
+        """Ask a context resource by `resolve`."""
+        box = declare(wiring, keeping=True)
+        async with container_context(box):
+
+            async def loop(times: Iterable[None]) -> object:
+                for _ in times:
+                    service = await box.root.resolve()
+                return service
+
+            yield loop
+
+    @contextmanager
+    def opener(self) -> Iterator[Callable[[], AbstractContextManager[object]]]:
+        """Open contexts of an empty container."""
+        box = make_box({})
+        yield lambda: container_context(box)
+
+    @contextmanager
+    def injected(self, wiring: Wiring) -> Iterator[Operation]:
+        """Decorate with `inject`, which enters the contexts that it needs."""
+        box = declare(wiring)
+
+        @inject
+        def handle(root: object = Provide[box.root]) -> object:
+            return root
+
+        yield handle
+
+    @asynccontextmanager
+    async def injected_async(self, wiring: Wiring) -> AsyncIterator[AsyncOperation]:
+        """Decorate an async function with `inject`."""
+        box = declare(wiring)
+
+        @inject
+        async def handle(root: object = Provide[box.root]) -> object:
+            return root
+
+        yield handle

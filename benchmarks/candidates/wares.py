@@ -1,0 +1,108 @@
+"""wares: classes and generator functions are registered as they are."""
+
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+
+import wares
+
+from benchmarks import candidate, depends
+from benchmarks.candidate import AsyncLoop, AsyncOperation, Loop, NotOffered, Operation
+from benchmarks.wiring import Wiring, key_of
+
+
+def fill(registry: wares.Registry, wiring: Wiring) -> None:
+    """Register values and factories."""
+    for key, value in wiring.values.items():
+        registry.register_value(key, value)
+    for factory in wiring.factories:
+        registry.register_factory(key_of(factory), factory)
+
+
+class Candidate(candidate.Candidate):
+    """What this repository is about."""
+
+    name = "wares"
+    distributions = ("wares",)
+    statement = "import wares"
+
+    def register(self, wiring: Wiring) -> wares.Registry:
+        """Make the application's registry."""
+        registry = wares.Registry()
+        fill(registry, wiring)
+        return registry
+
+    @contextmanager
+    def operation(self, wiring: Wiring) -> Iterator[Operation]:
+        """Use a container as a context manager."""
+        root = wiring.root
+        with self.register(wiring) as registry:
+
+            def operation() -> object:
+                with wares.Container(registry) as container:
+                    return container.get(root)
+
+            yield operation
+
+    @asynccontextmanager
+    async def operation_async(self, wiring: Wiring) -> AsyncIterator[AsyncOperation]:
+        """Use a container as an async context manager."""
+        root = wiring.root
+        async with self.register(wiring) as registry:
+
+            async def operation() -> object:
+                async with wares.Container(registry) as container:
+                    return await container.aget(root)
+
+            yield operation
+
+    @contextmanager
+    def cached(self, wiring: Wiring) -> Iterator[Loop]:
+        """Ask by `get`."""
+        root = wiring.root
+        with self.register(wiring) as registry, wares.Container(registry) as container:
+
+            def loop(times: Iterable[None]) -> object:
+                for _ in times:
+                    service = container.get(root)
+                return service
+
+            yield loop
+
+    @asynccontextmanager
+    async def cached_async(self, wiring: Wiring) -> AsyncIterator[AsyncLoop]:
+        """Ask by `aget`."""
+        root = wiring.root
+        async with self.register(wiring) as registry, wares.Container(registry) as container:
+
+            async def loop(times: Iterable[None]) -> object:
+                for _ in times:
+                    service = await container.aget(root)
+                return service
+
+            yield loop
+
+    @contextmanager
+    def opener(self) -> Iterator[Callable[[], AbstractContextManager[object]]]:
+        """Open containers on one registry."""
+        with wares.Registry() as registry:
+            yield lambda: wares.Container(registry)
+
+    @contextmanager
+    def injected(self, wiring: Wiring) -> Iterator[Operation]:
+        """Decorate with `inject`, on dependency functions."""
+        yield self._inject(depends.make_operation(wiring, self._depends()))
+
+    @asynccontextmanager
+    async def injected_async(self, wiring: Wiring) -> AsyncIterator[AsyncOperation]:
+        """Decorate an async function with `inject`, on dependency functions."""
+        yield self._inject(depends.make_async_operation(wiring, self._depends()))
+
+    def _depends(self) -> Callable[[Callable[..., object]], object]:
+        if not hasattr(wares, "Depends"):
+            raise NotOffered("missing: this version has no Depends yet")
+        return wares.Depends
+
+    def _inject(self, function: Callable[..., object]) -> Callable[[], object]:
+        if not hasattr(wares, "inject"):
+            raise NotOffered("missing: this version has no inject yet")
+        return wares.inject(function)

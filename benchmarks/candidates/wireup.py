@@ -1,0 +1,117 @@
+"""wireup: everything is scoped; one task or thread a scope, its default, so no locks."""
+
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from typing import Any
+
+import wireup
+from wireup import Injected
+
+from benchmarks import candidate
+from benchmarks.candidate import AsyncLoop, AsyncOperation, Loop, Operation
+from benchmarks.wiring import Wiring
+
+
+def declare(wiring: Wiring) -> list[Any]:
+    """Declare the injectables of a wiring."""
+    scoped = wireup.injectable(lifetime="scoped")
+    values = [wireup.instance(value, as_type=key) for key, value in wiring.values.items()]
+    return [*values, *map(scoped, wiring.factories)]
+
+
+class Candidate(candidate.Candidate):
+    """wireup by Aldo Mateli."""
+
+    name = "wireup"
+    distributions = ("wireup",)
+    statement = "import wireup"
+
+    def register(self, wiring: Wiring) -> wireup.SyncContainer:
+        """Make the application's container."""
+        return wireup.create_sync_container(injectables=declare(wiring))
+
+    @contextmanager
+    def operation(self, wiring: Wiring) -> Iterator[Operation]:
+        """Enter a scope."""
+        root, container = wiring.root, self.register(wiring)
+
+        def operation() -> object:
+            with container.enter_scope() as scope:
+                return scope.get(root)
+
+        yield operation
+        container.close()
+
+    @asynccontextmanager
+    async def operation_async(self, wiring: Wiring) -> AsyncIterator[AsyncOperation]:
+        """Enter a scope of an async container."""
+        root = wiring.root
+        container = wireup.create_async_container(injectables=declare(wiring))
+
+        async def operation() -> object:
+            async with container.enter_scope() as scope:
+                return await scope.get(root)
+
+        yield operation
+        await container.close()
+
+    @contextmanager
+    def cached(self, wiring: Wiring) -> Iterator[Loop]:
+        """Ask by `get`."""
+        root, container = wiring.root, self.register(wiring)
+        with container.enter_scope() as scope:
+
+            def loop(times: Iterable[None]) -> object:
+                for _ in times:
+                    service = scope.get(root)
+                return service
+
+            yield loop
+        container.close()
+
+    @asynccontextmanager
+    async def cached_async(self, wiring: Wiring) -> AsyncIterator[AsyncLoop]:
+        """Ask by `await get`."""
+        root = wiring.root
+        container = wireup.create_async_container(injectables=declare(wiring))
+        async with container.enter_scope() as scope:
+
+            async def loop(times: Iterable[None]) -> object:
+                for _ in times:
+                    service = await scope.get(root)
+                return service
+
+            yield loop
+        await container.close()
+
+    @contextmanager
+    def opener(self) -> Iterator[Callable[[], AbstractContextManager[object]]]:
+        """Open scopes."""
+        container = wireup.create_sync_container()
+        yield container.enter_scope
+        container.close()
+
+    @contextmanager
+    def injected(self, wiring: Wiring) -> Iterator[Operation]:
+        """Decorate with `inject_from_container`, which enters a scope for each call."""
+        root, container = wiring.root, self.register(wiring)
+
+        @wireup.inject_from_container(container)
+        def handle(root: Injected[root]) -> object:
+            return root
+
+        yield handle
+        container.close()
+
+    @asynccontextmanager
+    async def injected_async(self, wiring: Wiring) -> AsyncIterator[AsyncOperation]:
+        """Decorate an async function with `inject_from_container`."""
+        root: Any = wiring.root
+        container = wireup.create_async_container(injectables=declare(wiring))
+
+        @wireup.inject_from_container(container)
+        async def handle(root: Injected[root]) -> object:
+            return root
+
+        yield handle
+        await container.close()

@@ -1,0 +1,121 @@
+"""The rows that count no time of work: the memory of a container, and the time of an import."""
+
+import os
+import subprocess
+import sys
+import tracemalloc
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, AsyncExitStack, ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.candidate import AsyncLoop
+from benchmarks.container_rows import ContainerRow
+from benchmarks.figures import Figure, measured
+from benchmarks.row import Row, Settings
+from benchmarks.figures import Target
+
+CONTAINERS = 2_000
+
+
+class MemoryRow(ContainerRow):
+    """Count what is allocated for containers that are open and have made nothing."""
+
+    async def prepare(self, entrant: str, stack: AsyncExitStack) -> AsyncLoop:
+        """Check that a container opens and closes."""
+        open_container = stack.enter_context(self.load(entrant).opener())
+        with open_container():
+            pass
+
+        async def loop(times: Iterable[None]) -> float:
+            return _count_bytes(open_container)
+
+        return loop
+
+    async def measure(
+        self, loops: Mapping[str, AsyncLoop], settings: Settings
+    ) -> dict[str, Figure]:
+        """Count for each, and count again: the least is what a container needs."""
+        return {
+            entrant: measured(entrant, [await loop(()) for _ in range(3)])  # type: ignore[misc]
+            for entrant, loop in loops.items()
+        }
+
+
+def _count_bytes(open_container: Any) -> float:
+    held: list[AbstractContextManager[Any] | None] = [None] * CONTAINERS
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for number in range(CONTAINERS):
+            container = held[number] = open_container()
+            container.__enter__()
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    with ExitStack() as stack:
+        for container in held:
+            stack.push(container.__exit__)  # type: ignore[union-attr]  # all are filled
+    return (after - before) / CONTAINERS
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportRow(ContainerRow):
+    """Count the processor time of `import`, above that of Python itself."""
+
+    def entrants(self) -> Sequence[str]:
+        """List everybody, and what wares is made with."""
+        return [*super().entrants(), "attrs alone"]
+
+    async def prepare(self, entrant: str, stack: AsyncExitStack) -> AsyncLoop:
+        """Check that it can be imported."""
+        statement = "import attrs"
+        if entrant != "attrs alone":
+            statement = self.load(entrant).statement
+        _count_milliseconds(statement)
+
+        async def loop(times: Iterable[None]) -> float:
+            return _count_milliseconds(statement)
+
+        return loop
+
+    async def measure(
+        self, loops: Mapping[str, AsyncLoop], settings: Settings
+    ) -> dict[str, Figure]:
+        """Import by turns, and take away the least that Python takes to import nothing."""
+        samples: dict[str, list[float]] = {entrant: [] for entrant in loops}
+        bare = [_count_milliseconds("pass") for _ in range(3)]
+        for _ in range(min(settings.rounds, self.most_rounds)):
+            bare.append(_count_milliseconds("pass"))
+            for entrant, loop in loops.items():
+                samples[entrant].append(await loop(()))  # type: ignore[arg-type]
+        return {
+            entrant: measured(entrant, [max(0.0, one - min(bare)) for one in rounds])
+            for entrant, rounds in samples.items()
+        }
+
+
+def _count_milliseconds(statement: str) -> float:
+    child = subprocess.Popen([sys.executable, "-W", "ignore", "-c", statement])  # noqa: S603 - ours
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode:
+        raise ImportError(statement)
+    return (usage.ru_utime + usage.ru_stime) * 1_000
+
+
+ROWS: list[Row] = [
+    MemoryRow(
+        name="memory",
+        title="memory of an open container that has made nothing",
+        unit="bytes",
+        target=Target(200),
+    ),
+    ImportRow(
+        name="import",
+        title="import, above bare Python",
+        unit="ms",
+        target=Target(1, of="attrs alone", plus=15),
+        most_rounds=10,
+    ),
+]

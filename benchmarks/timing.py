@@ -1,0 +1,72 @@
+"""Timing of loops, interleaved: in every round each loop runs once, in a turning order.
+
+Knows nothing of candidates. What one round has in noise (a neighbour on the machine, a
+processor that slows down) all loops have alike, and the minimum of many rounds has least of.
+"""
+
+import gc
+import time
+from collections.abc import Callable, Mapping
+from itertools import repeat
+
+from benchmarks.candidate import AsyncLoop
+
+Clock = Callable[[], int]
+
+ROUND_NANOSECONDS = 5_000_000
+BUDGET_NANOSECONDS = 12_000_000_000
+LEAST_ROUNDS = 3
+
+
+async def time_interleaved(
+    loops: Mapping[str, AsyncLoop],
+    *,
+    rounds: int,
+    clock: Clock = time.process_time_ns,
+) -> dict[str, list[float]]:
+    """Time loops side by side, with the garbage collector on.
+
+    Args:
+        loops: What is timed, by name.
+        rounds: How often each is timed; one that takes very long is timed less often.
+        clock: Counts nanoseconds.
+
+    Returns:
+        The nanoseconds of one turn of the loop, for each round, by name.
+    """
+    times = {name: await _calibrate(loop, clock) for name, loop in loops.items()}
+    samples: dict[str, list[float]] = {name: [] for name in loops}
+    spent = dict.fromkeys(loops, 0)
+    names = list(loops)
+    # What exists before the rounds is nobody's garbage: it is not looked at again and again.
+    gc.collect()
+    gc.freeze()
+    try:
+        for number in range(rounds):
+            turn = number % len(names) if names else 0
+            gc.collect()
+            for name in names[turn:] + names[:turn]:
+                if spent[name] > BUDGET_NANOSECONDS and len(samples[name]) >= LEAST_ROUNDS:
+                    continue
+                elapsed = await _time(loops[name], times[name], clock)
+                spent[name] += elapsed
+                samples[name].append(elapsed / times[name])
+    finally:
+        gc.unfreeze()
+    return samples
+
+
+async def _calibrate(loop: AsyncLoop, clock: Clock) -> int:
+    times = 1
+    while True:
+        elapsed = await _time(loop, times, clock)
+        if elapsed >= ROUND_NANOSECONDS / 4:
+            return max(1, round(times * ROUND_NANOSECONDS / elapsed))
+        times *= 4
+
+
+async def _time(loop: AsyncLoop, times: int, clock: Clock) -> int:
+    repeated = repeat(None, times)
+    start = clock()
+    await loop(repeated)
+    return clock() - start

@@ -1,0 +1,31 @@
+"""With what a run was done: Python, the machine, and the newest installed versions."""
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+from benchmarks import candidates
+
+
+def describe() -> dict[str, str]:
+    """Name everything that a figure depends on, with its version."""
+    described = {
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors",
+    }
+    for distribution in _distributions():
+        try:
+            described[distribution] = version(distribution)
+        except PackageNotFoundError:
+            described[distribution] = "not installed"
+    return described
+
+
+def _distributions() -> list[str]:
+    found = {"uvicorn"}
+    for module in candidates.MODULES:
+        try:
+            found.update(candidates.load(module).distributions)
+        except Exception:  # noqa: BLE001 - named with the figures
+            found.add(module.replace("_", "-"))
+    return sorted(found)

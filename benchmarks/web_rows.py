@@ -1,0 +1,218 @@
+"""The rows that serve requests: the application called directly, and by a load generator."""
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from types import ModuleType
+from urllib.request import urlopen
+
+from benchmarks import letters, wiring
+from benchmarks.applications import fastapi as seven_nodes
+from benchmarks.applications import letters as wireup_application
+from benchmarks.asgi import Client
+from benchmarks.candidate import AsyncLoop, NotOffered
+from benchmarks.figures import Figure, Target, measured
+from benchmarks.row import Row, Settings
+from benchmarks.wiring import expect
+from benchmarks.work import Witness
+
+Check = Callable[[Client], Awaitable[None]]
+
+LOAD_CONNECTIONS = 16
+LOAD_SECONDS = 2
+LOAD_ROUNDS = 5
+
+
+@cache
+def _names(package: str, modules: Sequence[str]) -> dict[str, str]:
+    """Find the applications' modules, by the names of what they serve."""
+    names = {}
+    for module in modules:
+        full = f"{package}.{module}"
+        try:
+            names |= dict.fromkeys(import_module(full).NAMES, full)
+        except Exception:  # noqa: BLE001 - the row itself will say what happened
+            names[module.replace("_", "-")] = full
+    return names
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebRow(Row):
+    """A row whose entrants are applications.
+
+    Attributes:
+        package: Where the modules of the applications are.
+        path: What is requested.
+        check: Looks at an application's responses.
+    """
+
+    package: ModuleType
+    path: str
+    check: Check
+
+    def entrants(self) -> Sequence[str]:
+        """List all applications."""
+        return list(self._names)
+
+    @property
+    def _names(self) -> dict[str, str]:
+        return _names(self.package.__name__, self.package.MODULES)
+
+    async def start(self, entrant: str, stack: AsyncExitStack) -> Client:
+        """Make and start an application, and look at its responses."""
+        application = import_module(self._names[entrant]).make(entrant)
+        client = await stack.enter_async_context(Client(application))
+        await self.check(client)
+        return client
+
+
+@dataclass(frozen=True, kw_only=True)
+class DirectRow(WebRow):
+    """Call the application in this process, without a server."""
+
+    async def prepare(self, entrant: str, stack: AsyncExitStack) -> AsyncLoop:
+        """Check two responses."""
+        client, path = await self.start(entrant, stack), self.path
+
+        async def loop(times: Iterable[None]) -> None:
+            for _ in times:
+                await client.get(path)
+
+        return loop
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadRow(WebRow):
+    """Let wrk load the application under uvicorn, in a process of its own."""
+
+    async def prepare(self, entrant: str, stack: AsyncExitStack) -> AsyncLoop:
+        """Check the application here, then start it under uvicorn."""
+        if shutil.which("wrk") is None:
+            raise NotOffered("wrk, the load generator, is not installed")
+        async with AsyncExitStack() as here:
+            await self.start(entrant, here)
+        listening = socket.create_server(("127.0.0.1", 0))
+        listening.set_inheritable(True)
+        server = subprocess.Popen(  # noqa: S603 - our own module
+            [sys.executable, "-m", "benchmarks.serve", self._names[entrant], entrant]
+            + [str(listening.fileno())],
+            pass_fds=[listening.fileno()],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        )
+        stack.callback(server.wait)
+        stack.callback(server.terminate)
+        stack.callback(listening.close)
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}{self.path}"
+        with urlopen(url, timeout=30) as response:  # noqa: S310 - our own server
+            expect(response.status == 200, "the server does not serve")
+
+        async def loop(times: Iterable[None]) -> float:
+            return _load(url)
+
+        return loop
+
+    async def measure(
+        self, loops: Mapping[str, AsyncLoop], settings: Settings
+    ) -> dict[str, Figure]:
+        """Load by turns."""
+        samples: dict[str, list[float]] = {entrant: [] for entrant in loops}
+        for _ in range(min(settings.rounds, LOAD_ROUNDS)):
+            for entrant, loop in loops.items():
+                samples[entrant].append(await loop(()))  # type: ignore[arg-type]
+        return {entrant: measured(entrant, rounds) for entrant, rounds in samples.items()}
+
+
+def _load(url: str) -> float:
+    """Run wrk for some seconds; returns the nanoseconds that one request took of the time."""
+    wrk = shutil.which("wrk") or "wrk"
+    said = subprocess.run(  # noqa: S603 - the load generator, as found
+        [wrk, "-t1", f"-c{LOAD_CONNECTIONS}", f"-d{LOAD_SECONDS}s", url],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    found = re.search(r"Requests/sec:\s*([\d.]+)", said)
+    expect(found is not None and "Non-2xx" not in said, f"wrk says {said}")
+    return 1e9 / float(found[1])  # type: ignore[index]  # it was found
+
+
+async def check_shop(client: Client) -> None:
+    """The endpoint works on an open session, shared by all, closed once behind it."""
+    shops = []
+    for _ in range(2):
+        status, body = await client.get(seven_nodes.PATH)
+        expect(status == 200, f"status {status}: {body[:100]!r}")
+        expect(json.loads(body) == {"open": True, "shared": True}, f"it says {body!r}")
+        shops.append(Witness.shop)
+    wiring.check_shop(*shops)
+
+
+async def check_letters(client: Client) -> None:
+    """Both endpoints answer, and H and I have ended once for each request."""
+    status, body = await client.get("/singleton")
+    expect((status, json.loads(body)) == (200, {"start": 10}), f"{status}: {body!r}")
+    ended = letters.Ended.h, letters.Ended.i
+    for number in (1, 2):
+        status, body = await client.get("/scoped")
+        expect(status == 200, f"status {status}: {body[:100]!r}")
+        expect(
+            (letters.Ended.h, letters.Ended.i) == (ended[0] + number, ended[1] + number),
+            "H and I have not ended exactly once",
+        )
+
+
+def _share(share: float) -> Target:
+    """Aim at a share of the requests per second of the hand-written endpoint."""
+    return Target(round(1 / share, 3), of="by hand")
+
+
+ROWS: list[Row] = [
+    DirectRow(
+        name="fastapi",
+        title="FastAPI in process, seven nodes with an async session",
+        package=seven_nodes,
+        path=seven_nodes.PATH,
+        check=check_shop,
+        target=_share(0.95),
+    ),
+    *[
+        DirectRow(
+            name=f"wireup-{path.strip('/')}",
+            title=f"wireup's application in process, {path}",
+            package=wireup_application,
+            path=path,
+            check=check_letters,
+            target=Target(1, of="wireup"),
+        )
+        for path in wireup_application.PATHS
+    ],
+    LoadRow(
+        name="load-fastapi",
+        title="FastAPI under uvicorn, loaded by wrk, seven nodes with an async session",
+        package=seven_nodes,
+        path=seven_nodes.PATH,
+        check=check_shop,
+        clock=time.perf_counter_ns,
+    ),
+    *[
+        LoadRow(
+            name=f"load-wireup-{path.strip('/')}",
+            title=f"wireup's application under uvicorn, loaded by wrk, {path}",
+            package=wireup_application,
+            path=path,
+            check=check_letters,
+            clock=time.perf_counter_ns,
+        )
+        for path in wireup_application.PATHS
+    ],
+]

@@ -1,0 +1,188 @@
+"""What a candidate is asked to register and to make: the same description for everybody.
+
+A `Wiring` names the values, the factories (classes and generator functions, which say by
+annotation what they need) and the root that is asked for. Each candidate translates it into
+its own registrations; the hand-written code is the one that comes with it.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Any, get_args, get_type_hints
+
+from benchmarks import work
+from benchmarks.families import make_chain, make_leaves, make_wide
+
+Factory = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """One piece of work.
+
+    Attributes:
+        name: What it is called in the hand-written candidate.
+        values: Ready-made objects by the type that they are asked for by.
+        factories: In an order in which each needs only earlier ones.
+        root: The type that is asked for.
+        check: Raises AssertionError where two roots, made one after the other in
+            containers of their own, are not what they should be.
+    """
+
+    name: str
+    values: Mapping[type, object]
+    factories: Sequence[Factory]
+    root: type
+    check: Callable[[Any, Any], None]
+
+    @cached_property
+    def asynchronous(self) -> frozenset[type]:
+        """The keys of what is made by async generators, or needs such a one."""
+        found: set[type] = set()
+        for factory in self.factories:
+            if inspect.isasyncgenfunction(factory) or found & set(needs_of(factory).values()):
+                found.add(key_of(factory))
+        return frozenset(found)
+
+
+# Cached, so that a candidate who asks while it registers is not charged for the answer.
+@cache
+def key_of(factory: Factory) -> type:
+    """Find the type that a factory makes."""
+    if inspect.isclass(factory):
+        return factory
+    made: type = get_args(get_type_hints(factory)["return"])[0]
+    return made
+
+
+@cache
+def needs_of(factory: Factory) -> dict[str, type]:
+    """Find what a factory needs, by the names of its parameters."""
+    hints = get_type_hints(factory.__init__ if inspect.isclass(factory) else factory)
+    hints.pop("return", None)
+    return hints
+
+
+def is_generator(factory: Factory) -> bool:
+    """Tell whether a factory has something to clean up."""
+    return inspect.isgeneratorfunction(factory) or inspect.isasyncgenfunction(factory)
+
+
+def expect(truth: bool, claim: str) -> None:
+    """Raise where a claim about a candidate's result is not true."""
+    if not truth:
+        raise AssertionError(claim)
+
+
+def check_value(first: Any, second: Any) -> None:
+    """The registered object itself arrives, every time."""
+    expect(first is work.CONFIG and second is work.CONFIG, "another object than registered")
+
+
+def check_engine(first: Any, second: Any) -> None:
+    """Each container makes its own engine, on the registered configuration."""
+    expect(type(first) is work.Engine, f"not an engine: {first!r}")
+    expect(first.config is work.CONFIG, "the engine has another configuration")
+    expect(first is not second, "two containers shared one scoped service")
+
+
+def check_users(first: Any, second: Any) -> None:
+    """Each container makes its own session, and closes it exactly once."""
+    expect(type(first) is work.Users, f"not a repository: {first!r}")
+    for users in (first, second):
+        check_engine(users.session.engine, None)
+        expect(users.session.closed == 1, f"session closed {users.session.closed} times")
+    expect(first.session is not second.session, "two containers shared one session")
+
+
+def check_shop(first: Any, second: Any) -> None:
+    """The three repositories share the container's session, which is closed exactly once."""
+    expect(type(first) is work.Shop, f"not a shop: {first!r}")
+    for shop in (first, second):
+        session = shop.users.session
+        expect(type(shop.users) is work.Users, "not the users")
+        expect(type(shop.orders) is work.Orders, "not the orders")
+        expect(type(shop.products) is work.Products, "not the products")
+        expect(shop.orders.session is session, "users and orders have two sessions")
+        expect(shop.products.session is session, "users and products have two sessions")
+    check_users(first.users, second.users)
+
+
+def _checking_leaf(root: type) -> Callable[[Any, Any], None]:
+    def check(first: Any, second: Any) -> None:
+        expect(type(first) is root, f"not a {root.__name__}: {first!r}")
+        expect(first.config is work.CONFIG, "another configuration")
+        expect(first is not second, "two containers shared one scoped service")
+
+    return check
+
+
+def _check_chain(first: Any, second: Any) -> None:
+    length, link = 0, first
+    while link is not work.CONFIG:
+        length, link = length + 1, link.previous
+    expect(length == CHAIN_LENGTH, f"{length} links")
+    expect(first is not second, "two containers shared one scoped service")
+
+
+def _check_wide(first: Any, second: Any) -> None:
+    expected = WIDE.factories[:-1]
+    expect(list(map(type, first.leaves)) == list(expected), "other leaves than asked for")
+    expect(first is not second, "two containers shared one scoped service")
+
+
+CHAIN_LENGTH = 50
+WIDTH = 200
+
+_VALUES = {work.Config: work.CONFIG}
+_REPOSITORIES = (work.Users, work.Orders, work.Products)
+_CHAIN, chain_by_hand = make_chain(CHAIN_LENGTH)
+_WIDE, wide_by_hand = make_wide(WIDTH)
+
+VALUE = Wiring("value", _VALUES, (), work.Config, check_value)
+FACTORY = Wiring("factory", _VALUES, (work.Engine,), work.Engine, check_engine)
+THREE_LEVELS = Wiring(
+    "three levels",
+    _VALUES,
+    (work.Engine, work.open_session, work.Users),
+    work.Users,
+    check_users,
+)
+THREE_LEVELS_ASYNC = Wiring(
+    "three levels",
+    _VALUES,
+    (work.Engine, work.open_async_session, work.Users),
+    work.Users,
+    check_users,
+)
+GRAPH = Wiring(
+    "graph",
+    _VALUES,
+    (work.Engine, work.open_session, *_REPOSITORIES, work.Shop),
+    work.Shop,
+    check_shop,
+)
+GRAPH_ASYNC = Wiring(
+    "graph",
+    _VALUES,
+    (work.Engine, work.open_async_session, *_REPOSITORIES, work.Shop),
+    work.Shop,
+    check_shop,
+)
+GRAPH_WAITING = Wiring(
+    "waiting graph",
+    _VALUES,
+    (work.Engine, work.open_waiting_session, *_REPOSITORIES, work.Shop),
+    work.Shop,
+    check_shop,
+)
+CHAIN = Wiring("chain", _VALUES, _CHAIN, _CHAIN[-1], _check_chain)
+WIDE = Wiring("wide", _VALUES, _WIDE, _WIDE[-1], _check_wide)
+
+
+def make_registry_wiring(count: int) -> Wiring:
+    """Make a registry of many services, of which the one in the middle is asked for."""
+    leaves = make_leaves(count)
+    root = leaves[count // 2]
+    return Wiring("leaf", _VALUES, leaves, root, _checking_leaf(root))

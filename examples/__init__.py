@@ -1,0 +1,1 @@
+"""Applications that run, each with its own README and its own tests."""

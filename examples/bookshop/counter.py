@@ -1,0 +1,70 @@
+"""The counter, where books are sold and deliveries come in.
+
+Knows what belongs together in one transaction. Must not know who begins or ends it: that
+is the session's business, and nothing here commits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from .books import BookRepository
+from .orders import OrderRepository
+from .stock_news import StockNews
+from .tables import Book, Order, OrderLine
+
+
+class Counter:
+    """Sells books, and takes deliveries in."""
+
+    def __init__(
+        self, books: BookRepository, orders: OrderRepository, stock_news: StockNews
+    ) -> None:
+        self._books = books
+        self._orders = orders
+        self._stock_news = stock_news
+
+    async def sell(self, customer: str, wanted: Mapping[int, int]) -> Order:
+        """Sell all of the wanted books, or none of them.
+
+        Args:
+            customer: Who buys.
+            wanted: How many copies, by the book's number.
+
+        Returns:
+            The order.
+
+        Raises:
+            BookNotFoundError: One of the books does not exist.
+            OutOfStockError: Of one of the books there are not enough copies.
+        """
+        # All customers reach for the shelves in the same order: two who want the same two
+        # books would otherwise each hold one and wait for the other.
+        lines = [await self._take(book_id, wanted[book_id]) for book_id in sorted(wanted)]
+        order = Order(customer=customer, lines=lines)
+        await self._orders.add(order)
+        return order
+
+    async def deliver(self, book_id: int, quantity: int) -> Book:
+        """Put delivered copies on the shelf.
+
+        Args:
+            book_id: The book's number.
+            quantity: How many copies came.
+
+        Returns:
+            The book, with its new stock.
+
+        Raises:
+            BookNotFoundError: The shop does not carry this book.
+        """
+        book = await self._books.put(book_id, quantity)
+        self._stock_news.add(book.id, book.stock)
+        return book
+
+    async def _take(self, book_id: int, quantity: int) -> OrderLine:
+        book = await self._books.take(book_id, quantity)
+        self._stock_news.add(book.id, book.stock)
+        return OrderLine(
+            book_id=book.id, title=book.title, quantity=quantity, price_cents=book.price_cents
+        )

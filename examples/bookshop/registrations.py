@@ -1,0 +1,56 @@
+"""Which services the shop has, and how each is made: the one place that knows them all.
+
+Must not know how they are asked for: the server, a test and a script do that.
+"""
+
+from __future__ import annotations
+
+import httpx
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from wares import Registry
+
+from .books import BookRepository
+from .broadcaster import StockBroadcaster
+from .counter import Counter
+from .database import open_engine, open_session, ping_database
+from .exchange_rates import ExchangeRates
+from .orders import OrderRepository
+from .settings import Settings
+from .stock_news import StockNews
+
+
+def register_services(registry: Registry, settings: Settings) -> None:
+    """Tell a registry how the shop's services are made.
+
+    Args:
+        registry: Where to register them.
+        settings: The shop's settings, a service like any other from here on.
+    """
+    registry.register_value(Settings, settings)
+
+    # The shop's: made when first needed, closed with the shop.
+    registry.register_factory(
+        AsyncEngine, open_engine, lifetime="singleton", ping=ping_database
+    )
+    registry.register_factory(httpx.AsyncClient, open_http_client, lifetime="singleton")
+    registry.register_factory(ExchangeRates, ExchangeRates, lifetime="singleton")
+    registry.register_factory(StockBroadcaster, StockBroadcaster, lifetime="singleton")
+
+    # A request's: one session, and whatever works with it.
+    registry.register_factory(AsyncSession, open_session)
+    registry.register_factory(BookRepository, BookRepository)
+    registry.register_factory(OrderRepository, OrderRepository)
+    registry.register_factory(StockNews, StockNews)
+    registry.register_factory(Counter, Counter)
+
+
+def open_http_client() -> httpx.AsyncClient:
+    """Open the pool of outgoing connections.
+
+    Returns:
+        The client; being an async context manager, it is closed with the shop.
+    """
+    return httpx.AsyncClient(
+        follow_redirects=True, headers={"User-Agent": "bookshop (an example of wares)"}
+    )

@@ -1,0 +1,69 @@
+"""What can be set from outside, and where it is read from.
+
+Knows the names and defaults of the settings. Must not know who uses them.
+"""
+
+from __future__ import annotations
+
+from pydantic import AliasChoices, Field, HttpUrl, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+_ASYNC_DRIVERS = {
+    "sqlite": "sqlite+aiosqlite",
+    "postgres": "postgresql+asyncpg",
+    "postgresql": "postgresql+asyncpg",
+}
+
+
+class Settings(BaseSettings):
+    """The shop's settings: from the environment, or from a file named ``.env``.
+
+    Each is read from ``BOOKSHOP_<NAME>``; the database's address also from the
+    customary ``DATABASE_URL``. What may hold a password is a ``SecretStr``, so that
+    printing the settings, or an error about them, does not give it away.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="BOOKSHOP_",
+        env_file=".env",
+        env_parse_none_str="",
+        extra="ignore",
+        populate_by_name=True,
+        hide_input_in_errors=True,
+    )
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+
+    database_url: SecretStr = Field(
+        default=SecretStr("sqlite+aiosqlite:///bookshop.db"),
+        validation_alias=AliasChoices("BOOKSHOP_DATABASE_URL", "DATABASE_URL"),
+    )
+
+    # Who knows it may book deliveries. Without one, nobody may.
+    staff_key: SecretStr | None = None
+
+    # Asked when a customer first wants another currency; empty: nobody is ever asked.
+    exchange_rates_url: HttpUrl | None = HttpUrl("https://api.frankfurter.dev/v1/latest")
+    exchange_rates_timeout: float = Field(default=2.0, gt=0, description="seconds")
+    exchange_rates_keep: float = Field(default=3600.0, ge=0, description="seconds")
+    exchange_rates_retry: float = Field(default=60.0, ge=0, description="seconds")
+
+    @field_validator("database_url")
+    @classmethod
+    def _name_the_async_driver(cls, value: SecretStr) -> SecretStr:
+        """Accept the usual spellings (``postgres://…``) and name the driver that awaits."""
+        try:
+            url = make_url(value.get_secret_value())
+        except ArgumentError:
+            # SQLAlchemy's own message would show the address, and its password.
+            raise ValueError("not a database address; write it as postgresql://…") from None
+        driver = _ASYNC_DRIVERS.get(url.drivername, url.drivername)
+        return SecretStr(url.set(drivername=driver).render_as_string(hide_password=False))
+
+    @property
+    def database_address(self) -> URL:
+        """The database's address, parsed; its ``str`` shows no password."""
+        return make_url(self.database_url.get_secret_value())

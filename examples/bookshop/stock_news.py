@@ -1,0 +1,33 @@
+"""What this request changed on the shelves, told when it is certain.
+
+Knows when a transaction is committed. Must not know who is told.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from .broadcaster import StockBroadcaster
+
+
+class StockNews:
+    """Keeps news of the stock until they are committed; forgets them if that fails."""
+
+    def __init__(self, session: AsyncSession, broadcaster: StockBroadcaster) -> None:
+        self._stocks: dict[int, int] = {}
+        self._broadcaster = broadcaster
+        event.listen(session.sync_session, "after_commit", self._publish)
+
+    def add(self, book_id: int, stock: int) -> None:
+        """Note a change.
+
+        Args:
+            book_id: The book's number.
+            stock: How many copies there will be.
+        """
+        self._stocks[book_id] = stock
+
+    def _publish(self, _: object) -> None:
+        if self._stocks:
+            self._broadcaster.publish(self._stocks)

@@ -1,0 +1,66 @@
+"""What the tests start from: settings of their own, and the shop in three sizes.
+
+``registry`` is the shop's services without HTTP, ``client`` the application in this process,
+and ``server`` the application behind a real port.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from pydantic import SecretStr
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from wares import Registry
+
+from ..application import create_application
+from ..registrations import register_services
+from ..seed import prepare_database
+from ..settings import Settings
+from .serving import Server, serve
+
+STAFF_KEY = "open sesame"
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """A database of the test's own, and no question to the outside."""
+    return Settings(
+        database_url=SecretStr(f"sqlite:///{tmp_path / 'bookshop.db'}"),
+        staff_key=SecretStr(STAFF_KEY),
+        exchange_rates_url=None,
+    )
+
+
+@pytest.fixture
+async def registry(settings: Settings) -> AsyncIterator[Registry]:
+    """The services of a shop that has just opened for the first time."""
+    async with Registry() as registry:
+        register_services(registry, settings)
+        async with registry.container() as container:
+            await prepare_database(await container.aget(AsyncEngine))
+        yield registry
+
+
+@pytest.fixture
+def application(settings: Settings) -> FastAPI:
+    """The application; it opens when a client or a server starts it."""
+    return create_application(settings)
+
+
+@pytest.fixture
+def client(application: FastAPI) -> Iterator[TestClient]:
+    """A client of the application, which is open for as long as the test runs."""
+    with TestClient(application) as client:
+        yield client
+
+
+@pytest.fixture
+def server(application: FastAPI) -> Iterator[Server]:
+    """The application behind a port of this machine."""
+    with serve(application) as server:
+        yield server

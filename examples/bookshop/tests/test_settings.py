@@ -1,0 +1,53 @@
+"""The settings: where they come from, and that they keep their secrets."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from ..settings import Settings
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "BOOKSHOP_DATABASE_URL"])
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+asyncpg"])
+def test_database_address_is_read_as_it_is_usually_written(
+    name: str, scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hosting services write postgres://; the driver that awaits is added."""
+    monkeypatch.setenv(name, f"{scheme}://clerk:hunter2@db.example/shop")
+
+    settings = Settings()
+
+    assert "postgresql+asyncpg://clerk:***@db.example/shop" == str(settings.database_address)
+
+
+def test_secrets_are_not_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the settings nor the database's address show a password."""
+    monkeypatch.setenv("DATABASE_URL", "postgres://clerk:hunter2@db.example/shop")
+    monkeypatch.setenv("BOOKSHOP_STAFF_KEY", "hunter3")
+
+    settings = Settings()
+
+    printed = f"{settings} {settings!r} {settings.database_address}"
+    assert "hunter" not in printed
+
+
+def test_secrets_are_not_printed_when_they_do_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error about an address that is none does not repeat it."""
+    monkeypatch.setenv("DATABASE_URL", "clerk:hunter2@db.example")
+
+    with pytest.raises(ValidationError) as caught:
+        Settings()
+
+    assert "not a database address" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_empty_setting_means_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty key is no key that everybody knows, and an empty address is never asked."""
+    monkeypatch.setenv("BOOKSHOP_STAFF_KEY", "")
+    monkeypatch.setenv("BOOKSHOP_EXCHANGE_RATES_URL", "")
+
+    settings = Settings()
+
+    assert (None, None) == (settings.staff_key, settings.exchange_rates_url)

@@ -1,0 +1,109 @@
+"""The command that opens the shop, run as its user runs it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).parents[3]
+
+
+@contextmanager
+def started(directory: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """Run the command in a directory of its own, where warnings are errors."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
+    }
+    for name in ("DATABASE_URL", "BOOKSHOP_DATABASE_URL", "BOOKSHOP_PORT", "BOOKSHOP_HOST"):
+        environment.pop(name, None)
+    command = [sys.executable, "-W", "error", "-m", "examples.bookshop", *arguments]
+    with subprocess.Popen(
+        command,
+        cwd=directory,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def find_address(process: subprocess.Popen[str]) -> str:
+    """Read what the command prints until it names an address."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if found := re.search(r"http://\S+", line):
+            return found[0]
+    pytest.fail("the command named no address")
+
+
+def wait_for_answer(address: str) -> httpx.Response:
+    """Ask until somebody listens."""
+    transport = httpx.HTTPTransport(retries=8)  # waits longer each time, 32 seconds at last
+    with httpx.Client(transport=transport, timeout=30) as client:
+        return client.get(address)
+
+
+def close(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """Press Ctrl-C, and return how the command ended and what it had said."""
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=30)
+    return process.returncode, said
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no Ctrl-C to one process")
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_command_opens_the_shop_and_ctrl_c_closes_it(workers: str, tmp_path: Path) -> None:
+    """It says where to look, answers there, and ends without a word of complaint."""
+    with started(tmp_path, "--port", "0", "--workers", workers) as process:
+        address = find_address(process)
+        books = wait_for_answer(f"{address}/api/books").json()
+        health = wait_for_answer(f"{address}/healthy").status_code
+        status, said = close(process)
+
+    assert (16, 200) == (books["total"], health)
+    assert 0 == status
+    assert not re.search("warning|error|traceback", said, re.IGNORECASE)
+    assert (tmp_path / "bookshop.db").exists()
+
+
+def test_taken_port_is_explained(tmp_path: Path) -> None:
+    """Whoever starts it twice reads what to do, and no traceback."""
+    with socket.create_server(("127.0.0.1", 0)) as somebody_else:
+        port = somebody_else.getsockname()[1]
+        with started(tmp_path, "--port", str(port)) as process:
+            said, _ = process.communicate(timeout=30)
+
+    assert 1 == process.returncode
+    assert (
+        f"Port {port} of 127.0.0.1 is taken: another program listens there.\n"
+        f"Stop it, or choose another port: python -m examples.bookshop --port {port + 1}\n"
+    ) == said
+
+
+def test_settings_that_do_not_fit_are_explained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which one, and why; no traceback."""
+    monkeypatch.setenv("BOOKSHOP_EXCHANGE_RATES_TIMEOUT", "soon")
+
+    with started(tmp_path) as process:
+        said, _ = process.communicate(timeout=30)
+
+    assert 1 == process.returncode
+    assert "exchange_rates_timeout" in said
+    assert "Traceback" not in said

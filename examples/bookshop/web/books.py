@@ -1,0 +1,113 @@
+"""The books at ``/api/books``: to look through, and to be delivered.
+
+Knows how a book is shown. Must not know how it is kept.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from wares.fastapi import FunctionInject, Inject
+
+from ..books import BookRepository
+from ..counter import Counter
+from ..exchange_rates import Currency, ExchangeRate, ExchangeRates
+from ..tables import Book
+from .fields import BookId, Line
+from .problems import may_answer
+from .staff import require_staff
+
+routes = APIRouter(prefix="/api/books", tags=["books"])
+
+_NO_RATE = "No exchange rate for {} at the moment."
+
+
+class ShownBook(BaseModel):
+    """A book, with its price in euros and in what the customer reckons in."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: int
+    title: str
+    author: str
+    year: int
+    subject: str
+    stock: int
+    price: Decimal
+    converted_price: Decimal | None = None
+
+    @classmethod
+    def of(cls, book: Book, rate: ExchangeRate | None) -> ShownBook:
+        """Show a book.
+
+        Args:
+            book: The book.
+            rate: What to convert its price with, if with anything.
+
+        Returns:
+            The book as a customer sees it.
+        """
+        shown = cls.model_validate(book)
+        shown.converted_price = rate.convert(book.price) if rate else None
+        return shown
+
+
+class ShownBooks(BaseModel):
+    """Some of the books that were found."""
+
+    books: list[ShownBook]
+    total: int
+    rates_as_of: date | None = None
+    notice: str | None = None
+
+
+@routes.get("")
+async def search(
+    repository: Inject[BookRepository],
+    exchange_rates: Inject[ExchangeRates],
+    words: Line = "",
+    currency: Currency | None = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 50,
+    offset: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
+) -> ShownBooks:
+    """Search titles, authors and subjects; show prices in another currency too, if asked."""
+    rate = await exchange_rates.find(currency) if currency else None
+    books = await repository.search(words, limit=limit, offset=offset)
+    return ShownBooks(
+        books=[ShownBook.of(book, rate) for book in books],
+        total=await repository.count(words),
+        rates_as_of=rate.as_of if rate else None,
+        notice=_NO_RATE.format(currency) if currency and not rate else None,
+    )
+
+
+@routes.get("/{book_id}", responses=may_answer(HTTPStatus.NOT_FOUND))
+async def show(book_id: BookId, repository: Inject[BookRepository]) -> ShownBook:
+    """Show one book."""
+    return ShownBook.model_validate(await repository.find(book_id))
+
+
+class Delivery(BaseModel):
+    """Copies that came in."""
+
+    quantity: Annotated[int, Field(ge=1, le=10_000)]
+
+
+@routes.post(
+    "/{book_id}/deliveries",
+    dependencies=[Depends(require_staff)],
+    status_code=HTTPStatus.CREATED,
+    responses=may_answer(HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND),
+)
+async def deliver(
+    book_id: BookId, delivery: Delivery, counter: FunctionInject[Counter]
+) -> ShownBook:
+    """Put delivered copies on the shelf. For staff only."""
+    book = await counter.deliver(book_id, delivery.quantity)
+    return ShownBook.model_validate(book)

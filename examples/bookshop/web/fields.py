@@ -1,0 +1,20 @@
+"""What a customer may write into a request.
+
+Knows the limits that keep a request within what every database takes. Must not know
+which address asks for what.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+BookId = Annotated[int, Field(ge=1, le=2**31 - 1)]
+
+Quantity = Annotated[int, Field(ge=1, le=100)]
+
+# One line of text: no control characters, among them NUL, which PostgreSQL refuses.
+Line = Annotated[
+    str, StringConstraints(strip_whitespace=True, max_length=80, pattern=r"^[^\x00-\x1f\x7f]*$")
+]

@@ -1,0 +1,92 @@
+"""The orders at ``/api/orders``: placed once, and read by whoever has the reference.
+
+Knows how an order is written down and shown. Must not know what makes it acceptable.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from http import HTTPStatus
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from wares.fastapi import FunctionInject, Inject
+
+from ..counter import Counter
+from ..orders import OrderRepository
+from .fields import BookId, Line, Quantity
+from .problems import may_answer
+
+routes = APIRouter(prefix="/api/orders", tags=["orders"])
+
+
+class WantedBook(BaseModel):
+    """Copies of one book."""
+
+    book_id: BookId
+    quantity: Quantity
+
+
+class NewOrder(BaseModel):
+    """What a customer would like to have."""
+
+    customer: Annotated[Line, Field(min_length=1)]
+    lines: list[WantedBook] = Field(min_length=1, max_length=50)
+
+    @field_validator("lines")
+    @classmethod
+    def _name_each_book_once(cls, lines: list[WantedBook]) -> list[WantedBook]:
+        if len({line.book_id for line in lines}) < len(lines):
+            raise ValueError("each book may be named only once")
+        return lines
+
+
+class ShownLine(BaseModel):
+    """Copies of one book that were bought."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    book_id: int
+    title: str
+    quantity: int
+    price: Decimal
+
+
+class ShownOrder(BaseModel):
+    """An order as its customer sees it; prices are in euros."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    reference: UUID
+    customer: str
+    placed_at: datetime
+    lines: list[ShownLine]
+    total: Decimal
+
+
+@routes.post(
+    "",
+    status_code=HTTPStatus.CREATED,
+    responses=may_answer(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
+)
+async def place(
+    new: NewOrder, counter: FunctionInject[Counter], response: Response
+) -> ShownOrder:
+    """Place an order: all of it, or nothing."""
+    # FunctionInject: the counter's container closes, and so its session commits, when this
+    # function returns. A customer who reads "created" has an order that will not go away.
+    order = await counter.sell(
+        new.customer, {line.book_id: line.quantity for line in new.lines}
+    )
+    response.headers["Location"] = f"{routes.prefix}/{order.reference}"
+    return ShownOrder.model_validate(order)
+
+
+@routes.get("/{reference}", responses=may_answer(HTTPStatus.NOT_FOUND))
+async def show(reference: UUID, orders: Inject[OrderRepository]) -> ShownOrder:
+    """Show an order that was placed."""
+    return ShownOrder.model_validate(await orders.find(reference))

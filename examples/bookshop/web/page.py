@@ -1,0 +1,34 @@
+"""The page at ``/``, which uses the API as any other program would.
+
+Knows where its files lie. Must not know what is in them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.responses import FileResponse
+from fastapi.staticfiles import StaticFiles
+
+_FILES = Path(__file__).parent.parent / "page"
+
+# The page asks nobody but this server, and the browser sees to it.
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+def add_to(application: FastAPI) -> None:
+    """Give an application the page and its files.
+
+    Args:
+        application: The application.
+    """
+    application.mount("/page", StaticFiles(directory=_FILES), name="page")
+    application.add_api_route("/", _show_page, include_in_schema=False)
+
+
+async def _show_page() -> FileResponse:
+    return FileResponse(_FILES / "index.html", headers=_HEADERS)

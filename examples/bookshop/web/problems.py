@@ -1,0 +1,60 @@
+"""What the shop refuses, as an HTTP answer.
+
+Knows which error has which status. Must not know what led to it.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+
+from ..errors import BookNotFoundError, BookshopError, OrderNotFoundError, OutOfStockError
+
+STATUSES: dict[type[Exception], HTTPStatus] = {
+    BookNotFoundError: HTTPStatus.NOT_FOUND,
+    OrderNotFoundError: HTTPStatus.NOT_FOUND,
+    OutOfStockError: HTTPStatus.CONFLICT,
+}
+
+
+class Problem(BaseModel):
+    """What went wrong, in the format of RFC 9457."""
+
+    status: int
+    title: str
+    detail: str
+
+
+def add_to(application: FastAPI) -> None:
+    """Have an application answer the shop's errors.
+
+    Args:
+        application: The application.
+    """
+    application.add_exception_handler(BookshopError, _answer)
+
+
+def may_answer(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
+    """Describe problems for the documentation of an address.
+
+    Args:
+        *statuses: With which statuses it may answer.
+
+    Returns:
+        What FastAPI calls ``responses``.
+    """
+    return {
+        status.value: {"model": Problem, "description": status.phrase} for status in statuses
+    }
+
+
+async def _answer(_: Request, error: Exception) -> JSONResponse:
+    status = STATUSES[type(error)]
+    problem = Problem(status=status, title=status.phrase, detail=str(error))
+    return JSONResponse(
+        problem.model_dump(), status_code=status, media_type="application/problem+json"
+    )

@@ -1,0 +1,40 @@
+"""Who belongs to the staff.
+
+Knows the key that staff carry. Must not know what they do with it.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from secrets import compare_digest
+from typing import Annotated
+
+from fastapi import Depends, HTTPException
+from fastapi.security import APIKeyHeader
+
+from wares.fastapi import Inject
+
+from ..settings import Settings
+
+_staff_key = APIKeyHeader(name="X-Staff-Key", auto_error=False)
+
+
+def require_staff(
+    settings: Inject[Settings], given: Annotated[str | None, Depends(_staff_key)]
+) -> None:
+    """Let nobody pass but staff.
+
+    Args:
+        settings: The shop's settings, which hold the key.
+        given: The key that came with the request.
+
+    Raises:
+        HTTPException: It is not the right one, or there is none.
+    """
+    if settings.staff_key is None:
+        raise HTTPException(
+            HTTPStatus.FORBIDDEN, "This shop has no staff key: set BOOKSHOP_STAFF_KEY."
+        )
+    expected = settings.staff_key.get_secret_value()
+    if not compare_digest((given or "").encode(), expected.encode()):
+        raise HTTPException(HTTPStatus.FORBIDDEN, "Only staff may do this: send X-Staff-Key.")

@@ -1,0 +1,772 @@
+"""One request's services.
+
+This module knows how a container is opened, asked, handed down and closed. It must not know how
+services are made (that is `_resolution`), nor any framework.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextvars import ContextVar, Token
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, overload
+
+import attrs
+
+from wares._cleanups import (
+    ASYNC_LEAVES,
+    Cleanups,
+    Entry,
+    Unwinding,
+    leave_async_callback,
+    leave_callback,
+)
+from wares._keys import MISSING, describe
+from wares._pings import ServicePing, name_pings
+from wares._plans import PlanBook
+from wares._recipes import Ping, Recipe, recipe_for_factory, recipe_for_value
+from wares._registry import OnRegistryClose, Registry
+from wares._resolution import (
+    CLOSED,
+    LOCK,
+    Traffic,
+    closed_error,
+    find_recipe,
+    resolve,
+    run,
+)
+from wares._signatures import Need
+from wares.exceptions import (
+    InvalidLifetimeError,
+    NoContainerError,
+    PendingAsyncCleanupError,
+    RegistryClosedError,
+)
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeForm
+
+T1 = TypeVar("T1")
+T2 = TypeVar("T2")
+T3 = TypeVar("T3")
+T4 = TypeVar("T4")
+T5 = TypeVar("T5")
+T6 = TypeVar("T6")
+T7 = TypeVar("T7")
+T8 = TypeVar("T8")
+T9 = TypeVar("T9")
+T10 = TypeVar("T10")
+
+_current: ContextVar[Container | None] = ContextVar("wares_container", default=None)
+
+
+def current_container() -> Container:
+    """Give the container of the request, event or call that is being served.
+
+    Raises:
+        NoContainerError: There is none.
+    """
+    container = _current.get()
+    if container is None:
+        raise NoContainerError
+    return container
+
+
+class Activation:
+    """A container that is the current one while a ``with`` block lasts."""
+
+    __slots__ = ("_container", "_token")
+
+    _token: Token[Container | None]
+
+    def __init__(self, container: Container) -> None:
+        self._container = container
+
+    def __enter__(self) -> Container:
+        self._token = _current.set(self._container)
+        return self._container
+
+    def __exit__(self, *_: object) -> None:
+        _current.reset(self._token)
+
+
+class _CloseClaim:
+    """The type of `_CLOSE_CLAIM`."""
+
+    __slots__ = ()
+
+
+#: Under this key, among what a container has made, stands who closes it.
+_CLOSE_CLAIM = _CloseClaim()
+
+
+@attrs.define(eq=False)
+class Family:
+    """What a container has that most have not: relatives, and registrations of its own.
+
+    Attributes:
+        parent: The container that it is a child of.
+        outermost: The first of the chain.
+        children: The children that are open, in the order in which they were opened.
+        recipes: What was registered locally.
+        callbacks: What runs when the container closes, for its local registrations.
+        has_factories: Whether it or one of its parents has local factories.
+    """
+
+    parent: Container | None
+    outermost: Container
+    children: dict[Container, None] = attrs.field(factory=dict)
+    recipes: dict[Hashable, Recipe] = attrs.field(factory=dict)
+    callbacks: list[Entry] = attrs.field(factory=list)
+    has_factories: bool = False
+
+
+class Container:
+    """The services of one request, event or job: made when asked for, shared, cleaned up.
+
+    Use it as a context manager: when the block ends, what was made is cleaned up in the exact
+    reverse of the order in which it was finished, and the cleanups see the exception under way.
+
+    >>> from wares import Registry
+    >>> registry = Registry()
+    >>> registry.register_value(str, "hello")
+    >>> with registry.container() as container:
+    ...     container.get(str)
+    'hello'
+
+    Args:
+        registry: Where services are registered.
+        given: Objects that are there from the start, by their keys.
+
+    Raises:
+        RegistryClosedError: The registry is closed.
+
+    Attributes:
+        registry: Where services are registered.
+    """
+
+    __slots__ = ("__weakref__", "_cleanups", "_family", "_given", "_made", "_traffic", "registry")
+
+    #: The class that asks for the container where it annotates a parameter.
+    _own_class: ClassVar[type[Container]]
+
+    #: Whether this keeps the registry's singletons.
+    _is_root: ClassVar[bool] = False
+
+    registry: Registry
+    _made: dict[Hashable, Any]
+    _given: Mapping[Hashable, Any] | None
+    _cleanups: Cleanups | None
+    _family: Family | None
+    _traffic: Traffic | None
+
+    def __init__(self, registry: Registry, given: Mapping[Hashable, Any] | None = None) -> None:
+        if registry._is_closed:
+            raise RegistryClosedError
+        self.registry = registry
+        self._made = {} if given is None else dict(given)
+        self._given = given
+        self._cleanups = None
+        self._family = None
+        self._traffic = None
+
+    def __repr__(self) -> str:
+        if self._made is CLOSED:
+            return "<wares.Container(closed)>"
+        pending = 0 if self._cleanups is None else len(self._cleanups.entries)
+        return f"<wares.Container(made={len(self._made)}, cleanups={pending})>"
+
+    def __contains__(self, key: object) -> bool:
+        """Tell whether the service of *key* is made already."""
+        return key in self._made
+
+    def __bool__(self) -> bool:
+        """Be true, also where nothing is made."""
+        return True
+
+    def __enter__(self) -> Container:
+        if self._made is CLOSED:
+            raise closed_error(self)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._close(error)
+
+    async def __aenter__(self) -> Container:
+        if self._made is CLOSED:
+            raise closed_error(self)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._aclose(error)
+
+    @overload
+    def get(self, key: TypeForm[T1], /) -> T1: ...
+
+    @overload
+    def get(self, key1: TypeForm[T1], key2: TypeForm[T2], /) -> tuple[T1, T2]: ...
+
+    @overload
+    def get(self, key1: TypeForm[T1], key2: TypeForm[T2], key3: TypeForm[T3], /) -> tuple[T1, T2, T3]: ...
+
+    @overload
+    def get(self, key1: TypeForm[T1], key2: TypeForm[T2], key3: TypeForm[T3], key4: TypeForm[T4], /) -> tuple[T1, T2, T3, T4]: ...
+
+    @overload
+    def get(self, key1: TypeForm[T1], key2: TypeForm[T2], key3: TypeForm[T3], key4: TypeForm[T4], key5: TypeForm[T5], /) -> tuple[T1, T2, T3, T4, T5]: ...
+
+    @overload
+    def get(self, key1: TypeForm[T1], key2: TypeForm[T2], key3: TypeForm[T3], key4: TypeForm[T4], key5: TypeForm[T5], key6: TypeForm[T6], /) -> tuple[T1, T2, T3, T4, T5, T6]: ...
+
+    @overload
+    def get(self, key1: TypeForm[T1], key2: TypeForm[T2], key3: TypeForm[T3], key4: TypeForm[T4], key5: TypeForm[T5], key6: TypeForm[T6], key7: TypeForm[T7], /) -> tuple[T1, T2, T3, T4, T5, T6, T7]: ...
+
+    @overload
+    def get(self, key1: TypeForm[T1], key2: TypeForm[T2], key3: TypeForm[T3], key4: TypeForm[T4], key5: TypeForm[T5], key6: TypeForm[T6], key7: TypeForm[T7], key8: TypeForm[T8], /) -> tuple[T1, T2, T3, T4, T5, T6, T7, T8]: ...
+
+    @overload
+    def get(self, key1: TypeForm[T1], key2: TypeForm[T2], key3: TypeForm[T3], key4: TypeForm[T4], key5: TypeForm[T5], key6: TypeForm[T6], key7: TypeForm[T7], key8: TypeForm[T8], key9: TypeForm[T9], /) -> tuple[T1, T2, T3, T4, T5, T6, T7, T8, T9]: ...
+
+    @overload
+    def get(self, key1: TypeForm[T1], key2: TypeForm[T2], key3: TypeForm[T3], key4: TypeForm[T4], key5: TypeForm[T5], key6: TypeForm[T6], key7: TypeForm[T7], key8: TypeForm[T8], key9: TypeForm[T9], key10: TypeForm[T10], /) -> tuple[T1, T2, T3, T4, T5, T6, T7, T8, T9, T10]: ...
+
+    @overload
+    def get(self, *keys: Any) -> Any: ...
+
+    def get(self, *keys: Any) -> Any:
+        """Get services, made on the first time and shared afterwards.
+
+        Args:
+            keys: What to ask for.
+
+        Returns:
+            The service; for several keys a tuple of services.
+
+        Raises:
+            ServiceNotFoundError: Nothing is registered under a key.
+            AsyncServiceError: Something has to be awaited: use `aget`.
+            CircularDependencyError: Services need each other in a circle.
+            LifetimeError: A service would outlive what it needs.
+            ContainerClosedError: This container is closed.
+            Exception: Whatever a factory raises, with the path to it as a note.
+        """
+        if len(keys) != 1:
+            return tuple([self.get(key) for key in self._several(keys)])
+        (key,) = keys
+        made = self._made
+        if key in made:
+            return made[key]
+        plan = self._find_plans(can_await=False).get(key)
+        if plan is not None:
+            return plan(self, made)
+        return self._get_slowly(key)
+
+    @overload
+    async def aget(self, key: TypeForm[T1], /) -> T1: ...
+
+    @overload
+    async def aget(self, key1: TypeForm[T1], key2: TypeForm[T2], /) -> tuple[T1, T2]: ...
+
+    @overload
+    async def aget(self, key1: TypeForm[T1], key2: TypeForm[T2], key3: TypeForm[T3], /) -> tuple[T1, T2, T3]: ...
+
+    @overload
+    async def aget(self, key1: TypeForm[T1], key2: TypeForm[T2], key3: TypeForm[T3], key4: TypeForm[T4], /) -> tuple[T1, T2, T3, T4]: ...
+
+    @overload
+    async def aget(self, key1: TypeForm[T1], key2: TypeForm[T2], key3: TypeForm[T3], key4: TypeForm[T4], key5: TypeForm[T5], /) -> tuple[T1, T2, T3, T4, T5]: ...
+
+    @overload
+    async def aget(self, key1: TypeForm[T1], key2: TypeForm[T2], key3: TypeForm[T3], key4: TypeForm[T4], key5: TypeForm[T5], key6: TypeForm[T6], /) -> tuple[T1, T2, T3, T4, T5, T6]: ...
+
+    @overload
+    async def aget(self, key1: TypeForm[T1], key2: TypeForm[T2], key3: TypeForm[T3], key4: TypeForm[T4], key5: TypeForm[T5], key6: TypeForm[T6], key7: TypeForm[T7], /) -> tuple[T1, T2, T3, T4, T5, T6, T7]: ...
+
+    @overload
+    async def aget(self, key1: TypeForm[T1], key2: TypeForm[T2], key3: TypeForm[T3], key4: TypeForm[T4], key5: TypeForm[T5], key6: TypeForm[T6], key7: TypeForm[T7], key8: TypeForm[T8], /) -> tuple[T1, T2, T3, T4, T5, T6, T7, T8]: ...
+
+    @overload
+    async def aget(self, key1: TypeForm[T1], key2: TypeForm[T2], key3: TypeForm[T3], key4: TypeForm[T4], key5: TypeForm[T5], key6: TypeForm[T6], key7: TypeForm[T7], key8: TypeForm[T8], key9: TypeForm[T9], /) -> tuple[T1, T2, T3, T4, T5, T6, T7, T8, T9]: ...
+
+    @overload
+    async def aget(self, key1: TypeForm[T1], key2: TypeForm[T2], key3: TypeForm[T3], key4: TypeForm[T4], key5: TypeForm[T5], key6: TypeForm[T6], key7: TypeForm[T7], key8: TypeForm[T8], key9: TypeForm[T9], key10: TypeForm[T10], /) -> tuple[T1, T2, T3, T4, T5, T6, T7, T8, T9, T10]: ...
+
+    @overload
+    async def aget(self, *keys: Any) -> Any: ...
+
+    async def aget(self, *keys: Any) -> Any:
+        """Get services as `get` does, awaiting what has to be awaited.
+
+        Args:
+            keys: What to ask for.
+
+        Returns:
+            The service; for several keys a tuple of services.
+        """
+        if len(keys) != 1:
+            return tuple([await self.aget(key) for key in self._several(keys)])
+        (key,) = keys
+        made = self._made
+        if key in made:
+            return made[key]
+        plan = self._find_plans(can_await=True).get(key)
+        if plan is not None:
+            return await plan(self, made)
+        return await self._aget_slowly(key)
+
+    def child(self) -> Container:
+        """Open a container within this one: an event of a connection, an item of a batch.
+
+        It has scoped services of its own, shares those of lifetime ``"connection"`` with the
+        outermost container, and sees what is given to and locally registered in this one. A
+        container that closes closes its open children first.
+
+        Raises:
+            ContainerClosedError: This container is closed.
+        """
+        if self._made is CLOSED:
+            raise closed_error(self)
+        child = Container(self.registry, self._given)
+        child._become_child_of(self)
+        return child
+
+    def register_local_factory(
+        self,
+        key: TypeForm[T1] | Hashable,
+        factory: Callable[..., Any],
+        *,
+        lifetime: Literal["connection", "scoped", "transient"] = "scoped",
+        enter: bool = True,
+        ping: Ping | None = None,
+        on_registry_close: OnRegistryClose | None = None,
+        suppress_context_exit: bool = False,
+    ) -> None:
+        """Register how a service is made, for this container and its children only.
+
+        Args:
+            key: What the service is asked for by.
+            factory: What makes it.
+            lifetime: Which owner keeps it; ``"singleton"`` cannot be local.
+            enter: As in `Registry.register_factory`.
+            ping: As in `Registry.register_factory`.
+            on_registry_close: What is called when this container closes.
+            suppress_context_exit: As in `Registry.register_factory`.
+
+        Raises:
+            ContainerClosedError: This container is closed.
+            InvalidRegistrationError: The key is not hashable, the factory or the ping not
+                callable.
+            InvalidLifetimeError: There is no such lifetime, or not locally.
+            UnresolvableParameterError: A required parameter has no annotation.
+        """
+        if lifetime == "singleton":
+            message = (
+                f"{describe(key)} cannot be registered locally with the lifetime 'singleton': a "
+                f"container ends before the registry. Register it in the registry, or use "
+                f"'connection'."
+            )
+            raise InvalidLifetimeError(message)
+        recipe = recipe_for_factory(
+            key,
+            factory,
+            lifetime=lifetime,
+            enter=enter,
+            ping=ping,
+            suppress_context_exit=suppress_context_exit,
+        )
+        self._register_locally(recipe, on_registry_close)
+
+    def register_local_value(
+        self,
+        key: TypeForm[T1] | Hashable,
+        value: T1,
+        *,
+        enter: bool = False,
+        ping: Ping | None = None,
+        on_registry_close: OnRegistryClose | None = None,
+        suppress_context_exit: bool = False,
+    ) -> None:
+        """Register a ready-made object, for this container and its children only.
+
+        Args:
+            key: What the service is asked for by.
+            value: The object.
+            enter: As in `Registry.register_value`.
+            ping: As in `Registry.register_value`.
+            on_registry_close: What is called when this container closes.
+            suppress_context_exit: As in `Registry.register_value`.
+
+        Raises:
+            ContainerClosedError: This container is closed.
+            InvalidRegistrationError: The key is not hashable, the ping not callable, or the value
+                is to be entered and is no context manager.
+        """
+        recipe = recipe_for_value(
+            key, value, enter=enter, ping=ping, suppress_context_exit=suppress_context_exit
+        )
+        self._register_locally(recipe, on_registry_close)
+
+    def get_pings(self) -> list[ServicePing]:
+        """List a check for each registered service that has a ping.
+
+        >>> from wares import Registry
+        >>> registry = Registry()
+        >>> registry.register_value(int, 5, ping=lambda number: None)
+        >>> with registry.container() as container:
+        ...     [ping.name for ping in container.get_pings()]
+        ['int']
+        """
+        recipes = dict(self.registry._recipes)
+        for container in reversed(list(self._line())):
+            if container._family is not None:
+                recipes.update(container._family.recipes)
+        pinged = [recipe for recipe in recipes.values() if recipe.ping is not None]
+        return list(name_pings(self, pinged))
+
+    def activate(self) -> Activation:
+        """Make this the current container while a ``with`` block lasts.
+
+        >>> from wares import Registry, current_container
+        >>> with Registry() as registry, registry.container() as container:
+        ...     with container.activate():
+        ...         current_container() is container
+        True
+
+        Returns:
+            A context manager that gives the container.
+        """
+        return Activation(self)
+
+    def close(self) -> None:
+        """Clean up what was made, the last finished first; the container is then closed for good.
+
+        Closing twice does nothing the second time.
+
+        Raises:
+            PendingAsyncCleanupError: A cleanup must be awaited; nothing has been touched.
+            CleanupError: Cleanups failed; every other one ran.
+        """
+        self._close(None)
+
+    async def aclose(self) -> None:
+        """Clean up as `close` does, and await what has to be awaited.
+
+        A cancellation meanwhile does not interrupt a cleanup: it is raised after the last one.
+
+        Raises:
+            CleanupError: Cleanups failed; every other one ran.
+        """
+        await self._aclose(None)
+
+    def reset(self) -> None:
+        """Close, and open again, with what had been given and without local registrations."""
+        try:
+            self._close(None)
+        finally:
+            self._reopen()
+
+    async def areset(self) -> None:
+        """Close as `aclose` does, and open again."""
+        try:
+            await self._aclose(None)
+        finally:
+            self._reopen()
+
+    def _give(self, given: Mapping[Hashable, Any]) -> None:
+        """Put in objects as if they had been there from the start, in the place of others."""
+        if self._made is CLOSED:
+            raise closed_error(self)
+        self._given = {**(self._given or {}), **given}
+        self._made.update(given)
+
+    @property
+    def _outermost(self) -> Container:
+        """The first of the chain that this container belongs to; often itself."""
+        return self if self._family is None else self._family.outermost
+
+    def _find_local(self, key: Hashable) -> Recipe | None:
+        """Find what is registered under *key* in this container, or else in its parents."""
+        for container in self._line():
+            if container._family is not None and key in container._family.recipes:
+                return container._family.recipes[key]
+        return None
+
+    def _local_keys(self) -> list[Hashable]:
+        """List the keys that are registered or given here and in the parents."""
+        keys: list[Hashable] = [] if self._given is None else list(self._given)
+        for container in self._line():
+            if container._family is not None:
+                keys += container._family.recipes
+        return keys
+
+    def _line(self) -> Iterator[Container]:
+        """Go from this container through its parents."""
+        container: Container | None = self
+        while container is not None:
+            yield container
+            family = container._family
+            container = None if family is None else family.parent
+
+    def _get_family(self) -> Family:
+        with LOCK:
+            if self._family is None:
+                self._family = Family(None, self)
+            return self._family
+
+    def _register_locally(self, recipe: Recipe, on_close: OnRegistryClose | None) -> None:
+        if self._made is CLOSED:
+            raise closed_error(self)
+        family = self._get_family()
+        family.recipes[recipe.key] = recipe
+        if on_close is not None:
+            family.callbacks.append((leave_callback, on_close, recipe))
+        self._note_local(recipe)
+
+    def _note_local(self, recipe: Recipe) -> None:
+        """Let a local registration be seen here and in the children."""
+        family = self._get_family()
+        if recipe.is_ready and recipe.key not in self.registry._overrides:
+            self._given = {**(self._given or {}), recipe.key: recipe.value}
+            self._made.setdefault(recipe.key, recipe.value)
+        else:
+            family.has_factories = True
+        for child in list(family.children):
+            if recipe.key not in child._get_family().recipes:
+                child._note_local(recipe)
+
+    def _pending_async(self) -> list[Hashable]:
+        """List the services whose cleanup must be awaited, also the children's."""
+        entries = [] if self._cleanups is None else self._cleanups.entries
+        keys = [recipe.key for leave, _, recipe in entries if leave in ASYNC_LEAVES]
+        if self._family is not None:
+            for child in list(self._family.children):
+                keys += child._pending_async()
+        return keys
+
+    def _close(self, error: BaseException | None) -> None:
+        if self._cleanups is None and self._family is None:
+            self._made = CLOSED
+            if self._cleanups is None:
+                return
+        else:
+            pending = self._pending_async()
+            if pending:
+                raise PendingAsyncCleanupError(pending, "container")
+            if not self._claim_closing():
+                return
+        unwinding = Unwinding("container", error)
+        for child in self._take_children():
+            unwinding.run("a child", child._close)
+        unwinding.leave(self._take_entries())
+        unwinding.leave(self._take_callbacks())
+        unwinding.finish()
+
+    async def _aclose(self, error: BaseException | None) -> None:
+        if self._cleanups is None and self._family is None:
+            self._made = CLOSED
+            if self._cleanups is None:
+                return
+        elif not self._claim_closing():
+            return
+        unwinding = Unwinding("container", error)
+        for child in self._take_children():
+            await unwinding.arun("a child", child._aclose)
+        await unwinding.aleave(self._take_entries())
+        await unwinding.aleave(
+            [(leave_async_callback, thing, recipe) for _, thing, recipe in self._take_callbacks()]
+        )
+        unwinding.finish()
+
+    def _claim_closing(self) -> bool:
+        """Close to new questions; tell whether it is on the caller to clean up."""
+        made = self._made
+        token = _CloseClaim()
+        if made is CLOSED or made.setdefault(_CLOSE_CLAIM, token) is not token:
+            return False
+        self._made = CLOSED
+        family = self._family
+        if family is not None and family.parent is not None:
+            parent = family.parent._family
+            if parent is not None:
+                parent.children.pop(self, None)
+        return True
+
+    def _take_entries(self) -> list[Entry]:
+        """Take the pending cleanups away, the last finished last; the container is closed."""
+        self._made = CLOSED
+        cleanups = self._cleanups
+        if cleanups is None:
+            return []
+        entries, cleanups.entries = cleanups.entries, []
+        return entries
+
+    def _take_children(self) -> list[Container]:
+        """Take the open children, the newest first."""
+        if self._family is None:
+            return []
+        return list(reversed(self._family.children))
+
+    def _take_callbacks(self) -> list[Entry]:
+        if self._family is None:
+            return []
+        entries, self._family.callbacks = self._family.callbacks, []
+        return entries
+
+    def _reopen(self) -> None:
+        """Start anew: what was given stays, what was registered locally goes."""
+        if self.registry._is_closed:
+            return
+        given = dict(self._given or {})
+        family = self._family
+        if family is not None:
+            for key in family.recipes:
+                given.pop(key, None)
+            self._family = None
+            if family.parent is not None:
+                self._become_child_of(family.parent)
+                given = {**(family.parent._given or {}), **given}
+        self._given = given or None
+        self._made = given.copy()
+
+    def _become_child_of(self, parent: Container) -> None:
+        family = parent._get_family()
+        self._family = Family(parent, family.outermost, has_factories=family.has_factories)
+        family.children[self] = None
+
+    def _several(self, keys: tuple[Any, ...]) -> tuple[Any, ...]:
+        if not keys:
+            message = "get() and aget() take at least one key."
+            raise TypeError(message)
+        return keys
+
+    def _find_plans(self, *, can_await: bool) -> dict[Hashable, Callable[..., Any]]:
+        """Find the plans that fit this container."""
+        plans = self.registry._plans
+        family = self._family
+        if family is None:
+            return plans.awaited if can_await else plans.sync
+        if family.has_factories:
+            return {}
+        if family.parent is None:
+            return plans.awaited if can_await else plans.sync
+        return plans.child_awaited if can_await else plans.child_sync
+
+    def _get_slowly(self, key: Hashable) -> Any:
+        service = run(resolve(self, _need(key), can_await=False))
+        self._note_use(key, can_await=False)
+        return service
+
+    async def _aget_slowly(self, key: Hashable) -> Any:
+        service = await resolve(self, _need(key), can_await=True)
+        self._note_use(key, can_await=True)
+        return service
+
+    def _note_use(self, key: Hashable, *, can_await: bool) -> None:
+        """Count a use, so that what is asked for often gets a plan."""
+        family = self._family
+        if family is None or not family.has_factories:
+            is_child = family is not None and family.parent is not None
+            self.registry._plans.note_use(key, is_child=is_child, can_await=can_await)
+
+    def _keep(self, recipe: Recipe, service: Any) -> None:
+        """Keep what was made. Called with the lock held."""
+        if self._made is not CLOSED:
+            self._made[recipe.key] = service
+
+    def _note_source(self, asker: Recipe, source: Recipe) -> None:
+        """Note what a service was made from, where that matters."""
+
+
+def _need(key: Hashable) -> Need:
+    """Make the need of somebody who asks for *key* outright."""
+    return Need("", key, by_keyword=False)
+
+
+class Root(Container):
+    """The container that keeps a registry's singletons.
+
+    It knows what each was made from, so that overriding something sets aside whatever was made
+    from it, and takes it up again afterwards.
+    """
+
+    __slots__ = ("_aside", "_makers", "_sources")
+
+    _is_root = True
+
+    def __init__(self, registry: Registry) -> None:
+        super().__init__(registry)
+        self._aside: dict[Recipe, Any] = {}
+        self._makers: dict[Hashable, Recipe] = {}
+        self._sources: dict[Recipe, dict[Recipe, None]] = {}
+
+    def _keep(self, recipe: Recipe, service: Any) -> None:
+        """Keep a singleton, and aside if it is no longer what is in force."""
+        if self._made is CLOSED:
+            return
+        self._makers[recipe.key] = recipe
+        if self._find_outdated([recipe]):
+            self._aside[recipe] = service
+        else:
+            self._made[recipe.key] = service
+
+    def _note_source(self, asker: Recipe, source: Recipe) -> None:
+        """Note that *asker*'s service is made from *source*'s."""
+        with LOCK:
+            self._sources.setdefault(asker, {})[source] = None
+
+    def _revise(self) -> None:
+        """Set aside the singletons that registrations have outdated; take back what fits again."""
+        if not self._sources and not self._made and not self._aside:
+            return
+        with LOCK:
+            recipes = [self._makers[key] for key in self._made if key in self._makers]
+            outdated = self._find_outdated([*recipes, *self._aside])
+            for recipe in recipes:
+                if recipe in outdated:
+                    self._aside[recipe] = self._made.pop(recipe.key)
+            for recipe in [recipe for recipe in self._aside if recipe not in outdated]:
+                if recipe.key not in self._made:
+                    self._makers[recipe.key] = recipe
+                    self._made[recipe.key] = self._aside.pop(recipe)
+
+    def _find_outdated(self, recipes: list[Recipe]) -> set[Recipe]:
+        """Find which of *recipes* are not in force, or were made from one that is not."""
+        outdated = set()
+        for recipe in recipes:
+            todo = [recipe]
+            seen = set(todo)
+            while todo:
+                source = todo.pop()
+                if not self._is_in_force(source):
+                    outdated.add(recipe)
+                    break
+                fresh = [other for other in self._sources.get(source, ()) if other not in seen]
+                seen.update(fresh)
+                todo += fresh
+        return outdated
+
+    def _is_in_force(self, recipe: Recipe) -> bool:
+        current = self.registry._recipes.get(recipe.key)
+        return current is recipe or (recipe.is_derived and current is None)
+
+    def _find_plans(self, *, can_await: bool) -> dict[Hashable, Callable[..., Any]]:
+        return {}
+
+    def _note_use(self, key: Hashable, *, can_await: bool) -> None:
+        """Nothing is asked of it often."""
+
+
+Container._own_class = Container
+Registry._container_class = Container
+Registry._root_class = Root
+Registry._new_plans = PlanBook

@@ -1,0 +1,345 @@
+"""What needs what, what is wrong with it, and how it is drawn.
+
+This module knows recipes and what they need. It must not know services: nothing is made here, and
+no registered value is printed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from typing import Any
+
+import attrs
+
+from wares._annotations import FindName
+from wares._keys import MISSING, describe, find_nearest
+from wares._recipes import Recipe
+from wares._signatures import Need, find_place
+from wares.exceptions import (
+    CircularDependencyError,
+    LifetimeError,
+    ServiceNotFoundError,
+    WaresError,
+)
+
+#: How long the service of a lifetime lives, relative to the others.
+_SPANS = {"singleton": 3, "connection": 2, "given": 2, "scoped": 1}
+
+
+@attrs.frozen
+class Node:
+    """One service of the graph.
+
+    Attributes:
+        key: What it is asked for by.
+        name: The key, printed; unique within the graph.
+        kind: ``"factory"``, ``"value"``, ``"expected"``, ``"callable"`` or ``"missing"``.
+        lifetime: Which owner keeps it; `None` for what is given or missing.
+        place: The file and line of the factory's definition, if it has one.
+        has_ping: Whether its health can be checked.
+    """
+
+    key: Hashable
+    name: str
+    kind: str
+    lifetime: str | None
+    place: str | None
+    has_ping: bool
+
+
+@attrs.frozen
+class Edge:
+    """One service needs another.
+
+    Attributes:
+        source: The name of the node that needs.
+        target: The name of the node that is needed.
+        parameter: The parameter of the source's factory that it fills.
+    """
+
+    source: str
+    target: str
+    parameter: str
+
+
+@attrs.frozen
+class Graph:
+    """What needs what, in the order of registration.
+
+    Attributes:
+        nodes: The services.
+        edges: Who needs whom, as the factories declare it.
+        problems: What is wrong, each as the error that it would lead to.
+    """
+
+    nodes: tuple[Node, ...]
+    edges: tuple[Edge, ...]
+    problems: tuple[Exception, ...] = attrs.field(repr=False)
+
+    @classmethod
+    def over(
+        cls,
+        recipes: Mapping[Hashable, Recipe],
+        expected: Iterable[Hashable],
+        container: type,
+        find_name: FindName,
+        derive: Callable[[Hashable], Recipe | None],
+    ) -> Graph:
+        """Draw up the graph of *recipes*."""
+        return _Surveyor(recipes, expected, container, find_name, derive).survey()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the graph as plain data, fit for JSON."""
+        return {
+            "nodes": [
+                {
+                    "name": node.name,
+                    "kind": node.kind,
+                    "lifetime": node.lifetime,
+                    "place": node.place,
+                    "has_ping": node.has_ping,
+                }
+                for node in self.nodes
+            ],
+            "edges": [
+                {"source": edge.source, "target": edge.target, "parameter": edge.parameter}
+                for edge in self.edges
+            ],
+            "problems": [str(problem) for problem in self.problems],
+        }
+
+    def to_mermaid(self) -> str:
+        """Draw the graph as a Mermaid flowchart."""
+        numbers = {node.name: f"n{number}" for number, node in enumerate(self.nodes)}
+        lines = ["flowchart LR"]
+        for node in self.nodes:
+            label = _escape_mermaid(node.name)
+            lines.append(f'    {numbers[node.name]}["{label}"]:::{_style_of(node)}')
+        lines += [
+            f"    {numbers[edge.source]} --> {numbers[edge.target]}" for edge in self.edges
+        ]
+        lines += [f"    classDef {name} {style}" for name, style in _MERMAID_STYLES.items()]
+        return "\n".join(lines) + "\n"
+
+    def to_dot(self) -> str:
+        """Draw the graph in the language of Graphviz."""
+        lines = ["digraph wares {", "    rankdir=LR;", "    node [shape=box, style=rounded];"]
+        for node in self.nodes:
+            color = _DOT_COLORS[_style_of(node)]
+            lines.append(f"    {_quote_dot(node.name)} [color={color}];")
+        lines += [
+            f"    {_quote_dot(edge.source)} -> {_quote_dot(edge.target)};" for edge in self.edges
+        ]
+        return "\n".join([*lines, "}"]) + "\n"
+
+
+_MERMAID_STYLES = {
+    "singleton": "stroke:#7c3aed,stroke-width:2px",
+    "connection": "stroke:#0891b2,stroke-width:2px",
+    "scoped": "stroke:#2563eb",
+    "transient": "stroke:#ca8a04,stroke-dasharray:4",
+    "given": "stroke:#6b7280",
+    "missing": "stroke:#dc2626,color:#dc2626,stroke-width:3px",
+}
+
+_DOT_COLORS = {
+    "singleton": "purple",
+    "connection": "darkcyan",
+    "scoped": "blue",
+    "transient": "goldenrod",
+    "given": "gray",
+    "missing": "red",
+}
+
+
+def _style_of(node: Node) -> str:
+    if node.kind == "missing":
+        return "missing"
+    return "given" if node.kind in ("value", "expected") else str(node.lifetime)
+
+
+def _escape_mermaid(text: str) -> str:
+    return text.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
+
+
+def _quote_dot(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+class _Surveyor:
+    """Walks over the recipes once, and notes nodes, edges and problems."""
+
+    def __init__(
+        self,
+        recipes: Mapping[Hashable, Recipe],
+        expected: Iterable[Hashable],
+        container: type,
+        find_name: FindName,
+        derive: Callable[[Hashable], Recipe | None],
+    ) -> None:
+        self._recipes = dict(recipes)
+        self._registered = tuple(self._recipes)
+        self._expected = dict.fromkeys(expected)
+        self._container = container
+        self._find_name = find_name
+        self._derive = derive
+        self._needs: dict[Hashable, tuple[Need, ...]] = {}
+        self._missing: dict[Hashable, None] = {}
+        self._problems: list[Exception] = []
+
+    def survey(self) -> Graph:
+        """Do the walk."""
+        todo = list(self._recipes)
+        for key in todo:
+            todo += self._read(self._recipes[key])
+        self._find_missing()
+        self._find_lifetimes()
+        self._find_circles()
+        names = self._name_all()
+        return Graph(
+            tuple(self._nodes(names)), tuple(self._edges(names)), tuple(self._problems)
+        )
+
+    def _read(self, recipe: Recipe) -> Iterator[Hashable]:
+        """Read what a recipe needs; give the keys of callables that nobody registered."""
+        try:
+            needs = recipe.read(self._container, self._find_name).needs
+        except WaresError as problem:
+            self._problems.append(problem)
+            needs = ()
+        self._needs[recipe.key] = tuple(
+            need for need in needs if need.key is not self._container
+        )
+        for need in self._needs[recipe.key]:
+            if need.is_marked and need.key not in self._recipes and need.key not in self._expected:
+                derived = self._derive(need.key)
+                if derived is not None:
+                    self._recipes[need.key] = derived
+                    yield need.key
+
+    def _is_there(self, key: Hashable) -> bool:
+        return key in self._recipes or key in self._expected
+
+    def _needs_of(self, key: Hashable) -> tuple[Need, ...]:
+        """List what a service needs that is there, or has to be."""
+        return tuple(
+            need
+            for need in self._needs.get(key, ())
+            if need.default is MISSING or self._is_there(need.key)
+        )
+
+    def _find_missing(self) -> None:
+        for key in self._needs:
+            for need in self._needs_of(key):
+                if not self._is_there(need.key):
+                    self._missing[need.key] = None
+                    self._problems.append(
+                        ServiceNotFoundError(
+                            need.key,
+                            path=[key, need.key],
+                            steps=[
+                                self._recipes[key].describe_step(),
+                                f"{describe(need.key)}, not registered, for the parameter "
+                                f"{need.name!r}",
+                            ],
+                            nearest=find_nearest(need.key, self._registered),
+                        )
+                    )
+
+    def _find_lifetimes(self) -> None:
+        for key in self._needs:
+            recipe = self._recipes[key]
+            span = 0 if recipe.is_derived else _SPANS.get(recipe.lifetime, 0)
+            for need in self._needs_of(key):
+                needed = self._lifetime_of(need.key)
+                if _SPANS.get(needed, span) < span:
+                    self._problems.append(
+                        LifetimeError(
+                            key, recipe.lifetime, need.key, needed, steps=[recipe.describe_step()]
+                        )
+                    )
+
+    def _lifetime_of(self, key: Hashable) -> str:
+        """Tell how long what is needed lives; values live for ever, what is given does not."""
+        recipe = self._recipes.get(key)
+        if recipe is None:
+            return "given" if key in self._expected else "transient"
+        return "transient" if recipe.is_derived or recipe.is_ready else recipe.lifetime
+
+    def _find_circles(self) -> None:
+        """Find each circle once, without recursion: a path may be long."""
+        done: set[Hashable] = set()
+        for start in self._needs:
+            path: list[Hashable] = []
+            todo: list[tuple[Hashable, Iterator[Need]]] = []
+            self._step_into(start, path, todo, done)
+            while todo:
+                key, needs = todo[-1]
+                need = next(needs, None)
+                if need is None:
+                    todo.pop()
+                    path.pop()
+                    done.add(key)
+                elif need.key in path:
+                    self._note_circle(path[path.index(need.key) :])
+                else:
+                    self._step_into(need.key, path, todo, done)
+
+    def _step_into(
+        self,
+        key: Hashable,
+        path: list[Hashable],
+        todo: list[tuple[Hashable, Iterator[Need]]],
+        done: set[Hashable],
+    ) -> None:
+        if key not in done and key in self._needs:
+            path.append(key)
+            todo.append((key, iter(self._needs_of(key))))
+
+    def _note_circle(self, circle: list[Hashable]) -> None:
+        steps = [self._recipes[key].describe_step() for key in circle]
+        self._problems.append(CircularDependencyError([*circle, circle[0]], steps=steps))
+
+    def _all_keys(self) -> list[Hashable]:
+        return list(dict.fromkeys([*self._recipes, *self._expected, *self._missing]))
+
+    def _name_all(self) -> dict[Hashable, str]:
+        """Give each key a name of its own: with the module, or a number, where they are alike."""
+        names: dict[Hashable, str] = {}
+        taken: set[str] = set()
+        for key in self._all_keys():
+            name = describe(key)
+            if name in taken:
+                name = f"{getattr(key, '__module__', '')}.{name}"
+            number = 1
+            unique = name
+            while unique in taken:
+                number += 1
+                unique = f"{name} ({number})"
+            taken.add(unique)
+            names[key] = unique
+        return names
+
+    def _nodes(self, names: Mapping[Hashable, str]) -> Iterator[Node]:
+        for key in self._all_keys():
+            recipe = self._recipes.get(key)
+            if recipe is None:
+                kind = "expected" if key in self._expected else "missing"
+                yield Node(key, names[key], kind, None, None, has_ping=False)
+            else:
+                yield _node_for(recipe, names[key])
+
+    def _edges(self, names: Mapping[Hashable, str]) -> Iterator[Edge]:
+        for key in self._needs:
+            for need in self._needs_of(key):
+                yield Edge(names[key], names[need.key], need.name)
+
+
+def _node_for(recipe: Recipe, name: str) -> Node:
+    if recipe.is_value:
+        kind = "value"
+    else:
+        kind = "callable" if recipe.is_derived else "factory"
+    place = None if recipe.is_value else find_place(recipe.factory)
+    return Node(recipe.key, name, kind, recipe.lifetime, place, has_ping=recipe.ping is not None)

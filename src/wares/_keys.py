@@ -1,0 +1,78 @@
+"""What a service is asked for by, and how that is printed.
+
+This module knows keys. It must not know what is registered under them, and prints no values.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Any
+
+
+class Missing:
+    """The type of `MISSING`."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
+#: Stands for "nothing there" where `None` is a service like any other.
+MISSING: Any = Missing()
+
+
+def is_hashable(key: object) -> bool:
+    """Tell whether *key* can be a key at all."""
+    try:
+        hash(key)
+    except TypeError:
+        return False
+    return True
+
+
+def describe(key: object) -> str:
+    """Name *key* as one would write it in a program, without its module."""
+    if isinstance(key, str):
+        return repr(key)
+    if isinstance(key, types.GenericAlias) or typing.get_origin(key) is not None:
+        return _describe_alias(key)
+    name = getattr(key, "__qualname__", None) or getattr(key, "__name__", None)
+    if isinstance(name, str):
+        return name.rpartition("<locals>.")[2]
+    if isinstance(key, Hashable) and type(key).__repr__ is not object.__repr__:
+        return repr(key)
+    return f"<{type(key).__qualname__}>"
+
+
+def _describe_alias(key: Any) -> str:
+    origin = typing.get_origin(key)
+    arguments = typing.get_args(key)
+    if origin is typing.Annotated:
+        inner = [describe(arguments[0]), *map(repr, arguments[1:])]
+        return f"Annotated[{', '.join(inner)}]"
+    if origin in (typing.Union, types.UnionType):
+        return " | ".join(map(describe, arguments))
+    if not all(isinstance(argument, type) for argument in arguments):
+        return repr(key)
+    return f"{describe(origin)}[{', '.join(map(describe, arguments))}]"
+
+
+def describe_path(path: Iterable[Hashable]) -> str:
+    """Write the keys of *path* one after the other, as they led to each other."""
+    return " -> ".join(map(describe, path))
+
+
+def find_nearest(key: Hashable, keys: Iterable[Hashable]) -> Sequence[str]:
+    """Find the names of at most three *keys* that look like *key*."""
+    import difflib  # noqa: PLC0415  # only an error needs it, and importing it takes long
+
+    names = {describe(candidate): None for candidate in keys}
+    folded = {name.casefold(): name for name in names}
+    wanted = describe(key)
+    close = difflib.get_close_matches(wanted.casefold(), folded, n=3, cutoff=0.6)
+    found = {folded[name]: None for name in close}
+    same_inside = (name for name in names if wanted in name or name in wanted)
+    return [*found, *(name for name in same_inside if name not in found)][:3]

@@ -1,0 +1,619 @@
+"""One straight-line function for each graph that is asked for often.
+
+This module knows recipes and writes Python from them. It must not know more of making than the
+order: whatever is out of the ordinary (somebody else makes the same thing, something has to be
+entered, a local registration) it leaves to `_resolution`.
+
+Reading a recipe, looking needs up and keeping a stack costs more than most factories do. So a key
+that was asked for some times gets a plan: a function, generated from the recipes, that calls the
+factories in order and keeps what they make. Registering anything drops all plans, and the slow
+way is taken again at first.
+
+A plan makes no claim for each key. It puts one object, its claim, where everybody sees it, and
+says there which step it is at *before* it looks whether there is traffic. Whoever comes by the
+slow way tells the traffic *before* it looks at the step. So at least one sees the other, and it
+is that one who waits.
+"""
+
+from __future__ import annotations
+
+from _thread import get_ident
+from collections.abc import Callable, Hashable, Iterator
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import attrs
+
+from wares._cleanups import Entry, leave_async_generator, leave_generator
+from wares._keys import MISSING
+from wares._recipes import Recipe, is_context_manager
+from wares._resolution import (
+    CLAIM,
+    CLOSED,
+    LOCK,
+    Flow,
+    begin_cleanups,
+    current_flow,
+    note_path,
+    not_yielded,
+    resolve,
+    run,
+    take_back,
+    wake,
+)
+from wares._signatures import Need, Shape
+from wares.exceptions import WaresError
+
+if TYPE_CHECKING:
+    from wares._container import Container
+    from wares._registry import Registry
+
+#: How often a key is asked for before it gets a plan: writing one takes as long as that many uses.
+USES_BEFORE_PLAN = 16
+
+#: A graph of more steps than this is left to the slow way: its function would be too long.
+MOST_STEPS = 1000
+
+#: How many classes of plain results are remembered for one factory.
+_MOST_CLASSES = 16
+
+
+class Claim:
+    """One run of a plan, as others see it.
+
+    Attributes:
+        plan: The plan; each has a class of its own.
+        can_await: Whether the plan runs in an event loop.
+        container: For whom it runs.
+        thread: Where it runs.
+        step: The step that it makes right now; -1 while it makes none itself.
+        place: The step that it has come to.
+        outer: The run of another plan, further up the stack, for the same container.
+        parent: The making in whose factory this one was asked for.
+        is_over: Whether it has ended.
+    """
+
+    plan: ClassVar[Plan]
+    can_await: ClassVar[bool]
+    container: Container
+    thread: int
+    step: int = -1
+    place: int = -1
+    outer: Claim | None = None
+    parent: Flow | Claim | None = None
+    is_over: bool = False
+
+    @property
+    def current_key(self) -> Hashable:
+        """The key that is being made right now."""
+        return MISSING if self.step < 0 else self.plan.steps[self.step].recipe.key
+
+    def own_steps(self) -> list[tuple[Container, Recipe]]:
+        """List what is being made right now."""
+        if self.step < 0:
+            return []
+        return [(self.container, self.plan.steps[self.step].recipe)]
+
+    def own_path(self) -> list[Recipe]:
+        """List the recipes that led to what is being made right now."""
+        if self.step >= 0:
+            return self.plan.path_to(self.step)
+        return [] if self.place < 0 else self.plan.path_to(self.place)[:-1]
+
+
+@attrs.frozen(eq=False)
+class Step:
+    """One thing that a plan needs.
+
+    Attributes:
+        recipe: How it is made.
+        way: Where it comes from.
+        need: What is asked for.
+        arguments: The steps whose results its factory takes, each with the need that it fills.
+        asker: The step that needs it first.
+        plain: Classes whose objects its factory gives and that need nothing further.
+    """
+
+    recipe: Recipe
+    way: Literal["container", "given", "ready", "singleton", "connection", "kept", "fresh"]
+    need: Need
+    arguments: tuple[tuple[int, Need], ...]
+    asker: int
+    plain: set[type]
+
+
+@attrs.frozen(eq=False)
+class Plan:
+    """The steps to a service, what is needed first."""
+
+    steps: tuple[Step, ...]
+    askers: tuple[int, ...]
+
+    def path_to(self, step: int) -> list[Recipe]:
+        """List the recipes that led to *step*, the one that was asked for first."""
+        path = []
+        while step >= 0:
+            path.append(self.steps[step].recipe)
+            step = self.askers[step]
+        return path[::-1]
+
+
+class PlanBook:
+    """The plans of one registry, and how often keys without one were asked for.
+
+    Attributes:
+        sync: Plans for `get` of containers that are no children, by key.
+        awaited: Plans for their `aget`.
+        child_sync: Plans for `get` of children, whose connection's services are kept elsewhere.
+        child_awaited: Plans for their `aget`.
+    """
+
+    __slots__ = (
+        "_generation",
+        "_registry",
+        "_uses",
+        "awaited",
+        "child_awaited",
+        "child_sync",
+        "sync",
+    )
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._generation = 0
+        self._uses: dict[tuple[Hashable, bool, bool], int] = {}
+        self.sync: dict[Hashable, Callable[..., Any]] = {}
+        self.awaited: dict[Hashable, Callable[..., Any]] = {}
+        self.child_sync: dict[Hashable, Callable[..., Any]] = {}
+        self.child_awaited: dict[Hashable, Callable[..., Any]] = {}
+
+    def clear(self) -> None:
+        """Drop all plans: what they were made from has changed."""
+        if not self._uses:
+            return
+        with LOCK:
+            self._generation += 1
+            self._uses.clear()
+            for plans in (self.sync, self.awaited, self.child_sync, self.child_awaited):
+                plans.clear()
+
+    def note_use(self, key: Hashable, *, is_child: bool, can_await: bool) -> None:
+        """Count one more use of *key* without a plan, and write one when it is time."""
+        mark = (key, is_child, can_await)
+        uses = self._uses[mark] = self._uses.get(mark, 0) + 1
+        if uses != USES_BEFORE_PLAN:
+            return
+        generation = self._generation
+        function = _write(self._registry, key, is_child=is_child, can_await=can_await)
+        plans = self._plans_for(is_child=is_child, can_await=can_await)
+        with LOCK:
+            if function is not None and generation == self._generation:
+                plans[key] = function
+
+    def _plans_for(self, *, is_child: bool, can_await: bool) -> dict[Hashable, Callable[..., Any]]:
+        if is_child:
+            return self.child_awaited if can_await else self.child_sync
+        return self.awaited if can_await else self.sync
+
+
+def _write(
+    registry: Registry, key: Hashable, *, is_child: bool, can_await: bool
+) -> Callable[..., Any] | None:
+    """Write the function for *key*, or give up where the slow way has to say what is wrong."""
+    try:
+        plan = _Planner(registry, is_child=is_child).plan(key)
+    except (WaresError, _NoPlanError):
+        return None
+    if not can_await and any(_must_be_awaited(step) for step in plan.steps):
+        return None
+    return _Writer(registry, plan, can_await=can_await).write()
+
+
+def _must_be_awaited(step: Step) -> bool:
+    return step.way in ("kept", "fresh") and step.recipe.shape.is_async
+
+
+class _NoPlanError(Exception):
+    """This graph is better left to the slow way."""
+
+
+class _Planner:
+    """Puts what is needed in order."""
+
+    def __init__(self, registry: Registry, *, is_child: bool) -> None:
+        self._registry = registry
+        self._is_child = is_child
+        self._steps: list[Step] = []
+        self._askers: list[int] = []
+        self._shared: dict[Hashable, int] = {}
+
+    def plan(self, key: Hashable) -> Plan:
+        """List the steps to *key*; without recursion, because a chain may be long."""
+        container = self._registry._container_class
+        stack = [_Draft(self._look_up(Need("", key, by_keyword=False)), container, self._registry)]
+        finished = -1
+        while stack:
+            draft = stack[-1]
+            if finished >= 0:
+                draft.arguments.append((finished, draft.waiting_for))
+                finished = -1
+            need = next(draft.needs, None)
+            if need is None:
+                finished = self._finish(stack.pop())
+                continue
+            if need.default is not MISSING and not self._can_find(need):
+                continue
+            draft.waiting_for = need
+            if need.use_cache and need.key in self._shared:
+                finished = self._shared[need.key]
+                continue
+            if any(need.key == other.recipe.key for other in stack):
+                raise _NoPlanError
+            found = self._look_up(need)
+            self._check_lifetime(draft, found)
+            stack.append(_Draft(found, container, self._registry))
+            if len(self._steps) + len(stack) > MOST_STEPS:
+                raise _NoPlanError
+        return self._with_askers()
+
+    def _finish(self, draft: _Draft) -> int:
+        step = Step(draft.recipe, draft.way, draft.need, tuple(draft.arguments), -1, set())
+        self._steps.append(step)
+        position = len(self._steps) - 1
+        if draft.way != "fresh":
+            self._shared[draft.recipe.key] = position
+        return position
+
+    def _with_askers(self) -> Plan:
+        askers = [-1] * len(self._steps)
+        for position in reversed(range(len(self._steps))):
+            for argument, _ in self._steps[position].arguments:
+                askers[argument] = position
+        return Plan(tuple(self._steps), tuple(askers))
+
+    def _can_find(self, need: Need) -> bool:
+        return (
+            need.key in self._registry._recipes
+            or need.key is self._registry._container_class
+            or (need.is_marked and self._registry._derive(need.key) is not None)
+        )
+
+    def _look_up(self, need: Need) -> tuple[Recipe, Any, Need]:
+        registry = self._registry
+        key = need.key
+        if key is registry._container_class:
+            return Recipe(key, registry._container_class), "container", need
+        recipe = registry._recipes.get(key)
+        if recipe is None and key in registry._expected:
+            return Recipe(key, registry._container_class), "given", need
+        if recipe is None and need.is_marked:
+            recipe = registry._derive(key)
+        if recipe is None:
+            raise _NoPlanError
+        return recipe, self._choose_way(recipe, need), need
+
+    def _choose_way(self, recipe: Recipe, need: Need) -> str:
+        if recipe.lifetime == "transient" or not need.use_cache:
+            return "fresh"
+        if recipe.is_ready:
+            return "ready"
+        if recipe.lifetime == "singleton":
+            return "singleton"
+        if recipe.lifetime == "connection" and self._is_child:
+            return "connection"
+        return "kept"
+
+    def _check_lifetime(self, asker: _Draft, found: tuple[Recipe, Any, Need]) -> None:
+        recipe, way, _ = found
+        is_long = asker.recipe.lifetime == "connection"
+        if is_long and way == "kept" and recipe.lifetime == "scoped" and not recipe.is_derived:
+            raise _NoPlanError
+
+
+class _Draft:
+    """A step whose needs are still being looked up."""
+
+    __slots__ = ("arguments", "need", "needs", "recipe", "waiting_for", "way")
+
+    def __init__(
+        self, found: tuple[Recipe, Any, Need], container: type, registry: Registry
+    ) -> None:
+        self.recipe, self.way, self.need = found
+        is_made = self.way in ("kept", "fresh")
+        needs = self.recipe.read(container, registry._find_name).needs if is_made else ()
+        self.needs: Iterator[Need] = iter(needs)
+        self.arguments: list[tuple[int, Need]] = []
+        self.waiting_for = self.need
+
+
+class _Writer:
+    """Writes the function of one plan."""
+
+    def __init__(self, registry: Registry, plan: Plan, *, can_await: bool) -> None:
+        self._plan = plan
+        self._can_await = can_await
+        self._lines: list[str] = []
+        keys = frozenset(step.recipe.key for step in plan.steps if step.way != "container")
+        self._sets_flow = can_await or any(step.way == "container" for step in plan.steps)
+        self._has_claim = any(step.way in ("kept", "fresh") for step in plan.steps)
+        claim = type("PlanClaim", (Claim,), {"plan": plan, "can_await": can_await})
+        self._names: dict[str, Any] = {
+            "CLAIM": CLAIM,
+            "CLOSED": CLOSED,
+            "Claim": claim,
+            "MISSING": MISSING,
+            "begin_cleanups": begin_cleanups,
+            "detour": adetour if can_await else detour,
+            "end_nested": end_nested,
+            "fail": fail,
+            "flow": current_flow,
+            "get_ident": get_ident,
+            "keys": keys,
+            "leave_async_generator": leave_async_generator,
+            "leave_generator": leave_generator,
+            "may_nest": may_nest,
+            "not_yielded": not_yielded,
+            "resolve": resolve if can_await else resolve_sync,
+            "root": registry._get_root(),
+            "settle": asettle if can_await else settle,
+            "take_back": atake_back if can_await else take_back_sync,
+            "tell": tell,
+        }
+
+    def write(self) -> Callable[..., Any]:
+        """Write and compile it."""
+        last = len(self._plan.steps) - 1
+        awaiting = "await " if self._can_await else ""
+        definition = "async def" if self._can_await else "def"
+        self._put(0, f"{definition} plan(container, made):")
+        self._put(1, "given = container._given")
+        self._put(1, "if made is CLOSED or given is not None and not keys.isdisjoint(given):")
+        self._put(2, f"return {awaiting}resolve(container, need{last})")
+        if self._has_claim:
+            self._write_claimed(last, awaiting)
+        else:
+            self._write_steps(1)
+            self._write_return(1, last)
+        source = "\n".join(self._lines) + "\n"
+        exec(compile(source, "<a plan of wares>", "exec"), self._names)  # noqa: S102  # our own source
+        function: Callable[..., Any] = self._names["plan"]
+        return function
+
+    def _write_claimed(self, last: int, awaiting: str) -> None:
+        self._put(1, "claim = Claim()")
+        self._put(1, "claim.container = container")
+        self._put(1, "claim.thread = get_ident()")
+        self._put(1, "other = made.setdefault(CLAIM, claim)")
+        self._put(1, "if other is not claim and not may_nest(claim, other, made, keys):")
+        self._put(2, f"return {awaiting}resolve(container, need{last})")
+        if self._sets_flow:
+            self._put(1, "claim.parent = flow.get()")
+            self._put(1, "flow.set(claim)")
+        self._put(1, "try:")
+        self._write_steps(2)
+        self._write_return(2, last)
+        self._put(1, "except BaseException as error:")
+        self._put(2, "fail(claim, error)")
+        self._put(2, "raise")
+        self._put(1, "finally:")
+        if self._sets_flow:
+            self._put(2, "claim.is_over = True")
+            self._put(2, "flow.set(claim.parent)")
+        self._put(2, "if other is claim:")
+        self._put(3, "del made[CLAIM]")
+        self._put(2, "else:")
+        self._put(3, "end_nested(claim, other, made)")
+
+    def _write_return(self, indent: int, last: int) -> None:
+        if self._plan.steps[last].way in ("ready", "singleton", "connection"):
+            self._put(indent, f"made[key{last}] = it{last}")
+        self._put(indent, f"return it{last}")
+
+    def _write_steps(self, indent: int) -> None:
+        for number, step in enumerate(self._plan.steps):
+            self._name(number, step)
+            getattr(self, f"_write_{step.way}")(indent, number, step)
+
+    def _name(self, number: int, step: Step) -> None:
+        self._names[f"key{number}"] = step.recipe.key
+        self._names[f"need{number}"] = step.need
+        self._names[f"recipe{number}"] = step.recipe
+        self._names[f"make{number}"] = step.recipe.factory
+        self._names[f"plain{number}"] = step.plain
+
+    def _write_container(self, indent: int, number: int, step: Step) -> None:
+        self._put(indent, f"it{number} = container")
+
+    def _write_given(self, indent: int, number: int, step: Step) -> None:
+        self._put(indent, f"if key{number} in made: it{number} = made[key{number}]")
+        self._put(indent, f"else: it{number} = {self._resolve(number)}")
+
+    def _write_ready(self, indent: int, number: int, step: Step) -> None:
+        self._names[f"value{number}"] = step.recipe.value
+        self._put(indent, f"if key{number} in made: it{number} = made[key{number}]")
+        self._put(indent, f"else: it{number} = value{number}")
+
+    def _write_singleton(self, indent: int, number: int, step: Step) -> None:
+        self._put(indent, f"if key{number} in made: it{number} = made[key{number}]")
+        self._put(indent, f"elif key{number} in root._made: it{number} = root._made[key{number}]")
+        self._put(indent, f"else: it{number} = {self._resolve(number)}")
+
+    def _write_connection(self, indent: int, number: int, step: Step) -> None:
+        self._put(indent, f"if key{number} in made: it{number} = made[key{number}]")
+        self._put(indent, f"else: it{number} = {self._resolve(number)}")
+
+    def _resolve(self, number: int) -> str:
+        awaiting = "await " if self._can_await else ""
+        if self._has_claim:
+            return f"{awaiting}detour(claim, {number})"
+        return f"{awaiting}resolve(container, need{number})"
+
+    def _write_kept(self, indent: int, number: int, step: Step) -> None:
+        self._put(indent, f"if key{number} in made: it{number} = made[key{number}]")
+        self._put(indent, "else:")
+        self._put(indent + 1, f"claim.step = {number}")
+        self._put(indent + 1, "if container._traffic is None:")
+        self._write_making(indent + 2, number, step)
+        self._put(indent + 2, f"made[key{number}] = it{number}")
+        self._put(indent + 2, f"if container._traffic is not None: tell(container, key{number})")
+        self._put(indent + 1, f"else: it{number} = {self._resolve(number)}")
+
+    def _write_fresh(self, indent: int, number: int, step: Step) -> None:
+        self._put(indent, f"claim.step = {number}")
+        self._write_making(indent, number, step)
+
+    def _write_making(self, indent: int, number: int, step: Step) -> None:
+        shape = step.recipe.shape
+        call = f"make{number}({self._arguments(step)})"
+        awaiting = "await " if self._can_await else ""
+        if shape is Shape.GENERATOR:
+            self._put(indent, f"generator = {call}")
+            self._put(indent, f"it{number} = next(generator, MISSING)")
+            self._put(indent, f"if it{number} is MISSING: raise not_yielded(recipe{number})")
+            self._write_cleanup(indent, number, "leave_generator")
+        elif shape is Shape.ASYNC_GENERATOR:
+            self._put(indent, f"generator = {call}")
+            self._put(indent, f"try: it{number} = await generator.__anext__()")
+            self._put(
+                indent, f"except StopAsyncIteration: raise not_yielded(recipe{number}) from None"
+            )
+            self._write_cleanup(indent, number, "leave_async_generator")
+        else:
+            if shape is Shape.COROUTINE:
+                call = f"await {call}"
+            self._put(indent, f"it{number} = {call}")
+            if not _is_surely_plain(step.recipe):
+                self._put(indent, f"if type(it{number}) not in plain{number}:")
+                self._put(indent + 1, f"it{number} = {awaiting}settle(claim, {number}, it{number})")
+
+    def _write_cleanup(self, indent: int, number: int, leave: str) -> None:
+        awaiting = "await " if self._can_await else ""
+        self._put(indent, "cleanups = container._cleanups")
+        self._put(indent, "if cleanups is None: cleanups = begin_cleanups(container)")
+        self._put(indent, f"entry = ({leave}, generator, recipe{number})")
+        self._put(indent, "cleanups.entries.append(entry)")
+        self._put(indent, f"if container._made is not made: {awaiting}take_back(container, entry)")
+
+    def _arguments(self, step: Step) -> str:
+        return ", ".join(
+            f"{need.name}=it{number}" if need.by_keyword else f"it{number}"
+            for number, need in step.arguments
+        )
+
+    def _put(self, indent: int, line: str) -> None:
+        self._lines.append("    " * indent + line)
+
+
+def _is_surely_plain(recipe: Recipe) -> bool:
+    """Tell whether calling the factory gives an object that needs nothing further, for sure."""
+    factory = recipe.factory
+    return (
+        isinstance(factory, type)
+        and type(factory).__call__ is type.__call__
+        and factory.__new__ is object.__new__
+        and not hasattr(factory, "__await__")
+        and not (recipe.enter and is_context_manager(factory))
+    )
+
+
+def may_nest(
+    claim: Claim, other: Claim, made: dict[Hashable, Any], keys: frozenset[Hashable]
+) -> bool:
+    """Let a plan run within a factory that another plan for the same container has called."""
+    if claim.can_await or other.can_await or other.thread != claim.thread:
+        return False
+    outer: Claim | None = other
+    while outer is not None:
+        if outer.current_key in keys:
+            # A circle, which the slow way finds and names.
+            return False
+        outer = outer.outer
+    claim.outer = claim.parent = other
+    made[CLAIM] = claim
+    return True
+
+
+def end_nested(claim: Claim, other: Claim, made: dict[Hashable, Any]) -> None:
+    """Show the outer plan again."""
+    claim.is_over = True
+    made[CLAIM] = other
+
+
+def fail(claim: Claim, error: BaseException) -> None:
+    """Tell whoever waits that the current step failed, and note the path to it."""
+    is_own = isinstance(error, Exception)
+    if isinstance(error, Exception) and not isinstance(error, WaresError):
+        note_path(error, [recipe.key for recipe in _lineage(claim)])
+    if claim.step >= 0 and claim.container._traffic is not None:
+        with LOCK:
+            wake(claim.container, claim.current_key, error if is_own else None)
+
+
+def _lineage(claim: Claim) -> list[Recipe]:
+    path: list[Recipe] = []
+    link: Flow | Claim | None = claim
+    while link is not None:
+        if not link.is_over:
+            path = [*link.own_path(), *path]
+        link = link.parent
+    return path
+
+
+def tell(container: Container, key: Hashable) -> None:
+    """Wake whoever waits for what a plan has just made."""
+    with LOCK:
+        wake(container, key, None)
+
+
+def resolve_sync(container: Container, need: Need) -> Any:
+    """Take the slow way."""
+    return run(resolve(container, need, can_await=False))
+
+
+async def aresolve(container: Container, need: Need) -> Any:
+    """Take the slow way, awaiting."""
+    return await resolve(container, need, can_await=True)
+
+
+def detour(claim: Claim, step: int) -> Any:
+    """Take the slow way for one step of a plan."""
+    return run(adetour(claim, step, can_await=False))
+
+
+async def adetour(claim: Claim, step: int, *, can_await: bool = True) -> Any:
+    """Take the slow way for one step of a plan, awaiting."""
+    # It makes nothing itself now, but says for the error message where it has come to.
+    claim.step = -1
+    claim.place = step
+    flow = Flow(claim, can_await=can_await)
+    return await flow.run(claim.container, claim.plan.steps[step].need)
+
+
+def settle(claim: Claim, step: int, product: Any) -> Any:
+    """Turn what a factory gave into the service: enter it, say."""
+    return run(asettle(claim, step, product, can_await=False))
+
+
+async def asettle(claim: Claim, step: int, product: Any, *, can_await: bool = True) -> Any:
+    """Turn what a factory gave into the service: await it, enter it."""
+    recipe = claim.plan.steps[step].recipe
+    plain = claim.plan.steps[step].plain
+    flow = Flow(claim, can_await=can_await)
+    service, entry = await flow._settle(recipe, product)
+    if entry is not None:
+        container = claim.container
+        begin_cleanups(container).entries.append(entry)
+        if container._made is CLOSED:
+            await take_back(container, entry)
+    elif service is product and len(plain) < _MOST_CLASSES:
+        plain.add(type(product))
+    return service
+
+
+async def atake_back(container: Container, entry: Entry) -> None:
+    """Clean up what was finished after the container had been closed."""
+    await take_back(container, entry)
+
+
+def take_back_sync(container: Container, entry: Entry) -> None:
+    """Clean up what was finished after the container had been closed."""
+    run(take_back(container, entry))

@@ -1,0 +1,456 @@
+"""Key to recipe, for an application's life.
+
+This module knows what is registered, and what of it is overridden. It must not know how a
+service is made, nor any framework.
+"""
+
+from __future__ import annotations
+
+import inspect
+from _thread import allocate_lock
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping
+from contextlib import contextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from wares._cleanups import Cleanups, Unwinding, leave_async_callback, leave_callback
+from wares._graph import Graph
+from wares._keys import MISSING, is_hashable
+from wares._recipes import (
+    Lifetime,
+    Ping,
+    Recipe,
+    recipe_for_factory,
+    recipe_for_value,
+)
+from wares._signatures import is_derivable
+from wares.exceptions import (
+    InvalidRegistrationError,
+    InvalidRegistryError,
+    PendingAsyncCleanupError,
+    RegistryClosedError,
+)
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeForm, TypeVar
+
+    from wares._container import Container, Root
+    from wares._plans import PlanBook
+
+    T = TypeVar("T")
+
+#: What runs when a registry closes: a callable, or an awaitable that is there already.
+OnRegistryClose = Callable[[], object] | Awaitable[object]
+
+
+class Registry:
+    """What services there are and how they are made.
+
+    Register at the start of the application, open a container for each request, and close the
+    registry at the end. It is also a context manager, with and without ``async``, that closes it.
+
+    >>> registry = Registry()
+    >>> registry.register_factory(list, lambda: ["made", "once"])
+    >>> with registry.container() as container:
+    ...     container.get(list) is container.get(list)
+    True
+    """
+
+    #: What `_container` fills in; so that imports go one way.
+    _container_class: ClassVar[type[Container]]
+    _root_class: ClassVar[type[Root]]
+    _new_plans: ClassVar[Callable[[Registry], PlanBook]]
+
+    def __init__(self) -> None:
+        self._registered: dict[Hashable, Recipe] = {}
+        self._overrides: dict[Hashable, list[Recipe]] = {}
+        # What is in force: the registered recipes under the overriding ones.
+        self._recipes: dict[Hashable, Recipe] = {}
+        self._expected: dict[Hashable, None] = {}
+        self._derived: dict[Hashable, Recipe] = {}
+        self._names: dict[str, Any] | None = None
+        self._is_closed = False
+        self._close_claim = allocate_lock()
+        self._callbacks = Cleanups("registry")
+        self._before_close: list[Callable[[], object]] = []
+        self._plans = Registry._new_plans(self)
+        self._root = Registry._root_class(self)
+
+    def __repr__(self) -> str:
+        state = ", closed" if self._is_closed else ""
+        return f"<wares.Registry(services={len(self._recipes)}{state})>"
+
+    def __contains__(self, key: object) -> bool:
+        """Tell whether something is registered under *key*."""
+        return key in self._recipes
+
+    def __iter__(self) -> Iterator[Hashable]:
+        """Go through the keys in the order of their registration."""
+        return iter(list(self._recipes))
+
+    def __bool__(self) -> bool:
+        """Be true, also where nothing is registered."""
+        return True
+
+    def __enter__(self) -> Registry:
+        self._check_open()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._close(error)
+
+    async def __aenter__(self) -> Registry:
+        self._check_open()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._aclose(error)
+
+    def register_factory(
+        self,
+        key: TypeForm[T] | Hashable,
+        factory: Callable[..., Any],
+        *,
+        lifetime: Lifetime = "scoped",
+        enter: bool = True,
+        ping: Ping | None = None,
+        on_registry_close: OnRegistryClose | None = None,
+        suppress_context_exit: bool = False,
+    ) -> None:
+        """Register how the service of *key* is made; the last registration wins.
+
+        A factory may be any callable. Its required parameters are filled by their annotations, a
+        first parameter named ``wares_container`` with the container. What it yields, or a context
+        manager that it returns, is cleaned up when the owner of the service closes.
+
+        Args:
+            key: What the service is asked for by: a type, or anything hashable.
+            factory: What makes it.
+            lifetime: Which owner keeps it: ``"scoped"``, each container its own;
+                ``"connection"``, the outermost of a chain of containers; ``"singleton"``, the
+                registry; ``"transient"``, nobody: it is made anew each time.
+            enter: Whether a context manager that the factory returns is entered.
+            ping: What checks the service's health: it takes the service and raises if it is not
+                well.
+            on_registry_close: What is called when the registry closes; an awaitable that it
+                returns is awaited.
+            suppress_context_exit: Whether an exception under way is kept from the cleanup.
+
+        Raises:
+            InvalidRegistrationError: The key is not hashable, the factory or the ping not
+                callable.
+            InvalidLifetimeError: There is no such lifetime.
+            UnresolvableParameterError: A required parameter has no annotation.
+            RegistryClosedError: The registry is closed.
+        """
+        recipe = recipe_for_factory(
+            key,
+            factory,
+            lifetime=lifetime,
+            enter=enter,
+            ping=ping,
+            suppress_context_exit=suppress_context_exit,
+        )
+        self._register(recipe, on_registry_close)
+
+    def register_value(
+        self,
+        key: TypeForm[T] | Hashable,
+        value: T,
+        *,
+        enter: bool = False,
+        ping: Ping | None = None,
+        on_registry_close: OnRegistryClose | None = None,
+        suppress_context_exit: bool = False,
+    ) -> None:
+        """Register a ready-made object under *key*; the last registration wins.
+
+        It is handed out as it is: never awaited, and neither entered nor closed unless *enter* is
+        set. Then each container enters it and exits it.
+
+        Args:
+            key: What the service is asked for by: a type, or anything hashable.
+            value: The object.
+            enter: Whether each container enters it as a context manager.
+            ping: What checks the service's health: it takes the service and raises if it is not
+                well.
+            on_registry_close: What is called when the registry closes; an awaitable that it
+                returns is awaited.
+            suppress_context_exit: Whether an exception under way is kept from the exit.
+
+        Raises:
+            InvalidRegistrationError: The key is not hashable, the ping not callable, or the value
+                is to be entered and is no context manager.
+            RegistryClosedError: The registry is closed.
+        """
+        recipe = recipe_for_value(
+            key, value, enter=enter, ping=ping, suppress_context_exit=suppress_context_exit
+        )
+        self._register(recipe, on_registry_close)
+
+    def expect(self, *keys: Hashable) -> None:
+        """Announce *keys* that each container is given when it is opened, as a request is.
+
+        `validate` then takes them for registered.
+
+        Raises:
+            InvalidRegistrationError: A key is not hashable.
+        """
+        for key in keys:
+            if not is_hashable(key):
+                message = f"A key must be hashable, and an instance of {type(key).__qualname__} is not."
+                raise InvalidRegistrationError(message)
+        self._expected.update(dict.fromkeys(keys))
+        self._forget()
+
+    @contextmanager
+    def override_factory(
+        self,
+        key: TypeForm[T] | Hashable,
+        factory: Callable[..., Any],
+        *,
+        lifetime: Lifetime = "scoped",
+        enter: bool = True,
+        ping: Ping | None = None,
+        on_registry_close: OnRegistryClose | None = None,
+        suppress_context_exit: bool = False,
+    ) -> Iterator[None]:
+        """Put another factory in the place of *key*'s while the ``with`` block lasts.
+
+        Overrides nest. They win over registrations, local and later ones too, and singletons made
+        from what they replace are set aside until the block ends. *key* may also be a callable
+        that `Depends` names.
+
+        Args:
+            key: What is replaced.
+            factory: What makes the service instead.
+            lifetime: As in `register_factory`.
+            enter: As in `register_factory`.
+            ping: As in `register_factory`.
+            on_registry_close: As in `register_factory`.
+            suppress_context_exit: As in `register_factory`.
+        """
+        recipe = recipe_for_factory(
+            key,
+            factory,
+            lifetime=lifetime,
+            enter=enter,
+            ping=ping,
+            suppress_context_exit=suppress_context_exit,
+        )
+        with self._overriding(recipe, on_registry_close):
+            yield
+
+    @contextmanager
+    def override_value(
+        self,
+        key: TypeForm[T] | Hashable,
+        value: T,
+        *,
+        enter: bool = False,
+        ping: Ping | None = None,
+        on_registry_close: OnRegistryClose | None = None,
+        suppress_context_exit: bool = False,
+    ) -> Iterator[None]:
+        """Put an object in the place of *key*'s service while the ``with`` block lasts.
+
+        Args:
+            key: What is replaced.
+            value: The object that is handed out instead.
+            enter: As in `register_value`.
+            ping: As in `register_value`.
+            on_registry_close: As in `register_value`.
+            suppress_context_exit: As in `register_value`.
+        """
+        recipe = recipe_for_value(
+            key, value, enter=enter, ping=ping, suppress_context_exit=suppress_context_exit
+        )
+        with self._overriding(recipe, on_registry_close):
+            yield
+
+    def container(self, given: Mapping[Hashable, Any] | None = None) -> Container:
+        """Open a container for one request, event or job.
+
+        Args:
+            given: Objects that are there from the start, by their keys.
+
+        Raises:
+            RegistryClosedError: The registry is closed.
+        """
+        return self._container_class(self, given)
+
+    def validate(self) -> None:
+        """Check that everything that is registered can be made; runs no factory.
+
+        Raises:
+            InvalidRegistryError: All problems at once: missing services, circles, lifetimes that
+                do not fit, parameters that nothing can fill.
+        """
+        problems = self.graph().problems
+        if problems:
+            count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+            message = f"The registry has {count}"
+            raise InvalidRegistryError(message, problems)
+
+    def graph(self) -> Graph:
+        """Draw up what needs what."""
+        return Graph.over(
+            self._recipes, self._expected, self._container_class, self._find_name, self._derive
+        )
+
+    def close(self) -> None:
+        """End what the registry keeps: singletons, then ``on_registry_close``, each in reverse.
+
+        Closing twice does nothing the second time.
+
+        Raises:
+            PendingAsyncCleanupError: A cleanup must be awaited; nothing has been touched.
+            CleanupError: Cleanups failed; every other one ran.
+        """
+        self._close(None)
+
+    async def aclose(self) -> None:
+        """End what the registry keeps, as `close` does, and await what has to be awaited.
+
+        Raises:
+            CleanupError: Cleanups failed; every other one ran.
+        """
+        await self._aclose(None)
+
+    def _register(self, recipe: Recipe, on_close: OnRegistryClose | None) -> None:
+        self._check_open()
+        self._note_callback(recipe, on_close)
+        self._registered[recipe.key] = recipe
+        if recipe.key not in self._overrides:
+            self._put_in_force(recipe.key, recipe)
+
+    def _note_callback(self, recipe: Recipe, on_close: OnRegistryClose | None) -> None:
+        if on_close is None:
+            return
+        if not callable(on_close) and not inspect.isawaitable(on_close):
+            message = (
+                f"on_registry_close is neither callable nor awaitable: it is an instance of "
+                f"{type(on_close).__qualname__}."
+            )
+            raise InvalidRegistrationError(message)
+        self._callbacks.entries.append((leave_callback, on_close, recipe))
+
+    def _put_in_force(self, key: Hashable, recipe: Recipe | None) -> None:
+        if recipe is None:
+            self._recipes.pop(key, None)
+        else:
+            self._recipes[key] = recipe
+        self._forget()
+
+    def _forget(self) -> None:
+        """Drop what was derived from the recipes that were in force."""
+        self._names = None
+        self._plans.clear()
+        self._root._revise()
+
+    @contextmanager
+    def _overriding(self, recipe: Recipe, on_close: OnRegistryClose | None) -> Iterator[None]:
+        self._check_open()
+        self._note_callback(recipe, on_close)
+        key = recipe.key
+        stack = self._overrides.setdefault(key, [])
+        stack.append(recipe)
+        self._put_in_force(key, recipe)
+        try:
+            yield
+        finally:
+            stack.remove(recipe)
+            if stack:
+                self._put_in_force(key, stack[-1])
+            else:
+                self._overrides.pop(key, None)
+                self._put_in_force(key, self._registered.get(key))
+
+    def _derive(self, key: Hashable) -> Recipe | None:
+        """Make the recipe of a callable that nobody registered, or `None` if it is no callable."""
+        recipe = self._derived.get(key)
+        if recipe is None and is_derivable(key):
+            factory = getattr(key, "callable", key)
+            recipe = self._derived.setdefault(key, Recipe(key, factory, is_derived=True))
+        return recipe
+
+    def _find_name(self, name: str) -> Any:
+        """Find the registered class that is called *name*, where there is just one."""
+        names = self._names
+        if names is None:
+            names = {}
+            for key in [*self._recipes, *self._expected]:
+                own = getattr(key, "__name__", None)
+                if isinstance(own, str):
+                    names[own] = MISSING if own in names else key
+            self._names = names
+        return names.get(name, MISSING)
+
+    def _get_root(self) -> Root:
+        """Give the container that keeps the singletons."""
+        return self._root
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise RegistryClosedError
+
+    def _close(self, error: BaseException | None) -> None:
+        if self._is_closed:
+            return
+        pending = self._pending_async()
+        if pending:
+            raise PendingAsyncCleanupError(pending, "registry")
+        if not self._close_claim.acquire(blocking=False):
+            return
+        unwinding = Unwinding("registry", error)
+        for callback in self._start_closing():
+            unwinding.run("an adapter", lambda _, run=callback: run())
+        unwinding.leave(self._root._take_entries())
+        unwinding.leave(_take(self._callbacks))
+        unwinding.finish()
+
+    async def _aclose(self, error: BaseException | None) -> None:
+        if self._is_closed:
+            return
+        if not self._close_claim.acquire(blocking=False):
+            return
+        unwinding = Unwinding("registry", error)
+        for callback in self._start_closing():
+            await unwinding.arun("an adapter", lambda _, run=callback: run())
+        await unwinding.aleave(self._root._take_entries())
+        await unwinding.aleave(
+            [(leave_async_callback, thing, recipe) for _, thing, recipe in _take(self._callbacks)]
+        )
+        unwinding.finish()
+
+    def _start_closing(self) -> list[Callable[[], object]]:
+        """Refuse new containers; give what closes before the singletons do, the last one first."""
+        self._is_closed = True
+        callbacks = self._before_close[::-1]
+        self._before_close.clear()
+        return callbacks
+
+    def _pending_async(self) -> list[Hashable]:
+        return [
+            *self._root._pending_async(),
+            *(
+                recipe.key
+                for _, callback, recipe in self._callbacks.entries
+                if inspect.iscoroutinefunction(callback) or inspect.isawaitable(callback)
+            ),
+        ]
+
+
+def _take(cleanups: Cleanups) -> list[Any]:
+    entries, cleanups.entries = cleanups.entries, []
+    return entries

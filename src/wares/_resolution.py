@@ -1,0 +1,616 @@
+"""From a recipe to a service: looked up, waited for or made; written once, for sync and async.
+
+This module knows how what is needed is made in order, once, and what happens when two want the
+same thing at the same time. It must not know how a container is opened or closed, nor what a
+framework is.
+
+The logic is written as coroutines. A synchronous `get` runs them too: nothing in them ever
+suspends then, because whatever would have to be awaited is refused before it is begun.
+
+Who makes a key has claimed it: in the *traffic* of the container that will keep the service, or,
+in a compiled plan (see `_plans`), by the step that the plan is at. A second comer waits for the
+first, after a look at who waits for whom: a circle of waiting is a circle of needs.
+"""
+
+from __future__ import annotations
+
+import inspect
+from _thread import RLock, get_ident
+from collections.abc import Coroutine, Hashable, Iterator
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from wares._cleanups import (
+    Cleanups,
+    Entry,
+    leave_async_context,
+    leave_async_generator,
+    leave_context,
+    leave_generator,
+)
+from wares._keys import MISSING, describe_path, find_nearest
+from wares._recipes import Recipe, is_async_context_manager, is_sync_context_manager
+from wares._signatures import Need, Shape, describe_callable
+from wares.exceptions import (
+    AsyncServiceError,
+    CircularDependencyError,
+    ContainerClosedError,
+    FactoryError,
+    LifetimeError,
+    RegistryClosedError,
+    ServiceNotFoundError,
+    WaresError,
+)
+
+if TYPE_CHECKING:
+    import concurrent.futures
+
+    from wares._container import Container
+    from wares._plans import Claim
+
+T = TypeVar("T")
+
+#: Guards all traffic. Held for a few dictionary operations, never while a factory runs.
+#: Re-entrant, because the garbage collector may run anything at any time.
+LOCK = RLock()
+
+#: What a closed container has made.
+CLOSED: dict[Hashable, Any] = {}
+
+
+class _ClaimKey:
+    """The type of `CLAIM`."""
+
+    __slots__ = ()
+
+
+#: Under this key, among what a container has made, stands the plan that runs on it.
+CLAIM = _ClaimKey()
+
+#: The making that this task is within: factories that ask imperatively, and the tasks that they
+#: start, continue it.
+current_flow: ContextVar[Flow | Claim | None] = ContextVar("wares_flow", default=None)
+
+#: Who waits for what; looked at only before somebody waits.
+_waits: dict[Flow, tuple[Container, Hashable]] = {}
+
+
+class Traffic:
+    """Who makes what in a container, and who waits for it; there is one only while somebody does.
+
+    Attributes:
+        makers: The flow that makes a key.
+        waiters: What to wake when a key is made, or when making it failed.
+    """
+
+    __slots__ = ("makers", "waiters")
+
+    def __init__(self) -> None:
+        self.makers: dict[Hashable, Flow] = {}
+        self.waiters: dict[Hashable, list[concurrent.futures.Future[None]]] = {}
+
+
+class Frame:
+    """One service that is being made: what it needs, and what it has got so far."""
+
+    __slots__ = ("arguments", "is_claimed", "keywords", "needs", "owner", "recipe")
+
+    def __init__(self, owner: Container, recipe: Recipe, *, is_claimed: bool) -> None:
+        self.owner = owner
+        self.recipe = recipe
+        self.is_claimed = is_claimed
+        signature = recipe.read(type(owner)._own_class, owner.registry._find_name)
+        self.needs: Iterator[Need] = iter(signature.needs)
+        self.arguments: list[Any] = []
+        self.keywords: dict[str, Any] = {}
+
+    def fill(self, need: Need, service: Any) -> None:
+        """Keep *service* as the argument for *need*."""
+        if need.by_keyword:
+            self.keywords[need.name] = service
+        else:
+            self.arguments.append(service)
+
+
+class Flow:
+    """One chain of making, on behalf of one `get`.
+
+    Attributes:
+        parent: The making in whose factory this one was asked for.
+        frames: What is being made, the one asked for first.
+        can_await: Whether the chain may wait for the event loop.
+        thread: The thread that it runs in.
+        is_over: Whether it has ended; tasks that outlive it no longer continue it.
+    """
+
+    __slots__ = ("can_await", "frames", "is_over", "parent", "thread")
+
+    def __init__(self, parent: Flow | Claim | None, *, can_await: bool) -> None:
+        self.parent = parent
+        self.frames: list[Frame] = []
+        self.can_await = can_await
+        self.thread = get_ident()
+        self.is_over = False
+
+    def own_steps(self) -> list[tuple[Container, Recipe]]:
+        """List what this flow itself is making."""
+        return [(frame.owner, frame.recipe) for frame in self.frames]
+
+    def own_path(self) -> list[Recipe]:
+        """List the recipes that led to what is being made now."""
+        return [frame.recipe for frame in self.frames]
+
+    async def run(self, container: Container, need: Need) -> Any:
+        """Get what *need* asks for, and make what it takes."""
+        outer = current_flow.get()
+        current_flow.set(self)
+        try:
+            found = await self._acquire(container, need)
+            return found if found is not self else await self._make_all()
+        except BaseException as error:
+            self._fail(error)
+            raise
+        finally:
+            self.is_over = True
+            # Not by a token: a coroutine that is closed ends in another context.
+            current_flow.set(outer)
+
+    async def _make_all(self) -> Any:
+        """Make everything on the stack, what is needed first; return the last."""
+        frames = self.frames
+        pending: list[Need] = []
+        while True:
+            frame = frames[-1]
+            need = next(frame.needs, None)
+            if need is None:
+                service = await self._make(frame)
+                frames.pop()
+                if not frames:
+                    return service
+                frames[-1].fill(pending.pop(), service)
+                continue
+            found = await self._supply(frame, need)
+            if found is self:
+                pending.append(need)
+            elif found is not MISSING:
+                frame.fill(need, found)
+
+    async def _supply(self, frame: Frame, need: Need) -> Any:
+        """Find what a parameter needs; `self` means that it has to be made first."""
+        if need.default is not MISSING and not can_find(frame.owner, need):
+            return MISSING
+        return await self._acquire(frame.owner, need)
+
+    async def _acquire(self, container: Container, need: Need) -> Any:
+        """Find a service, or put a frame that makes it on the stack and return `self`."""
+        made = container._made
+        if made is CLOSED:
+            raise closed_error(container)
+        if need.use_cache and need.key in made and not container._is_root:
+            return made[need.key]
+        if need.key is type(container)._own_class:
+            return container
+        recipe = find_recipe(container, need)
+        if recipe is None:
+            raise self._not_there(container, need.key)
+        if container._is_root and recipe.is_ready:
+            self._note_source(recipe)
+            return recipe.value
+        if not recipe.is_ready:
+            # Before anything is claimed: reading may fail.
+            recipe.read(type(container)._own_class, container.registry._find_name)
+        if recipe.lifetime == "transient" or not need.use_cache:
+            self.frames.append(Frame(container, recipe, is_claimed=False))
+            return self
+        owner = self._find_owner(container, recipe)
+        if recipe.is_ready:
+            found = made.setdefault(need.key, recipe.value)
+        else:
+            found = await self._claim(owner, recipe)
+        self._note_source(recipe)
+        if found is not self and owner is not container:
+            container._made[need.key] = found
+        return found
+
+    def _find_owner(self, container: Container, recipe: Recipe) -> Container:
+        """Find the container that keeps the service, and refuse one that ends too early."""
+        if recipe.is_derived or recipe.is_ready:
+            return container
+        if recipe.lifetime == "singleton":
+            return container.registry._get_root()
+        if container._is_root:
+            raise self._outlived(next(iter(reversed(self._recipes())), None), recipe)
+        if recipe.lifetime == "connection":
+            return container._outermost
+        keepers = (
+            frame.recipe
+            for frame in reversed(self.frames)
+            if frame.is_claimed and not frame.recipe.is_derived
+        )
+        asker = next(keepers, None)
+        if asker is not None and asker.lifetime == "connection":
+            raise self._outlived(asker, recipe)
+        return container
+
+    def _outlived(self, asker: Recipe | None, recipe: Recipe) -> LifetimeError:
+        key = "the registry's own container" if asker is None else asker.key
+        lifetime = "singleton" if asker is None else asker.lifetime
+        return LifetimeError(
+            key, lifetime, recipe.key, recipe.lifetime, steps=self._describe_steps(recipe)
+        )
+
+    async def _claim(self, owner: Container, recipe: Recipe) -> Any:
+        """Claim the making of a key, waiting for whoever claimed it first."""
+        while True:
+            with LOCK:
+                found = self._try_claim(owner, recipe)
+            if found is MISSING:
+                self.frames.append(Frame(owner, recipe, is_claimed=True))
+                return self
+            if type(found) is not _Wait:
+                return found
+            try:
+                await found.wait(can_await=self.can_await)
+            finally:
+                with LOCK:
+                    _waits.pop(self, None)
+
+    def _try_claim(self, owner: Container, recipe: Recipe) -> Any:
+        """Find the service, claim its making (`MISSING`), or get something to wait on."""
+        key = recipe.key
+        made = owner._made
+        if made is CLOSED:
+            raise closed_error(owner)
+        if key in made:
+            return made[key]
+        traffic = owner._traffic
+        if traffic is None:
+            traffic = owner._traffic = Traffic()
+        holder: Flow | Claim | None = traffic.makers.get(key)
+        if holder is None:
+            # First the claim, then the look at a plan: the plan looks the other way round.
+            traffic.makers[key] = self
+            holder = find_plan_at(made, key)
+            if holder is None:
+                return MISSING
+            del traffic.makers[key]
+        self._refuse_to_wait_in_a_circle(owner, recipe, holder)
+        wait = _Wait(traffic.waiters.setdefault(key, []))
+        if key in made:
+            # It was published before the plan could see that somebody waits.
+            wake(owner, key, None)
+            return made[key]
+        _waits[self] = (owner, key)
+        return wait
+
+    def _refuse_to_wait_in_a_circle(
+        self, owner: Container, recipe: Recipe, holder: Flow | Claim
+    ) -> None:
+        if holder in self._chain() or _is_waited_on_by(owner, recipe.key, self._holds):
+            raise CircularDependencyError(
+                self._find_circle(recipe), steps=self._describe_steps(recipe)
+            )
+        if holder.thread == self.thread:
+            if not holder.can_await:
+                # It runs further up on this very stack.
+                raise CircularDependencyError(
+                    self._find_circle(recipe), steps=self._describe_steps(recipe)
+                )
+            if not self.can_await:
+                raise AsyncServiceError(
+                    recipe.key,
+                    [*self._path(), recipe.key],
+                    "another task of this thread's event loop is making it",
+                )
+
+    def _find_circle(self, recipe: Recipe) -> list[Hashable]:
+        path = self._path()
+        start = path.index(recipe.key) if recipe.key in path else 0
+        return [*path[start:], recipe.key]
+
+    def _holds(self, owner: Container, key: Hashable) -> bool:
+        return any(step[0] is owner and step[1].key == key for step in self._all_steps())
+
+    def _chain(self) -> Iterator[Flow | Claim]:
+        """Go through this flow and those that it continues."""
+        link: Flow | Claim | None = self
+        while link is not None:
+            if not link.is_over:
+                yield link
+            link = link.parent
+
+    def _all_steps(self) -> list[tuple[Container, Recipe]]:
+        """List what is being made by this flow and those that it continues, the first first."""
+        return [step for link in reversed(list(self._chain())) for step in link.own_steps()]
+
+    def _path(self) -> list[Hashable]:
+        return [recipe.key for recipe in self._recipes()]
+
+    def _recipes(self) -> list[Recipe]:
+        return [recipe for link in reversed(list(self._chain())) for recipe in link.own_path()]
+
+    def _describe_steps(self, last: Recipe | None = None) -> list[str]:
+        recipes = self._recipes()
+        return [recipe.describe_step() for recipe in ([*recipes, last] if last else recipes)]
+
+    def _not_there(self, container: Container, key: Hashable) -> WaresError:
+        registry = container.registry
+        asker = next(iter(reversed(self._recipes())), None)
+        if container._is_root and key in registry._expected and asker is not None:
+            return LifetimeError(
+                asker.key, asker.lifetime, key, "given", steps=self._describe_steps()
+            )
+        return ServiceNotFoundError(
+            key,
+            path=[*self._path(), key],
+            steps=[*self._describe_steps(), f"{describe_path([key])}, not registered"],
+            nearest=find_nearest(key, [*registry._recipes, *container._local_keys()]),
+            is_expected=key in registry._expected,
+        )
+
+    def _note_source(self, recipe: Recipe) -> None:
+        """Remember what a singleton was made from, so that an override finds it."""
+        for frame in reversed(self.frames):
+            if frame.recipe is not recipe:
+                if frame.owner._is_root:
+                    frame.owner._note_source(frame.recipe, recipe)
+                return
+        if self.parent is not None:
+            for owner, asker in self.parent.own_steps()[-1:]:
+                if owner._is_root:
+                    owner._note_source(asker, recipe)
+
+    async def _make(self, frame: Frame) -> Any:
+        """Call the factory, and keep what comes of it."""
+        recipe = frame.recipe
+        if recipe.shape.is_async and not self.can_await:
+            raise self._must_be_awaited("its factory is asynchronous")
+        product = recipe.factory(*frame.arguments, **frame.keywords)
+        service, entry = await self._settle(recipe, product)
+        self._publish(frame, service, entry)
+        if entry is not None and frame.owner._made is CLOSED:
+            await take_back(frame.owner, entry)
+        return service
+
+    async def _settle(self, recipe: Recipe, product: Any) -> tuple[Any, Entry | None]:
+        """Turn what a factory gave into the service and its cleanup: await, advance, enter."""
+        if _is_own_generator(recipe, product):
+            return await self._advance(recipe, product)
+        if recipe.is_value:
+            return await self._enter(recipe, product)
+        if _is_coroutine(product):
+            if not self.can_await:
+                product.close()
+                raise self._must_be_awaited("its factory returned a coroutine")
+            product = await product
+        if not recipe.enter:
+            return product, None
+        return await self._enter(recipe, product)
+
+    async def _advance(self, recipe: Recipe, generator: Any) -> tuple[Any, Entry]:
+        if inspect.isgenerator(generator):
+            service = next(generator, MISSING)
+            if service is MISSING:
+                raise not_yielded(recipe)
+            return service, (leave_generator, generator, recipe)
+        if not self.can_await:
+            raise self._must_be_awaited("its factory is an asynchronous generator")
+        try:
+            service = await anext(generator)
+        except StopAsyncIteration:
+            raise not_yielded(recipe) from None
+        return service, (leave_async_generator, generator, recipe)
+
+    async def _enter(self, recipe: Recipe, product: Any) -> tuple[Any, Entry | None]:
+        kind = type(product)
+        is_async = is_async_context_manager(kind)
+        if is_async and self.can_await:
+            return await kind.__aenter__(product), (leave_async_context, product, recipe)
+        if is_sync_context_manager(kind):
+            return kind.__enter__(product), (leave_context, product, recipe)
+        if is_async:
+            raise self._must_be_awaited("it is an asynchronous context manager")
+        return product, None
+
+    def _must_be_awaited(self, reason: str) -> AsyncServiceError:
+        path = self._path()
+        return AsyncServiceError(path[-1], path, reason)
+
+    def _publish(self, frame: Frame, service: Any, entry: Entry | None) -> None:
+        owner, key = frame.owner, frame.recipe.key
+        with LOCK:
+            if entry is not None:
+                begin_cleanups(owner).entries.append(entry)
+            if frame.is_claimed:
+                owner._keep(frame.recipe, service)
+                release(owner, key, None)
+
+    def _fail(self, error: BaseException) -> None:
+        """Give up all claims; whoever waits gets the error, or tries again itself."""
+        if isinstance(error, Exception) and not isinstance(error, WaresError):
+            note_path(error, self._path())
+        told = error if isinstance(error, Exception) else None
+        with LOCK:
+            for frame in reversed(self.frames):
+                if frame.is_claimed:
+                    release(frame.owner, frame.recipe.key, told)
+
+
+class _Wait:
+    """Something to wait on until another flow has made a key."""
+
+    __slots__ = ("_future",)
+
+    def __init__(self, waiters: list[concurrent.futures.Future[None]]) -> None:
+        import concurrent.futures  # noqa: PLC0415  # takes long to import, and waiting is rare
+
+        self._future: concurrent.futures.Future[None] = concurrent.futures.Future()
+        waiters.append(self._future)
+
+    async def wait(self, *, can_await: bool) -> None:
+        """Wait; raises the error that the making failed with."""
+        if not can_await:
+            self._future.result()
+            return
+        import asyncio  # noqa: PLC0415  # takes long to import
+
+        await asyncio.wrap_future(self._future)
+
+
+def run(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine that never suspends."""
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+    coroutine.close()
+    raise RuntimeError("a synchronous resolution suspended; this is a defect of wares")
+
+
+async def resolve(container: Container, need: Need, *, can_await: bool) -> Any:
+    """Get what *need* asks for from *container*."""
+    flow = Flow(find_parent(container), can_await=can_await)
+    return await flow.run(container, need)
+
+
+def find_parent(container: Container) -> Flow | Claim | None:
+    """Find the making within which *container* is being asked."""
+    parent = current_flow.get()
+    claim: Claim | None = container._made.get(CLAIM)
+    if claim is not None and claim is not parent and not claim.can_await:
+        if claim.thread == get_ident():
+            # A synchronous plan of this thread has not ended, so it runs further up.
+            claim.parent = claim.parent or parent
+            return claim
+    return parent
+
+
+def find_plan_at(made: dict[Hashable, Any], key: Hashable) -> Claim | None:
+    """Find the plan that is making *key* right now."""
+    claim: Claim | None = made.get(CLAIM)
+    while claim is not None:
+        if claim.current_key == key:
+            return claim
+        claim = claim.outer
+    return None
+
+
+def _is_waited_on_by(owner: Container, key: Hashable, holds: Any) -> bool:
+    """Tell whether waiting for a key would, over others that wait, be waiting for oneself."""
+    todo: list[tuple[Container, Hashable]] = [(owner, key)]
+    seen: list[tuple[Container, Hashable]] = []
+    while todo:
+        wanted = todo.pop()
+        seen.append(wanted)
+        for flow, target in _waits.items():
+            if flow._holds(*wanted):
+                if holds(*target):
+                    return True
+                if target not in seen:
+                    todo.append(target)
+    return False
+
+
+def release(owner: Container, key: Hashable, error: Exception | None) -> None:
+    """End the making of *key* and wake whoever waits for it. Called with the lock held."""
+    traffic = owner._traffic
+    if traffic is not None:
+        traffic.makers.pop(key, None)
+        wake(owner, key, error)
+
+
+def wake(owner: Container, key: Hashable, error: Exception | None) -> None:
+    """Wake whoever waits for *key*, with an error if there was one. Called with the lock held."""
+    traffic = owner._traffic
+    if traffic is None:
+        return
+    for future in traffic.waiters.pop(key, ()):
+        if future.set_running_or_notify_cancel():
+            if error is None:
+                future.set_result(None)
+            else:
+                future.set_exception(error)
+    if not traffic.makers and not traffic.waiters:
+        owner._traffic = None
+
+
+async def take_back(owner: Container, entry: Entry) -> None:
+    """Clean up a service that was finished after its container had been closed, and say so."""
+    with LOCK:
+        entries = begin_cleanups(owner).entries
+        position = next((i for i, other in enumerate(entries) if other is entry), None)
+        if position is not None:
+            del entries[position]
+    error = closed_error(owner)
+    if position is not None:
+        leave, thing, recipe = entry
+        left = leave(thing, recipe, error)
+        if left is not None:
+            await left
+    raise error
+
+
+def find_recipe(container: Container, need: Need) -> Recipe | None:
+    """Find how a service is made: overridden, registered locally, registered, or callable."""
+    registry = container.registry
+    key = need.key
+    if key in registry._overrides:
+        return registry._recipes[key]
+    local = container._find_local(key)
+    if local is not None:
+        return local
+    recipe = registry._recipes.get(key)
+    if recipe is None and need.is_marked and key not in registry._expected:
+        return registry._derive(key)
+    return recipe
+
+
+def can_find(container: Container, need: Need) -> bool:
+    """Tell whether there is something to be had for *need*."""
+    return (
+        need.key in container._made
+        or need.key is type(container)._own_class
+        or find_recipe(container, need) is not None
+    )
+
+
+def begin_cleanups(owner: Container) -> Cleanups:
+    """Give the container's cleanups, made at the first one."""
+    with LOCK:
+        cleanups = owner._cleanups
+        if cleanups is None:
+            cleanups = owner._cleanups = Cleanups("registry" if owner._is_root else "container")
+        return cleanups
+
+
+def closed_error(owner: Container) -> WaresError:
+    """Make the error that says what is closed."""
+    return RegistryClosedError() if owner._is_root else ContainerClosedError()
+
+
+def not_yielded(recipe: Recipe) -> FactoryError:
+    """Make the error for a generator factory that ended before it yielded."""
+    return FactoryError(recipe.key, describe_callable(recipe.factory), "did not yield")
+
+
+def note_path(error: Exception, path: list[Hashable]) -> None:
+    """Note on a factory's own exception which service was being made, once."""
+    note = f"wares was making: {describe_path(path)}"
+    notes = getattr(error, "__notes__", ())
+    if not any(other.startswith("wares was making: ") for other in notes):
+        error.add_note(note)
+
+
+def _is_own_generator(recipe: Recipe, product: object) -> bool:
+    """Tell whether *product* is the running factory itself, which has yet to yield."""
+    if not (inspect.isgenerator(product) or inspect.isasyncgen(product)):
+        return False
+    if recipe.shape in (Shape.GENERATOR, Shape.ASYNC_GENERATOR):
+        return True
+    return recipe._signature is not None and recipe._signature.may_return_generator
+
+
+def _is_coroutine(product: object) -> bool:
+    """Tell whether *product* has to be awaited to give the service."""
+    return inspect.iscoroutine(product)

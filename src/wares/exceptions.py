@@ -1,0 +1,296 @@
+"""What can go wrong, said so that the reader knows what to do.
+
+Every error carries its facts as attributes and its advice in the message. This module knows
+words only: it must not know registries, containers or any framework, and it never prints a
+service, because a service may hold a secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+
+from wares._keys import describe, describe_path
+
+
+class WaresError(Exception):
+    """The base of every error that wares raises on its own account."""
+
+
+class InvalidRegistrationError(WaresError, TypeError):
+    """What was registered cannot work, whatever happens later."""
+
+
+class InvalidLifetimeError(WaresError, ValueError):
+    """The lifetime that was named does not exist, or not in that place."""
+
+
+class UnresolvableParameterError(WaresError, TypeError):
+    """A parameter of a factory can be filled by nothing.
+
+    Attributes:
+        parameter: The parameter's name.
+        factory: How the factory is called, and where it is defined.
+    """
+
+    def __init__(self, parameter: str, factory: str, reason: str) -> None:
+        self.parameter = parameter
+        self.factory = factory
+        self.reason = reason
+        super().__init__(parameter, factory, reason)
+
+    def __str__(self) -> str:
+        return f"Cannot fill the parameter {self.parameter!r} of {self.factory}: {self.reason}"
+
+
+class ServiceNotFoundError(WaresError, LookupError):
+    """Nothing is registered under a key that was asked for.
+
+    Attributes:
+        key: What was asked for.
+        path: The keys that led there, the first one asked for first; ends with *key*.
+        steps: One line for each step of the path, with where its factory is defined.
+        nearest: Names of registered keys that look alike.
+        is_expected: Whether the key was announced by `Registry.expect`, but not given.
+    """
+
+    def __init__(
+        self,
+        key: Hashable,
+        *,
+        path: Sequence[Hashable] = (),
+        steps: Sequence[str] = (),
+        nearest: Sequence[str] = (),
+        is_expected: bool = False,
+    ) -> None:
+        self.key = key
+        self.path = tuple(path) or (key,)
+        self.steps = tuple(steps)
+        self.nearest = tuple(nearest)
+        self.is_expected = is_expected
+        super().__init__(key)
+
+    def __str__(self) -> str:
+        name = describe(self.key)
+        if self.is_expected:
+            lines = [
+                f"{name} is expected to be given to each container, and this one was given none."
+            ]
+        else:
+            lines = [f"Nothing is registered for {name}."]
+        if len(self.steps) > 1:
+            lines.append("It was needed on this path:")
+            lines.extend(f"  {step}" for step in self.steps)
+        if self.nearest:
+            lines.append(f"Registered under similar names: {', '.join(self.nearest)}.")
+        if self.is_expected:
+            lines.append(
+                f"Give it when the container is opened: registry.container({{{name}: ...}}), "
+                f"or ask for it only where the framework gives it."
+            )
+        else:
+            lines.append(f"To mend it, register it: registry.register_factory({name}, ...)")
+        return "\n".join(lines)
+
+
+class CircularDependencyError(WaresError, RuntimeError):
+    """Services need each other in a circle.
+
+    Attributes:
+        path: The keys of the circle; the first one is repeated at the end.
+        steps: One line for each step of the path, with where its factory is defined.
+    """
+
+    def __init__(self, path: Sequence[Hashable], *, steps: Sequence[str] = ()) -> None:
+        self.path = tuple(path)
+        self.steps = tuple(steps)
+        super().__init__(self.path)
+
+    def __str__(self) -> str:
+        lines = [f"Services need each other in a circle: {describe_path(self.path)}."]
+        lines.extend(f"  {step}" for step in self.steps)
+        lines.append(
+            "Break it: let one of them take what it needs later, as an argument of a method, "
+            "or move what both need into a third service."
+        )
+        return "\n".join(lines)
+
+
+class LifetimeError(WaresError, TypeError):
+    """A service would outlive what it needs.
+
+    Attributes:
+        key: The service that lives longer.
+        lifetime: How long it lives.
+        needed_key: What it needs.
+        needed_lifetime: How long that lives.
+    """
+
+    def __init__(
+        self,
+        key: Hashable,
+        lifetime: str,
+        needed_key: Hashable,
+        needed_lifetime: str,
+        *,
+        steps: Sequence[str] = (),
+    ) -> None:
+        self.key = key
+        self.lifetime = lifetime
+        self.needed_key = needed_key
+        self.needed_lifetime = needed_lifetime
+        self.steps = tuple(steps)
+        super().__init__(key, lifetime, needed_key, needed_lifetime)
+
+    def __str__(self) -> str:
+        lines = [
+            f"{describe(self.key)} ({self.lifetime}) needs {describe(self.needed_key)} "
+            f"({self.needed_lifetime}), which ends before it."
+        ]
+        lines.extend(f"  {step}" for step in self.steps)
+        if self.needed_lifetime == "given":
+            lines.append(
+                f"{describe(self.needed_key)} is given to each container: register "
+                f"{describe(self.key)} with lifetime='scoped'."
+            )
+            return "\n".join(lines)
+        lines.append(
+            f"Register {describe(self.needed_key)} with lifetime={self.lifetime!r}, "
+            f"or {describe(self.key)} with lifetime={self.needed_lifetime!r}."
+        )
+        return "\n".join(lines)
+
+
+class AsyncServiceError(WaresError, TypeError):
+    """A synchronous `get` met something that must be awaited.
+
+    Attributes:
+        key: The service whose making must be awaited.
+        path: The keys that led there, the first one asked for first; ends with *key*.
+    """
+
+    def __init__(self, key: Hashable, path: Sequence[Hashable], reason: str) -> None:
+        self.key = key
+        self.path = tuple(path)
+        self.reason = reason
+        super().__init__(key, self.path, reason)
+
+    def __str__(self) -> str:
+        first = describe(self.path[0])
+        lines = [f"Cannot get {describe(self.key)} synchronously: {self.reason}."]
+        if len(self.path) > 1:
+            lines.append(f"It was needed on this path: {describe_path(self.path)}.")
+        lines.append(f"Ask with: await container.aget({first})")
+        return "\n".join(lines)
+
+
+class FactoryError(WaresError, RuntimeError):
+    """A generator factory did not yield exactly once.
+
+    Attributes:
+        key: The service that the factory makes.
+    """
+
+    def __init__(self, key: Hashable, factory: str, reason: str) -> None:
+        self.key = key
+        self.factory = factory
+        self.reason = reason
+        super().__init__(key, factory, reason)
+
+    def __str__(self) -> str:
+        return (
+            f"The factory of {describe(self.key)}, {self.factory}, {self.reason}. "
+            f"A generator factory yields its service exactly once."
+        )
+
+
+class ContainerClosedError(WaresError, RuntimeError):
+    """A container was asked after it had been closed."""
+
+    def __str__(self) -> str:
+        return (
+            "The container is closed: its services have been cleaned up. Ask within the request, "
+            "event or `with` block that opened it; work that goes on afterwards opens its own: "
+            "with registry.container() as container: ..."
+        )
+
+
+class RegistryClosedError(WaresError, RuntimeError):
+    """A registry was used after it had been closed."""
+
+    def __str__(self) -> str:
+        return (
+            "The registry is closed: the application's lifespan has ended. "
+            "Make a new Registry, or use it before it is closed."
+        )
+
+
+class NoContainerError(WaresError, RuntimeError):
+    """No container is current where one was needed."""
+
+    def __str__(self) -> str:
+        return (
+            str(self.args[0])
+            if self.args
+            else (
+                "There is no current container. Install the adapter of your framework, which opens "
+                "one for each request, or open one: with registry.container() as container, "
+                "container.activate(): ..."
+            )
+        )
+
+
+class NoRegistryError(WaresError, RuntimeError):
+    """No registry is to be found where one was needed."""
+
+    def __str__(self) -> str:
+        return (
+            str(self.args[0])
+            if self.args
+            else (
+                "There is no registry: the application was started without its lifespan. "
+                "Set the adapter up before the first request."
+            )
+        )
+
+
+class PendingAsyncCleanupError(WaresError, RuntimeError):
+    """A synchronous close met cleanups that must be awaited; nothing was touched.
+
+    Attributes:
+        keys: The services whose cleanup must be awaited.
+        owner: What was to be closed: ``"container"`` or ``"registry"``.
+    """
+
+    def __init__(self, keys: Sequence[Hashable], owner: str) -> None:
+        self.keys = tuple(keys)
+        self.owner = owner
+        super().__init__(self.keys, owner)
+
+    def __str__(self) -> str:
+        names = ", ".join(map(describe, self.keys))
+        return (
+            f"Cannot close the {self.owner} synchronously: the cleanup of {names} must be awaited. "
+            f"Nothing has been closed yet. Use: await {self.owner}.aclose()"
+        )
+
+
+class CleanupError(WaresError, ExceptionGroup[Exception]):
+    """Cleanups failed; every other cleanup ran all the same."""
+
+    def derive(self, exceptions: Sequence[Exception]) -> CleanupError:  # type: ignore[override]  # always of our kind
+        """Make the same group with other exceptions."""
+        return CleanupError(self.message, exceptions)
+
+
+class InvalidRegistryError(WaresError, ExceptionGroup[Exception]):
+    """Every problem that `Registry.validate` found, in one group."""
+
+    def derive(self, exceptions: Sequence[Exception]) -> InvalidRegistryError:  # type: ignore[override]  # always of our kind
+        """Make the same group with other exceptions."""
+        return InvalidRegistryError(self.message, exceptions)
+
+    def __str__(self) -> str:
+        problems = "\n".join(
+            f"{number}. {exception}" for number, exception in enumerate(self.exceptions, 1)
+        )
+        return f"{self.message}\n{problems}"

@@ -1,0 +1,166 @@
+"""A container for each request and each WebSocket of a Starlette application.
+
+This module knows Starlette: its application, its connections, its state. It must not know what
+is built on Starlette, though that may use everything here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from starlette.applications import Starlette
+from starlette.requests import HTTPConnection, Request
+from starlette.websockets import WebSocket
+
+from wares import asgi
+from wares._container import Container
+from wares._lifespan import REGISTRY_KEY, Lifespan
+from wares._registry import Registry
+from wares.exceptions import NoRegistryError
+
+if TYPE_CHECKING:
+    from starlette.testclient import TestClient
+
+__all__ = ["WaresMiddleware", "get_registry", "lifespan", "wares_from"]
+
+App = TypeVar("App", bound=Starlette)
+
+
+class lifespan(Lifespan[App]):  # noqa: N801  # used as a decorator
+    """Give the lifespan function of an application a registry, and close it behind it.
+
+    The registry is found by `get_registry` and by `WaresMiddleware`. Factories may need the
+    connection that is served, as a `Request`, a `WebSocket` or an `HTTPConnection`.
+
+    Where lifespans are nested, as those of routers are in FastAPI, all share one registry, which
+    is that of the outermost one.
+
+    Args:
+        function: An async generator function, or a function that returns an async context
+            manager. It takes the application and the registry, and yields a mapping, which
+            becomes the state of the lifespan, or nothing.
+        registry: A registry of the caller's, instead of a new one for each start. It is closed,
+            too, so the application cannot be started again.
+
+    Attributes:
+        registry: The registry of the present start, or of the next one.
+
+    Raises:
+        InvalidRegistrationError: *function* cannot be a lifespan function.
+    """
+
+    @contextlib.asynccontextmanager
+    async def _open(self, app: App) -> AsyncIterator[Registry]:
+        outer: Registry | None = getattr(app.state, REGISTRY_KEY, None)
+        if outer is not None:
+            own, self.registry = self.registry, outer
+            try:
+                yield outer
+            finally:
+                self.registry = own
+            return
+        async with super()._open(app) as registry:
+            registry.expect(Request, WebSocket, HTTPConnection)
+            setattr(app.state, REGISTRY_KEY, registry)
+            try:
+                yield registry
+            finally:
+                delattr(app.state, REGISTRY_KEY)
+
+
+class WaresMiddleware(asgi.WaresMiddleware):
+    """Open a container for each HTTP request and each WebSocket, and close it behind them.
+
+    The container is found by `wares_from`, and is current (`wares.current_container`) in
+    everything that the application calls. It is closed once, when the response has been sent
+    and background tasks have run.
+
+    The exception that ended the request reaches the cleanups, also if an exception handler has
+    answered it. Install this middleware inside those that begin responses of their own, as
+    `BaseHTTPMiddleware` does: last in Starlette's list of middleware.
+
+    Args:
+        app: The application to serve.
+        registry: Where the containers' services are registered. Left out, it is that of the
+            lifespan.
+    """
+
+    def _find_registry(self, scope: asgi.Scope) -> Registry:
+        return find_registry(scope)
+
+    def _give(
+        self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send
+    ) -> Mapping[Any, object] | None:
+        if scope["type"] == "http":
+            return given_by(Request(scope, receive, send))
+        return given_by(WebSocket(scope, receive, send))
+
+
+def wares_from(connection: HTTPConnection) -> Container:
+    """Get the container of a request or WebSocket.
+
+    Args:
+        connection: The request or WebSocket.
+
+    Returns:
+        The container that `WaresMiddleware` has opened.
+
+    Raises:
+        NoContainerError: The connection did not come through `WaresMiddleware`.
+    """
+    return asgi.wares_from(connection.scope)
+
+
+def get_registry(app: Starlette | TestClient) -> Registry:
+    """Get the registry of a running application.
+
+    Args:
+        app: The application, or a test client that runs it.
+
+    Returns:
+        The registry that `lifespan` keeps.
+
+    Raises:
+        NoRegistryError: The application does not run, or its lifespan has no registry.
+    """
+    inner: Any = app
+    while inner is not None and not isinstance(inner, Starlette):
+        # A test client, or a middleware around the application.
+        inner = getattr(inner, "app", None)
+    registry: Registry | None = None if inner is None else getattr(inner.state, REGISTRY_KEY, None)
+    if registry is None:
+        raise _no_registry()
+    return registry
+
+
+def find_registry(scope: asgi.Scope) -> Registry:
+    """Find the registry of the application that serves *scope*.
+
+    It is in the state of the lifespan, which the server copies into each scope; where a client
+    that runs no server did not, it is on the application.
+    """
+    state = scope.get("state")
+    registry: Registry | None = None if state is None else state.get(REGISTRY_KEY)
+    if registry is None:
+        app = scope.get("app")
+        registry = None if app is None else getattr(app.state, REGISTRY_KEY, None)
+    if registry is None:
+        raise _no_registry()
+    return registry
+
+
+def given_by(connection: HTTPConnection) -> dict[Any, object]:
+    """Make what the container of *connection* is given: the connection, under all its types."""
+    base = Request if isinstance(connection, Request) else WebSocket
+    return {HTTPConnection: connection, base: connection, type(connection): connection}
+
+
+def _no_registry() -> NoRegistryError:
+    return NoRegistryError(
+        "The application has no registry: it is not running, or its lifespan is not decorated "
+        "with wares' `lifespan`. Decorate it, give it to the application (lifespan=...), and run "
+        "the application: under a server that runs lifespans, or, in a test, in the block of "
+        "`with TestClient(app) as client:`"
+    )

@@ -1,0 +1,1 @@
+"""Tests of wares, through its public API only."""

@@ -1,0 +1,497 @@
+"""Starlette: a container for each request and WebSocket, in process and under a real server."""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+import websockets
+from starlette.applications import Starlette
+from starlette.background import BackgroundTask
+from starlette.exceptions import HTTPException, WebSocketException
+from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import JSONResponse, PlainTextResponse, StreamingResponse
+from starlette.routing import Mount, Route, Router, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from tests.adapters.serving import (
+    Journal,
+    Session,
+    TestClient,
+    client_of,
+    hang_up,
+    open_session,
+    serve,
+    started,
+    until,
+)
+from wares import (
+    Container,
+    NoContainerError,
+    NoRegistryError,
+    Registry,
+    RegistryClosedError,
+    current_container,
+)
+from wares.starlette import WaresMiddleware, get_registry, lifespan, wares_from
+
+
+@pytest.fixture
+def journal():
+    """What happens to the sessions of a test."""
+    return Journal()
+
+
+@pytest.fixture
+def start(journal):
+    """A lifespan that registers a session."""
+
+    @lifespan
+    async def start(app: Starlette, registry: Registry):
+        registry.register_value(Journal, journal)
+        registry.register_factory(Session, open_session)
+        yield
+
+    return start
+
+
+def make_app(start, *routes, **options):
+    """Make an application with the middleware."""
+    return Starlette(
+        routes=routes, lifespan=start, middleware=[Middleware(WaresMiddleware)], **options
+    )
+
+
+async def work(request):
+    """Use the session of the request."""
+    session = await wares_from(request).aget(Session)
+    return PlainTextResponse(session.work())
+
+
+class TestLifespan:
+    async def test_keeps_the_registry(self, start):
+        """The registry of a running application is found by the application (behaviour 11)."""
+        app = make_app(start)
+
+        async with started(app):
+            assert start.registry is get_registry(app)
+            assert Session in start.registry
+
+    def test_of_a_test_client(self, start):
+        """The registry is found by a test client, also around a middleware."""
+
+        async def around(scope, receive, send):
+            await app(scope, receive, send)
+
+        around.app = app = make_app(start)
+
+        with TestClient(app) as client:
+            assert start.registry is get_registry(client)
+        with TestClient(around) as client:
+            assert start.registry is get_registry(client)
+
+    def test_of_an_application_that_does_not_run(self, start):
+        """Without a running lifespan there is no registry, which the error says how to mend."""
+        app = make_app(start)
+
+        with pytest.raises(NoRegistryError, match=r"with TestClient\(app\) as client"):
+            get_registry(app)
+        with TestClient(app), pytest.raises(NoRegistryError):
+            get_registry(object())
+
+    async def test_of_an_application_that_has_ended(self, start):
+        """When the application has ended, its registry is closed and no longer found."""
+        app = make_app(start)
+        async with started(app):
+            registry = start.registry
+
+        with pytest.raises(RegistryClosedError):
+            registry.container()
+        with pytest.raises(NoRegistryError):
+            get_registry(app)
+
+    async def test_is_started_again(self, start, journal):
+        """An application that is started again, as in tests, works again."""
+        app = make_app(start, Route("/", work))
+
+        for _ in range(2):
+            async with client_of(app) as client:
+                await client.get("/")
+
+        assert ["open", "work", "commit"] * 2 == journal
+
+    async def test_merges_the_state(self, journal):
+        """What the lifespan function yields is in the state of requests."""
+
+        @lifespan
+        @asynccontextmanager
+        async def start(app, registry):
+            yield {"colour": "blue"}
+
+        async def view(request):
+            return PlainTextResponse(request.state.colour)
+
+        async with client_of(make_app(start, Route("/", view))) as client:
+            response = await client.get("/")
+
+        assert "blue" == response.text
+
+    async def test_fails_to_start(self, journal):
+        """A start that fails half-way closes what had been made (behaviour 20)."""
+
+        async def connect():
+            journal.append("connect")
+            yield "connected"
+            journal.append("disconnect")
+
+        @lifespan
+        async def start(app, registry):
+            registry.register_factory(str, connect, lifetime="singleton")
+            async with registry.container() as container:
+                await container.aget(str)
+            raise ConnectionError("no cache")
+            yield
+
+        app = make_app(start)
+        with pytest.raises(ConnectionError):
+            async with started(app):
+                pass
+
+        assert ["connect", "disconnect"] == journal
+        with pytest.raises(NoRegistryError):
+            get_registry(app)
+
+    async def test_nested(self, journal):
+        """Lifespans within one another share the registry, which the outermost one closes."""
+
+        @lifespan
+        async def outer(app, registry):
+            registry.register_value(int, 1)
+            async with inner(app) as state:
+                assert inner.registry is registry is state["wares_registry"]
+                assert not (registry.container().get(int, str) != (1, "inner"))
+            registry.container().get(str)
+            yield
+
+        @lifespan
+        async def inner(app, registry):
+            registry.register_value(str, "inner")
+            yield
+
+        own = inner.registry
+        async with started(make_app(outer)):
+            pass
+
+        assert own is inner.registry
+
+    async def test_expects_connections(self, start):
+        """A factory may need the connection, in one of its kinds, and is valid."""
+
+        class OfRequest:
+            def __init__(self, request: Request): ...
+
+        class OfWebSocket:
+            def __init__(self, websocket: WebSocket, connection: HTTPConnection): ...
+
+        async with started(make_app(start)):
+            start.registry.register_factory(OfRequest, OfRequest)
+            start.registry.register_factory(OfWebSocket, OfWebSocket)
+
+            assert start.registry.validate() is None
+
+
+class TestRequests:
+    async def test_have_a_container(self, start, journal):
+        """A request's services end when its response has been sent."""
+        async with client_of(make_app(start, Route("/", work))) as client:
+            response = await client.get("/")
+
+        assert "work" == response.text
+        assert ["open", "work", "commit"] == journal
+
+    async def test_have_a_current_container(self, start):
+        """The request's container is the current one, also in a synchronous view."""
+
+        def view(request):
+            return JSONResponse(current_container() is wares_from(request))
+
+        async with client_of(make_app(start, Route("/", view))) as client:
+            response = await client.get("/")
+
+        assert response.json() is True
+
+    async def test_give_themselves(self, start):
+        """A service may need the request that it serves."""
+
+        def describe(request: Request, connection: HTTPConnection):
+            return f"{request.method} {connection.url.path}"
+
+        async def view(request):
+            return PlainTextResponse(wares_from(request).get("description"))
+
+        async with client_of(make_app(start, Route("/", view))) as client:
+            start.registry.register_factory("description", describe)
+            response = await client.get("/")
+
+        assert "GET /" == response.text
+
+    async def test_of_a_mounted_application(self, start, journal):
+        """An application within the application uses the same container."""
+        inner = Starlette(
+            routes=[Route("/work", work)], middleware=[Middleware(WaresMiddleware)]
+        )
+        async with client_of(make_app(start, Mount("/inner", inner))) as client:
+            await client.get("/inner/work")
+
+        assert ["open", "work", "commit"] == journal
+
+    async def test_without_a_server(self, start, journal):
+        """A client that hands on no state, as httpx' transport, finds the registry, too."""
+        app = make_app(start, Route("/", work))
+        transport = httpx.ASGITransport(app)
+
+        async with started(app), httpx.AsyncClient(transport=transport) as client:
+            await client.get("http://test/")
+
+        assert ["open", "work", "commit"] == journal
+
+    async def test_without_a_lifespan(self, start):
+        """An application that was not started says how to start it (behaviour 11)."""
+        transport = httpx.ASGITransport(make_app(start, Route("/", work)))
+
+        async with httpx.AsyncClient(transport=transport) as client:
+            with pytest.raises(NoRegistryError, match="lifespan"):
+                await client.get("http://test/")
+
+    async def test_of_no_application(self):
+        """The middleware works around a bare router, which has no state to look into."""
+        registry = Registry()
+        seen = []
+
+        async def view(request):
+            seen.append(wares_from(request).registry)
+            return PlainTextResponse("")
+
+        router = Router([Route("/", view)])
+        for app in WaresMiddleware(router, registry=registry), WaresMiddleware(router):
+            async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as client:
+                if app.registry is None:
+                    with pytest.raises(NoRegistryError):
+                        await client.get("http://test/")
+                else:
+                    await client.get("http://test/")
+
+        assert [registry] == seen
+
+    async def test_without_the_middleware(self, start):
+        """Without the middleware there is no container, which the error says (behaviour 11)."""
+        app = Starlette(routes=[Route("/", work)], lifespan=start)
+
+        async with client_of(app) as client:
+            with pytest.raises(NoContainerError, match="WaresMiddleware"):
+                await client.get("/")
+
+    async def test_stream(self, start, journal):
+        """A streamed response has its services to the end (behaviour 25)."""
+
+        async def view(request):
+            session = await wares_from(request).aget(Session)
+
+            async def stream():
+                for number in range(2):
+                    await asyncio.sleep(0)
+                    yield session.work(str(number))
+
+            return StreamingResponse(stream())
+
+        async with client_of(make_app(start, Route("/", view))) as client:
+            response = await client.get("/")
+
+        assert "01" == response.text
+        assert ["open", "0", "1", "commit"] == journal
+
+    async def test_leave_work_behind(self, start, journal):
+        """A background task has its services to the end (behaviour 25)."""
+
+        async def view(request):
+            session = await wares_from(request).aget(Session)
+            return PlainTextResponse("", background=BackgroundTask(session.work, "later"))
+
+        async with client_of(make_app(start, Route("/", view))) as client:
+            await client.get("/")
+
+        assert ["open", "later", "commit"] == journal
+
+
+class TestFailures:
+    @pytest.mark.parametrize(
+        "error", [HTTPException(409), LookupError("no such book")], ids=["HTTP", "own"]
+    )
+    async def test_that_a_handler_answers(self, start, journal, error):
+        """An exception that a handler answers rolls back all the same (behaviour 17)."""
+
+        async def view(request):
+            await wares_from(request).aget(Session)
+            raise error
+
+        async def handle(request, error):
+            return PlainTextResponse("", status_code=409)
+
+        app = make_app(start, Route("/", view), exception_handlers={LookupError: handle})
+        async with client_of(app) as client:
+            response = await client.get("/")
+
+        assert 409 == response.status_code
+        assert ["open", f"rollback {type(error).__name__}"] == journal
+
+    async def test_that_a_handler_answers_with_services(self, start, journal):
+        """An exception handler still has the services of the request."""
+
+        async def view(request):
+            raise LookupError
+
+        async def handle(request, error):
+            return await work(request)
+
+        app = make_app(start, Route("/", view), exception_handlers={LookupError: handle})
+        async with client_of(app) as client:
+            await client.get("/")
+
+        assert ["open", "work", "rollback LookupError"] == journal
+
+    async def test_that_nobody_answers(self, start, journal):
+        """An exception that nobody answers reaches the cleanups and the server (17)."""
+
+        async def view(request):
+            await wares_from(request).aget(Session)
+            raise LookupError("no such book")
+
+        async with client_of(make_app(start, Route("/", view))) as client:
+            with pytest.raises(LookupError, match="no such book"):
+                await client.get("/")
+
+        assert ["open", "rollback LookupError"] == journal
+
+    @pytest.mark.parametrize("place", ["outside", "inside"])
+    async def test_with_another_middleware(self, start, journal, place):
+        """An unanswered exception passes other middleware on its way to the cleanups."""
+
+        async def pass_on(request, call_next):
+            return await call_next(request)
+
+        async def view(request):
+            await wares_from(request).aget(Session)
+            raise LookupError
+
+        other = Middleware(BaseHTTPMiddleware, dispatch=pass_on)
+        ours = Middleware(WaresMiddleware)
+        order = [other, ours] if place == "outside" else [ours, other]
+        app = Starlette(routes=[Route("/", view)], lifespan=start, middleware=order)
+        async with client_of(app) as client:
+            with pytest.raises(LookupError):
+                await client.get("/")
+
+        assert ["open", "rollback LookupError"] == journal
+
+
+class TestWebSockets:
+    def test_have_a_container(self, start, journal):
+        """A WebSocket's services end when the connection ends."""
+
+        async def echo(websocket):
+            session = await wares_from(websocket).aget(Session)
+            await websocket.accept()
+            async for text in websocket.iter_text():
+                await websocket.send_text(session.work(text))
+
+        with TestClient(make_app(start, WebSocketRoute("/", echo))) as client:
+            with client.websocket_connect("/") as websocket:
+                websocket.send_text("one")
+                websocket.receive_text()
+                websocket.send_text("two")
+                websocket.receive_text()
+
+        assert ["open", "one", "two", "commit"] == journal
+
+    def test_give_themselves(self, start):
+        """A service may need the WebSocket that it serves."""
+
+        def describe(websocket: WebSocket, connection: HTTPConnection):
+            return f"{websocket.url.path} {isinstance(connection, WebSocket)}"
+
+        async def view(websocket):
+            await websocket.accept()
+            await websocket.send_text(wares_from(websocket).get("description"))
+            await websocket.close()
+
+        with TestClient(make_app(start, WebSocketRoute("/", view))) as client:
+            start.registry.register_factory("description", describe)
+            with client.websocket_connect("/") as websocket:
+                assert "/ True" == websocket.receive_text()
+
+    def test_refused(self, start, journal):
+        """A refused WebSocket rolls back, and nothing stays open (behaviours 17 and 25)."""
+
+        async def refuse(websocket):
+            await wares_from(websocket).aget(Session)
+            raise WebSocketException(1008)
+
+        with TestClient(make_app(start, WebSocketRoute("/", refuse))) as client:
+            with pytest.raises(WebSocketDisconnect), client.websocket_connect("/"):
+                pass
+
+        assert ["open", "rollback WebSocketException"] == journal
+
+
+class TestOnAServer:
+    async def test_a_client_that_hangs_up(self, start, journal):
+        """A client that goes away in mid-stream leaves nothing open (behaviour 25)."""
+
+        async def view(request):
+            session = await wares_from(request).aget(Session)
+
+            async def stream():
+                yield "begun"
+                while True:
+                    await asyncio.sleep(0.01)
+                    session.work()
+                    yield "more"
+
+            return StreamingResponse(stream())
+
+        async with serve(make_app(start, Route("/", view))) as address:
+            await hang_up(address, "/", after=b"begun")
+            await until(lambda: set(journal) & {"commit", "rollback ClientDisconnect"})
+
+        ends = [entry for entry in journal if entry not in ("open", "work")]
+        assert 1 == len(ends)
+
+    async def test_a_websocket_that_hangs_up(self, start, journal):
+        """A WebSocket that goes away leaves nothing open (behaviour 25)."""
+
+        async def echo(websocket):
+            session = await wares_from(websocket).aget(Session)
+            await websocket.accept()
+            while True:
+                await websocket.send_text(session.work(await websocket.receive_text()))
+
+        async with serve(make_app(start, WebSocketRoute("/", echo))) as address:
+            async with websockets.connect(f"ws://{address}/") as client:
+                await client.send("hello")
+                await client.recv()
+                client.transport.abort()
+            await until(lambda: len(journal) == 3)
+
+        assert ["open", "hello", "rollback WebSocketDisconnect"] == journal
+
+
+def test_takes_containers_of_any_framework():
+    """What `wares_from` gives is a container."""
+    container = Registry().container()
+
+    assert container is wares_from(
+        Request({"type": "http", "wares_container": container})
+    )
+    assert isinstance(container, Container)

@@ -1,0 +1,59 @@
+"""Fixtures that the tests of the core share."""
+
+import asyncio
+import sys
+
+import pytest
+
+from tests.support.ways import ASYNC, SYNC, use
+from wares import PendingAsyncCleanupError, Registry
+
+
+def finish(closeable) -> None:
+    """Close *closeable* in whichever way it takes."""
+    try:
+        closeable.close()
+    except PendingAsyncCleanupError:
+        with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+            runner.run(closeable.aclose())
+
+
+@pytest.fixture
+def registry():
+    """A registry of its own for each test, closed behind it."""
+    registry = Registry()
+    yield registry
+    finish(registry)
+
+
+@pytest.fixture
+def container(registry):
+    """A container on the test's registry, closed behind the test."""
+    container = registry.container()
+    yield container
+    finish(container)
+
+
+@pytest.fixture(params=[SYNC, ASYNC], ids=repr)
+def way(request):
+    """`get` and `close`, then `aget` and `aclose`."""
+    return request.param
+
+
+@pytest.fixture(params=[0, 60], ids=["cold", "hot"])
+def warm(request):
+    """Use keys in throw-away containers: not at all, then often enough for every short cut."""
+
+    async def warm(way, registry, *keys) -> None:
+        await use(way, registry, request.param, *keys)
+
+    return warm
+
+
+@pytest.fixture
+def busy_threads():
+    """Let the interpreter switch threads as often as it can."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(interval)

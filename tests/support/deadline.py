@@ -1,0 +1,55 @@
+"""Threads that are given up on, so that a deadlock is a failed test and not a hanging one."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+SECONDS = 20
+
+
+def in_threads(*functions: Callable[[], Any], seconds: float = SECONDS) -> list[Any]:
+    """Run each function in its own thread, and collect what they return or raise, in order."""
+    outcomes: list[Any] = [None] * len(functions)
+    start = threading.Barrier(len(functions))
+
+    def run(position: int, function: Callable[[], Any]) -> None:
+        start.wait(seconds)
+        try:
+            outcomes[position] = function()
+        except BaseException as error:
+            outcomes[position] = error
+
+    threads = [
+        threading.Thread(target=run, args=(position, function), daemon=True)
+        for position, function in enumerate(functions)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(seconds)
+    stuck = [thread.name for thread in threads if thread.is_alive()]
+    if stuck:
+        pytest.fail(f"still waiting after {seconds} s: {', '.join(stuck)}")
+    return outcomes
+
+
+def in_thread(function: Callable[[], Any], seconds: float = SECONDS) -> Any:
+    """Run *function* in a thread of its own; return what it returns, raise what it raises."""
+    (outcome,) = in_threads(function, seconds=seconds)
+    if isinstance(outcome, BaseException):
+        raise outcome
+    return outcome
+
+
+def in_loop(make_coroutine: Callable[[], Any], seconds: float = SECONDS) -> Any:
+    """Run a coroutine on an event loop of its own in a thread that may get stuck."""
+    return in_thread(lambda: asyncio.run(make_coroutine()), seconds)
+
+
+async def settle() -> None:
+    """Let every task run on until it waits for something that only the test can do."""
+    for _ in range(50):
+        await asyncio.sleep(0)

@@ -1,0 +1,22 @@
+"""A user's own class that happens to be called `Container`."""
+
+
+class Container:
+    """Holds goods, not services."""
+
+
+def load(container: Container) -> list:
+    return [container]
+
+
+def load_by_keyword(*, container: Container) -> list:
+    return [container]
+
+
+def load_by_string(container: "Container") -> list:
+    return [container]
+
+
+class Ship:
+    def __init__(self, container: Container) -> None:
+        self.container = container

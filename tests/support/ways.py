@@ -1,0 +1,65 @@
+"""The two ways to use a container, behind one face, so that one test can state one rule."""
+
+from wares import Container, Registry
+
+
+class SyncWay:
+    """`get` and `close`, called from a coroutine."""
+
+    is_async = False
+
+    def __repr__(self) -> str:
+        return "sync"
+
+    async def get(self, container, *keys):
+        return container.get(*keys)
+
+    async def close(self, closeable):
+        closeable.close()
+
+    async def reset(self, container):
+        container.reset()
+
+    async def within(self, closeable, work):
+        """Run *work*, a plain function of the container, in its `with` block."""
+        with closeable as entered:
+            return work(entered)
+
+
+class AsyncWay:
+    """`aget` and `aclose`."""
+
+    is_async = True
+
+    def __repr__(self) -> str:
+        return "async"
+
+    async def get(self, container, *keys):
+        return await container.aget(*keys)
+
+    async def close(self, closeable):
+        await closeable.aclose()
+
+    async def reset(self, container):
+        await container.areset()
+
+    async def within(self, closeable, work):
+        """Run *work*, a plain function of the container, in its `async with` block."""
+        async with closeable as entered:
+            return work(entered)
+
+
+SYNC = SyncWay()
+ASYNC = AsyncWay()
+
+
+async def use(way: SyncWay | AsyncWay, registry: Registry, times: int, *keys) -> None:
+    """Open, ask and close *times* throw-away containers, as an application under load does.
+
+    A container may take short cuts for keys that are asked for often; tests that first come
+    here state that the rule holds on the short cut, too.
+    """
+    for _ in range(times):
+        container = Container(registry)
+        await way.get(container, *keys)
+        await way.close(container)

@@ -1,0 +1,757 @@
+"""The container: asking it, giving it objects, making it the current one."""
+
+import asyncio
+import gc
+import weakref
+
+import pytest
+
+from tests.support.deadline import in_thread
+from tests.support.services import Cache, Database, Mailer, Repository, Session, Shop
+from tests.support.ways import ASYNC, SYNC, use
+from wares import Container, NoContainerError, Registry, current_container
+
+FALSY = [None, 0, False, "", (), 0.0]
+
+
+class TestGet:
+    async def test_one_key(self, way, warm, registry):
+        """One key gives the service itself."""
+        registry.register_factory(Database, Database)
+        await warm(way, registry, Database)
+
+        with registry.container() as container:
+            assert Database is type(await way.get(container, Database))
+
+    async def test_several_keys(self, way, warm, registry):
+        """Several keys give a tuple in their order."""
+        registry.register_value(Database, "database")
+        registry.register_factory(Cache, lambda: "cache")
+        registry.register_factory(Mailer, lambda: "mailer")
+        await warm(way, registry, Mailer, Database, Cache)
+
+        with registry.container() as container:
+            assert ("mailer", "database", "cache") == await way.get(
+                container, Mailer, Database, Cache
+            )
+
+    async def test_one_key_several_times(self, way, registry, container):
+        """A key that is named twice is there twice, and made once."""
+        registry.register_factory(Database, Database)
+
+        first, second = await way.get(container, Database, Database)
+
+        assert first is second
+
+    async def test_once_per_container(self, way, warm, registry):
+        """A scoped service is made once per container, and anew in the next (behaviour 1)."""
+        registry.register_factory(Database, Database)
+        await warm(way, registry, Database)
+        containers = [registry.container() for _ in range(3)]
+
+        made = [
+            (await way.get(container, Database), await way.get(container, Database))
+            for container in containers
+        ]
+
+        assert all(first is second for first, second in made)
+        assert 3 == len({id(first) for first, _ in made})
+
+    async def test_between_get_and_aget(self, registry, container):
+        """`get` and `aget` share what they make."""
+        registry.register_factory(Database, Database)
+        registry.register_factory(Cache, Cache)
+
+        made = container.get(Database), await container.aget(Cache)
+
+        assert made == (await container.aget(Database), container.get(Cache))
+
+    async def test_an_async_service_that_is_made(self, registry, container):
+        """`get` gives an async service that `aget` has made before."""
+
+        async def connect():
+            return "connected"
+
+        registry.register_factory(Database, connect)
+        await container.aget(Database)
+
+        assert "connected" == container.get(Database)
+
+    async def test_a_sync_service_of_an_async_one(self, registry, container):
+        """`get` makes a service whose async need `aget` has made before."""
+
+        async def connect():
+            return Database()
+
+        registry.register_factory(Database, connect)
+        registry.register_factory(Repository, Repository)
+        database = await container.aget(Database)
+
+        assert database is container.get(Repository).database
+
+    @pytest.mark.parametrize("falsy", FALSY, ids=repr)
+    @pytest.mark.parametrize("lifetime", ["scoped", "singleton", "connection"])
+    async def test_falsy_services(self, way, warm, registry, falsy, lifetime):
+        """`None`, `0`, `False` and `""` are services like any other, made once."""
+        made = []
+
+        def make():
+            made.append(falsy)
+            return falsy
+
+        registry.register_factory(Database, make, lifetime=lifetime)
+        await warm(way, registry, Database)
+        made.clear()
+        container = registry.container()
+
+        services = [await way.get(container, Database) for _ in range(3)]
+
+        assert [falsy] * 3 == services
+        assert len(made) <= 1
+        assert Database in container
+
+    @pytest.mark.parametrize("falsy", FALSY, ids=repr)
+    async def test_falsy_needs(self, way, warm, registry, falsy):
+        """A falsy service is handed to the factory that needs it."""
+        registry.register_factory(Database, lambda: falsy)
+        registry.register_factory(Repository, Repository)
+        await warm(way, registry, Repository)
+
+        with registry.container() as container:
+            assert falsy is (await way.get(container, Repository)).database
+
+    @pytest.mark.parametrize("falsy", FALSY, ids=repr)
+    async def test_falsy_values_and_given_objects(self, way, registry, falsy):
+        """A falsy value, registered or given, is there as it is."""
+        registry.register_value(Database, falsy)
+
+        with registry.container({Cache: falsy}) as container:
+            assert (falsy, falsy) == await way.get(container, Database, Cache)
+
+    async def test_a_diamond(self, way, warm, registry):
+        """What two services need is made once for both."""
+
+        def make(first: Cache, second: Mailer):
+            return [first, second]
+
+        def need(database: Database):
+            return [database]
+
+        registry.register_factory(Database, Database)
+        registry.register_factory(Cache, need)
+        registry.register_factory(Mailer, need)
+        registry.register_factory("both", make)
+        await warm(way, registry, "both")
+
+        with registry.container() as container:
+            ((first,), (second,)) = await way.get(container, "both")
+
+            assert first is second
+
+    async def test_a_need_that_a_constructor_asked_for(self, way, warm, registry):
+        """What a factory asks its container for is not made again for the next need."""
+        made = []
+
+        def make_database():
+            made.append("database")
+            return Database()
+
+        def make_cache(wares_container):
+            return [wares_container.get(Database)]
+
+        def make(cache: Cache, database: Database):
+            return [*cache, database]
+
+        registry.register_factory(Database, make_database)
+        registry.register_factory(Cache, make_cache)
+        registry.register_factory("both", make)
+        await warm(way, registry, "both")
+        made.clear()
+
+        with registry.container() as container:
+            first, second = await way.get(container, "both")
+
+        assert first is second
+        assert ["database"] == made
+
+    async def test_a_need_that_a_context_manager_asked_for_as_it_was_entered(
+        self, way, warm, registry
+    ):
+        """What `__enter__` asks the container for is not made again for the next need."""
+        made = []
+
+        def make_database():
+            made.append("database")
+            return Database()
+
+        class Manager:
+            def __init__(self, container: Container):
+                self.container = container
+
+            def __enter__(self):
+                return [self.container.get(Database)]
+
+            def __exit__(self, *details):
+                pass
+
+        def make(cache: Cache, database: Database):
+            return [*cache, database]
+
+        registry.register_factory(Database, make_database)
+        registry.register_factory(Cache, Manager)
+        registry.register_factory("both", make)
+        await warm(way, registry, "both")
+        made.clear()
+
+        with registry.container() as container:
+            first, second = await way.get(container, "both")
+
+        assert first is second
+        assert ["database"] == made
+
+    async def test_in_any_order(self, way, warm, registry):
+        """A container that has made some services makes only what is missing for others."""
+        registry.register_factory(Database, Database)
+        registry.register_factory(Repository, Repository)
+        registry.register_factory(Shop, Shop)
+        await warm(way, registry, Shop)
+        await warm(way, registry, Repository)
+        container = registry.container()
+        repository = await way.get(container, Repository)
+
+        shop = await way.get(container, Shop)
+
+        assert repository is shop.repository
+        assert container.get(Database) is repository.database
+
+    async def test_without_an_event_loop(self, registry):
+        """`get` works in a thread that has no event loop."""
+        registry.register_factory(Repository, Repository)
+        registry.register_factory(Database, Database)
+
+        def work():
+            with registry.container() as container:
+                return type(container.get(Repository).database)
+
+        assert Database is in_thread(work)
+
+    async def test_two_event_loops(self, registry):
+        """One registry serves several event loops, one after the other."""
+
+        async def connect():
+            return asyncio.get_running_loop()
+
+        async def work():
+            async with registry.container() as container:
+                return await container.aget(Database) is asyncio.get_running_loop()
+
+        registry.register_factory(Database, connect)
+
+        assert [True, True] == [in_thread(lambda: asyncio.run(work())) for _ in range(2)]
+
+
+class TestChains:
+    """Graphs that are deeper than Python's stack."""
+
+    LENGTH = 2_000
+
+    @pytest.fixture
+    def chain(self, registry):
+        """Register `LENGTH` services, each of which needs the one before; return their keys."""
+        keys = [type(f"Link{number}", (), {}) for number in range(self.LENGTH)]
+        registry.register_factory(keys[0], lambda: 1)
+        for needed_key, key in zip(keys, keys[1:], strict=False):
+
+            def link(needed):
+                return needed + 1
+
+            link.__annotations__ = {"needed": needed_key}
+            registry.register_factory(key, link)
+        return keys
+
+    @pytest.mark.parametrize("uses", [0, 5, 60])
+    async def test_a_long_chain(self, way, registry, chain, uses):
+        """A chain of 2,000 declared factories is made, without a `RecursionError`."""
+        await use(way, registry, uses, chain[-1])
+
+        with registry.container() as container:
+            assert self.LENGTH == await way.get(container, chain[-1])
+
+    async def test_a_long_async_chain(self, warm, registry, chain):
+        """A long chain that begins with an async factory is made by `aget`."""
+
+        async def connect():
+            return 1
+
+        registry.register_factory(chain[0], connect)
+        await warm(ASYNC, registry, chain[-1])
+
+        async with registry.container() as container:
+            assert self.LENGTH == await container.aget(chain[-1])
+
+    def test_validate_and_graph(self, registry, chain):
+        """`validate` and `graph` read a chain of any length."""
+        assert None is registry.validate()
+        assert chain[-1].__name__ in registry.graph().to_mermaid()
+
+    async def test_a_long_chain_of_generators(self, way, warm, registry):
+        """A chain of 2,000 generator factories is made and cleaned up."""
+        keys = [type(f"Link{number}", (), {}) for number in range(self.LENGTH)]
+        left = []
+
+        def first():
+            yield 1
+            left.append(1)
+
+        registry.register_factory(keys[0], first)
+        for needed_key, key in zip(keys, keys[1:], strict=False):
+
+            def link(needed):
+                yield needed + 1
+                left.append(needed + 1)
+
+            link.__annotations__ = {"needed": needed_key}
+            registry.register_factory(key, link)
+        await use(way, registry, 5, keys[-1])
+        await warm(way, registry, keys[10])
+        left.clear()
+        container = registry.container()
+
+        made = await way.get(container, keys[-1])
+        await way.close(container)
+
+        assert self.LENGTH == made
+        assert list(range(self.LENGTH, 0, -1)) == left
+
+    async def test_a_wide_service(self, way, warm, registry):
+        """A factory may need 300 services."""
+        keys = [type(f"Need{number}", (), {}) for number in range(300)]
+        for number, key in enumerate(keys):
+            registry.register_factory(key, lambda number=number: number)
+        names = [f"need_{number}" for number in range(300)]
+        namespace: dict = {}
+        exec(f"def make({', '.join(names)}): return [{', '.join(names)}]", namespace)
+        make = namespace["make"]
+        make.__annotations__ = dict(zip(names, keys, strict=True))
+        registry.register_factory("wide", make)
+        await warm(way, registry, "wide")
+
+        with registry.container() as container:
+            assert list(range(300)) == await way.get(container, "wide")
+
+
+class TestValues:
+    """A value is what it is: never entered, awaited, called or closed unless asked."""
+
+    async def test_a_context_manager(self, way, warm, registry):
+        """A value that is a context manager is handed out untouched."""
+        events = []
+
+        class Both:
+            def __enter__(self):
+                events.append("entered")
+
+            def __exit__(self, *details):
+                events.append("left")
+
+            async def __aenter__(self):
+                events.append("entered")
+
+            async def __aexit__(self, *details):
+                events.append("left")
+
+        value = Both()
+        registry.register_value(Database, value)
+        await warm(way, registry, Database)
+        container = registry.container()
+
+        service = await way.get(container, Database)
+        await way.close(container)
+        await way.close(registry)
+
+        assert value is service
+        assert [] == events
+
+    async def test_awaitables(self, way, registry, container):
+        """A value that can be awaited is not."""
+
+        async def work():
+            return "worked"
+
+        coroutine = work()
+        future = asyncio.get_running_loop().create_future()
+        registry.register_value("coroutine", coroutine)
+        registry.register_value("future", future)
+
+        services = await way.get(container, "coroutine", "future")
+
+        assert (coroutine, future) == services
+        assert "worked" == await coroutine
+
+    async def test_callables(self, way, registry, container):
+        """A value that can be called is not."""
+
+        def explode():
+            raise AssertionError("must not be called")
+
+        registry.register_value("function", explode)
+        registry.register_value("class", Session)
+
+        assert (explode, Session) == await way.get(container, "function", "class")
+
+    async def test_generators(self, way, registry, container):
+        """A value that is a generator is neither started nor ended."""
+
+        def count():
+            yield 1
+
+        generator = count()
+        registry.register_value("generator", generator)
+        await way.get(container, "generator")
+        await way.close(container)
+
+        assert [1] == list(generator)
+
+    async def test_shared_by_all_containers(self, way, warm, registry):
+        """All containers hand out the same value."""
+        value = Database()
+        registry.register_value(Database, value)
+        await warm(way, registry, Database)
+
+        services = [await way.get(registry.container(), Database) for _ in range(3)]
+
+        assert [value] * 3 == services
+
+    async def test_entered_if_asked(self, way, warm, registry):
+        """With `enter=True` a value is entered for each container, and left with it."""
+        events = []
+
+        class Pool:
+            def __enter__(self):
+                events.append("entered")
+                return "connection"
+
+            def __exit__(self, *details):
+                events.append("left")
+
+        registry.register_value(Database, Pool(), enter=True)
+        await warm(way, registry, Database)
+        events.clear()
+        for _ in range(2):
+            container = registry.container()
+            events.append(await way.get(container, Database))
+            await way.get(container, Database)
+            await way.close(container)
+
+        assert ["entered", "connection", "left"] * 2 == events
+
+
+class TestGivenObjects:
+    async def test_they_are_services(self, way, warm, registry):
+        """What a container is given is there as if it had made it."""
+        registry.register_factory(Database, Database)
+        registry.register_factory(Repository, Repository)
+        await warm(way, registry, Repository)
+        given = Database()
+        container = registry.container({Database: given})
+
+        assert given is (await way.get(container, Repository)).database
+        assert given is await way.get(container, Database)
+        assert Database in container
+
+    async def test_they_belong_to_one_container(self, way, registry):
+        """What one container was given, another one has not got."""
+        registry.register_value(Database, "registered")
+        first, second = registry.container({Database: "given"}), registry.container()
+
+        assert ["given", "registered"] == [
+            await way.get(first, Database),
+            await way.get(second, Database),
+        ]
+
+    async def test_they_are_left_alone(self, way, registry):
+        """A given object is neither entered nor closed."""
+        events = []
+
+        class Manager:
+            def __enter__(self):
+                events.append("entered")
+
+            def __exit__(self, *details):
+                events.append("left")
+
+        given = Manager()
+        container = registry.container({Database: given})
+
+        service = await way.get(container, Database)
+        await way.close(container)
+
+        assert given is service
+        assert [] == events
+
+    async def test_a_plan_does_not_pass_them_by(self, way, warm, registry):
+        """A given object deep below is used, however often it was made before."""
+        registry.register_factory(Database, Database)
+        registry.register_factory(Repository, Repository)
+        registry.register_factory(Shop, Shop)
+        await warm(way, registry, Shop)
+        repository = Repository(Database())
+
+        with registry.container({Repository: repository}) as container:
+            assert repository is (await way.get(container, Shop)).repository
+            assert Database not in container
+
+    def test_a_later_change_of_the_mapping_does_nothing(self, registry):
+        """The container copies what it is given."""
+        given = {Database: "given"}
+        container = registry.container(given)
+        given[Database] = "changed"
+        given[Cache] = "added"
+
+        assert "given" == container.get(Database)
+        assert Cache not in container
+
+
+class TestAsACollection:
+    async def test_what_was_made(self, way, warm, registry):
+        """`in` tells whether a container has made a service already."""
+        registry.register_factory(Database, Database)
+        registry.register_factory(Repository, Repository)
+        registry.register_factory(Shop, Shop)
+        await warm(way, registry, Shop)
+        container = registry.container()
+        before = [key in container for key in (Database, Repository, Shop)]
+
+        await way.get(container, Repository)
+
+        assert [False, False, False] == before
+        assert [True, True, False] == [key in container for key in (Database, Repository, Shop)]
+
+    def test_it_is_always_true(self, container):
+        """An empty container is true."""
+        assert True is bool(container)
+
+    def test_it_is_equal_only_to_itself(self, registry, container):
+        """Two containers are never equal, and a container can be a key of a dictionary."""
+        assert [True, False] == [container == container, container == registry.container()]
+        assert 1 == {container: 1}[container]
+
+    def test_entering_gives_the_container(self, registry):
+        """The `with` statement binds the container itself."""
+        container = registry.container()
+
+        with container as entered:
+            assert container is entered
+
+    async def test_entering_gives_the_container_async(self, registry):
+        """The `async with` statement binds the container itself."""
+        container = registry.container()
+
+        async with container as entered:
+            assert container is entered
+
+    async def test_it_is_not_kept(self, way, warm, registry):
+        """Nobody keeps a container that was closed: its memory is free at once."""
+        registry.register_factory(Repository, Repository)
+        registry.register_factory(Database, Database)
+        await warm(way, registry, Repository)
+        container = registry.container()
+        service = weakref.ref(await way.get(container, Repository))
+        await way.close(container)
+        del container
+        gc.collect()
+
+        assert None is service()
+
+
+class TestLocalRegistrations:
+    async def test_they_win(self, way, warm, registry):
+        """A local registration wins over the registry's, also where others need it."""
+        registry.register_factory(Database, Database)
+        registry.register_factory(Repository, Repository)
+        await warm(way, registry, Repository)
+        container = registry.container()
+        local = Database()
+        container.register_local_value(Database, local)
+
+        assert local is (await way.get(container, Repository)).database
+        assert local is await way.get(container, Database)
+
+    async def test_they_belong_to_one_container(self, way, registry):
+        """A local registration is seen by its own container only."""
+        registry.register_value(Database, "registered")
+        first, second = registry.container(), registry.container()
+        first.register_local_value(Database, "local")
+        first.register_local_value(Cache, "local")
+
+        assert ["local", "registered"] == [
+            await way.get(first, Database),
+            await way.get(second, Database),
+        ]
+        assert [Database] == list(registry)
+
+    async def test_factories(self, way, registry, container):
+        """A local factory may need what the registry has, and is cleaned up."""
+        events = []
+        registry.register_factory(Database, Database)
+
+        def make(database: Database):
+            yield database
+            events.append("left")
+
+        container.register_local_factory(Cache, make)
+
+        database, cache = await way.get(container, Database, Cache)
+        await way.close(container)
+
+        assert database is cache
+        assert ["left"] == events
+
+    async def test_the_last_one_wins(self, way, registry, container):
+        """Of several local registrations, the last one is used."""
+        container.register_local_value(Database, 1)
+        container.register_local_factory(Database, lambda: 2)
+
+        assert 2 == await way.get(container, Database)
+
+    async def test_after_use(self, way, registry, container):
+        """A local registration does not change what is made already."""
+        registry.register_factory(Database, lambda: "registered")
+        await way.get(container, Database)
+        container.register_local_value(Database, "local")
+
+        assert "registered" == await way.get(container, Database)
+
+    async def test_a_transient_need(self, way, warm, registry):
+        """A local registration of a transient service is used from then on."""
+        registry.register_factory(Database, lambda: "registered", lifetime="transient")
+        await warm(way, registry, Database)
+        container = registry.container()
+        before = await way.get(container, Database)
+        container.register_local_value(Database, "local")
+
+        assert ("registered", "local") == (before, await way.get(container, Database))
+
+    async def test_a_singleton_does_not_see_them(self, way, registry):
+        """A singleton is made from the registry, never from one container's registrations."""
+        registry.register_factory(Database, lambda: "registered", lifetime="singleton")
+        registry.register_factory(Repository, Repository, lifetime="singleton")
+        container = registry.container()
+        container.register_local_value(Database, "local")
+
+        assert "registered" == (await way.get(container, Repository)).database
+        assert "local" == await way.get(container, Database)
+
+
+class TestCurrentContainer:
+    def test_there_is_none(self):
+        """Outside of any activation there is no current container, and the error says so."""
+        with pytest.raises(NoContainerError, match="activate"):
+            current_container()
+
+    def test_activation(self, container):
+        """Within `activate()` the container is the current one, and bound by `with`."""
+        with container.activate() as bound:
+            seen = current_container()
+
+        assert [container, container] == [bound, seen]
+        with pytest.raises(NoContainerError):
+            current_container()
+
+    def test_nesting(self, registry):
+        """After an inner activation the outer container is the current one again."""
+        outer, inner = registry.container(), registry.container()
+        seen = []
+
+        with outer.activate():
+            seen.append(current_container())
+            with inner.activate():
+                seen.append(current_container())
+            seen.append(current_container())
+
+        assert [outer, inner, outer] == seen
+
+    def test_after_an_exception(self, container):
+        """An exception ends the activation and goes on."""
+        with pytest.raises(KeyError), container.activate():
+            raise KeyError
+
+        with pytest.raises(NoContainerError):
+            current_container()
+
+    def test_it_does_not_close(self, registry, container):
+        """The end of an activation is not the end of the container."""
+        registry.register_factory(Database, Database)
+        with container.activate():
+            database = container.get(Database)
+
+        assert database is container.get(Database)
+
+    async def test_tasks(self, registry):
+        """Every task has its own current container; a new task starts with its maker's."""
+        first, second = registry.container(), registry.container()
+        both = asyncio.Barrier(2)
+
+        async def work(container):
+            with container.activate():
+                await both.wait()
+                return await asyncio.create_task(seen())
+
+        async def seen():
+            return current_container()
+
+        assert [first, second] == await asyncio.gather(work(first), work(second))
+
+    def test_threads(self, container):
+        """Another thread does not see this one's current container."""
+        with container.activate(), pytest.raises(NoContainerError):
+            in_thread(current_container)
+
+    def test_twice(self, container):
+        """One container may be activated again within its own activation."""
+        with container.activate(), container.activate():
+            pass
+        with container.activate():
+            assert container is current_container()
+
+
+def test_reused_memory_hands_over_nothing():
+    """A new container is empty, though it may lie where a closed one lay."""
+    registry = Registry()
+    registry.register_factory(Database, Database)
+    made = []
+    for _ in range(200):
+        with registry.container() as container:
+            assert Database not in container
+            made.append(container.get(Database))
+
+    assert 200 == len({id(database) for database in made})
+
+
+def test_two_registries_do_not_mix():
+    """Two registries in one process know nothing of each other."""
+    first, second = Registry(), Registry()
+    first.register_factory(Database, lambda: "first")
+    second.register_factory(Database, lambda: "second")
+    seen = []
+    for _ in range(60):
+        for registry in (first, second):
+            with registry.container() as container:
+                seen.append(container.get(Database))
+
+    assert ["first", "second"] * 60 == seen
+
+
+@pytest.mark.parametrize("uses", [0, 60])
+async def test_sync_and_async_use_of_one_registry(uses):
+    """One registry may be used by `get` and by `aget`, each with its own short cuts."""
+    registry = Registry()
+    registry.register_factory(Database, Database)
+    registry.register_factory(Repository, Repository)
+    await use(SYNC, registry, uses, Repository)
+    await use(ASYNC, registry, uses, Repository)
+    with registry.container() as container:
+        repository = container.get(Repository)
+
+        assert repository is await container.aget(Repository)
+        assert repository.database is await container.aget(Database)

@@ -1,0 +1,76 @@
+"""How the code and its tests are written, as far as a program can tell."""
+
+import ast
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+TESTS = sorted([*ROOT.glob("tests/**/test_*.py"), *ROOT.glob("examples/**/test_*.py")])
+FILES = sorted(
+    path for folder in ("src", "tests", "examples") for path in ROOT.glob(f"{folder}/**/*.py")
+)
+
+
+def relative(path: Path) -> str:
+    """Name a file as a test's parameter."""
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("path", TESTS, ids=relative)
+def test_every_test_states_its_rule(path: Path) -> None:
+    """A test has a docstring, which states the rule that it proves."""
+    functions = [
+        node
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.name.startswith("test_")
+    ]
+
+    silent = [node.name for node in functions if ast.get_docstring(node) is None]
+
+    assert [] == silent
+
+
+@pytest.mark.parametrize("path", FILES, ids=relative)
+def test_every_exception_to_a_check_has_its_code_and_reason(path: Path) -> None:
+    """A comment that silences a tool names what it silences, and says why."""
+    silencers = re.findall(
+        r"# (?:noqa|type: ignore|pyright: ignore|pragma: no).*", path.read_text("utf-8")
+    )
+
+    unexplained = [comment for comment in silencers if not is_explained(comment)]
+
+    assert [] == unexplained
+
+
+def is_explained(comment: str) -> bool:
+    """Tell whether a comment has a code and at least two words of a reason."""
+    pattern = (
+        r"# (noqa: [A-Z]+\d+(, ?[A-Z]+\d+)*"
+        r"|type: ignore\[[\w, -]+\]"
+        r"|pyright: ignore\[\w+(, ?\w+)*\]"
+        r"|pragma: no (cover|branch))"
+        r"(?P<reason>.*)"
+    )
+    match = re.match(pattern, comment)
+    return match is not None and len(re.findall(r"[a-zA-Z]{2,}", match["reason"])) >= 2
+
+
+def test_the_oldest_versions_that_are_claimed_are_tested() -> None:
+    """Each lower bound in pyproject.toml is a constraint of `tox run -e oldest`."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    groups = [project["dependencies"], *project["optional-dependencies"].values()]
+    claimed = {
+        tuple(requirement.split(">="))
+        for group in groups
+        for requirement in group
+        if ">=" in requirement
+    }
+
+    constraints = (ROOT / "tests" / "oldest.txt").read_text("utf-8")
+    pinned = re.findall(r"^([\w-]+)==([\d.]+)", constraints, re.MULTILINE)
+
+    assert claimed == {(name, version.removesuffix(".0")) for name, version in pinned}
