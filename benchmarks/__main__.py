@@ -57,7 +57,9 @@ def _read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__)
     parser.add_argument("rows", nargs="*", help="rows, or beginnings of their names; else all")
     parser.add_argument("--list", action="store_true", help="name the rows, and end")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="also write the figures there"
+    )
     parser.add_argument("--once", action="store_true", help="only check, without timing")
     parser.add_argument("--rounds", type=int, default=30, metavar="N", help="default: 30")
     parser.add_argument(

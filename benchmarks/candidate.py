@@ -16,7 +16,7 @@ Loop = Callable[[Iterable[None]], object]
 AsyncLoop = Callable[[Iterable[None]], Awaitable[object]]
 
 
-class NotOffered(Exception):
+class NotOfferedError(Exception):
     """A peer has nothing for a piece of work; the message says why."""
 
 
@@ -42,15 +42,15 @@ class Candidate:
         Returns:
             Whatever the peer keeps registrations in.
         """
-        raise NotOffered("it has no registry")
+        raise NotOfferedError("it has no registry")
 
     def operation(self, wiring: Wiring) -> AbstractContextManager[Operation]:
         """Open a container, get the root, close; yields the function that does so."""
-        raise NotOffered("it has no containers for sync code")
+        raise NotOfferedError("it has no containers for sync code")
 
     def operation_async(self, wiring: Wiring) -> AbstractAsyncContextManager[AsyncOperation]:
         """Do what `operation` does, in async code."""
-        raise NotOffered("it has no containers for async code")
+        raise NotOfferedError("it has no containers for async code")
 
     def cached(self, wiring: Wiring) -> AbstractContextManager[Loop]:
         """Ask an open container again and again for what it has made already.
@@ -59,20 +59,20 @@ class Candidate:
             A function that asks once for each item it is given, and returns the last
             service. The loop is the candidate's own so that nothing but the asking is in it.
         """
-        raise NotOffered("it keeps nothing between two questions")
+        raise NotOfferedError("it keeps nothing between two questions")
 
     def cached_async(self, wiring: Wiring) -> AbstractAsyncContextManager[AsyncLoop]:
         """Do what `cached` does, in async code."""
-        raise NotOffered("it keeps nothing between two questions")
+        raise NotOfferedError("it keeps nothing between two questions")
 
     def opener(self) -> AbstractContextManager[Callable[[], AbstractContextManager[Any]]]:
         """Yield the function that makes a container to be opened by `with`."""
-        raise NotOffered("it has no container object")
+        raise NotOfferedError("it has no container object")
 
     def injected(self, wiring: Wiring) -> AbstractContextManager[Operation]:
         """Yield a decorated function that is called without arguments and gets the root."""
-        raise NotOffered("it has no decorator for plain functions")
+        raise NotOfferedError("it has no decorator for plain functions")
 
     def injected_async(self, wiring: Wiring) -> AbstractAsyncContextManager[AsyncOperation]:
         """Do what `injected` does, for an async function."""
-        raise NotOffered("it has no decorator for plain functions")
+        raise NotOfferedError("it has no decorator for plain functions")

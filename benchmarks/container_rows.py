@@ -66,9 +66,7 @@ class AsyncRow(WiringRow):
     async def prepare(self, entrant: str, stack: AsyncExitStack) -> AsyncLoop:
         """Check two roots made one after the other."""
         asked = self.wiring()
-        operation = await stack.enter_async_context(
-            self.load(entrant).operation_async(asked)
-        )
+        operation = await stack.enter_async_context(self.load(entrant).operation_async(asked))
         asked.check(await operation(), await operation())
         return repeat_async_operation(operation)
 
@@ -162,6 +160,7 @@ def _by_hand(limit: float) -> Target:
 
 _OPENED = (SyncRow, AsyncRow)
 _FIVE = Target(5, of="by hand", first=True)
+_FIFTH = Target(0.2, of="FastDepends", first=True)
 _TWO_FIFTHS = Target(0.4, of="svcs", first=True)
 
 ROWS: list[Row] = [
@@ -212,7 +211,7 @@ ROWS: list[Row] = [
         "inject",
         "call an injected function, three levels with a generator session",
         (wiring.THREE_LEVELS, wiring.THREE_LEVELS_ASYNC),
-        (Target(1, of="FastDepends", first=True), Target(1, of="FastDepends", first=True)),
+        (_FIFTH, _FIFTH),
     ),
     *[
         RegistrationRow(

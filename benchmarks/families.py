@@ -67,6 +67,11 @@ _BY_HAND = "def make():\n    services = {}\n    with ExitStack():\n"
 
 def _execute(parts: Iterable[str]) -> dict[str, Any]:
     # The module's own name: some peers look up where a class was defined.
-    namespace = {"__name__": __name__, "Config": Config, "CONFIG": CONFIG, "ExitStack": ExitStack}
+    namespace = {
+        "__name__": __name__,
+        "Config": Config,
+        "CONFIG": CONFIG,
+        "ExitStack": ExitStack,
+    }
     exec("".join(parts), namespace)  # noqa: S102 - the text is made in this file
     return namespace

@@ -47,20 +47,26 @@ class Target:
     Attributes:
         limit: At most this, in the row's unit or as a multiple of `of`.
         of: The candidate that `limit` is a multiple of; None for a plain limit.
+        above: The candidate whose figure is taken away on both sides: what is added to it
+            is limited, not the whole.
         plus: What is added to the limit, in the row's unit.
         first: Whether nobody but the hand-written code may be faster.
     """
 
     limit: float
     of: str | None = None
+    above: str | None = None
     plus: float = 0
     first: bool = False
 
     def __str__(self) -> str:
         """Say it as the tables do."""
-        what = f"≤ {self.limit:g}"
+        what = f"at most {self.limit:g}"
         if self.of is not None:
-            what = f"≤ {self.limit:g} × {self.of}" if self.limit != 1 else f"≤ {self.of}"
+            times = "" if self.limit == 1 else f"{self.limit:g} times "
+            what = f"at most {times}{self.of}"
+        if self.above is not None:
+            what += f", counting what is added to {self.above}"
         if self.plus:
             what += f" + {self.plus:g}"
         return f"{what}, first of all" if self.first else what
@@ -95,6 +101,16 @@ class Table:
             return None
         return figure.minimum / base
 
+    def limit(self) -> float | None:
+        """Work out the target, in the row's unit; None where there is none to compare with."""
+        if self.target is None:
+            return None
+        base = 1.0 if self.target.of is None else self.minimum_of(self.target.of)
+        under = 0.0 if self.target.above is None else self.minimum_of(self.target.above)
+        if base is None or under is None:
+            return None
+        return under + self.target.limit * (base - under) + self.target.plus
+
     def misses(self) -> list[str]:
         """Say by how much each entry of wares misses the target; empty where none does."""
         return [
@@ -105,14 +121,10 @@ class Table:
         ]
 
     def _misses_of(self, figure: Figure, own: float) -> Iterable[str]:
-        if self.target is None:
-            return
-        base = 1.0 if self.target.of is None else self.minimum_of(self.target.of)
-        if base is not None:
-            limit = self.target.limit * base + self.target.plus
-            if own > limit:
-                yield f"{figure.candidate}: {own:,.0f} {self.unit}, at most {limit:,.0f} wanted"
-        if self.target.first:
+        limit = self.limit()
+        if limit is not None and own > limit:
+            yield f"{figure.candidate}: {own:,.0f} {self.unit}, at most {limit:,.0f} wanted"
+        if self.target is not None and self.target.first:
             for other in self.figures:
                 is_peer = other.candidate.split()[0] not in {"by", "wares", "attrs"}
                 if is_peer and other.minimum is not None and other.minimum < own:

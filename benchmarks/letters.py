@@ -119,7 +119,9 @@ def use_singletons(a: A, b: B) -> dict[str, int]:
     return {"start": a.start}
 
 
-def use_scoped(c: C, cc: C, ccc: C, d: D, dd: D, e: E, f: F, g: G, h: H, i: I) -> dict[str, int]:  # noqa: E741, PLR0913, PLR0917 - the parameters are the point
+def use_scoped(
+    c: C, cc: C, ccc: C, d: D, dd: D, e: E, f: F, g: G, h: H, i: I
+) -> dict[str, int]:
     """Do what the second endpoint does: look at all ten, twice at some."""
     expect(c is cc and cc is ccc and d is dd, "made twice for one request")
     expect(d.c is c and e.d is d and f.e is e and g.f is f, "not built on each other")

@@ -13,7 +13,7 @@ def print_table(table: Table) -> None:
         key=lambda figure: figure.minimum or 0,
     )
     if ranked:
-        print(f"  {'':22}{'minimum':>14}{'median':>14}{'× by hand':>12}{'× svcs':>9}")
+        print(f"  {'':22}{'minimum':>14}{'median':>14}{'/ by hand':>12}{'/ svcs':>9}")
     for figure in ranked:
         print("".join(_cells(table, figure)))
     for figure in table.figures:

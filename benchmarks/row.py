@@ -7,8 +7,9 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from typing import cast
 
-from benchmarks.candidate import AsyncLoop, AsyncOperation, Loop, NotOffered, Operation
+from benchmarks.candidate import AsyncLoop, AsyncOperation, Loop, NotOfferedError, Operation
 from benchmarks.figures import Figure, Table, Target, measured
 from benchmarks.timing import Clock, time_interleaved
 
@@ -72,7 +73,7 @@ class Row:
 
         Raises:
             ImportError: It is not installed.
-            NotOffered: It has nothing for this work.
+            NotOfferedError: It has nothing for this work.
             Exception: Anything else is a failed check.
         """
         raise NotImplementedError
@@ -106,7 +107,7 @@ class Row:
     ) -> Figure:
         try:
             loops[entrant] = await self.prepare(entrant, stack)
-        except NotOffered as reason:
+        except NotOfferedError as reason:
             return Figure(entrant, "not offered", str(reason))
         except ImportError as error:
             return Figure(entrant, "missing", str(error))
@@ -142,3 +143,8 @@ def repeat_async_operation(operation: AsyncOperation) -> AsyncLoop:
             await operation()
 
     return loop
+
+
+async def read_figure(loop: AsyncLoop) -> float:
+    """Run a loop that counts something else than time: what it returns is the figure."""
+    return cast(float, await loop(()))

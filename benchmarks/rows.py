@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 
-from benchmarks import container_rows, scaling_rows, size_rows, web_rows
+from benchmarks import adapter_rows, container_rows, scaling_rows, size_rows, web_rows
 from benchmarks.row import Row
 
 ROWS: Sequence[Row] = (
     *container_rows.ROWS,
     *size_rows.ROWS,
     *web_rows.ROWS,
+    *adapter_rows.ROWS,
     *scaling_rows.ROWS,
 )
 

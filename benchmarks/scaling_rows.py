@@ -97,7 +97,7 @@ ROWS: list[Row] = [
     *[
         ThreadsRow(
             name=f"threads-{count}",
-            title=f"{THREAD_OPERATIONS} × seven nodes by {count} threads",
+            title=f"{THREAD_OPERATIONS} times seven nodes, by {count} threads",
             wiring=lambda: wiring.GRAPH,
             count=count,
             clock=time.perf_counter_ns,

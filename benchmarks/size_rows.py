@@ -5,15 +5,14 @@ import subprocess
 import sys
 import tracemalloc
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, AsyncExitStack, ExitStack
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.candidate import AsyncLoop
 from benchmarks.container_rows import ContainerRow
-from benchmarks.figures import Figure, measured
-from benchmarks.row import Row, Settings
-from benchmarks.figures import Target
+from benchmarks.figures import Figure, Target, measured
+from benchmarks.row import Row, Settings, read_figure
 
 CONTAINERS = 2_000
 
@@ -37,13 +36,13 @@ class MemoryRow(ContainerRow):
     ) -> dict[str, Figure]:
         """Count for each, and count again: the least is what a container needs."""
         return {
-            entrant: measured(entrant, [await loop(()) for _ in range(3)])  # type: ignore[misc]
+            entrant: measured(entrant, [await read_figure(loop) for _ in range(3)])
             for entrant, loop in loops.items()
         }
 
 
 def _count_bytes(open_container: Any) -> float:
-    held: list[AbstractContextManager[Any] | None] = [None] * CONTAINERS
+    held: list[Any] = [None] * CONTAINERS
     tracemalloc.start()
     try:
         before, _ = tracemalloc.get_traced_memory()
@@ -55,7 +54,7 @@ def _count_bytes(open_container: Any) -> float:
         tracemalloc.stop()
     with ExitStack() as stack:
         for container in held:
-            stack.push(container.__exit__)  # type: ignore[union-attr]  # all are filled
+            stack.push(container.__exit__)
     return (after - before) / CONTAINERS
 
 
@@ -64,8 +63,8 @@ class ImportRow(ContainerRow):
     """Count the processor time of `import`, above that of Python itself."""
 
     def entrants(self) -> Sequence[str]:
-        """List everybody, and what wares is made with."""
-        return [*super().entrants(), "attrs alone"]
+        """List everybody who is imported, and what wares is made with."""
+        return [*(name for name in super().entrants() if name != "by hand"), "attrs alone"]
 
     async def prepare(self, entrant: str, stack: AsyncExitStack) -> AsyncLoop:
         """Check that it can be imported."""
@@ -88,7 +87,7 @@ class ImportRow(ContainerRow):
         for _ in range(min(settings.rounds, self.most_rounds)):
             bare.append(_count_milliseconds("pass"))
             for entrant, loop in loops.items():
-                samples[entrant].append(await loop(()))  # type: ignore[arg-type]
+                samples[entrant].append(await read_figure(loop))
         return {
             entrant: measured(entrant, [max(0.0, one - min(bare)) for one in rounds])
             for entrant, rounds in samples.items()

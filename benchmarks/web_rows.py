@@ -1,36 +1,37 @@
 """The rows that serve requests: the application called directly, and by a load generator."""
 
 import json
-import os
 import re
 import shutil
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
+from http.client import HTTPConnection
 from importlib import import_module
 from types import ModuleType
-from urllib.request import urlopen
 
 from benchmarks import letters, wiring
 from benchmarks.applications import fastapi as seven_nodes
 from benchmarks.applications import letters as wireup_application
 from benchmarks.asgi import Client
-from benchmarks.candidate import AsyncLoop, NotOffered
+from benchmarks.candidate import AsyncLoop, NotOfferedError
 from benchmarks.figures import Figure, Target, measured
-from benchmarks.row import Row, Settings
+from benchmarks.row import Row, Settings, read_figure
 from benchmarks.wiring import expect
 from benchmarks.work import Witness
 
-Check = Callable[[Client], Awaitable[None]]
+Get = Callable[[str], Awaitable[tuple[int, bytes]]]
+Check = Callable[[Get], Awaitable[None]]
 
 LOAD_CONNECTIONS = 16
 LOAD_SECONDS = 2
 LOAD_ROUNDS = 5
+_SERVE = (sys.executable, "-W", "ignore", "-m", "benchmarks.serve")
 
 
 @cache
@@ -47,18 +48,14 @@ def _names(package: str, modules: Sequence[str]) -> dict[str, str]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class WebRow(Row):
+class ApplicationRow(Row):
     """A row whose entrants are applications.
 
     Attributes:
         package: Where the modules of the applications are.
-        path: What is requested.
-        check: Looks at an application's responses.
     """
 
     package: ModuleType
-    path: str
-    check: Check
 
     def entrants(self) -> Sequence[str]:
         """List all applications."""
@@ -68,11 +65,24 @@ class WebRow(Row):
     def _names(self) -> dict[str, str]:
         return _names(self.package.__name__, self.package.MODULES)
 
+
+@dataclass(frozen=True, kw_only=True)
+class WebRow(ApplicationRow):
+    """A row whose entrants are ASGI applications.
+
+    Attributes:
+        path: What is requested.
+        check: Looks at an application's responses.
+    """
+
+    path: str
+    check: Check
+
     async def start(self, entrant: str, stack: AsyncExitStack) -> Client:
         """Make and start an application, and look at its responses."""
         application = import_module(self._names[entrant]).make(entrant)
         client = await stack.enter_async_context(Client(application))
-        await self.check(client)
+        await self.check(client.get)
         return client
 
 
@@ -98,23 +108,10 @@ class LoadRow(WebRow):
     async def prepare(self, entrant: str, stack: AsyncExitStack) -> AsyncLoop:
         """Check the application here, then start it under uvicorn."""
         if shutil.which("wrk") is None:
-            raise NotOffered("wrk, the load generator, is not installed")
+            raise NotOfferedError("wrk, the load generator, is not installed")
         async with AsyncExitStack() as here:
             await self.start(entrant, here)
-        listening = socket.create_server(("127.0.0.1", 0))
-        listening.set_inheritable(True)
-        server = subprocess.Popen(  # noqa: S603 - our own module
-            [sys.executable, "-m", "benchmarks.serve", self._names[entrant], entrant]
-            + [str(listening.fileno())],
-            pass_fds=[listening.fileno()],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        )
-        stack.callback(server.wait)
-        stack.callback(server.terminate)
-        stack.callback(listening.close)
-        url = f"http://127.0.0.1:{listening.getsockname()[1]}{self.path}"
-        with urlopen(url, timeout=30) as response:  # noqa: S310 - our own server
-            expect(response.status == 200, "the server does not serve")
+        url = stack.enter_context(_serve(self._names[entrant], entrant)) + self.path
 
         async def loop(times: Iterable[None]) -> float:
             return _load(url)
@@ -128,8 +125,30 @@ class LoadRow(WebRow):
         samples: dict[str, list[float]] = {entrant: [] for entrant in loops}
         for _ in range(min(settings.rounds, LOAD_ROUNDS)):
             for entrant, loop in loops.items():
-                samples[entrant].append(await loop(()))  # type: ignore[arg-type]
+                samples[entrant].append(await read_figure(loop))
         return {entrant: measured(entrant, rounds) for entrant, rounds in samples.items()}
+
+
+@contextmanager
+def _serve(module: str, name: str) -> Iterator[str]:
+    """Serve an application in a process of its own while the block lasts; yields its address."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        descriptor = listening.fileno()
+        server = subprocess.Popen(  # noqa: S603 - our own module
+            [*_SERVE, module, name, str(descriptor)],
+            pass_fds=[descriptor],
+        )
+        port = listening.getsockname()[1]
+        try:
+            # Answered once the application has started: until then the request waits.
+            connection = HTTPConnection("127.0.0.1", port, timeout=30)
+            connection.request("GET", "/openapi.json")
+            expect(connection.getresponse().status == 200, "the server does not serve")
+            connection.close()
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.terminate()
+            server.wait()
 
 
 def _load(url: str) -> float:
@@ -146,24 +165,24 @@ def _load(url: str) -> float:
     return 1e9 / float(found[1])  # type: ignore[index]  # it was found
 
 
-async def check_shop(client: Client) -> None:
+async def check_shop(get: Get) -> None:
     """The endpoint works on an open session, shared by all, closed once behind it."""
     shops = []
     for _ in range(2):
-        status, body = await client.get(seven_nodes.PATH)
+        status, body = await get("/")
         expect(status == 200, f"status {status}: {body[:100]!r}")
         expect(json.loads(body) == {"open": True, "shared": True}, f"it says {body!r}")
         shops.append(Witness.shop)
     wiring.check_shop(*shops)
 
 
-async def check_letters(client: Client) -> None:
+async def check_letters(get: Get) -> None:
     """Both endpoints answer, and H and I have ended once for each request."""
-    status, body = await client.get("/singleton")
+    status, body = await get("/singleton")
     expect((status, json.loads(body)) == (200, {"start": 10}), f"{status}: {body!r}")
     ended = letters.Ended.h, letters.Ended.i
     for number in (1, 2):
-        status, body = await client.get("/scoped")
+        status, body = await get("/scoped")
         expect(status == 200, f"status {status}: {body[:100]!r}")
         expect(
             (letters.Ended.h, letters.Ended.i) == (ended[0] + number, ended[1] + number),

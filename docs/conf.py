@@ -29,7 +29,11 @@ napoleon_numpy_docstring = False
 # A reference to something of ours that does not exist is an error; what belongs to others is
 # not looked up, as that would need a network.
 nitpicky = True
-nitpick_ignore_regex = [(r"py:.*", r"(?!wares\.).*")]
+nitpick_ignore_regex = [
+    (r"py:.*", r"(?!wares\.).*"),
+    (r"py:.*", r"wares\._.*"),  # private, and not under a public name either
+    (r"py:.*", r"wares\.\w+\.(App|[A-Z]\d*)"),  # type variables
+]
 
 html_theme = "furo"
 html_title = "wares"

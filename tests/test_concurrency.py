@@ -1405,8 +1405,10 @@ class TestClosingMeanwhile:
             entered.set()
             assert released.wait(10)
             events.append("entered")
-            yield Database()
-            events.append("left")
+            try:
+                yield Database()
+            finally:
+                events.append("left")
 
         registry.register_factory(Database, make)
         registry.register_factory(Repository, Repository)
@@ -1456,8 +1458,10 @@ class TestClosingMeanwhile:
             entered.set()
             await released.wait()
             events.append("entered")
-            yield Database()
-            events.append("left")
+            try:
+                yield Database()
+            finally:
+                events.append("left")
 
         registry.register_factory(Database, make, lifetime="singleton")
         container = registry.container()
@@ -1480,8 +1484,10 @@ class TestClosingMeanwhile:
         async def make():
             events.append("entered")
             database = await gate.make()
-            yield database
-            events.append("left")
+            try:
+                yield database
+            finally:
+                events.append("left")
 
         registry.register_factory(Database, make)
         (task,) = await start(container.aget(Database))
@@ -1519,13 +1525,17 @@ class TestFactoriesThatCloseTheirContainer:
 
         async def amake(wares_container):
             await wares_container.aclose()
-            yield
-            events.append("left")
+            try:
+                yield
+            finally:
+                events.append("left")
 
         def make(wares_container):
             wares_container.close()
-            yield
-            events.append("left")
+            try:
+                yield
+            finally:
+                events.append("left")
 
         registry.register_factory(Session, amake if way.is_async else make)
 

@@ -2,6 +2,8 @@
 
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
     AsyncExitStack,
     ExitStack,
     asynccontextmanager,
@@ -9,7 +11,7 @@ from contextlib import (
 )
 
 from benchmarks import candidate
-from benchmarks.candidate import AsyncLoop, AsyncOperation, Loop, NotOffered, Operation
+from benchmarks.candidate import AsyncLoop, AsyncOperation, Loop, NotOfferedError, Operation
 from benchmarks.wiring import Wiring, chain_by_hand, wide_by_hand
 from benchmarks.work import (
     CONFIG,
@@ -121,13 +123,13 @@ class Candidate(candidate.Candidate):
         elif wiring.name in OPERATIONS:
             yield OPERATIONS[wiring.name]
         else:
-            raise NotOffered("there is nothing to open")
+            raise NotOfferedError("there is nothing to open")
 
     @asynccontextmanager
     async def operation_async(self, wiring: Wiring) -> AsyncIterator[AsyncOperation]:
         """Call the hand-written async code."""
         if wiring.name not in ASYNC_OPERATIONS:
-            raise NotOffered("there is nothing to open")
+            raise NotOfferedError("there is nothing to open")
         yield ASYNC_OPERATIONS[wiring.name]
 
     def _leaf(self, wiring: Wiring) -> Operation:
@@ -163,10 +165,10 @@ class Candidate(candidate.Candidate):
 
         yield loop
 
-    def injected(self, wiring: Wiring) -> "contextmanager[Operation]":
+    def injected(self, wiring: Wiring) -> AbstractContextManager[Operation]:
         """Call a function that makes what it needs."""
         return self.operation(wiring)
 
-    def injected_async(self, wiring: Wiring) -> "asynccontextmanager[AsyncOperation]":
+    def injected_async(self, wiring: Wiring) -> AbstractAsyncContextManager[AsyncOperation]:
         """Call an async function that makes what it needs."""
         return self.operation_async(wiring)

@@ -14,7 +14,7 @@ from dependency_injector import containers, providers
 from dependency_injector.wiring import Closing, Provide, inject
 
 from benchmarks import candidate
-from benchmarks.candidate import AsyncLoop, AsyncOperation, Loop, NotOffered, Operation
+from benchmarks.candidate import AsyncLoop, AsyncOperation, Loop, NotOfferedError, Operation
 from benchmarks.wiring import Wiring, is_generator, key_of, needs_of
 
 
@@ -64,7 +64,7 @@ class Candidate(candidate.Candidate):
     def operation(self, wiring: Wiring) -> Iterator[Operation]:
         """Call an injected function that closes its resources."""
         if not any(map(is_generator, wiring.factories)):
-            raise NotOffered("it has no container per request")
+            raise NotOfferedError("it has no container per request")
         with self.injected(wiring) as handle:
             yield handle
 
@@ -72,7 +72,7 @@ class Candidate(candidate.Candidate):
     async def operation_async(self, wiring: Wiring) -> AsyncIterator[AsyncOperation]:
         """Call an injected async function that closes its resources."""
         if not any(map(is_generator, wiring.factories)):
-            raise NotOffered("it has no container per request")
+            raise NotOfferedError("it has no container per request")
         async with self.injected_async(wiring) as handle:
             yield handle
 

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, contextmanager
 import rodi
 
 from benchmarks import candidate
-from benchmarks.candidate import Loop, NotOffered, Operation
+from benchmarks.candidate import Loop, NotOfferedError, Operation
 from benchmarks.wiring import Wiring, is_generator
 
 
@@ -20,7 +20,7 @@ class Candidate(candidate.Candidate):
     def register(self, wiring: Wiring) -> rodi.Services:
         """Build the provider of a container's services."""
         if any(map(is_generator, wiring.factories)):
-            raise NotOffered("it has no generators and closes nothing")
+            raise NotOfferedError("it has no generators and closes nothing")
         container = rodi.Container()
         for key, value in wiring.values.items():
             container.add_instance(value, key)

@@ -4,9 +4,8 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 
 import wares
-
 from benchmarks import candidate, depends
-from benchmarks.candidate import AsyncLoop, AsyncOperation, Loop, NotOffered, Operation
+from benchmarks.candidate import AsyncLoop, AsyncOperation, Loop, NotOfferedError, Operation
 from benchmarks.wiring import Wiring, key_of
 
 
@@ -99,10 +98,10 @@ class Candidate(candidate.Candidate):
 
     def _depends(self) -> Callable[[Callable[..., object]], object]:
         if not hasattr(wares, "Depends"):
-            raise NotOffered("missing: this version has no Depends yet")
+            raise NotOfferedError("missing: this version has no Depends yet")
         return wares.Depends
 
     def _inject(self, function: Callable[..., object]) -> Callable[[], object]:
         if not hasattr(wares, "inject"):
-            raise NotOffered("missing: this version has no inject yet")
+            raise NotOfferedError("missing: this version has no inject yet")
         return wares.inject(function)

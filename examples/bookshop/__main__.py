@@ -48,7 +48,8 @@ def _read_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        sys.exit(f"The bookshop cannot open with these settings. {error}")
+        problems = [f"  {problem['loc'][0]}: {problem['msg']}" for problem in error.errors()]
+        sys.exit("\n".join(["The bookshop cannot open with these settings:", *problems]))
 
 
 def _read_options(settings: Settings, arguments: Sequence[str] | None) -> Namespace:

@@ -46,12 +46,12 @@ class BookRepository:
             offset: How many books to leave out at the beginning.
 
         Returns:
-            The books, ordered by author and title.
+            The books, ordered by title.
         """
         books = await self._session.scalars(
             select(Book)
             .where(*_mentioning(words))
-            .order_by(Book.author, Book.title, Book.id)
+            .order_by(Book.title, Book.id)
             .limit(limit)
             .offset(offset)
         )
@@ -76,7 +76,7 @@ class BookRepository:
             How many copies there are, by the book's number.
         """
         rows = await self._session.execute(select(Book.id, Book.stock))
-        return dict(row.tuple() for row in rows)
+        return {row.id: row.stock for row in rows}
 
     async def take(self, book_id: int, quantity: int) -> Book:
         """Take copies from the shelf, for good once the session commits.

@@ -60,6 +60,8 @@ class Settings(BaseSettings):
         except ArgumentError:
             # SQLAlchemy's own message would show the address, and its password.
             raise ValueError("not a database address; write it as postgresql://…") from None
+        if url.get_backend_name() not in _ASYNC_DRIVERS:
+            raise ValueError(f"this shop knows SQLite and PostgreSQL, not {url.drivername}")
         driver = _ASYNC_DRIVERS.get(url.drivername, url.drivername)
         return SecretStr(url.set(drivername=driver).render_as_string(hide_password=False))
 

@@ -52,8 +52,8 @@ class Book(Table):
     __table_args__ = (CheckConstraint("stock >= 0", name="books_stock_not_negative"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    title: Mapped[str] = mapped_column(String(200))
-    author: Mapped[str] = mapped_column(String(200), index=True)
+    title: Mapped[str] = mapped_column(String(200), index=True)
+    author: Mapped[str] = mapped_column(String(200))
     year: Mapped[int]
     subject: Mapped[str] = mapped_column(String(50))
     price_cents: Mapped[int]

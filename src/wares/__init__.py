@@ -4,6 +4,8 @@ The public names. What starts with an underscore may change at any time.
 """
 
 from wares._container import Container, current_container
+from wares._injection import apply_types, inject
+from wares._markers import Depends, Inject
 from wares._graph import Edge, Graph, Node
 from wares._pings import ServicePing
 from wares._recipes import Lifetime
@@ -16,15 +18,18 @@ from wares.exceptions import (
     ContainerClosedError,
     FactoryError,
     InvalidLifetimeError,
+    InvalidOptionError,
     InvalidRegistrationError,
     InvalidRegistryError,
     LifetimeError,
+    MissingExtraError,
     NoContainerError,
     NoRegistryError,
     PendingAsyncCleanupError,
     RegistryClosedError,
     ServiceNotFoundError,
     UnresolvableParameterError,
+    ValidationError,
     WaresError,
 )
 
@@ -37,14 +42,18 @@ __all__ = [
     "CleanupError",
     "Container",
     "ContainerClosedError",
+    "Depends",
     "Edge",
     "FactoryError",
     "Graph",
+    "Inject",
     "InvalidLifetimeError",
+    "InvalidOptionError",
     "InvalidRegistrationError",
     "InvalidRegistryError",
     "Lifetime",
     "LifetimeError",
+    "MissingExtraError",
     "NoContainerError",
     "NoRegistryError",
     "Node",
@@ -54,8 +63,11 @@ __all__ = [
     "ServiceNotFoundError",
     "ServicePing",
     "UnresolvableParameterError",
+    "ValidationError",
     "WaresError",
     "aautowire",
+    "apply_types",
     "autowire",
     "current_container",
+    "inject",
 ]

@@ -45,16 +45,32 @@ class _Names(dict[str, Any]):
 
 
 @attrs.frozen
+class Viewpoint:
+    """From where annotations are read, beyond what the callable itself knows.
+
+    Attributes:
+        names: Names of the function within which a callable is defined.
+        may_import: Whether what is imported for type checkers only may be imported now; while
+            modules are being imported, that could go round in a circle.
+    """
+
+    names: Mapping[str, Any] = attrs.field(factory=dict)
+    may_import: bool = True
+
+
+@attrs.frozen
 class Surroundings:
     """Where the annotations of one callable are looked up.
 
     Attributes:
         modules: The namespaces of modules, the nearest first.
         near: What stands nearer than a module: a closure, a class body, type parameters.
+        may_import: Whether what is imported for type checkers only may be imported.
     """
 
     modules: tuple[dict[str, Any], ...]
     near: dict[str, Any]
+    may_import: bool = True
 
     def evaluate(self, annotation: object, find_name: FindName) -> Any:
         """Evaluate *annotation*, with *find_name* as the last resort.
@@ -80,7 +96,7 @@ class Surroundings:
             if isinstance(module, str):
                 origin = _read_type_checking_imports(module).get(name)
                 if origin is not None:
-                    return _import(origin)
+                    return _import(origin, may_load=self.may_import)
         return MISSING
 
 
@@ -92,12 +108,17 @@ class _Origin:
     attribute: str | None
 
 
-def surroundings_of(functions: tuple[Callable[..., Any], ...], owner: type | None) -> Surroundings:
+def surroundings_of(
+    functions: tuple[Callable[..., Any], ...],
+    owner: type | None,
+    viewpoint: Viewpoint | None = None,
+) -> Surroundings:
     """Collect where the annotations of *functions* are looked up.
 
     Args:
         functions: A callable and the ones it wraps, the outermost first.
         owner: The class whose construction is meant, if one is.
+        viewpoint: From where they are looked up.
 
     Returns:
         The surroundings, in which a class's bases and their modules count as well.
@@ -113,7 +134,9 @@ def surroundings_of(functions: tuple[Callable[..., Any], ...], owner: type | Non
     for function in functions:
         near.update(_read_closure(function))
         near.update(_type_parameters(function))
-    return Surroundings(tuple(modules), near)
+    if viewpoint is None:
+        return Surroundings(tuple(modules), near)
+    return Surroundings(tuple(modules), {**near, **viewpoint.names}, viewpoint.may_import)
 
 
 def _type_parameters(thing: object) -> dict[str, Any]:
@@ -162,7 +185,9 @@ def _origins(statement: ast.stmt, package: str) -> Iterator[tuple[str, _Origin]]
             yield alias.asname or top, _Origin(alias.name if alias.asname else top, None)
 
 
-def _import(origin: _Origin) -> Any:
+def _import(origin: _Origin, *, may_load: bool) -> Any:
+    if not may_load and origin.module not in sys.modules:
+        return MISSING
     try:
         module = importlib.import_module(origin.module)
     except ImportError:

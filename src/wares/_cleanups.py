@@ -11,38 +11,50 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from wares._keys import describe
 from wares._recipes import Recipe
 from wares._signatures import describe_callable
 from wares.exceptions import CleanupError, FactoryError, PendingAsyncCleanupError
 
+if TYPE_CHECKING:
+    from wares._shield import Shield
+
 #: How to leave; what to leave; what it was made from.
 Entry: TypeAlias = tuple[Callable[[Any, Recipe, BaseException | None], Any], Any, Recipe]
+
+#: What failed, by name, and how.
+Failure: TypeAlias = tuple[str, BaseException]
 
 _FINISHED = object()
 
 
-class Cleanups:
+class Cleanups(list[Entry]):
     """The cleanups of one owner, in the order in which their services were finished."""
 
-    __slots__ = ("entries", "owner")
+    __slots__ = ()
 
-    def __init__(self, owner: str) -> None:
-        self.owner = owner
-        self.entries: list[Entry] = []
+    owner: ClassVar[str] = "container"
 
     def __del__(self) -> None:
-        if self.entries:
-            names = ", ".join(describe(recipe.key) for _, _, recipe in reversed(self.entries))
+        if self:
+            names = ", ".join(describe(recipe.key) for _, _, recipe in reversed(self))
             message = (
                 f"A {self.owner} was dropped without being closed; not cleaned up: {names}. "
                 f"Use it in a `with` or `async with` block, or close it."
             )
             warnings.warn(message, ResourceWarning, stacklevel=1, source=self)
+
+
+class RegistryCleanups(Cleanups):
+    """The cleanups of a registry: of its singletons, or what it calls when it closes."""
+
+    __slots__ = ()
+
+    owner = "registry"
 
 
 def leave_generator(
@@ -154,94 +166,127 @@ def _yielded_again(recipe: Recipe) -> FactoryError:
     return FactoryError(recipe.key, describe_callable(recipe.factory), "yielded a second time")
 
 
-class Unwinding:
-    """One close of one owner: leaves its entries and gathers what they raise."""
+def leave_all(entries: list[Entry], error: BaseException | None) -> list[Failure]:
+    """Leave *entries*, none of which must be awaited, the last one first.
 
-    __slots__ = ("_error", "_failures", "_owner")
-
-    def __init__(self, owner: str, error: BaseException | None) -> None:
-        self._owner = owner
-        self._error = error
-        self._failures: list[tuple[str, BaseException]] = []
-
-    def leave(self, entries: list[Entry]) -> None:
-        """Leave *entries*, none of which must be awaited, the last one first."""
-        while entries:
-            leave, thing, recipe = entries.pop()
-            try:
-                leave(thing, recipe, None if recipe.suppress_context_exit else self._error)
-            except BaseException as failure:  # noqa: BLE001  # every other cleanup must run
-                self.note(describe(recipe.key), failure)
-
-    async def aleave(self, entries: list[Entry]) -> None:
-        """Leave *entries*, the last one first; a cancellation meanwhile is raised at the end."""
-        from wares._shield import Shield  # noqa: PLC0415  # asyncio takes long to import
-
-        shield = Shield()
-        while entries:
-            leave, thing, recipe = entries.pop()
-            try:
-                left = leave(thing, recipe, None if recipe.suppress_context_exit else self._error)
-                if leave in ASYNC_LEAVES:
-                    await shield.hold(left)
-            except BaseException as failure:  # noqa: BLE001  # every other cleanup must run
-                self.note(describe(recipe.key), failure)
-        if shield.cancellation is not None:
-            self.note("the cancelled task", shield.cancellation)
-
-    def run(self, name: str, close: Callable[[BaseException | None], None]) -> None:
-        """Close something else as part of this."""
+    Returns:
+        What failed. Whatever it was, the others were left all the same.
+    """
+    failures: list[Failure] = []
+    while entries:
+        leave, thing, recipe = entries.pop()
         try:
-            close(self._error)
+            leave(thing, recipe, None if recipe.suppress_context_exit else error)
         except BaseException as failure:  # noqa: BLE001  # every other cleanup must run
-            self.note(name, failure)
+            failures.append((describe(recipe.key), failure))
+    return failures
 
-    async def arun(
-        self, name: str, close: Callable[[BaseException | None], Awaitable[object] | object]
-    ) -> None:
-        """Close something else as part of this, awaiting it if need be."""
+
+async def aleave_all(entries: list[Entry], error: BaseException | None) -> list[Failure]:
+    """Leave *entries*, the last one first, awaiting what has to be awaited.
+
+    Returns:
+        What failed; also the cancellation of the task, if it was cancelled meanwhile.
+    """
+    failures: list[Failure] = []
+    shield: Shield | None = None
+    while entries:
+        leave, thing, recipe = entries.pop()
         try:
-            result = close(self._error)
-            if inspect.isawaitable(result):
-                await result
+            left = leave(thing, recipe, None if recipe.suppress_context_exit else error)
+            if left is not None:
+                if shield is None:
+                    shield = _raise_shield()
+                # Most cleanups do not wait, and then there is nothing to be shielded.
+                steps = left.__await__()
+                waiting = next(steps, _FINISHED)
+                if waiting is not _FINISHED:
+                    await shield.hold(steps, waiting)
         except BaseException as failure:  # noqa: BLE001  # every other cleanup must run
-            self.note(name, failure)
+            failures.append((describe(recipe.key), failure))
+    if shield is not None:
+        shield.lower()
+        cancellation = await shield.deliver()
+        if cancellation is not None:
+            # Of no service: that the task was cancelled is no failure to tell of.
+            failures.append(("", cancellation))
+    return failures
 
-    def note(self, name: str, failure: BaseException) -> None:
-        """Keep what the cleanup of *name* raised."""
-        self._failures.append((name, failure))
 
-    def finish(self) -> None:
-        """Raise what is to be raised.
+def attempt(name: str, close: Callable[[], object]) -> list[Failure]:
+    """Close something else as well; give what failed."""
+    try:
+        close()
+    except BaseException as failure:  # noqa: BLE001  # every other cleanup must run
+        return [(name, failure)]
+    return []
 
-        Raises:
-            CleanupError: Cleanups failed, and no exception was under way.
-            BaseException: A cleanup was interrupted, as by KeyboardInterrupt, or the task was
-                cancelled.
-        """
-        if not self._failures:
-            return
-        leading = self._choose_leading()
-        if leading is None:
-            message = f"Cleaning up a {self._owner} failed"
-            raise CleanupError(message, self._errors())
-        for name, failure in self._failures:
-            if failure is not leading:
-                _tell(leading, self._owner, name, failure)
-        if leading is not self._error:
-            raise leading
 
-    def _errors(self) -> list[Exception]:
-        return [failure for _, failure in self._failures if isinstance(failure, Exception)]
+async def aattempt(name: str, close: Callable[[], object]) -> list[Failure]:
+    """Close something else as well, awaiting it if need be; give what failed."""
+    try:
+        result = close()
+        if inspect.isawaitable(result):
+            await result
+    except BaseException as failure:  # noqa: BLE001  # every other cleanup must run
+        return [(name, failure)]
+    return []
 
-    def _choose_leading(self) -> BaseException | None:
-        """Choose what propagates: an interruption before the exception that is under way."""
-        if self._error is not None and not isinstance(self._error, Exception):
-            return self._error
-        interruptions = (
-            failure for _, failure in self._failures if not isinstance(failure, Exception)
-        )
-        return next(interruptions, self._error)
+
+def awaited_callbacks(callbacks: list[Entry]) -> list[Entry]:
+    """Take *callbacks* away, to be left with ``await``."""
+    taken: list[Entry] = [
+        (leave_async_callback, callback, recipe) for _, callback, recipe in callbacks
+    ]
+    callbacks.clear()
+    return taken
+
+
+_shield_class: type[Shield] | None = None
+
+
+def _raise_shield() -> Shield:
+    """Make a shield; asyncio is imported only now, because importing it takes long."""
+    global _shield_class  # noqa: PLW0603  # an import that is made once
+    if _shield_class is None:
+        from wares._shield import Shield  # noqa: PLC0415  # see above
+
+        _shield_class = Shield
+    return _shield_class()
+
+
+def report(failures: list[Failure], owner: str, error: BaseException | None) -> None:
+    """Raise what the closing of *owner* came to, with *error* under way.
+
+    Raises:
+        CleanupError: Cleanups failed, and no exception was under way.
+        BaseException: A cleanup was interrupted, as by KeyboardInterrupt, or the task was
+            cancelled.
+    """
+    if not failures:
+        return
+    leading = _choose_leading(failures, error)
+    if leading is None:
+        message = f"Cleaning up a {owner} failed: {', '.join(name for name, _ in failures if name)}"
+        errors = [failure for _, failure in failures if isinstance(failure, Exception)]
+        raise CleanupError(message, errors)
+    for name, failure in failures:
+        if failure is not leading and name:
+            _tell(leading, owner, name, failure)
+    if leading is not error:
+        raise leading
+
+
+def _choose_leading(
+    failures: list[Failure], error: BaseException | None
+) -> BaseException | None:
+    """Choose what propagates: an interruption before the exception that is under way."""
+    if error is not None and not isinstance(error, Exception):
+        return error
+    interruptions = (
+        failure for _, failure in failures if not isinstance(failure, Exception)
+    )
+    return next(interruptions, error)
 
 
 def _tell(leading: BaseException, owner: str, name: str, failure: BaseException) -> None:

@@ -6,8 +6,10 @@ services are made (that is `_resolution`), nor any framework.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping
+import inspect
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextvars import ContextVar, Token
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, overload
 
@@ -17,18 +19,24 @@ from wares._cleanups import (
     ASYNC_LEAVES,
     Cleanups,
     Entry,
-    Unwinding,
-    leave_async_callback,
+    aattempt,
+    aleave_all,
+    attempt,
+    awaited_callbacks,
+    leave_all,
     leave_callback,
+    report,
 )
 from wares._keys import MISSING, describe
+from wares._lock import LOCK
 from wares._pings import ServicePing, name_pings
-from wares._plans import PlanBook
-from wares._recipes import Ping, Recipe, recipe_for_factory, recipe_for_value
+from wares._plans import NoPlans, PlanBook
+from wares._recipes import Ping, Recipe, check_callback, recipe_for_factory, recipe_for_value
 from wares._registry import OnRegistryClose, Registry
 from wares._resolution import (
+    CLAIM,
+    CLEANUPS,
     CLOSED,
-    LOCK,
     Traffic,
     closed_error,
     find_recipe,
@@ -72,6 +80,16 @@ def current_container() -> Container:
     return container
 
 
+class _Local:
+    """The type of `LOCAL`."""
+
+    __slots__ = ()
+
+
+#: Stands, among what is given, for a key that is registered locally.
+LOCAL = _Local()
+
+
 class Activation:
     """A container that is the current one while a ``with`` block lasts."""
 
@@ -99,6 +117,9 @@ class _CloseClaim:
 #: Under this key, among what a container has made, stands who closes it.
 _CLOSE_CLAIM = _CloseClaim()
 
+#: What else stands among what a container has made.
+_PRIVATE = (_CloseClaim, type(CLAIM), type(CLEANUPS))
+
 
 @attrs.define(eq=False)
 class Family:
@@ -110,7 +131,6 @@ class Family:
         children: The children that are open, in the order in which they were opened.
         recipes: What was registered locally.
         callbacks: What runs when the container closes, for its local registrations.
-        has_factories: Whether it or one of its parents has local factories.
     """
 
     parent: Container | None
@@ -118,7 +138,6 @@ class Family:
     children: dict[Container, None] = attrs.field(factory=dict)
     recipes: dict[Hashable, Recipe] = attrs.field(factory=dict)
     callbacks: list[Entry] = attrs.field(factory=list)
-    has_factories: bool = False
 
 
 class Container:
@@ -145,7 +164,16 @@ class Container:
         registry: Where services are registered.
     """
 
-    __slots__ = ("__weakref__", "_cleanups", "_family", "_given", "_made", "_traffic", "registry")
+    __slots__ = (
+        "__weakref__",
+        "_cleanups",
+        "_family",
+        "_given",
+        "_made",
+        "_plans",
+        "_traffic",
+        "registry",
+    )
 
     #: The class that asks for the container where it annotates a parameter.
     _own_class: ClassVar[type[Container]]
@@ -153,9 +181,13 @@ class Container:
     #: Whether this keeps the registry's singletons.
     _is_root: ClassVar[bool] = False
 
+    #: The container around one that ends with a function; see `FunctionContainer`.
+    _request_container: Container | None = None
+
     registry: Registry
     _made: dict[Hashable, Any]
     _given: Mapping[Hashable, Any] | None
+    _plans: PlanBook
     _cleanups: Cleanups | None
     _family: Family | None
     _traffic: Traffic | None
@@ -165,7 +197,9 @@ class Container:
             raise RegistryClosedError
         self.registry = registry
         self._made = {} if given is None else dict(given)
+        # What is given or registered locally under a key: no plan can know of it.
         self._given = given
+        self._plans = registry._plans
         self._cleanups = None
         self._family = None
         self._traffic = None
@@ -173,8 +207,8 @@ class Container:
     def __repr__(self) -> str:
         if self._made is CLOSED:
             return "<wares.Container(closed)>"
-        pending = 0 if self._cleanups is None else len(self._cleanups.entries)
-        return f"<wares.Container(made={len(self._made)}, cleanups={pending})>"
+        made = sum(type(key) not in _PRIVATE for key in list(self._made))
+        return f"<wares.Container(made={made}, cleanups={len(self._cleanups or ())})>"
 
     def __contains__(self, key: object) -> bool:
         """Tell whether the service of *key* is made already."""
@@ -195,6 +229,11 @@ class Container:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if self._cleanups is None and self._family is None:
+            # Nothing to clean up. A service that is being finished is taken back by its maker.
+            self._made = CLOSED
+            if self._cleanups is None:
+                return
         self._close(error)
 
     async def __aenter__(self) -> Container:
@@ -208,6 +247,11 @@ class Container:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if self._cleanups is None and self._family is None:
+            # Nothing to clean up. A service that is being finished is taken back by its maker.
+            self._made = CLOSED
+            if self._cleanups is None:
+                return
         await self._aclose(error)
 
     @overload
@@ -243,11 +287,12 @@ class Container:
     @overload
     def get(self, *keys: Any) -> Any: ...
 
-    def get(self, *keys: Any) -> Any:
+    def get(self, key: Any, /, *more: Any) -> Any:
         """Get services, made on the first time and shared afterwards.
 
         Args:
-            keys: What to ask for.
+            key: What to ask for.
+            more: What else to ask for.
 
         Returns:
             The service; for several keys a tuple of services.
@@ -260,15 +305,14 @@ class Container:
             ContainerClosedError: This container is closed.
             Exception: Whatever a factory raises, with the path to it as a note.
         """
-        if len(keys) != 1:
-            return tuple([self.get(key) for key in self._several(keys)])
-        (key,) = keys
+        if more:
+            return tuple([self.get(one) for one in (key, *more)])
         made = self._made
         if key in made:
             return made[key]
-        plan = self._find_plans(can_await=False).get(key)
+        plan = self._plans.sync.get(key)
         if plan is not None:
-            return plan(self, made)
+            return plan(self)
         return self._get_slowly(key)
 
     @overload
@@ -304,24 +348,24 @@ class Container:
     @overload
     async def aget(self, *keys: Any) -> Any: ...
 
-    async def aget(self, *keys: Any) -> Any:
+    async def aget(self, key: Any, /, *more: Any) -> Any:
         """Get services as `get` does, awaiting what has to be awaited.
 
         Args:
-            keys: What to ask for.
+            key: What to ask for.
+            more: What else to ask for.
 
         Returns:
             The service; for several keys a tuple of services.
         """
-        if len(keys) != 1:
-            return tuple([await self.aget(key) for key in self._several(keys)])
-        (key,) = keys
+        if more:
+            return tuple([await self.aget(one) for one in (key, *more)])
         made = self._made
         if key in made:
             return made[key]
-        plan = self._find_plans(can_await=True).get(key)
+        plan = self._plans.awaited.get(key)
         if plan is not None:
-            return await plan(self, made)
+            return await plan(self)
         return await self._aget_slowly(key)
 
     def child(self) -> Container:
@@ -336,8 +380,13 @@ class Container:
         """
         if self._made is CLOSED:
             raise closed_error(self)
-        child = Container(self.registry, self._given)
+        child = Container(self.registry, self._given and _given_only(self._given))
+        child._given = self._given
         child._become_child_of(self)
+        if self._made is CLOSED:
+            # Closed in the meantime, so that nobody will close the child.
+            child.close()
+            raise closed_error(self)
         return child
 
     def register_local_factory(
@@ -348,6 +397,8 @@ class Container:
         lifetime: Literal["connection", "scoped", "transient"] = "scoped",
         enter: bool = True,
         ping: Ping | None = None,
+        ping_timeout: float | None = None,
+        tags: Iterable[str] = (),
         on_registry_close: OnRegistryClose | None = None,
         suppress_context_exit: bool = False,
     ) -> None:
@@ -359,6 +410,8 @@ class Container:
             lifetime: Which owner keeps it; ``"singleton"`` cannot be local.
             enter: As in `Registry.register_factory`.
             ping: As in `Registry.register_factory`.
+            ping_timeout: As in `Registry.register_factory`.
+            tags: As in `Registry.register_factory`.
             on_registry_close: What is called when this container closes.
             suppress_context_exit: As in `Registry.register_factory`.
 
@@ -383,6 +436,8 @@ class Container:
             enter=enter,
             ping=ping,
             suppress_context_exit=suppress_context_exit,
+            ping_timeout=ping_timeout,
+            tags=tags,
         )
         self._register_locally(recipe, on_registry_close)
 
@@ -393,6 +448,8 @@ class Container:
         *,
         enter: bool = False,
         ping: Ping | None = None,
+        ping_timeout: float | None = None,
+        tags: Iterable[str] = (),
         on_registry_close: OnRegistryClose | None = None,
         suppress_context_exit: bool = False,
     ) -> None:
@@ -403,6 +460,8 @@ class Container:
             value: The object.
             enter: As in `Registry.register_value`.
             ping: As in `Registry.register_value`.
+            ping_timeout: As in `Registry.register_value`.
+            tags: As in `Registry.register_value`.
             on_registry_close: What is called when this container closes.
             suppress_context_exit: As in `Registry.register_value`.
 
@@ -412,7 +471,13 @@ class Container:
                 is to be entered and is no context manager.
         """
         recipe = recipe_for_value(
-            key, value, enter=enter, ping=ping, suppress_context_exit=suppress_context_exit
+            key,
+            value,
+            enter=enter,
+            ping=ping,
+            suppress_context_exit=suppress_context_exit,
+            ping_timeout=ping_timeout,
+            tags=tags,
         )
         self._register_locally(recipe, on_registry_close)
 
@@ -473,7 +538,8 @@ class Container:
         try:
             self._close(None)
         finally:
-            self._reopen()
+            if self._made is CLOSED:
+                self._reopen()
 
     async def areset(self) -> None:
         """Close as `aclose` does, and open again."""
@@ -503,11 +569,7 @@ class Container:
 
     def _local_keys(self) -> list[Hashable]:
         """List the keys that are registered or given here and in the parents."""
-        keys: list[Hashable] = [] if self._given is None else list(self._given)
-        for container in self._line():
-            if container._family is not None:
-                keys += container._family.recipes
-        return keys
+        return list(self._given or ())
 
     def _line(self) -> Iterator[Container]:
         """Go from this container through its parents."""
@@ -526,66 +588,65 @@ class Container:
     def _register_locally(self, recipe: Recipe, on_close: OnRegistryClose | None) -> None:
         if self._made is CLOSED:
             raise closed_error(self)
+        check_callback(recipe.key, on_close)
         family = self._get_family()
         family.recipes[recipe.key] = recipe
         if on_close is not None:
             family.callbacks.append((leave_callback, on_close, recipe))
-        self._note_local(recipe)
+        self._note_local(recipe.key)
 
-    def _note_local(self, recipe: Recipe) -> None:
-        """Let a local registration be seen here and in the children."""
-        family = self._get_family()
-        if recipe.is_ready and recipe.key not in self.registry._overrides:
-            self._given = {**(self._given or {}), recipe.key: recipe.value}
-            self._made.setdefault(recipe.key, recipe.value)
-        else:
-            family.has_factories = True
-        for child in list(family.children):
-            if recipe.key not in child._get_family().recipes:
-                child._note_local(recipe)
+    def _note_local(self, key: Hashable) -> None:
+        """Let no plan pass by what is registered locally, here and in the children."""
+        self._given = {**(self._given or {}), key: LOCAL}
+        for child in list(self._get_family().children):
+            child._note_local(key)
 
     def _pending_async(self) -> list[Hashable]:
         """List the services whose cleanup must be awaited, also the children's."""
-        entries = [] if self._cleanups is None else self._cleanups.entries
-        keys = [recipe.key for leave, _, recipe in entries if leave in ASYNC_LEAVES]
-        if self._family is not None:
-            for child in list(self._family.children):
+        keys = [recipe.key for leave, _, recipe in self._cleanups or () if leave in ASYNC_LEAVES]
+        family = self._family
+        if family is not None:
+            keys += [
+                recipe.key
+                for _, callback, recipe in family.callbacks
+                if inspect.iscoroutinefunction(callback) or inspect.isawaitable(callback)
+            ]
+            for child in list(family.children):
                 keys += child._pending_async()
         return keys
 
     def _close(self, error: BaseException | None) -> None:
-        if self._cleanups is None and self._family is None:
-            self._made = CLOSED
-            if self._cleanups is None:
-                return
+        pending = self._pending_async()
+        if pending:
+            raise PendingAsyncCleanupError(pending, "container")
+        if not self._claim_closing():
+            return
+        family = self._family
+        if family is None:
+            failures = leave_all(self._take_entries(), error)
         else:
-            pending = self._pending_async()
-            if pending:
-                raise PendingAsyncCleanupError(pending, "container")
-            if not self._claim_closing():
-                return
-        unwinding = Unwinding("container", error)
-        for child in self._take_children():
-            unwinding.run("a child", child._close)
-        unwinding.leave(self._take_entries())
-        unwinding.leave(self._take_callbacks())
-        unwinding.finish()
+            failures = []
+            for child in reversed(list(family.children)):
+                failures += attempt("a child", partial(child._close, error))
+            failures += leave_all(self._take_entries(), error)
+            failures += leave_all(family.callbacks, error)
+        if failures:
+            report(failures, "container", error)
 
     async def _aclose(self, error: BaseException | None) -> None:
-        if self._cleanups is None and self._family is None:
-            self._made = CLOSED
-            if self._cleanups is None:
-                return
-        elif not self._claim_closing():
+        if not self._claim_closing():
             return
-        unwinding = Unwinding("container", error)
-        for child in self._take_children():
-            await unwinding.arun("a child", child._aclose)
-        await unwinding.aleave(self._take_entries())
-        await unwinding.aleave(
-            [(leave_async_callback, thing, recipe) for _, thing, recipe in self._take_callbacks()]
-        )
-        unwinding.finish()
+        family = self._family
+        if family is None:
+            failures = await aleave_all(self._take_entries(), error)
+        else:
+            failures = []
+            for child in reversed(list(family.children)):
+                failures += await aattempt("a child", partial(child._aclose, error))
+            failures += await aleave_all(self._take_entries(), error)
+            failures += await aleave_all(awaited_callbacks(family.callbacks), error)
+        if failures:
+            report(failures, "container", error)
 
     def _claim_closing(self) -> bool:
         """Close to new questions; tell whether it is on the caller to clean up."""
@@ -596,100 +657,94 @@ class Container:
         self._made = CLOSED
         family = self._family
         if family is not None and family.parent is not None:
-            parent = family.parent._family
-            if parent is not None:
-                parent.children.pop(self, None)
+            family.parent._get_family().children.pop(self, None)
         return True
 
     def _take_entries(self) -> list[Entry]:
-        """Take the pending cleanups away, the last finished last; the container is closed."""
+        """Give the pending cleanups; the container is closed."""
         self._made = CLOSED
-        cleanups = self._cleanups
-        if cleanups is None:
-            return []
-        entries, cleanups.entries = cleanups.entries, []
-        return entries
-
-    def _take_children(self) -> list[Container]:
-        """Take the open children, the newest first."""
-        if self._family is None:
-            return []
-        return list(reversed(self._family.children))
-
-    def _take_callbacks(self) -> list[Entry]:
-        if self._family is None:
-            return []
-        entries, self._family.callbacks = self._family.callbacks, []
-        return entries
+        return [] if self._cleanups is None else self._cleanups
 
     def _reopen(self) -> None:
         """Start anew: what was given stays, what was registered locally goes."""
-        if self.registry._is_closed:
-            return
-        given = dict(self._given or {})
         family = self._family
-        if family is not None:
-            for key in family.recipes:
-                given.pop(key, None)
-            self._family = None
-            if family.parent is not None:
-                self._become_child_of(family.parent)
-                given = {**(family.parent._given or {}), **given}
+        given = _given_only(self._given)
+        self._family = None
+        if family is not None and family.parent is not None:
+            self._become_child_of(family.parent)
+            given = {**(family.parent._given or {}), **given}
         self._given = given or None
-        self._made = given.copy()
+        self._made = _given_only(given)
 
     def _become_child_of(self, parent: Container) -> None:
         family = parent._get_family()
-        self._family = Family(parent, family.outermost, has_factories=family.has_factories)
+        self._family = Family(parent, family.outermost)
+        self._plans = self.registry._child_plans
         family.children[self] = None
-
-    def _several(self, keys: tuple[Any, ...]) -> tuple[Any, ...]:
-        if not keys:
-            message = "get() and aget() take at least one key."
-            raise TypeError(message)
-        return keys
-
-    def _find_plans(self, *, can_await: bool) -> dict[Hashable, Callable[..., Any]]:
-        """Find the plans that fit this container."""
-        plans = self.registry._plans
-        family = self._family
-        if family is None:
-            return plans.awaited if can_await else plans.sync
-        if family.has_factories:
-            return {}
-        if family.parent is None:
-            return plans.awaited if can_await else plans.sync
-        return plans.child_awaited if can_await else plans.child_sync
 
     def _get_slowly(self, key: Hashable) -> Any:
         service = run(resolve(self, _need(key), can_await=False))
-        self._note_use(key, can_await=False)
+        self._plans.note_use(key, can_await=False)
         return service
 
     async def _aget_slowly(self, key: Hashable) -> Any:
         service = await resolve(self, _need(key), can_await=True)
-        self._note_use(key, can_await=True)
+        self._plans.note_use(key, can_await=True)
         return service
-
-    def _note_use(self, key: Hashable, *, can_await: bool) -> None:
-        """Count a use, so that what is asked for often gets a plan."""
-        family = self._family
-        if family is None or not family.has_factories:
-            is_child = family is not None and family.parent is not None
-            self.registry._plans.note_use(key, is_child=is_child, can_await=can_await)
 
     def _keep(self, recipe: Recipe, service: Any) -> None:
         """Keep what was made. Called with the lock held."""
-        if self._made is not CLOSED:
-            self._made[recipe.key] = service
+        self._made[recipe.key] = service
+
+    def _begin(self, recipe: Recipe) -> None:
+        """Begin to note what a service is made from, where that matters."""
 
     def _note_source(self, asker: Recipe, source: Recipe) -> None:
         """Note what a service was made from, where that matters."""
 
 
+def _given_only(given: Mapping[Hashable, Any] | None) -> dict[Hashable, Any]:
+    """Leave out the keys that stand there only because something is registered locally."""
+    return {key: thing for key, thing in (given or {}).items() if thing is not LOCAL}
+
+
 def _need(key: Hashable) -> Need:
     """Make the need of somebody who asks for *key* outright."""
     return Need("", key, by_keyword=False)
+
+
+class FunctionContainer(Container):
+    """The services that end when a function returns: those of scope ``"function"``.
+
+    It is a child of the container of the request, event or call that the function is called in.
+    What a marker names with another scope is asked of that one.
+    """
+
+    __slots__ = ("_request_container",)
+
+    def __init__(self, request: Container) -> None:
+        if request._made is CLOSED:
+            raise closed_error(request)
+        super().__init__(request.registry, request._given and _given_only(request._given))
+        self._given = request._given
+        self._become_child_of(request)
+        self._plans = request.registry._function_plans
+        self._request_container = request
+
+
+@attrs.frozen(eq=False)
+class Kept:
+    """A singleton, and what it was made from.
+
+    Attributes:
+        recipe: How it was made.
+        sources: Every recipe that had a part in it, however far away.
+        service: The singleton.
+    """
+
+    recipe: Recipe
+    sources: frozenset[Recipe]
+    service: Any
 
 
 class Root(Container):
@@ -699,71 +754,78 @@ class Root(Container):
     from it, and takes it up again afterwards.
     """
 
-    __slots__ = ("_aside", "_makers", "_sources")
+    __slots__ = ("_aside", "_drafts", "_kept")
 
     _is_root = True
 
     def __init__(self, registry: Registry) -> None:
         super().__init__(registry)
-        self._aside: dict[Recipe, Any] = {}
-        self._makers: dict[Hashable, Recipe] = {}
-        self._sources: dict[Recipe, dict[Recipe, None]] = {}
+        # Nothing is asked of it often, and a plan would not note what it makes.
+        self._plans = NoPlans(registry, is_child=False)
+        self._kept: dict[Hashable, Kept] = {}
+        self._aside: list[Kept] = []
+        self._drafts: dict[Recipe, set[Recipe]] = {}
 
-    def _keep(self, recipe: Recipe, service: Any) -> None:
-        """Keep a singleton, and aside if it is no longer what is in force."""
-        if self._made is CLOSED:
-            return
-        self._makers[recipe.key] = recipe
-        if self._find_outdated([recipe]):
-            self._aside[recipe] = service
-        else:
-            self._made[recipe.key] = service
+    def _begin(self, recipe: Recipe) -> None:
+        """Begin to note what is made from what."""
+        self._drafts[recipe] = {recipe}
 
     def _note_source(self, asker: Recipe, source: Recipe) -> None:
-        """Note that *asker*'s service is made from *source*'s."""
-        with LOCK:
-            self._sources.setdefault(asker, {})[source] = None
+        """Note that *asker*'s service, which is being made, is made from *source*'s."""
+        if asker in self._drafts:
+            self._drafts[asker].add(source)
+
+    def _keep(self, recipe: Recipe, service: Any) -> None:
+        """Keep a singleton, but aside if it is outdated already."""
+        direct = self._drafts.pop(recipe)
+        further = [self._kept[one.key].sources for one in direct if one.key in self._kept]
+        kept = Kept(recipe, frozenset(direct.union(*further)), service)
+        if self._is_outdated(kept):
+            self._aside.append(kept)
+        else:
+            self._take_up(kept)
+
+    def _take_up(self, kept: Kept) -> None:
+        self._kept[kept.recipe.key] = kept
+        self._made[kept.recipe.key] = kept.service
 
     def _revise(self) -> None:
         """Set aside the singletons that registrations have outdated; take back what fits again."""
-        if not self._sources and not self._made and not self._aside:
+        if not self._kept and not self._aside:
             return
         with LOCK:
-            recipes = [self._makers[key] for key in self._made if key in self._makers]
-            outdated = self._find_outdated([*recipes, *self._aside])
-            for recipe in recipes:
-                if recipe in outdated:
-                    self._aside[recipe] = self._made.pop(recipe.key)
-            for recipe in [recipe for recipe in self._aside if recipe not in outdated]:
-                if recipe.key not in self._made:
-                    self._makers[recipe.key] = recipe
-                    self._made[recipe.key] = self._aside.pop(recipe)
+            for key, kept in list(self._kept.items()):
+                if self._is_outdated(kept):
+                    del self._kept[key]
+                    self._made.pop(key, None)
+                    self._aside.append(kept)
+            aside = [kept for kept in self._aside if self._may_return(kept)]
+            self._aside = []
+            for kept in aside:
+                if self._is_outdated(kept) or kept.recipe.key in self._kept:
+                    self._aside.append(kept)
+                else:
+                    self._take_up(kept)
 
-    def _find_outdated(self, recipes: list[Recipe]) -> set[Recipe]:
-        """Find which of *recipes* are not in force, or were made from one that is not."""
-        outdated = set()
-        for recipe in recipes:
-            todo = [recipe]
-            seen = set(todo)
-            while todo:
-                source = todo.pop()
-                if not self._is_in_force(source):
-                    outdated.add(recipe)
-                    break
-                fresh = [other for other in self._sources.get(source, ()) if other not in seen]
-                seen.update(fresh)
-                todo += fresh
-        return outdated
+    def _is_outdated(self, kept: Kept) -> bool:
+        return not all(map(self._is_in_force, kept.sources))
 
     def _is_in_force(self, recipe: Recipe) -> bool:
         current = self.registry._recipes.get(recipe.key)
-        return current is recipe or (recipe.is_derived and current is None)
+        if current is None:
+            return recipe.is_absent or self.registry._derive(recipe.key) is recipe
+        return current is recipe
 
-    def _find_plans(self, *, can_await: bool) -> dict[Hashable, Callable[..., Any]]:
-        return {}
-
-    def _note_use(self, key: Hashable, *, can_await: bool) -> None:
-        """Nothing is asked of it often."""
+    def _may_return(self, kept: Kept) -> bool:
+        """Tell whether it may fit again: its cleanup waits in any case."""
+        registry = self.registry
+        return all(
+            recipe.is_absent
+            or registry._derive(recipe.key) is recipe
+            or registry._registered.get(recipe.key) is recipe
+            or recipe in registry._overrides.get(recipe.key, ())
+            for recipe in kept.sources
+        )
 
 
 Container._own_class = Container

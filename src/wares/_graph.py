@@ -251,14 +251,28 @@ class _Surveyor:
         for key in self._needs:
             recipe = self._recipes[key]
             span = 0 if recipe.is_derived else _SPANS.get(recipe.lifetime, 0)
-            for need in self._needs_of(key):
-                needed = self._lifetime_of(need.key)
-                if _SPANS.get(needed, span) < span:
+            for needed in self._kept_needs_of(key) if span else ():
+                lifetime = self._lifetime_of(needed)
+                if _SPANS.get(lifetime, span) < span:
                     self._problems.append(
                         LifetimeError(
-                            key, recipe.lifetime, need.key, needed, steps=[recipe.describe_step()]
+                            key, recipe.lifetime, needed, lifetime, steps=[recipe.describe_step()]
                         )
                     )
+
+    def _kept_needs_of(self, key: Hashable) -> list[Hashable]:
+        """List what a service needs, looking through what nobody keeps."""
+        found: dict[Hashable, None] = {}
+        todo = [key]
+        for current in todo:
+            for need in self._needs_of(current):
+                if need.key in found:
+                    continue
+                found[need.key] = None
+                recipe = self._recipes.get(need.key)
+                if recipe is not None and (recipe.is_derived or recipe.lifetime == "transient"):
+                    todo.append(need.key)
+        return list(found)
 
     def _lifetime_of(self, key: Hashable) -> str:
         """Tell how long what is needed lives; values live for ever, what is given does not."""

@@ -55,9 +55,15 @@ def _describe_alias(key: Any) -> str:
         return f"Annotated[{', '.join(inner)}]"
     if origin in (typing.Union, types.UnionType):
         return " | ".join(map(describe, arguments))
-    if not all(isinstance(argument, type) for argument in arguments):
-        return repr(key)
-    return f"{describe(origin)}[{', '.join(map(describe, arguments))}]"
+    return f"{describe(origin)}[{', '.join(map(_describe_argument, arguments))}]"
+
+
+def _describe_argument(argument: Any) -> str:
+    if isinstance(argument, list):
+        return f"[{', '.join(map(_describe_argument, argument))}]"
+    if isinstance(argument, type) or typing.get_origin(argument) is not None:
+        return describe(argument)
+    return "..." if argument is ... else repr(argument)
 
 
 def describe_path(path: Iterable[Hashable]) -> str:
@@ -65,10 +71,20 @@ def describe_path(path: Iterable[Hashable]) -> str:
     return " -> ".join(map(describe, path))
 
 
+def describe_fully(key: object) -> str:
+    """Name *key* with its module."""
+    module = getattr(key, "__module__", None)
+    return f"{module}.{describe(key)}" if isinstance(module, str) else describe(key)
+
+
 def find_nearest(key: Hashable, keys: Iterable[Hashable]) -> Sequence[str]:
-    """Find the names of at most three *keys* that look like *key*."""
+    """Find the names of at most three *keys* that look like *key*; in full if just like it."""
     import difflib  # noqa: PLC0415  # only an error needs it, and importing it takes long
 
+    keys = list(keys)
+    same = [describe_fully(other) for other in keys if describe(other) == describe(key)]
+    if same:
+        return same[:3]
     names = {describe(candidate): None for candidate in keys}
     folded = {name.casefold(): name for name in names}
     wanted = describe(key)

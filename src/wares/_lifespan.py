@@ -81,7 +81,12 @@ class Lifespan(Generic[App]):
                 yielded neither a mapping nor None.
         """
         async with self._open(app) as registry, self._run(app, registry) as state:
-            yield {**self._check(state), REGISTRY_KEY: registry}
+            whole_state = {**self._check(state), REGISTRY_KEY: registry}
+            await self._prepare(app)
+            yield whole_state
+
+    async def _prepare(self, app: App) -> None:
+        """Do what is to be done before the first request; for adapters to fill in."""
 
     @contextlib.asynccontextmanager
     async def _open(self, app: App) -> AsyncIterator[Registry]:  # noqa: ARG002  # adapters need it
@@ -94,10 +99,11 @@ class Lifespan(Generic[App]):
                 self.registry = Registry()
 
     def _run(self, app: App, registry: Registry) -> AbstractAsyncContextManager[Any]:
-        manager = self._enter(app, registry)
+        manager: AbstractAsyncContextManager[Any] = self._enter(app, registry)
         if not hasattr(type(manager), "__aenter__"):
             raise _invalid(
-                self._function, f"returned a {type(manager).__qualname__}, which cannot be entered"
+                self._function,
+                f"returned a {type(manager).__qualname__}, which cannot be entered",
             )
         return manager
 
@@ -129,17 +135,16 @@ def _as_context_function(function: Any) -> Callable[[Any, Registry], Any]:
         raise _invalid(function, "is a class that is no async context manager")
     if not _takes_two(function):
         raise _invalid(function, "does not take two arguments")
-    return contextlib.asynccontextmanager(function) if shape is Shape.ASYNC_GENERATOR else function
+    enter: Callable[..., Any] = function
+    return contextlib.asynccontextmanager(enter) if shape is Shape.ASYNC_GENERATOR else enter
 
 
 def _takes_two(function: Callable[..., Any]) -> bool:
     try:
         inspect.signature(function).bind(None, None)
-    except TypeError:
+    except (TypeError, ValueError):
+        # The latter is of builtins that do not tell; none of them is a lifespan function.
         return False
-    except ValueError:
-        # A builtin that does not tell. Starting the application will.
-        return True
     return True
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Hashable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -41,6 +41,16 @@ class ServicePing:
         """What the service is asked for by."""
         return self._recipe.key
 
+    @property
+    def timeout(self) -> float | None:
+        """How long it may take, in seconds, if it was registered with a limit of its own."""
+        return self._recipe.ping_timeout
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The groups that the service belongs to."""
+        return self._recipe.tags
+
     def ping(self) -> None:
         """Make the service and check it; it is cleaned up with the container.
 
@@ -68,7 +78,7 @@ class ServicePing:
             await result
 
     @property
-    def _ping(self) -> object:
+    def _ping(self) -> Any:
         return self._recipe.ping
 
     def _must_be_awaited(self) -> AsyncServiceError:

@@ -17,19 +17,23 @@ is that one who waits.
 
 from __future__ import annotations
 
+import sys
+import types
 from _thread import get_ident
 from collections.abc import Callable, Hashable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import attrs
 
-from wares._cleanups import Entry, leave_async_generator, leave_generator
+from wares._calls import Call
+from wares._cleanups import Cleanups, Entry, leave_async_generator, leave_generator
 from wares._keys import MISSING
-from wares._recipes import Recipe, is_context_manager
+from wares._lock import LOCK
+from wares._recipes import Recipe, give_all, is_context_manager
 from wares._resolution import (
     CLAIM,
+    CLEANUPS,
     CLOSED,
-    LOCK,
     Flow,
     begin_cleanups,
     current_flow,
@@ -57,30 +61,47 @@ MOST_STEPS = 1000
 _MOST_CLASSES = 16
 
 
-class Claim:
-    """One run of a plan, as others see it.
+class _ClaimDefaults:
+    """What a claim says of itself where nothing out of the ordinary has happened."""
 
-    Attributes:
-        plan: The plan; each has a class of its own.
-        can_await: Whether the plan runs in an event loop.
-        container: For whom it runs.
-        thread: Where it runs.
-        step: The step that it makes right now; -1 while it makes none itself.
-        place: The step that it has come to.
-        outer: The run of another plan, further up the stack, for the same container.
-        parent: The making in whose factory this one was asked for.
-        is_over: Whether it has ended.
-    """
-
-    plan: ClassVar[Plan]
-    can_await: ClassVar[bool]
-    container: Container
-    thread: int
-    step: int = -1
     place: int = -1
     outer: Claim | None = None
     parent: Flow | Claim | None = None
     is_over: bool = False
+    thread: int = -1
+
+
+class Claim(_ClaimDefaults):
+    """One run of a plan, as others see it. One is made for each request, so it holds little.
+
+    Attributes:
+        plan: The plan; each has a class of its own.
+        code: The code of the plan's function.
+        can_await: Whether the plan runs in an event loop.
+        container: For whom it runs.
+        made: What that had made when it began.
+        step: The step that it makes right now; -1 while it makes none itself.
+        place: The step that it has come to, where the slow way makes it.
+        outer: The run of another plan, further up the stack, for the same container.
+        parent: The making in whose factory this one was asked for.
+        is_over: Whether it has ended.
+        thread: Where it runs, if it can await.
+    """
+
+    __slots__ = ("container", "made", "step")
+
+    plan: ClassVar[Plan]
+    code: ClassVar[types.CodeType]
+    can_await: ClassVar[bool]
+    container: Container
+    made: dict[Hashable, Any]
+    step: int
+
+    @property
+    def kept_key(self) -> Hashable:
+        """The key that is being made right now for all who ask, so that one may wait for it."""
+        is_kept = self.step >= 0 and self.plan.steps[self.step].way == "kept"
+        return self.current_key if is_kept else MISSING
 
     @property
     def current_key(self) -> Hashable:
@@ -99,6 +120,15 @@ class Claim:
             return self.plan.path_to(self.step)
         return [] if self.place < 0 else self.plan.path_to(self.place)[:-1]
 
+    def is_on_this_stack(self) -> bool:
+        """Tell whether it runs further up on the stack of who asks."""
+        frame: types.FrameType | None = sys._getframe(1)  # noqa: SLF001  # documented, CPython and PyPy
+        while frame is not None:
+            if frame.f_code is self.code and frame.f_locals.get("claim") is self:
+                return True
+            frame = frame.f_back
+        return False
+
 
 @attrs.frozen(eq=False)
 class Step:
@@ -108,25 +138,35 @@ class Step:
         recipe: How it is made.
         way: Where it comes from.
         need: What is asked for.
-        arguments: The steps whose results its factory takes, each with the need that it fills.
+        arguments: The steps whose results its factory takes, each with the need that it fills;
+            a name stands for the argument of that name of the call that is served.
         asker: The step that needs it first.
         plain: Classes whose objects its factory gives and that need nothing further.
     """
 
     recipe: Recipe
-    way: Literal["container", "given", "ready", "singleton", "connection", "kept", "fresh"]
+    way: Literal[
+        "container", "given", "ready", "singleton", "connection", "request", "kept", "fresh"
+    ]
     need: Need
-    arguments: tuple[tuple[int, Need], ...]
+    arguments: tuple[tuple[int | str, Need], ...]
     asker: int
     plain: set[type]
 
 
 @attrs.frozen(eq=False)
 class Plan:
-    """The steps to a service, what is needed first."""
+    """The steps to a service, what is needed first.
+
+    Attributes:
+        steps: The steps.
+        askers: The step that needs a step, for each of them.
+        absent: What is used where it is there, and was not when the plan was made.
+    """
 
     steps: tuple[Step, ...]
     askers: tuple[int, ...]
+    absent: frozenset[Hashable]
 
     def path_to(self, step: int) -> list[Recipe]:
         """List the recipes that led to *step*, the one that was asked for first."""
@@ -141,71 +181,103 @@ class PlanBook:
     """The plans of one registry, and how often keys without one were asked for.
 
     Attributes:
-        sync: Plans for `get` of containers that are no children, by key.
-        awaited: Plans for their `aget`.
-        child_sync: Plans for `get` of children, whose connection's services are kept elsewhere.
-        child_awaited: Plans for their `aget`.
+        sync: Plans for `get`, by key.
+        awaited: Plans for `aget`, by key.
+        generation: How often registrations have outdated what was planned.
     """
 
     __slots__ = (
-        "_generation",
+        "_is_child",
+        "_is_function",
         "_registry",
         "_uses",
         "awaited",
-        "child_awaited",
-        "child_sync",
+        "generation",
         "sync",
     )
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(
+        self, registry: Registry, *, is_child: bool, is_function: bool = False
+    ) -> None:
         self._registry = registry
-        self._generation = 0
-        self._uses: dict[tuple[Hashable, bool, bool], int] = {}
-        self.sync: dict[Hashable, Callable[..., Any]] = {}
-        self.awaited: dict[Hashable, Callable[..., Any]] = {}
-        self.child_sync: dict[Hashable, Callable[..., Any]] = {}
-        self.child_awaited: dict[Hashable, Callable[..., Any]] = {}
+        self._is_child = is_child
+        self._is_function = is_function
+        self.generation = 0
+        self._uses: dict[tuple[Hashable, bool], int] = {}
+        self.sync: dict[Hashable, Callable[[Container], Any]] = {}
+        self.awaited: dict[Hashable, Callable[[Container], Any]] = {}
 
     def clear(self) -> None:
         """Drop all plans: what they were made from has changed."""
+        self.generation += 1
         if not self._uses:
             return
         with LOCK:
-            self._generation += 1
             self._uses.clear()
-            for plans in (self.sync, self.awaited, self.child_sync, self.child_awaited):
-                plans.clear()
+            self.sync.clear()
+            self.awaited.clear()
 
-    def note_use(self, key: Hashable, *, is_child: bool, can_await: bool) -> None:
+    def note_use(self, key: Hashable, *, can_await: bool) -> None:
         """Count one more use of *key* without a plan, and write one when it is time."""
-        mark = (key, is_child, can_await)
+        mark = (key, can_await)
+        generation = self.generation
         uses = self._uses[mark] = self._uses.get(mark, 0) + 1
         if uses != USES_BEFORE_PLAN:
             return
-        generation = self._generation
-        function = _write(self._registry, key, is_child=is_child, can_await=can_await)
-        plans = self._plans_for(is_child=is_child, can_await=can_await)
+        need = Need("", key, by_keyword=False, scope="function" if self._is_function else None)
+        plan = self._plan(need, can_await=can_await)
+        if plan is None:
+            return
+        function = _Writer(self._registry, plan, can_await=can_await).write()
         with LOCK:
-            if function is not None and generation == self._generation:
-                plans[key] = function
+            if generation == self.generation:
+                (self.awaited if can_await else self.sync)[key] = function
 
-    def _plans_for(self, *, is_child: bool, can_await: bool) -> dict[Hashable, Callable[..., Any]]:
-        if is_child:
-            return self.child_awaited if can_await else self.child_sync
-        return self.awaited if can_await else self.sync
+    def write_call(
+        self,
+        need: Need,
+        call: Call,
+        resolve_call: Callable[..., Any],
+        *,
+        can_await: bool,
+    ) -> Callable[..., Any] | None:
+        """Write a function that gets what a call needs, if that can be done.
+
+        Args:
+            need: The need whose key is the recipe of the call.
+            call: A call whose arguments have the names that others will have.
+            resolve_call: The slow way; it takes the container and the arguments.
+            can_await: Whether the function is a coroutine function.
+
+        Returns:
+            A function that takes the container and the arguments by name.
+        """
+        plan = self._plan(need, call, can_await=can_await)
+        if plan is None:
+            return None
+        return _Writer(self._registry, plan, can_await=can_await).write_call(resolve_call)
+
+    def _plan(self, need: Need, call: Call | None = None, *, can_await: bool) -> Plan | None:
+        """List the steps, or give up where the slow way has to say what is wrong."""
+        planner = _Planner(
+            self._registry, call, is_child=self._is_child, is_function=self._is_function
+        )
+        try:
+            plan = planner.plan(need)
+        except (WaresError, _NoPlanError):
+            return None
+        if not can_await and any(_must_be_awaited(step) for step in plan.steps):
+            return None
+        return plan
 
 
-def _write(
-    registry: Registry, key: Hashable, *, is_child: bool, can_await: bool
-) -> Callable[..., Any] | None:
-    """Write the function for *key*, or give up where the slow way has to say what is wrong."""
-    try:
-        plan = _Planner(registry, is_child=is_child).plan(key)
-    except (WaresError, _NoPlanError):
-        return None
-    if not can_await and any(_must_be_awaited(step) for step in plan.steps):
-        return None
-    return _Writer(registry, plan, can_await=can_await).write()
+class NoPlans(PlanBook):
+    """The plans of a container that is to have none."""
+
+    __slots__ = ()
+
+    def note_use(self, key: Hashable, *, can_await: bool) -> None:
+        """Write none."""
 
 
 def _must_be_awaited(step: Step) -> bool:
@@ -219,17 +291,25 @@ class _NoPlanError(Exception):
 class _Planner:
     """Puts what is needed in order."""
 
-    def __init__(self, registry: Registry, *, is_child: bool) -> None:
+    def __init__(
+        self, registry: Registry, call: Call | None, *, is_child: bool, is_function: bool
+    ) -> None:
         self._registry = registry
+        self._call = call
         self._is_child = is_child
+        self._is_function = is_function
         self._steps: list[Step] = []
         self._askers: list[int] = []
+        # Steps that others share: all of them, or those that are bound to the call.
         self._shared: dict[Hashable, int] = {}
+        self._bound: dict[Hashable, int] = {}
+        self._absent: set[Hashable] = set()
 
-    def plan(self, key: Hashable) -> Plan:
-        """List the steps to *key*; without recursion, because a chain may be long."""
+    def plan(self, first: Need) -> Plan:
+        """List the steps to what is asked for; without recursion: a chain may be long."""
         container = self._registry._container_class
-        stack = [_Draft(self._look_up(Need("", key, by_keyword=False)), container, self._registry)]
+        stack = [_Draft(self._look_up(first), container, self._registry)]
+        stack[0].is_bound = self._call is not None
         finished = -1
         while stack:
             draft = stack[-1]
@@ -240,17 +320,26 @@ class _Planner:
             if need is None:
                 finished = self._finish(stack.pop())
                 continue
+            if self._takes_argument(draft, need):
+                draft.arguments.append((need.name, need))
+                continue
             if need.default is not MISSING and not self._can_find(need):
+                if not need.by_keyword:
+                    raise _NoPlanError
+                self._absent.add(need.key)
                 continue
             draft.waiting_for = need
-            if need.use_cache and need.key in self._shared:
-                finished = self._shared[need.key]
+            is_bound = self._is_bound(draft, need)
+            shared = self._bound if is_bound else self._shared
+            if need.use_cache and need.key in shared:
+                finished = shared[need.key]
                 continue
             if any(need.key == other.recipe.key for other in stack):
                 raise _NoPlanError
             found = self._look_up(need)
             self._check_lifetime(draft, found)
             stack.append(_Draft(found, container, self._registry))
+            stack[-1].is_bound = is_bound
             if len(self._steps) + len(stack) > MOST_STEPS:
                 raise _NoPlanError
         return self._with_askers()
@@ -259,16 +348,40 @@ class _Planner:
         step = Step(draft.recipe, draft.way, draft.need, tuple(draft.arguments), -1, set())
         self._steps.append(step)
         position = len(self._steps) - 1
-        if draft.way != "fresh":
+        if draft.is_bound:
+            if draft.need.use_cache:
+                self._bound[draft.recipe.key] = position
+        elif draft.way != "fresh":
             self._shared[draft.recipe.key] = position
         return position
+
+    def _takes_argument(self, draft: _Draft, need: Need) -> bool:
+        """Tell whether a parameter is filled by an argument of the call."""
+        return (
+            need.takes_argument
+            and draft.is_bound
+            and self._call is not None
+            and need.name in self._call.arguments
+        )
+
+    def _is_bound(self, draft: _Draft, need: Need) -> bool:
+        """Tell whether what is needed is made for the call alone."""
+        if not (draft.is_bound and need.is_marked):
+            return False
+        if self._call is None or need.key not in self._call.bound:
+            return False
+        if self._is_function and need.scope != "function":
+            # Its cleanup belongs to the request, and a plan knows one container only.
+            raise _NoPlanError
+        return True
 
     def _with_askers(self) -> Plan:
         askers = [-1] * len(self._steps)
         for position in reversed(range(len(self._steps))):
             for argument, _ in self._steps[position].arguments:
-                askers[argument] = position
-        return Plan(tuple(self._steps), tuple(askers))
+                if isinstance(argument, int):
+                    askers[argument] = position
+        return Plan(tuple(self._steps), tuple(askers), frozenset(self._absent))
 
     def _can_find(self, need: Need) -> bool:
         return (
@@ -280,8 +393,11 @@ class _Planner:
     def _look_up(self, need: Need) -> tuple[Recipe, Any, Need]:
         registry = self._registry
         key = need.key
-        if key is registry._container_class:
+        is_around = self._is_function and need.is_marked and need.scope != "function"
+        if key is registry._container_class and not is_around:
             return Recipe(key, registry._container_class), "container", need
+        if self._call is not None and need.is_marked and key in self._call.bound:
+            return self._call.bound[key], self._choose_way(self._call.bound[key], need), need
         recipe = registry._recipes.get(key)
         if recipe is None and key in registry._expected:
             return Recipe(key, registry._container_class), "given", need
@@ -292,6 +408,12 @@ class _Planner:
         return recipe, self._choose_way(recipe, need), need
 
     def _choose_way(self, recipe: Recipe, need: Need) -> str:
+        if need.is_marked and self._is_function and need.scope != "function":
+            return "request"
+        if need.scope == "function" and not self._is_function:
+            raise _NoPlanError
+        if self._call is not None and need.key in self._call.bound:
+            return "fresh"
         if recipe.lifetime == "transient" or not need.use_cache:
             return "fresh"
         if recipe.is_ready:
@@ -312,7 +434,7 @@ class _Planner:
 class _Draft:
     """A step whose needs are still being looked up."""
 
-    __slots__ = ("arguments", "need", "needs", "recipe", "waiting_for", "way")
+    __slots__ = ("arguments", "is_bound", "need", "needs", "recipe", "waiting_for", "way")
 
     def __init__(
         self, found: tuple[Recipe, Any, Need], container: type, registry: Registry
@@ -321,8 +443,9 @@ class _Draft:
         is_made = self.way in ("kept", "fresh")
         needs = self.recipe.read(container, registry._find_name).needs if is_made else ()
         self.needs: Iterator[Need] = iter(needs)
-        self.arguments: list[tuple[int, Need]] = []
+        self.arguments: list[tuple[int | str, Need]] = []
         self.waiting_for = self.need
+        self.is_bound = False
 
 
 class _Writer:
@@ -332,16 +455,22 @@ class _Writer:
         self._plan = plan
         self._can_await = can_await
         self._lines: list[str] = []
-        keys = frozenset(step.recipe.key for step in plan.steps if step.way != "container")
+        self._slow_way = ""
+        keys = plan.absent.union(
+            step.recipe.key for step in plan.steps if step.way != "container"
+        )
         self._sets_flow = can_await or any(step.way == "container" for step in plan.steps)
         self._has_claim = any(step.way in ("kept", "fresh") for step in plan.steps)
-        claim = type("PlanClaim", (Claim,), {"plan": plan, "can_await": can_await})
+        self._claim = type(
+            "PlanClaim", (Claim,), {"__slots__": (), "plan": plan, "can_await": can_await}
+        )
         self._names: dict[str, Any] = {
             "CLAIM": CLAIM,
             "CLOSED": CLOSED,
-            "Claim": claim,
+            "Claim": self._claim,
             "MISSING": MISSING,
-            "begin_cleanups": begin_cleanups,
+            "CLEANUPS": CLEANUPS,
+            "Cleanups": Cleanups,
             "detour": adetour if can_await else detour,
             "end_nested": end_nested,
             "fail": fail,
@@ -352,7 +481,7 @@ class _Writer:
             "leave_generator": leave_generator,
             "may_nest": may_nest,
             "not_yielded": not_yielded,
-            "resolve": resolve if can_await else resolve_sync,
+            "resolve": aresolve if can_await else resolve_sync,
             "root": registry._get_root(),
             "settle": asettle if can_await else settle,
             "take_back": atake_back if can_await else take_back_sync,
@@ -362,29 +491,44 @@ class _Writer:
     def write(self) -> Callable[..., Any]:
         """Write and compile it."""
         last = len(self._plan.steps) - 1
+        return self._write("container", f"resolve(container, need{last})")
+
+    def write_call(self, resolve_call: Callable[..., Any]) -> Callable[..., Any]:
+        """Write and compile the function that gets what a call needs."""
+        self._names["resolve_call"] = resolve_call
+        return self._write("container, arguments", "resolve_call(container, arguments)")
+
+    def _write(self, parameters: str, slow_way: str) -> Callable[..., Any]:
+        last = len(self._plan.steps) - 1
         awaiting = "await " if self._can_await else ""
+        self._slow_way = f"return {awaiting}{slow_way}"
         definition = "async def" if self._can_await else "def"
-        self._put(0, f"{definition} plan(container, made):")
+        self._put(0, f"{definition} plan({parameters}):")
+        self._put(1, "made = container._made")
         self._put(1, "given = container._given")
         self._put(1, "if made is CLOSED or given is not None and not keys.isdisjoint(given):")
-        self._put(2, f"return {awaiting}resolve(container, need{last})")
+        self._put(2, self._slow_way)
         if self._has_claim:
-            self._write_claimed(last, awaiting)
+            self._write_claimed(last)
         else:
             self._write_steps(1)
             self._write_return(1, last)
         source = "\n".join(self._lines) + "\n"
         exec(compile(source, "<a plan of wares>", "exec"), self._names)  # noqa: S102  # our own source
         function: Callable[..., Any] = self._names["plan"]
+        self._claim.code = function.__code__
         return function
 
-    def _write_claimed(self, last: int, awaiting: str) -> None:
+    def _write_claimed(self, last: int) -> None:
         self._put(1, "claim = Claim()")
         self._put(1, "claim.container = container")
-        self._put(1, "claim.thread = get_ident()")
+        self._put(1, "claim.made = made")
+        self._put(1, "claim.step = -1")
+        if self._can_await:
+            self._put(1, "claim.thread = get_ident()")
         self._put(1, "other = made.setdefault(CLAIM, claim)")
         self._put(1, "if other is not claim and not may_nest(claim, other, made, keys):")
-        self._put(2, f"return {awaiting}resolve(container, need{last})")
+        self._put(2, self._slow_way)
         if self._sets_flow:
             self._put(1, "claim.parent = flow.get()")
             self._put(1, "flow.set(claim)")
@@ -397,7 +541,8 @@ class _Writer:
         self._put(1, "finally:")
         if self._sets_flow:
             self._put(2, "claim.is_over = True")
-            self._put(2, "flow.set(claim.parent)")
+            # Where there is no outer flow, one that is over serves as well as none.
+            self._put(2, "if claim.parent is not None: flow.set(claim.parent)")
         self._put(2, "if other is claim:")
         self._put(3, "del made[CLAIM]")
         self._put(2, "else:")
@@ -441,6 +586,14 @@ class _Writer:
         self._put(indent, f"if key{number} in made: it{number} = made[key{number}]")
         self._put(indent, f"else: it{number} = {self._resolve(number)}")
 
+    def _write_request(self, indent: int, number: int, step: Step) -> None:
+        if step.need.use_cache:
+            self._put(indent, "around = container._request_container._made")
+            self._put(indent, f"if key{number} in around: it{number} = around[key{number}]")
+            self._put(indent, f"else: it{number} = {self._resolve(number)}")
+        else:
+            self._put(indent, f"it{number} = {self._resolve(number)}")
+
     def _resolve(self, number: int) -> str:
         awaiting = "await " if self._can_await else ""
         if self._has_claim:
@@ -451,7 +604,8 @@ class _Writer:
         self._put(indent, f"if key{number} in made: it{number} = made[key{number}]")
         self._put(indent, "else:")
         self._put(indent + 1, f"claim.step = {number}")
-        self._put(indent + 1, "if container._traffic is None:")
+        # In this order: whoever made it before the step was told has left the traffic by now.
+        self._put(indent + 1, f"if container._traffic is None and key{number} not in made:")
         self._write_making(indent + 2, number, step)
         self._put(indent + 2, f"made[key{number}] = it{number}")
         self._put(indent + 2, f"if container._traffic is not None: tell(container, key{number})")
@@ -464,6 +618,8 @@ class _Writer:
     def _write_making(self, indent: int, number: int, step: Step) -> None:
         shape = step.recipe.shape
         call = f"make{number}({self._arguments(step)})"
+        if step.recipe.factory is give_all:
+            call = f"({self._arguments(step)},)" if step.arguments else "()"
         awaiting = "await " if self._can_await else ""
         if shape is Shape.GENERATOR:
             self._put(indent, f"generator = {call}")
@@ -488,15 +644,22 @@ class _Writer:
     def _write_cleanup(self, indent: int, number: int, leave: str) -> None:
         awaiting = "await " if self._can_await else ""
         self._put(indent, "cleanups = container._cleanups")
-        self._put(indent, "if cleanups is None: cleanups = begin_cleanups(container)")
+        self._put(indent, "if cleanups is None:")
+        self._put(
+            indent + 1,
+            "cleanups = container._cleanups = made.setdefault(CLEANUPS, Cleanups())",
+        )
         self._put(indent, f"entry = ({leave}, generator, recipe{number})")
-        self._put(indent, "cleanups.entries.append(entry)")
+        self._put(indent, "cleanups.append(entry)")
         self._put(indent, f"if container._made is not made: {awaiting}take_back(container, entry)")
 
     def _arguments(self, step: Step) -> str:
+        values = (
+            (f"it{argument}" if isinstance(argument, int) else f"arguments[{argument!r}]", need)
+            for argument, need in step.arguments
+        )
         return ", ".join(
-            f"{need.name}=it{number}" if need.by_keyword else f"it{number}"
-            for number, need in step.arguments
+            f"{need.name}={value}" if need.by_keyword else value for value, need in values
         )
 
     def _put(self, indent: int, line: str) -> None:
@@ -506,7 +669,7 @@ class _Writer:
 def _is_surely_plain(recipe: Recipe) -> bool:
     """Tell whether calling the factory gives an object that needs nothing further, for sure."""
     factory = recipe.factory
-    return (
+    return factory is give_all or (
         isinstance(factory, type)
         and type(factory).__call__ is type.__call__
         and factory.__new__ is object.__new__
@@ -519,7 +682,7 @@ def may_nest(
     claim: Claim, other: Claim, made: dict[Hashable, Any], keys: frozenset[Hashable]
 ) -> bool:
     """Let a plan run within a factory that another plan for the same container has called."""
-    if claim.can_await or other.can_await or other.thread != claim.thread:
+    if claim.can_await or other.can_await or not other.is_on_this_stack():
         return False
     outer: Claim | None = other
     while outer is not None:
@@ -542,7 +705,7 @@ def fail(claim: Claim, error: BaseException) -> None:
     """Tell whoever waits that the current step failed, and note the path to it."""
     is_own = isinstance(error, Exception)
     if isinstance(error, Exception) and not isinstance(error, WaresError):
-        note_path(error, [recipe.key for recipe in _lineage(claim)])
+        note_path(error, _lineage(claim))
     if claim.step >= 0 and claim.container._traffic is not None:
         with LOCK:
             wake(claim.container, claim.current_key, error if is_own else None)
@@ -601,8 +764,9 @@ async def asettle(claim: Claim, step: int, product: Any, *, can_await: bool = Tr
     service, entry = await flow._settle(recipe, product)
     if entry is not None:
         container = claim.container
-        begin_cleanups(container).entries.append(entry)
-        if container._made is CLOSED:
+        made = claim.made
+        begin_cleanups(container, made).append(entry)
+        if container._made is not made:
             await take_back(container, entry)
     elif service is product and len(plain) < _MOST_CLASSES:
         plain.add(type(product))

@@ -6,19 +6,26 @@ not know where recipes are kept, nor who makes something from them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+import inspect
+from _thread import TIMEOUT_MAX
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any, Literal, TypeAlias, get_args
+from weakref import WeakValueDictionary
 
 import attrs
 
-from wares._annotations import FindName
+from wares._annotations import FindName, Viewpoint
 from wares._keys import MISSING, describe, is_hashable
 from wares._signatures import (
     Autowired,
+    Need,
     Shape,
     Signature,
+    as_key,
+    callable_of,
     check_parameters,
     describe_callable,
+    is_derivable,
     read_shape,
     read_signature,
 )
@@ -45,6 +52,8 @@ class Recipe:
         suppress_context_exit: Whether the exception of the request is kept from its cleanup.
         value: The registered object, or `MISSING`.
         is_derived: Whether nobody registered it: a callable that a marker named.
+        ping_timeout: How long the ping may take, in seconds, if it has a limit of its own.
+        tags: Groups that the service belongs to, for health checks and the graph.
     """
 
     key: Hashable
@@ -55,12 +64,19 @@ class Recipe:
     suppress_context_exit: bool = False
     value: Any = MISSING
     is_derived: bool = False
+    ping_timeout: float | None = None
+    tags: tuple[str, ...] = ()
     _signature: Signature | None = attrs.field(default=None, init=False)
 
     @property
     def is_value(self) -> bool:
         """Whether a ready-made object was registered."""
         return self.value is not MISSING
+
+    @property
+    def is_absent(self) -> bool:
+        """Whether this stands for a key under which there was nothing."""
+        return self.factory is _make_nothing
 
     @property
     def is_ready(self) -> bool:
@@ -70,11 +86,20 @@ class Recipe:
     @property
     def shape(self) -> Shape:
         """What calling the factory leads to."""
+        if self._signature is not None:
+            return self._signature.shape
         target = self.factory.factory if isinstance(self.factory, Autowired) else self.factory
         return Shape.PLAIN if self.is_value else read_shape(target)
 
-    def read(self, container: type, find_name: FindName) -> Signature:
+    def read(
+        self, container: type, find_name: FindName, viewpoint: Viewpoint | None = None
+    ) -> Signature:
         """Read what the factory needs; once, because reading is slow.
+
+        Args:
+            container: The class whose annotation asks for the container.
+            find_name: Finds what a name in an annotation means where Python does not know.
+            viewpoint: From where annotations are read.
 
         Raises:
             UnresolvableParameterError: A required parameter that nothing can fill.
@@ -84,17 +109,73 @@ class Recipe:
             signature = (
                 Signature((), Shape.PLAIN, may_return_generator=False)
                 if self.is_value
-                else read_signature(self.factory, container, find_name)
+                else read_signature(
+                    self.factory,
+                    container,
+                    find_name,
+                    is_dependency=self.is_derived,
+                    viewpoint=viewpoint,
+                )
             )
             # Frozen for all but this: a memo that two threads may write alike.
             object.__setattr__(self, "_signature", signature)
         return signature
 
+    def with_factory(self, factory: Callable[..., Any]) -> Recipe:
+        """Make the same recipe with something around its factory; it has been read."""
+        recipe = attrs.evolve(self, factory=factory)
+        signature = self._signature
+        if signature is not None:
+            is_generator = signature.shape in (Shape.GENERATOR, Shape.ASYNC_GENERATOR)
+            signature = attrs.evolve(
+                signature,
+                may_return_generator=is_generator or signature.may_return_generator,
+            )
+        object.__setattr__(recipe, "_signature", signature)
+        return recipe
+
     def describe_step(self) -> str:
         """Tell which service this makes and where its factory is defined."""
         if self.is_value:
             return f"{describe(self.key)}, a registered value"
+        if self.is_derived and self.factory in (callable_of(self.key), give_all):
+            return describe_callable(callable_of(self.key))
         return f"{describe(self.key)} ({self.lifetime}), made by {describe_callable(self.factory)}"
+
+
+def give_all(*services: Any) -> tuple[Any, ...]:
+    """Give what a call needs: what a call "makes" is its arguments."""
+    return services
+
+
+def recipe_for_call(function: Callable[..., Any], needs: tuple[Need, ...]) -> Recipe:
+    """Make the recipe of what a call of *function* needs, in the order of its *needs*."""
+    recipe = Recipe(as_key(function), give_all, "transient", is_derived=True)
+    positional = tuple(attrs.evolve(need, by_keyword=False) for need in needs)
+    signature = Signature(positional, Shape.PLAIN, may_return_generator=False)
+    object.__setattr__(recipe, "_signature", signature)
+    return recipe
+
+
+#: The recipes of callables that injected functions name; each keeps its own alive.
+_dependencies: WeakValueDictionary[Hashable, Recipe] = WeakValueDictionary()
+
+
+def recipe_for_dependency(key: Hashable) -> Recipe | None:
+    """Make the recipe of a callable that nobody registered, or `None` if it is no callable."""
+    if not is_derivable(key):
+        return None
+    return Recipe(key, callable_of(key), is_derived=True)
+
+
+def share_dependency(recipe: Recipe) -> Recipe:
+    """Let others find *recipe* while it is in use; give the one that is shared already."""
+    return _dependencies.setdefault(recipe.key, recipe)
+
+
+def find_dependency(key: Hashable) -> Recipe | None:
+    """Find the recipe of a callable that an injected function has read already."""
+    return _dependencies.get(key)
 
 
 def recipe_for_factory(
@@ -105,11 +186,15 @@ def recipe_for_factory(
     enter: bool,
     ping: Ping | None,
     suppress_context_exit: bool,
+    ping_timeout: float | None = None,
+    tags: Iterable[str] = (),
+    is_derived: bool = False,
 ) -> Recipe:
-    """Make the recipe of a registered factory.
+    """Make the recipe of a registered factory, or of one for a callable that markers name.
 
     Raises:
-        InvalidRegistrationError: The key is not hashable, the factory or ping not callable.
+        InvalidRegistrationError: The key is not hashable, the factory or ping not callable, the
+            timeout no positive number, or the tags not strings.
         InvalidLifetimeError: There is no such lifetime.
         UnresolvableParameterError: A required parameter has no annotation.
     """
@@ -127,9 +212,20 @@ def recipe_for_factory(
             f"Use one of {', '.join(map(repr, LIFETIMES))}."
         )
         raise InvalidLifetimeError(message)
-    _check_ping(key, ping)
-    check_parameters(factory)
-    return Recipe(key, factory, lifetime, enter, ping, suppress_context_exit)
+    _check_ping(key, ping, ping_timeout)
+    if not is_derived:
+        check_parameters(factory)
+    return Recipe(
+        key,
+        factory,
+        lifetime,
+        enter,
+        ping,
+        suppress_context_exit,
+        is_derived=is_derived,
+        ping_timeout=ping_timeout,
+        tags=_read_tags(key, tags),
+    )
 
 
 def recipe_for_value(
@@ -139,15 +235,17 @@ def recipe_for_value(
     enter: bool,
     ping: Ping | None,
     suppress_context_exit: bool,
+    ping_timeout: float | None = None,
+    tags: Iterable[str] = (),
 ) -> Recipe:
     """Make the recipe of a registered object.
 
     Raises:
-        InvalidRegistrationError: The key is not hashable, the ping not callable, or the value is
-            to be entered and cannot be.
+        InvalidRegistrationError: The key is not hashable, the ping not callable, its timeout no
+            positive number, the tags not strings, or the value is to be entered and cannot be.
     """
     _check_key(key)
-    _check_ping(key, ping)
+    _check_ping(key, ping, ping_timeout)
     if enter and not is_context_manager(type(value)):
         message = (
             f"The value of {describe(key)} is to be entered, but its class, "
@@ -155,7 +253,26 @@ def recipe_for_value(
             f"a factory."
         )
         raise InvalidRegistrationError(message)
-    return Recipe(key, lambda: value, "scoped", enter, ping, suppress_context_exit, value)
+    return Recipe(
+        key,
+        lambda: value,
+        "scoped",
+        enter,
+        ping,
+        suppress_context_exit,
+        value,
+        ping_timeout=ping_timeout,
+        tags=_read_tags(key, tags),
+    )
+
+
+def recipe_of_absence(key: Hashable) -> Recipe:
+    """Make what stands for *key* where there is nothing, among what a singleton was made from."""
+    return Recipe(key, _make_nothing, "transient")
+
+
+def _make_nothing() -> None:
+    """Stand for a factory; nobody calls it."""
 
 
 def is_context_manager(kind: type) -> bool:
@@ -165,12 +282,17 @@ def is_context_manager(kind: type) -> bool:
 
 def is_sync_context_manager(kind: type) -> bool:
     """Tell whether objects of the class *kind* work with ``with``."""
-    return hasattr(kind, "__enter__") and hasattr(kind, "__exit__")
+    return _has(kind, "__enter__") and _has(kind, "__exit__")
 
 
 def is_async_context_manager(kind: type) -> bool:
     """Tell whether objects of the class *kind* work with ``async with``."""
-    return hasattr(kind, "__aenter__") and hasattr(kind, "__aexit__")
+    return _has(kind, "__aenter__") and _has(kind, "__aexit__")
+
+
+def _has(kind: type, name: str) -> bool:
+    """Tell whether a class has a method; by convention, `None` says that it has not."""
+    return getattr(kind, name, None) is not None
 
 
 def _check_key(key: object) -> None:
@@ -182,7 +304,9 @@ def _check_key(key: object) -> None:
         raise InvalidRegistrationError(message)
 
 
-def _check_ping(key: Hashable, ping: object) -> None:
+def _check_ping(key: Hashable, ping: object, timeout: object) -> None:
+    if timeout is not None:
+        _check_timeout(key, ping, timeout)
     if ping is not None and not callable(ping):
         message = (
             f"The ping of {describe(key)} is not callable: it is an instance of "
@@ -190,3 +314,55 @@ def _check_ping(key: Hashable, ping: object) -> None:
             f"not well."
         )
         raise InvalidRegistrationError(message)
+
+
+def _check_timeout(key: Hashable, ping: object, timeout: object) -> None:
+    if ping is None:
+        message = (
+            f"{describe(key)} has a ping_timeout and no ping. Give the ping as well, or leave the "
+            f"timeout out."
+        )
+        raise InvalidRegistrationError(message)
+    if not is_positive_number(timeout):
+        message = (
+            f"The ping_timeout of {describe(key)} is no positive number of seconds: {timeout!r}"
+        )
+        raise InvalidRegistrationError(message)
+
+
+def is_positive_number(number: object) -> bool:
+    """Tell whether *number* may be a length of time."""
+    is_number = isinstance(number, int | float) and not isinstance(number, bool)
+    return is_number and 0 < number <= TIMEOUT_MAX
+
+
+def _read_tags(key: Hashable, tags: Iterable[str]) -> tuple[str, ...]:
+    if not tags:
+        return ()
+    # A string is an iterable of strings, too: nearly always a mistake.
+    if isinstance(tags, str) or not isinstance(tags, Iterable):
+        message = (
+            f"The tags of {describe(key)} are an instance of {type(tags).__qualname__}. "
+            f'Write them as a list: tags=["ready"]'
+        )
+        raise InvalidRegistrationError(message)
+    read = tuple(dict.fromkeys(tags))
+    if not all(isinstance(tag, str) for tag in read):
+        message = f"The tags of {describe(key)} must be strings."
+        raise InvalidRegistrationError(message)
+    return read
+
+
+def check_callback(key: Hashable, callback: object) -> None:
+    """Refuse what cannot be called or awaited when the registry closes.
+
+    Raises:
+        InvalidRegistrationError: It is neither callable nor awaitable.
+    """
+    if callback is None or callable(callback) or inspect.isawaitable(callback):
+        return
+    message = (
+        f"The on_registry_close of {describe(key)} is neither callable nor awaitable: it is an "
+        f"instance of {type(callback).__qualname__}. Give a callable without parameters."
+    )
+    raise InvalidRegistrationError(message)

@@ -8,22 +8,36 @@ from __future__ import annotations
 
 import inspect
 from _thread import allocate_lock
-from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from wares._cleanups import Cleanups, Unwinding, leave_async_callback, leave_callback
+from wares._cleanups import (
+    Failure,
+    RegistryCleanups,
+    aattempt,
+    aleave_all,
+    attempt,
+    awaited_callbacks,
+    leave_all,
+    leave_callback,
+    report,
+)
 from wares._graph import Graph
 from wares._keys import MISSING, is_hashable
+from wares._lock import LOCK
 from wares._recipes import (
     Lifetime,
     Ping,
     Recipe,
+    check_callback,
+    find_dependency,
+    recipe_for_dependency,
     recipe_for_factory,
     recipe_for_value,
 )
-from wares._signatures import is_derivable
+from wares._signatures import Need, as_key, is_derivable
 from wares.exceptions import (
     InvalidRegistrationError,
     InvalidRegistryError,
@@ -59,7 +73,7 @@ class Registry:
     #: What `_container` fills in; so that imports go one way.
     _container_class: ClassVar[type[Container]]
     _root_class: ClassVar[type[Root]]
-    _new_plans: ClassVar[Callable[[Registry], PlanBook]]
+    _new_plans: ClassVar[type[PlanBook]]
 
     def __init__(self) -> None:
         self._registered: dict[Hashable, Recipe] = {}
@@ -71,9 +85,12 @@ class Registry:
         self._names: dict[str, Any] | None = None
         self._is_closed = False
         self._close_claim = allocate_lock()
-        self._callbacks = Cleanups("registry")
+        self._callbacks = RegistryCleanups()
         self._before_close: list[Callable[[], object]] = []
-        self._plans = Registry._new_plans(self)
+        # Of containers that are no children, and of those that are.
+        self._plans = Registry._new_plans(self, is_child=False)
+        self._child_plans = Registry._new_plans(self, is_child=True)
+        self._function_plans = Registry._new_plans(self, is_child=True, is_function=True)
         self._root = Registry._root_class(self)
 
     def __repr__(self) -> str:
@@ -124,6 +141,8 @@ class Registry:
         lifetime: Lifetime = "scoped",
         enter: bool = True,
         ping: Ping | None = None,
+        ping_timeout: float | None = None,
+        tags: Iterable[str] = (),
         on_registry_close: OnRegistryClose | None = None,
         suppress_context_exit: bool = False,
     ) -> None:
@@ -142,6 +161,9 @@ class Registry:
             enter: Whether a context manager that the factory returns is entered.
             ping: What checks the service's health: it takes the service and raises if it is not
                 well.
+            ping_timeout: How many seconds the ping may take, if not as many as others.
+            tags: Groups that the service belongs to, as ``"live"`` or ``"ready"``: a health check
+                can be of one group only.
             on_registry_close: What is called when the registry closes; an awaitable that it
                 returns is awaited.
             suppress_context_exit: Whether an exception under way is kept from the cleanup.
@@ -160,6 +182,8 @@ class Registry:
             enter=enter,
             ping=ping,
             suppress_context_exit=suppress_context_exit,
+            ping_timeout=ping_timeout,
+            tags=tags,
         )
         self._register(recipe, on_registry_close)
 
@@ -170,6 +194,8 @@ class Registry:
         *,
         enter: bool = False,
         ping: Ping | None = None,
+        ping_timeout: float | None = None,
+        tags: Iterable[str] = (),
         on_registry_close: OnRegistryClose | None = None,
         suppress_context_exit: bool = False,
     ) -> None:
@@ -184,6 +210,9 @@ class Registry:
             enter: Whether each container enters it as a context manager.
             ping: What checks the service's health: it takes the service and raises if it is not
                 well.
+            ping_timeout: How many seconds the ping may take, if not as many as others.
+            tags: Groups that the service belongs to, as ``"live"`` or ``"ready"``: a health check
+                can be of one group only.
             on_registry_close: What is called when the registry closes; an awaitable that it
                 returns is awaited.
             suppress_context_exit: Whether an exception under way is kept from the exit.
@@ -194,7 +223,13 @@ class Registry:
             RegistryClosedError: The registry is closed.
         """
         recipe = recipe_for_value(
-            key, value, enter=enter, ping=ping, suppress_context_exit=suppress_context_exit
+            key,
+            value,
+            enter=enter,
+            ping=ping,
+            suppress_context_exit=suppress_context_exit,
+            ping_timeout=ping_timeout,
+            tags=tags,
         )
         self._register(recipe, on_registry_close)
 
@@ -222,6 +257,8 @@ class Registry:
         lifetime: Lifetime = "scoped",
         enter: bool = True,
         ping: Ping | None = None,
+        ping_timeout: float | None = None,
+        tags: Iterable[str] = (),
         on_registry_close: OnRegistryClose | None = None,
         suppress_context_exit: bool = False,
     ) -> Iterator[None]:
@@ -237,9 +274,12 @@ class Registry:
             lifetime: As in `register_factory`.
             enter: As in `register_factory`.
             ping: As in `register_factory`.
+            ping_timeout: As in `register_factory`.
+            tags: As in `register_factory`.
             on_registry_close: As in `register_factory`.
             suppress_context_exit: As in `register_factory`.
         """
+        key = as_key(key) if callable(key) else key
         recipe = recipe_for_factory(
             key,
             factory,
@@ -247,6 +287,9 @@ class Registry:
             enter=enter,
             ping=ping,
             suppress_context_exit=suppress_context_exit,
+            ping_timeout=ping_timeout,
+            tags=tags,
+            is_derived=is_hashable(key) and key not in self._registered and is_derivable(key),
         )
         with self._overriding(recipe, on_registry_close):
             yield
@@ -259,6 +302,8 @@ class Registry:
         *,
         enter: bool = False,
         ping: Ping | None = None,
+        ping_timeout: float | None = None,
+        tags: Iterable[str] = (),
         on_registry_close: OnRegistryClose | None = None,
         suppress_context_exit: bool = False,
     ) -> Iterator[None]:
@@ -269,11 +314,19 @@ class Registry:
             value: The object that is handed out instead.
             enter: As in `register_value`.
             ping: As in `register_value`.
+            ping_timeout: As in `register_value`.
+            tags: As in `register_value`.
             on_registry_close: As in `register_value`.
             suppress_context_exit: As in `register_value`.
         """
         recipe = recipe_for_value(
-            key, value, enter=enter, ping=ping, suppress_context_exit=suppress_context_exit
+            as_key(key) if callable(key) else key,
+            value,
+            enter=enter,
+            ping=ping,
+            suppress_context_exit=suppress_context_exit,
+            ping_timeout=ping_timeout,
+            tags=tags,
         )
         with self._overriding(recipe, on_registry_close):
             yield
@@ -335,27 +388,25 @@ class Registry:
             self._put_in_force(recipe.key, recipe)
 
     def _note_callback(self, recipe: Recipe, on_close: OnRegistryClose | None) -> None:
-        if on_close is None:
-            return
-        if not callable(on_close) and not inspect.isawaitable(on_close):
-            message = (
-                f"on_registry_close is neither callable nor awaitable: it is an instance of "
-                f"{type(on_close).__qualname__}."
-            )
-            raise InvalidRegistrationError(message)
-        self._callbacks.entries.append((leave_callback, on_close, recipe))
+        check_callback(recipe.key, on_close)
+        if on_close is not None:
+            self._callbacks.append((leave_callback, on_close, recipe))
 
     def _put_in_force(self, key: Hashable, recipe: Recipe | None) -> None:
-        if recipe is None:
-            self._recipes.pop(key, None)
-        else:
-            self._recipes[key] = recipe
-        self._forget()
+        with LOCK:
+            # Who finds the recipe in force waits until what was made from it is back as well.
+            if recipe is None:
+                self._recipes.pop(key, None)
+            else:
+                self._recipes[key] = recipe
+            self._forget()
 
     def _forget(self) -> None:
         """Drop what was derived from the recipes that were in force."""
         self._names = None
         self._plans.clear()
+        self._child_plans.clear()
+        self._function_plans.clear()
         self._root._revise()
 
     @contextmanager
@@ -378,10 +429,21 @@ class Registry:
 
     def _derive(self, key: Hashable) -> Recipe | None:
         """Make the recipe of a callable that nobody registered, or `None` if it is no callable."""
-        recipe = self._derived.get(key)
-        if recipe is None and is_derivable(key):
-            factory = getattr(key, "callable", key)
-            recipe = self._derived.setdefault(key, Recipe(key, factory, is_derived=True))
+        if isinstance(key, Recipe):
+            # What a call needs is asked for by its recipe itself.
+            return key
+        recipe = self._derived.get(key) or find_dependency(key)
+        if recipe is None:
+            recipe = recipe_for_dependency(key)
+            if recipe is not None:
+                recipe = self._derived.setdefault(key, recipe)
+        return recipe
+
+    def _find_recipe(self, need: Need) -> Recipe | None:
+        """Find how a service is made, as far as the registry decides that."""
+        recipe = self._recipes.get(need.key)
+        if recipe is None and need.is_marked and need.key not in self._expected:
+            return self._derive(need.key)
         return recipe
 
     def _find_name(self, name: str) -> Any:
@@ -412,26 +474,22 @@ class Registry:
             raise PendingAsyncCleanupError(pending, "registry")
         if not self._close_claim.acquire(blocking=False):
             return
-        unwinding = Unwinding("registry", error)
+        failures: list[Failure] = []
         for callback in self._start_closing():
-            unwinding.run("an adapter", lambda _, run=callback: run())
-        unwinding.leave(self._root._take_entries())
-        unwinding.leave(_take(self._callbacks))
-        unwinding.finish()
+            failures += attempt("an adapter", callback)
+        failures += leave_all(self._root._take_entries(), error)
+        failures += leave_all(self._callbacks, error)
+        report(failures, "registry", error)
 
     async def _aclose(self, error: BaseException | None) -> None:
-        if self._is_closed:
+        if self._is_closed or not self._close_claim.acquire(blocking=False):
             return
-        if not self._close_claim.acquire(blocking=False):
-            return
-        unwinding = Unwinding("registry", error)
+        failures: list[Failure] = []
         for callback in self._start_closing():
-            await unwinding.arun("an adapter", lambda _, run=callback: run())
-        await unwinding.aleave(self._root._take_entries())
-        await unwinding.aleave(
-            [(leave_async_callback, thing, recipe) for _, thing, recipe in _take(self._callbacks)]
-        )
-        unwinding.finish()
+            failures += await aattempt("an adapter", callback)
+        failures += await aleave_all(self._root._take_entries(), error)
+        failures += await aleave_all(awaited_callbacks(self._callbacks), error)
+        report(failures, "registry", error)
 
     def _start_closing(self) -> list[Callable[[], object]]:
         """Refuse new containers; give what closes before the singletons do, the last one first."""
@@ -445,12 +503,7 @@ class Registry:
             *self._root._pending_async(),
             *(
                 recipe.key
-                for _, callback, recipe in self._callbacks.entries
+                for _, callback, recipe in self._callbacks
                 if inspect.iscoroutinefunction(callback) or inspect.isawaitable(callback)
             ),
         ]
-
-
-def _take(cleanups: Cleanups) -> list[Any]:
-    entries, cleanups.entries = cleanups.entries, []
-    return entries

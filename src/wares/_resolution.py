@@ -15,21 +15,24 @@ first, after a look at who waits for whom: a circle of waiting is a circle of ne
 from __future__ import annotations
 
 import inspect
-from _thread import RLock, get_ident
-from collections.abc import Coroutine, Hashable, Iterator
+from _thread import get_ident
+from collections.abc import Coroutine, Hashable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from wares._cleanups import (
     Cleanups,
     Entry,
+    RegistryCleanups,
     leave_async_context,
     leave_async_generator,
     leave_context,
     leave_generator,
 )
-from wares._keys import MISSING, describe_path, find_nearest
-from wares._recipes import Recipe, is_async_context_manager, is_sync_context_manager
+from wares._calls import Call
+from wares._lock import LOCK
+from wares._keys import MISSING, describe, describe_path, find_nearest
+from wares._recipes import Recipe, recipe_of_absence, is_async_context_manager, is_sync_context_manager
 from wares._signatures import Need, Shape, describe_callable
 from wares.exceptions import (
     AsyncServiceError,
@@ -39,6 +42,7 @@ from wares.exceptions import (
     LifetimeError,
     RegistryClosedError,
     ServiceNotFoundError,
+    UnresolvableParameterError,
     WaresError,
 )
 
@@ -50,22 +54,24 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Guards all traffic. Held for a few dictionary operations, never while a factory runs.
-#: Re-entrant, because the garbage collector may run anything at any time.
-LOCK = RLock()
+#: How the note on a factory's own exception begins.
+_NOTE = "wares was making "
 
 #: What a closed container has made.
 CLOSED: dict[Hashable, Any] = {}
 
 
-class _ClaimKey:
-    """The type of `CLAIM`."""
+class _PrivateKey:
+    """The type of keys that are nobody else's."""
 
     __slots__ = ()
 
 
+#: Under this key, among what a container has made, stand its cleanups once there are any.
+CLEANUPS = _PrivateKey()
+
 #: Under this key, among what a container has made, stands the plan that runs on it.
-CLAIM = _ClaimKey()
+CLAIM = _PrivateKey()
 
 #: The making that this task is within: factories that ask imperatively, and the tasks that they
 #: start, continue it.
@@ -93,10 +99,33 @@ class Traffic:
 class Frame:
     """One service that is being made: what it needs, and what it has got so far."""
 
-    __slots__ = ("arguments", "is_claimed", "keywords", "needs", "owner", "recipe")
+    __slots__ = (
+        "arguments",
+        "call",
+        "is_claimed",
+        "is_shared",
+        "keywords",
+        "made",
+        "needs",
+        "owner",
+        "recipe",
+    )
 
-    def __init__(self, owner: Container, recipe: Recipe, *, is_claimed: bool) -> None:
+    def __init__(
+        self,
+        owner: Container,
+        made: dict[Hashable, Any],
+        recipe: Recipe,
+        *,
+        is_claimed: bool,
+        call: Call | None = None,
+        is_shared: bool = False,
+    ) -> None:
         self.owner = owner
+        # The call whose arguments it may take, and whether others of that call share it.
+        self.call = call
+        self.is_shared = is_shared
+        self.made = made
         self.recipe = recipe
         self.is_claimed = is_claimed
         signature = recipe.read(type(owner)._own_class, owner.registry._find_name)
@@ -140,12 +169,12 @@ class Flow:
         """List the recipes that led to what is being made now."""
         return [frame.recipe for frame in self.frames]
 
-    async def run(self, container: Container, need: Need) -> Any:
+    async def run(self, container: Container, need: Need, call: Call | None = None) -> Any:
         """Get what *need* asks for, and make what it takes."""
         outer = current_flow.get()
         current_flow.set(self)
         try:
-            found = await self._acquire(container, need)
+            found = await self._acquire(container, need, call)
             return found if found is not self else await self._make_all()
         except BaseException as error:
             self._fail(error)
@@ -174,19 +203,38 @@ class Flow:
                 pending.append(need)
             elif found is not MISSING:
                 frame.fill(need, found)
+            elif not need.by_keyword:
+                frame.fill(need, need.default)
 
     async def _supply(self, frame: Frame, need: Need) -> Any:
         """Find what a parameter needs; `self` means that it has to be made first."""
+        if need.takes_argument:
+            if frame.call is not None and need.name in frame.call.arguments:
+                return frame.call.arguments[need.name]
+            if need.default is MISSING and not can_find(frame.owner, need):
+                raise self._nothing_fills(frame, need)
         if need.default is not MISSING and not can_find(frame.owner, need):
+            # A singleton is also made from what was absent.
+            self._note_source(recipe_of_absence(need.key))
             return MISSING
-        return await self._acquire(frame.owner, need)
+        return await self._acquire(frame.owner, need, frame.call)
 
-    async def _acquire(self, container: Container, need: Need) -> Any:
+    def _nothing_fills(self, frame: Frame, need: Need) -> UnresolvableParameterError:
+        names = () if frame.call is None else frame.call.arguments
+        return cannot_fill(need, frame.recipe, names, self._describe_steps())
+
+    async def _acquire(
+        self, container: Container, need: Need, call: Call | None = None
+    ) -> Any:
         """Find a service, or put a frame that makes it on the stack and return `self`."""
+        if need.is_marked:
+            container = self._find_level(container, need)
         made = container._made
         if made is CLOSED:
             raise closed_error(container)
-        if need.use_cache and need.key in made and not container._is_root:
+        if call is not None and need.key in call.bound:
+            return self._acquire_for(call, container, need)
+        if need.use_cache and need.key in made and not self._is_asked_for_longer(container):
             return made[need.key]
         if need.key is type(container)._own_class:
             return container
@@ -200,7 +248,12 @@ class Flow:
             # Before anything is claimed: reading may fail.
             recipe.read(type(container)._own_class, container.registry._find_name)
         if recipe.lifetime == "transient" or not need.use_cache:
-            self.frames.append(Frame(container, recipe, is_claimed=False))
+            if any(recipe is other for _, other in self._all_steps()):
+                raise CircularDependencyError(
+                    self._find_circle(recipe), steps=self._describe_steps(recipe)
+                )
+            self._refuse_to_await(recipe)
+            self.frames.append(Frame(container, made, recipe, is_claimed=False))
             return self
         owner = self._find_owner(container, recipe)
         if recipe.is_ready:
@@ -209,8 +262,50 @@ class Flow:
             found = await self._claim(owner, recipe)
         self._note_source(recipe)
         if found is not self and owner is not container:
-            container._made[need.key] = found
+            # Not what it has by now: it may have been closed meanwhile.
+            made[need.key] = found
         return found
+
+    def _find_level(self, container: Container, need: Need) -> Container:
+        """Find where what a marker names is kept: until the function returns, or longer."""
+        request = container._request_container
+        if need.scope == "function":
+            if request is None:
+                asker = next(iter(reversed(self._path())), need.key)
+                raise LifetimeError(
+                    asker, "request", need.key, "function", steps=self._describe_steps()
+                )
+            return container
+        return container if request is None else request
+
+    def _acquire_for(self, call: Call, container: Container, need: Need) -> Any:
+        """Find what belongs to one call, or put a frame that makes it on the stack."""
+        if need.use_cache and (container, need.key) in call.made:
+            return call.made[container, need.key]
+        recipe = call.bound[need.key]
+        if any(frame.recipe is recipe for frame in self.frames):
+            raise CircularDependencyError(
+                self._find_circle(recipe), steps=self._describe_steps(recipe)
+            )
+        self._refuse_to_await(recipe)
+        self.frames.append(
+            Frame(
+                container,
+                container._made,
+                recipe,
+                is_claimed=False,
+                call=call,
+                is_shared=need.use_cache,
+            )
+        )
+        return self
+
+    def _is_asked_for_longer(self, container: Container) -> bool:
+        """Tell whether it matters how long a service lives that is there already."""
+        if container._is_root:
+            return True
+        asker = self._find_keeper()
+        return asker is not None and asker.lifetime == "connection"
 
     def _find_owner(self, container: Container, recipe: Recipe) -> Container:
         """Find the container that keeps the service, and refuse one that ends too early."""
@@ -218,19 +313,23 @@ class Flow:
             return container
         if recipe.lifetime == "singleton":
             return container.registry._get_root()
+        asker = self._find_keeper()
         if container._is_root:
-            raise self._outlived(next(iter(reversed(self._recipes())), None), recipe)
+            raise self._outlived(asker, recipe)
         if recipe.lifetime == "connection":
             return container._outermost
-        keepers = (
-            frame.recipe
-            for frame in reversed(self.frames)
-            if frame.is_claimed and not frame.recipe.is_derived
-        )
-        asker = next(keepers, None)
         if asker is not None and asker.lifetime == "connection":
-            raise self._outlived(asker, recipe)
+            if container is container._outermost:
+                raise self._outlived(asker, recipe)
         return container
+
+    def _find_keeper(self) -> Recipe | None:
+        """Find the kept service on whose behalf something is asked for."""
+        for link in self._chain():
+            for _, recipe in reversed(link.own_steps()):
+                if recipe.lifetime != "transient" and not recipe.is_derived:
+                    return recipe
+        return None
 
     def _outlived(self, asker: Recipe | None, recipe: Recipe) -> LifetimeError:
         key = "the registry's own container" if asker is None else asker.key
@@ -244,9 +343,6 @@ class Flow:
         while True:
             with LOCK:
                 found = self._try_claim(owner, recipe)
-            if found is MISSING:
-                self.frames.append(Frame(owner, recipe, is_claimed=True))
-                return self
             if type(found) is not _Wait:
                 return found
             try:
@@ -256,7 +352,7 @@ class Flow:
                     _waits.pop(self, None)
 
     def _try_claim(self, owner: Container, recipe: Recipe) -> Any:
-        """Find the service, claim its making (`MISSING`), or get something to wait on."""
+        """Find the service, claim its making (`self`), or get something to wait on."""
         key = recipe.key
         made = owner._made
         if made is CLOSED:
@@ -268,12 +364,19 @@ class Flow:
             traffic = owner._traffic = Traffic()
         holder: Flow | Claim | None = traffic.makers.get(key)
         if holder is None:
+            self._refuse_to_await(recipe)
             # First the claim, then the look at a plan: the plan looks the other way round.
             traffic.makers[key] = self
             holder = find_plan_at(made, key)
-            if holder is None:
-                return MISSING
+            if holder is None and key not in made:
+                owner._begin(recipe)
+                self.frames.append(Frame(owner, made, recipe, is_claimed=True))
+                return self
             del traffic.makers[key]
+            if holder is None:
+                # A plan had made it between the two looks.
+                wake(owner, key, None)
+                return made[key]
         self._refuse_to_wait_in_a_circle(owner, recipe, holder)
         wait = _Wait(traffic.waiters.setdefault(key, []))
         if key in made:
@@ -286,22 +389,20 @@ class Flow:
     def _refuse_to_wait_in_a_circle(
         self, owner: Container, recipe: Recipe, holder: Flow | Claim
     ) -> None:
-        if holder in self._chain() or _is_waited_on_by(owner, recipe.key, self._holds):
+        if (
+            holder in self._chain()
+            or is_further_up(holder)
+            or _is_waited_on_by(owner, recipe.key, self._holds)
+        ):
             raise CircularDependencyError(
                 self._find_circle(recipe), steps=self._describe_steps(recipe)
             )
-        if holder.thread == self.thread:
-            if not holder.can_await:
-                # It runs further up on this very stack.
-                raise CircularDependencyError(
-                    self._find_circle(recipe), steps=self._describe_steps(recipe)
-                )
-            if not self.can_await:
-                raise AsyncServiceError(
-                    recipe.key,
-                    [*self._path(), recipe.key],
-                    "another task of this thread's event loop is making it",
-                )
+        if holder.can_await and not self.can_await and holder.thread == self.thread:
+            raise AsyncServiceError(
+                recipe.key,
+                [*self._path(), recipe.key],
+                "another task of this thread's event loop is making it",
+            )
 
     def _find_circle(self, recipe: Recipe) -> list[Hashable]:
         path = self._path()
@@ -349,26 +450,20 @@ class Flow:
         )
 
     def _note_source(self, recipe: Recipe) -> None:
-        """Remember what a singleton was made from, so that an override finds it."""
-        for frame in reversed(self.frames):
-            if frame.recipe is not recipe:
-                if frame.owner._is_root:
-                    frame.owner._note_source(frame.recipe, recipe)
-                return
-        if self.parent is not None:
-            for owner, asker in self.parent.own_steps()[-1:]:
-                if owner._is_root:
+        """Remember what a singleton is made from, so that an override finds it."""
+        for link in self._chain():
+            for owner, asker in reversed(link.own_steps()):
+                if owner._is_root and asker is not recipe and asker.lifetime == "singleton":
                     owner._note_source(asker, recipe)
+                    return
 
     async def _make(self, frame: Frame) -> Any:
         """Call the factory, and keep what comes of it."""
         recipe = frame.recipe
-        if recipe.shape.is_async and not self.can_await:
-            raise self._must_be_awaited("its factory is asynchronous")
         product = recipe.factory(*frame.arguments, **frame.keywords)
         service, entry = await self._settle(recipe, product)
         self._publish(frame, service, entry)
-        if entry is not None and frame.owner._made is CLOSED:
+        if frame.owner._made is not frame.made:
             await take_back(frame.owner, entry)
         return service
 
@@ -412,6 +507,12 @@ class Flow:
             raise self._must_be_awaited("it is an asynchronous context manager")
         return product, None
 
+    def _refuse_to_await(self, recipe: Recipe) -> None:
+        """Refuse an async factory under `get`, before anything is made for it."""
+        if recipe.shape.is_async and not self.can_await:
+            path = [*self._path(), recipe.key]
+            raise AsyncServiceError(recipe.key, path, "its factory is asynchronous")
+
     def _must_be_awaited(self, reason: str) -> AsyncServiceError:
         path = self._path()
         return AsyncServiceError(path[-1], path, reason)
@@ -420,15 +521,18 @@ class Flow:
         owner, key = frame.owner, frame.recipe.key
         with LOCK:
             if entry is not None:
-                begin_cleanups(owner).entries.append(entry)
+                begin_cleanups(owner, frame.made).append(entry)
             if frame.is_claimed:
-                owner._keep(frame.recipe, service)
+                if owner._made is frame.made:
+                    owner._keep(frame.recipe, service)
                 release(owner, key, None)
+        if frame.call is not None and frame.is_shared:
+            frame.call.made[owner, key] = service
 
     def _fail(self, error: BaseException) -> None:
         """Give up all claims; whoever waits gets the error, or tries again itself."""
         if isinstance(error, Exception) and not isinstance(error, WaresError):
-            note_path(error, self._path())
+            note_path(error, self._recipes())
         told = error if isinstance(error, Exception) else None
         with LOCK:
             for frame in reversed(self.frames):
@@ -464,33 +568,48 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
     except StopIteration as done:
         result: T = done.value
         return result
+    except RuntimeError as error:
+        if isinstance(error.__cause__, StopIteration):
+            # Python lets no StopIteration out of a coroutine; without one it would have come out.
+            raise error.__cause__ from None
+        raise
     coroutine.close()
     raise RuntimeError("a synchronous resolution suspended; this is a defect of wares")
 
 
-async def resolve(container: Container, need: Need, *, can_await: bool) -> Any:
-    """Get what *need* asks for from *container*."""
+async def resolve(
+    container: Container, need: Need, *, can_await: bool, call: Call | None = None
+) -> Any:
+    """Get what *need* asks for from *container*, on behalf of a call if there is one."""
     flow = Flow(find_parent(container), can_await=can_await)
-    return await flow.run(container, need)
+    return await flow.run(container, need, call)
 
 
 def find_parent(container: Container) -> Flow | Claim | None:
     """Find the making within which *container* is being asked."""
     parent = current_flow.get()
     claim: Claim | None = container._made.get(CLAIM)
-    if claim is not None and claim is not parent and not claim.can_await:
-        if claim.thread == get_ident():
-            # A synchronous plan of this thread has not ended, so it runs further up.
-            claim.parent = claim.parent or parent
-            return claim
-    return parent
+    if claim is None or claim is parent or claim.can_await or not claim.is_on_this_stack():
+        return parent
+    if claim.parent is None:
+        claim.parent = parent
+    return claim
+
+
+def is_further_up(holder: Flow | Claim) -> bool:
+    """Tell whether a synchronous making runs further up on this very stack."""
+    if holder.can_await:
+        return False
+    if isinstance(holder, Flow):
+        return holder.thread == get_ident()
+    return holder.is_on_this_stack()
 
 
 def find_plan_at(made: dict[Hashable, Any], key: Hashable) -> Claim | None:
     """Find the plan that is making *key* right now."""
     claim: Claim | None = made.get(CLAIM)
     while claim is not None:
-        if claim.current_key == key:
+        if claim.kept_key == key:
             return claim
         claim = claim.outer
     return None
@@ -535,20 +654,25 @@ def wake(owner: Container, key: Hashable, error: Exception | None) -> None:
         owner._traffic = None
 
 
-async def take_back(owner: Container, entry: Entry) -> None:
-    """Clean up a service that was finished after its container had been closed, and say so."""
+async def take_back(owner: Container, entry: Entry | None) -> None:
+    """Clean up a service that was finished after its container had been closed, and say so.
+
+    Raises:
+        WaresError: What is closed.
+    """
+    cleanups = owner._cleanups
     with LOCK:
-        entries = begin_cleanups(owner).entries
-        position = next((i for i, other in enumerate(entries) if other is entry), None)
-        if position is not None:
-            del entries[position]
-    error = closed_error(owner)
-    if position is not None:
+        position = next(
+            (i for i, other in enumerate(cleanups or ()) if other is entry), None
+        )
+        if cleanups is not None and position is not None:
+            del cleanups[position]
+    if entry is not None and position is not None:
         leave, thing, recipe = entry
-        left = leave(thing, recipe, error)
+        left = leave(thing, recipe, None)
         if left is not None:
             await left
-    raise error
+    raise closed_error(owner)
 
 
 def find_recipe(container: Container, need: Need) -> Recipe | None:
@@ -560,10 +684,7 @@ def find_recipe(container: Container, need: Need) -> Recipe | None:
     local = container._find_local(key)
     if local is not None:
         return local
-    recipe = registry._recipes.get(key)
-    if recipe is None and need.is_marked and key not in registry._expected:
-        return registry._derive(key)
-    return recipe
+    return registry._find_recipe(need)
 
 
 def can_find(container: Container, need: Need) -> bool:
@@ -575,13 +696,33 @@ def can_find(container: Container, need: Need) -> bool:
     )
 
 
-def begin_cleanups(owner: Container) -> Cleanups:
+def cannot_fill(
+    need: Need, recipe: Recipe, names: Iterable[str], steps: Sequence[str]
+) -> UnresolvableParameterError:
+    """Make the error for a dependency's parameter that neither a call nor a service fills."""
+    asked = f"nothing is registered for {describe(need.key)}"
+    if need.key is MISSING:
+        asked = "it has neither an annotation nor a default"
+    passed = ", ".join(names)
+    called = f"the call has only {passed}" if passed else "the call has no arguments to take"
+    path = "".join(f"\n  {step}" for step in steps)
+    return UnresolvableParameterError(
+        need.name,
+        describe_callable(recipe.factory),
+        f"{asked}, and no argument of the call has this name: {called}. Add a parameter "
+        f"{need.name!r} to the function that is called, mark this one with Depends(...), or "
+        f"give it a default. It was needed on this path:{path}",
+    )
+
+
+def begin_cleanups(owner: Container, made: dict[Hashable, Any]) -> Cleanups:
     """Give the container's cleanups, made at the first one."""
-    with LOCK:
-        cleanups = owner._cleanups
-        if cleanups is None:
-            cleanups = owner._cleanups = Cleanups("registry" if owner._is_root else "container")
-        return cleanups
+    cleanups = owner._cleanups
+    if cleanups is None:
+        fresh = RegistryCleanups() if owner._is_root else Cleanups()
+        # Two threads may come here at once; both get what the first one put in.
+        cleanups = owner._cleanups = made.setdefault(CLEANUPS, fresh)
+    return cleanups
 
 
 def closed_error(owner: Container) -> WaresError:
@@ -594,12 +735,13 @@ def not_yielded(recipe: Recipe) -> FactoryError:
     return FactoryError(recipe.key, describe_callable(recipe.factory), "did not yield")
 
 
-def note_path(error: Exception, path: list[Hashable]) -> None:
+def note_path(error: Exception, recipes: list[Recipe]) -> None:
     """Note on a factory's own exception which service was being made, once."""
-    note = f"wares was making: {describe_path(path)}"
     notes = getattr(error, "__notes__", ())
-    if not any(other.startswith("wares was making: ") for other in notes):
-        error.add_note(note)
+    if not recipes or any(note.startswith(_NOTE) for note in notes):
+        return
+    path = describe_path(recipe.key for recipe in recipes)
+    error.add_note(f"{_NOTE}{path}, made by {describe_callable(recipes[-1].factory)}")
 
 
 def _is_own_generator(recipe: Recipe, product: object) -> bool:

@@ -14,55 +14,67 @@ from __future__ import annotations
 
 import asyncio
 import types
-from collections.abc import Coroutine, Generator
+from collections.abc import Generator
 from contextvars import ContextVar
-from typing import Any, TypeVar
-
-T = TypeVar("T")
+from typing import Any
 
 _inside: ContextVar[Shield | None] = ContextVar("wares_shield", default=None)
 
 
 class Shield:
-    """Holds cancellations back while something is awaited.
+    """Holds cancellations back while cleanups are awaited, from its making until it is lowered.
 
     Attributes:
-        cancellation: The error to raise afterwards, if there was a cancellation.
+        held_back: The messages of the cancellations that were held back.
+        task: The task that is shielded.
     """
 
-    __slots__ = ("cancellation", "task")
+    __slots__ = ("_outer", "held_back", "task")
 
     def __init__(self) -> None:
-        self.cancellation: asyncio.CancelledError | None = None
+        self.held_back: list[Any] = []
         self.task: asyncio.Task[Any] | None = None
+        self._outer = _inside.get()
+        _inside.set(self)
+
+    def lower(self) -> None:
+        """Shield no longer."""
+        # Not by a token: a coroutine that is closed ends in another context.
+        _inside.set(self._outer)
+
+    async def deliver(self) -> asyncio.CancelledError | None:
+        """Let the task be cancelled now, if it was to be; give the error that came of it."""
+        if self.task is None or not self.held_back:
+            return None
+        for message in self.held_back:
+            self.task.cancel(message)
+        try:
+            await asyncio.sleep(0)
+        except asyncio.CancelledError as error:
+            return error
+        return None
 
     @types.coroutine
-    def hold(self, coroutine: Coroutine[Any, Any, T]) -> Generator[Any, Any, T]:
-        """Run *coroutine* in this task to its end.
+    def hold(self, steps: Generator[Any, Any, Any], waiting: Any) -> Generator[Any, Any, None]:
+        """Run *steps*, which have come to wait for *waiting*, in this task to their end.
 
-        Returns:
-            What it returns; what it raises is raised.
+        Args:
+            steps: What ``__await__`` gave.
+            waiting: What it yielded first.
         """
-        outer = _inside.get()
-        _inside.set(self)
-        resume: Any = coroutine.send
-        argument: BaseException | None = None
-        try:
-            while True:
-                try:
-                    waiting = resume(argument)
-                except StopIteration as done:
-                    result: T = done.value
-                    return result
-                try:
-                    yield from self._stand_in_for(waiting)
-                except BaseException as error:  # noqa: BLE001  # it belongs to the coroutine
-                    resume, argument = coroutine.throw, error
-                else:
-                    resume, argument = coroutine.send, None
-        finally:
-            # Not by a token: a coroutine that is closed ends in another context.
-            _inside.set(outer)
+        resume: Any
+        argument: BaseException | None
+        while True:
+            try:
+                yield from self._stand_in_for(waiting)
+            except BaseException as error:  # noqa: BLE001  # it belongs to the cleanup
+                resume, argument = steps.throw, error
+            else:
+                resume, argument = steps.send, None
+            try:
+                waiting = resume(argument)
+            except StopIteration:
+                return
 
     def _stand_in_for(self, waiting: Any) -> Generator[Any, Any, None]:
         loop = asyncio.get_running_loop()
@@ -78,9 +90,12 @@ class Shield:
             waiting.add_done_callback(stand_in.release)
         return stand_in.__await__()
 
-    def note(self, message: Any) -> None:
-        """Keep a cancellation for later."""
-        self.cancellation = asyncio.CancelledError() if message is None else asyncio.CancelledError(message)
+    def hold_back(self, message: Any) -> None:
+        """Keep a cancellation for later, and hide it from a timeout within the cleanup."""
+        self.held_back.append(message)
+        if self.task is not None:
+            # A timeout takes a count above the one that it began with for a cancellation.
+            self.task.uncancel()
 
 
 class _StandIn(asyncio.Future[None]):
@@ -103,6 +118,6 @@ class _StandIn(asyncio.Future[None]):
         # Called within the task's own step it delivers what was asked for before the cleanup.
         is_inside = _inside.get() is self._shield and asyncio.current_task() is not self._shield.task
         if not is_inside:
-            self._shield.note(msg)
+            self._shield.hold_back(msg)
             return True
         return super().cancel(msg) if self._waiting is None else self._waiting.cancel(msg)

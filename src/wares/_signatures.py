@@ -18,8 +18,8 @@ from typing import Any, Literal, TypeVar, cast
 
 import attrs
 
-from wares._annotations import FindName, surroundings_of
-from wares._keys import MISSING, describe
+from wares._annotations import FindName, Viewpoint, surroundings_of
+from wares._keys import MISSING, describe, is_hashable
 from wares.exceptions import InvalidRegistrationError, UnresolvableParameterError
 
 #: The name of a first parameter that receives the container without an annotation.
@@ -55,6 +55,8 @@ class Need:
             called.
         use_cache: Whether the made service is shared.
         scope: The scope that the marker names.
+        takes_argument: Whether it belongs to a dependency and has no marker: then it takes the
+            argument of that name of the call that is being served, where there is one.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Need:
     is_marked: bool = False
     use_cache: bool = True
     scope: Literal["request", "function"] | None = None
+    takes_argument: bool = False
 
 
 @attrs.frozen
@@ -92,13 +95,22 @@ class Autowired:
         return self.factory(*args, **kwargs)
 
 
-def read_signature(factory: Callable[..., Any], container: type, find_name: FindName) -> Signature:
+def read_signature(
+    factory: Callable[..., Any],
+    container: type,
+    find_name: FindName,
+    *,
+    is_dependency: bool = False,
+    viewpoint: Viewpoint | None = None,
+) -> Signature:
     """Read what *factory* needs.
 
     Args:
         factory: Any callable.
         container: The class whose annotation asks for the container.
         find_name: Finds what a name in an annotation means where Python does not know.
+        is_dependency: Whether a marker names it, so that arguments may reach it by name.
+        viewpoint: From where annotations are read.
 
     Returns:
         The needs, the shape.
@@ -107,12 +119,47 @@ def read_signature(factory: Callable[..., Any], container: type, find_name: Find
         UnresolvableParameterError: A required parameter that nothing can fill.
     """
     target = factory.factory if isinstance(factory, Autowired) else factory
-    reader = _Reader(
-        target, container, find_name, fills_defaults=isinstance(factory, Autowired)
+    kind = _DependencyReader if is_dependency else _Reader
+    reader = kind(
+        target,
+        container,
+        find_name,
+        fills_defaults=isinstance(factory, Autowired),
+        viewpoint=viewpoint,
     )
     return Signature(
         tuple(reader.read_needs()), read_shape(target), _may_return_generator(target)
     )
+
+
+def read_marked(
+    function: Callable[..., Any],
+    container: type,
+    find_name: FindName,
+    viewpoint: Viewpoint,
+) -> tuple[Need, ...]:
+    """Read the parameters of *function* that carry a marker; the others are left alone.
+
+    Raises:
+        UnresolvableParameterError: A marker that cannot work where it stands.
+    """
+    reader = _MarkedReader(
+        function, container, find_name, fills_defaults=False, viewpoint=viewpoint
+    )
+    return tuple(need for need in reader.read_needs() if need.is_marked)
+
+
+def read_annotations(
+    function: Callable[..., Any], find_name: FindName, viewpoint: Viewpoint
+) -> dict[str, Any]:
+    """Read what the parameters of *function*, and its result as ``return``, are annotated with.
+
+    Markers are left out, and so is what cannot be read.
+    """
+    reader = _MarkedReader(
+        function, type(None), find_name, fills_defaults=False, viewpoint=viewpoint
+    )
+    return dict(reader.read_annotations())
 
 
 def check_parameters(factory: Callable[..., Any]) -> None:
@@ -169,15 +216,19 @@ def is_marker(thing: object) -> bool:
     return (
         not isinstance(thing, type)
         and hasattr(thing, "dependency")
-        and hasattr(thing, "use_cache")
+        # A mock has every attribute, but this is no bool.
+        and isinstance(getattr(thing, "use_cache", None), bool)
     )
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class Identity:
     """The key of a callable that is not hashable: itself and no other."""
 
     callable: Callable[..., Any] = attrs.field(eq=id)
+
+    def __repr__(self) -> str:
+        return _name_of(self.callable)
 
 
 def as_key(dependency: Any) -> Hashable:
@@ -185,9 +236,15 @@ def as_key(dependency: Any) -> Hashable:
     try:
         hash(dependency)
     except TypeError:
-        return Identity(dependency)
+        # An alias, as in Annotated[int, []], is a key that cannot be one, and no callable.
+        return dependency if typing.get_origin(dependency) else Identity(dependency)
     key: Hashable = dependency
     return key
+
+
+def callable_of(key: Hashable) -> Any:
+    """Give the callable that *key* stands for."""
+    return key.callable if isinstance(key, Identity) else key
 
 
 def is_derivable(key: object) -> bool:
@@ -236,6 +293,8 @@ def unwrap(factory: Callable[..., Any]) -> tuple[Callable[..., Any], ...]:
             current = current.factory
         elif isinstance(current, types.MethodType):
             current = current.__func__
+        elif isinstance(typing.get_origin(current), type):
+            current = typing.get_origin(current)
         elif hasattr(current, "__wrapped__"):
             current = current.__wrapped__
         elif isinstance(current, type):
@@ -265,18 +324,29 @@ def _name_of(factory: Callable[..., Any]) -> str:
 
 def find_place(factory: Callable[..., Any]) -> str | None:
     """Find the file and line where *factory* is defined, as ``file:line``."""
+    if isinstance(factory, type):
+        return _find_place_of_class(factory)
     for candidate in reversed(unwrap(factory)):
         code = getattr(candidate, "__code__", None)
         if isinstance(code, types.CodeType) and not code.co_filename.startswith("<"):
             return f"{code.co_filename}:{code.co_firstlineno}"
-    owner = factory if isinstance(factory, type) else type(factory)
-    module = sys.modules.get(owner.__module__)
-    file = getattr(module, "__file__", None)
-    return file if isinstance(file, str) else None
+    return _find_place_of_class(type(factory))
+
+
+def _find_place_of_class(kind: type) -> str | None:
+    try:
+        return f"{inspect.getsourcefile(kind)}:{inspect.getsourcelines(kind)[1]}"
+    except (OSError, TypeError):
+        # Written in C, or at a prompt.
+        return None
 
 
 def _parameters(factory: Callable[..., Any]) -> tuple[inspect.Parameter, ...]:
     """List the parameters of *factory*; a builtin that does not tell has none."""
+    origin = typing.get_origin(factory)
+    if isinstance(origin, type):
+        # A generic alias, as in Repository[User], is called like its class.
+        factory = origin
     try:
         return tuple(_read_raw(factory).parameters.values())
     except ValueError:
@@ -311,13 +381,14 @@ class _Reader:
         find_name: FindName,
         *,
         fills_defaults: bool,
+        viewpoint: Viewpoint | None = None,
     ) -> None:
         self._factory = factory
         self._container = container
         self._find_name = find_name
         self._fills_defaults = fills_defaults
         self._surroundings = surroundings_of(
-            unwrap(factory), factory if isinstance(factory, type) else None
+            unwrap(factory), factory if isinstance(factory, type) else None, viewpoint
         )
 
     def read_needs(self) -> Iterator[Need]:
@@ -326,21 +397,32 @@ class _Reader:
         for position, parameter in enumerate(_parameters(self._factory)):
             by_keyword = by_keyword or parameter.kind is parameter.KEYWORD_ONLY
             need = self._read_need(parameter, position, by_keyword=by_keyword)
-            if need is None:
-                # What follows a parameter that is left alone cannot be passed by position.
-                by_keyword = True
-            else:
+            if parameter.kind is parameter.POSITIONAL_ONLY:
+                yield _by_position(need, parameter)
+                continue
+            if need is not None:
                 yield need
+            if need is None or need.default is not MISSING:
+                # What follows a parameter that may be left out cannot be passed by position.
+                by_keyword = True
 
     def _read_need(
         self, parameter: inspect.Parameter, position: int, *, by_keyword: bool
     ) -> Need | None:
         if parameter.kind in _VARIADIC:
+            self._refuse_variadic_marker(parameter)
             return None
         if position == 0 and parameter.name == CONTAINER_NAME:
             return Need(parameter.name, self._container, by_keyword)
         if is_marker(parameter.default):
+            self._refuse_second_marker(parameter)
             return self._read_marked(parameter, parameter.default, by_keyword=by_keyword)
+        return self._read_unmarked(parameter, position, by_keyword=by_keyword)
+
+    def _read_unmarked(
+        self, parameter: inspect.Parameter, position: int, *, by_keyword: bool
+    ) -> Need | None:
+        """Read a parameter that has no marker as its default."""
         if _is_bare(parameter, position):
             raise _no_annotation(parameter, self._factory)
         if parameter.default is parameter.empty:
@@ -349,7 +431,7 @@ class _Reader:
 
     def _read_required(self, parameter: inspect.Parameter, *, by_keyword: bool) -> Need:
         annotation = self._evaluate(parameter)
-        marker = _find_marker(annotation)
+        marker = self._find_marker(parameter, annotation)
         if marker is not None:
             return self._read_marked(parameter, marker, by_keyword=by_keyword)
         return self._checked(Need(parameter.name, annotation, by_keyword))
@@ -363,7 +445,7 @@ class _Reader:
         except UnresolvableParameterError:
             # Nobody needs the annotation: the default is there.
             return None
-        marker = _find_marker(annotation)
+        marker = self._find_marker(parameter, annotation)
         if marker is not None:
             return self._read_marked(parameter, marker, by_keyword=by_keyword)
         if annotation is self._container:
@@ -388,6 +470,12 @@ class _Reader:
                     "none. Annotate the parameter, or write Depends(dependency).",
                 )
             key = _without_marker(self._evaluate(parameter))
+        elif not _can_be_asked_for(key):
+            raise self._cannot_mark(
+                parameter,
+                f"Depends({key!r}) names no dependency. Write Depends(function), "
+                f"Depends(Class) or the key under which a service is registered.",
+            )
         key = getattr(key, "__wares_key__", key)
         if callable(key):
             key = as_key(key)
@@ -400,6 +488,57 @@ class _Reader:
                 use_cache=marker.use_cache,
                 scope=getattr(marker, "scope", None),
             )
+        )
+
+    def _find_marker(self, parameter: inspect.Parameter, annotation: Any) -> Any:
+        if typing.get_origin(annotation) is not typing.Annotated:
+            return None
+        markers = [item for item in annotation.__metadata__ if is_marker(item)]
+        if len(markers) > 1:
+            raise self._cannot_mark(
+                parameter,
+                f"its annotation has {len(markers)} markers, {', '.join(map(repr, markers))}. "
+                f"Keep one of them.",
+            )
+        return markers[0] if markers else None
+
+    def _refuse_second_marker(self, parameter: inspect.Parameter) -> None:
+        if parameter.annotation is parameter.empty:
+            return
+        try:
+            annotation = self._evaluate(parameter)
+        except UnresolvableParameterError:
+            # Nobody needs the annotation: the marker is there.
+            return
+        if self._find_marker(parameter, annotation) is not None:
+            raise self._cannot_mark(
+                parameter,
+                "it has one marker in its annotation and another as its default. Keep one of "
+                "them.",
+            )
+
+    def _refuse_variadic_marker(self, parameter: inspect.Parameter) -> None:
+        if parameter.annotation is parameter.empty:
+            return
+        try:
+            annotation = self._evaluate(parameter)
+        except UnresolvableParameterError:
+            # It takes whatever is left over; its annotation means nothing here.
+            return
+        if self._find_marker(parameter, annotation) is not None:
+            stars = "*" if parameter.kind is parameter.VAR_POSITIONAL else "**"
+            raise self._cannot_mark(
+                parameter,
+                f"{stars}{parameter.name} takes any number of arguments, so one dependency "
+                f"cannot fill it. Mark a parameter of its own: "
+                f"{parameter.name}: Annotated[..., Depends(...)].",
+            )
+
+    def _cannot_mark(
+        self, parameter: inspect.Parameter, reason: str
+    ) -> UnresolvableParameterError:
+        return UnresolvableParameterError(
+            parameter.name, describe_callable(self._factory), reason
         )
 
     def _evaluate(self, parameter: inspect.Parameter) -> Any:
@@ -429,10 +568,95 @@ class _Reader:
         return need
 
 
-def _find_marker(annotation: Any) -> Any:
-    if typing.get_origin(annotation) is not typing.Annotated:
-        return None
-    return next(filter(is_marker, annotation.__metadata__), None)
+class _DependencyReader(_Reader):
+    """Reads what a callable needs that a marker names: arguments reach it by name."""
+
+    def _read_unmarked(
+        self, parameter: inspect.Parameter, position: int, *, by_keyword: bool
+    ) -> Need:
+        key = self._read_key(parameter)
+        marker = self._find_marker(parameter, key)
+        if marker is not None:
+            return self._read_marked(parameter, marker, by_keyword=by_keyword)
+        if key is self._container:
+            return Need(parameter.name, key, by_keyword)
+        default = MISSING
+        if parameter.default is not parameter.empty:
+            default = parameter.default
+            key = _without_none(key)
+            by_keyword = True
+        if not is_hashable(key):
+            key = MISSING
+        return Need(parameter.name, key, by_keyword, default, takes_argument=True)
+
+    def _read_key(self, parameter: inspect.Parameter) -> Any:
+        if parameter.annotation is parameter.empty:
+            return MISSING
+        try:
+            return self._evaluate(parameter)
+        except UnresolvableParameterError:
+            if parameter.default is parameter.empty:
+                raise
+            # Nobody needs the annotation: the default is there.
+            return MISSING
+
+
+class _MarkedReader(_Reader):
+    """Reads the marked parameters of a function that is called by others."""
+
+    def read_annotations(self) -> Iterator[tuple[str, Any]]:
+        """Read all annotations that can be read."""
+        signature = _read_raw(self._factory)
+        result = inspect.Parameter(
+            "return", inspect.Parameter.POSITIONAL_ONLY, annotation=signature.return_annotation
+        )
+        for parameter in (*signature.parameters.values(), result):
+            if parameter.annotation is parameter.empty:
+                continue
+            try:
+                yield parameter.name, _without_marker(self._evaluate(parameter))
+            except UnresolvableParameterError:
+                continue
+
+    def _read_need(
+        self, parameter: inspect.Parameter, position: int, *, by_keyword: bool
+    ) -> Need | None:
+        need = super()._read_need(parameter, -1, by_keyword=by_keyword)
+        if need is not None and parameter.kind is parameter.POSITIONAL_ONLY:
+            raise self._cannot_mark(
+                parameter,
+                "it is positional-only, so that no caller could pass it along with what "
+                "stands before it. Move it behind the `/`.",
+            )
+        return need
+
+    def _read_unmarked(
+        self, parameter: inspect.Parameter, position: int, *, by_keyword: bool
+    ) -> Need | None:
+        if parameter.annotation is parameter.empty:
+            return None
+        try:
+            annotation = self._evaluate(parameter)
+        except UnresolvableParameterError:
+            # Nobody asks for it: whatever it means, it is the callers' business.
+            return None
+        marker = self._find_marker(parameter, annotation)
+        if marker is None:
+            return None
+        return self._read_marked(parameter, marker, by_keyword=by_keyword)
+
+
+def _can_be_asked_for(key: object) -> bool:
+    """Tell whether a marker may name *key*: numbers and the like are surely mistakes."""
+    is_number = isinstance(key, int | float | complex) and not isinstance(key, enum.Enum)
+    return not (is_number or isinstance(key, bytes | types.EllipsisType))
+
+
+def _by_position(need: Need | None, parameter: inspect.Parameter) -> Need:
+    """Make the need of a positional-only parameter: left alone, it is passed its default."""
+    if need is None:
+        return Need(parameter.name, MISSING, by_keyword=False, default=parameter.default)
+    return attrs.evolve(need, by_keyword=False)
 
 
 def _without_marker(annotation: Any) -> Any:

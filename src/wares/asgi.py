@@ -9,16 +9,21 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
+from urllib.parse import parse_qs
 
 import attrs
+from typing_extensions import Unpack
 
-from wares._container import Container
+from wares._container import Container, _current
+from wares._health_endpoint import HealthAnswer, HealthEndpoint, HealthOptions
 from wares._lifespan import REGISTRY_KEY, Lifespan
 from wares._registry import Registry
-from wares.exceptions import NoContainerError, NoRegistryError
+from wares.exceptions import InvalidOptionError, NoContainerError, NoRegistryError
 
-__all__ = ["WaresMiddleware", "lifespan", "wares_from"]
+__all__ = ["WaresMiddleware", "health_app", "lifespan", "wares_from"]
+
+App = TypeVar("App")
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -37,8 +42,26 @@ _ANSWERS = frozenset(
     {"http.response.start", "websocket.close", "websocket.http.response.start"}
 )
 
-#: Makes a lifespan for `WaresMiddleware`, out of a function of the application and the registry.
-lifespan = Lifespan
+
+class lifespan(Lifespan[App]):  # noqa: N801  # used as a decorator
+    """Give a lifespan function a registry, and close the registry behind it.
+
+    For `WaresMiddleware`, which calls it as the server starts and ends the application; or call
+    it yourself: ``async with start(app) as state: ...``.
+
+    Args:
+        function: An async generator function, or a function that returns an async context
+            manager. It takes the application and the registry, and yields a mapping, which
+            becomes the state of the lifespan, or nothing.
+        registry: A registry of the caller's, instead of a new one for each start. It is closed,
+            too, so the application cannot be started again.
+
+    Attributes:
+        registry: The registry of the present start, or of the next one.
+
+    Raises:
+        InvalidRegistrationError: *function* cannot be a lifespan function.
+    """
 
 
 @attrs.frozen(eq=False)
@@ -65,7 +88,7 @@ class WaresMiddleware:
 
     app: ASGIApp
     registry: Registry | None = attrs.field(default=None, kw_only=True)
-    lifespan: Lifespan[Any] | None = attrs.field(default=None, kw_only=True)
+    lifespan: lifespan[Any] | None = attrs.field(default=None, kw_only=True)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one scope.
@@ -73,15 +96,12 @@ class WaresMiddleware:
         Raises:
             NoRegistryError: No registry was given, and none is in the state of the lifespan.
         """
-        if scope["type"] in ("http", "websocket"):
-            await self._serve(scope, receive, send)
-        elif scope["type"] == "lifespan" and self.lifespan is not None:
-            await _serve_lifespan(self.lifespan(self.app), scope, receive, send)
-        else:
-            await self.app(scope, receive, send)
-
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        registry = self._find_registry(scope) if self.registry is None else self.registry
+        if scope["type"] not in ("http", "websocket"):
+            await self._pass(scope, receive, send)
+            return
+        registry = self.registry
+        if registry is None:
+            registry = self._find_registry(scope)
         outer: Container | None = scope.get(CONTAINER_KEY)
         if outer is not None and outer.registry is registry:
             # One container for each request, however often the middleware is installed.
@@ -91,18 +111,26 @@ class WaresMiddleware:
         answered: list[BaseException] = []
         scope[CONTAINER_KEY] = container
         scope[ANSWERED_KEY] = answered
-        with container.activate():
-            try:
-                await self.app(scope, receive, _watch(send, answered))
-            except BaseException as error:
-                answered.clear()
-                await close(container, error)
-                raise
-            else:
-                await close(container, answered.pop() if answered else None)
-            finally:
-                # A scope may be served once more, by a middleware that tries again.
-                scope[CONTAINER_KEY] = outer
+        outer_current = _current.get()
+        _current.set(container)
+        try:
+            await self.app(scope, receive, _watch(send, answered))
+        except BaseException as error:
+            answered[:] = [error]
+            raise
+        finally:
+            # Not by a token: a coroutine that is closed ends in another context.
+            _current.set(outer_current)
+            # A scope may be served once more, by a middleware that tries again.
+            scope[CONTAINER_KEY] = outer
+            await _close(container, answered)
+
+    async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let through what is neither a request nor a WebSocket."""
+        if scope["type"] == "lifespan" and self.lifespan is not None:
+            await _serve_lifespan(self.lifespan(self.app), scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
 
     def _find_registry(self, scope: Scope) -> Registry:
         return find_registry(scope)
@@ -145,12 +173,75 @@ def find_registry(scope: Scope) -> Registry:
     return registry
 
 
-async def close(container: Container, error: BaseException | None) -> None:
-    """Close *container* after a request that ended with *error*, or well."""
-    if error is None:
-        await container.aclose()
-    else:
-        await container.__aexit__(type(error), error, error.__traceback__)
+def health_app(registry: Registry | None = None, **options: Unpack[HealthOptions]) -> ASGIApp:
+    """Make an application that pings the services and answers whether all are well.
+
+    Mount it within another application, or serve it by itself. It answers ``GET`` and ``HEAD``
+    by ``{"ok": [...], "failing": [...]}``, or in more detail where ``application/health+json`` is
+    accepted. ``?tag=ready`` narrows it down to services with that tag.
+
+    Args:
+        registry: Whose services are pinged. Left out, it is that of the request's container, or
+            else it is looked for in the state of the lifespan.
+        options: How it checks and answers: ``timeout`` (5 seconds), ``tags`` (all), ``ok_status``
+            (200), ``failing_status`` (503), ``show_errors`` (False), ``max_age`` (0 seconds).
+
+    Returns:
+        The application.
+
+    Raises:
+        InvalidOptionError: An option cannot work.
+    """
+    endpoint = HealthEndpoint(**options)
+
+    async def health(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001  # the protocol
+        if scope["type"] != "http":
+            raise InvalidOptionError(
+                f"health_app answers HTTP requests only, and this is {scope['type']!r}. Route to "
+                f"it by its path, and let the lifespan pass it by."
+            )
+        answer = _NOT_ALLOWED
+        if scope["method"] in ("GET", "HEAD"):
+            container: Container | None = scope.get(CONTAINER_KEY)
+            found = registry if container is None else registry or container.registry
+            query = parse_qs(scope["query_string"].decode("latin-1"))
+            answer = await endpoint.arespond(
+                found or find_registry(scope),
+                tags=query.get("tag", ()),
+                accept=_read_accept(scope),
+            )
+        await _send_answer(send, answer, with_body=scope["method"] != "HEAD")
+
+    return health
+
+
+#: Sent where something else is wanted than to ask.
+_NOT_ALLOWED = HealthAnswer(405, {"allow": "GET, HEAD"}, b"")
+
+
+def _read_accept(scope: Scope) -> str:
+    values = [value for name, value in scope["headers"] if name == b"accept"]
+    return b",".join(values).decode("latin-1")
+
+
+async def _send_answer(send: Send, answer: HealthAnswer, *, with_body: bool) -> None:
+    headers = {**answer.headers, "content-length": str(len(answer.body))}
+    await send(
+        {
+            "type": "http.response.start",
+            "status": answer.status,
+            "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+        }
+    )
+    await send({"type": "http.response.body", "body": answer.body if with_body else b""})
+
+
+def _close(container: Container, answered: list[BaseException]) -> Awaitable[None]:
+    """Close *container*, with the exception that the request ended with, if there was one."""
+    if not answered:
+        return container.aclose()
+    error = answered.pop()
+    return container.__aexit__(type(error), error, error.__traceback__)
 
 
 def _watch(send: Send, answered: list[BaseException]) -> Send:

@@ -8,8 +8,9 @@ service, because a service may hold a secret.
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from typing import Any
 
-from wares._keys import describe, describe_path
+from wares._keys import describe, describe_fully, describe_path
 
 
 class WaresError(Exception):
@@ -22,6 +23,10 @@ class InvalidRegistrationError(WaresError, TypeError):
 
 class InvalidLifetimeError(WaresError, ValueError):
     """The lifetime that was named does not exist, or not in that place."""
+
+
+class InvalidOptionError(WaresError, ValueError):
+    """An option was given a value that cannot work."""
 
 
 class UnresolvableParameterError(WaresError, TypeError):
@@ -71,6 +76,8 @@ class ServiceNotFoundError(WaresError, LookupError):
 
     def __str__(self) -> str:
         name = describe(self.key)
+        if any(other.endswith(f".{name}") for other in self.nearest):
+            name = describe_fully(self.key)
         if self.is_expected:
             lines = [
                 f"{name} is expected to be given to each container, and this one was given none."
@@ -166,12 +173,21 @@ class AsyncServiceError(WaresError, TypeError):
     Attributes:
         key: The service whose making must be awaited.
         path: The keys that led there, the first one asked for first; ends with *key*.
+        asker: The injected function that asked, if one did.
     """
 
-    def __init__(self, key: Hashable, path: Sequence[Hashable], reason: str) -> None:
+    def __init__(
+        self,
+        key: Hashable,
+        path: Sequence[Hashable],
+        reason: str,
+        *,
+        asker: Hashable | None = None,
+    ) -> None:
         self.key = key
         self.path = tuple(path)
         self.reason = reason
+        self.asker = asker
         super().__init__(key, self.path, reason)
 
     def __str__(self) -> str:
@@ -179,7 +195,11 @@ class AsyncServiceError(WaresError, TypeError):
         lines = [f"Cannot get {describe(self.key)} synchronously: {self.reason}."]
         if len(self.path) > 1:
             lines.append(f"It was needed on this path: {describe_path(self.path)}.")
-        lines.append(f"Ask with: await container.aget({first})")
+        if self.asker is None:
+            lines.append(f"Ask with: await container.aget({first})")
+        else:
+            asker, name = describe(self.asker), describe(self.key)
+            lines.append(f"Write `async def {asker}`, or make {name} synchronous.")
         return "\n".join(lines)
 
 
@@ -201,6 +221,45 @@ class FactoryError(WaresError, RuntimeError):
             f"The factory of {describe(self.key)}, {self.factory}, {self.reason}. "
             f"A generator factory yields its service exactly once."
         )
+
+
+class ValidationError(WaresError, ValueError):
+    """Arguments or a result do not fit the annotations.
+
+    Attributes:
+        function: Whose arguments or result, and where that is defined.
+        errors: What pydantic found, as its own ``errors()`` lists it; the location of each
+            starts with the name of the parameter, or with ``"return"``.
+    """
+
+    def __init__(self, function: str, errors: Sequence[dict[str, Any]]) -> None:
+        self.function = function
+        self.errors = list(errors)
+        super().__init__(function, self.errors)
+
+    def __str__(self) -> str:
+        # Without the input, which pydantic would print: it may be a secret.
+        lines = [f"{self.function} was given what does not fit:"]
+        lines += [
+            f"  {'.'.join(map(str, error['loc']))}: {error['msg']}" for error in self.errors
+        ]
+        return "\n".join(lines)
+
+
+class MissingExtraError(WaresError, ImportError):
+    """Something needs a package that is installed with an extra of wares.
+
+    Attributes:
+        extra: The extra.
+    """
+
+    def __init__(self, feature: str, extra: str) -> None:
+        self.feature = feature
+        self.extra = extra
+        super().__init__(feature, extra)
+
+    def __str__(self) -> str:
+        return f"{self.feature} needs {self.extra}. Install it: pip install 'wares[{self.extra}]'"
 
 
 class ContainerClosedError(WaresError, RuntimeError):

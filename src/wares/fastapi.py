@@ -6,20 +6,27 @@ what FastAPI documents; what it has in common with Starlette is in `wares.starle
 The annotations here are read by FastAPI, so they are objects, not strings.
 """
 
-import contextlib
-from collections.abc import AsyncGenerator, Hashable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Hashable
+from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import attrs
-from fastapi import Depends, params
-from starlette.requests import HTTPConnection
+from fastapi import APIRouter, Depends, FastAPI, Query, params
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
+from starlette.websockets import WebSocket
+from typing_extensions import Unpack
 
-from wares._container import Container
-from wares._keys import is_hashable
+from wares import starlette
+from wares._container import Container, _current
+from wares._fastapi_routes import Shortcut, try_out
+from wares._health_endpoint import HealthEndpoint, HealthOptions
+from wares._keys import MISSING, is_hashable
+from wares._lifespan import REGISTRY_KEY
 from wares._registry import Registry
 from wares.asgi import ANSWERED_KEY, CONTAINER_KEY
 from wares.exceptions import InvalidRegistrationError
-from wares.starlette import find_registry, get_registry, given_by, lifespan
+from wares.starlette import answer_probe, find_registry, get_registry, given_by
 
 __all__ = [
     "DepContainer",
@@ -30,11 +37,15 @@ __all__ = [
     "container",
     "function_container",
     "get_registry",
+    "health_router",
     "lifespan",
     "registry",
 ]
 
 T = TypeVar("T")
+
+
+App = TypeVar("App", bound=FastAPI)
 
 
 async def container(connection: HTTPConnection) -> AsyncGenerator[Container, None]:
@@ -53,29 +64,60 @@ async def container(connection: HTTPConnection) -> AsyncGenerator[Container, Non
     Raises:
         NoRegistryError: The application does not run, or its lifespan has no registry.
     """
-    shared: Container | None = connection.scope.get(CONTAINER_KEY)
-    if shared is not None:
-        with _telling(connection):
-            yield shared
-        return
-    opened = Container(find_registry(connection.scope), given_by(connection))
-    connection.scope[CONTAINER_KEY] = opened
-    with opened.activate():
-        try:
-            async with opened:
-                yield opened
-        finally:
-            connection.scope[CONTAINER_KEY] = None
+    async with Visit(connection) as opened:
+        yield opened
 
 
-@contextlib.contextmanager
-def _telling(connection: HTTPConnection) -> Iterator[None]:
-    """Tell the middleware of an exception, because a handler may answer it on the way there."""
-    try:
-        yield
-    except BaseException as error:
-        connection.scope.get(ANSWERED_KEY, []).append(error)
-        raise
+class Visit:
+    """The time for which a request has its container, or takes part in one that is there.
+
+    Attributes:
+        container: The container.
+    """
+
+    __slots__ = ("_is_own", "_outer", "_scope", "container")
+
+    def __init__(self, connection: HTTPConnection) -> None:
+        scope = connection.scope
+        container = scope.get(CONTAINER_KEY)
+        self._scope = scope
+        self._is_own = container is None
+        if container is None:
+            # This runs for each request; calling find_registry and given_by would cost as much.
+            try:
+                registry = scope["state"][REGISTRY_KEY]
+            except KeyError:
+                registry = find_registry(scope)
+            kind = type(connection)
+            given: dict[Any, object] = {HTTPConnection: connection, kind: connection}
+            if kind is not Request and kind is not WebSocket:
+                given = given_by(connection)
+            container = Container(registry, given)
+            self._outer = _current.get()
+            _current.set(container)
+            scope[CONTAINER_KEY] = container
+        self.container: Container = container
+
+    async def __aenter__(self) -> Container:
+        return self.container
+
+    def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> Awaitable[None]:
+        if not self._is_own:
+            return self._tell(error)
+        # Not by a token: a generator that is closed ends in another context.
+        _current.set(self._outer)
+        self._scope[CONTAINER_KEY] = None
+        return self.container.__aexit__(kind, error, traceback)
+
+    async def _tell(self, error: BaseException | None) -> None:
+        """Tell the middleware, because a handler may answer the exception on its way there."""
+        if error is not None and ANSWERED_KEY in self._scope:
+            self._scope[ANSWERED_KEY].append(error)
 
 
 DepContainer = Annotated[Container, Depends(container)]
@@ -123,41 +165,43 @@ DepRegistry = Annotated[Registry, Depends(registry)]
 """The registry of the application: ``registry: DepRegistry``."""
 
 
+# Whoever resolves dependencies without FastAPI, as `wares.inject`, asks a container for these.
+container.__wares_key__ = Container  # type: ignore[attr-defined]  # functions have attributes
+function_container.__wares_key__ = Container  # type: ignore[attr-defined]  # the same
+registry.__wares_key__ = Registry  # type: ignore[attr-defined]  # the same
+
+
 @attrs.frozen
 class GetService:
-    """The dependency that makes one service; equal for the same key, so that FastAPI shares it."""
+    """The dependency that gives one service; equal for the same key, so that FastAPI shares it.
+
+    Attributes:
+        key: What the container is asked for.
+    """
 
     key: Hashable
+
+    @property
+    def __wares_key__(self) -> Hashable:
+        """What `wares.inject` asks a container for, instead of calling this."""
+        return self.key
 
     async def __call__(self, services: DepContainer) -> Any:
         return await services.aget(self.key)
 
 
 @attrs.frozen
-class GetFunctionService:
+class GetFunctionService(GetService):
     """The same, out of the container that is closed before the response is sent."""
-
-    key: Hashable
 
     async def __call__(self, services: DepFunctionContainer) -> Any:
         return await services.aget(self.key)
 
 
 class ServiceMarker(params.Depends):
-    """What FastAPI finds in an annotation, and `wares.inject`, too.
-
-    FastAPI calls `dependency`. Who resolves markers without FastAPI asks a container for `key`.
-    """
-
-    dependency: GetService | GetFunctionService
-
-    @property
-    def key(self) -> Hashable:
-        """What a container is asked for."""
-        return self.dependency.key
+    """What is found in an annotation; hashable, which FastAPI's own is not before 0.122."""
 
     def __hash__(self) -> int:
-        # FastAPI 0.121 has markers that are equal by value, and so not hashable.
         return hash((self.dependency, self.use_cache, self.scope))
 
 
@@ -187,10 +231,110 @@ else:
             return Annotated[key, marker]
 
 
-def _check_key(key: Any) -> Hashable:
+def _check_key(key: Hashable) -> Hashable:
     if not is_hashable(key):
         raise InvalidRegistrationError(
             f"{key!r} cannot be a key, because it is not hashable. Name a type, "
             f"or something hashable in Annotated."
         )
     return key
+
+
+def _find_key(call: Any) -> Hashable:
+    """Find what a dependency asks the container for; the container is a service, too."""
+    if type(call) is GetService:
+        return call.key
+    key: Hashable = Container if call is container else MISSING
+    return key
+
+
+_SHORTCUT = Shortcut(_find_key, Visit)
+
+
+class lifespan(starlette.lifespan[App]):  # noqa: N801  # used as a decorator
+    """Give the lifespan function of an application a registry, and close it behind it.
+
+    The registry is found by `get_registry`, and by all dependencies of this module. Factories
+    may need the connection that is served, as a `Request`, a `WebSocket` or an `HTTPConnection`.
+
+    Where lifespans are nested, as those of included routers are, all share one registry, which
+    is that of the outermost one.
+
+    Args:
+        function: An async generator function, or a function that returns an async context
+            manager. It takes the application and the registry, and yields a mapping, which
+            becomes the state of the lifespan, or nothing.
+        registry: A registry of the caller's, instead of a new one for each start. It is closed,
+            too, so the application cannot be started again.
+
+    Attributes:
+        registry: The registry of the present start, or of the next one.
+
+    Raises:
+        InvalidRegistrationError: *function* cannot be a lifespan function.
+    """
+
+    async def _prepare(self, app: App) -> None:
+        if await try_out():
+            _SHORTCUT.take(app)
+
+
+def health_router(path: str = "/healthy", **options: Unpack[HealthOptions]) -> APIRouter:
+    """Make a router that pings the services and answers whether all are well.
+
+    It answers by ``{"ok": [...], "failing": [...]}``, or in more detail where
+    ``application/health+json`` is accepted. ``?tag=ready`` narrows it down to services with that
+    tag.
+
+    Args:
+        path: Where it is found.
+        options: How it checks and answers: ``timeout`` (5 seconds), ``tags`` (all), ``ok_status``
+            (200), ``failing_status`` (503), ``show_errors`` (False), ``max_age`` (0 seconds).
+
+    Returns:
+        The router, for the application to include.
+
+    Raises:
+        InvalidOptionError: An option cannot work.
+    """
+    endpoint = HealthEndpoint(**options)
+    router = APIRouter(tags=["health"])
+
+    async def health(
+        request: Request,
+        tag: Annotated[  # noqa: ARG001  # documents what `answer_probe` reads
+            list[str] | None, Query(description="Check services with this tag only.")
+        ] = None,
+    ) -> Response:
+        return await answer_probe(endpoint, request)
+
+    def describe(description: str) -> dict[str, Any]:
+        return {"description": description, "content": _HEALTH_CONTENT}
+
+    router.add_api_route(
+        path,
+        health,
+        summary="Tell whether all services are well",
+        status_code=endpoint.ok_status,
+        response_class=Response,
+        responses={
+            endpoint.ok_status: describe("All services are well."),
+            endpoint.failing_status: describe("Some services are failing."),
+        },
+    )
+    router.add_route(path, health, methods=["HEAD"], include_in_schema=False)
+    return router
+
+
+_NAMES: dict[str, Any] = {"type": "array", "items": {"type": "string"}}
+
+#: What a health endpoint sends, in the words of OpenAPI.
+_HEALTH_CONTENT: dict[str, Any] = {
+    "application/json": {
+        "schema": {
+            "type": "object",
+            "properties": {"ok": _NAMES, "failing": _NAMES},
+            "required": ["ok", "failing"],
+        }
+    }
+}

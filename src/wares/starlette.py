@@ -12,10 +12,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from starlette.applications import Starlette
 from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
+from starlette.routing import Route
 from starlette.websockets import WebSocket
+from typing_extensions import Unpack
 
 from wares import asgi
 from wares._container import Container
+from wares._health_endpoint import HealthEndpoint, HealthOptions
 from wares._lifespan import REGISTRY_KEY, Lifespan
 from wares._registry import Registry
 from wares.exceptions import NoRegistryError
@@ -23,9 +27,12 @@ from wares.exceptions import NoRegistryError
 if TYPE_CHECKING:
     from starlette.testclient import TestClient
 
-__all__ = ["WaresMiddleware", "get_registry", "lifespan", "wares_from"]
+__all__ = ["WaresMiddleware", "get_registry", "health_route", "lifespan", "wares_from"]
 
 App = TypeVar("App", bound=Starlette)
+
+#: Where the connection that services are given is found in a scope.
+_GIVEN_KEY = "wares_connection"
 
 
 class lifespan(Lifespan[App]):  # noqa: N801  # used as a decorator
@@ -101,6 +108,8 @@ class WaresMiddleware(asgi.WaresMiddleware):
 def wares_from(connection: HTTPConnection) -> Container:
     """Get the container of a request or WebSocket.
 
+    Services that are made from now on, and need the connection, are given this one.
+
     Args:
         connection: The request or WebSocket.
 
@@ -110,7 +119,12 @@ def wares_from(connection: HTTPConnection) -> Container:
     Raises:
         NoContainerError: The connection did not come through `WaresMiddleware`.
     """
-    return asgi.wares_from(connection.scope)
+    container = asgi.wares_from(connection.scope)
+    if connection.scope.get(_GIVEN_KEY) is not connection:
+        # Services shall have the very object of the endpoint: it may have read the body already.
+        connection.scope[_GIVEN_KEY] = connection
+        container._give(given_by(connection))  # not for users: what if one is used
+    return container
 
 
 def get_registry(app: Starlette | TestClient) -> Registry:
@@ -129,7 +143,9 @@ def get_registry(app: Starlette | TestClient) -> Registry:
     while inner is not None and not isinstance(inner, Starlette):
         # A test client, or a middleware around the application.
         inner = getattr(inner, "app", None)
-    registry: Registry | None = None if inner is None else getattr(inner.state, REGISTRY_KEY, None)
+    registry: Registry | None = (
+        None if inner is None else getattr(inner.state, REGISTRY_KEY, None)
+    )
     if registry is None:
         raise _no_registry()
     return registry
@@ -151,9 +167,46 @@ def find_registry(scope: asgi.Scope) -> Registry:
     return registry
 
 
+def health_route(path: str = "/healthy", **options: Unpack[HealthOptions]) -> Route:
+    """Make a route that pings the services and answers whether all are well.
+
+    It answers by ``{"ok": [...], "failing": [...]}``, or in more detail where
+    ``application/health+json`` is accepted. ``?tag=ready`` narrows it down to services with that
+    tag.
+
+    Args:
+        path: Where it is found.
+        options: How it checks and answers: ``timeout`` (5 seconds), ``tags`` (all), ``ok_status``
+            (200), ``failing_status`` (503), ``show_errors`` (False), ``max_age`` (0 seconds).
+
+    Returns:
+        The route, for the application's list of routes.
+
+    Raises:
+        InvalidOptionError: An option cannot work.
+    """
+    endpoint = HealthEndpoint(**options)
+
+    async def health(request: Request) -> Response:
+        return await answer_probe(endpoint, request)
+
+    return Route(path, health)
+
+
+async def answer_probe(endpoint: HealthEndpoint, request: Request) -> Response:
+    """Have *endpoint* answer *request*."""
+    container: Container | None = request.scope.get(asgi.CONTAINER_KEY)
+    answer = await endpoint.arespond(
+        find_registry(request.scope) if container is None else container.registry,
+        tags=request.query_params.getlist("tag"),
+        accept=",".join(request.headers.getlist("accept")),
+    )
+    return Response(answer.body, answer.status, answer.headers)
+
+
 def given_by(connection: HTTPConnection) -> dict[Any, object]:
     """Make what the container of *connection* is given: the connection, under all its types."""
-    base = Request if isinstance(connection, Request) else WebSocket
+    base = Request if connection.scope["type"] == "http" else WebSocket
     return {HTTPConnection: connection, base: connection, type(connection): connection}
 
 

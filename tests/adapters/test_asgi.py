@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-from contextlib import AsyncExitStack
 
 import httpx
 import pytest
@@ -323,7 +322,9 @@ class TestLifespan:
 
         @lifespan
         async def start(app, registry):
-            registry.register_value(str, "registered", on_registry_close=lambda: journal.append("closed"))
+            registry.register_value(
+                str, "registered", on_registry_close=lambda: journal.append("closed")
+            )
             journal.append("start")
             yield {"colour": "blue"}
             journal.append("end")
@@ -343,7 +344,9 @@ class TestLifespan:
 
         @lifespan
         async def start(app, registry):
-            registry.register_value(str, "registered", on_registry_close=lambda: journal.append("closed"))
+            registry.register_value(
+                str, "registered", on_registry_close=lambda: journal.append("closed")
+            )
             raise ConnectionError("no database")
             yield
 
@@ -392,13 +395,13 @@ class TestLifespan:
 
         @lifespan
         async def start(app, registry):
-            registry.register_value(str, "registered", on_registry_close=lambda: journal.append("closed"))
+            registry.register_value(
+                str, "registered", on_registry_close=lambda: journal.append("closed")
+            )
             yield
 
         with pytest.raises(NoRegistryError, match="keeps no state"):
-            await call(
-                WaresMiddleware(working, lifespan=start), "lifespan", incoming=[STARTUP]
-            )
+            await call(WaresMiddleware(working, lifespan=start), "lifespan", incoming=[STARTUP])
 
         assert ["closed"] == journal
 
@@ -476,16 +479,6 @@ class TestLifespan:
         async with lifespan(Start())(None) as state:
             assert "blue" == state["colour"]
 
-    async def test_that_tells_no_signature(self):
-        """A callable whose signature Python cannot tell is taken as it is."""
-
-        @contextlib.asynccontextmanager
-        async def start(app, registry):
-            yield {"colour": "blue"}
-
-        class Builtin:
-            __call__ = staticmethod(start)
-
 
 async def coroutine_function(app, registry): ...
 
@@ -516,6 +509,7 @@ class TestNoLifespan:
             (coroutine_function, "coroutine_function .* yields nothing"),
             (generator_function, "generator_function .* synchronous"),
             (context_manager_function, "context_manager_function .* synchronous"),
+            (max, "max .* two arguments"),
             (of_one_argument, "of_one_argument .* two arguments"),
             (NoContextManager, "NoContextManager .* no async context manager"),
         ],
@@ -530,7 +524,9 @@ class TestNoLifespan:
         """A function that returns no context manager fails the start, and all is closed."""
 
         def start(app, registry):
-            registry.register_value(str, "registered", on_registry_close=lambda: journal.append("closed"))
+            registry.register_value(
+                str, "registered", on_registry_close=lambda: journal.append("closed")
+            )
             return "hunter2"
 
         with pytest.raises(InvalidRegistrationError, match="returned a str") as caught:
@@ -546,7 +542,9 @@ class TestNoLifespan:
 
         @lifespan
         async def start(app, registry):
-            registry.register_value(str, "registered", on_registry_close=lambda: journal.append("closed"))
+            registry.register_value(
+                str, "registered", on_registry_close=lambda: journal.append("closed")
+            )
             try:
                 yield state
             finally:
@@ -604,7 +602,9 @@ class TestOnAServer:
             await send({"type": "websocket.accept"})
             while (message := await receive())["type"] != "websocket.disconnect":
                 if message["type"] == "websocket.receive":
-                    await send({"type": "websocket.send", "text": session.work(message["text"])})
+                    await send(
+                        {"type": "websocket.send", "text": session.work(message["text"])}
+                    )
 
         served = WaresMiddleware(app, registry=registry)
         async with serve(served, lifespan="off") as address:

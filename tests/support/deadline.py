@@ -38,10 +38,11 @@ def in_threads(*functions: Callable[[], Any], seconds: float = SECONDS) -> list[
 
 def in_thread(function: Callable[[], Any], seconds: float = SECONDS) -> Any:
     """Run *function* in a thread of its own; return what it returns, raise what it raises."""
-    (outcome,) = in_threads(function, seconds=seconds)
-    if isinstance(outcome, BaseException):
-        raise outcome
-    return outcome
+    returned: list[Any] = []
+    (error,) = in_threads(lambda: returned.append(function()), seconds=seconds)
+    if error is not None:
+        raise error
+    return returned[0]
 
 
 def in_loop(make_coroutine: Callable[[], Any], seconds: float = SECONDS) -> Any:

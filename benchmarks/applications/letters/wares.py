@@ -48,7 +48,7 @@ def make(name: str) -> FastAPI:
         return use_singletons(a, b)
 
     @app.get("/scoped")
-    async def scoped(  # noqa: PLR0913, PLR0917 - the parameters are the point
+    async def scoped(
         c: Inject[C],
         cc: Inject[C],
         ccc: Inject[C],

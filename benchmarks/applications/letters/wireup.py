@@ -27,7 +27,7 @@ from benchmarks.letters import (
 NAMES = ("wireup", "wireup class-based")
 
 
-async def scoped(  # noqa: PLR0913, PLR0917 - the parameters are the point
+async def scoped(
     c: Injected[C],
     cc: Injected[C],
     ccc: Injected[C],
@@ -58,7 +58,7 @@ class Handler:
         return use_singletons(self.a, self.b)
 
     @router.get("/scoped")
-    async def scoped(  # noqa: PLR0913, PLR0917 - the parameters are the point
+    async def scoped(
         self,
         c: Injected[C],
         cc: Injected[C],

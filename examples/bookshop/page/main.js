@@ -10,7 +10,10 @@ const find = (id) => document.getElementById(id);
 const stocks = new Map();
 const stockOf = (id) => stocks.get(id) ?? 0;
 const refresh = (id) => showStock(id, stockOf(id), basket.quantity(id));
-const basket = new Basket(stockOf, refresh);
+const basket = new Basket(stockOf, (id) => {
+  refresh(id);
+  find("receipt").hidden = true;
+});
 
 // --- the shelves
 
@@ -97,6 +100,11 @@ function message(error) {
   console.error(error);
   return "Something went wrong on this page. Reloading it may help.";
 }
+
+// On a small screen the basket is below the books; the way there is shown unless it is in view.
+new IntersectionObserver(([basketEntry]) => {
+  find("to-basket").classList.toggle("there", basketEntry.isIntersecting);
+}).observe(find("basket"));
 
 // --- the stock, as it changes
 

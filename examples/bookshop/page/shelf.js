@@ -15,14 +15,11 @@ export function showBook(book, currency, onAdd) {
   const card = template.content.firstElementChild.cloneNode(true);
   const fill = (name, text) => (card.querySelector(`.${name}`).textContent = text);
   card.dataset.book = book.id;
-  card.dataset.pattern = book.id % 4;
-  // The golden angle: neighbours on the shelf never have the same colour.
-  card.style.setProperty("--hue", (book.id * 137.5) % 360);
-  fill("cover-author", book.author);
-  fill("cover-title", book.title);
-  fill("cover-subject", book.subject);
+  card.dataset.cloth = book.id % 7;
+  card.dataset.motif = book.id % 4;
   fill("title", book.title);
-  fill("by", `${book.author}, ${book.year}`);
+  fill("author", book.author);
+  fill("imprint", `${book.subject} · ${book.year}`);
   fill("euros", money(book.price));
   fill("converted", book.converted_price ? `≈ ${money(book.converted_price, currency)}` : "");
   const add = card.querySelector(".add");

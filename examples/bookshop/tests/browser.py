@@ -43,6 +43,10 @@ def find_chromium() -> str | None:
     return next(filter(None, map(shutil.which, _NAMES)), None)
 
 
+class ChromiumError(Exception):
+    """Chromium cannot be used on this machine."""
+
+
 class Page:
     """One page in a browser."""
 
@@ -111,8 +115,8 @@ def _find_page(profile: Path, process: subprocess.Popen[bytes]) -> str:
     port_file = profile / "DevToolsActivePort"
     deadline = time.monotonic() + _SECONDS_TO_WAIT
     while not (port_file.exists() and port_file.read_text().count("\n")):
-        assert process.poll() is None, "Chromium did not start"
-        assert time.monotonic() < deadline, "Chromium does not listen"
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise ChromiumError("there is a Chromium, but it does not start")
         time.sleep(0.05)
     port = port_file.read_text().split("\n")[0]
     targets = httpx.get(f"http://127.0.0.1:{port}/json/list", trust_env=False).json()

@@ -21,7 +21,7 @@ from ..application import create_application
 from ..registrations import register_services
 from ..seed import prepare_database
 from ..settings import Settings
-from .serving import Server, serve
+from .serving import Server
 
 STAFF_KEY = "open sesame"
 
@@ -62,5 +62,6 @@ def client(application: FastAPI) -> Iterator[TestClient]:
 @pytest.fixture
 def server(application: FastAPI) -> Iterator[Server]:
     """The application behind a port of this machine."""
-    with serve(application) as server:
-        yield server
+    server = Server(application)
+    yield server
+    server.close()

@@ -92,7 +92,9 @@ def test_delivery_adds_to_the_stock(client: TestClient) -> None:
     assert 7 == client.get("/api/books/2").json()["stock"]
 
 
-@pytest.mark.parametrize("headers", [{}, {b"X-Staff-Key": b"guessed"}, {b"X-Staff-Key": b"\xff"}])
+@pytest.mark.parametrize(
+    "headers", [{}, {b"X-Staff-Key": b"guessed"}, {b"X-Staff-Key": b"\xff"}]
+)
 def test_delivery_is_for_staff(headers: dict[bytes, bytes], client: TestClient) -> None:
     """Who does not know the key changes nothing."""
     answer = client.post("/api/books/2/deliveries", json={"quantity": 3}, headers=headers)

@@ -38,11 +38,6 @@ async def copies_sold(registry: Registry) -> int:
         return await session.scalar(select(func.sum(OrderLine.quantity))) or 0
 
 
-def test_wiring_is_complete(registry: Registry) -> None:
-    """Everything that a service needs is registered, and lives long enough."""
-    registry.validate()
-
-
 async def test_order_is_kept_when_its_container_closes(registry: Registry) -> None:
     """The session commits when all went well."""
     await sell(registry, {MIDDLEMARCH: 2, MOBY_DICK: 1})

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from httpx2 import Response
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from wares.fastapi import get_registry
@@ -18,7 +18,7 @@ from .. import errors
 from ..web.problems import STATUSES
 
 
-def place(client: TestClient, *lines: tuple[int, int], customer: str = "Ada") -> Response:
+def place(client: TestClient, *lines: tuple[int, int], customer: str = "Ada") -> Any:
     """Order books: pairs of number and quantity."""
     wanted = [{"book_id": book_id, "quantity": quantity} for book_id, quantity in lines]
     return client.post("/api/orders", json={"customer": customer, "lines": wanted})

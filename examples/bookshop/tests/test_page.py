@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
 import pytest
 from fastapi.testclient import TestClient
 
-from .browser import Page, find_chromium, open_page
+from .browser import ChromiumError, Page, find_chromium, open_page
 from .serving import Server
 
 FILES = sorted(file for file in (Path(__file__).parent.parent / "page").iterdir())
@@ -38,7 +39,13 @@ def page(server: Server, tmp_path: Path) -> Iterator[Page]:
     chromium = find_chromium()
     if chromium is None:
         pytest.skip("no Chromium on this machine")
-    with open_page(chromium, f"{server.address}/", tmp_path / "profile") as page:
+    with ExitStack() as stack:
+        try:
+            page = stack.enter_context(
+                open_page(chromium, f"{server.address}/", tmp_path / "profile")
+            )
+        except ChromiumError as error:
+            pytest.skip(str(error))
         page.wait_for("document.querySelectorAll('.book').length === 16")
         page.wait_for("document.querySelector('#live').dataset.state === 'live'")
         yield page

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable
 
@@ -16,7 +17,7 @@ from websockets.sync.client import connect
 from wares.fastapi import get_registry
 
 from ..broadcaster import StockBroadcaster, StockWatcher
-from .serving import Server, serve
+from .serving import Server
 
 
 def order(client: TestClient, book_id: int, quantity: int) -> int:
@@ -64,25 +65,25 @@ def test_watcher_who_vanished_is_forgotten(server: Server) -> None:
     """A connection that breaks without a word ends the watch, and disturbs nobody."""
     with server.registry.container() as container:
         broadcaster = container.get(StockBroadcaster)
-    polite = connect(server.stock_address, proxy=None)
-    vanishing = connect(server.stock_address, proxy=None)
-    wait_until(lambda: broadcaster.watching == 2)
+    with (
+        connect(server.stock_address, proxy=None),
+        connect(server.stock_address, proxy=None) as vanishing,
+    ):
+        wait_until(lambda: broadcaster.watching == 2)
 
-    vanishing.socket.close()
+        vanishing.socket.shutdown(socket.SHUT_RDWR)
 
-    wait_until(lambda: broadcaster.watching == 1)
-    polite.close()
+        wait_until(lambda: broadcaster.watching == 1)
     wait_until(lambda: broadcaster.watching == 0)
 
 
-def test_shop_closes_while_somebody_watches(application: FastAPI) -> None:
+def test_shop_closes_while_somebody_watches(server: Server) -> None:
     """A watcher is told that the shop closes, and does not keep it from closing."""
-    with serve(application) as server:
-        watcher = connect(server.stock_address, proxy=None)
+    with connect(server.stock_address, proxy=None) as watcher:
         watcher.recv()
-
-    with pytest.raises(ConnectionClosed) as caught:
-        watcher.recv()
+        server.close()
+        with pytest.raises(ConnectionClosed) as caught:
+            watcher.recv()
 
     assert caught.value.rcvd is not None
     assert CloseCode.SERVICE_RESTART == caught.value.rcvd.code

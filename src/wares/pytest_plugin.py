@@ -1,0 +1,271 @@
+"""Fixtures and a marker for the tests of applications that use wares.
+
+This module knows pytest. It must not know which plugin runs asynchronous tests, nor any
+framework, and it imports nothing that is slow to import: it is loaded for every test run.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+import time
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import pytest
+
+from wares._applications import find_registry
+from wares._container import Container
+from wares._keys import describe
+from wares._registry import Registry
+from wares._resolution import CLOSED
+from wares.exceptions import NoRegistryError
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeForm, TypeVar
+
+    T = TypeVar("T")
+
+__all__ = ["Overrides"]
+
+#: The marker that asserts that a test leaves no container open.
+MARKER = "closes_containers"
+
+#: The container of the fixture `acontainer`, among what a test keeps.
+_ACONTAINER = pytest.StashKey[Container]()
+
+#: The registry of our fixture `registry`; one that the user's own fixture makes is not ours.
+_REGISTRY = pytest.StashKey[Registry]()
+
+
+class Overrides:
+    """Puts other services in the place of an application's, until the test is over.
+
+    Args:
+        registry: Gives the registry whose services are replaced.
+        stack: Undoes it.
+    """
+
+    def __init__(self, registry: Callable[[], Registry], stack: ExitStack) -> None:
+        self._registry = registry
+        self._stack = stack
+
+    def override_value(self, key: TypeForm[T] | Hashable, value: T, **options: Any) -> None:
+        """Put *value* in the place of *key*'s service.
+
+        Args:
+            key: What is replaced.
+            value: What is handed out instead.
+            options: As in `wares.Registry.override_value`.
+        """
+        self._stack.enter_context(self._registry().override_value(key, value, **options))
+
+    def override_factory(
+        self, key: TypeForm[T] | Hashable, factory: Callable[..., Any], **options: Any
+    ) -> None:
+        """Put *factory* in the place of *key*'s.
+
+        Args:
+            key: What is replaced.
+            factory: What makes the service instead.
+            options: As in `wares.Registry.override_factory`.
+        """
+        self._stack.enter_context(self._registry().override_factory(key, factory, **options))
+
+    def on(self, target: object) -> Overrides:
+        """Do the same for another registry, or for that of an application.
+
+        Args:
+            target: A registry; or an application, or a test client of one. One that makes its
+                registry as it starts must be running.
+
+        Raises:
+            NoRegistryError: It has none.
+        """
+        registry = find_registry(target)
+        if registry is None:
+            raise NoRegistryError(
+                f"There is no registry to be found on the {type(target).__qualname__}. If it is "
+                f"made when the application starts, start the application before."
+            )
+        return Overrides(lambda: registry, self._stack)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the marker known."""
+    config.addinivalue_line(
+        "markers",
+        f"{MARKER}(within=1.0): fail if a wares container that the test opened is still open "
+        f"so many seconds after it.",
+    )
+
+
+@pytest.fixture
+def registry(request: pytest.FixtureRequest) -> Iterator[Registry]:
+    """A registry, closed after the test. Override this fixture to give your application's.
+
+    The test fails if a container of it was left with something to clean up, or if a cleanup
+    fails.
+    """
+    registry = request.node.stash[_REGISTRY] = Registry()
+    with _watching() as opened:
+        yield registry
+    registry.close()
+    _fail_for_open(
+        one for one in opened if one.container.registry is registry and one.container._cleanups
+    )
+
+
+@pytest.fixture
+def container(registry: Registry) -> Iterator[Container]:
+    """A container of `registry`, closed after the test."""
+    container = registry.container()
+    yield container
+    container.close()
+
+
+@pytest.fixture
+def acontainer(
+    registry: Registry,
+    request: pytest.FixtureRequest,
+) -> Iterator[Container]:
+    """A container of `registry` for asynchronous tests.
+
+    It is closed, as by ``async with``, in the task of the test when its function ends, and before
+    fixtures are torn down. What exception the test raises reaches the cleanups.
+    """
+    container = registry.container()
+    request.node.stash[_ACONTAINER] = container
+    yield container
+    # Closed already, unless the test is synchronous or was never run.
+    container.close()
+
+
+@pytest.fixture
+def overrides(request: pytest.FixtureRequest) -> Iterator[Overrides]:
+    """`Overrides` on the fixture `registry`, or on others, undone after the test."""
+    with ExitStack() as stack:
+        yield Overrides(lambda: request.getfixturevalue("registry"), stack)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Close `acontainer` within the test, and see to it that all containers are closed."""
+    with ExitStack() as stack:
+        if _ACONTAINER in item.stash and isinstance(item, pytest.Function):
+            stack.enter_context(_closing_within(item, item.stash[_ACONTAINER]))
+        marker = item.get_closest_marker(MARKER)
+        opened = [] if marker is None else stack.enter_context(_watching())
+        result = yield
+    if marker is not None:
+        # Only now, so that the test's own failure comes first.
+        _wait_and_fail_for_open(opened, *marker.args, **marker.kwargs)
+    return result
+
+
+@contextmanager
+def _closing_within(item: pytest.Function, container: Container) -> Iterator[None]:
+    """Have an asynchronous test close *container* itself.
+
+    Only the test itself runs in the right event loop and task, whichever plugin runs it.
+    """
+    function = item.obj
+    if not inspect.iscoroutinefunction(function):
+        yield
+        return
+
+    @functools.wraps(function)
+    async def closing(*args: Any, **kwargs: Any) -> None:
+        async with container:
+            await function(*args, **kwargs)
+        registry = item.stash.get(_REGISTRY, None)
+        if registry is not None and registry._pending_async():
+            # The last chance to await the cleanups of singletons in the loop that made them.
+            await registry.aclose()
+
+    item.obj = closing
+    try:
+        yield
+    finally:
+        item.obj = function
+
+
+@attrs.frozen(eq=False)
+class _Opened:
+    """A container, and where it was opened."""
+
+    container: Container
+    place: str
+
+    @property
+    def is_open(self) -> bool:
+        return self.container._made is not CLOSED
+
+    def describe(self) -> str:
+        """Tell where it was opened, and what is in it."""
+        cleanups = self.container._cleanups or ()
+        pending = ", ".join(describe(recipe.key) for _, _, recipe in cleanups)
+        return f"opened at {self.place}" + (f", to be cleaned up: {pending}" if pending else "")
+
+
+#: The lists of those who watch containers being opened.
+_watchers: list[list[_Opened]] = []
+
+_open_container = Container.__init__
+
+
+def _note_opening(self: Container, *args: Any, **kwargs: Any) -> None:
+    _open_container(self, *args, **kwargs)
+    if not self._is_root:
+        opened = _Opened(self, _find_place())
+        for watcher in _watchers:
+            watcher.append(opened)
+
+
+def _find_place() -> str:
+    """Find the line that opened a container: the first one outside of wares."""
+    frame = sys._getframe(2)
+    while frame.f_back is not None and _is_ours(frame.f_globals.get("__name__", "")):
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+def _is_ours(module: str) -> bool:
+    return module.partition(".")[0] in ("wares", "contextlib")
+
+
+@contextmanager
+def _watching() -> Iterator[list[_Opened]]:
+    """List the containers that are opened meanwhile."""
+    opened: list[_Opened] = []
+    _watchers.append(opened)
+    Container.__init__ = _note_opening  # type: ignore[method-assign]  # nothing is paid otherwise
+    try:
+        yield opened
+    finally:
+        _watchers.remove(opened)
+        if not _watchers:
+            Container.__init__ = _open_container  # type: ignore[method-assign]  # as it was
+
+
+def _wait_and_fail_for_open(opened: list[_Opened], within: float = 1.0) -> None:
+    """Give servers in other threads a moment to end their requests."""
+    end = time.monotonic() + within
+    while any(one.is_open for one in opened) and time.monotonic() < end:
+        time.sleep(0.005)
+    _fail_for_open(opened)
+
+
+def _fail_for_open(opened: Iterable[_Opened]) -> None:
+    left = [one for one in opened if one.is_open]
+    if not left:
+        return
+    count = "A container was" if len(left) == 1 else f"{len(left)} containers were"
+    lines = "".join(f"\n  {one.describe()}" for one in left)
+    for one in left:
+        # Said once is enough: no ResourceWarning on top of it.
+        one.container._cleanups = None
+    pytest.fail(f"{count} left open:{lines}", pytrace=False)

@@ -1,0 +1,1382 @@
+"""FastAPI: services as dependencies, by the way that FastAPI documents and by the shortcut.
+
+Every rule holds on both ways: the `way_in` fixture takes each test along each of them.
+"""
+
+import asyncio
+import functools
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+from unittest.mock import Mock
+
+import fastapi.routing
+import httpx
+import pytest
+import websockets
+from fastapi import (
+    APIRouter,
+    BackgroundTasks,
+    Depends,
+    FastAPI,
+    Header,
+    HTTPException,
+    Request,
+    Response,
+    Security,
+    WebSocket,
+    WebSocketException,
+)
+from fastapi.exceptions import DependencyScopeError, RequestValidationError
+from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.security import HTTPBearer, SecurityScopes
+from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.requests import HTTPConnection
+from starlette.websockets import WebSocketDisconnect
+
+import wares
+from tests.adapters.serving import (
+    Journal,
+    Session,
+    TestClient,
+    client_of,
+    hang_up,
+    open_session,
+    serve,
+    started,
+    until,
+)
+from wares import (
+    Container,
+    InvalidRegistrationError,
+    NoRegistryError,
+    Registry,
+    ServiceNotFoundError,
+    _fastapi_routes,
+    current_container,
+)
+from wares._fastapi_routes import Dependencies, Trial, find_dependants
+from wares.fastapi import (
+    DepContainer,
+    DepFunctionContainer,
+    DepRegistry,
+    FunctionInject,
+    Inject,
+    container,
+    function_container,
+    get_registry,
+    lifespan,
+    registry,
+)
+from wares.starlette import WaresMiddleware, wares_from
+
+
+class Nothing:
+    """A key."""
+
+
+class Remembered:
+    """Another key."""
+
+
+@pytest.fixture(params=[False, True], ids=["documented", "shortcut"], autouse=True)
+def way_in(request, monkeypatch):
+    """How endpoints get their services: solved by FastAPI, or fetched by the shortcut."""
+    monkeypatch.setattr(Trial, "is_passed", None if request.param else False)
+    return request.param
+
+
+@pytest.fixture
+def journal():
+    """What happens to the sessions of a test."""
+    return Journal()
+
+
+@pytest.fixture
+def start(journal):
+    """A lifespan that registers a session."""
+
+    @lifespan
+    async def start(app: FastAPI, registry: Registry) -> AsyncIterator[None]:
+        registry.register_value(Journal, journal)
+        registry.register_factory(Session, open_session)
+        yield
+
+    return start
+
+
+@pytest.fixture
+def app(start):
+    """An application without routes."""
+    return FastAPI(lifespan=start)
+
+
+class TestContainer:
+    async def test_is_open_until_the_response_is_sent(self, app, journal):
+        """`DepContainer` is the request's container; its services end with the request."""
+
+        @app.get("/")
+        async def view(services: DepContainer):
+            return (await services.aget(Session)).work()
+
+        async with client_of(app) as client:
+            response = await client.get("/")
+
+        assert "work" == response.json()
+        assert ["open", "work", "commit"] == journal
+
+    async def test_in_a_synchronous_endpoint(self, app, start, journal):
+        """A `def` endpoint, which runs in a thread, has its container, and it is current."""
+
+        @app.get("/")
+        def view(services: DepContainer):
+            return [services.get(int), current_container() is services]
+
+        async with client_of(app) as client:
+            start.registry.register_value(int, 5)
+            response = await client.get("/")
+
+        assert [5, True] == response.json()
+
+    async def test_is_the_current_one(self, app):
+        """The request's container is current in the endpoint, and afterwards it is not."""
+
+        @app.get("/")
+        async def view(services: DepContainer):
+            return current_container() is services
+
+        async with client_of(app) as client:
+            response = await client.get("/")
+
+            assert response.json() is True
+            with pytest.raises(wares.NoContainerError):
+                current_container()
+
+    async def test_is_one_for_each_request(self, app):
+        """All that a request asks for comes from one container, and each request has its own."""
+        seen = []
+
+        async def deep(services: DepContainer):
+            return services
+
+        async def uncached(services: Annotated[Container, Depends(container, use_cache=False)]):
+            return services
+
+        @app.get("/")
+        async def view(
+            request: Request,
+            services: DepContainer,
+            of_deep: Annotated[Container, Depends(deep)],
+            of_uncached: Annotated[Container, Depends(uncached)],
+            injected: Inject[Container],
+        ):
+            seen.append({services, of_deep, of_uncached, injected, wares_from(request)})
+
+        async with client_of(app) as client:
+            await asyncio.gather(client.get("/"), client.get("/"))
+
+        assert [1, 1] == [len(containers) for containers in seen]
+        assert seen[0].isdisjoint(seen[1])
+
+    async def test_is_shared_with_the_middleware(self, app, journal):
+        """With the middleware installed, dependencies use its container."""
+        app.add_middleware(WaresMiddleware)
+
+        @app.get("/")
+        async def view(request: Request, session: Inject[Session], services: DepContainer):
+            session.work()
+            return services is wares_from(request)
+
+        async with client_of(app) as client:
+            response = await client.get("/")
+
+        assert response.json() is True
+        assert ["open", "work", "commit"] == journal
+
+    async def test_of_a_mounted_application(self, app, journal):
+        """An application within the application uses the registry of the outer one."""
+        inner = FastAPI()
+        app.mount("/inner", inner)
+
+        @inner.get("/work")
+        async def view(session: Inject[Session]):
+            return session.work()
+
+        async with client_of(app) as client:
+            await client.get("/inner/work")
+
+        assert ["open", "work", "commit"] == journal
+
+    async def test_without_a_lifespan(self, app):
+        """An application that was not started says how to start it (behaviour 11)."""
+
+        @app.get("/")
+        async def view(services: DepContainer): ...
+
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as client:
+            with pytest.raises(NoRegistryError, match="lifespan"):
+                await client.get("http://test/")
+
+    async def test_after_the_application_has_ended(self, app):
+        """An application that has ended has no registry any more (behaviour 11)."""
+
+        @app.get("/")
+        async def view(services: DepContainer): ...
+
+        async with client_of(app):
+            pass
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as client:
+            with pytest.raises(NoRegistryError):
+                await client.get("http://test/")
+
+
+class TestInject:
+    async def test_in_an_endpoint(self, app, journal):
+        """`Inject[T]` is the service `T` of the request."""
+
+        @app.get("/")
+        async def view(session: Inject[Session]):
+            return session.work()
+
+        async with client_of(app) as client:
+            response = await client.get("/")
+
+        assert "work" == response.json()
+        assert ["open", "work", "commit"] == journal
+
+    async def test_in_a_synchronous_endpoint(self, app, journal):
+        """A `def` endpoint gets services too, also those that have to be awaited."""
+
+        @app.get("/")
+        def view(session: Inject[Session], number: int = 3):
+            return [session.work(), number]
+
+        async with client_of(app) as client:
+            response = await client.get("/", params={"number": 4})
+
+        assert ["work", 4] == response.json()
+        assert ["open", "work", "commit"] == journal
+
+    async def test_in_dependencies_of_any_depth(self, app, journal):
+        """Dependencies of FastAPI get services, however deep, from the same container."""
+
+        def shallow(session: Inject[Session]):
+            return session
+
+        class Deep:
+            def __init__(self, of_shallow: Annotated[Session, Depends(shallow)]):
+                self.session = of_shallow
+
+        async def deeper(deep: Annotated[Deep, Depends()], session: Inject[Session]):
+            yield deep.session is session
+
+        @app.get("/")
+        async def view(
+            is_same: Annotated[bool, Depends(deeper)],
+            session: Inject[Session],
+            of_shallow: Annotated[Session, Depends(shallow)],
+        ):
+            return [is_same, session is of_shallow]
+
+        async with client_of(app) as client:
+            response = await client.get("/")
+
+        assert [True, True] == response.json()
+        assert ["open", "commit"] == journal
+
+    async def test_of_several_services(self, app, start):
+        """One endpoint takes any number of services beside parameters of FastAPI's own."""
+
+        @app.get("/{path}")
+        async def view(
+            path: str,
+            number: Inject[int],
+            text: Inject[Annotated[str, "greeting"]],
+            response: Response,
+            colour: Annotated[str, Header()],
+            query: int = 0,
+        ):
+            response.headers["x-colour"] = colour
+            return [path, number, text, query]
+
+        async with client_of(app) as client:
+            start.registry.register_value(int, 5)
+            start.registry.register_value(Annotated[str, "greeting"], "hello")
+            response = await client.get("/a", params={"query": 7}, headers={"colour": "blue"})
+
+        assert ["a", 5, "hello", 7] == response.json()
+        assert "blue" == response.headers["x-colour"]
+
+    async def test_of_falsy_services(self, app, start):
+        """`None`, `0` and the like are services, not the lack of one."""
+
+        @app.get("/")
+        async def view(number: Inject[int], nothing: Inject[Nothing]):
+            return [number, nothing]
+
+        async with client_of(app) as client:
+            start.registry.register_value(int, 0)
+            start.registry.register_value(Nothing, None)
+            response = await client.get("/")
+
+        assert [0, None] == response.json()
+
+    async def test_what_is_missing(self, app):
+        """A service that nobody registered is an error that names it."""
+
+        @app.get("/")
+        async def view(number: Inject[int]): ...
+
+        async with client_of(app) as client:
+            with pytest.raises(ServiceNotFoundError, match="int"):
+                await client.get("/")
+
+    def test_in_a_websocket(self, app, journal):
+        """A WebSocket endpoint has services for as long as it is connected."""
+
+        @app.websocket("/")
+        async def echo(websocket: WebSocket, session: Inject[Session], services: DepContainer):
+            await websocket.accept()
+            assert services is current_container()
+            async for text in websocket.iter_text():
+                await websocket.send_text(session.work(text))
+
+        with TestClient(app) as client, client.websocket_connect("/") as websocket:
+            websocket.send_text("one")
+            websocket.receive_text()
+            websocket.send_text("two")
+            websocket.receive_text()
+
+        assert ["open", "one", "two", "commit"] == journal
+
+    def test_unhashable(self):
+        """What cannot be a key is refused where it is written."""
+        with pytest.raises(InvalidRegistrationError, match="not hashable"):
+            Inject[Annotated[int, []]]
+
+    def test_is_equal_for_the_same_key(self):
+        """Two annotations for the same key are the same; those of two scopes are not."""
+        assert Inject[Session] == Inject[Session]
+        assert hash(Inject[Session]) == hash(Inject[Session])
+        assert Inject[Session] != Inject[int]
+        assert Inject[Session] != FunctionInject[Session]
+
+    @pytest.mark.parametrize(
+        ("annotation", "key"),
+        [
+            (Inject[int], int),
+            (FunctionInject[Annotated[int, "x"]], Annotated[int, "x"]),
+            (DepContainer, Container),
+            (DepFunctionContainer, Container),
+            (DepRegistry, Registry),
+        ],
+        ids=["service", "service of a function", "container", "of a function", "registry"],
+    )
+    def test_tells_its_key(self, annotation, key):
+        """A marker tells what it stands for to whoever resolves it without FastAPI."""
+        marker = annotation.__metadata__[-1]
+
+        assert key == marker.dependency.__wares_key__
+
+    async def test_leaves_no_trace_in_the_schema(self, app):
+        """OpenAPI shows the parameters of FastAPI's own, and nothing of services."""
+
+        async def deep(session: Inject[Session]): ...
+
+        @app.get("/")
+        async def view(
+            session: Inject[Session],
+            services: DepContainer,
+            of_function: FunctionInject[Session],
+            registry: DepRegistry,
+            of_deep: Annotated[None, Depends(deep)],
+            number: int,
+        ): ...
+
+        async with client_of(app) as client:
+            schema = (await client.get("/openapi.json")).json()
+
+        operation = schema["paths"]["/"]["get"]
+        assert ["number"] == [parameter["name"] for parameter in operation["parameters"]]
+        assert "requestBody" not in operation
+        assert "Session" not in str(schema["components"])
+
+
+class TestRegistry:
+    async def test_as_a_dependency(self, app, start):
+        """`DepRegistry` is the registry of the application."""
+
+        @app.get("/")
+        async def view(registry: DepRegistry, also: Annotated[Registry, Depends(registry)]):
+            return registry is also is start.registry
+
+        async with client_of(app) as client:
+            response = await client.get("/")
+
+        assert response.json() is True
+
+    async def test_of_the_application(self, app, start):
+        """`get_registry` finds the registry of a running application, or of its test client."""
+        with pytest.raises(NoRegistryError):
+            get_registry(app)
+        async with started(app):
+            assert start.registry is get_registry(app)
+        with TestClient(app) as client:
+            assert start.registry is get_registry(client)
+
+    async def test_of_included_routers(self, start, journal):
+        """The lifespan of an included router shares the registry of the application."""
+
+        @lifespan
+        async def start_router(app, registry):
+            registry.register_value(int, 5)
+            yield {"colour": "blue"}
+
+        router = APIRouter(lifespan=start_router)
+
+        @router.get("/")
+        async def view(request: Request, number: Inject[int], session: Inject[Session]):
+            return [number, session.work(), request.state.colour]
+
+        app = FastAPI(lifespan=start)
+        app.include_router(router)
+        async with client_of(app) as client:
+            response = await client.get("/")
+
+        assert [5, "work", "blue"] == response.json()
+
+    async def test_a_start_that_fails(self, journal):
+        """A start that fails half-way closes what had been made (behaviour 20)."""
+
+        @lifespan
+        @asynccontextmanager
+        async def start(app, registry):
+            registry.register_value(
+                str, "registered", on_registry_close=lambda: journal.append("closed")
+            )
+            raise ConnectionError
+            yield
+
+        with pytest.raises(ConnectionError):
+            async with started(FastAPI(lifespan=start)):
+                pass
+
+        assert ["closed"] == journal
+
+    async def test_a_start_that_yields_no_mapping(self, journal):
+        """A state that is no mapping fails the start, and all is closed (behaviour 20)."""
+
+        @lifespan
+        async def start(app, registry):
+            registry.register_value(
+                str, "registered", on_registry_close=lambda: journal.append("closed")
+            )
+            yield "hunter2"
+
+        with pytest.raises(InvalidRegistrationError, match="yielded a str"):
+            async with started(FastAPI(lifespan=start)):
+                pass
+
+        assert ["closed"] == journal
+
+
+class TestGivenConnections:
+    async def test_request(self, app, start):
+        """A service may need the very request of the endpoint."""
+        seen = []
+
+        def remember(request: Request, connection: HTTPConnection):
+            return request, connection
+
+        @app.get("/")
+        async def view(request: Request, remembered: Inject[Remembered]):
+            seen.append({request, *remembered})
+
+        async with client_of(app) as client:
+            start.registry.register_factory(Remembered, remember)
+            start.registry.validate()
+            await client.get("/")
+
+        assert [1] == [len(requests) for requests in seen]
+
+    async def test_connection_of_the_endpoint(self, app, start):
+        """An endpoint that takes an `HTTPConnection` itself still gets its services."""
+
+        @app.get("/{name}")
+        async def view(name: str, connection: HTTPConnection, of_service: Inject[Remembered]):
+            return [name, connection is of_service]
+
+        async with client_of(app) as client:
+            start.registry.register_factory(Remembered, take_connection)
+            response = await client.get("/a")
+
+        assert ["a", True] == response.json()
+
+    async def test_request_of_a_custom_class(self, start):
+        """A request of a class of its own is given under that class, too."""
+
+        class OwnRequest(Request):
+            pass
+
+        class OwnRoute(fastapi.routing.APIRoute):
+            def get_route_handler(self):
+                handle = super().get_route_handler()
+
+                async def handle_own(request):
+                    return await handle(OwnRequest(request.scope, request.receive))
+
+                return handle_own
+
+        app = FastAPI(lifespan=start)
+        app.router.route_class = OwnRoute
+
+        @app.get("/")
+        async def view(services: DepContainer):
+            return services.get(OwnRequest) is services.get(Request)
+
+        async with client_of(app) as client:
+            response = await client.get("/")
+
+        assert response.json() is True
+
+    def test_websocket(self, app, start):
+        """A service may need the very WebSocket of the endpoint."""
+
+        class Greeter:
+            def __init__(self, websocket: WebSocket):
+                self.websocket = websocket
+
+            async def greet(self):
+                await self.websocket.send_text("hello")
+
+        @app.websocket("/")
+        async def view(websocket: WebSocket, greeter: Inject[Greeter]):
+            await websocket.accept()
+            await greeter.greet()
+
+        with TestClient(app) as client:
+            start.registry.register_factory(Greeter, Greeter)
+            with client.websocket_connect("/") as websocket:
+                assert "hello" == websocket.receive_text()
+
+
+def take_connection(connection: HTTPConnection):
+    """Give the connection, as a service."""
+    return connection
+
+
+class TestOverrides:
+    async def test_of_the_container(self, app):
+        """`app.dependency_overrides[container]` replaces all that comes from the container."""
+        other = Registry()
+        other.register_value(int, 5)
+
+        async def other_container():
+            async with other.container() as services:
+                yield services
+
+        async def deep(number: Inject[int]):
+            return number
+
+        @app.get("/")
+        async def view(
+            number: Inject[int], services: DepContainer, deep: Annotated[int, Depends(deep)]
+        ):
+            return [number, services.get(int), deep]
+
+        app.dependency_overrides[container] = other_container
+        async with client_of(app) as client:
+            response = await client.get("/")
+
+        assert [5, 5, 5] == response.json()
+
+    async def test_come_and_go(self, app, start):
+        """Overrides work when they are set after the first request, and end when taken away."""
+
+        @app.get("/")
+        async def view(services: DepContainer):
+            return services.get(int)
+
+        @app.get("/sync")
+        def sync_view(services: DepContainer):
+            return services.get(int)
+
+        other = Registry()
+        other.register_value(int, 2)
+        seen = []
+        async with client_of(app) as client:
+            start.registry.register_value(int, 1)
+            for overrides in ({}, {container: other.container}, {}):
+                app.dependency_overrides = overrides
+                seen += [(await client.get(path)).json() for path in ("/", "/sync")]
+
+        assert [1, 1, 2, 2, 1, 1] == seen
+
+    async def test_of_something_else(self, app, journal):
+        """Overriding another dependency leaves services as they are."""
+
+        def original():
+            return "original"
+
+        @app.get("/")
+        async def view(session: Inject[Session], other: Annotated[str, Depends(original)]):
+            return [session.work(), other]
+
+        app.dependency_overrides[original] = lambda: "overridden"
+        async with client_of(app) as client:
+            response = await client.get("/")
+
+        assert ["work", "overridden"] == response.json()
+        assert ["open", "work", "commit"] == journal
+
+    async def test_with_parameters(self, app):
+        """What overrides the container may have parameters of the request."""
+
+        async def with_number(number: int):
+            services = Registry().container()
+            services.register_local_value(int, number)
+            return services
+
+        @app.get("/")
+        async def view(number: Inject[int]):
+            return number
+
+        app.dependency_overrides[container] = with_number
+        async with client_of(app) as client:
+            found = await client.get("/", params={"number": 7})
+            missing = await client.get("/")
+
+        assert 7 == found.json()
+        assert 422 == missing.status_code
+
+    async def test_of_a_mounted_application(self, app):
+        """The overrides of a mounted application are its own."""
+        inner = FastAPI()
+        app.mount("/inner", inner)
+
+        @inner.get("/")
+        async def view(services: DepContainer):
+            return "number" in services
+
+        async def of_inner():
+            return ["number"]
+
+        inner.dependency_overrides[container] = of_inner
+        async with client_of(app) as client:
+            response = await client.get("/inner/")
+
+        assert response.json() is True
+
+    async def test_of_the_registry(self, app, start):
+        """A service replaced in the registry is replaced in endpoints."""
+
+        @app.get("/")
+        async def view(number: Inject[int]):
+            return number
+
+        seen = []
+        async with client_of(app) as client:
+            start.registry.register_value(int, 1)
+            with start.registry.override_value(int, 2):
+                seen.append((await client.get("/")).json())
+            seen.append((await client.get("/")).json())
+
+        assert [2, 1] == seen
+
+
+class TestRoutes:
+    @pytest.mark.parametrize("when", ["before", "after"])
+    async def test_of_included_routers(self, start, journal, when):
+        """Routers give services, whether routes come before or after they are included."""
+        app = FastAPI(lifespan=start)
+        outer, router = APIRouter(prefix="/outer"), APIRouter(prefix="/inner")
+
+        def include():
+            outer.include_router(router)
+            app.include_router(outer)
+
+        if when == "before":
+            include()
+
+        @router.get("/work")
+        async def view(session: Inject[Session]):
+            return session.work()
+
+        @router.websocket("/echo")
+        async def echo(websocket: WebSocket, session: Inject[Session]):
+            await websocket.accept()
+            await websocket.send_text(session.work("echo"))
+            await websocket.close()
+
+        if when == "after":
+            include()
+
+        with TestClient(app) as client:
+            response = client.get("/outer/inner/work")
+            if response.status_code == 404:
+                pytest.skip("this FastAPI copies routes when their router is included")
+            with client.websocket_connect("/outer/inner/echo") as websocket:
+                websocket.receive_text()
+
+        assert ["open", "work", "commit", "open", "echo", "commit"] == journal
+
+    async def test_that_are_added_later(self, app, journal):
+        """A route that is added while the application runs gets services as all others do."""
+        router = APIRouter()
+
+        @router.get("/early")
+        async def early(session: Inject[Session]):
+            return session.work("early")
+
+        app.include_router(router)
+        async with client_of(app) as client:
+            await client.get("/early")
+
+            @router.get("/late")
+            async def late(session: Inject[Session]):
+                return session.work("late")
+
+            @app.get("/later")
+            async def later(session: Inject[Session]):
+                return session.work("later")
+
+            for path in "/late", "/early", "/later":
+                await client.get(path)
+
+        works = [entry for entry in journal if entry not in ("open", "commit")]
+        assert works in (["early", "late", "early", "later"], ["early", "early", "later"])
+
+    async def test_of_an_application_that_is_started_again(self, app, journal):
+        """An application that is started again, as in tests, works again."""
+
+        @app.get("/")
+        async def view(session: Inject[Session]):
+            return session.work()
+
+        for _ in range(2):
+            async with client_of(app) as client:
+                await client.get("/")
+
+        assert ["open", "work", "commit"] * 2 == journal
+
+    async def test_with_dependencies_of_their_own(self, start, journal):
+        """Dependencies of the application, a router and a route run, and may use services."""
+
+        async def note(session: Inject[Session]):
+            session.work("note")
+
+        async def note_too(services: DepContainer):
+            (await services.aget(Session)).work("note too")
+
+        app = FastAPI(lifespan=start, dependencies=[Depends(note)])
+        router = APIRouter(dependencies=[Depends(container)])
+
+        @router.get("/", dependencies=[Depends(note_too)])
+        async def view(session: Inject[Session]):
+            return session.work()
+
+        app.include_router(router)
+        async with client_of(app) as client:
+            response = await client.get("/")
+
+        assert "work" == response.json()
+        assert ["open", "note", "note too", "work", "commit"] == journal
+
+    async def test_with_security(self, app, journal):
+        """What `Security` refuses never reaches the endpoint, whatever services it takes."""
+
+        async def check(scopes: SecurityScopes, token: Annotated[Any, Depends(HTTPBearer())]):
+            if token.credentials not in scopes.scopes:
+                raise HTTPException(403)
+            return token.credentials
+
+        @app.get("/")
+        async def view(
+            user: Annotated[str, Security(check, scopes=["reader"])], session: Inject[Session]
+        ):
+            return [user, session.work()]
+
+        async with client_of(app) as client:
+            refused = await client.get("/", headers={"authorization": "Bearer stranger"})
+            served = await client.get("/", headers={"authorization": "Bearer reader"})
+
+        assert [403, 200] == [refused.status_code, served.status_code]
+        assert ["reader", "work"] == served.json()
+        assert ["work"] == [entry for entry in journal if entry == "work"]
+
+    async def test_with_invalid_parameters(self, app, journal):
+        """A request that is not valid never reaches the endpoint."""
+
+        @app.get("/{number}")
+        async def view(number: int, session: Inject[Session]):
+            return session.work()
+
+        async with client_of(app) as client:
+            response = await client.get("/five")
+
+        assert 422 == response.status_code
+        assert ["path", "number"] == response.json()["detail"][0]["loc"]
+        assert "work" not in journal
+
+    async def test_name_their_place_in_errors(self, app):
+        """Errors of FastAPI that say where the endpoint is defined say so truly."""
+        errors = []
+
+        @app.exception_handler(RequestValidationError)
+        async def handle(request, error):
+            errors.append(error)
+            return JSONResponse("", status_code=422)
+
+        @app.get("/{number}")
+        async def view(number: int, session: Inject[Session]): ...
+
+        async with client_of(app) as client:
+            await client.get("/five")
+
+        if not hasattr(errors[0], "endpoint_ctx"):
+            pytest.skip("this FastAPI names no places")
+        assert __file__ in str(errors[0])
+
+    async def test_with_a_body(self, app, journal):
+        """A body is read and validated as without services."""
+
+        @app.post("/")
+        async def view(numbers: list[int], session: Inject[Session]):
+            session.work()
+            return sum(numbers)
+
+        async with client_of(app) as client:
+            response = await client.post("/", json=[1, 2, 3])
+            invalid = await client.post("/", json="one")
+
+        assert 6 == response.json()
+        assert 422 == invalid.status_code
+
+    async def test_of_callable_objects(self, app, journal):
+        """An endpoint that is a method, an object or partial gets services, too."""
+
+        class View:
+            def __call__(self, session: Inject[Session]):
+                return session.work("object")
+
+        def of_partial(number: int, session: Inject[Session]):
+            return session.work(f"partial {number}")
+
+        class Methods:
+            async def view(self, session: Inject[Session]):
+                return session.work("method")
+
+        app.add_api_route("/object", View())
+        app.add_api_route("/partial", functools.partial(of_partial, 5))
+        app.add_api_route("/method", Methods().view)
+        async with client_of(app) as client:
+            answers = [
+                (await client.get(path)).json() for path in ("/object", "/partial", "/method")
+            ]
+
+        assert ["object", "partial 5", "method"] == answers
+
+    async def test_that_are_decorated(self, app, journal):
+        """An endpoint that a decorator wraps gets services, too."""
+
+        def decorate(function):
+            @functools.wraps(function)
+            async def wrapped(*arguments, **keywords):
+                return ["decorated", await function(*arguments, **keywords)]
+
+            return wrapped
+
+        @app.get("/")
+        @decorate
+        async def view(session: Inject[Session]):
+            return session.work()
+
+        async with client_of(app) as client:
+            response = await client.get("/")
+
+        assert ["decorated", "work"] == response.json()
+
+    async def test_validate_what_is_returned(self, app, journal):
+        """A response model is applied as without services."""
+
+        @app.get("/", response_model=list[int])
+        async def view(session: Inject[Session]):
+            return ["1", "2"]
+
+        async with client_of(app) as client:
+            response = await client.get("/")
+
+        assert [1, 2] == response.json()
+
+    async def test_that_stream_by_yielding(self, app, journal):
+        """An endpoint that yields its response item by item has its services to the end."""
+        if not hasattr(fastapi, "sse"):
+            pytest.skip("this FastAPI has no endpoints that yield")
+
+        @app.get("/")
+        async def view(session: Inject[Session]) -> AsyncIterator[str]:
+            for number in range(2):
+                yield session.work(str(number))
+
+        async with client_of(app) as client:
+            response = await client.get("/")
+
+        assert '"0"\n"1"\n' == response.text
+        assert ["open", "0", "1", "commit"] == journal
+
+
+class TestFailures:
+    @pytest.mark.parametrize("has_middleware", [False, True], ids=["alone", "with middleware"])
+    @pytest.mark.parametrize(
+        "error", [HTTPException(409), LookupError("no such book")], ids=["HTTP", "own"]
+    )
+    async def test_that_a_handler_answers(self, app, journal, error, has_middleware):
+        """An exception that a handler answers rolls back all the same (behaviour 17)."""
+
+        async def pass_on(request, call_next):
+            return await call_next(request)
+
+        @app.exception_handler(LookupError)
+        async def handle(request, error):
+            return JSONResponse("", status_code=409)
+
+        if has_middleware:
+            app.add_middleware(BaseHTTPMiddleware, dispatch=pass_on)
+            app.add_middleware(WaresMiddleware)
+
+        @app.get("/")
+        async def view(session: Inject[Session]):
+            raise error
+
+        async with client_of(app) as client:
+            response = await client.get("/")
+
+        assert 409 == response.status_code
+        assert ["open", f"rollback {type(error).__name__}"] == journal
+
+    async def test_that_nobody_answers(self, app, journal):
+        """An exception that nobody answers reaches the cleanups and the server (17)."""
+
+        @app.get("/")
+        async def view(session: Inject[Session]):
+            raise LookupError("no such book")
+
+        async with client_of(app) as client:
+            with pytest.raises(LookupError, match="no such book"):
+                await client.get("/")
+
+        assert ["open", "rollback LookupError"] == journal
+
+    async def test_of_a_factory(self, app, start):
+        """A factory that fails is an exception of the request like any other (behaviour 10)."""
+
+        def connect():
+            raise ConnectionError("no database")
+
+        @app.exception_handler(ConnectionError)
+        async def handle(request, error):
+            return JSONResponse(str(error), status_code=503)
+
+        @app.get("/")
+        async def view(text: Inject[str]): ...
+
+        async with client_of(app) as client:
+            start.registry.register_factory(str, connect)
+            response = await client.get("/")
+
+        assert (503, "no database") == (response.status_code, response.json())
+
+    async def test_of_a_cleanup(self, app, start):
+        """A cleanup that fails is raised to the server (behaviour 16)."""
+
+        async def broken():
+            yield "broken"
+            raise ConnectionError("no database")
+
+        @app.get("/")
+        async def view(text: Inject[str]):
+            return text
+
+        async with client_of(app) as client:
+            start.registry.register_factory(str, broken)
+            with pytest.raises(wares.CleanupError) as caught:
+                await client.get("/")
+
+        assert ["no database"] == [str(error) for error in caught.value.exceptions]
+
+    async def test_of_a_cleanup_before_the_response(self, app, start):
+        """A commit that fails before the response is sent becomes an error response."""
+
+        async def broken():
+            yield "broken"
+            raise ConnectionError
+
+        @app.exception_handler(wares.CleanupError)
+        async def handle(request, error):
+            return JSONResponse("", status_code=503)
+
+        @app.get("/")
+        async def view(text: FunctionInject[str]):
+            return text
+
+        async with client_of(app) as client:
+            start.registry.register_factory(str, broken)
+            response = await client.get("/")
+
+        assert 503 == response.status_code
+
+    async def test_of_a_dependency(self, app, journal):
+        """An exception of another dependency rolls back what was made before it."""
+
+        async def fail(session: Inject[Session]):
+            raise LookupError
+
+        @app.get("/")
+        async def view(failed: Annotated[None, Depends(fail)], services: DepContainer): ...
+
+        async with client_of(app) as client:
+            with pytest.raises(LookupError):
+                await client.get("/")
+
+        assert ["open", "rollback LookupError"] == journal
+
+    def test_of_a_websocket(self, app, journal):
+        """A refused WebSocket rolls back, and nothing stays open (behaviours 17 and 25)."""
+
+        @app.websocket("/")
+        async def refuse(session: Inject[Session]):
+            raise WebSocketException(1008)
+
+        with TestClient(app) as client:
+            with pytest.raises(WebSocketDisconnect), client.websocket_connect("/"):
+                pass
+
+        assert ["open", "rollback WebSocketException"] == journal
+
+
+class TestEnds:
+    async def test_after_a_stream(self, app, journal):
+        """A streamed response has its services to the end (behaviour 25)."""
+
+        @app.get("/")
+        async def view(session: Inject[Session]):
+            async def stream():
+                for number in range(2):
+                    await asyncio.sleep(0)
+                    yield session.work(str(number))
+
+            return StreamingResponse(stream())
+
+        async with client_of(app) as client:
+            response = await client.get("/")
+
+        assert "01" == response.text
+        assert ["open", "0", "1", "commit"] == journal
+
+    async def test_after_background_tasks(self, app, journal):
+        """A background task has its services to the end (behaviour 25)."""
+
+        @app.get("/")
+        async def view(session: Inject[Session], tasks: BackgroundTasks):
+            tasks.add_task(session.work, "later")
+
+        async with client_of(app) as client:
+            await client.get("/")
+
+        assert ["open", "later", "commit"] == journal
+
+    async def test_before_the_response(self, app, journal):
+        """`FunctionInject[T]` ends before the response is sent; `Inject[T]` afterwards."""
+
+        class Noting(JSONResponse):
+            async def __call__(self, scope, receive, send):
+                journal.append("response")
+                await super().__call__(scope, receive, send)
+
+        @app.get("/function", response_class=Noting)
+        async def of_function(session: FunctionInject[Session], services: DepFunctionContainer):
+            return (await services.aget(Session)) is session
+
+        @app.get("/request", response_class=Noting)
+        async def of_request(session: Inject[Session]):
+            return True
+
+        async with client_of(app) as client:
+            answers = [(await client.get(path)).json() for path in ("/function", "/request")]
+
+        assert [True, True] == answers
+        assert ["open", "commit", "response", "open", "response", "commit"] == journal
+
+    async def test_of_both_scopes(self, app, journal):
+        """The container of the function is a child: it has services of its own, ends first."""
+
+        @app.get("/")
+        async def view(
+            session: Inject[Session],
+            function_session: FunctionInject[Session],
+            services: DepContainer,
+            inner: Annotated[Container, Depends(function_container, scope="function")],
+        ):
+            return [session is function_session, current_container() is inner is not services]
+
+        async with client_of(app) as client:
+            response = await client.get("/")
+
+        assert [False, True] == response.json()
+        assert ["open", "open", "commit", "commit"] == journal
+
+    async def test_that_do_not_fit(self, app):
+        """Something that lives longer may not need what ends before the response."""
+
+        async def longer(session: FunctionInject[Session]):
+            yield session
+
+        with pytest.raises(DependencyScopeError):
+
+            @app.get("/")
+            async def view(of_longer: Annotated[Session, Depends(longer)]): ...
+
+    async def test_in_reverse(self, app, start, journal):
+        """A dependency that uses services may do so to its end: it was there after them."""
+
+        async def unit(session: Inject[Session]):
+            yield
+            session.work("end of unit")
+
+        @app.get("/")
+        async def view(of_unit: Annotated[None, Depends(unit)], session: Inject[Session]):
+            session.work()
+
+        async with client_of(app) as client:
+            await client.get("/")
+
+        assert ["open", "work", "end of unit", "commit"] == journal
+
+
+class TestShortcut:
+    """What tells whether the shortcut is taken. That it leads to the same is told elsewhere."""
+
+    @pytest.fixture
+    def app(self, app):
+        """Make an application with endpoints of both kinds."""
+
+        @app.get("/")
+        async def view(number: Inject[int]):
+            return number
+
+        @app.get("/sync")
+        def sync_view(number: Inject[int]):
+            return number
+
+        return app
+
+    async def get_both(self, app, start):
+        """Ask both endpoints."""
+        async with client_of(app) as client:
+            start.registry.register_value(int, 5)
+            return [(await client.get(path)).json() for path in ("/", "/sync")]
+
+    def is_taken(self, app):
+        """Tell by what FastAPI is shown whether endpoints fetch their services."""
+        return [
+            isinstance(dependant.dependencies, Dependencies)
+            for dependant, _ in find_dependants(app.routes, app)
+        ]
+
+    async def test_is_taken(self, app, start, way_in):
+        """The shortcut leads through this version of FastAPI."""
+        assert [5, 5] == await self.get_both(app, start)
+        assert [way_in, way_in] == self.is_taken(app)
+
+    async def test_is_closed(self, app, start, way_in, monkeypatch, caplog):
+        """Where FastAPI refuses what the shortcut does, the documented way is taken."""
+        monkeypatch.setattr(_fastapi_routes, "get_dependant", Mock(side_effect=TypeError))
+        caplog.set_level("INFO", "wares")
+
+        assert [5, 5] == await self.get_both(app, start)
+        assert [False, False] == self.is_taken(app)
+        assert way_in == ("shortcut" in caplog.text)
+
+    async def test_leads_elsewhere(self, app, start, monkeypatch):
+        """Where FastAPI does something else with it, the documented way is taken."""
+        monkeypatch.setattr(_fastapi_routes, "push_exit", Mock())
+
+        assert [5, 5] == await self.get_both(app, start)
+        assert [False, False] == self.is_taken(app)
+
+    async def test_of_an_endpoint_that_is_called_directly(self, app, start):
+        """Who calls what FastAPI keeps, with arguments of his own, calls the endpoint."""
+        await self.get_both(app, start)
+        found = [dependant for dependant, _ in find_dependants(app.routes, app)]
+
+        assert 3 == await found[0].call(number=3)
+        assert 4 == found[1].call(number=4)
+
+
+class TestOnAServer:
+    async def test_a_client_that_hangs_up(self, app, journal):
+        """A client that goes away in mid-stream leaves nothing open (behaviour 25)."""
+
+        @app.get("/")
+        async def view(session: Inject[Session]):
+            async def stream():
+                yield "begun"
+                while True:
+                    await asyncio.sleep(0.01)
+                    session.work()
+                    yield "more"
+
+            return StreamingResponse(stream())
+
+        async with serve(app) as address:
+            await hang_up(address, "/", after=b"begun")
+            await until(lambda: set(journal) & {"commit", "rollback ClientDisconnect"})
+
+        ends = [entry for entry in journal if entry not in ("open", "work")]
+        assert 1 == len(ends)
+
+    async def test_a_websocket_that_hangs_up(self, app, journal):
+        """A WebSocket that goes away leaves nothing open (behaviour 25)."""
+
+        @app.websocket("/")
+        async def echo(websocket: WebSocket, session: Inject[Session]):
+            await websocket.accept()
+            while True:
+                await websocket.send_text(session.work(await websocket.receive_text()))
+
+        async with serve(app) as address:
+            async with websockets.connect(f"ws://{address}/") as client:
+                await client.send("hello")
+                await client.recv()
+                client.transport.abort()
+            await until(lambda: len(journal) == 3)
+
+        assert ["open", "hello", "rollback WebSocketDisconnect"] == journal
+
+    async def test_a_refused_websocket(self, app, journal):
+        """A WebSocket that is refused is cleaned up like every other (behaviour 25)."""
+
+        @app.websocket("/")
+        async def refuse(websocket: WebSocket, session: Inject[Session]):
+            await websocket.close(1008)
+
+        async with serve(app) as address:
+            with pytest.raises(websockets.InvalidStatus):
+                async with websockets.connect(f"ws://{address}/"):
+                    pass
+            await until(lambda: len(journal) == 2)
+
+        assert ["open", "commit"] == journal
+
+    async def test_a_cancelled_request(self, app, journal):
+        """A request that a timeout cancels is cleaned up, to the end (behaviour 25)."""
+
+        class Impatient:
+            def __init__(self, app):
+                self.app = app
+
+            async def __call__(self, scope, receive, send):
+                if scope["type"] != "http":
+                    return await self.app(scope, receive, send)
+                try:
+                    async with asyncio.timeout(0.05):
+                        await self.app(scope, receive, send)
+                except TimeoutError:
+                    await JSONResponse("", status_code=504)(scope, receive, send)
+
+        app.add_middleware(Impatient)
+
+        @app.get("/")
+        async def view(session: Inject[Session]):
+            await asyncio.Event().wait()
+
+        async with serve(app) as address, httpx.AsyncClient() as client:
+            response = await client.get(f"http://{address}/")
+
+        assert 504 == response.status_code
+        assert ["open", "rollback CancelledError"] == journal
+
+
+class Database:
+    """What the application of the next test uses."""
+
+    @classmethod
+    async def connect(cls):
+        """Connect."""
+        return cls()
+
+    async def get_user(self, user_id):
+        """Look a user up."""
+        return f"user {user_id}"
+
+    async def ping(self):
+        """Tell whether it is well."""
+
+
+class TestAnApplication:
+    """An application with a health endpoint, and its tests, as users write them."""
+
+    @pytest.fixture
+    def start(self):
+        """Register a database with a ping."""
+
+        @lifespan
+        async def start(app: FastAPI, registry: Registry) -> AsyncIterator[dict[str, object]]:
+            async def connect():
+                return await Database.connect()
+
+            registry.register_factory(Database, connect, ping=Database.ping)
+            yield {"your": "other stuff"}
+
+        return start
+
+    @pytest.fixture
+    def app(self, start):
+        """Make the application."""
+        app = FastAPI(lifespan=start)
+
+        @app.get("/users/{user_id}")
+        async def get_user(user_id: int, services: DepContainer):
+            database = await services.aget(Database)
+            return {"data": await database.get_user(user_id)}
+
+        @app.get("/healthy")
+        async def healthy(services: DepContainer) -> JSONResponse:
+            well, failing, code = [], [], 200
+            for ping in services.get_pings():
+                try:
+                    await ping.aping()
+                    well.append(ping.name)
+                except Exception:  # noqa: BLE001  # whatever is wrong, it is not well
+                    failing.append(ping.name)
+                    code = 500
+            return JSONResponse({"ok": well, "failing": failing}, status_code=code)
+
+        return app
+
+    def test_serves(self, app):
+        """An endpoint gets its database from the container."""
+        with TestClient(app) as client:
+            response = client.get("/users/1")
+
+        assert {"data": "user 1"} == response.json()
+
+    def test_is_healthy(self, app):
+        """The health endpoint asks every service that has a ping."""
+        with TestClient(app) as client:
+            response = client.get("/healthy")
+
+        assert 200 == response.status_code
+        assert 1 == len(response.json()["ok"])
+
+    def test_with_a_mock(self, app, start):
+        """After the start a test registers what takes the service's place."""
+        database = Mock(spec_set=Database)
+        database.get_user.side_effect = Exception("boom!")
+
+        with TestClient(app, raise_server_exceptions=False) as client:
+            start.registry.register_value(Database, database)
+            response = client.get("/users/1")
+
+        assert 500 == response.status_code
+        assert 1 == database.get_user.call_count

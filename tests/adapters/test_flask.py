@@ -1,0 +1,947 @@
+"""A container for each application context: wares.flask."""
+
+import asyncio
+import contextlib
+import logging
+import threading
+import urllib.request
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from flask import Flask, Response, abort, current_app, g, redirect, stream_with_context
+from flask.views import MethodView
+from flask_socketio import SocketIO
+from werkzeug.serving import make_server
+
+import wares.flask
+from wares import (
+    CleanupError,
+    Container,
+    ContainerClosedError,
+    NoContainerError,
+    NoRegistryError,
+    Registry,
+    RegistryClosedError,
+    current_container,
+)
+from wares.flask import (
+    close_registry,
+    get_registry,
+    init_app,
+    overwrite_factory,
+    overwrite_value,
+    register_factory,
+    register_value,
+    wares_from,
+)
+
+
+class Session:
+    """A service with an end: it commits, or it rolls back."""
+
+    is_open = True
+
+
+@pytest.fixture
+def journal():
+    """What happened, in order."""
+    return []
+
+
+@pytest.fixture
+def make_session(journal):
+    def make_session() -> Iterator[Session]:
+        session = Session()
+        journal.append("open")
+        try:
+            yield session
+        except BaseException as error:
+            journal.append(f"rollback {type(error).__name__}")
+            raise
+        else:
+            journal.append("commit")
+        finally:
+            session.is_open = False
+
+    return make_session
+
+
+@pytest.fixture
+def app(make_session):
+    """An application with a session for each request."""
+    app = init_app(Flask("shop"))
+    register_factory(app, Session, make_session)
+    yield app
+    close_registry(app)
+
+
+@pytest.fixture
+def client(app):
+    return app.test_client()
+
+
+class TestInitApp:
+    def test_gives_back_the_application(self):
+        """`init_app` returns what it was given, so that it fits into one expression."""
+        app = Flask("shop")
+
+        assert app is init_app(app)
+
+    def test_makes_a_registry(self):
+        """Without a registry, a new and empty one is made."""
+        app = init_app(Flask("shop"))
+
+        assert [] == list(get_registry(app))
+
+    def test_takes_a_registry(self):
+        """An empty registry that is given is used, too."""
+        registry = Registry()
+
+        app = init_app(Flask("shop"), registry=registry)
+
+        assert registry is get_registry(app)
+
+    def test_again_replaces_the_registry(self, journal, make_session):
+        """An application that is initialised again has the new registry, and closes once."""
+        app = init_app(Flask("shop"))
+        init_app(app)
+        register_factory(app, Session, make_session)
+
+        with app.app_context():
+            wares_from().get(Session)
+
+        assert ["open", "commit"] == journal
+
+    def test_application_factory(self):
+        """Applications of one factory do not share anything."""
+
+        def create_app(name: str) -> Flask:
+            app = init_app(Flask("shop"))
+            register_value(app, str, name)
+            return app
+
+        first, second = create_app("first"), create_app("second")
+
+        with first.app_context():
+            assert "first" == wares_from().get(str)
+        with second.app_context():
+            assert "second" == wares_from().get(str)
+
+    def test_within_an_application_context(self):
+        """A context that was there before `init_app` is served as well."""
+        app = Flask("shop")
+        with app.app_context():
+            init_app(app)
+            register_value(app, int, 5)
+
+            assert 5 == wares_from().get(int)
+
+
+class TestGetRegistry:
+    def test_of_the_current_application(self, app):
+        """Without an application, it is the one whose context is active."""
+        with app.app_context():
+            assert get_registry(app) is get_registry()
+
+    def test_not_initialised(self):
+        """An application without `init_app` is told what is missing."""
+        with pytest.raises(NoRegistryError) as caught:
+            get_registry(Flask("shop"))
+
+        assert "Initialise it: wares.flask.init_app(app)" in str(caught.value)
+
+    def test_no_context(self):
+        """Without a context and without an application, the message says so."""
+        with pytest.raises(NoRegistryError) as caught:
+            get_registry()
+
+        assert "There is no application context" in str(caught.value)
+
+    def test_proxy(self, app):
+        """`registry` stands for the registry of the current application."""
+        register_value(app, int, 5)
+        with app.app_context():
+            assert int in wares.flask.registry
+
+
+class TestWaresFrom:
+    def test_same_container(self, app):
+        """A context has one container, however it is asked for."""
+        with app.app_context():
+            container = wares_from()
+
+            assert container is wares_from(g)
+            assert container is current_container()
+            assert container == wares.flask.container
+
+    def test_its_own_for_each_context(self, app):
+        """Another context has another container."""
+        with app.app_context():
+            first = wares_from()
+        with app.app_context():
+            assert first is not wares_from()
+
+    def test_no_context(self):
+        """Without a context, the message says how to open one."""
+        with pytest.raises(NoContainerError) as caught:
+            wares_from()
+
+        assert "with app.app_context()" in str(caught.value)
+
+    def test_not_initialised(self):
+        """An application without `init_app` is told what is missing."""
+        with Flask("shop").app_context(), pytest.raises(NoRegistryError) as caught:
+            wares_from()
+
+        assert "wares.flask.init_app(app)" in str(caught.value)
+
+    def test_closed_registry(self, app):
+        """After its registry was closed, an application says so, and its contexts still work."""
+        close_registry(app)
+
+        with app.app_context(), pytest.raises(RegistryClosedError):
+            wares_from()
+
+    def test_no_current_container_afterwards(self, app):
+        """The container is current in its context only."""
+        with app.app_context():
+            pass
+
+        with pytest.raises(NoContainerError):
+            current_container()
+
+
+class TestRegistering:
+    def test_factory_options(self, app):
+        """Each option of the registry is there, and arrives."""
+        ended = []
+        register_factory(
+            app,
+            list,
+            contextlib.contextmanager(lambda: iter([["made"]])),
+            lifetime="singleton",
+            enter=False,
+            ping=lambda _: None,
+            on_registry_close=lambda: ended.append("closed"),
+            suppress_context_exit=True,
+        )
+        recipe = get_registry(app)._recipes[list]
+
+        with app.app_context():
+            first, names = wares_from().get(list), [p.name for p in wares_from().get_pings()]
+        with app.app_context():
+            assert first is wares_from().get(list)
+        close_registry(app)
+
+        assert ["list"] == names
+        assert ["closed"] == ended
+        assert recipe.suppress_context_exit
+        assert hasattr(first, "__enter__")
+
+    def test_value_options(self, app):
+        """Each option of the registry is there, and arrives."""
+        ended = []
+        value = contextlib.nullcontext("entered")
+        register_value(
+            app,
+            str,
+            value,
+            enter=True,
+            ping=lambda _: None,
+            on_registry_close=lambda: ended.append("closed"),
+            suppress_context_exit=True,
+        )
+        recipe = get_registry(app)._recipes[str]
+
+        with app.app_context():
+            entered, names = wares_from().get(str), [p.name for p in wares_from().get_pings()]
+        close_registry(app)
+
+        assert ("entered", ["str"], ["closed"]) == (entered, names, ended)
+        assert recipe.suppress_context_exit
+
+    def test_values_are_not_entered(self, app):
+        """A value is handed out as it is, unless asked otherwise; also when overwriting."""
+        value = contextlib.nullcontext("entered")
+        register_value(app, str, value)
+        with app.app_context():
+            assert value is wares_from().get(str)
+            overwrite_value(bytes, value)
+            assert value is wares_from().get(bytes)
+
+    def test_overwrite_factory(self, app):
+        """Overwriting a factory resets the container, so that the next `get` sees it."""
+        register_factory(app, list, lambda: ["first"])
+        with app.app_context():
+            wares_from().get(list)
+
+            overwrite_factory(list, lambda: ["second"])
+
+            assert ["second"] == wares_from().get(list)
+
+    def test_overwrite_value(self, app, journal):
+        """Overwriting a value cleans up what had been made."""
+        with app.app_context():
+            wares_from().get(Session)
+
+            overwrite_value(Session, "another")
+
+            assert ["open", "commit"] == journal
+            assert "another" == wares_from().get(Session)
+
+
+class TestRequests:
+    def test_closed_after_the_request(self, app, client, journal):
+        """A request's services are shared within it, and cleaned up after it."""
+
+        @app.get("/")
+        def view():
+            assert wares_from().get(Session) is current_container().get(Session)
+            journal.append("view")
+            return "done"
+
+        answer = client.get("/")
+
+        assert "done" == answer.text
+        assert ["open", "view", "commit"] == journal
+
+    def test_unhandled_exception(self, app, client, journal):
+        """The exception that ends a request reaches the cleanups."""
+
+        @app.get("/")
+        def view():
+            wares_from().get(Session)
+            raise LookupError
+
+        answer = client.get("/")
+
+        assert 500 == answer.status_code
+        assert ["open", "rollback LookupError"] == journal
+
+    def test_propagated_exception(self, app, client, journal):
+        """An exception that Flask passes on, as it does in tests, reaches the cleanups."""
+        app.testing = True
+
+        @app.get("/")
+        def view():
+            wares_from().get(Session)
+            raise LookupError
+
+        with pytest.raises(LookupError):
+            client.get("/")
+
+        assert ["open", "rollback LookupError"] == journal
+
+    def test_answered_exception(self, app, client, journal):
+        """An exception that an error handler answers reaches the cleanups, too."""
+
+        @app.errorhandler(LookupError)
+        def answer_lookup_error(error):
+            journal.append("answered")
+            return "not here", 404
+
+        @app.get("/")
+        def view():
+            wares_from().get(Session)
+            raise LookupError
+
+        answer = client.get("/")
+
+        assert "not here" == answer.text
+        assert ["open", "answered", "rollback LookupError"] == journal
+
+    def test_abort(self, app, client, journal):
+        """`abort` is an exception like any other."""
+
+        @app.get("/")
+        def view():
+            wares_from().get(Session)
+            abort(409)
+
+        answer = client.get("/")
+
+        assert 409 == answer.status_code
+        assert ["open", "rollback Conflict"] == journal
+
+    def test_redirect_is_no_exception(self, app, client, journal):
+        """A response that a view returns is none."""
+
+        @app.get("/")
+        def view():
+            wares_from().get(Session)
+            return redirect("/elsewhere")
+
+        client.get("/")
+
+        assert ["open", "commit"] == journal
+
+    def test_exception_before_init_app(self):
+        """An error that is answered in a context without a container changes nothing."""
+        app = Flask("shop")
+        with app.test_request_context("/nowhere"):
+            init_app(app)
+
+            answer = app.full_dispatch_request()
+
+        assert 404 == answer.status_code
+
+    def test_suppressed_exception(self, app, client, make_session, journal):
+        """`suppress_context_exit` hides the exception from one service."""
+        register_factory(app, Session, make_session, suppress_context_exit=True)
+
+        @app.get("/")
+        def view():
+            wares_from().get(Session)
+            raise LookupError
+
+        client.get("/")
+
+        assert ["open", "commit"] == journal
+
+    def test_cleanup_error(self, app, client, journal):
+        """A cleanup that fails is visible, and other teardown functions run all the same."""
+
+        def make():
+            yield 5
+            raise RuntimeError("cannot commit")
+
+        other = Flask("other")
+        other.teardown_appcontext(lambda _: journal.append("another's teardown"))
+        init_app(other)
+        register_factory(other, int, make)
+        other.add_url_rule("/", view_func=lambda: str(wares_from().get(int)))
+
+        with pytest.raises(CleanupError) as caught:
+            other.test_client().get("/")
+
+        assert "cannot commit" in str(caught.value.exceptions[0])
+        assert ["another's teardown"] == journal
+
+    def test_cleanup_error_besides_another(self, app, client, caplog):
+        """A cleanup that fails while an exception is under way is logged."""
+
+        def make():
+            try:
+                yield 5
+            finally:
+                raise RuntimeError("cannot roll back")
+
+        register_factory(app, int, make)
+
+        @app.get("/")
+        def view():
+            wares_from().get(int)
+            raise LookupError
+
+        with caplog.at_level(logging.ERROR, "wares"):
+            client.get("/")
+
+        logged = [record for record in caplog.records if record.name == "wares"]
+        assert ["int"] == [record.wares_service_name for record in logged]
+
+    def test_before_the_teardown_of_extensions(self, make_session, journal):
+        """Services end before what extensions had set up earlier ends."""
+        app = Flask("shop")
+        app.teardown_appcontext(lambda _: journal.append("an earlier extension's teardown"))
+        init_app(app)
+        app.teardown_appcontext(lambda _: journal.append("a later extension's teardown"))
+        register_factory(app, Session, make_session)
+
+        with app.app_context():
+            wares_from().get(Session)
+
+        assert [
+            "open",
+            "a later extension's teardown",
+            "commit",
+            "an earlier extension's teardown",
+        ] == journal
+
+    def test_asked_while_being_torn_down(self, journal):
+        """Whoever asks after the services have ended is told so; nothing is left open."""
+        app = Flask("shop")
+
+        @app.teardown_appcontext
+        def ask_too_late(_):
+            with pytest.raises(ContainerClosedError):
+                wares_from().get(int)
+            journal.append("told")
+
+        init_app(app)
+        register_value(app, int, 5)
+
+        with app.app_context():
+            pass
+
+        assert ["told"] == journal
+
+    def test_the_teardown_of_another_fails(self, app, journal):
+        """Where a teardown function of somebody else fails, services end with the next context."""
+        other = init_app(Flask("other"))
+        app.teardown_appcontext(lambda _: 1 / 0)
+        with pytest.raises(ZeroDivisionError), app.app_context():
+            wares_from().get(Session)
+
+        with other.app_context():
+            pass
+
+        assert ["open", "commit"] == journal
+        with pytest.raises(NoContainerError):
+            current_container()
+
+    def test_public_teardown(self, app, journal):
+        """`teardown` closes the container of the context at once, and does nothing without one."""
+        wares.flask.teardown(None)
+        with app.app_context():
+            wares_from().get(Session)
+
+            wares.flask.teardown(LookupError())
+
+            assert ["open", "rollback LookupError"] == journal
+
+    def test_class_based_view(self, app, client, journal):
+        """Class-based views ask as functions do."""
+
+        class View(MethodView):
+            def get(self):
+                return str(wares_from().get(Session).is_open)
+
+        app.add_url_rule("/", view_func=View.as_view("view"))
+
+        answer = client.get("/")
+
+        assert "True" == answer.text
+        assert ["open", "commit"] == journal
+
+    def test_preserved_context(self, app, client, journal):
+        """A context that a test client preserves has ended, and has new services."""
+        app.add_url_rule("/", view_func=lambda: str(wares_from().get(Session).is_open))
+
+        with client:
+            client.get("/")
+            assert ["open", "commit"] == journal
+            assert wares_from().get(Session).is_open
+
+        assert ["open", "commit", "open", "commit"] == journal
+
+
+class TestContexts:
+    def test_nested(self, app, journal):
+        """A context within a context has services of its own, and gives back the outer ones."""
+        with app.app_context():
+            outer = wares_from()
+            outer.get(Session)
+            with app.app_context():
+                assert outer is not current_container()
+                wares_from().get(Session)
+            assert ["open", "open", "commit"] == journal
+            assert outer is current_container()
+
+        assert ["open", "open", "commit", "commit"] == journal
+
+    def test_pushed_twice(self, app, journal):
+        """The same context pushed again has the same container, until it is popped for good."""
+        context = app.app_context()
+        with context:
+            wares_from().get(Session)
+            with context:
+                assert Session in wares_from()
+            assert Session in current_container()
+            assert ["open"] == journal
+
+        assert ["open", "commit"] == journal
+
+    def test_pushed_again_within_another(self, app):
+        """A context that is pushed again within another one's is current there."""
+        outer = app.app_context()
+        with outer:
+            container = wares_from()
+            with app.app_context(), outer:
+                assert container is current_container()
+            assert container is current_container()
+
+    def test_pushed_after_its_end(self, app, journal):
+        """A context that has ended and is pushed once more has new services."""
+        context = app.app_context()
+        with context:
+            wares_from().get(Session)
+        with context:
+            wares_from().get(Session)
+
+        assert ["open", "commit", "open", "commit"] == journal
+
+    def test_several_applications(self):
+        """A context of another application has that one's registry."""
+        shop, bank = init_app(Flask("shop")), init_app(Flask("bank"))
+        register_value(shop, str, "shop")
+        register_value(bank, str, "bank")
+        with shop.app_context():
+            with bank.app_context():
+                assert "bank" == current_container().get(str) == wares_from().get(str)
+            assert "shop" == current_container().get(str) == wares_from().get(str)
+
+    def test_one_registry_for_several_applications(self):
+        """Applications may share a registry."""
+        registry = Registry()
+        registry.register_factory(list, list, lifetime="singleton")
+        shop, bank = (
+            init_app(Flask("shop"), registry=registry),
+            init_app(Flask("bank"), registry=registry),
+        )
+        with shop.app_context(), bank.app_context():
+            pass
+        with shop.app_context():
+            made = wares_from().get(list)
+        with bank.app_context():
+            assert made is wares_from().get(list)
+
+    def test_command(self, app, journal):
+        """A command of the application has a container."""
+
+        @app.cli.command("tidy")
+        def tidy():
+            wares_from().get(Session)
+            journal.append(current_app.name)
+
+        result = app.test_cli_runner().invoke(args=["tidy"])
+
+        assert 0 == result.exit_code
+        assert ["open", "shop", "commit"] == journal
+
+    def test_failed_command(self, app, journal):
+        """The exception that ends a command reaches the cleanups."""
+
+        @app.cli.command("tidy")
+        def tidy():
+            wares_from().get(Session)
+            raise LookupError
+
+        app.test_cli_runner().invoke(args=["tidy"])
+
+        assert ["open", "rollback LookupError"] == journal
+
+    def test_in_a_thread(self, app, journal):
+        """A thread opens a context of its own."""
+
+        def work():
+            with app.app_context():
+                wares_from().get(Session)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+
+        assert ["open", "commit"] == journal
+
+
+class TestStreaming:
+    @pytest.fixture
+    def stream(self, app, journal):
+        """A view whose response uses, while it is sent, what the view has asked for."""
+
+        @app.get("/")
+        def view():
+            session = wares_from().get(Session)
+
+            def chunks():
+                for number in range(3):
+                    assert session.is_open
+                    journal.append(f"chunk {number}")
+                    yield str(number)
+
+            return Response(chunks())
+
+    def test_services_last_until_it_is_sent(self, client, stream, journal):
+        """A streamed response still has its services, without asking for it."""
+        answer = client.get("/")
+
+        assert "012" == answer.text
+        assert ["open", "chunk 0", "chunk 1", "chunk 2", "commit"] == journal
+
+    def test_with_context(self, app, client, journal):
+        """With `stream_with_context`, the stream finds the same container."""
+
+        @app.get("/")
+        def view():
+            session = wares_from().get(Session)
+
+            def chunks():
+                assert session is wares_from().get(Session)
+                assert session is current_container().get(Session)
+                assert session.is_open
+                yield "done"
+
+            return Response(stream_with_context(chunks()))
+
+        answer = client.get("/")
+
+        assert "done" == answer.text
+        assert ["open", "commit"] == journal
+
+    def test_given_up(self, client, stream, journal):
+        """A client that goes away ends the services; they see that."""
+        answer = client.get("/")
+        assert b"0" == next(answer.iter_encoded())
+
+        answer.close()
+
+        assert ["open", "chunk 0", "rollback GeneratorExit"] == journal
+
+    def test_nothing_of_it_is_sent(self, client, stream, journal):
+        """A response of which no chunk is asked for ends the services when it is closed."""
+        answer = client.head("/")
+        answer.close()
+
+        assert ["open", "commit"] == journal
+
+    def test_its_end_is_kept(self, app, client, journal):
+        """What is streamed is closed, as Flask would close it."""
+
+        class Chunks:
+            def __iter__(self):
+                return iter(["done"])
+
+            def close(self):
+                journal.append("closed")
+
+        app.add_url_rule("/", view_func=lambda: Response(Chunks()))
+
+        with client.get("/") as answer:
+            assert "done" == answer.text
+
+        assert ["closed"] == journal
+
+    def test_without_an_end(self, app, client):
+        """What is streamed need not be closable."""
+        app.add_url_rule("/", view_func=lambda: Response(map(str, [1, 2])))
+
+        answer = client.get("/")
+
+        assert "12" == answer.text
+
+    def test_fails(self, app, client, journal):
+        """An exception within the stream reaches the cleanups."""
+
+        @app.get("/")
+        def view():
+            wares_from().get(Session)
+
+            def chunks():
+                yield "begun"
+                raise LookupError
+
+            return Response(chunks())
+
+        with pytest.raises(LookupError):
+            assert client.get("/").text
+
+        assert ["open", "rollback LookupError"] == journal
+
+    def test_file(self, app, client, journal, tmp_path):
+        """A file that is sent through needs no services."""
+        path = tmp_path / "file"
+        path.write_text("content")
+
+        @app.get("/")
+        def view():
+            wares_from().get(Session)
+            return Response(path.open("rb"), direct_passthrough=True)
+
+        with client.get("/") as answer:
+            assert ["open", "commit"] == journal
+            assert "content" == answer.text
+
+
+class AsyncSession:
+    """A service whose cleanup must be awaited."""
+
+
+@pytest.fixture
+def make_async_session(journal):
+    async def make_async_session() -> AsyncIterator[AsyncSession]:
+        journal.append("open")
+        try:
+            yield AsyncSession()
+        except BaseException as error:
+            await asyncio.sleep(0)
+            journal.append(f"rollback {type(error).__name__}")
+            raise
+        else:
+            await asyncio.sleep(0)
+            journal.append("commit")
+
+    return make_async_session
+
+
+class TestAsync:
+    @pytest.fixture(autouse=True)
+    def registered(self, app, make_async_session):
+        register_factory(app, AsyncSession, make_async_session)
+
+    def test_view(self, app, client, journal):
+        """An async view gets async services, and their cleanups run."""
+
+        @app.get("/")
+        async def view():
+            await wares_from().aget(AsyncSession)
+            assert AsyncSession in current_container()
+            return "done"
+
+        answer = client.get("/")
+
+        assert "done" == answer.text
+        assert ["open", "commit"] == journal
+
+    def test_exception(self, app, client, journal):
+        """The exception of an async view reaches the async cleanups."""
+
+        @app.get("/")
+        async def view():
+            await wares_from().aget(AsyncSession)
+            raise LookupError
+
+        client.get("/")
+
+        assert ["open", "rollback LookupError"] == journal
+
+    def test_streamed(self, app, client, journal):
+        """The async cleanups of a streamed response run after it."""
+
+        @app.get("/")
+        async def view():
+            await wares_from().aget(AsyncSession)
+            return Response(iter(["a", "b"]))
+
+        answer = client.get("/")
+        assert ["open"] == journal
+
+        assert "ab" == answer.text
+        assert ["open", "commit"] == journal
+
+    def test_context_manager(self, app, client, journal, make_async_session):
+        """A context manager made of a generator is as good as the generator."""
+        register_factory(app, AsyncSession, contextlib.asynccontextmanager(make_async_session))
+
+        @app.get("/")
+        async def view():
+            await wares_from().aget(AsyncSession)
+            return "done"
+
+        client.get("/")
+
+        assert ["open", "commit"] == journal
+
+    def test_outside_a_context(self, app):
+        """What Flask makes synchronous works outside of a context, too."""
+
+        async def work():
+            return "done"
+
+        assert "done" == app.ensure_sync(work)()
+
+    def test_close_registry(self, app, client, journal, make_async_session):
+        """Closing the registry awaits the cleanups of its singletons."""
+        register_factory(app, AsyncSession, make_async_session, lifetime="singleton")
+
+        @app.get("/")
+        async def view():
+            await wares_from().aget(AsyncSession)
+            return "done"
+
+        client.get("/")
+        assert ["open"] == journal
+
+        close_registry(app)
+
+        assert ["open", "commit"] == journal
+
+
+class TestCloseRegistry:
+    def test_closes(self):
+        """The registry is closed, and closing it again does nothing."""
+        ended = []
+        app = init_app(Flask("shop"))
+        register_value(app, int, 5, on_registry_close=lambda: ended.append("closed"))
+
+        close_registry(app)
+        close_registry(app)
+
+        assert ["closed"] == ended
+
+    def test_without_one(self):
+        """An application without a registry has nothing to close."""
+        close_registry(Flask("shop"))
+
+
+def test_flask_socketio(app, journal):
+    """The events of Flask-SocketIO each have a container, without anything being done for it."""
+    app.secret_key = "not a secret"
+    server = SocketIO(app, async_mode="threading")
+
+    @server.on("work")
+    def work(data):
+        wares_from().get(Session)
+        assert current_container() is wares_from()
+        journal.append(data)
+        return "done"
+
+    @server.on("fail")
+    def fail():
+        wares_from().get(Session)
+        raise LookupError
+
+    client = server.test_client(app)
+    journal.clear()
+
+    answer = client.emit("work", "hard", callback=True)
+    with pytest.raises(LookupError):
+        client.emit("fail")
+
+    assert "done" == answer
+    assert ["open", "hard", "commit", "open", "rollback LookupError"] == journal
+
+
+def test_threads_under_load(app, make_session):
+    """On a real server with threads, each request's services are closed exactly once."""
+    opened, closed = [], []
+    lock = threading.Lock()
+
+    def make_counted() -> Iterator[Container]:
+        with lock:
+            opened.append(1)
+        try:
+            yield wares_from()
+        finally:
+            with lock:
+                closed.append(1)
+
+    register_factory(app, "counted", make_counted)
+
+    @app.get("/<int:number>")
+    def view(number):
+        container = wares_from().get("counted")
+        assert container is current_container()
+        if number % 5 == 0:
+            abort(409)
+        if number % 5 == 1:
+            return Response(stream_with_context(iter(["a", "b"])))
+        return "done"
+
+    def ask(port, first):
+        for number in range(first, 200, 8):
+            with contextlib.suppress(urllib.error.HTTPError):
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/{number}").read()
+
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    clients = [threading.Thread(target=ask, args=(server.port, first)) for first in range(8)]
+    for client in clients:
+        client.start()
+    for client in clients:
+        client.join()
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+    assert 200 == len(opened) == len(closed)

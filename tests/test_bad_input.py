@@ -1,0 +1,217 @@
+"""What cannot work is refused at the earliest moment, with a clear error."""
+
+import asyncio
+
+import pytest
+
+from tests.support.messages import missing_parts
+from tests.support.services import Database
+from wares import (
+    Container,
+    InvalidLifetimeError,
+    InvalidRegistrationError,
+    InvalidRegistryError,
+    Registry,
+    RegistryClosedError,
+    UnresolvableParameterError,
+)
+
+
+async def work():
+    """Do nothing, as a coroutine."""
+
+
+class NotCallable:
+    """An object that is no factory."""
+
+
+@pytest.fixture(params=["factory", "local factory", "override"])
+def register_factory(request, registry, container):
+    """Every place that takes a factory."""
+    return {
+        "factory": registry.register_factory,
+        "local factory": container.register_local_factory,
+        "override": lambda *args, **options: registry.override_factory(
+            *args, **options
+        ).__enter__(),
+    }[request.param]
+
+
+@pytest.fixture(params=["value", "local value", "override"])
+def register_value(request, registry, container):
+    """Every place that takes a value."""
+    return {
+        "value": registry.register_value,
+        "local value": container.register_local_value,
+        "override": lambda *args, **options: registry.override_value(
+            *args, **options
+        ).__enter__(),
+    }[request.param]
+
+
+@pytest.mark.parametrize(
+    "factory", [None, 42, "factory", NotCallable(), [], {}, (), object()], ids=repr
+)
+def test_a_factory_that_cannot_be_called(registry, register_factory, factory):
+    """A factory that is no callable is refused, and the error names key and kind."""
+    with pytest.raises(InvalidRegistrationError) as caught:
+        register_factory(Database, factory)
+
+    assert [] == missing_parts(str(caught.value), "Database", type(factory).__name__, "callable")
+    assert Database not in registry
+
+
+def test_a_coroutine_as_a_factory(registry, register_factory):
+    """A coroutine, for which somebody wrote one pair of parentheses too many, is refused."""
+    coroutine = work()
+
+    with pytest.raises(InvalidRegistrationError, match="callable"):
+        register_factory(Database, coroutine)
+
+    coroutine.close()
+    assert Database not in registry
+
+
+def test_a_value_for_a_factory_leads_to_the_right_method(register_factory):
+    """The error for what cannot be called mentions the method for values."""
+    with pytest.raises(InvalidRegistrationError, match="value"):
+        register_factory(Database, NotCallable())
+
+
+@pytest.mark.parametrize(
+    "lifetime", ["forever", "Scoped", "", None, 42, True, ["scoped"], "request"], ids=repr
+)
+def test_an_unknown_lifetime(registry, register_factory, lifetime):
+    """An unknown lifetime is refused, and the error lists those that there are."""
+    with pytest.raises(InvalidLifetimeError) as caught:
+        register_factory(Database, Database, lifetime=lifetime)
+
+    assert [] == missing_parts(
+        str(caught.value), "Database", "singleton", "connection", "scoped", "transient"
+    )
+    assert Database not in registry
+
+
+@pytest.mark.parametrize("option", ["ping", "on_registry_close"])
+@pytest.mark.parametrize("wrong", [42, "ping", True, NotCallable()], ids=repr)
+def test_options_of_factories_that_cannot_be_called(registry, register_factory, option, wrong):
+    """A ping, and a callback, must be callable."""
+    with pytest.raises(InvalidRegistrationError) as caught:
+        register_factory(Database, Database, **{option: wrong})
+
+    assert [] == missing_parts(str(caught.value), "Database", option, "callable")
+    assert Database not in registry
+
+
+@pytest.mark.parametrize("option", ["ping", "on_registry_close"])
+@pytest.mark.parametrize("wrong", [42, "ping", True, NotCallable()], ids=repr)
+def test_options_of_values_that_cannot_be_called(registry, register_value, option, wrong):
+    """A ping, and a callback, of a value must be callable, too."""
+    with pytest.raises(InvalidRegistrationError) as caught:
+        register_value(Database, 1, **{option: wrong})
+
+    assert [] == missing_parts(str(caught.value), "Database", option, "callable")
+    assert Database not in registry
+
+
+@pytest.mark.parametrize("method", ["register_factory", "register_value", "expect"])
+def test_an_unhashable_key(registry, method):
+    """An unhashable key is refused, and the error says what it is."""
+    arguments = [[]] if method == "expect" else [[], Database]
+
+    with pytest.raises(InvalidRegistrationError) as caught:
+        getattr(registry, method)(*arguments)
+
+    assert [] == missing_parts(str(caught.value), "hashable", "list")
+    assert [] == list(registry)
+
+
+def test_an_unhashable_key_among_others(registry):
+    """`expect` announces either all its keys or none."""
+    with pytest.raises(InvalidRegistrationError):
+        registry.expect(Database, [])
+
+    registry.register_factory("needs", _needs_database)
+    with pytest.raises(InvalidRegistryError):
+        registry.validate()
+
+
+def _needs_database(database: Database):
+    return database
+
+
+def test_options_are_keyword_only(registry):
+    """Options have names: nobody has to remember their order."""
+    with pytest.raises(TypeError):
+        registry.register_factory(Database, Database, "singleton")
+    with pytest.raises(TypeError):
+        registry.register_value(Database, 1, True)
+
+    assert [] == list(registry)
+
+
+@pytest.mark.parametrize(
+    "factory",
+    [lambda nothing, /: None, lambda nothing: None, lambda *, nothing: None],
+    ids=["positional only", "plain", "keyword only"],
+)
+def test_a_parameter_that_nothing_can_fill(registry, factory):
+    """A required parameter without annotation is refused no later than by `validate`."""
+
+    def register_and_validate():
+        registry.register_factory(Database, factory)
+        registry.validate()
+
+    with pytest.raises((UnresolvableParameterError, InvalidRegistryError)) as caught:
+        register_and_validate()
+
+    (problem,) = getattr(caught.value, "exceptions", [caught.value])
+    assert (UnresolvableParameterError, "nothing") == (type(problem), problem.parameter)
+    assert [] == missing_parts(str(problem), "'nothing'", "test_bad_input.py:")
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_container_on_a_closed_registry(is_async):
+    """A closed registry opens no container, neither by its method nor by the class."""
+    registry = Registry()
+    if is_async:
+        asyncio.run(registry.aclose())
+    else:
+        registry.close()
+
+    for open_container in [registry.container, lambda: Container(registry)]:
+        with pytest.raises(RegistryClosedError, match="closed"):
+            open_container()
+
+
+def test_given_objects_under_unhashable_keys():
+    """What cannot be a dictionary's key cannot be given: Python itself refuses."""
+    with pytest.raises(TypeError):
+        Registry().container({[]: 1})
+    with pytest.raises(TypeError):
+        Container()
+
+
+async def test_get_without_a_key(way, container):
+    """Asking for nothing is a mistake, or an empty answer, but never a service."""
+    try:
+        answer = await way.get(container)
+    except TypeError:
+        answer = ()
+
+    assert () == answer
+
+
+def test_a_registration_that_fails_changes_nothing(registry, container):
+    """A refused registration leaves the one before it in force."""
+    registry.register_value(Database, "registered")
+    for attempt in [
+        lambda: registry.register_factory(Database, 42),
+        lambda: registry.register_factory(Database, Database, lifetime="forever"),
+        lambda: registry.register_value(Database, 1, ping=42),
+        lambda: container.register_local_factory(Database, 42),
+    ]:
+        with pytest.raises((InvalidRegistrationError, InvalidLifetimeError)):
+            attempt()
+
+    assert "registered" == container.get(Database)

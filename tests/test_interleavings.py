@@ -1,0 +1,358 @@
+"""Whatever another thread does in the very middle of something, at any line (1, 2, 15 and 22).
+
+Stress tests meet a race now and then; these go to every line of ours on purpose.
+"""
+
+import pytest
+
+from tests.support.interleaving import explore
+from tests.support.services import Database, Engine, Repository, Session, Shop
+from wares import ContainerClosedError, Registry, WaresError
+
+
+class Scene:
+    """A registry that counts, with containers, used before as often as a test wants."""
+
+    def __init__(self, uses):
+        self.runs = {}
+        self.entered = []
+        self.left = []
+        self.registry = Registry()
+        self.registry.register_factory(Engine, self.generator(Engine), lifetime="singleton")
+        self.registry.register_factory("connection", self.generator("connection"), lifetime="connection")
+        self.registry.register_factory(Database, self.counted(Database))
+        self.registry.register_factory(Repository, Repository)
+        self.registry.register_factory(Shop, Shop)
+        self.registry.register_factory(Session, self.session)
+        self.warm(uses)
+
+    def warm(self, uses):
+        """Use every key in containers and children, without singletons."""
+        for _ in range(uses):
+            with self.registry.container() as container:
+                container.get(Shop)
+                container.get(Session)
+                with container.child() as child:
+                    child.get(Shop)
+                    child.get(Session)
+            with self.registry.container() as container:
+                container.get(Database)
+                container.get("connection")
+                with container.child() as child:
+                    child.get(Database)
+                    child.get("connection")
+        self.runs.clear()
+        self.entered.clear()
+        self.left.clear()
+
+    def count(self, key):
+        self.runs[key] = self.runs.get(key, 0) + 1
+
+    def counted(self, kind):
+        def make():
+            self.count(kind)
+            return kind()
+
+        return make
+
+    def generator(self, key):
+        def make():
+            self.count(key)
+            service = object()
+            self.entered.append((key, id(service)))
+            try:
+                yield service
+            finally:
+                self.left.append((key, id(service)))
+
+        return make
+
+    def session(self, database: Database):
+        self.count(Session)
+        self.entered.append((Session, id(database)))
+        try:
+            yield database
+        finally:
+            self.left.append((Session, id(database)))
+
+    def close(self, *containers):
+        """Close everything, and see that whatever was entered was left, once, in reverse."""
+        for container in containers:
+            container.close()
+        self.registry.close()
+        assert sorted(map(str, self.entered)) == sorted(map(str, self.left))
+
+
+USES = pytest.mark.parametrize("uses", [0, 40], ids=["cold", "hot"])
+
+
+@USES
+@pytest.mark.parametrize(
+    ("first_keys", "second_keys"),
+    [
+        ([Database], [Database]),
+        ([Shop], [Shop]),
+        ([Shop], [Database]),
+        ([Database], [Shop]),
+        ([Shop], [Repository, Session]),
+        ([Session], [Shop]),
+        ([Session], [Session]),
+        ([Engine], [Engine]),
+        (["connection"], ["connection"]),
+        ([Shop, Session, Engine], [Engine, Session, Shop]),
+    ],
+    ids=str,
+)
+def test_get_and_get(uses, first_keys, second_keys):
+    """Two threads that ask one container share what they make, and make it once."""
+
+    def prepare():
+        scene = Scene(uses)
+        container = scene.registry.container()
+
+        def ask(keys):
+            return dict(zip(keys, [container.get(key) for key in keys], strict=True))
+
+        def check(first, second):
+            services = {key: container.get(key) for key in (Database, *first_keys, *second_keys)}
+            assert first.items() <= services.items()
+            assert second.items() <= services.items()
+            assert {1} == set(scene.runs.values())
+            if Shop in services:
+                assert services[Database] is services[Shop].repository.database
+            scene.close(container)
+
+        return lambda: ask(first_keys), lambda: ask(second_keys), check
+
+    assert explore(prepare) > 10
+
+
+@USES
+@pytest.mark.parametrize("key", [Engine, "connection"])
+def test_get_in_two_containers(uses, key):
+    """Two threads with containers, or children, of their own share what lives longer."""
+
+    def prepare():
+        scene = Scene(uses)
+        parent = scene.registry.container()
+        if key is Engine:
+            containers = [scene.registry.container(), scene.registry.container()]
+        else:
+            containers = [parent.child(), parent.child()]
+
+        def check(first, second):
+            assert first is second
+            assert {key: 1} == scene.runs
+            scene.close(*containers, parent)
+
+        return (
+            lambda: containers[0].get(key),
+            lambda: containers[1].get(key),
+            check,
+        )
+
+    assert explore(prepare) > 10
+
+
+@USES
+@pytest.mark.parametrize("key", [Session, Shop, Engine, "connection"])
+@pytest.mark.parametrize("closes_first", [False, True])
+def test_get_and_close(uses, key, closes_first):
+    """A service that is made while another thread closes is handed out or refused, never leaked."""
+
+    def prepare():
+        scene = Scene(uses)
+        container = scene.registry.container()
+        container.get(Database)
+
+        def check(first, second):
+            closed, got = (first, second) if closes_first else (second, first)
+            assert None is closed
+            assert not isinstance(got, BaseException) or isinstance(got, ContainerClosedError)
+            with pytest.raises(ContainerClosedError):
+                container.get(key)
+            if key is not Engine:
+                assert sorted(map(str, scene.entered)) == sorted(map(str, scene.left))
+            scene.close()
+
+        functions = [lambda: container.get(key), container.close]
+        return *(functions[::-1] if closes_first else functions), check
+
+    assert explore(prepare) > 5
+
+
+@USES
+def test_close_and_close(uses):
+    """Two threads that close one container run each cleanup once."""
+
+    def prepare():
+        scene = Scene(uses)
+        container = scene.registry.container()
+        container.get(Session, "connection")
+        container.child().get(Session)
+
+        def check(first, second):
+            assert (None, None) == (first, second)
+            assert 3 == len(scene.left)
+            scene.close()
+
+        return container.close, container.close, check
+
+    assert explore(prepare) > 5
+
+
+@USES
+def test_reset_and_get(uses):
+    """A service that is made while another thread resets belongs to before or to after."""
+
+    def prepare():
+        scene = Scene(uses)
+        container = scene.registry.container()
+        container.get(Session)
+
+        def check(first, second):
+            assert None is first
+            assert not isinstance(second, BaseException) or isinstance(second, ContainerClosedError)
+            assert container.get(Session) is container.get(Database)
+            scene.close(container)
+
+        return container.reset, lambda: container.get(Session), check
+
+    assert explore(prepare) > 5
+
+
+@USES
+@pytest.mark.parametrize("closes_first", [False, True])
+def test_child_and_close(uses, closes_first):
+    """A child that is opened while its parent closes is refused, or closed with it."""
+
+    def prepare():
+        scene = Scene(uses)
+        parent = scene.registry.container()
+        parent.get("connection")
+
+        def use_child():
+            return parent.child().get(Session)
+
+        def check(first, second):
+            closed, got = (first, second) if closes_first else (second, first)
+            assert None is closed
+            assert not isinstance(got, BaseException) or isinstance(got, ContainerClosedError)
+            assert sorted(map(str, scene.entered)) == sorted(map(str, scene.left))
+            scene.close()
+
+        functions = [use_child, parent.close]
+        return *(functions[::-1] if closes_first else functions), check
+
+    assert explore(prepare) > 5
+
+
+@USES
+@pytest.mark.parametrize("closes_first", [False, True])
+def test_registry_close_and_singleton(uses, closes_first):
+    """A singleton that is made while its registry closes is refused, or closed with it."""
+
+    def prepare():
+        scene = Scene(uses)
+        container = scene.registry.container()
+
+        def check(first, second):
+            closed, got = (first, second) if closes_first else (second, first)
+            assert None is closed
+            assert not isinstance(got, BaseException) or isinstance(got, WaresError)
+            assert sorted(map(str, scene.entered)) == sorted(map(str, scene.left))
+            container.close()
+
+        functions = [lambda: container.get(Engine), scene.registry.close]
+        return *(functions[::-1] if closes_first else functions), check
+
+    assert explore(prepare) > 5
+
+
+@USES
+@pytest.mark.parametrize("registers_first", [False, True])
+def test_get_and_register(uses, registers_first):
+    """Whoever asks after a registration gets what was registered last."""
+
+    def prepare():
+        scene = Scene(uses)
+        container = scene.registry.container()
+
+        def register():
+            scene.registry.register_factory(Database, lambda: "new")
+            with scene.registry.container() as fresh:
+                return fresh.get(Shop).repository.database
+
+        def check(first, second):
+            registered, got = (first, second) if registers_first else (second, first)
+            assert "new" == registered
+            assert got.repository.database is container.get(Database)
+            for _ in range(40):
+                with scene.registry.container() as fresh:
+                    assert "new" == fresh.get(Shop).repository.database
+            scene.close(container)
+
+        functions = [lambda: container.get(Shop), register]
+        return *(functions[::-1] if registers_first else functions), check
+
+    assert explore(prepare) > 5
+
+
+@USES
+@pytest.mark.parametrize("overrides_first", [False, True])
+@pytest.mark.parametrize("lifetime", ["scoped", "singleton"])
+def test_get_and_override(uses, overrides_first, lifetime):
+    """An override that comes and goes meanwhile counts within its block, and leaves no trace."""
+
+    def prepare():
+        scene = Scene(uses)
+        registry = scene.registry
+        registry.register_factory(Database, scene.counted(Database), lifetime="singleton")
+        registry.register_factory(Repository, Repository, lifetime=lifetime)
+        with registry.container() as container:
+            before = container.get(Shop).repository.database
+        for _ in range(uses):
+            with registry.container() as container:
+                container.get(Shop)
+
+        def ask():
+            with registry.container() as container:
+                return container.get(Shop).repository.database
+
+        def override():
+            with registry.override_value(Database, "override"):
+                return [ask(), ask()]
+
+        def check(first, second):
+            within, got = (first, second) if overrides_first else (second, first)
+            assert ["override", "override"] == within
+            assert got in (before, "override")
+            assert [before] * 2 == [ask(), ask()]
+            scene.close()
+
+        functions = [ask, override]
+        return *(functions[::-1] if overrides_first else functions), check
+
+    assert explore(prepare) > 5
+
+
+@USES
+def test_get_and_local_registration(uses):
+    """A local registration that comes meanwhile counts for what is not made yet."""
+
+    def prepare():
+        scene = Scene(uses)
+        container = scene.registry.container()
+
+        def check(first, second):
+            assert None is second
+            assert first.repository.database is container.get(Database)
+            scene.close(container)
+
+        return (
+            lambda: container.get(Shop),
+            lambda: container.register_local_value(Database, "local"),
+            check,
+        )
+
+    assert explore(prepare) > 5

@@ -1,0 +1,519 @@
+"""Overrides: another service while a block lasts (behaviour 22)."""
+
+import asyncio
+import contextlib
+
+import pytest
+
+from tests.support.deadline import in_thread
+from tests.support.services import Cache, Database, Engine, Mailer, Repository, Session, Shop
+from tests.support.ways import use
+from wares import InvalidLifetimeError, InvalidRegistrationError, Registry, ServiceNotFoundError
+
+
+class Boom(Exception):
+    """What a test fails with."""
+
+
+def leaving(events, name):
+    """Return a generator factory that notes in *events* when its service is left."""
+
+    def make():
+        yield name
+        events.append(name)
+
+    return make
+
+
+async def ask(way, registry, *keys):
+    """Return what a container of its own gives for *keys*."""
+    container = registry.container()
+    service = await way.get(container, *keys)
+    await way.close(container)
+    return service
+
+
+@pytest.fixture(params=["factory", "value"])
+def override(request):
+    """Override a key by an object, by way of a factory and as a value."""
+
+    def override(registry, key, service):
+        if request.param == "value":
+            return registry.override_value(key, service)
+        return registry.override_factory(key, lambda: service, lifetime="singleton")
+
+    return override
+
+
+class TestWhileItLasts:
+    async def test_the_service_is_another(self, way, warm, registry, override):
+        """Within the block the override is used, after it the registration again."""
+        registry.register_factory(Database, lambda: "registered")
+        await warm(way, registry, Database)
+
+        with override(registry, Database, "override") as bound:
+            within = await ask(way, registry, Database)
+        after = await ask(way, registry, Database)
+
+        assert (None, "override", "registered") == (bound, within, after)
+
+    async def test_deep_below(self, way, warm, registry, override):
+        """The override is used where others need the service, too."""
+        registry.register_factory(Database, lambda: "registered")
+        registry.register_factory(Repository, Repository)
+        registry.register_factory(Shop, Shop)
+        await warm(way, registry, Shop)
+        seen = []
+
+        with override(registry, Database, "override"):
+            await warm(way, registry, Shop)
+            seen.append((await ask(way, registry, Shop)).repository.database)
+        await warm(way, registry, Shop)
+        seen.append((await ask(way, registry, Shop)).repository.database)
+
+        assert ["override", "registered"] == seen
+
+    async def test_in_the_middle(self, way, warm, registry, override):
+        """What an overridden service would have needed is not made."""
+        made = []
+        registry.register_factory(Database, lambda: made.append("database"))
+        registry.register_factory(Repository, Repository)
+        registry.register_factory(Shop, Shop)
+        await warm(way, registry, Shop)
+        made.clear()
+
+        with override(registry, Repository, "override"):
+            shop = await ask(way, registry, Shop)
+
+        assert ("override", []) == (shop.repository, made)
+
+    async def test_a_value(self, way, registry, override):
+        """A registered value may be overridden."""
+        registry.register_value(Database, "registered")
+
+        with override(registry, Database, "override"):
+            within = await ask(way, registry, Database)
+
+        assert ["override", "registered"] == [within, await ask(way, registry, Database)]
+
+    async def test_what_is_not_registered(self, way, registry, override):
+        """A key that was not registered is not registered afterwards."""
+        with override(registry, Database, "override"):
+            within = (await ask(way, registry, Database), Database in registry)
+
+        assert ("override", True) == within
+        assert Database not in registry
+        assert [] == list(registry)
+        with pytest.raises(ServiceNotFoundError):
+            await ask(way, registry, Database)
+
+    async def test_nesting(self, way, warm, registry, override):
+        """Overrides nest: each block's end brings back what was there at its begin."""
+        registry.register_factory(Database, lambda: 0)
+        registry.register_factory(Repository, Repository)
+        seen = []
+
+        async def look():
+            await warm(way, registry, Repository)
+            seen.append((await ask(way, registry, Repository)).database)
+
+        with override(registry, Database, 1):
+            await look()
+            with override(registry, Database, 2):
+                await look()
+                with override(registry, Database, 3):
+                    await look()
+                await look()
+            await look()
+        await look()
+
+        assert [1, 2, 3, 2, 1, 0] == seen
+
+    async def test_several_keys(self, way, registry, override):
+        """Overrides of several keys know nothing of each other."""
+        registry.register_value(Database, "database")
+        registry.register_value(Cache, "cache")
+
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(override(registry, Database, "first"))
+            stack.enter_context(override(registry, Cache, "second"))
+            stack.enter_context(override(registry, Mailer, "third"))
+            within = await ask(way, registry, Database, Cache, Mailer)
+
+        assert ("first", "second", "third") == within
+        assert ("database", "cache") == await ask(way, registry, Database, Cache)
+
+    async def test_an_exception(self, way, registry, override):
+        """An exception undoes the override, and goes on."""
+        registry.register_value(Database, "registered")
+        error = Boom()
+
+        with pytest.raises(Boom) as caught, override(registry, Database, "override"):
+            raise error
+
+        assert error is caught.value
+        assert "registered" == await ask(way, registry, Database)
+
+    async def test_before_the_start(self, way, registry, override):
+        """An override stays in force where an application registers its own later."""
+        registry.register_value(Database, "registered")
+
+        with override(registry, Database, "override"):
+            registry.register_value(Database, "by the application")
+            within = await ask(way, registry, Database)
+        after = await ask(way, registry, Database)
+
+        assert ["override", "by the application"] == [within, after]
+
+    async def test_live_containers(self, way, warm, registry, override):
+        """A live container sees the override for what it has not made yet."""
+        registry.register_factory(Database, lambda: "registered")
+        registry.register_factory(Repository, Repository)
+        await warm(way, registry, Repository)
+        fresh, used = registry.container(), registry.container()
+        await way.get(used, Database)
+
+        with override(registry, Database, "override"):
+            seen = [(await way.get(it, Repository)).database for it in (fresh, used)]
+
+        assert ["override", "registered"] == seen
+
+    async def test_another_thread(self, registry, override):
+        """An override counts for every thread."""
+        registry.register_value(Database, "registered")
+
+        with override(registry, Database, "override"):
+            within = in_thread(lambda: registry.container().get(Database))
+
+        assert "override" == within
+
+    async def test_an_override_that_is_not_entered(self, way, registry, override):
+        """Only the block overrides, not the call."""
+        registry.register_value(Database, "registered")
+
+        override(registry, Database, "override")
+
+        assert "registered" == await ask(way, registry, Database)
+
+    async def test_across_an_await(self, registry, override):
+        """An override of one test lasts across its awaits."""
+        registry.register_value(Database, "registered")
+
+        with override(registry, Database, "override"):
+            await asyncio.sleep(0)
+            async with registry.container() as container:
+                assert "override" == await container.aget(Database)
+
+    async def test_validate(self, registry, override):
+        """`validate` looks at what is in force."""
+        registry.register_factory(Repository, Repository)
+
+        with override(registry, Database, "override"):
+            assert None is registry.validate()
+
+    async def test_of_what_a_container_is_given(self, way, registry, override):
+        """What a container is given comes before what is registered, overrides included."""
+        with override(registry, Database, "override"):
+            container = registry.container({Database: "given"})
+
+            assert "given" == await way.get(container, Database)
+
+
+class TestOptions:
+    async def test_cleanups(self, way, registry):
+        """What an override makes is cleaned up by the container that asked."""
+        events = []
+        registry.register_factory(Session, leaving(events, "registered"))
+
+        with registry.override_factory(Session, leaving(events, "override")):
+            container = registry.container()
+            await way.get(container, Session)
+        await way.close(container)
+
+        assert ["override"] == events
+
+    async def test_needs(self, way, registry):
+        """An override may need other services, the overridden one's needs among them."""
+        registry.register_value(Database, "database")
+        registry.register_factory(Session, Session)
+
+        def make(database: Database):
+            return [database]
+
+        with registry.override_factory(Session, make):
+            assert ["database"] == await ask(way, registry, Session)
+
+    async def test_lifetime(self, way, registry):
+        """An override has a lifetime of its own."""
+        registry.register_factory(Database, Database, lifetime="transient")
+
+        with registry.override_factory(Database, Database, lifetime="singleton"):
+            first = await ask(way, registry, Database)
+            second = await ask(way, registry, Database)
+
+        assert first is second
+        assert first is not await ask(way, registry, Database)
+
+    async def test_enter(self, way, registry):
+        """An overriding value is entered only if asked."""
+        events = []
+
+        @contextlib.contextmanager
+        def manage():
+            events.append("entered")
+            yield "entered service"
+            events.append("left")
+
+        manager = manage()
+        with registry.override_value(Session, manager):
+            untouched = await ask(way, registry, Session)
+        with registry.override_value(Session, manager, enter=True):
+            entered = await ask(way, registry, Session)
+
+        assert (manager, "entered service") == (untouched, entered)
+        assert ["entered", "left"] == events
+
+    async def test_ping(self, way, registry):
+        """An override may have a ping; the ping of what it replaces is out of force."""
+        registry.register_value(Database, 1, ping=lambda _: None)
+        seen = []
+
+        with registry.override_value(Database, 2):
+            without = registry.container().get_pings()
+        with registry.override_value(Database, 3, ping=seen.append):
+            (ping,) = registry.container().get_pings()
+            await ping.aping()
+
+        assert ([], [3]) == (without, seen)
+        assert 1 == len(registry.container().get_pings())
+
+    @pytest.mark.parametrize(
+        ("override", "error"),
+        [
+            (lambda it: it.override_factory(Database, 42), InvalidRegistrationError),
+            (lambda it: it.override_factory([], Database), InvalidRegistrationError),
+            (lambda it: it.override_value([], 1), InvalidRegistrationError),
+            (lambda it: it.override_value(Database, 1, ping=1), InvalidRegistrationError),
+            (
+                lambda it: it.override_factory(Database, Database, lifetime="forever"),
+                InvalidLifetimeError,
+            ),
+        ],
+    )
+    async def test_bad_input(self, way, registry, override, error):
+        """An override that cannot work is refused, and leaves the registration in force."""
+        registry.register_value(Database, "registered")
+
+        with pytest.raises(error), override(registry):
+            pass
+
+        assert "registered" == await ask(way, registry, Database)
+
+
+class TestSingletons:
+    async def test_one_that_is_overridden(self, way, registry, override):
+        """A singleton that was made before is overridden, and there again afterwards."""
+        registry.register_factory(Engine, lambda: ["registered"], lifetime="singleton")
+        await ask(way, registry, Engine)
+
+        with override(registry, Engine, ["override"]):
+            within = await ask(way, registry, Engine)
+        after = [await ask(way, registry, Engine) for _ in range(2)]
+
+        assert ["override"] == within
+        assert [["registered"]] * 2 == after
+        assert after[0] is after[1]
+
+    async def test_one_made_from_what_is_overridden(self, way, registry, override):
+        """A singleton made from what is overridden is made anew, before and after."""
+        registry.register_factory(Database, lambda: "registered", lifetime="singleton")
+        registry.register_factory(Repository, Repository, lifetime="singleton")
+        registry.register_factory(Shop, Shop, lifetime="singleton")
+        seen = []
+
+        async def look():
+            await use(way, registry, 60, Shop)
+            seen.append((await ask(way, registry, Shop)).repository.database)
+
+        await look()
+        with override(registry, Database, "override"):
+            await look()
+            with override(registry, Database, "inner"):
+                await look()
+            await look()
+        await look()
+
+        assert ["registered", "override", "inner", "override", "registered"] == seen
+
+    async def test_one_that_asked_for_what_is_overridden(self, way, registry, override):
+        """A singleton whose factory asked for what is overridden is made anew, too."""
+        registry.register_value(Database, "registered")
+
+        async def amake(wares_container):
+            return [await wares_container.aget(Database)]
+
+        def make(wares_container):
+            return [wares_container.get(Database)]
+
+        registry.register_factory(
+            Engine, amake if way.is_async else make, lifetime="singleton"
+        )
+        seen = [await ask(way, registry, Engine)]
+        with override(registry, Database, "override"):
+            seen.append(await ask(way, registry, Engine))
+        seen.append(await ask(way, registry, Engine))
+
+        assert [["registered"], ["override"], ["registered"]] == seen
+
+    async def test_one_that_asked_through_another(self, way, registry, override):
+        """A singleton that asked for one that needs what is overridden is made anew, too."""
+        registry.register_value(Database, "registered")
+        registry.register_factory(Repository, Repository, lifetime="singleton")
+
+        async def amake(wares_container):
+            return (await wares_container.aget(Repository)).database
+
+        def make(wares_container):
+            return wares_container.get(Repository).database
+
+        registry.register_factory(
+            Engine, amake if way.is_async else make, lifetime="singleton"
+        )
+        seen = [await ask(way, registry, Engine)]
+        with override(registry, Database, "override"):
+            seen.append(await ask(way, registry, Engine))
+        seen.append(await ask(way, registry, Engine))
+
+        assert ["registered", "override", "registered"] == seen
+
+    async def test_one_made_with_a_key_that_was_absent(self, way, registry, override):
+        """A singleton that did without a service is made anew where an override brings it."""
+        from wares import autowire
+
+        def make(cache: Cache = "default"):
+            return [cache]
+
+        registry.register_factory(Engine, autowire(make), lifetime="singleton")
+        seen = [await ask(way, registry, Engine)]
+        with override(registry, Cache, "override"):
+            seen.append(await ask(way, registry, Engine))
+        seen.append(await ask(way, registry, Engine))
+
+        assert [["default"], ["override"], ["default"]] == seen
+
+    async def test_others_stay(self, way, registry, override):
+        """A singleton that has nothing to do with what is overridden stays as it is."""
+        made = []
+        registry.register_value(Database, "registered")
+        registry.register_factory(
+            Cache, lambda: made.append("made") or Cache(), lifetime="singleton"
+        )
+        before = await ask(way, registry, Cache)
+        with override(registry, Database, "override"):
+            within = await ask(way, registry, Cache)
+        after = await ask(way, registry, Cache)
+
+        assert before is within
+        assert before is after
+        assert ["made"] == made
+
+    async def test_cleanups(self, way):
+        """Every singleton, evicted or not, is cleaned up exactly once."""
+        events = []
+        numbers = iter(range(100))
+        registry = Registry()
+
+        def make_database():
+            number = next(numbers)
+            yield f"database {number}"
+            events.append(f"database {number}")
+
+        def make_repository(database: Database):
+            number = next(numbers)
+            yield database
+            events.append(f"repository {number} of {database}")
+
+        registry.register_factory(Database, make_database, lifetime="singleton")
+        registry.register_factory(Repository, make_repository, lifetime="singleton")
+        await ask(way, registry, Repository)
+        with registry.override_factory(Database, make_database, lifetime="singleton"):
+            await ask(way, registry, Repository)
+        await ask(way, registry, Repository)
+        await way.close(registry)
+
+        assert len(events) == len(set(events)) == next(numbers)
+        for event in events:
+            if event.startswith("repository"):
+                needed = event.split(" of ")[1]
+                assert events.index(event) < events.index(needed)
+
+    async def test_an_exception(self, way, registry, override):
+        """An exception evicts what was made from the override as well."""
+        registry.register_value(Database, "registered")
+        registry.register_factory(Repository, Repository, lifetime="singleton")
+
+        with pytest.raises(Boom), override(registry, Database, "override"):
+            await ask(way, registry, Repository)
+            raise Boom
+
+        assert "registered" == (await ask(way, registry, Repository)).database
+
+    async def test_a_singleton_that_is_being_made(self, registry):
+        """A singleton whose making began before the override is not kept under it."""
+        entered, released = asyncio.Event(), asyncio.Event()
+
+        async def make(database: Database):
+            entered.set()
+            await released.wait()
+            return [database]
+
+        registry.register_value(Database, "registered")
+        registry.register_factory(Engine, make, lifetime="singleton")
+        task = asyncio.create_task(registry.container().aget(Engine))
+        await entered.wait()
+        with registry.override_value(Database, "override"):
+            released.set()
+            await task
+            within = await registry.container().aget(Engine)
+        after = await registry.container().aget(Engine)
+
+        assert [["override"], ["registered"]] == [within, after]
+
+    async def test_a_scoped_service_that_is_being_made(self, registry):
+        """A graph whose making began before the override is whole, of whichever time."""
+        entered, released = asyncio.Event(), asyncio.Event()
+
+        async def wait():
+            entered.set()
+            await released.wait()
+            return "cache"
+
+        def make(cache: Cache, first: Database, second: Repository):
+            return [first, second.database]
+
+        registry.register_factory(Database, lambda: "registered")
+        registry.register_factory(Cache, wait)
+        registry.register_factory(Repository, Repository)
+        registry.register_factory(Shop, make)
+        task = asyncio.create_task(registry.container().aget(Shop))
+        await entered.wait()
+        with registry.override_factory(Database, lambda: "override"):
+            released.set()
+            first, second = await task
+
+        assert first == second
+
+
+@pytest.mark.parametrize("hot", [0, 60])
+async def test_one_test_after_the_other(way, registry, hot):
+    """Overrides come and go as often as there are tests, and leave no trace."""
+    registry.register_factory(Database, lambda: "registered")
+    registry.register_factory(Repository, Repository)
+    seen = []
+    for number in range(20):
+        await use(way, registry, hot, Repository)
+        with registry.override_value(Database, number):
+            seen.append((await ask(way, registry, Repository)).database)
+        seen.append((await ask(way, registry, Repository)).database)
+
+    assert [x for number in range(20) for x in (number, "registered")] == seen

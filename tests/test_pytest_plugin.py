@@ -1,0 +1,503 @@
+"""The pytest plugin, in test runs of its own."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+CONFTEST = """
+import asyncio
+import pytest
+from wares import Registry
+
+log = []
+
+class Boom(Exception): ...
+"""
+
+ASYNCIO = ["-p", "asyncio", "-o", "asyncio_default_fixture_loop_scope=function"]
+
+#: How asynchronous tests are run: by which plugin, told how.
+RUNNERS = {
+    "asyncio-auto": [*ASYNCIO, "-o", "asyncio_mode=auto"],
+    "asyncio-strict": [*ASYNCIO, "-o", "asyncio_mode=strict"],
+    "anyio": ["-p", "anyio"],
+}
+
+
+#: What marks an asynchronous test for them.
+MARKS = {"anyio": "anyio", "asyncio-strict": "asyncio"}
+
+ANYIO_BACKEND = """
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+"""
+
+
+@pytest.fixture
+def run(pytester, monkeypatch):
+    """Write a test module, run it in another interpreter, and return what came of it."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+
+    def run(source, *options):
+        pytester.makeconftest(CONFTEST)
+        pytester.makepyfile("from conftest import *\nfrom wares import *\n" + source)
+        return pytester.runpytest_subprocess(
+            "-p", "no:cacheprovider", "-p", "wares.pytest_plugin", "-W", "error", *options
+        )
+
+    return run
+
+
+@pytest.fixture(params=RUNNERS)
+def run_async(request, run):
+    """The same for asynchronous tests, under each of the plugins that run them."""
+
+    def run_async(source):
+        mark = MARKS.get(request.param, "usefixtures()")
+        marked = re.sub(
+            r"^( *)async def test_",
+            rf"\1@pytest.mark.{mark}\n\g<0>",
+            source,
+            flags=re.MULTILINE,
+        )
+        return run(ANYIO_BACKEND + marked, *RUNNERS[request.param])
+
+    return run_async
+
+
+def text_of(result):
+    return result.stdout.str()
+
+
+class TestRegistryAndContainer:
+    """The fixtures `registry` and `container`."""
+
+    def test_one_belongs_to_the_other(self, run):
+        """`container` is one of `registry`, and both are new for each test."""
+        result = run("""
+def test_first(registry, container):
+    assert container.registry is registry
+    registry.register_value(int, 5)
+    assert 5 == container.get(int)
+
+def test_second(registry):
+    assert int not in registry
+""")
+
+        result.assert_outcomes(passed=2)
+
+    def test_closed_after_the_test(self, run):
+        """Both are closed after the test, the container first."""
+        result = run("""
+def scoped():
+    yield 1
+    log.append("scoped")
+
+def single():
+    yield 1.0
+    log.append("singleton")
+
+def test_use(registry, container):
+    registry.register_factory(int, scoped)
+    registry.register_factory(float, single, lifetime="singleton")
+    container.get(float, int)
+    assert [] == log
+
+def test_after():
+    assert ["scoped", "singleton"] == log
+""")
+
+        result.assert_outcomes(passed=2)
+
+    def test_a_registry_of_ones_own(self, run):
+        """Who overrides the fixture `registry` has containers of theirs; and closes it."""
+        result = run("""
+@pytest.fixture(scope="session")
+def registry():
+    with Registry() as registry:
+        registry.register_value(int, 7)
+        yield registry
+
+def test_use(container):
+    assert 7 == container.get(int)
+
+def test_again(container, overrides):
+    assert 7 == container.get(int)
+""")
+
+        result.assert_outcomes(passed=2)
+
+    def test_a_failing_cleanup(self, run):
+        """A cleanup that fails fails the test."""
+        result = run("""
+def make():
+    yield 1
+    raise Boom("no")
+
+def test_it(registry, container):
+    registry.register_factory(int, make)
+    container.get(int)
+""")
+
+        result.assert_outcomes(passed=1, errors=1)
+        assert "Boom: no" in text_of(result)
+
+    def test_a_leak(self, run):
+        """A container with cleanups that nobody closed fails the test, and is named."""
+        result = run("""
+def make():
+    yield 1
+
+def test_it(registry):
+    registry.register_factory(int, make)
+    registry.container().get(int)
+    registry.container()
+""")
+
+        result.assert_outcomes(passed=1, errors=1)
+        assert "A container was left open:" in text_of(result)
+        assert "test_a_leak.py:9, to be cleaned up: int" in text_of(result)
+
+    def test_what_must_be_awaited(self, run):
+        """Asynchronous cleanups in a synchronous fixture are an error, which says so."""
+        result = run("""
+async def make():
+    yield 1
+
+def test_it(registry, container):
+    registry.register_factory(int, make)
+    with asyncio.Runner() as runner:
+        runner.run(container.aget(int))
+""")
+
+        assert "PendingAsyncCleanupError" in text_of(result)
+
+
+class TestAcontainer:
+    """The fixture `acontainer`, whichever plugin runs asynchronous tests."""
+
+    def test_closed_in_the_task_of_the_test(self, run_async):
+        """It is closed in the test's own task, where asynchronous services were made."""
+        result = run_async("""
+async def make():
+    task = asyncio.current_task()
+    async with asyncio.TaskGroup():
+        yield 5
+    log.append(asyncio.current_task() is task)
+
+async def test_use(registry, acontainer):
+    registry.register_factory(int, make)
+    assert 5 == await acontainer.aget(int)
+    assert [] == log
+
+async def test_after():
+    assert [True] == log
+""")
+
+        result.assert_outcomes(passed=2)
+
+    def test_asynchronous_singletons(self, run_async):
+        """The cleanups of singletons are awaited, too."""
+        result = run_async("""
+async def make():
+    yield 5
+    log.append("closed")
+
+class TestIt:
+    async def test_use(self, registry, acontainer):
+        registry.register_factory(int, make, lifetime="singleton")
+        assert 5 == await acontainer.aget(int)
+
+    async def test_after(self):
+        assert ["closed"] == log
+""")
+
+        result.assert_outcomes(passed=2)
+
+    def test_a_registry_of_ones_own_stays_open(self, run_async):
+        """A registry that is not ours is left to whoever made it."""
+        result = run_async("""
+own = Registry()
+
+@pytest.fixture
+def registry():
+    return own
+
+async def make():
+    yield 5
+    log.append("closed")
+
+async def test_use(registry, acontainer):
+    registry.register_factory(int, make, lifetime="singleton")
+    assert 5 == await acontainer.aget(int)
+
+async def test_after():
+    assert [] == log
+    await own.aclose()
+""")
+
+        result.assert_outcomes(passed=2)
+
+    def test_the_exception_of_the_test(self, run_async):
+        """What the test raises reaches the cleanups, so that a transaction rolls back."""
+        result = run_async("""
+async def make():
+    try:
+        yield 5
+    except Boom:
+        log.append("rolled back")
+        raise
+
+async def test_use(registry, acontainer):
+    registry.register_factory(int, make)
+    await acontainer.aget(int)
+    raise Boom
+
+async def test_after():
+    assert ["rolled back"] == log
+""")
+
+        result.assert_outcomes(passed=1, failed=1)
+
+    def test_a_failing_cleanup(self, run_async):
+        """A cleanup that fails fails the test."""
+        result = run_async("""
+async def make():
+    yield 1
+    raise Boom("no")
+
+async def test_it(registry, acontainer):
+    registry.register_factory(int, make)
+    await acontainer.aget(int)
+""")
+
+        result.assert_outcomes(failed=1)
+        assert "Boom: no" in text_of(result)
+
+    def test_in_a_synchronous_test(self, run):
+        """A synchronous test may have it as well; it is closed as `container` is."""
+        result = run("""
+def make():
+    yield 1
+    log.append("closed")
+
+def test_use(registry, acontainer):
+    registry.register_factory(int, make)
+    acontainer.get(int)
+
+def test_after():
+    assert ["closed"] == log
+""")
+
+        result.assert_outcomes(passed=2)
+
+
+class TestOverrides:
+    """The fixture `overrides`."""
+
+    def test_undone_after_the_test(self, run_async):
+        """Overrides last until the test is over, in asynchronous tests, too."""
+        result = run_async("""
+shared = Registry()
+shared.register_value(int, 1)
+shared.register_value(str, "a")
+
+@pytest.fixture
+def registry():
+    return shared
+
+async def test_override(overrides, acontainer):
+    overrides.override_value(int, 2)
+    overrides.override_factory(str, lambda: "b", lifetime="transient")
+    assert (2, "b") == await acontainer.aget(int, str)
+
+def test_after(container):
+    assert (1, "a") == container.get(int, str)
+""")
+
+        result.assert_outcomes(passed=2)
+
+    @pytest.mark.parametrize(
+        "app",
+        [
+            "Starlette(lifespan=wares.starlette.lifespan(start))",
+            "FastAPI(lifespan=wares.fastapi.lifespan(start))",
+            "Starlette(lifespan=wares.starlette.lifespan(start), middleware=MIDDLEWARE)",
+            "wares.asgi.WaresMiddleware(Starlette(), lifespan=wares.asgi.lifespan(start))",
+        ],
+    )
+    def test_of_an_asgi_application(self, run, app):
+        """They may be of an application or a test client, before the start and after it."""
+        result = run(f"""
+from fastapi import FastAPI
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+import warnings
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    from starlette.testclient import TestClient
+import wares.asgi, wares.fastapi, wares.starlette
+
+MIDDLEWARE = [Middleware(wares.starlette.WaresMiddleware)]
+
+async def start(app, registry):
+    registry.register_value(int, 1)
+    yield {{"it": registry}}
+
+app = {app}
+
+def test_before(overrides):
+    overrides.on(app).override_value(int, 2)
+    with TestClient(app) as client:
+        with client.app_state["it"].container() as container:
+            assert 2 == container.get(int)
+
+def test_after(overrides):
+    with TestClient(app) as client:
+        overrides.on(client).override_value(int, 3)
+        with client.app_state["it"].container() as container:
+            assert 3 == container.get(int)
+""")
+
+        result.assert_outcomes(passed=2)
+
+    def test_of_a_flask_application(self, run):
+        """They may be of a Flask application, or of a test client of one."""
+        result = run("""
+from flask import Flask
+import wares.flask
+
+app = wares.flask.init_app(Flask("app"))
+app.get("/")(lambda: str(wares.flask.container.get(int)))
+wares.flask.register_value(app, int, 1)
+
+def test_override(overrides):
+    overrides.on(app).override_value(int, 2)
+    overrides.on(app.test_client()).override_value(str, "b")
+    assert "2" == app.test_client().get("/").text
+
+def test_after():
+    assert "1" == app.test_client().get("/").text
+    assert str not in wares.flask.get_registry(app)
+""")
+
+        result.assert_outcomes(passed=2)
+
+    def test_of_nothing_of_ours(self, run):
+        """Something without a registry is an error that says what is wrong."""
+        result = run("""
+def test_it(overrides):
+    with pytest.raises(NoRegistryError) as caught:
+        overrides.on(object())
+    assert "no registry to be found on the object" in str(caught.value)
+""")
+
+        result.assert_outcomes(passed=1)
+
+
+class TestMarker:
+    """The marker `closes_containers`."""
+
+    def test_all_closed(self, run):
+        """A test that closes what it opens passes; what was open before does not matter."""
+        result = run("""
+outer = Registry().container()
+
+@pytest.mark.closes_containers
+def test_it(container):
+    with container.registry.container() as inner, inner.child():
+        pass
+    with Registry().container():
+        pass
+""")
+
+        result.assert_outcomes(passed=1)
+
+    def test_left_open(self, run_async):
+        """A test that leaves containers open fails, and is told which."""
+        result = run_async("""
+def make():
+    yield 1
+
+@pytest.mark.closes_containers(within=0.01)
+def test_it():
+    registry = Registry()
+    registry.register_factory(int, make)
+    registry.container().get(int)
+    registry.container()
+
+@pytest.mark.closes_containers(within=0)
+async def test_it_too():
+    Registry().container()
+""")
+
+        result.assert_outcomes(failed=2)
+        assert "2 containers were left open:" in text_of(result)
+        assert "A container was left open:" in text_of(result)
+
+    def test_closed_soon_after(self, run):
+        """A server in another thread may take a moment longer."""
+        result = run("""
+import threading
+
+@pytest.mark.closes_containers
+def test_it():
+    container = Registry().container()
+    threading.Timer(0.05, container.close).start()
+""")
+
+        result.assert_outcomes(passed=1)
+
+    def test_a_failing_test_says_why(self, run):
+        """The failure of the test itself is what is shown."""
+        result = run("""
+@pytest.mark.closes_containers
+def test_it():
+    Registry().container()
+    raise Boom("first")
+""")
+
+        result.assert_outcomes(failed=1)
+        assert "Boom: first" in text_of(result)
+        assert "left open" not in text_of(result)
+
+    def test_it_is_known(self, run):
+        """Pytest lists it, and takes it where markers are strict."""
+        result = run("", "--markers", "--strict-markers")
+
+        assert "@pytest.mark.closes_containers(within=1.0)" in text_of(result)
+
+
+def test_the_plugin_is_an_entry_point():
+    """Who installs wares has the plugin."""
+    project = tomllib.loads(
+        (Path(__file__).parent.parent / "pyproject.toml").read_text("utf-8")
+    )
+
+    assert {"wares": "wares.pytest_plugin"} == project["project"]["entry-points"]["pytest11"]
+
+
+def test_the_plugin_imports_nothing_heavy():
+    """Every test run loads the plugin, so it brings neither asyncio nor a framework."""
+    before, after = (
+        set(
+            subprocess.run(
+                [sys.executable, "-c", f"import sys, pytest, {module}; print(*sys.modules)"],
+                capture_output=True,
+                encoding="utf-8",
+                check=True,
+            ).stdout.split()
+        )
+        for module in ("attrs", "wares.pytest_plugin")
+    )
+
+    foreign = {name.partition(".")[0] for name in after - before} - sys.stdlib_module_names
+    assert {"wares", "typing_extensions"} >= foreign
+    assert "asyncio" not in after - before

@@ -1,0 +1,479 @@
+"""The end of a registry: singletons, then callbacks, each in reverse (behaviour 19)."""
+
+import asyncio
+import logging
+
+import pytest
+
+from tests.support.deadline import in_loop, in_threads, settle
+from tests.support.messages import missing_parts, notes_of
+from tests.support.services import Cache, Database, Engine, Mailer
+from tests.support.ways import ASYNC, use
+from wares import CleanupError, PendingAsyncCleanupError, Registry, RegistryClosedError
+
+
+class Boom(Exception):
+    """What an application fails with."""
+
+
+@pytest.fixture
+def registry():
+    """A registry that each test closes itself."""
+    return Registry()
+
+
+def leaving(events, name):
+    """Return a generator factory that notes in *events* when its service is left."""
+
+    def make():
+        yield name
+        events.append(name)
+
+    return make
+
+
+def aleaving(events, name):
+    """Return an async generator factory that notes in *events* when its service is left."""
+
+    async def make():
+        yield name
+        await asyncio.sleep(0)
+        events.append(name)
+
+    return make
+
+
+class TestOrder:
+    async def test_singletons_in_reverse(self, way, registry):
+        """Singletons close in the reverse of the order in which they were made."""
+        events = []
+        for key in (Mailer, Database, Cache):
+            registry.register_factory(key, leaving(events, key), lifetime="singleton")
+        for key in (Database, Cache, Mailer):
+            await use(way, registry, 1, key)
+
+        await way.close(registry)
+
+        assert [Mailer, Cache, Database] == events
+
+    async def test_callbacks_in_reverse(self, way, registry):
+        """Callbacks run in the reverse of the order in which they were registered."""
+        events = []
+        registry.register_factory(
+            Database, Database, on_registry_close=lambda: events.append("factory")
+        )
+        registry.register_value(Cache, 1, on_registry_close=lambda: events.append("value"))
+
+        await way.close(registry)
+
+        assert ["value", "factory"] == events
+
+    async def test_callbacks_after_singletons(self, way, registry):
+        """Callbacks run after every singleton has closed."""
+        events = []
+        registry.register_factory(
+            Engine,
+            leaving(events, "engine"),
+            lifetime="singleton",
+            on_registry_close=lambda: events.append("callback"),
+        )
+        await use(way, registry, 1, Engine)
+
+        await way.close(registry)
+
+        assert ["engine", "callback"] == events
+
+    async def test_singletons_that_were_never_made(self, way, registry):
+        """What was never made is not closed, but its callback runs."""
+        events = []
+        registry.register_factory(
+            Engine,
+            leaving(events, "engine"),
+            lifetime="singleton",
+            on_registry_close=lambda: events.append("callback"),
+        )
+
+        await way.close(registry)
+
+        assert ["callback"] == events
+
+    async def test_sync_and_async_singletons(self, registry):
+        """Sync and async singletons close in one order."""
+        events = []
+        registry.register_factory(Database, leaving(events, Database), lifetime="singleton")
+        registry.register_factory(Cache, aleaving(events, Cache), lifetime="singleton")
+        registry.register_factory(Mailer, leaving(events, Mailer), lifetime="singleton")
+        async with registry.container() as container:
+            await container.aget(Database, Cache, Mailer)
+
+        await registry.aclose()
+
+        assert [Mailer, Cache, Database] == events
+
+    async def test_a_registration_that_was_replaced(self, way, registry):
+        """What was registered and then replaced is ended all the same."""
+        events = []
+        registry.register_value(Database, 1, on_registry_close=lambda: events.append("first"))
+        registry.register_factory(
+            Database,
+            leaving(events, "singleton"),
+            lifetime="singleton",
+            on_registry_close=lambda: events.append("second"),
+        )
+        await use(way, registry, 1, Database)
+        registry.register_value(Database, 2, on_registry_close=lambda: events.append("third"))
+
+        await way.close(registry)
+
+        assert ["first", "second", "singleton", "third"] == sorted(events)
+
+    async def test_callbacks_of_overrides(self, way, registry):
+        """What was registered for an override, and what it stood in for, end exactly once."""
+        events = []
+        registry.register_value(Database, 1, on_registry_close=lambda: events.append("first"))
+        with registry.override_value(
+            Database, 2, on_registry_close=lambda: events.append("override")
+        ):
+            pass
+
+        await way.close(registry)
+
+        assert ["first", "override"] == sorted(events)
+
+
+class TestAwaitables:
+    @pytest.mark.parametrize("kind", ["async function", "lambda", "future", "awaitable", "task"])
+    async def test_any_awaitable_is_awaited(self, registry, kind):
+        """Whatever awaitable a callback returns, `aclose` awaits it."""
+        events = []
+
+        async def work():
+            await asyncio.sleep(0)
+            events.append("awaited")
+
+        class Awaitable:
+            def __await__(self):
+                return work().__await__()
+
+        callbacks = {
+            "async function": work,
+            "lambda": lambda: work(),
+            "future": lambda: asyncio.ensure_future(work()),
+            "awaitable": Awaitable,
+            "task": lambda: asyncio.create_task(work()),
+        }
+        registry.register_value(Database, 1, on_registry_close=callbacks[kind])
+
+        await registry.aclose()
+
+        assert ["awaited"] == events
+
+    async def test_one_after_the_other(self, registry):
+        """A callback begins when the one before it has been awaited."""
+        events = []
+
+        def slow(name):
+            async def work():
+                events.append(f"{name} begins")
+                await asyncio.sleep(0.001)
+                events.append(f"{name} ends")
+
+            return work
+
+        registry.register_value(Database, 1, on_registry_close=slow("database"))
+        registry.register_value(Cache, 1, on_registry_close=slow("cache"))
+
+        await registry.aclose()
+
+        assert ["cache begins", "cache ends", "database begins", "database ends"] == events
+
+    def test_an_async_singleton_under_close(self, registry):
+        """`close` with async cleanups pending raises before it touches anything."""
+        events = []
+        registry.register_factory(Database, leaving(events, "sync"), lifetime="singleton")
+        registry.register_factory(Engine, aleaving(events, "async"), lifetime="singleton")
+        registry.register_value(Cache, 1, on_registry_close=lambda: events.append("callback"))
+
+        async def work():
+            async with registry.container() as container:
+                await container.aget(Engine, Database)
+            with pytest.raises(PendingAsyncCleanupError) as caught:
+                registry.close()
+            before = list(events)
+            container = registry.container()
+            assert ("async", "sync") == container.get(Engine, Database)
+            container.close()
+            await registry.aclose()
+            return before, caught.value
+
+        before, error = in_loop(work)
+
+        assert [] == before
+        assert ["sync", "async", "callback"] == events
+        assert [] == missing_parts(str(error), "Engine", "registry", "aclose()")
+
+    def test_an_async_callback_under_close(self, registry):
+        """`close` with an async callback pending raises before it touches anything."""
+        events = []
+
+        async def callback():
+            events.append("callback")
+
+        registry.register_value(Cache, 1, on_registry_close=callback)
+        registry.register_value(Database, 1, on_registry_close=lambda: events.append("sync"))
+
+        with pytest.raises(PendingAsyncCleanupError, match="Cache"):
+            registry.close()
+        before = list(events)
+        in_loop(registry.aclose)
+
+        assert ([], ["sync", "callback"]) == (before, events)
+
+    def test_a_coroutine_of_a_lambda_under_close(self, registry):
+        """A coroutine that nobody could foresee is closed, and `close` says what to do."""
+        events = []
+
+        async def work():
+            events.append("must not run")
+
+        registry.register_value(Cache, 1, on_registry_close=lambda: work())
+        registry.register_value(Database, 1, on_registry_close=lambda: events.append("sync"))
+
+        with pytest.raises((CleanupError, PendingAsyncCleanupError)) as caught:
+            registry.close()
+
+        errors = getattr(caught.value, "exceptions", [caught.value])
+        assert "aclose" in "".join(map(str, errors))
+        assert ["sync"] == events
+
+    def test_a_foreseeable_async_factory_that_was_never_made(self, registry):
+        """`close` does not mind async singletons that nobody has made."""
+        events = []
+        registry.register_factory(Engine, aleaving(events, "async"), lifetime="singleton")
+
+        registry.close()
+
+        assert [] == events
+
+
+class TestErrors:
+    async def test_they_are_gathered(self, way, registry, caplog):
+        """Every singleton and every callback is ended, and the errors are raised as a group."""
+        events = []
+        errors = {name: OSError(name) for name in ("singleton", "callback")}
+
+        def engine():
+            yield
+            events.append("singleton")
+            raise errors["singleton"]
+
+        def callback():
+            events.append("callback")
+            raise errors["callback"]
+
+        registry.register_factory(Database, leaving(events, "database"), lifetime="singleton")
+        registry.register_factory(Engine, engine, lifetime="singleton")
+        registry.register_value(Cache, 1, on_registry_close=lambda: events.append("cache"))
+        registry.register_value(Mailer, 1, on_registry_close=callback)
+        await use(way, registry, 1, Database, Engine)
+
+        with pytest.raises(CleanupError) as caught:
+            await way.close(registry)
+
+        assert ["singleton", "database", "callback", "cache"] == events
+        assert tuple(errors.values()) == caught.value.exceptions
+
+    @pytest.mark.parametrize("failure", [KeyboardInterrupt, SystemExit, asyncio.CancelledError])
+    def test_interruptions(self, registry, failure):
+        """Whatever a callback raises, the others run, and the interruption is raised."""
+        events = []
+
+        def fail():
+            events.append("failing")
+            raise failure
+
+        registry.register_value(Database, 1, on_registry_close=lambda: events.append("last"))
+        registry.register_value(Cache, 1, on_registry_close=fail)
+
+        with pytest.raises(failure):
+            registry.close()
+        registry.close()
+
+        assert ["failing", "last"] == events
+
+    async def test_with_an_exception_under_way(self, way, registry, caplog):
+        """What ends an application propagates; what fails on the way out is a note, and logged."""
+
+        def fail():
+            raise OSError("the disk is full")
+
+        registry.register_value(Database, 1, on_registry_close=fail)
+        error = Boom()
+
+        def work(_):
+            raise error
+
+        with caplog.at_level(logging.WARNING), pytest.raises(Boom) as caught:
+            await way.within(registry, work)
+
+        assert error is caught.value
+        assert [] == missing_parts(notes_of(error), "Database", "the disk is full")
+        assert "the disk is full" in caplog.text
+
+    async def test_a_cancelled_callback(self, registry):
+        """The cancellation of `aclose` does not cancel a callback."""
+        events = []
+        entered, released = asyncio.Event(), asyncio.Event()
+
+        async def callback():
+            entered.set()
+            await released.wait()
+            events.append("callback")
+
+        registry.register_value(Database, 1, on_registry_close=callback)
+        task = asyncio.create_task(registry.aclose())
+        await entered.wait()
+        task.cancel()
+        await settle()
+        released.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+        assert ["callback"] == events
+
+
+class TestOnce:
+    async def test_closed_twice(self, way, registry):
+        """Closing a closed registry does nothing."""
+        events = []
+        registry.register_factory(
+            Engine,
+            leaving(events, "engine"),
+            lifetime="singleton",
+            on_registry_close=lambda: events.append("callback"),
+        )
+        await use(way, registry, 1, Engine)
+
+        await way.close(registry)
+        await way.close(registry)
+        registry.close()
+
+        assert ["engine", "callback"] == events
+
+    def test_closed_by_threads(self, registry):
+        """Of many threads that close one registry, each cleanup runs once."""
+        events = []
+        for key in (Database, Cache, Mailer):
+            registry.register_factory(
+                key,
+                leaving(events, key),
+                lifetime="singleton",
+                on_registry_close=lambda key=key: events.append(f"{key}"),
+            )
+        with registry.container() as container:
+            container.get(Database, Cache, Mailer)
+
+        outcomes = in_threads(*[registry.close] * 8)
+
+        assert [None] * 8 == outcomes
+        assert 6 == len(events) == len(set(events))
+
+    async def test_closed_by_tasks(self, registry):
+        """Of many tasks that close one registry, each cleanup runs once."""
+        events = []
+        registry.register_factory(Engine, aleaving(events, "engine"), lifetime="singleton")
+        await use(ASYNC, registry, 1, Engine)
+
+        async with asyncio.timeout(5):
+            await asyncio.gather(*[registry.aclose() for _ in range(8)])
+
+        assert ["engine"] == events
+
+    async def test_closing_from_within_a_callback(self, way, registry):
+        """A callback may close the registry: there is nothing left to do, and no deadlock."""
+        events = []
+
+        async def acallback():
+            events.append("callback")
+            await registry.aclose()
+
+        def callback():
+            events.append("callback")
+            registry.close()
+
+        registry.register_value(
+            Database, 1, on_registry_close=acallback if way.is_async else callback
+        )
+
+        async with asyncio.timeout(5):
+            await way.close(registry)
+
+        assert ["callback"] == events
+
+
+class TestClosed:
+    async def test_no_new_containers(self, way, registry):
+        """A closed registry opens no container, and says so."""
+        await way.close(registry)
+
+        with pytest.raises(RegistryClosedError, match="closed"):
+            registry.container()
+
+    async def test_no_new_children(self, way, registry):
+        """A container that is still open goes on with what it has."""
+        registry.register_factory(Database, Database)
+        container = registry.container()
+        database = await way.get(container, Database)
+
+        await way.close(registry)
+
+        assert database is container.get(Database)
+        await way.close(container)
+
+    async def test_cleanups_of_open_containers(self, way, registry):
+        """The registry keeps no list of containers: one that is open closes on its own."""
+        events = []
+        registry.register_factory(Database, leaving(events, "container"))
+        container = registry.container()
+        await way.get(container, Database)
+
+        await way.close(registry)
+        before = list(events)
+        await way.close(container)
+
+        assert ([], ["container"]) == (before, events)
+
+    async def test_a_failed_close_is_a_close(self, way, registry):
+        """A registry whose cleanups failed is closed all the same."""
+
+        def fail():
+            raise OSError
+
+        registry.register_value(Database, 1, on_registry_close=fail)
+        with pytest.raises(CleanupError):
+            await way.close(registry)
+
+        with pytest.raises(RegistryClosedError):
+            registry.container()
+
+    def test_within_a_cleanup(self, registry):
+        """A singleton's cleanup finds the registry closed already."""
+        outcomes = []
+
+        def engine():
+            yield
+            with pytest.raises(RegistryClosedError) as caught:
+                registry.container()
+            outcomes.append(caught.type)
+
+        registry.register_factory(Engine, engine, lifetime="singleton")
+        with registry.container() as container:
+            container.get(Engine)
+
+        registry.close()
+
+        assert [RegistryClosedError] == outcomes
+
+    async def test_an_empty_registry(self, way, registry):
+        """A registry without anything to end closes."""
+        assert None is await way.close(registry)
