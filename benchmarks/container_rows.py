@@ -122,6 +122,10 @@ class InjectAsyncRow(WiringRow):
 class RegistrationRow(WiringRow):
     """Register many services, and do no more than is needed before the first request."""
 
+    def entrants(self) -> Sequence[str]:
+        """List everybody who registers."""
+        return [name for name in super().entrants() if name != "by hand"]
+
     async def prepare(self, entrant: str, stack: AsyncExitStack) -> AsyncLoop:
         """Check nothing here: the look-up rows ask what was registered."""
         asked, candidate = self.wiring(), self.load(entrant)

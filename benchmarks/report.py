@@ -38,13 +38,21 @@ def _describe(run: dict[str, Any]) -> Iterator[str]:
     python, machine = versions.pop("python"), versions.pop("machine")
     yield f"### {python}\n"
     yield f"{machine}. " + ", ".join(f"{name} {it}" for name, it in versions.items()) + ".\n"
-    plain = [table for table in run["tables"] if not table["row"].startswith(HAS_PAGES)]
-    pages = [table for table in run["tables"] if table["row"].startswith(HAS_PAGES)]
+    found = [table for table in run["tables"] if _is_measured(table)]
+    plain = [table for table in found if not table["row"].startswith(HAS_PAGES)]
+    pages = [table for table in found if table["row"].startswith(HAS_PAGES)]
     for tables, columns in ((plain, COLUMNS), (pages, PAGE_COLUMNS)):
         if tables:
             yield from _write_table(tables, columns)
             yield ""
-    yield from _write_losses(run["tables"])
+    for table in run["tables"]:
+        if not _is_measured(table):
+            yield f"Not measured: {table['title']} ({table['figures'][0]['reason']}).\n"
+    yield from _write_losses(found)
+
+
+def _is_measured(table: dict[str, Any]) -> bool:
+    return any(figure["minimum"] is not None for figure in table["figures"])
 
 
 def _write_table(tables: list[dict[str, Any]], columns: tuple[str, ...]) -> Iterator[str]:

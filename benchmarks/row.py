@@ -82,11 +82,17 @@ class Row:
         """Check all entrants, and time those who pass."""
         figures: dict[str, Figure] = {}
         loops: dict[str, AsyncLoop] = {}
-        async with AsyncExitStack() as stack:
-            for entrant in filter(settings.invite, self.entrants()):
-                figures[entrant] = await self._try(entrant, stack, loops)
-            if not settings.once:
-                figures |= await self.measure(loops, settings)
+        stacks: dict[str, AsyncExitStack] = {}
+        for entrant in filter(settings.invite, self.entrants()):
+            stacks[entrant] = AsyncExitStack()
+            figures[entrant] = await self._try(entrant, stacks[entrant], loops)
+        if not settings.once:
+            figures |= await self.measure(loops, settings)
+        for entrant in reversed(stacks):
+            try:
+                await stacks[entrant].aclose()
+            except Exception as error:  # noqa: BLE001 - as for its check
+                figures[entrant] = _blame(entrant, error)
         return Table(self.name, self.title, self.unit, tuple(figures.values()), self.target)
 
     async def measure(
@@ -112,8 +118,12 @@ class Row:
         except ImportError as error:
             return Figure(entrant, "missing", str(error))
         except Exception as error:  # noqa: BLE001 - a peer may fail in any way, and is named
-            return Figure(entrant, "failed", f"{type(error).__name__}: {error}"[:200])
+            return _blame(entrant, error)
         return Figure(entrant, "passed")
+
+
+def _blame(entrant: str, error: Exception) -> Figure:
+    return Figure(entrant, "failed", f"{type(error).__name__}: {error}"[:200])
 
 
 def as_async(loop: Loop) -> AsyncLoop:

@@ -88,7 +88,7 @@ ROWS: list[Row] = [
     *[
         TasksRow(
             name=f"tasks-{count}",
-            title=f"{count:,} concurrent requests in one event loop, seven nodes each",
+            title=f"concurrent requests in one event loop, seven nodes each: {count:,}",
             wiring=lambda: wiring.GRAPH_WAITING,
             count=count,
         )
@@ -97,7 +97,7 @@ ROWS: list[Row] = [
     *[
         ThreadsRow(
             name=f"threads-{count}",
-            title=f"{THREAD_OPERATIONS} times seven nodes, by {count} threads",
+            title=f"{THREAD_OPERATIONS} times seven nodes, shared among threads: {count}",
             wiring=lambda: wiring.GRAPH,
             count=count,
             clock=time.perf_counter_ns,

@@ -14,6 +14,8 @@ from benchmarks.candidate import AsyncLoop
 Clock = Callable[[], int]
 
 ROUND_NANOSECONDS = 5_000_000
+WARM_NANOSECONDS = 200_000_000
+WARM_TIMES = 100
 BUDGET_NANOSECONDS = 12_000_000_000
 LEAST_ROUNDS = 3
 
@@ -57,6 +59,9 @@ async def time_interleaved(
 
 
 async def _calibrate(loop: AsyncLoop, clock: Clock) -> int:
+    """Find out how many turns fill a round, after whoever prepares for much use has done so."""
+    first = await _time(loop, 1, clock)
+    await _time(loop, min(WARM_TIMES, WARM_NANOSECONDS // max(1, first)), clock)
     times = 1
     while True:
         elapsed = await _time(loop, times, clock)

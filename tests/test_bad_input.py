@@ -57,7 +57,9 @@ def test_a_factory_that_cannot_be_called(registry, register_factory, factory):
     with pytest.raises(InvalidRegistrationError) as caught:
         register_factory(Database, factory)
 
-    assert [] == missing_parts(str(caught.value), "Database", type(factory).__name__, "callable")
+    assert [] == missing_parts(
+        str(caught.value), "Database", type(factory).__name__, "callable"
+    )
     assert Database not in registry
 
 

@@ -498,7 +498,9 @@ class TestEntering:
 
         with registry.container() as container, pytest.raises(FactoryError) as caught:
             await way.get(container, Session)
-        assert [] == missing_parts(text_of(caught.value), "Session", "make", "test_cleanups.py:")
+        assert [] == missing_parts(
+            text_of(caught.value), "Session", "make", "test_cleanups.py:"
+        )
 
     async def test_an_async_generator_that_yields_nothing(self, warm, registry):
         """An async generator factory that yields nothing is the same error."""
@@ -693,9 +695,7 @@ class TestTheExceptionUnderWay:
 
     @pytest.mark.parametrize("kind", [StopIteration, StopAsyncIteration])
     @pytest.mark.parametrize(("way", "watcher"), WATCHERS)
-    async def test_the_exceptions_that_end_generators(
-        self, way, watcher, warm, registry, kind
-    ):
+    async def test_the_exceptions_that_end_generators(self, way, watcher, warm, registry, kind):
         """`StopIteration` and its async twin reach the cleanups like any exception."""
         error = kind("request")
         seen = []
@@ -793,9 +793,7 @@ class TestTheExceptionUnderWay:
         events = []
         container = registry.container()
         managers = [ManagerOf(events, number) for number in range(4)]
-        registry.register_value(
-            Database, managers[0], enter=True, suppress_context_exit=True
-        )
+        registry.register_value(Database, managers[0], enter=True, suppress_context_exit=True)
         registry.register_factory(
             Cache, lambda: managers[1], lifetime=lifetime, suppress_context_exit=True
         )
@@ -935,7 +933,7 @@ class TestFailingCleanups:
             await container.aget(Database, Cache, Mailer)
             try:
                 await container.aclose()
-            except BaseException as caught:
+            except BaseException as caught:  # noqa: BLE001  # an outcome like any other
                 await container.aclose()
                 return type(caught)
             return None
@@ -1515,7 +1513,7 @@ class TestSyncCloseOfAsyncServices:
         registry.register_factory(Session, aleaving(events))
         container = registry.container()
 
-        with pytest.raises(PendingAsyncCleanupError):  # noqa: PT012  # the end of the block raises
+        with pytest.raises(PendingAsyncCleanupError):
             with container:
                 await container.aget(Session)
         before = list(events)
@@ -1640,10 +1638,13 @@ class TestCancellation:
         events = []
         registry.register_factory(Session, aleaving(events))
 
-        with pytest.raises(TimeoutError):
+        async def work():
             async with asyncio.timeout(0.01), registry.container() as container:
                 await container.aget(Session)
                 await asyncio.Event().wait()
+
+        with pytest.raises(TimeoutError):
+            await work()
 
         assert ["session"] == events
         assert 0 == asyncio.current_task().cancelling()
@@ -1839,9 +1840,7 @@ class TestCancellation:
             events.append("engine")
 
         registry = Registry()
-        registry.register_factory(
-            Database, aleaving(events, "database"), lifetime="singleton"
-        )
+        registry.register_factory(Database, aleaving(events, "database"), lifetime="singleton")
         registry.register_factory(
             Engine,
             make,
@@ -2045,9 +2044,7 @@ class TestStartup:
         )
 
         with pytest.raises(Boom):
-            await way.within(
-                registry, lambda it: it.container().get(Database, Engine)
-            )
+            await way.within(registry, lambda it: it.container().get(Database, Engine))
 
         assert ["database", "callback"] == events
 

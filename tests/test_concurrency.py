@@ -285,7 +285,9 @@ class TestTasks:
         assert [asyncio.CancelledError] * 4 == list(map(type, outcomes))
         assert made is container.get(Database)
 
-    async def test_a_waiter_cancelled_as_it_is_called_to_be_the_maker(self, registry, container):
+    async def test_a_waiter_cancelled_as_it_is_called_to_be_the_maker(
+        self, registry, container
+    ):
         """A waiter that is cancelled in the moment it would take over passes the turn on."""
         gate = Gate()
         registry.register_factory(Database, gate.make)
@@ -538,9 +540,7 @@ class TestInParallel:
         registry.register_factory(Cache, make)
         container = registry.container()
 
-        services = in_threads(
-            lambda: container.get(Database), lambda: container.get(Cache)
-        )
+        services = in_threads(lambda: container.get(Database), lambda: container.get(Cache))
 
         assert [object, object] == list(map(type, services))
 
@@ -791,9 +791,7 @@ class TestThreadsAndTasks:
             async with asyncio.timeout(10):
                 return await task
 
-        made, waited = in_threads(
-            lambda: container.get(Database), lambda: asyncio.run(work())
-        )
+        made, waited = in_threads(lambda: container.get(Database), lambda: asyncio.run(work()))
 
         assert Database is type(made)
         assert made is waited
@@ -1090,13 +1088,17 @@ class TestCycles:
 
         assert ["parent's"] == await child.aget(Session)
 
+    @pytest.mark.parametrize("hot", [0, 60])
     @pytest.mark.parametrize("lifetime", OWNERS)
-    async def test_across_tasks(self, registry, lifetime):
+    async def test_across_tasks(self, registry, lifetime, hot):
         """Two tasks that come from both ends of a circle do not wait for each other."""
         both = asyncio.Barrier(2)
+        is_circle = []
 
         def meeting(key):
             async def make(wares_container):
+                if not is_circle:
+                    return "no circle"
                 await both.wait()
                 return [await wares_container.aget(key)]
 
@@ -1104,6 +1106,12 @@ class TestCycles:
 
         registry.register_factory(Database, meeting(Cache), lifetime=lifetime)
         registry.register_factory(Cache, meeting(Database), lifetime=lifetime)
+        for _ in range(hot if lifetime != "singleton" else 0):
+            async with registry.container() as container:
+                await container.aget(Database)
+            async with registry.container() as container:
+                await container.aget(Cache)
+        is_circle.append(True)
         container = registry.container()
 
         outcomes = await outcomes_of([container.aget(Database), container.aget(Cache)])
@@ -1126,9 +1134,7 @@ class TestCycles:
         registry.register_factory(Cache, meeting(Mailer))
         registry.register_factory(Mailer, meeting(Database))
 
-        outcomes = await outcomes_of(
-            [container.aget(key) for key in (Database, Cache, Mailer)]
-        )
+        outcomes = await outcomes_of([container.aget(key) for key in (Database, Cache, Mailer)])
 
         assert [CircularDependencyError] * 3 == list(map(type, outcomes))
 
@@ -1237,13 +1243,17 @@ class TestCycles:
         assert Database is type(made)
         assert outcome is made or isinstance(outcome, CircularDependencyError)
 
+    @pytest.mark.parametrize("hot", [0, 60])
     @pytest.mark.parametrize("lifetime", OWNERS)
-    def test_across_threads(self, registry, lifetime):
+    def test_across_threads(self, registry, lifetime, hot):
         """Two threads that come from both ends of a circle do not wait for each other."""
         both = threading.Barrier(2)
+        is_circle = []
 
         def meeting(key):
             def make(wares_container):
+                if not is_circle:
+                    return "no circle"
                 with contextlib.suppress(threading.BrokenBarrierError):
                     both.wait(2)
                 return [wares_container.get(key)]
@@ -1252,11 +1262,15 @@ class TestCycles:
 
         registry.register_factory(Database, meeting(Cache), lifetime=lifetime)
         registry.register_factory(Cache, meeting(Database), lifetime=lifetime)
+        for _ in range(hot if lifetime != "singleton" else 0):
+            with registry.container() as container:
+                container.get(Database)
+            with registry.container() as container:
+                container.get(Cache)
+        is_circle.append(True)
         container = registry.container()
 
-        outcomes = in_threads(
-            lambda: container.get(Database), lambda: container.get(Cache)
-        )
+        outcomes = in_threads(lambda: container.get(Database), lambda: container.get(Cache))
 
         assert {CircularDependencyError} == set(map(type, outcomes))
 
@@ -1303,6 +1317,33 @@ class TestCycles:
         )
 
         assert {CircularDependencyError} == set(map(type, outcomes))
+
+    @pytest.mark.parametrize("hot", [0, 60])
+    async def test_from_within_a_hot_graph(self, way, registry, hot):
+        """A circle that a factory closes by asking is found on the short cut, too."""
+        is_circle = []
+
+        async def amake(wares_container):
+            return [await wares_container.aget(Shop)] if is_circle else "no circle"
+
+        def make(wares_container):
+            return [wares_container.get(Shop)] if is_circle else "no circle"
+
+        registry.register_factory(Database, amake if way.is_async else make)
+        registry.register_factory(Repository, Repository)
+        registry.register_factory(Shop, Shop)
+        await use(way, registry, hot, Shop)
+        is_circle.append(True)
+        container = registry.container()
+
+        with pytest.raises(CircularDependencyError) as caught:
+            await way.get(container, Shop)
+
+        path = caught.value.path
+        # A circle may be told from any of its services on.
+        start = path.index(Shop)
+        assert (Shop, Repository, Database) == (path[:-1] * 2)[start : start + 3]
+        assert (4, path[0]) == (len(path), path[-1])
 
     @pytest.mark.usefixtures("busy_threads")
     def test_a_race_into_a_cycle(self, registry):
@@ -1370,10 +1411,10 @@ class TestClosingMeanwhile:
         assert [*[ContainerClosedError] * 3, type(None)] == list(map(type, outcomes))
         assert ["entered", "left"] == events
 
-    async def test_what_comes_next_is_not_made(self, registry, container):
+    async def test_what_comes_next_is_not_made(self, warm, registry):
         """A graph whose container is closed half-way is not made any further."""
         made = []
-        gate = Gate()
+        gate = Gate(is_open=True)
 
         def make_cache():
             made.append("cache")
@@ -1384,6 +1425,10 @@ class TestClosingMeanwhile:
         registry.register_factory(Database, gate.make)
         registry.register_factory(Cache, make_cache)
         registry.register_factory("both", make)
+        await warm(ASYNC, registry, "both")
+        gate.close()
+        made.clear()
+        container = registry.container()
         (task,) = await start(container.aget("both"))
         closing = asyncio.create_task(container.aclose())
         await settle()
@@ -1393,6 +1438,53 @@ class TestClosingMeanwhile:
 
         assert ContainerClosedError is type(outcome)
         assert [] == made
+
+    async def test_a_service_without_a_cleanup(self, warm, registry):
+        """The maker of a service that came too late is told, also where nothing is to be undone."""
+        gate = Gate(is_open=True)
+        registry.register_factory(Database, gate.make)
+        await warm(ASYNC, registry, Database)
+        gate.close()
+        container = registry.container()
+        tasks = await start(container.aget(Database), container.aget(Database))
+        await container.aclose()
+        gate.released.set()
+
+        outcomes = await outcomes_of(tasks)
+
+        assert [ContainerClosedError] * 2 == list(map(type, outcomes))
+
+    @pytest.mark.parametrize("is_generator", [False, True])
+    async def test_a_container_closed_while_it_waits_for_a_singleton(
+        self, registry, is_generator
+    ):
+        """A closed container stays empty, though a singleton that it waited for arrives."""
+        gate = Gate()
+
+        async def generator():
+            yield await gate.make()
+
+        registry.register_factory(
+            Database, generator if is_generator else gate.make, lifetime="singleton"
+        )
+        registry.register_factory(Repository, Repository)
+        maker, waiter = registry.container(), registry.container()
+        tasks = await start(
+            maker.aget(Database), waiter.aget(Database), waiter.aget(Repository)
+        )
+        await waiter.aclose()
+        gate.released.set()
+        await outcomes_of(tasks)
+        refusals = []
+        for closed in (waiter, registry.container()):
+            await closed.aclose()
+            for key in (Database, Repository):
+                with pytest.raises(ContainerClosedError) as caught:
+                    closed.get(key)
+                refusals.append(caught.type)
+
+        assert [ContainerClosedError] * 4 == refusals
+        assert [False, False] == [Database in waiter, Repository in waiter]
 
     @pytest.mark.parametrize("hot", [0, 60])
     def test_by_another_thread(self, registry, hot):

@@ -255,6 +255,26 @@ class TestChains:
 
     LENGTH = 2_000
 
+    @pytest.mark.parametrize("length", [50, 900])
+    async def test_a_chain_that_is_asked_for_often(self, way, warm, registry, length):
+        """A chain of some length is made anew for each container, also after much use."""
+        keys = [type(f"Link{number}", (), {}) for number in range(length)]
+        registry.register_factory(keys[0], lambda: [0])
+        for needed_key, key in zip(keys, keys[1:], strict=False):
+
+            def link(needed):
+                return [needed[0] + 1]
+
+            link.__annotations__ = {"needed": needed_key}
+            registry.register_factory(key, link)
+        await warm(way, registry, keys[-1])
+
+        with registry.container() as first, registry.container() as second:
+            made = await way.get(first, keys[-1]), await way.get(second, keys[-1])
+
+            assert ([length - 1], [length - 1]) == made
+            assert made[0] is not made[1]
+
     @pytest.fixture
     def chain(self, registry):
         """Register `LENGTH` services, each of which needs the one before; return their keys."""
@@ -269,7 +289,7 @@ class TestChains:
             registry.register_factory(key, link)
         return keys
 
-    @pytest.mark.parametrize("uses", [0, 5, 60])
+    @pytest.mark.parametrize("uses", [0, 5, 20])
     async def test_a_long_chain(self, way, registry, chain, uses):
         """A chain of 2,000 declared factories is made, without a `RecursionError`."""
         await use(way, registry, uses, chain[-1])
@@ -277,14 +297,15 @@ class TestChains:
         with registry.container() as container:
             assert self.LENGTH == await way.get(container, chain[-1])
 
-    async def test_a_long_async_chain(self, warm, registry, chain):
+    @pytest.mark.parametrize("uses", [0, 20])
+    async def test_a_long_async_chain(self, uses, registry, chain):
         """A long chain that begins with an async factory is made by `aget`."""
 
         async def connect():
             return 1
 
         registry.register_factory(chain[0], connect)
-        await warm(ASYNC, registry, chain[-1])
+        await use(ASYNC, registry, uses, chain[-1])
 
         async with registry.container() as container:
             assert self.LENGTH == await container.aget(chain[-1])

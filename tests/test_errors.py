@@ -172,9 +172,7 @@ class TestMissing:
     @pytest.mark.parametrize("uses", [0, 60])
     async def test_the_path_of_imperative_steps(self, way, registry, container, uses):
         """The path goes on through factories that ask their container."""
-        registry.register_factory(
-            Needy, make_needy_async if way.is_async else make_needy
-        )
+        registry.register_factory(Needy, make_needy_async if way.is_async else make_needy)
 
         async def aask(wares_container):
             return await wares_container.aget(Needy)
@@ -375,7 +373,7 @@ class TestAsyncServices:
 
         with pytest.raises(AsyncServiceError, match="aget"):
             container.get(Database)
-        with pytest.raises(RuntimeError, match="already awaited|closed"):
+        with pytest.raises(RuntimeError, match="already awaited"):
             coroutines[0].send(None)
 
     def test_a_coroutine_of_a_lambda_after_much_use(self, registry):
@@ -551,7 +549,7 @@ class TestFactoriesOwnErrors:
                 await container.aget(Repository)
             else:
                 container.get(Repository)
-        except BaseException as other:
+        except BaseException as other:  # noqa: BLE001  # an outcome like any other
             caught.append(other)
 
         # A coroutine cannot let a StopIteration pass: Python makes it a RuntimeError.
@@ -597,7 +595,9 @@ class TestClosedAndAbsent:
 
         assert 3 == len(set(advice.values()))
         assert [] == missing_parts(advice[ContainerClosedError], "container is closed", "open")
-        assert [] == missing_parts(advice[RegistryClosedError], "registry is closed", "Registry")
+        assert [] == missing_parts(
+            advice[RegistryClosedError], "registry is closed", "Registry"
+        )
         assert [] == missing_parts(advice[NoContainerError], "container", "activate")
 
 
@@ -805,7 +805,9 @@ class TestErrorsAsObjects:
         assert texts == [str(error) for error in errors]
         assert all(repr(error).startswith(type(error).__name__) for error in errors)
 
-    @pytest.mark.parametrize("duplicate", [copy.copy, lambda it: pickle.loads(pickle.dumps(it))])
+    @pytest.mark.parametrize(
+        "duplicate", [copy.copy, lambda it: pickle.loads(pickle.dumps(it))]
+    )
     def test_they_can_be_copied(self, errors, duplicate):
         """Errors cross process borders: pytest-xdist and job queues pickle them."""
         copies = [duplicate(error) for error in errors]

@@ -19,9 +19,12 @@ SOURCE = Path(__file__).parent.parent / "src" / "wares"
 LAYOUT = (
     {"_keys", "_lock"},
     {"exceptions"},
+    {"_markers"},
     {"_annotations"},
     {"_signatures"},
     {"_recipes"},
+    {"_calls"},
+    {"_drawing", "_graph_page"},
     {"_graph"},
     {"_shield"},
     {"_cleanups"},
@@ -30,6 +33,10 @@ LAYOUT = (
     {"_plans"},
     {"_pings"},
     {"_container"},
+    {"_recording"},
+    {"_checks", "_casting"},
+    {"_askers"},
+    {"_wrappers"},
     {"_injection"},
     {"health"},
     {"wares"},
@@ -39,14 +46,17 @@ LAYOUT = (
     {"starlette"},
     {"_fastapi_routes"},
     {"fastapi", "flask", "aiohttp", "faststream", "socketio"},
+    {"_applications"},
     {"pytest_plugin"},
+    {"_targets"},
+    {"_commands"},
     {"__main__"},
 )
 
 # What is not in the standard library, by the modules that may import it. All may import CORE.
 CORE = {"attrs", "typing_extensions"}
 OUTSIDE = {
-    "_injection": {"pydantic"},
+    "_casting": {"pydantic"},
     "starlette": {"starlette"},
     "_fastapi_routes": {"fastapi", "starlette"},
     "fastapi": {"fastapi", "starlette"},
@@ -55,6 +65,8 @@ OUTSIDE = {
     "faststream": {"faststream"},
     "socketio": {"socketio", "engineio", "pydantic"},
     "pytest_plugin": {"pytest"},
+    "_commands": {"click", "rich"},
+    "__main__": {"click", "rich"},
 }
 
 # annotationlib is new in Python 3.14, and imported only there.

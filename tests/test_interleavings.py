@@ -13,34 +13,29 @@ from wares import ContainerClosedError, Registry, WaresError
 class Scene:
     """A registry that counts, with containers, used before as often as a test wants."""
 
-    def __init__(self, uses):
+    def __init__(self, uses, *keys):
         self.runs = {}
         self.entered = []
         self.left = []
         self.registry = Registry()
         self.registry.register_factory(Engine, self.generator(Engine), lifetime="singleton")
-        self.registry.register_factory("connection", self.generator("connection"), lifetime="connection")
+        self.registry.register_factory(
+            "connection", self.generator("connection"), lifetime="connection"
+        )
         self.registry.register_factory(Database, self.counted(Database))
         self.registry.register_factory(Repository, Repository)
         self.registry.register_factory(Shop, Shop)
         self.registry.register_factory(Session, self.session)
-        self.warm(uses)
+        self.warm(uses, [key for key in keys if key is not Engine])
 
-    def warm(self, uses):
-        """Use every key in containers and children, without singletons."""
+    def warm(self, uses, keys):
+        """Use *keys* in containers and in children."""
         for _ in range(uses):
-            with self.registry.container() as container:
-                container.get(Shop)
-                container.get(Session)
-                with container.child() as child:
-                    child.get(Shop)
-                    child.get(Session)
-            with self.registry.container() as container:
-                container.get(Database)
-                container.get("connection")
-                with container.child() as child:
-                    child.get(Database)
-                    child.get("connection")
+            for key in keys:
+                with self.registry.container() as container:
+                    container.get(key)
+                with self.registry.container() as container, container.child() as child:
+                    child.get(key)
         self.runs.clear()
         self.entered.clear()
         self.left.clear()
@@ -83,7 +78,7 @@ class Scene:
         assert sorted(map(str, self.entered)) == sorted(map(str, self.left))
 
 
-USES = pytest.mark.parametrize("uses", [0, 40], ids=["cold", "hot"])
+USES = pytest.mark.parametrize("uses", [0, 20], ids=["cold", "hot"])
 
 
 @USES
@@ -107,14 +102,16 @@ def test_get_and_get(uses, first_keys, second_keys):
     """Two threads that ask one container share what they make, and make it once."""
 
     def prepare():
-        scene = Scene(uses)
+        scene = Scene(uses, *first_keys, *second_keys)
         container = scene.registry.container()
 
         def ask(keys):
             return dict(zip(keys, [container.get(key) for key in keys], strict=True))
 
         def check(first, second):
-            services = {key: container.get(key) for key in (Database, *first_keys, *second_keys)}
+            services = {
+                key: container.get(key) for key in (Database, *first_keys, *second_keys)
+            }
             assert first.items() <= services.items()
             assert second.items() <= services.items()
             assert {1} == set(scene.runs.values())
@@ -133,7 +130,7 @@ def test_get_in_two_containers(uses, key):
     """Two threads with containers, or children, of their own share what lives longer."""
 
     def prepare():
-        scene = Scene(uses)
+        scene = Scene(uses, key)
         parent = scene.registry.container()
         if key is Engine:
             containers = [scene.registry.container(), scene.registry.container()]
@@ -161,7 +158,7 @@ def test_get_and_close(uses, key, closes_first):
     """A service that is made while another thread closes is handed out or refused, never leaked."""
 
     def prepare():
-        scene = Scene(uses)
+        scene = Scene(uses, key)
         container = scene.registry.container()
         container.get(Database)
 
@@ -186,7 +183,7 @@ def test_close_and_close(uses):
     """Two threads that close one container run each cleanup once."""
 
     def prepare():
-        scene = Scene(uses)
+        scene = Scene(uses, Session)
         container = scene.registry.container()
         container.get(Session, "connection")
         container.child().get(Session)
@@ -206,13 +203,15 @@ def test_reset_and_get(uses):
     """A service that is made while another thread resets belongs to before or to after."""
 
     def prepare():
-        scene = Scene(uses)
+        scene = Scene(uses, Session)
         container = scene.registry.container()
         container.get(Session)
 
         def check(first, second):
             assert None is first
-            assert not isinstance(second, BaseException) or isinstance(second, ContainerClosedError)
+            assert not isinstance(second, BaseException) or isinstance(
+                second, ContainerClosedError
+            )
             assert container.get(Session) is container.get(Database)
             scene.close(container)
 
@@ -227,7 +226,7 @@ def test_child_and_close(uses, closes_first):
     """A child that is opened while its parent closes is refused, or closed with it."""
 
     def prepare():
-        scene = Scene(uses)
+        scene = Scene(uses, Session)
         parent = scene.registry.container()
         parent.get("connection")
 
@@ -275,7 +274,7 @@ def test_get_and_register(uses, registers_first):
     """Whoever asks after a registration gets what was registered last."""
 
     def prepare():
-        scene = Scene(uses)
+        scene = Scene(uses, Shop)
         container = scene.registry.container()
 
         def register():
@@ -287,7 +286,7 @@ def test_get_and_register(uses, registers_first):
             registered, got = (first, second) if registers_first else (second, first)
             assert "new" == registered
             assert got.repository.database is container.get(Database)
-            for _ in range(40):
+            for _ in range(uses):
                 with scene.registry.container() as fresh:
                     assert "new" == fresh.get(Shop).repository.database
             scene.close(container)
@@ -341,7 +340,7 @@ def test_get_and_local_registration(uses):
     """A local registration that comes meanwhile counts for what is not made yet."""
 
     def prepare():
-        scene = Scene(uses)
+        scene = Scene(uses, Shop)
         container = scene.registry.container()
 
         def check(first, second):

@@ -144,9 +144,7 @@ def test_new_types_of_one_type_differ(registry, container):
     ids=repr,
 )
 @pytest.mark.parametrize("in_strings", [False, True], ids=["objects", "strings"])
-async def test_any_annotation_is_a_key(
-    way, registry, container, key, in_strings, monkeypatch
-):
+async def test_any_annotation_is_a_key(way, registry, container, key, in_strings, monkeypatch):
     """A parameter is resolved by its whole annotation, of whatever kind it is."""
 
     def make(needed):

@@ -159,9 +159,13 @@ class TestSingleton:
     async def test_registered_again(self, way, registry):
         """A new registration of a singleton counts for every container that opens later."""
         events = []
-        registry.register_factory(Engine, session_factory(events, "first"), lifetime="singleton")
+        registry.register_factory(
+            Engine, session_factory(events, "first"), lifetime="singleton"
+        )
         await use(way, registry, 60, Engine)
-        registry.register_factory(Engine, session_factory(events, "second"), lifetime="singleton")
+        registry.register_factory(
+            Engine, session_factory(events, "second"), lifetime="singleton"
+        )
         await use(way, registry, 60, Engine)
         await way.close(registry)
 
@@ -404,9 +408,7 @@ class TestLongerNeedsShorter:
         def make(wares_container):
             return [wares_container.get(Database)]
 
-        registry.register_factory(
-            Repository, amake if way is ASYNC else make, lifetime=longer
-        )
+        registry.register_factory(Repository, amake if way is ASYNC else make, lifetime=longer)
 
         with pytest.raises(LifetimeError) as caught:
             await way.get(container, Repository)

@@ -345,6 +345,62 @@ class TestSingletons:
 
         assert ["registered", "override", "inner", "override", "registered"] == seen
 
+    async def test_one_is_made_once_for_each(self, way, registry, override):
+        """A singleton made from what is overridden is made once before, within and after."""
+        made = []
+
+        def make(database: Database):
+            made.append(database)
+            return [database]
+
+        registry.register_factory(Database, lambda: "registered", lifetime="singleton")
+        registry.register_factory(Engine, make, lifetime="singleton")
+        registry.register_factory(Session, lambda: "session")
+        before = [await ask(way, registry, Engine, Session) for _ in range(40)]
+        with override(registry, Database, "override"):
+            within = [await ask(way, registry, Engine, Session) for _ in range(40)]
+        after = [await ask(way, registry, Engine, Session) for _ in range(40)]
+
+        for group in (before, within, after):
+            assert 1 == len({id(engine) for engine, _ in group})
+        assert ["registered", "override"] == made[:2]
+        assert len(made) <= 3
+
+    @pytest.mark.parametrize("uses", [1, 9, 20])
+    @pytest.mark.parametrize("kind", ["declared", "asked for"])
+    async def test_an_overridden_singleton_below(self, way, registry, override, kind, uses):
+        """An overridden singleton is itself again afterwards, whoever asked for it meanwhile."""
+
+        def declared(database: Database):
+            return [database]
+
+        async def aasking(wares_container):
+            return [await wares_container.aget(Database)]
+
+        def asking(wares_container):
+            return [wares_container.get(Database)]
+
+        registry.register_factory(Database, lambda: "registered", lifetime="singleton")
+        factory = declared if kind == "declared" else aasking if way.is_async else asking
+        registry.register_factory(Engine, factory, lifetime="singleton")
+        seen = []
+
+        async def look():
+            for _ in range(uses):
+                services = await ask(way, registry, Engine, Database)
+            seen.append(services)
+
+        await look()
+        with override(registry, Database, "override"):
+            await look()
+        await look()
+
+        assert [
+            (["registered"], "registered"),
+            (["override"], "override"),
+            (["registered"], "registered"),
+        ] == seen
+
     async def test_one_that_asked_for_what_is_overridden(self, way, registry, override):
         """A singleton whose factory asked for what is overridden is made anew, too."""
         registry.register_value(Database, "registered")
@@ -355,9 +411,7 @@ class TestSingletons:
         def make(wares_container):
             return [wares_container.get(Database)]
 
-        registry.register_factory(
-            Engine, amake if way.is_async else make, lifetime="singleton"
-        )
+        registry.register_factory(Engine, amake if way.is_async else make, lifetime="singleton")
         seen = [await ask(way, registry, Engine)]
         with override(registry, Database, "override"):
             seen.append(await ask(way, registry, Engine))
@@ -376,9 +430,7 @@ class TestSingletons:
         def make(wares_container):
             return wares_container.get(Repository).database
 
-        registry.register_factory(
-            Engine, amake if way.is_async else make, lifetime="singleton"
-        )
+        registry.register_factory(Engine, amake if way.is_async else make, lifetime="singleton")
         seen = [await ask(way, registry, Engine)]
         with override(registry, Database, "override"):
             seen.append(await ask(way, registry, Engine))
@@ -452,9 +504,13 @@ class TestSingletons:
         registry.register_value(Database, "registered")
         registry.register_factory(Repository, Repository, lifetime="singleton")
 
-        with pytest.raises(Boom), override(registry, Database, "override"):
-            await ask(way, registry, Repository)
-            raise Boom
+        async def fail():
+            with override(registry, Database, "override"):
+                await ask(way, registry, Repository)
+                raise Boom
+
+        with pytest.raises(Boom):
+            await fail()
 
         assert "registered" == (await ask(way, registry, Repository)).database
 

@@ -128,6 +128,8 @@ async def test_any_awaitable_is_awaited(registry, container, kind):
             return check(self.service).__await__()
 
     class Service(str):
+        __slots__ = ()
+
         async def check(self):
             await check(self)
 

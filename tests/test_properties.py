@@ -223,12 +223,11 @@ def test_much_use_changes_nothing(nodes, numbers, uses):
     cold, hot = World(nodes), World(nodes)
 
     async def scenario(world):
-        outcomes = []
         async with world.registry.container() as container:
-            for key in keys_for(world, numbers):
-                outcomes.append(await aoutcome_of(container.aget, key))
-            outcomes.append(await aoutcome_of(container.aclose))
-        return outcomes
+            outcomes = [
+                await aoutcome_of(container.aget, key) for key in keys_for(world, numbers)
+            ]
+            return [*outcomes, await aoutcome_of(container.aclose)]
 
     async def warm():
         hot.failing = False

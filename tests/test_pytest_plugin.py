@@ -60,7 +60,7 @@ def run_async(request, run):
     """The same for asynchronous tests, under each of the plugins that run them."""
 
     def run_async(source):
-        mark = MARKS.get(request.param, "usefixtures()")
+        mark = MARKS.get(request.param, "skipif(False, reason='')")
         marked = re.sub(
             r"^( *)async def test_",
             rf"\1@pytest.mark.{mark}\n\g<0>",
@@ -501,3 +501,15 @@ def test_the_plugin_imports_nothing_heavy():
     foreign = {name.partition(".")[0] for name in after - before} - sys.stdlib_module_names
     assert {"wares", "typing_extensions"} >= foreign
     assert "asyncio" not in after - before
+
+
+def test_the_page_on_testing(pytester, monkeypatch):
+    """What docs/how-to/testing.md shows of the plugin runs."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    page = Path(__file__).parent / "documents" / "testing_with_the_plugin.py"
+    pytester.makepyfile(page.read_text("utf-8"))
+
+    # Newer releases of Starlette warn of the client that its test client still takes.
+    result = pytester.runpytest_subprocess("-p", "wares.pytest_plugin", *ASYNCIO)
+
+    result.assert_outcomes(passed=3)

@@ -142,7 +142,9 @@ class TestOrder:
 
 
 class TestAwaitables:
-    @pytest.mark.parametrize("kind", ["async function", "lambda", "future", "awaitable", "task"])
+    @pytest.mark.parametrize(
+        "kind", ["async function", "lambda", "future", "awaitable", "task"]
+    )
     async def test_any_awaitable_is_awaited(self, registry, kind):
         """Whatever awaitable a callback returns, `aclose` awaits it."""
         events = []

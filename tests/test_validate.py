@@ -331,7 +331,11 @@ class TestGraph:
             for line in lines
             if (match := re.match(r"\s*(\w+)\[\"(.*)\"\]", line))
         }
-        arrows = [match.groups() for line in lines if (match := re.match(r"\s*(\w+) --> (\w+)$", line))]
+        arrows = [
+            match.groups()
+            for line in lines
+            if (match := re.match(r"\s*(\w+) --> (\w+)$", line))
+        ]
         named = {(labels[source], labels[target]) for source, target in arrows}
         assert "flowchart" in lines[0]
         assert {("Shop", "Repository"), ("Repository", "Database")} < named

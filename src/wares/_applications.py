@@ -13,7 +13,14 @@ from wares._lifespan import REGISTRY_KEY
 from wares._registry import Registry
 
 #: Where one finds what an application, a server, a test client or a middleware is wrapped around.
-_INSIDE = ("app", "application", "server", "other_asgi_app", "lifespan")
+_INSIDE = (
+    "app",
+    "application",
+    "lifespan",
+    "engineio_server",  # of an application of Socket.IO: the server
+    "_wares_hook",  # of a server of Socket.IO: what opens its containers
+    "other_asgi_app",
+)
 
 
 def find_registry(thing: object) -> Registry | None:

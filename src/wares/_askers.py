@@ -37,9 +37,6 @@ from wares.exceptions import InvalidRegistrationError, UnresolvableParameterErro
 
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
-#: A book of plans, its generation, the plan; until there is one, none of them fits.
-_NO_PLAN: tuple[PlanBook | None, int, Any] = (None, -1, None)
-
 
 class Asker:
     """What one function needs of a container, beside the arguments of its callers.
@@ -64,7 +61,7 @@ class Asker:
         self.function = function
         self.parameters = parameters
         self.can_await = read_shape(function).is_async
-        self.hot = _NO_PLAN
+        self.hot: tuple[PlanBook | None, int, Any] = (None, -1, None)
         self._parts: dict[frozenset[str], Asker] = {}
         self._take(needs, extras)
         marked = {need.name for need in needs}
@@ -81,6 +78,11 @@ class Asker:
         self._uses: tuple[PlanBook | None, int, int] = (None, -1, 0)
 
     @property
+    def has_unread(self) -> bool:
+        """Whether something is still to be read, at the first call."""
+        return self._unread is not None
+
+    @property
     def takes_any_name(self) -> bool:
         """Whether it takes keyword arguments of any name."""
         return any(parameter.kind is parameter.VAR_KEYWORD for parameter in self.parameters)
@@ -93,12 +95,19 @@ class Asker:
     def ask(self, container: Container, arguments: Mapping[str, Any]) -> tuple[Any, ...]:
         """Get what the function needs."""
         self._prepare(container)
-        return self.resolve(container, arguments)
+        plan = self._find_plan(container, arguments)
+        return (
+            self.resolve(container, arguments) if plan is None else plan(container, arguments)
+        )
 
     async def aask(self, container: Container, arguments: Mapping[str, Any]) -> tuple[Any, ...]:
         """Get what the function needs, awaiting what has to be awaited."""
         self._prepare(container)
-        return await self.aresolve(container, arguments)
+        plan = self._find_plan(container, arguments)
+        if plan is None:
+            return await self.aresolve(container, arguments)
+        services: tuple[Any, ...] = await plan(container, arguments)
+        return services
 
     def resolve(self, container: Container, arguments: Mapping[str, Any]) -> tuple[Any, ...]:
         """Get what the function needs the slow way."""
@@ -183,7 +192,7 @@ class Asker:
 
     def _part_for(self, container: Container, given: Sequence[Any]) -> Asker:
         """Give who asks only for what is not *given*."""
-        self._read_rest(container)
+        self.read_rest(container)
         pairs = zip(self.needs, given, strict=True)
         missing = tuple(need for need, service in pairs if service is MISSING)
         names = frozenset(need.name for need in missing)
@@ -196,9 +205,16 @@ class Asker:
             self._parts[names] = part
         return part
 
+    def _find_plan(self, container: Container, arguments: Mapping[str, Any]) -> Any:
+        """Find the plan, if there is one that fits."""
+        book, generation, plan = self.hot
+        fits = book is container._plans and generation == container._plans.generation
+        # A plan knows of no arguments but those that every call has.
+        return plan if fits and len(arguments) == len(self.names) else None
+
     def _prepare(self, container: Container) -> None:
-        """Count a use without a plan, and write one when it is time."""
-        self._read_rest(container)
+        """Count a use, and write a plan when it is time."""
+        self.read_rest(container)
         book = container._plans
         generation = book.generation
         counted, counted_generation, uses = self._uses
@@ -220,13 +236,18 @@ class Asker:
         if plan is not None:
             self.hot = (book, generation, plan)
 
-    def _read_rest(self, container: Container) -> None:
+    def read_rest(self, container: Container) -> None:
         """Read what could not be read when the function was decorated."""
         reading = self._unread
         if reading is not None:
             self._take(reading.read_again(container.registry, self.needs), self.extras)
-            self.check(reading.look(may_import=True))
+            viewpoint = reading.look(may_import=True)
+            self.check(viewpoint)
+            self.settle(viewpoint)
             self._unread = None
+
+    def settle(self, viewpoint: Viewpoint) -> None:
+        """Prepare what takes all names to be known."""
 
     def check(self, viewpoint: Viewpoint) -> Findings:
         """Check the dependencies, as far as they can be read from *viewpoint*."""
@@ -247,26 +268,15 @@ class CastingAsker(Asker):
     calls that cast nothing, stays as it is.
     """
 
-    _casts: FunctionCasts | None = None
+    casts: FunctionCasts
 
     def _take(self, needs: tuple[Need, ...], extras: tuple[Need, ...]) -> None:
         super()._take(needs, extras)
-        self._casts = None
         self._dependency_casts = DependencyCasts()
 
-    def check(self, viewpoint: Viewpoint) -> Findings:
-        """Check the dependencies, and make the casts as far as names are known."""
-        self._viewpoint = viewpoint
-        return super().check(viewpoint)
-
-    def casts(self) -> FunctionCasts:
-        """Give the casts of the function's own arguments and result."""
-        casts = self._casts
-        if casts is None:
-            casts = self._casts = FunctionCasts(
-                self.function, self.needs, _find_nothing, self._viewpoint
-            )
-        return casts
+    def settle(self, viewpoint: Viewpoint) -> None:
+        """Make the casts of the function's own arguments and result."""
+        self.casts = FunctionCasts(self.function, self.needs, _find_nothing, viewpoint)
 
     def find_bound(
         self,
@@ -330,6 +340,8 @@ def read_asker(
     asker = kind(function, parameters, needs, _read_extras(function, dependencies))
     if asker.check(viewpoint).has_unread or reading.has_unknown:
         asker._unread = reading
+    else:
+        asker.settle(viewpoint)
     return asker
 
 
@@ -362,9 +374,7 @@ class _Reading:
         """Look from where the function is decorated, at what is there by now."""
         return Viewpoint(_read_locals(self._frame), may_import)
 
-    def read(
-        self, find_name: Callable[[str], Any], viewpoint: Viewpoint
-    ) -> tuple[Need, ...]:
+    def read(self, find_name: Callable[[str], Any], viewpoint: Viewpoint) -> tuple[Need, ...]:
         """Read them, with stand-ins for what nobody knows."""
 
         def find(name: str) -> Any:
@@ -417,9 +427,7 @@ def _read_locals(frame: types.FrameType | None) -> dict[str, Any]:
     return names
 
 
-def _read_extras(
-    function: Callable[..., Any], dependencies: Sequence[Any]
-) -> tuple[Need, ...]:
+def _read_extras(function: Callable[..., Any], dependencies: Sequence[Any]) -> tuple[Need, ...]:
     needs = []
     for position, marker in enumerate(dependencies):
         if not is_marker(marker) or marker.dependency is None:

@@ -28,9 +28,7 @@ class Call:
 
     __slots__ = ("arguments", "bound", "made")
 
-    def __init__(
-        self, arguments: Mapping[str, Any], bound: Mapping[Hashable, Recipe]
-    ) -> None:
+    def __init__(self, arguments: Mapping[str, Any], bound: Mapping[Hashable, Recipe]) -> None:
         self.arguments = arguments
         self.bound = bound
         self.made: dict[tuple[object, Hashable], Any] = {}

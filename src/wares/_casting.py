@@ -82,13 +82,13 @@ class FunctionCasts:
     ) -> None:
         self._function = function
         self._find_name = find_name
-        self._viewpoint = viewpoint
         self._wanted = read_annotations(function, find_name, viewpoint)
         self._parameters = inspect.signature(function).parameters
         self.result = self._cast_for_result()
         makers = {need.name: need.key for need in needs if need.is_marked}
         casts = {
-            name: self._cast_for(name, makers.get(name, MISSING)) for name in self._parameters
+            name: self._cast_for(name, makers.get(name, MISSING), viewpoint)
+            for name in self._parameters
         }
         self._casts = {name: cast for name, cast in casts.items() if cast is not None}
 
@@ -135,9 +135,7 @@ class FunctionCasts:
         if cast is None or value is parameter.default:
             return value
         if parameter.kind is parameter.VAR_POSITIONAL:
-            return [
-                cast.apply(item, (name, place), errors) for place, item in enumerate(value)
-            ]
+            return [cast.apply(item, (name, place), errors) for place, item in enumerate(value)]
         if parameter.kind is parameter.VAR_KEYWORD:
             return {key: cast.apply(item, (key,), errors) for key, item in value.items()}
         return cast.apply(value, (name,), errors)
@@ -146,13 +144,13 @@ class FunctionCasts:
         if errors:
             raise ValidationError(describe_callable(self._function), errors)
 
-    def _cast_for(self, name: str, maker: Any) -> Cast | None:
+    def _cast_for(self, name: str, maker: Any, viewpoint: Viewpoint) -> Cast | None:
         """Choose the cast of a parameter; services are handed over as they are."""
         adapters = []
         if maker is not MISSING:
             if not inspect.isroutine(maker):
                 return None
-            promised = read_annotations(maker, self._find_name, self._viewpoint)
+            promised = read_annotations(maker, self._find_name, viewpoint)
             adapters += _adapters_for(_unwrap_items(maker, promised.get("return", Any)))
         adapters += _adapters_for(self._wanted.get(name, Any))
         return Cast(adapters) if adapters else None

@@ -16,11 +16,11 @@ from wares._container import Container
 from wares._keys import MISSING, describe
 from wares._recipes import (
     Recipe,
+    cannot_fill,
     find_dependency,
     recipe_for_dependency,
     share_dependency,
 )
-from wares._resolution import cannot_fill
 from wares._signatures import Need, describe_callable, unwrap
 from wares.exceptions import (
     AsyncServiceError,
@@ -131,9 +131,10 @@ class _Checker:
         if recipe is None:
             return
         keys = [step.recipe.key for step in self._path]
-        if need.key in keys:
+        places = {key: place for place, key in enumerate(keys)}
+        if need.key in places:
             raise CircularDependencyError(
-                [*keys[keys.index(need.key) :], need.key], steps=self._describe_path()
+                [*keys[places[need.key] :], need.key], steps=self._describe_path()
             )
         if recipe.shape.is_async and not self._can_await:
             raise self._is_async(need, [*keys, need.key])

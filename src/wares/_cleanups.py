@@ -13,6 +13,7 @@ import inspect
 import warnings
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from wares._keys import describe
@@ -30,6 +31,13 @@ Entry: TypeAlias = tuple[Callable[[Any, Recipe, BaseException | None], Any], Any
 Failure: TypeAlias = tuple[str, BaseException]
 
 _FINISHED = object()
+
+#: The entries that are being left, as seen by whatever a cleanup starts: timers and tasks inherit
+#: it. By it a shield tells a cancellation from within a cleanup from one that comes from outside.
+leaving: ContextVar[list[Entry] | None] = ContextVar("wares_leaving", default=None)
+
+#: Shared, so that a close that goes well makes no list. Nobody appends to it.
+_NO_FAILURES: list[Failure] = []
 
 
 class Cleanups(list[Entry]):
@@ -172,13 +180,13 @@ def leave_all(entries: list[Entry], error: BaseException | None) -> list[Failure
     Returns:
         What failed. Whatever it was, the others were left all the same.
     """
-    failures: list[Failure] = []
+    failures: list[Failure] = _NO_FAILURES
     while entries:
         leave, thing, recipe = entries.pop()
         try:
             leave(thing, recipe, None if recipe.suppress_context_exit else error)
         except BaseException as failure:  # noqa: BLE001  # every other cleanup must run
-            failures.append((describe(recipe.key), failure))
+            failures = [*failures, (describe(recipe.key), failure)]
     return failures
 
 
@@ -188,28 +196,30 @@ async def aleave_all(entries: list[Entry], error: BaseException | None) -> list[
     Returns:
         What failed; also the cancellation of the task, if it was cancelled meanwhile.
     """
-    failures: list[Failure] = []
+    failures: list[Failure] = _NO_FAILURES
     shield: Shield | None = None
+    outer = leaving.get()
+    leaving.set(entries)
     while entries:
         leave, thing, recipe = entries.pop()
         try:
             left = leave(thing, recipe, None if recipe.suppress_context_exit else error)
             if left is not None:
-                if shield is None:
-                    shield = _raise_shield()
                 # Most cleanups do not wait, and then there is nothing to be shielded.
                 steps = left.__await__()
                 waiting = next(steps, _FINISHED)
                 if waiting is not _FINISHED:
+                    shield = shield or _make_shield(entries)
                     await shield.hold(steps, waiting)
         except BaseException as failure:  # noqa: BLE001  # every other cleanup must run
-            failures.append((describe(recipe.key), failure))
-    if shield is not None:
-        shield.lower()
-        cancellation = await shield.deliver()
-        if cancellation is not None:
-            # Of no service: that the task was cancelled is no failure to tell of.
-            failures.append(("", cancellation))
+            failures = [*failures, (describe(recipe.key), failure)]
+    if outer is not None:
+        # Not by a token: a coroutine that is closed ends in another context. What stays there
+        # otherwise is an empty list, by which nobody is mistaken for somebody within.
+        leaving.set(outer)
+    if shield is not None and shield.held_back:
+        # Of no service: that the task was cancelled is no failure to tell of.
+        failures = [*failures, ("", await shield.deliver())]
     return failures
 
 
@@ -242,17 +252,11 @@ def awaited_callbacks(callbacks: list[Entry]) -> list[Entry]:
     return taken
 
 
-_shield_class: type[Shield] | None = None
-
-
-def _raise_shield() -> Shield:
+def _make_shield(entries: list[Entry]) -> Shield:
     """Make a shield; asyncio is imported only now, because importing it takes long."""
-    global _shield_class  # noqa: PLW0603  # an import that is made once
-    if _shield_class is None:
-        from wares._shield import Shield  # noqa: PLC0415  # see above
+    from wares._shield import Shield  # noqa: PLC0415  # see above
 
-        _shield_class = Shield
-    return _shield_class()
+    return Shield(leaving, entries)
 
 
 def report(failures: list[Failure], owner: str, error: BaseException | None) -> None:

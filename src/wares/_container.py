@@ -7,11 +7,12 @@ services are made (that is `_resolution`), nor any framework.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Coroutine, Hashable, Iterable, Iterator, Mapping
 from contextvars import ContextVar, Token
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, TypeVar, overload
 
 import attrs
 
@@ -19,6 +20,8 @@ from wares._cleanups import (
     ASYNC_LEAVES,
     Cleanups,
     Entry,
+    Failure,
+    RegistryCleanups,
     aattempt,
     aleave_all,
     attempt,
@@ -108,17 +111,9 @@ class Activation:
         _current.reset(self._token)
 
 
-class _CloseClaim:
-    """The type of `_CLOSE_CLAIM`."""
+#: What a container without cleanups has to clean up. Nobody appends to it.
+_NO_CLEANUPS = Cleanups()
 
-    __slots__ = ()
-
-
-#: Under this key, among what a container has made, stands who closes it.
-_CLOSE_CLAIM = _CloseClaim()
-
-#: What else stands among what a container has made.
-_PRIVATE = (_CloseClaim, type(CLAIM), type(CLEANUPS))
 
 
 @attrs.define(eq=False)
@@ -138,6 +133,11 @@ class Family:
     children: dict[Container, None] = attrs.field(factory=dict)
     recipes: dict[Hashable, Recipe] = attrs.field(factory=dict)
     callbacks: list[Entry] = attrs.field(factory=list)
+
+    def leave(self, container: Container) -> None:
+        """Take *container*, whose family this is, from its parent's open children."""
+        if self.parent is not None:
+            self.parent._get_family().children.pop(container, None)
 
 
 class Container:
@@ -166,7 +166,6 @@ class Container:
 
     __slots__ = (
         "__weakref__",
-        "_cleanups",
         "_family",
         "_given",
         "_made",
@@ -188,7 +187,6 @@ class Container:
     _made: dict[Hashable, Any]
     _given: Mapping[Hashable, Any] | None
     _plans: PlanBook
-    _cleanups: Cleanups | None
     _family: Family | None
     _traffic: Traffic | None
 
@@ -200,14 +198,13 @@ class Container:
         # What is given or registered locally under a key: no plan can know of it.
         self._given = given
         self._plans = registry._plans
-        self._cleanups = None
         self._family = None
         self._traffic = None
 
     def __repr__(self) -> str:
         if self._made is CLOSED:
             return "<wares.Container(closed)>"
-        made = sum(type(key) not in _PRIVATE for key in list(self._made))
+        made = sum(key not in (CLAIM, CLEANUPS) for key in list(self._made))
         return f"<wares.Container(made={made}, cleanups={len(self._cleanups or ())})>"
 
     def __contains__(self, key: object) -> bool:
@@ -229,30 +226,38 @@ class Container:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._cleanups is None and self._family is None:
-            # Nothing to clean up. A service that is being finished is taken back by its maker.
-            self._made = CLOSED
-            if self._cleanups is None:
-                return
-        self._close(error)
+        if self._family is not None:
+            self._close_family(self._family, error)
+            return
+        made = self._made
+        if made is CLOSED:
+            return
+        self._made = CLOSED
+        # Of two threads that close at once, one gets them. What is being finished right now is
+        # taken back by its maker.
+        cleanups = made.pop(CLEANUPS, None)
+        if CLAIM in made:
+            self._stop_plan(made)
+        if cleanups is not None:
+            for entry in cleanups:
+                if entry[0] in ASYNC_LEAVES:
+                    self._refuse_async(made, cleanups)
+            failures = leave_all(cleanups, error)
+            if failures:
+                report(failures, "container", error)
 
     async def __aenter__(self) -> Container:
         if self._made is CLOSED:
             raise closed_error(self)
         return self
 
-    async def __aexit__(
+    def __aexit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
-    ) -> None:
-        if self._cleanups is None and self._family is None:
-            # Nothing to clean up. A service that is being finished is taken back by its maker.
-            self._made = CLOSED
-            if self._cleanups is None:
-                return
-        await self._aclose(error)
+    ) -> Coroutine[Any, Any, None]:
+        return self._aclose(error)
 
     @overload
     def get(self, key: TypeForm[T1], /) -> T1: ...
@@ -310,9 +315,9 @@ class Container:
         made = self._made
         if key in made:
             return made[key]
-        plan = self._plans.sync.get(key)
-        if plan is not None:
-            return plan(self)
+        plans = self._plans.sync
+        if key in plans:
+            return plans[key](self)
         return self._get_slowly(key)
 
     @overload
@@ -348,7 +353,7 @@ class Container:
     @overload
     async def aget(self, *keys: Any) -> Any: ...
 
-    async def aget(self, key: Any, /, *more: Any) -> Any:
+    def aget(self, key: Any, /, *more: Any) -> Any:
         """Get services as `get` does, awaiting what has to be awaited.
 
         Args:
@@ -358,15 +363,16 @@ class Container:
         Returns:
             The service; for several keys a tuple of services.
         """
+        # No coroutine function itself, so that there is one coroutine, not two.
         if more:
-            return tuple([await self.aget(one) for one in (key, *more)])
+            return self._aget_several(key, *more)
         made = self._made
         if key in made:
-            return made[key]
-        plan = self._plans.awaited.get(key)
-        if plan is not None:
-            return await plan(self)
-        return await self._aget_slowly(key)
+            return _return(made[key])
+        plans = self._plans.awaited
+        if key in plans:
+            return plans[key](self)
+        return self._aget_slowly(key)
 
     def child(self) -> Container:
         """Open a container within this one: an event of a connection, an item of a batch.
@@ -548,6 +554,11 @@ class Container:
         finally:
             self._reopen()
 
+    @property
+    def _cleanups(self) -> Cleanups | None:
+        """What is to be cleaned up, if anything is."""
+        return self._made.get(CLEANUPS)
+
     def _give(self, given: Mapping[Hashable, Any]) -> None:
         """Put in objects as if they had been there from the start, in the place of others."""
         if self._made is CLOSED:
@@ -616,54 +627,73 @@ class Container:
         return keys
 
     def _close(self, error: BaseException | None) -> None:
+        self.__exit__(None, error, None)
+
+    async def _aclose(self, error: BaseException | None) -> None:
+        if self._family is not None:
+            await self._aclose_family(self._family, error)
+            return
+        made = self._made
+        if made is CLOSED:
+            return
+        self._made = CLOSED
+        cleanups = made.pop(CLEANUPS, None)
+        if CLAIM in made:
+            self._stop_plan(made)
+        if cleanups is not None:
+            failures = await aleave_all(cleanups, error)
+            if failures:
+                report(failures, "container", error)
+
+    def _close_family(self, family: Family, error: BaseException | None) -> None:
         pending = self._pending_async()
         if pending:
             raise PendingAsyncCleanupError(pending, "container")
-        if not self._claim_closing():
+        cleanups = self._start_closing()
+        if cleanups is None:
             return
-        family = self._family
-        if family is None:
-            failures = leave_all(self._take_entries(), error)
-        else:
-            failures = []
-            for child in reversed(list(family.children)):
-                failures += attempt("a child", partial(child._close, error))
-            failures += leave_all(self._take_entries(), error)
-            failures += leave_all(family.callbacks, error)
-        if failures:
-            report(failures, "container", error)
+        family.leave(self)
+        failures: list[Failure] = []
+        for child in reversed(list(family.children)):
+            failures += attempt("a child", partial(child._close, error))
+        failures += leave_all(cleanups, error)
+        failures += leave_all(family.callbacks, error)
+        report(failures, "container", error)
 
-    async def _aclose(self, error: BaseException | None) -> None:
-        if not self._claim_closing():
+    async def _aclose_family(self, family: Family, error: BaseException | None) -> None:
+        cleanups = self._start_closing()
+        if cleanups is None:
             return
-        family = self._family
-        if family is None:
-            failures = await aleave_all(self._take_entries(), error)
-        else:
-            failures = []
-            for child in reversed(list(family.children)):
-                failures += await aattempt("a child", partial(child._aclose, error))
-            failures += await aleave_all(self._take_entries(), error)
-            failures += await aleave_all(awaited_callbacks(family.callbacks), error)
-        if failures:
-            report(failures, "container", error)
+        family.leave(self)
+        failures: list[Failure] = []
+        for child in reversed(list(family.children)):
+            failures += await aattempt("a child", partial(child._aclose, error))
+        failures += await aleave_all(cleanups, error)
+        failures += await aleave_all(awaited_callbacks(family.callbacks), error)
+        report(failures, "container", error)
 
-    def _claim_closing(self) -> bool:
-        """Close to new questions; tell whether it is on the caller to clean up."""
+    def _refuse_async(self, made: dict[Hashable, Any], cleanups: Cleanups) -> NoReturn:
+        """Undo the beginning of a synchronous close that would have to await."""
+        made[CLEANUPS] = cleanups
+        self._made = made
+        raise PendingAsyncCleanupError(self._pending_async(), "container")
+
+    def _start_closing(self) -> Cleanups | None:
+        """Close to new questions; give the cleanups, `None` if it was closed already."""
         made = self._made
-        token = _CloseClaim()
-        if made is CLOSED or made.setdefault(_CLOSE_CLAIM, token) is not token:
-            return False
+        if made is CLOSED:
+            return None
         self._made = CLOSED
-        family = self._family
-        if family is not None and family.parent is not None:
-            family.parent._get_family().children.pop(self, None)
-        return True
+        cleanups: Cleanups = made.pop(CLEANUPS, _NO_CLEANUPS)
+        if CLAIM in made:
+            self._stop_plan(made)
+        return cleanups
 
-    def _take_entries(self) -> list[Entry]:
-        """Give the pending cleanups; the container is closed."""
-        self._made = CLOSED
-        return [] if self._cleanups is None else self._cleanups
+    def _stop_plan(self, made: dict[Hashable, Any]) -> None:
+        """Let a plan that runs see, before its next step, that the container is closed."""
+        with LOCK:
+            if CLAIM in made and self._traffic is None:
+                self._traffic = Traffic()
 
     def _reopen(self) -> None:
         """Start anew: what was given stays, what was registered locally goes."""
@@ -681,6 +711,9 @@ class Container:
         self._family = Family(parent, family.outermost)
         self._plans = self.registry._child_plans
         family.children[self] = None
+
+    async def _aget_several(self, *keys: Any) -> tuple[Any, ...]:
+        return tuple([await self.aget(key) for key in keys])
 
     def _get_slowly(self, key: Hashable) -> Any:
         service = run(resolve(self, _need(key), can_await=False))
@@ -706,6 +739,10 @@ class Container:
 def _given_only(given: Mapping[Hashable, Any] | None) -> dict[Hashable, Any]:
     """Leave out the keys that stand there only because something is registered locally."""
     return {key: thing for key, thing in (given or {}).items() if thing is not LOCAL}
+
+
+async def _return(service: Any) -> Any:
+    return service
 
 
 def _need(key: Hashable) -> Need:
@@ -760,11 +797,16 @@ class Root(Container):
 
     def __init__(self, registry: Registry) -> None:
         super().__init__(registry)
+        self._made[CLEANUPS] = RegistryCleanups()
         # Nothing is asked of it often, and a plan would not note what it makes.
         self._plans = NoPlans(registry, is_child=False)
         self._kept: dict[Hashable, Kept] = {}
         self._aside: list[Kept] = []
         self._drafts: dict[Recipe, set[Recipe]] = {}
+
+    def _take_entries(self) -> list[Entry]:
+        """Close, and give what has to be cleaned up."""
+        return self._start_closing() or []
 
     def _begin(self, recipe: Recipe) -> None:
         """Begin to note what is made from what."""
@@ -827,6 +869,10 @@ class Root(Container):
             for recipe in kept.sources
         )
 
+
+if sys.version_info >= (3, 12):
+    # For mocks and frameworks, which look whether they have to await.
+    inspect.markcoroutinefunction(Container.aget)
 
 Container._own_class = Container
 Registry._container_class = Container

@@ -7,39 +7,32 @@ fetched right before the endpoint is called.
 
 This module knows how FastAPI keeps what it has read from an endpoint: a `Dependant`, whose
 ``dependencies`` are solved, and whose ``call`` is then called with their values. FastAPI does not
-document that, so `shorten` is the only place that touches it, and `try_out` sees beforehand
-whether it does as it should; if not, FastAPI's documented way stays. It must not know what is
-fetched, nor from where.
+document that, so all that touches it is here, and `_fastapi_trial` sees beforehand whether it
+does as it should; if not, FastAPI's documented way stays. This module must not know how a
+container is opened.
 """
 
-import asyncio
 import contextlib
 import functools
 import inspect
-import logging
 from collections.abc import (
     Callable,
+    Collection,
     Hashable,
     Iterable,
     Iterator,
-    MutableMapping,
     Sequence,
 )
-from contextlib import AsyncExitStack
-from typing import Annotated, Any, ClassVar, TypeAlias
+from typing import Any, TypeAlias
 
 import attrs
 import fastapi.routing
-from fastapi import Depends
 from fastapi.dependencies.utils import get_dependant
-from fastapi.routing import APIRoute, APIWebSocketRoute
 from starlette.requests import HTTPConnection
-from starlette.responses import Response
 
 from wares._container import Container
 from wares._keys import MISSING
-
-_log = logging.getLogger("wares")
+from wares._lifespan import Lifespan
 
 #: The key of the service that a dependency gives, or `MISSING`.
 FindKey: TypeAlias = Callable[[Any], Hashable]
@@ -47,14 +40,13 @@ FindKey: TypeAlias = Callable[[Any], Hashable]
 #: Makes what has the container of a connection, and is to be left when the response is out.
 Visit: TypeAlias = Callable[[HTTPConnection], Any]
 
-#: Arguments of our own that endpoints are called with, in between.
+#: An argument of our own, by which an endpoint that fetches its services gets the connection.
 _CONNECTION = "wares_connection"
-_SERVICES = "wares_services"
 
 
 @attrs.frozen
 class Shortcut:
-    """How endpoints get what they ask a container for.
+    """How endpoints, and their dependencies, get what they ask a container for.
 
     Attributes:
         find_key: What tells the dependencies that a container can serve.
@@ -69,44 +61,52 @@ class Shortcut:
         for dependant, provider in find_dependants(app.routes, app):
             self.shorten(dependant, provider)
 
-    def shorten(self, dependant: Any, provider: Any) -> None:
+    def shorten(self, endpoint: Any, provider: Any) -> None:
         """Have one endpoint get its services by the shortcut.
 
         Args:
-            dependant: What FastAPI has read from the endpoint's signature.
+            endpoint: What FastAPI has read from the endpoint's signature: a `Dependant`.
             provider: The application whose ``dependency_overrides`` are to be heeded.
         """
-        found = dependant.dependencies
-        if isinstance(found, Dependencies) or not inspect.isroutine(dependant.call):
-            return
-        wanted = {
+        wanted = self._find_wanted(endpoint)
+        if wanted and inspect.iscoroutinefunction(endpoint.call):
+            if endpoint.http_connection_param_name is None:
+                endpoint.http_connection_param_name = _CONNECTION
+            endpoint.call = self._fetching(
+                endpoint.call, endpoint.http_connection_param_name, wanted
+            )
+            _show_others(endpoint, wanted, [], provider)
+        self._replace(endpoint, provider)
+
+    def _replace(self, dependant: Any, provider: Any) -> None:
+        """Put simpler dependencies in the place of those that a container can serve."""
+        for inner in dependant.dependencies[:]:
+            self._replace(inner, provider)
+        wanted = self._find_wanted(dependant)
+        if wanted:
+            simpler = [
+                get_dependant(path=dependant.path, call=Fetch(key, self.visit), name=name)
+                for name, key in wanted.items()
+            ]
+            _show_others(dependant, wanted, simpler, provider)
+
+    def _find_wanted(self, dependant: Any) -> dict[str, Hashable]:
+        """Find the parameters that a container can fill, unless this has been dealt with."""
+        if isinstance(dependant.dependencies, Dependencies):
+            return {}
+        return {
             inner.name: key
-            for inner in found
+            for inner in dependant.dependencies
             if inner.name is not None
             and inner.scope != "function"
+            and getattr(inner, "concurrency", None) is None
             and (key := self.find_key(inner.call)) is not MISSING
         }
-        if not wanted:
-            return
-        rest = [inner for inner in found if inner.name not in wanted]
-        if inspect.iscoroutinefunction(dependant.call):
-            if dependant.http_connection_param_name is None:
-                dependant.http_connection_param_name = _CONNECTION
-            dependant.call = self._fetching(
-                dependant.call, dependant.http_connection_param_name, wanted
-            )
-        else:
-            rest.append(
-                get_dependant(path=dependant.path, call=self._fetcher(wanted), name=_SERVICES)
-            )
-            dependant.call = _spreading(dependant.call)
-        dependant.dependencies = Dependencies(found, rest, provider)
-        _keep_place(dependant.call)
 
     def _fetching(
         self, endpoint: Callable[..., Any], name: str, wanted: dict[str, Hashable]
     ) -> Callable[..., Any]:
-        """Wrap a coroutine function so that it fetches what it wants, in its own task."""
+        """Wrap a coroutine function so that it fetches what it wants."""
         visit = self.visit
         first = next(iter(wanted))
         services = [item for item in wanted.items() if item[1] is not Container]
@@ -125,35 +125,44 @@ class Shortcut:
                     values[parameter] = await visiting.container.aget(key)
             return await endpoint(**values)
 
+        _keep_place(fetching, endpoint)
         return fetching
 
-    def _fetcher(self, wanted: dict[str, Hashable]) -> Callable[..., Any]:
-        """Make a dependency that fetches what an endpoint wants that cannot await."""
 
-        async def fetcher(connection: HTTPConnection) -> dict[str, Any]:
-            visiting = self.visit(connection)
-            push_exit(connection, visiting)
-            return {name: await visiting.container.aget(key) for name, key in wanted.items()}
+@attrs.frozen
+class Fetch:
+    """A dependency that fetches one service; equal for the same key, so that FastAPI shares it.
 
-        return fetcher
+    It needs no other dependency, and is no generator: that is what makes it simpler.
+
+    Attributes:
+        key: What the container is asked for.
+        visit: What has the container.
+    """
+
+    key: Hashable
+    visit: Visit
+
+    async def __call__(self, connection: HTTPConnection) -> Any:
+        visiting = self.visit(connection)
+        push_exit(connection, visiting)
+        return await visiting.container.aget(self.key)
 
 
-def _spreading(endpoint: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap a function so that what was fetched for it becomes its arguments."""
-
-    @functools.wraps(endpoint)
-    def spreading(**values: Any) -> Any:
-        services = values.pop(_SERVICES, {})
-        return endpoint(**values, **services)
-
-    return spreading
+def _show_others(
+    dependant: Any, hidden: Collection[str], others: Iterable[Any], provider: Any
+) -> None:
+    """Show FastAPI *others* in the place of the dependencies called *hidden*."""
+    found = dependant.dependencies
+    shown = [inner for inner in found if inner.name not in hidden]
+    dependant.dependencies = Dependencies(found, [*shown, *others], provider)
 
 
-def _keep_place(wrapped: Callable[..., Any]) -> None:
-    """Have the errors of FastAPI name the file of the endpoint, and not of its wrapper."""
+def _keep_place(wrapped: Callable[..., Any], endpoint: Callable[..., Any]) -> None:
+    """Have the errors of FastAPI name the file of *endpoint*, and not that of its wrapper."""
     routing: Any = fastapi.routing
     with contextlib.suppress(AttributeError):  # older versions name no places
-        place = routing._extract_endpoint_context(inspect.unwrap(wrapped))  # see above
+        place = routing._extract_endpoint_context(endpoint)  # see above
         routing._endpoint_context_cache[id(wrapped)] = place  # see above
 
 
@@ -193,118 +202,41 @@ def find_dependants(routes: Iterable[Any], provider: Any) -> Iterator[tuple[Any,
         )
 
 
+def find_wanted(
+    app: Any, find_key: FindKey
+) -> Iterator[tuple[tuple[Callable[..., Any], ...], Hashable]]:
+    """Find what endpoints want, and their dependencies, with the calls that lead there."""
+    for dependant, _ in find_dependants(app.routes, app):
+        yield from _find_below(dependant, find_key)
+
+
+def _find_below(
+    dependant: Any, find_key: FindKey
+) -> Iterator[tuple[tuple[Callable[..., Any], ...], Hashable]]:
+    # A copy of the list has all of them, also those that FastAPI is not shown.
+    for inner in dependant.dependencies[:]:
+        key = find_key(inner.call)
+        if key is not MISSING:
+            yield (dependant.call,), key
+            continue
+        for calls, deeper_key in _find_below(inner, find_key):
+            yield (dependant.call, *calls), deeper_key
+
+
+def find_lifespans(context: Any) -> Iterator[Lifespan[Any]]:
+    """Find the lifespans of ours in what FastAPI has merged, in the order of their start."""
+    if isinstance(context, Lifespan):
+        yield context
+        return
+    merged = inspect.unwrap(context)
+    if inspect.isfunction(merged):
+        enclosed = inspect.getclosurevars(merged).nonlocals
+        for name in ("original_context", "nested_context"):
+            yield from find_lifespans(enclosed.get(name))
+
+
 def push_exit(connection: HTTPConnection, manager: Any) -> None:
     """Have *manager* exited when the response has been sent and background tasks have run."""
     # As AsyncExitStack.push_async_exit does, at a third of the price.
     stack = connection.scope["fastapi_inner_astack"]
     stack._exit_callbacks.append((False, manager.__aexit__))  # tried out
-
-
-async def try_out() -> bool:
-    """Tell whether this version of FastAPI is one that the shortcut leads through.
-
-    Serves endpoints of each kind by a shortcut that fetches from nowhere, and sees that all
-    happens as it should. Once: FastAPI does not change while a program runs.
-    """
-    if Trial.is_passed is None:
-        trial = Trial()
-        try:
-            await trial.run()
-        except Exception:  # noqa: BLE001  # whatever it is, the documented way remains
-            _log.info("The shortcut does not lead through this FastAPI.", exc_info=True)
-        Trial.is_passed = trial.is_as_expected
-    return Trial.is_passed
-
-
-class Trial:
-    """A few endpoints, and a shortcut for them.
-
-    Attributes:
-        is_passed: How the trial has come out, if there has been one.
-        dependency_overrides: What FastAPI looks at, too.
-    """
-
-    is_passed: ClassVar[bool | None] = None
-
-    def __init__(self) -> None:
-        self.dependency_overrides: dict[Any, Any] = {}
-        self._events: list[str] = []
-
-    @property
-    def is_as_expected(self) -> bool:
-        """Whether everything has happened, in order, in each endpoint."""
-        solved = ["work solved", "http.response.start"]
-        request = ["fetch", "work fetched", "http.response.start", "exit"]
-        websocket = ["fetch", "work fetched", "exit"]
-        overridden = ["work overridden", "http.response.start"]
-        return self._events == [*solved, *request, *request, *websocket, *overridden]
-
-    async def run(self) -> None:
-        """Serve a request without the shortcut, one to each endpoint by it, one overridden."""
-
-        async def awork(service: Annotated[str, Depends(self.solve)]) -> Response:
-            return self._work(service)
-
-        def work(service: Annotated[str, Depends(self.solve)]) -> Response:
-            return self._work(service)
-
-        routes: list[Any] = [
-            APIRoute("/", awork, dependency_overrides_provider=self),
-            APIRoute("/", work, dependency_overrides_provider=self),
-            APIWebSocketRoute("/", awork, dependency_overrides_provider=self),
-        ]
-        await self._serve(routes[0])
-        shortcut = Shortcut(self._find_key, self._visit)
-        for route in routes:
-            shortcut.shorten(route.dependant, self)
-            await self._serve(route)
-        self.dependency_overrides[self.solve] = self.override
-        await self._serve(routes[0])
-
-    async def _serve(self, route: Any) -> None:
-        kind = "websocket" if isinstance(route, APIWebSocketRoute) else "http"
-        async with AsyncExitStack() as stack:
-            scope = {
-                "type": kind,
-                "method": "GET",
-                "path": "/",
-                "query_string": b"",
-                "headers": [],
-                "fastapi_middleware_astack": stack,
-            }
-            await route.app(scope, asyncio.Queue().get, self._send)
-
-    async def solve(self) -> str:
-        """Be a dependency that the shortcut knows."""
-        return "solved"
-
-    async def override(self) -> str:
-        """Be what overrides it."""
-        return "overridden"
-
-    def _find_key(self, call: Any) -> Hashable:
-        return "key" if call == self.solve else MISSING
-
-    def _visit(self, _: HTTPConnection) -> "Trial":
-        return self
-
-    @property
-    def container(self) -> "Trial":
-        """Be what has a container."""
-        return self
-
-    async def aget(self, _: Hashable) -> str:
-        """Be the container."""
-        self._events.append("fetch")
-        return "fetched"
-
-    def _work(self, service: str) -> Response:
-        self._events.append(f"work {service}")
-        return Response()
-
-    async def __aexit__(self, *error: object) -> None:
-        self._events.append("exit")
-
-    async def _send(self, message: MutableMapping[str, Any]) -> None:
-        if message["type"] == "http.response.start":
-            self._events.append("http.response.start")

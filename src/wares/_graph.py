@@ -1,11 +1,12 @@
-"""What needs what, what is wrong with it, and how it is drawn.
+"""What needs what, and what is wrong with it.
 
 This module knows recipes and what they need. It must not know services: nothing is made here, and
-no registered value is printed.
+no registered value is printed; nor how a graph is drawn.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -13,7 +14,7 @@ import attrs
 
 from wares._annotations import FindName
 from wares._keys import MISSING, describe, find_nearest
-from wares._recipes import Recipe
+from wares._recipes import Recipe, cannot_fill
 from wares._signatures import Need, find_place
 from wares.exceptions import (
     CircularDependencyError,
@@ -37,6 +38,8 @@ class Node:
         lifetime: Which owner keeps it; `None` for what is given or missing.
         place: The file and line of the factory's definition, if it has one.
         has_ping: Whether its health can be checked.
+        tags: The groups that it belongs to.
+        problems: What is wrong with it, by the places of the graph's problems.
     """
 
     key: Hashable
@@ -45,6 +48,8 @@ class Node:
     lifetime: str | None
     place: str | None
     has_ping: bool
+    tags: tuple[str, ...] = ()
+    problems: tuple[int, ...] = ()
 
 
 @attrs.frozen
@@ -54,12 +59,17 @@ class Edge:
     Attributes:
         source: The name of the node that needs.
         target: The name of the node that is needed.
-        parameter: The parameter of the source's factory that it fills.
+        parameter: The parameter of the source's factory that it fills; `None` if it fills none.
+        kind: ``"declared"`` by a parameter, or ``"seen"``: asked for by the factory while
+            `Registry.record` was at work.
+        problems: What is wrong with it, by the places of the graph's problems.
     """
 
     source: str
     target: str
-    parameter: str
+    parameter: str | None
+    kind: str = "declared"
+    problems: tuple[int, ...] = ()
 
 
 @attrs.frozen
@@ -68,7 +78,7 @@ class Graph:
 
     Attributes:
         nodes: The services.
-        edges: Who needs whom, as the factories declare it.
+        edges: Who needs whom, as the factories declare it, and as was seen.
         problems: What is wrong, each as the error that it would lead to.
     """
 
@@ -84,9 +94,10 @@ class Graph:
         container: type,
         find_name: FindName,
         derive: Callable[[Hashable], Recipe | None],
+        seen: Iterable[tuple[Hashable, Hashable]] = (),
     ) -> Graph:
         """Draw up the graph of *recipes*."""
-        return _Surveyor(recipes, expected, container, find_name, derive).survey()
+        return _Surveyor(recipes, expected, container, find_name, derive).survey(seen)
 
     def to_dict(self) -> dict[str, Any]:
         """Give the graph as plain data, fit for JSON."""
@@ -98,11 +109,19 @@ class Graph:
                     "lifetime": node.lifetime,
                     "place": node.place,
                     "has_ping": node.has_ping,
+                    "tags": list(node.tags),
+                    "problems": list(node.problems),
                 }
                 for node in self.nodes
             ],
             "edges": [
-                {"source": edge.source, "target": edge.target, "parameter": edge.parameter}
+                {
+                    "source": edge.source,
+                    "target": edge.target,
+                    "parameter": edge.parameter,
+                    "kind": edge.kind,
+                    "problems": list(edge.problems),
+                }
                 for edge in self.edges
             ],
             "problems": [str(problem) for problem in self.problems],
@@ -110,61 +129,25 @@ class Graph:
 
     def to_mermaid(self) -> str:
         """Draw the graph as a Mermaid flowchart."""
-        numbers = {node.name: f"n{number}" for number, node in enumerate(self.nodes)}
-        lines = ["flowchart LR"]
-        for node in self.nodes:
-            label = _escape_mermaid(node.name)
-            lines.append(f'    {numbers[node.name]}["{label}"]:::{_style_of(node)}')
-        lines += [
-            f"    {numbers[edge.source]} --> {numbers[edge.target]}" for edge in self.edges
-        ]
-        lines += [f"    classDef {name} {style}" for name, style in _MERMAID_STYLES.items()]
-        return "\n".join(lines) + "\n"
+        from wares._drawing import draw_mermaid  # noqa: PLC0415  # few programs draw
+
+        return draw_mermaid(self)
 
     def to_dot(self) -> str:
         """Draw the graph in the language of Graphviz."""
-        lines = ["digraph wares {", "    rankdir=LR;", "    node [shape=box, style=rounded];"]
-        for node in self.nodes:
-            color = _DOT_COLORS[_style_of(node)]
-            lines.append(f"    {_quote_dot(node.name)} [color={color}];")
-        lines += [
-            f"    {_quote_dot(edge.source)} -> {_quote_dot(edge.target)};" for edge in self.edges
-        ]
-        return "\n".join([*lines, "}"]) + "\n"
+        from wares._drawing import draw_dot  # noqa: PLC0415  # few programs draw
 
+        return draw_dot(self)
 
-_MERMAID_STYLES = {
-    "singleton": "stroke:#7c3aed,stroke-width:2px",
-    "connection": "stroke:#0891b2,stroke-width:2px",
-    "scoped": "stroke:#2563eb",
-    "transient": "stroke:#ca8a04,stroke-dasharray:4",
-    "given": "stroke:#6b7280",
-    "missing": "stroke:#dc2626,color:#dc2626,stroke-width:3px",
-}
+    def to_html(self, title: str = "Services") -> str:
+        """Draw the graph as a page that needs nothing else: to search, to move, to look closer.
 
-_DOT_COLORS = {
-    "singleton": "purple",
-    "connection": "darkcyan",
-    "scoped": "blue",
-    "transient": "goldenrod",
-    "given": "gray",
-    "missing": "red",
-}
+        Args:
+            title: What stands above it.
+        """
+        from wares._graph_page import draw_page  # noqa: PLC0415  # few programs draw
 
-
-def _style_of(node: Node) -> str:
-    if node.kind == "missing":
-        return "missing"
-    return "given" if node.kind in ("value", "expected") else str(node.lifetime)
-
-
-def _escape_mermaid(text: str) -> str:
-    return text.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
-
-
-def _quote_dot(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+        return draw_page(self.to_dict(), title)
 
 
 class _Surveyor:
@@ -187,15 +170,18 @@ class _Surveyor:
         self._needs: dict[Hashable, tuple[Need, ...]] = {}
         self._missing: dict[Hashable, None] = {}
         self._problems: list[Exception] = []
+        self._blamed: dict[Hashable, dict[int, None]] = {}
+        self._seen: list[tuple[Hashable, Hashable]] = []
 
-    def survey(self) -> Graph:
-        """Do the walk."""
+    def survey(self, seen: Iterable[tuple[Hashable, Hashable]]) -> Graph:
+        """Do the walk, and add what was seen at run time."""
         todo = list(self._recipes)
         for key in todo:
             todo += self._read(self._recipes[key])
         self._find_missing()
         self._find_lifetimes()
         self._find_circles()
+        self._seen += [pair for pair in seen if pair[0] in self._recipes]
         names = self._name_all()
         return Graph(
             tuple(self._nodes(names)), tuple(self._edges(names)), tuple(self._problems)
@@ -206,17 +192,39 @@ class _Surveyor:
         try:
             needs = recipe.read(self._container, self._find_name).needs
         except WaresError as problem:
-            self._problems.append(problem)
+            self._note(problem, recipe.key)
             needs = ()
+        for need in needs:
+            if need.key is MISSING and need.default is MISSING:
+                # No call stands behind a service, whose argument it could take.
+                step = recipe.describe_step()
+                self._note(cannot_fill(need, recipe, (), [step]), recipe.key)
         self._needs[recipe.key] = tuple(
-            need for need in needs if need.key is not self._container
+            need
+            for need in needs
+            if need.key is not self._container and need.key is not MISSING
         )
         for need in self._needs[recipe.key]:
-            if need.is_marked and need.key not in self._recipes and need.key not in self._expected:
+            if (
+                need.is_marked
+                and need.key not in self._recipes
+                and need.key not in self._expected
+            ):
                 derived = self._derive(need.key)
                 if derived is not None:
                     self._recipes[need.key] = derived
                     yield need.key
+
+    def _note(self, problem: Exception, *path: Hashable) -> None:
+        """Note what is wrong, and with which services; two that follow each other are an edge."""
+        number = len(self._problems)
+        self._problems.append(problem)
+        for blamed in [*path, *itertools.pairwise(path)]:
+            self._blamed.setdefault(blamed, {})[number] = None
+
+    def _problems_of(self, blamed: Hashable) -> tuple[int, ...]:
+        """List the problems of a service, or of a pair of them."""
+        return tuple(self._blamed.get(blamed, ()))
 
     def _is_there(self, key: Hashable) -> bool:
         return key in self._recipes or key in self._expected
@@ -234,18 +242,17 @@ class _Surveyor:
             for need in self._needs_of(key):
                 if not self._is_there(need.key):
                     self._missing[need.key] = None
-                    self._problems.append(
-                        ServiceNotFoundError(
-                            need.key,
-                            path=[key, need.key],
-                            steps=[
-                                self._recipes[key].describe_step(),
-                                f"{describe(need.key)}, not registered, for the parameter "
-                                f"{need.name!r}",
-                            ],
-                            nearest=find_nearest(need.key, self._registered),
-                        )
-                    )
+                    self._note(self._make_missing(key, need), key, need.key)
+
+    def _make_missing(self, key: Hashable, need: Need) -> ServiceNotFoundError:
+        name = describe(need.key)
+        last = f"{name}, not registered, for the parameter {need.name!r}"
+        return ServiceNotFoundError(
+            need.key,
+            path=[key, need.key],
+            steps=[self._recipes[key].describe_step(), last],
+            nearest=find_nearest(need.key, self._registered),
+        )
 
     def _find_lifetimes(self) -> None:
         for key in self._needs:
@@ -254,11 +261,10 @@ class _Surveyor:
             for needed in self._kept_needs_of(key) if span else ():
                 lifetime = self._lifetime_of(needed)
                 if _SPANS.get(lifetime, span) < span:
-                    self._problems.append(
-                        LifetimeError(
-                            key, recipe.lifetime, needed, lifetime, steps=[recipe.describe_step()]
-                        )
+                    problem = LifetimeError(
+                        key, recipe.lifetime, needed, lifetime, steps=[recipe.describe_step()]
                     )
+                    self._note(problem, key, needed)
 
     def _kept_needs_of(self, key: Hashable) -> list[Hashable]:
         """List what a service needs, looking through what nobody keeps."""
@@ -313,10 +319,12 @@ class _Surveyor:
 
     def _note_circle(self, circle: list[Hashable]) -> None:
         steps = [self._recipes[key].describe_step() for key in circle]
-        self._problems.append(CircularDependencyError([*circle, circle[0]], steps=steps))
+        path = [*circle, circle[0]]
+        self._note(CircularDependencyError(path, steps=steps), *path)
 
     def _all_keys(self) -> list[Hashable]:
-        return list(dict.fromkeys([*self._recipes, *self._expected, *self._missing]))
+        seen = [target for _, target in self._seen]
+        return list(dict.fromkeys([*self._recipes, *self._expected, *self._missing, *seen]))
 
     def _name_all(self) -> dict[Hashable, str]:
         """Give each key a name of its own: with the module, or a number, where they are alike."""
@@ -340,20 +348,37 @@ class _Surveyor:
             recipe = self._recipes.get(key)
             if recipe is None:
                 kind = "expected" if key in self._expected else "missing"
-                yield Node(key, names[key], kind, None, None, has_ping=False)
+                problems = self._problems_of(key)
+                yield Node(key, names[key], kind, None, None, has_ping=False, problems=problems)
             else:
-                yield _node_for(recipe, names[key])
+                yield _node_for(recipe, names[key], self._problems_of(key))
 
     def _edges(self, names: Mapping[Hashable, str]) -> Iterator[Edge]:
         for key in self._needs:
             for need in self._needs_of(key):
-                yield Edge(names[key], names[need.key], need.name)
+                problems = self._problems_of((key, need.key))
+                yield Edge(names[key], names[need.key], need.name, problems=problems)
+        declared = {(key, need.key) for key in self._needs for need in self._needs_of(key)}
+        for source, target in self._seen:
+            if (source, target) not in declared:
+                yield Edge(names[source], names[target], None, "seen")
 
 
-def _node_for(recipe: Recipe, name: str) -> Node:
-    if recipe.is_value:
-        kind = "value"
-    else:
-        kind = "callable" if recipe.is_derived else "factory"
+def _node_for(recipe: Recipe, name: str, problems: tuple[int, ...]) -> Node:
     place = None if recipe.is_value else find_place(recipe.factory)
-    return Node(recipe.key, name, kind, recipe.lifetime, place, has_ping=recipe.ping is not None)
+    return Node(
+        recipe.key,
+        name,
+        _kind_of(recipe),
+        recipe.lifetime,
+        place,
+        has_ping=recipe.ping is not None,
+        tags=recipe.tags,
+        problems=problems,
+    )
+
+
+def _kind_of(recipe: Recipe) -> str:
+    if recipe.is_value:
+        return "value"
+    return "callable" if recipe.is_derived else "factory"

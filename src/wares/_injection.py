@@ -70,10 +70,8 @@ def inject(
         InvalidRegistrationError: *function* is not callable, or *dependencies* holds something
             that is no marker.
     """
-    # The names around the function, which its annotations may use.
-    frame = sys._getframe(1)
-    kind = _Injector(registry, dependencies, frame)
-    return kind.decorate if function is None else kind.decorate(function)
+    injector = _Injector(registry, dependencies)
+    return injector if function is None else injector(function, sys._getframe(1))
 
 
 @overload
@@ -123,37 +121,32 @@ def apply_types(
         MissingExtraError: pydantic is not installed.
         Exception: Whatever `inject` raises.
     """
-    frame = sys._getframe(1)
-    kind = _CastingInjector(registry, dependencies, frame, cast_result=cast_result)
-    return kind.decorate if function is None else kind.decorate(function)
+    injector = _CastingInjector(registry, dependencies, cast_result=cast_result)
+    return injector if function is None else injector(function, sys._getframe(1))
 
 
 class _Injector:
     """Injects functions, with some options."""
 
-    def __init__(
-        self,
-        registry: Registry | None,
-        dependencies: Sequence[Any],
-        frame: types.FrameType,
-    ) -> None:
+    def __init__(self, registry: Registry | None, dependencies: Sequence[Any]) -> None:
         self._registry = Registry() if registry is None else registry
         self._dependencies = dependencies
-        self._frame = frame
 
-    def decorate(self, target: Any) -> Any:
-        """Inject one function."""
+    def __call__(self, target: Any, frame: types.FrameType | None = None) -> Any:
+        """Inject one function; *frame* runs where it is decorated."""
+        # The names around the function, which its annotations may use.
+        frame = sys._getframe(1) if frame is None else frame
         if isinstance(target, staticmethod | classmethod):
-            return type(target)(self.decorate(target.__func__))
+            return type(target)(self(target.__func__, frame))
         if not callable(target):
             message = (
                 f"Cannot inject an instance of {type(target).__qualname__}: it is not callable."
             )
             raise InvalidRegistrationError(message)
-        return self._wrap(target)
+        return self._wrap(target, frame)
 
-    def _wrap(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        asker = read_asker(function, self._dependencies, self._frame)
+    def _wrap(self, function: Callable[..., Any], frame: types.FrameType) -> Callable[..., Any]:
+        asker = read_asker(function, self._dependencies, frame)
         return write_wrapper(asker, self._registry)
 
 
@@ -164,13 +157,12 @@ class _CastingInjector(_Injector):
         self,
         registry: Registry | None,
         dependencies: Sequence[Any],
-        frame: types.FrameType,
         *,
         cast_result: bool,
     ) -> None:
-        super().__init__(registry, dependencies, frame)
+        super().__init__(registry, dependencies)
         self._cast_result = cast_result
 
-    def _wrap(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        asker = read_asker(function, self._dependencies, self._frame, CastingAsker)
+    def _wrap(self, function: Callable[..., Any], frame: types.FrameType) -> Callable[..., Any]:
+        asker = read_asker(function, self._dependencies, frame, CastingAsker)
         return write_wrapper(asker, self._registry, casts_result=self._cast_result)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from wares._registry import Registry
 from wares._signatures import Shape, describe_callable, read_shape, unwrap
-from wares.exceptions import InvalidRegistrationError
+from wares.exceptions import InvalidRegistrationError, InvalidRegistryError
 
 App = TypeVar("App")
 
@@ -47,6 +47,7 @@ class Lifespan(Generic[App]):
             becomes the state of the lifespan, or nothing.
         registry: A registry of the caller's, instead of a new one for each start. It is closed,
             too, so the application cannot be started again.
+        validate: Whether the start fails if something that is registered cannot be made.
 
     Attributes:
         registry: The registry of the present start, or of the next one.
@@ -58,11 +59,18 @@ class Lifespan(Generic[App]):
     registry: Registry
 
     def __init__(
-        self, function: LifespanFunction[App], /, *, registry: Registry | None = None
+        self,
+        function: LifespanFunction[App],
+        /,
+        *,
+        registry: Registry | None = None,
+        validate: bool = True,
     ) -> None:
         self._function = function
+        self._validates = validate
         self._enter = _as_context_function(function)
         self._is_given = registry is not None
+        self._is_taken = False
         self.registry = Registry() if registry is None else registry
 
     @contextlib.asynccontextmanager
@@ -79,11 +87,29 @@ class Lifespan(Generic[App]):
         Raises:
             InvalidRegistrationError: The lifespan function returned no async context manager, or
                 yielded neither a mapping nor None.
+            InvalidRegistryError: Something that is registered cannot be made.
         """
         async with self._open(app) as registry, self._run(app, registry) as state:
             whole_state = {**self._check(state), REGISTRY_KEY: registry}
+            if self._validates and self._is_last(app):
+                self._validate(app, registry)
             await self._prepare(app)
             yield whole_state
+
+    def _is_last(self, app: App) -> bool:  # noqa: ARG002  # adapters need it
+        """Tell whether nobody will register anything after this."""
+        return True
+
+    def _validate(self, app: App, registry: Registry) -> None:
+        problems = [*registry.graph().problems, *self._find_problems(app, registry)]
+        if problems:
+            count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+            message = f"The application does not start, because its registry has {count}"
+            raise InvalidRegistryError(message, problems)
+
+    def _find_problems(self, app: App, registry: Registry) -> Iterable[Exception]:  # noqa: ARG002  # adapters need them
+        """Find what else is wrong; for adapters that know who asks for what."""
+        return ()
 
     async def _prepare(self, app: App) -> None:
         """Do what is to be done before the first request; for adapters to fill in."""
@@ -91,12 +117,18 @@ class Lifespan(Generic[App]):
     @contextlib.asynccontextmanager
     async def _open(self, app: App) -> AsyncIterator[Registry]:  # noqa: ARG002  # adapters need it
         """Give the registry of this start, and close it afterwards."""
+        if self._is_taken and not self._is_given:
+            # Another application, with the same lifespan, is running.
+            self.registry = Registry()
+        registry = self.registry
+        self._is_taken = True
         try:
-            async with self.registry as registry:
+            async with registry:
                 yield registry
         finally:
-            if not self._is_given:
+            if registry is self.registry and not self._is_given:
                 self.registry = Registry()
+                self._is_taken = False
 
     def _run(self, app: App, registry: Registry) -> AbstractAsyncContextManager[Any]:
         manager: AbstractAsyncContextManager[Any] = self._enter(app, registry)

@@ -36,6 +36,8 @@ from wares._resolution import (
     CLOSED,
     Flow,
     begin_cleanups,
+    clear_traffic,
+    closed_error,
     current_flow,
     note_path,
     not_yielded,
@@ -61,25 +63,27 @@ MOST_STEPS = 1000
 _MOST_CLASSES = 16
 
 
-class _ClaimDefaults:
-    """What a claim says of itself where nothing out of the ordinary has happened."""
+#: What a claim says of itself where nothing out of the ordinary has happened.
+_CLAIM_DEFAULTS: dict[str, Any] = {
+    "place": -1,
+    "outer": None,
+    "parent": None,
+    "is_over": False,
+    "thread": -1,
+}
 
-    place: int = -1
-    outer: Claim | None = None
-    parent: Flow | Claim | None = None
-    is_over: bool = False
-    thread: int = -1
 
+class Claim:
+    """One run of a plan, as others see it.
 
-class Claim(_ClaimDefaults):
-    """One run of a plan, as others see it. One is made for each request, so it holds little.
+    One is made for each request. So only what is always there is set in it, and the rest is said
+    by `_CLAIM_DEFAULTS`.
 
     Attributes:
         plan: The plan; each has a class of its own.
         code: The code of the plan's function.
         can_await: Whether the plan runs in an event loop.
         container: For whom it runs.
-        made: What that had made when it began.
         step: The step that it makes right now; -1 while it makes none itself.
         place: The step that it has come to, where the slow way makes it.
         outer: The run of another plan, further up the stack, for the same container.
@@ -88,14 +92,25 @@ class Claim(_ClaimDefaults):
         thread: Where it runs, if it can await.
     """
 
-    __slots__ = ("container", "made", "step")
+    __slots__ = ("container", "is_over", "outer", "parent", "place", "step", "thread")
 
     plan: ClassVar[Plan]
     code: ClassVar[types.CodeType]
     can_await: ClassVar[bool]
     container: Container
-    made: dict[Hashable, Any]
     step: int
+    place: int
+    outer: Claim | None
+    parent: Flow | Claim | None
+    is_over: bool
+    thread: int
+
+    def __getattr__(self, name: str) -> Any:
+        """Give the default of what was not set."""
+        try:
+            return _CLAIM_DEFAULTS[name]
+        except KeyError:
+            raise AttributeError(name) from None
 
     @property
     def kept_key(self) -> Hashable:
@@ -167,6 +182,11 @@ class Plan:
     steps: tuple[Step, ...]
     askers: tuple[int, ...]
     absent: frozenset[Hashable]
+
+    @property
+    def kept_keys(self) -> frozenset[Hashable]:
+        """What it makes for all who ask."""
+        return frozenset(step.recipe.key for step in self.steps if step.way == "kept")
 
     def path_to(self, step: int) -> list[Recipe]:
         """List the recipes that led to *step*, the one that was asked for first."""
@@ -303,6 +323,7 @@ class _Planner:
         # Steps that others share: all of them, or those that are bound to the call.
         self._shared: dict[Hashable, int] = {}
         self._bound: dict[Hashable, int] = {}
+        self._around: dict[Hashable, int] = {}
         self._absent: set[Hashable] = set()
 
     def plan(self, first: Need) -> Plan:
@@ -330,13 +351,13 @@ class _Planner:
                 continue
             draft.waiting_for = need
             is_bound = self._is_bound(draft, need)
-            shared = self._bound if is_bound else self._shared
+            shared = self._shared_by(need, is_bound=is_bound)
             if need.use_cache and need.key in shared:
                 finished = shared[need.key]
                 continue
-            if any(need.key == other.recipe.key for other in stack):
-                raise _NoPlanError
             found = self._look_up(need)
+            if any(found[0] is other.recipe for other in stack):
+                raise _NoPlanError
             self._check_lifetime(draft, found)
             stack.append(_Draft(found, container, self._registry))
             stack[-1].is_bound = is_bound
@@ -348,12 +369,20 @@ class _Planner:
         step = Step(draft.recipe, draft.way, draft.need, tuple(draft.arguments), -1, set())
         self._steps.append(step)
         position = len(self._steps) - 1
-        if draft.is_bound:
-            if draft.need.use_cache:
-                self._bound[draft.recipe.key] = position
-        elif draft.way != "fresh":
-            self._shared[draft.recipe.key] = position
+        if draft.need.use_cache and (draft.is_bound or draft.way != "fresh"):
+            shared = self._shared_by(draft.need, is_bound=draft.is_bound)
+            shared[draft.recipe.key] = position
         return position
+
+    def _shared_by(self, need: Need, *, is_bound: bool) -> dict[Hashable, int]:
+        """Choose where to look for what somebody else in the plan has asked for already."""
+        if is_bound:
+            return self._bound
+        return self._around if self._is_asked_around(need) else self._shared
+
+    def _is_asked_around(self, need: Need) -> bool:
+        """Tell whether a function's container leaves this to the one around it."""
+        return self._is_function and need.is_marked and need.scope != "function"
 
     def _takes_argument(self, draft: _Draft, need: Need) -> bool:
         """Tell whether a parameter is filled by an argument of the call."""
@@ -370,7 +399,7 @@ class _Planner:
             return False
         if self._call is None or need.key not in self._call.bound:
             return False
-        if self._is_function and need.scope != "function":
+        if self._is_asked_around(need):
             # Its cleanup belongs to the request, and a plan knows one container only.
             raise _NoPlanError
         return True
@@ -393,8 +422,7 @@ class _Planner:
     def _look_up(self, need: Need) -> tuple[Recipe, Any, Need]:
         registry = self._registry
         key = need.key
-        is_around = self._is_function and need.is_marked and need.scope != "function"
-        if key is registry._container_class and not is_around:
+        if key is registry._container_class and not self._is_asked_around(need):
             return Recipe(key, registry._container_class), "container", need
         if self._call is not None and need.is_marked and key in self._call.bound:
             return self._call.bound[key], self._choose_way(self._call.bound[key], need), need
@@ -408,7 +436,7 @@ class _Planner:
         return recipe, self._choose_way(recipe, need), need
 
     def _choose_way(self, recipe: Recipe, need: Need) -> str:
-        if need.is_marked and self._is_function and need.scope != "function":
+        if self._is_asked_around(need):
             return "request"
         if need.scope == "function" and not self._is_function:
             raise _NoPlanError
@@ -449,30 +477,36 @@ class _Draft:
 
 
 class _Writer:
-    """Writes the function of one plan."""
+    """Writes the function of one plan.
+
+    There are two texts. The first is for a container that has made nothing yet: it need not look
+    whether what it is about to make is there. The second, for any other, looks; it is written
+    only when it is first needed.
+    """
 
     def __init__(self, registry: Registry, plan: Plan, *, can_await: bool) -> None:
         self._plan = plan
         self._can_await = can_await
+        self._awaiting = "await " if can_await else ""
         self._lines: list[str] = []
-        self._slow_way = ""
+        self._is_first = False
         keys = plan.absent.union(
             step.recipe.key for step in plan.steps if step.way != "container"
         )
         self._sets_flow = can_await or any(step.way == "container" for step in plan.steps)
         self._has_claim = any(step.way in ("kept", "fresh") for step in plan.steps)
-        self._claim = type(
-            "PlanClaim", (Claim,), {"__slots__": (), "plan": plan, "can_await": can_await}
-        )
         self._names: dict[str, Any] = {
             "CLAIM": CLAIM,
             "CLOSED": CLOSED,
-            "Claim": self._claim,
-            "MISSING": MISSING,
             "CLEANUPS": CLEANUPS,
             "Cleanups": Cleanups,
+            "MISSING": MISSING,
+            "again": self._write_again,
+            "begin_cleanups": begin_cleanups,
+            "closed_error": closed_error,
             "detour": adetour if can_await else detour,
             "end_nested": end_nested,
+            "end_traffic": end_traffic,
             "fail": fail,
             "flow": current_flow,
             "get_ident": get_ident,
@@ -485,53 +519,83 @@ class _Writer:
             "root": registry._get_root(),
             "settle": asettle if can_await else settle,
             "take_back": atake_back if can_await else take_back_sync,
-            "tell": tell,
         }
+        self._parameters = "container"
+        self._slow_way = f"resolve(container, need{len(plan.steps) - 1})"
 
     def write(self) -> Callable[..., Any]:
         """Write and compile it."""
-        last = len(self._plan.steps) - 1
-        return self._write("container", f"resolve(container, need{last})")
+        for number, step in enumerate(self._plan.steps):
+            self._name(number, step)
+        self._is_first = self._has_claim
+        return self._compile()
 
     def write_call(self, resolve_call: Callable[..., Any]) -> Callable[..., Any]:
         """Write and compile the function that gets what a call needs."""
         self._names["resolve_call"] = resolve_call
-        return self._write("container, arguments", "resolve_call(container, arguments)")
+        self._parameters = "container, arguments"
+        self._slow_way = "resolve_call(container, arguments)"
+        return self.write()
 
-    def _write(self, parameters: str, slow_way: str) -> Callable[..., Any]:
+    def _write_again(self, *arguments: Any) -> Any:
+        """Write the text for a container that has made something, and take it from now on."""
+        with LOCK:
+            if self._is_first:
+                self._is_first = False
+                self._names["again"] = self._compile()
+        return self._names["again"](*arguments)
+
+    def _compile(self) -> Callable[..., Any]:
+        names = self._names
+        claim = type(
+            "PlanClaim",
+            (Claim,),
+            {"__slots__": (), "plan": self._plan, "can_await": self._can_await},
+        )
+        claim_name = "FirstClaim" if self._is_first else "Claim"
+        names[claim_name] = claim
+        self._lines = []
+        self._write_function(claim_name)
+        source = "\n".join(self._lines) + "\n"
+        exec(compile(source, "<a plan of wares>", "exec"), names)  # noqa: S102  # our own source
+        function: Callable[..., Any] = names.pop("plan")
+        claim.code = function.__code__
+        return function
+
+    def _write_function(self, claim_name: str) -> None:
         last = len(self._plan.steps) - 1
-        awaiting = "await " if self._can_await else ""
-        self._slow_way = f"return {awaiting}{slow_way}"
         definition = "async def" if self._can_await else "def"
-        self._put(0, f"{definition} plan({parameters}):")
+        self._put(0, f"{definition} plan({self._parameters}):")
         self._put(1, "made = container._made")
         self._put(1, "given = container._given")
         self._put(1, "if made is CLOSED or given is not None and not keys.isdisjoint(given):")
-        self._put(2, self._slow_way)
+        self._put(2, f"return {self._awaiting}{self._slow_way}")
         if self._has_claim:
-            self._write_claimed(last)
+            self._write_claimed(last, claim_name)
         else:
             self._write_steps(1)
             self._write_return(1, last)
-        source = "\n".join(self._lines) + "\n"
-        exec(compile(source, "<a plan of wares>", "exec"), self._names)  # noqa: S102  # our own source
-        function: Callable[..., Any] = self._names["plan"]
-        self._claim.code = function.__code__
-        return function
 
-    def _write_claimed(self, last: int) -> None:
-        self._put(1, "claim = Claim()")
+    def _write_claimed(self, last: int, claim_name: str) -> None:
+        self._put(1, f"claim = {claim_name}()")
         self._put(1, "claim.container = container")
-        self._put(1, "claim.made = made")
         self._put(1, "claim.step = -1")
         if self._can_await:
             self._put(1, "claim.thread = get_ident()")
         self._put(1, "other = made.setdefault(CLAIM, claim)")
-        self._put(1, "if other is not claim and not may_nest(claim, other, made, keys):")
-        self._put(2, self._slow_way)
+        if self._is_first:
+            self._write_look_for_others()
+        else:
+            self._put(1, "if other is not claim and not may_nest(claim, other, made, keys):")
+            self._put(2, f"return {self._awaiting}{self._slow_way}")
         if self._sets_flow:
-            self._put(1, "claim.parent = flow.get()")
+            self._put(1, "outer = flow.get()")
+            self._put(1, "if outer is not None:")
+            # One that is over serves as well as none, and setting takes long.
+            self._put(2, "if outer.is_over: outer = None")
+            self._put(2, "else: claim.parent = outer")
             self._put(1, "flow.set(claim)")
+        self._put(1, "cleanups = None")
         self._put(1, "try:")
         self._write_steps(2)
         self._write_return(2, last)
@@ -541,21 +605,40 @@ class _Writer:
         self._put(1, "finally:")
         if self._sets_flow:
             self._put(2, "claim.is_over = True")
-            # Where there is no outer flow, one that is over serves as well as none.
-            self._put(2, "if claim.parent is not None: flow.set(claim.parent)")
-        self._put(2, "if other is claim:")
-        self._put(3, "del made[CLAIM]")
-        self._put(2, "else:")
-        self._put(3, "end_nested(claim, other, made)")
+            # It may stay in the context for long, and must not keep the container alive.
+            self._put(2, "del claim.container")
+            self._put(2, "if outer is not None: flow.set(outer)")
+        self._write_end()
+
+    def _write_look_for_others(self) -> None:
+        """Leave it to the other text where something is made, or being made, already."""
+        call = f"return {self._awaiting}again({self._parameters})"
+        self._put(1, f"if other is not claim: {call}")
+        # The claim itself stands among what is made; what is given does so, too. A close that
+        # came before the claim is seen here, and one that comes later makes traffic.
+        self._put(1, "count = 1 if given is None else len(given) + 1")
+        self._put(1, "if len(made) != count or container._made is not made:")
+        self._put(2, "del made[CLAIM]")
+        self._put(2, call)
+
+    def _write_end(self) -> None:
+        if self._is_first:
+            self._put(2, "del made[CLAIM]")
+        else:
+            self._put(2, "if other is claim: del made[CLAIM]")
+            self._put(2, "else: end_nested(claim, other, made)")
+        # First the end, then the look: who comes between finds what was made.
+        self._put(2, "if container._traffic is not None: end_traffic(container, made)")
 
     def _write_return(self, indent: int, last: int) -> None:
         if self._plan.steps[last].way in ("ready", "singleton", "connection"):
             self._put(indent, f"made[key{last}] = it{last}")
+        if self._has_claim:
+            self._put(indent, "if container._made is not made: raise closed_error(container)")
         self._put(indent, f"return it{last}")
 
     def _write_steps(self, indent: int) -> None:
         for number, step in enumerate(self._plan.steps):
-            self._name(number, step)
             getattr(self, f"_write_{step.way}")(indent, number, step)
 
     def _name(self, number: int, step: Step) -> None:
@@ -564,6 +647,7 @@ class _Writer:
         self._names[f"recipe{number}"] = step.recipe
         self._names[f"make{number}"] = step.recipe.factory
         self._names[f"plain{number}"] = step.plain
+        self._names[f"value{number}"] = step.recipe.value
 
     def _write_container(self, indent: int, number: int, step: Step) -> None:
         self._put(indent, f"it{number} = container")
@@ -573,13 +657,20 @@ class _Writer:
         self._put(indent, f"else: it{number} = {self._resolve(number)}")
 
     def _write_ready(self, indent: int, number: int, step: Step) -> None:
-        self._names[f"value{number}"] = step.recipe.value
-        self._put(indent, f"if key{number} in made: it{number} = made[key{number}]")
-        self._put(indent, f"else: it{number} = value{number}")
+        if self._is_first:
+            self._put(indent, f"it{number} = value{number}")
+        else:
+            self._put(indent, f"if key{number} in made: it{number} = made[key{number}]")
+            self._put(indent, f"else: it{number} = value{number}")
 
     def _write_singleton(self, indent: int, number: int, step: Step) -> None:
-        self._put(indent, f"if key{number} in made: it{number} = made[key{number}]")
-        self._put(indent, f"elif key{number} in root._made: it{number} = root._made[key{number}]")
+        if self._is_first:
+            self._put(indent, f"if key{number} in root._made: it{number} = root._made[key{number}]")
+        else:
+            self._put(indent, f"if key{number} in made: it{number} = made[key{number}]")
+            self._put(
+                indent, f"elif key{number} in root._made: it{number} = root._made[key{number}]"
+            )
         self._put(indent, f"else: it{number} = {self._resolve(number)}")
 
     def _write_connection(self, indent: int, number: int, step: Step) -> None:
@@ -595,21 +686,25 @@ class _Writer:
             self._put(indent, f"it{number} = {self._resolve(number)}")
 
     def _resolve(self, number: int) -> str:
-        awaiting = "await " if self._can_await else ""
         if self._has_claim:
-            return f"{awaiting}detour(claim, {number})"
-        return f"{awaiting}resolve(container, need{number})"
+            return f"{self._awaiting}detour(claim, {number})"
+        return f"{self._awaiting}resolve(container, need{number})"
 
     def _write_kept(self, indent: int, number: int, step: Step) -> None:
-        self._put(indent, f"if key{number} in made: it{number} = made[key{number}]")
-        self._put(indent, "else:")
-        self._put(indent + 1, f"claim.step = {number}")
-        # In this order: whoever made it before the step was told has left the traffic by now.
-        self._put(indent + 1, f"if container._traffic is None and key{number} not in made:")
-        self._write_making(indent + 2, number, step)
-        self._put(indent + 2, f"made[key{number}] = it{number}")
-        self._put(indent + 2, f"if container._traffic is not None: tell(container, key{number})")
-        self._put(indent + 1, f"else: it{number} = {self._resolve(number)}")
+        if self._is_first:
+            self._put(indent, f"claim.step = {number}")
+            # Traffic lasts until this plan ends. So one look tells both whether somebody made
+            # this meanwhile, and whether somebody waits for the step before.
+            self._put(indent, "if container._traffic is None:")
+        else:
+            self._put(indent, f"if key{number} in made: it{number} = made[key{number}]")
+            self._put(indent, "else:")
+            indent += 1
+            self._put(indent, f"claim.step = {number}")
+            self._put(indent, f"if container._traffic is None and key{number} not in made:")
+        self._write_making(indent + 1, number, step)
+        self._put(indent + 1, f"made[key{number}] = it{number}")
+        self._put(indent, f"else: it{number} = {self._resolve(number)}")
 
     def _write_fresh(self, indent: int, number: int, step: Step) -> None:
         self._put(indent, f"claim.step = {number}")
@@ -620,7 +715,6 @@ class _Writer:
         call = f"make{number}({self._arguments(step)})"
         if step.recipe.factory is give_all:
             call = f"({self._arguments(step)},)" if step.arguments else "()"
-        awaiting = "await " if self._can_await else ""
         if shape is Shape.GENERATOR:
             self._put(indent, f"generator = {call}")
             self._put(indent, f"it{number} = next(generator, MISSING)")
@@ -638,20 +732,21 @@ class _Writer:
                 call = f"await {call}"
             self._put(indent, f"it{number} = {call}")
             if not _is_surely_plain(step.recipe):
+                settle = f"{self._awaiting}settle(claim, {number}, it{number}, made)"
                 self._put(indent, f"if type(it{number}) not in plain{number}:")
-                self._put(indent + 1, f"it{number} = {awaiting}settle(claim, {number}, it{number})")
+                self._put(indent + 1, f"it{number} = {settle}")
 
     def _write_cleanup(self, indent: int, number: int, leave: str) -> None:
-        awaiting = "await " if self._can_await else ""
-        self._put(indent, "cleanups = container._cleanups")
-        self._put(indent, "if cleanups is None:")
-        self._put(
-            indent + 1,
-            "cleanups = container._cleanups = made.setdefault(CLEANUPS, Cleanups())",
-        )
+        if self._is_first:
+            # Nobody else has begun any, or somebody else is about to: whoever is first.
+            begin = "made.setdefault(CLEANUPS, Cleanups())"
+        else:
+            begin = "begin_cleanups(made)"
+        self._put(indent, f"if cleanups is None: cleanups = {begin}")
         self._put(indent, f"entry = ({leave}, generator, recipe{number})")
         self._put(indent, "cleanups.append(entry)")
-        self._put(indent, f"if container._made is not made: {awaiting}take_back(container, entry)")
+        self._put(indent, "if container._made is not made:")
+        self._put(indent + 1, f"{self._awaiting}take_back(container, cleanups, entry)")
 
     def _arguments(self, step: Step) -> str:
         values = (
@@ -686,8 +781,9 @@ def may_nest(
         return False
     outer: Claim | None = other
     while outer is not None:
-        if outer.current_key in keys:
-            # A circle, which the slow way finds and names.
+        if not keys.isdisjoint(outer.plan.kept_keys):
+            # The outer plan does not look whether somebody makes what it is to make itself; or
+            # else there is a circle, which the slow way finds and names.
             return False
         outer = outer.outer
     claim.outer = claim.parent = other
@@ -721,10 +817,13 @@ def _lineage(claim: Claim) -> list[Recipe]:
     return path
 
 
-def tell(container: Container, key: Hashable) -> None:
-    """Wake whoever waits for what a plan has just made."""
+def end_traffic(container: Container, made: dict[Hashable, Any]) -> None:
+    """Wake whoever waits, now that a plan has ended; what it has made is there."""
     with LOCK:
-        wake(container, key, None)
+        traffic = container._traffic
+        for key in list(traffic.waiters) if traffic is not None else ():
+            wake(container, key, None)
+        clear_traffic(container, made)
 
 
 def resolve_sync(container: Container, need: Need) -> Any:
@@ -747,16 +846,29 @@ async def adetour(claim: Claim, step: int, *, can_await: bool = True) -> Any:
     # It makes nothing itself now, but says for the error message where it has come to.
     claim.step = -1
     claim.place = step
+    container = claim.container
+    with LOCK:
+        traffic = container._traffic
+        made_now = [key for key in traffic.waiters if key in container._made] if traffic else []
+        for key in made_now:
+            wake(container, key, None)
     flow = Flow(claim, can_await=can_await)
     return await flow.run(claim.container, claim.plan.steps[step].need)
 
 
-def settle(claim: Claim, step: int, product: Any) -> Any:
+def settle(claim: Claim, step: int, product: Any, made: dict[Hashable, Any]) -> Any:
     """Turn what a factory gave into the service: enter it, say."""
-    return run(asettle(claim, step, product, can_await=False))
+    return run(asettle(claim, step, product, made, can_await=False))
 
 
-async def asettle(claim: Claim, step: int, product: Any, *, can_await: bool = True) -> Any:
+async def asettle(
+    claim: Claim,
+    step: int,
+    product: Any,
+    made: dict[Hashable, Any],
+    *,
+    can_await: bool = True,
+) -> Any:
     """Turn what a factory gave into the service: await it, enter it."""
     recipe = claim.plan.steps[step].recipe
     plain = claim.plan.steps[step].plain
@@ -764,20 +876,20 @@ async def asettle(claim: Claim, step: int, product: Any, *, can_await: bool = Tr
     service, entry = await flow._settle(recipe, product)
     if entry is not None:
         container = claim.container
-        made = claim.made
-        begin_cleanups(container, made).append(entry)
+        cleanups = begin_cleanups(made)
+        cleanups.append(entry)
         if container._made is not made:
-            await take_back(container, entry)
+            await take_back(container, cleanups, entry)
     elif service is product and len(plain) < _MOST_CLASSES:
         plain.add(type(product))
     return service
 
 
-async def atake_back(container: Container, entry: Entry) -> None:
+async def atake_back(container: Container, cleanups: Cleanups, entry: Entry) -> None:
     """Clean up what was finished after the container had been closed."""
-    await take_back(container, entry)
+    await take_back(container, cleanups, entry)
 
 
-def take_back_sync(container: Container, entry: Entry) -> None:
+def take_back_sync(container: Container, cleanups: Cleanups, entry: Entry) -> None:
     """Clean up what was finished after the container had been closed."""
-    run(take_back(container, entry))
+    run(take_back(container, cleanups, entry))

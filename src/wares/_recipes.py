@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from _thread import TIMEOUT_MAX
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, Literal, TypeAlias, get_args
 from weakref import WeakValueDictionary
 
@@ -29,7 +29,11 @@ from wares._signatures import (
     read_shape,
     read_signature,
 )
-from wares.exceptions import InvalidLifetimeError, InvalidRegistrationError
+from wares.exceptions import (
+    InvalidLifetimeError,
+    InvalidRegistrationError,
+    UnresolvableParameterError,
+)
 
 #: Which owner keeps a made service: the registry, the outermost container, the container, nobody.
 Lifetime: TypeAlias = Literal["singleton", "connection", "scoped", "transient"]
@@ -138,8 +142,10 @@ class Recipe:
         """Tell which service this makes and where its factory is defined."""
         if self.is_value:
             return f"{describe(self.key)}, a registered value"
-        if self.is_derived and self.factory in (callable_of(self.key), give_all):
-            return describe_callable(callable_of(self.key))
+        if self.is_derived:
+            own = callable_of(self.key)
+            if self.factory is own or self.factory is give_all:
+                return describe_callable(own)
         return f"{describe(self.key)} ({self.lifetime}), made by {describe_callable(self.factory)}"
 
 
@@ -157,8 +163,9 @@ def recipe_for_call(function: Callable[..., Any], needs: tuple[Need, ...]) -> Re
     return recipe
 
 
-#: The recipes of callables that injected functions name; each keeps its own alive.
-_dependencies: WeakValueDictionary[Hashable, Recipe] = WeakValueDictionary()
+#: The recipes of callables that injected functions name, by the identity of their keys, which
+#: they keep alive: equal callables share what they make, but each is called by who names it.
+_dependencies: WeakValueDictionary[int, Recipe] = WeakValueDictionary()
 
 
 def recipe_for_dependency(key: Hashable) -> Recipe | None:
@@ -170,12 +177,31 @@ def recipe_for_dependency(key: Hashable) -> Recipe | None:
 
 def share_dependency(recipe: Recipe) -> Recipe:
     """Let others find *recipe* while it is in use; give the one that is shared already."""
-    return _dependencies.setdefault(recipe.key, recipe)
+    return _dependencies.setdefault(id(recipe.key), recipe)
 
 
 def find_dependency(key: Hashable) -> Recipe | None:
     """Find the recipe of a callable that an injected function has read already."""
-    return _dependencies.get(key)
+    return _dependencies.get(id(key))
+
+
+def cannot_fill(
+    need: Need, recipe: Recipe, names: Iterable[str], steps: Sequence[str]
+) -> UnresolvableParameterError:
+    """Make the error for a dependency's parameter that neither a call nor a service fills."""
+    asked = f"nothing is registered for {describe(need.key)}"
+    if need.key is MISSING:
+        asked = "it has neither an annotation nor a default"
+    passed = ", ".join(names)
+    called = f"the call has only {passed}" if passed else "the call has no arguments to take"
+    path = "".join(f"\n  {step}" for step in steps)
+    return UnresolvableParameterError(
+        need.name,
+        describe_callable(recipe.factory),
+        f"{asked}, and no argument of the call has this name: {called}. Add a parameter "
+        f"{need.name!r} to the function that is called, mark this one with Depends(...), or "
+        f"give it a default. It was needed on this path:{path}",
+    )
 
 
 def recipe_for_factory(
@@ -332,8 +358,9 @@ def _check_timeout(key: Hashable, ping: object, timeout: object) -> None:
 
 def is_positive_number(number: object) -> bool:
     """Tell whether *number* may be a length of time."""
-    is_number = isinstance(number, int | float) and not isinstance(number, bool)
-    return is_number and 0 < number <= TIMEOUT_MAX
+    if isinstance(number, bool) or not isinstance(number, int | float):
+        return False
+    return 0 < number <= TIMEOUT_MAX
 
 
 def _read_tags(key: Hashable, tags: Iterable[str]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from _thread import allocate_lock
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -75,13 +75,17 @@ class Registry:
     _root_class: ClassVar[type[Root]]
     _new_plans: ClassVar[type[PlanBook]]
 
+    #: What `_recording` fills in.
+    _record: ClassVar[Callable[[Registry], AbstractContextManager[None]]]
+
     def __init__(self) -> None:
         self._registered: dict[Hashable, Recipe] = {}
         self._overrides: dict[Hashable, list[Recipe]] = {}
         # What is in force: the registered recipes under the overriding ones.
         self._recipes: dict[Hashable, Recipe] = {}
         self._expected: dict[Hashable, None] = {}
-        self._derived: dict[Hashable, Recipe] = {}
+        self._seen: dict[tuple[Hashable, Hashable], None] = {}
+        self._derived: dict[int, Recipe] = {}
         self._names: dict[str, Any] | None = None
         self._is_closed = False
         self._close_claim = allocate_lock()
@@ -358,8 +362,30 @@ class Registry:
     def graph(self) -> Graph:
         """Draw up what needs what."""
         return Graph.over(
-            self._recipes, self._expected, self._container_class, self._find_name, self._derive
+            self._recipes,
+            self._expected,
+            self._container_class,
+            self._find_name,
+            self._derive,
+            self._seen,
         )
+
+    @contextmanager
+    def record(self) -> Iterator[None]:
+        """Note what factories ask for in their bodies, while the ``with`` block lasts.
+
+        No signature tells of it, so `graph` cannot know otherwise. Asking takes longer meanwhile.
+
+        >>> registry = Registry()
+        >>> registry.register_factory(list, lambda wares_container: [wares_container.get(int)])
+        >>> registry.register_factory(int, int)
+        >>> with registry.record(), registry.container() as container:
+        ...     service = container.get(list)
+        >>> [(edge.source, edge.target, edge.kind) for edge in registry.graph().edges]
+        [('list', 'int', 'seen')]
+        """
+        with Registry._record(self):
+            yield
 
     def close(self) -> None:
         """End what the registry keeps: singletons, then ``on_registry_close``, each in reverse.
@@ -432,11 +458,14 @@ class Registry:
         if isinstance(key, Recipe):
             # What a call needs is asked for by its recipe itself.
             return key
-        recipe = self._derived.get(key) or find_dependency(key)
+        if key is Registry:
+            return recipe_for_value(key, self, enter=False, ping=None, suppress_context_exit=False)
+        # By identity: equal callables share what they make, but each is called by who names it.
+        recipe = self._derived.get(id(key)) or find_dependency(key)
         if recipe is None:
             recipe = recipe_for_dependency(key)
             if recipe is not None:
-                recipe = self._derived.setdefault(key, recipe)
+                recipe = self._derived.setdefault(id(key), recipe)
         return recipe
 
     def _find_recipe(self, need: Need) -> Recipe | None:

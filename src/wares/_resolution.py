@@ -16,14 +16,13 @@ from __future__ import annotations
 
 import inspect
 from _thread import get_ident
-from collections.abc import Coroutine, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Coroutine, Hashable, Iterator
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from wares._cleanups import (
     Cleanups,
     Entry,
-    RegistryCleanups,
     leave_async_context,
     leave_async_generator,
     leave_context,
@@ -31,8 +30,15 @@ from wares._cleanups import (
 )
 from wares._calls import Call
 from wares._lock import LOCK
-from wares._keys import MISSING, describe, describe_path, find_nearest
-from wares._recipes import Recipe, recipe_of_absence, is_async_context_manager, is_sync_context_manager
+from wares._keys import MISSING, describe_path, find_nearest
+from wares._recipes import (
+    Recipe,
+    cannot_fill,
+    give_all,
+    is_async_context_manager,
+    is_sync_context_manager,
+    recipe_of_absence,
+)
 from wares._signatures import Need, Shape, describe_callable
 from wares.exceptions import (
     AsyncServiceError,
@@ -240,7 +246,7 @@ class Flow:
             return container
         recipe = find_recipe(container, need)
         if recipe is None:
-            raise self._not_there(container, need.key)
+            raise self._not_there(container, need)
         if container._is_root and recipe.is_ready:
             self._note_source(recipe)
             return recipe.value
@@ -434,8 +440,10 @@ class Flow:
         recipes = self._recipes()
         return [recipe.describe_step() for recipe in ([*recipes, last] if last else recipes)]
 
-    def _not_there(self, container: Container, key: Hashable) -> WaresError:
+    def _not_there(self, container: Container, need: Need) -> WaresError:
         registry = container.registry
+        key = need.key
+        parameter = f", for the parameter {need.name!r}" if need.name else ""
         asker = next(iter(reversed(self._recipes())), None)
         if container._is_root and key in registry._expected and asker is not None:
             return LifetimeError(
@@ -444,7 +452,7 @@ class Flow:
         return ServiceNotFoundError(
             key,
             path=[*self._path(), key],
-            steps=[*self._describe_steps(), f"{describe_path([key])}, not registered"],
+            steps=[*self._describe_steps(), f"{describe_path([key])}, not registered{parameter}"],
             nearest=find_nearest(key, [*registry._recipes, *container._local_keys()]),
             is_expected=key in registry._expected,
         )
@@ -462,9 +470,9 @@ class Flow:
         recipe = frame.recipe
         product = recipe.factory(*frame.arguments, **frame.keywords)
         service, entry = await self._settle(recipe, product)
-        self._publish(frame, service, entry)
+        cleanups = self._publish(frame, service, entry)
         if frame.owner._made is not frame.made:
-            await take_back(frame.owner, entry)
+            await take_back(frame.owner, cleanups, entry)
         return service
 
     async def _settle(self, recipe: Recipe, product: Any) -> tuple[Any, Entry | None]:
@@ -510,24 +518,30 @@ class Flow:
     def _refuse_to_await(self, recipe: Recipe) -> None:
         """Refuse an async factory under `get`, before anything is made for it."""
         if recipe.shape.is_async and not self.can_await:
-            path = [*self._path(), recipe.key]
-            raise AsyncServiceError(recipe.key, path, "its factory is asynchronous")
+            factory = describe_callable(recipe.factory)
+            raise self._must_be_awaited(f"its factory, {factory}, is asynchronous", recipe)
 
-    def _must_be_awaited(self, reason: str) -> AsyncServiceError:
-        path = self._path()
-        return AsyncServiceError(path[-1], path, reason)
+    def _must_be_awaited(self, reason: str, *last: Recipe) -> AsyncServiceError:
+        recipes = [*self._recipes(), *last]
+        path = [recipe.key for recipe in recipes]
+        asker = path[0] if recipes[0].factory is give_all else None
+        return AsyncServiceError(path[-1], path, reason, asker=asker)
 
-    def _publish(self, frame: Frame, service: Any, entry: Entry | None) -> None:
+    def _publish(self, frame: Frame, service: Any, entry: Entry | None) -> Cleanups | None:
+        """Note the cleanup, and show the service to others; give where it is noted."""
         owner, key = frame.owner, frame.recipe.key
+        cleanups = None
         with LOCK:
             if entry is not None:
-                begin_cleanups(owner, frame.made).append(entry)
+                cleanups = begin_cleanups(frame.made)
+                cleanups.append(entry)
             if frame.is_claimed:
                 if owner._made is frame.made:
                     owner._keep(frame.recipe, service)
                 release(owner, key, None)
         if frame.call is not None and frame.is_shared:
             frame.call.made[owner, key] = service
+        return cleanups
 
     def _fail(self, error: BaseException) -> None:
         """Give up all claims; whoever waits gets the error, or tries again itself."""
@@ -650,17 +664,24 @@ def wake(owner: Container, key: Hashable, error: Exception | None) -> None:
                 future.set_result(None)
             else:
                 future.set_exception(error)
-    if not traffic.makers and not traffic.waiters:
+    clear_traffic(owner, owner._made)
+
+
+def clear_traffic(owner: Container, made: dict[Hashable, Any]) -> None:
+    """Forget the traffic where there is none, unless a plan runs, which has to see it."""
+    traffic = owner._traffic
+    if traffic is not None and not traffic.makers and not traffic.waiters and CLAIM not in made:
         owner._traffic = None
 
 
-async def take_back(owner: Container, entry: Entry | None) -> None:
+async def take_back(
+    owner: Container, cleanups: Cleanups | None, entry: Entry | None
+) -> None:
     """Clean up a service that was finished after its container had been closed, and say so.
 
     Raises:
         WaresError: What is closed.
     """
-    cleanups = owner._cleanups
     with LOCK:
         position = next(
             (i for i, other in enumerate(cleanups or ()) if other is entry), None
@@ -696,33 +717,11 @@ def can_find(container: Container, need: Need) -> bool:
     )
 
 
-def cannot_fill(
-    need: Need, recipe: Recipe, names: Iterable[str], steps: Sequence[str]
-) -> UnresolvableParameterError:
-    """Make the error for a dependency's parameter that neither a call nor a service fills."""
-    asked = f"nothing is registered for {describe(need.key)}"
-    if need.key is MISSING:
-        asked = "it has neither an annotation nor a default"
-    passed = ", ".join(names)
-    called = f"the call has only {passed}" if passed else "the call has no arguments to take"
-    path = "".join(f"\n  {step}" for step in steps)
-    return UnresolvableParameterError(
-        need.name,
-        describe_callable(recipe.factory),
-        f"{asked}, and no argument of the call has this name: {called}. Add a parameter "
-        f"{need.name!r} to the function that is called, mark this one with Depends(...), or "
-        f"give it a default. It was needed on this path:{path}",
-    )
-
-
-def begin_cleanups(owner: Container, made: dict[Hashable, Any]) -> Cleanups:
-    """Give the container's cleanups, made at the first one."""
-    cleanups = owner._cleanups
-    if cleanups is None:
-        fresh = RegistryCleanups() if owner._is_root else Cleanups()
-        # Two threads may come here at once; both get what the first one put in.
-        cleanups = owner._cleanups = made.setdefault(CLEANUPS, fresh)
-    return cleanups
+def begin_cleanups(made: dict[Hashable, Any]) -> Cleanups:
+    """Give the cleanups that belong to what was *made*, begun at the first one."""
+    cleanups: Cleanups | None = made.get(CLEANUPS)
+    # Two threads may come here at once; both get what the first one put in.
+    return made.setdefault(CLEANUPS, Cleanups()) if cleanups is None else cleanups
 
 
 def closed_error(owner: Container) -> WaresError:

@@ -18,41 +18,43 @@ from collections.abc import Generator
 from contextvars import ContextVar
 from typing import Any
 
-_inside: ContextVar[Shield | None] = ContextVar("wares_shield", default=None)
-
-
 class Shield:
-    """Holds cancellations back while cleanups are awaited, from its making until it is lowered.
+    """Holds cancellations back while cleanups wait.
 
     Attributes:
         held_back: The messages of the cancellations that were held back.
         task: The task that is shielded.
     """
 
-    __slots__ = ("_outer", "held_back", "task")
+    __slots__ = ("_mark", "_marks", "held_back", "task")
 
-    def __init__(self) -> None:
-        self.held_back: list[Any] = []
-        self.task: asyncio.Task[Any] | None = None
-        self._outer = _inside.get()
-        _inside.set(self)
+    def __init__(self, marks: ContextVar[Any], mark: object) -> None:
+        """Make a shield.
 
-    def lower(self) -> None:
-        """Shield no longer."""
-        # Not by a token: a coroutine that is closed ends in another context.
-        _inside.set(self._outer)
+        Args:
+            marks: A context variable that has been *mark* since before the cleanups began.
+            mark: What tells that a caller is within these cleanups.
+        """
+        self._marks = marks
+        self._mark = mark
+        self.held_back: tuple[Any, ...] = ()
+        self.task = asyncio.current_task()
 
-    async def deliver(self) -> asyncio.CancelledError | None:
-        """Let the task be cancelled now, if it was to be; give the error that came of it."""
-        if self.task is None or not self.held_back:
-            return None
+    def lets_through(self) -> bool:
+        """Tell whether the cancellation that is under way comes from within a cleanup."""
+        # Called within the task's own step it delivers what was asked for before the cleanup.
+        return self._marks.get() is self._mark and asyncio.current_task() is not self.task
+
+    async def deliver(self) -> BaseException:
+        """Cancel the task now, as it was to be before; give the error that comes of it."""
         for message in self.held_back:
-            self.task.cancel(message)
+            if self.task is not None:
+                self.task.cancel(message)
         try:
             await asyncio.sleep(0)
         except asyncio.CancelledError as error:
             return error
-        return None
+        return asyncio.CancelledError(*self.held_back)
 
     @types.coroutine
     def hold(self, steps: Generator[Any, Any, Any], waiting: Any) -> Generator[Any, Any, None]:
@@ -78,7 +80,6 @@ class Shield:
 
     def _stand_in_for(self, waiting: Any) -> Generator[Any, Any, None]:
         loop = asyncio.get_running_loop()
-        self.task = asyncio.current_task()
         stand_in = _StandIn(self, waiting, loop=loop)
         if waiting is None:
             # A bare yield, as in asyncio.sleep(0), means: go on in the next round of the loop.
@@ -92,7 +93,7 @@ class Shield:
 
     def hold_back(self, message: Any) -> None:
         """Keep a cancellation for later, and hide it from a timeout within the cleanup."""
-        self.held_back.append(message)
+        self.held_back = (*self.held_back, message)
         if self.task is not None:
             # A timeout takes a count above the one that it began with for a cancellation.
             self.task.uncancel()
@@ -115,9 +116,7 @@ class _StandIn(asyncio.Future[None]):
 
     def cancel(self, msg: Any | None = None) -> bool:
         """Let a cancellation from inside through, and note one from outside."""
-        # Called within the task's own step it delivers what was asked for before the cleanup.
-        is_inside = _inside.get() is self._shield and asyncio.current_task() is not self._shield.task
-        if not is_inside:
+        if not self._shield.lets_through():
             self._shield.hold_back(msg)
             return True
         return super().cancel(msg) if self._waiting is None else self._waiting.cancel(msg)

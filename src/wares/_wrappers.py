@@ -45,9 +45,7 @@ def write_wrapper(
     marked = {need.name for need in asker.needs}
     signature = inspect.signature(function)
     wrapper.__signature__ = signature.replace(  # type: ignore[attr-defined]  # PEP 362
-        parameters=[
-            parameter for parameter in asker.parameters if parameter.name not in marked
-        ]
+        parameters=[parameter for parameter in asker.parameters if parameter.name not in marked]
     )
     wrapper.__annotations__ = {
         name: annotation
@@ -158,20 +156,22 @@ class _Writer:
         self._write_asking(indent)
         if self._casts_arguments and self._asker.parameters:
             names = "".join(f"{parameter.name}, " for parameter in self._asker.parameters)
-            self._put(indent, f"{names}= $asker.casts().cast_values({names})")
+            self._put(indent, f"{names}= $asker.casts.cast_values({names})")
         call = f"$function({self._arguments()})"
         if self._shape in (Shape.GENERATOR, Shape.ASYNC_GENERATOR):
             if self._casts_result:
-                call = f"$cast_items({call}, $asker.casts().cast_result)"
+                call = f"$cast_items({call}, $asker.casts.cast_result)"
             self._write_delegation(indent, call)
         elif self._casts_result:
-            self._put(indent, f"return $asker.casts().cast_result({self._awaiting}{call})")
+            self._put(indent, f"return $asker.casts.cast_result({self._awaiting}{call})")
         else:
             self._put(indent, f"return {self._awaiting}{call}")
 
     def _write_asking(self, indent: int) -> None:
         count = len(self._asker.extras) + len(self._marked)
         if not count:
+            if self._asker.has_unread:
+                self._put(indent, "if $asker.has_unread: $asker.read_rest($container)")
             return
         named = self._named_arguments()
         targets = "".join(
@@ -345,9 +345,7 @@ def _being_current(container: Container) -> Iterator[None]:
         _current.set(outer)
 
 
-def drive(
-    container: Container, steps: Generator[Any, Any, Any]
-) -> Generator[Any, Any, Any]:
+def drive(container: Container, steps: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
     """Run a generator with *container* current while it runs, but not while it waits."""
     resume: Callable[[Any], Any] = steps.send
     argument: Any = None

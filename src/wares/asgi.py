@@ -55,6 +55,7 @@ class lifespan(Lifespan[App]):  # noqa: N801  # used as a decorator
             becomes the state of the lifespan, or nothing.
         registry: A registry of the caller's, instead of a new one for each start. It is closed,
             too, so the application cannot be started again.
+        validate: Whether the start fails if something that is registered cannot be made.
 
     Attributes:
         registry: The registry of the present start, or of the next one.

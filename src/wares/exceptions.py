@@ -160,6 +160,13 @@ class LifetimeError(WaresError, TypeError):
                 f"{describe(self.key)} with lifetime='scoped'."
             )
             return "\n".join(lines)
+        if self.needed_lifetime == "function":
+            lines.append(
+                f"Leave out scope='function' for {describe(self.needed_key)}, or write "
+                f"Depends(..., scope='function') for {describe(self.key)}, too, up to the "
+                f"function that is called."
+            )
+            return "\n".join(lines)
         lines.append(
             f"Register {describe(self.needed_key)} with lifetime={self.lifetime!r}, "
             f"or {describe(self.key)} with lifetime={self.needed_lifetime!r}."

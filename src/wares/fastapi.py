@@ -6,7 +6,7 @@ what FastAPI documents; what it has in common with Starlette is in `wares.starle
 The annotations here are read by FastAPI, so they are objects, not strings.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Hashable
+from collections.abc import AsyncGenerator, Awaitable, Hashable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -19,19 +19,22 @@ from typing_extensions import Unpack
 
 from wares import starlette
 from wares._container import Container, _current
-from wares._fastapi_routes import Shortcut, try_out
+from wares._fastapi_routes import Shortcut, find_lifespans, find_wanted
+from wares._fastapi_trial import try_out
 from wares._health_endpoint import HealthEndpoint, HealthOptions
-from wares._keys import MISSING, is_hashable
+from wares._keys import MISSING, describe, find_nearest, is_hashable
 from wares._lifespan import REGISTRY_KEY
 from wares._registry import Registry
+from wares._signatures import describe_callable
 from wares.asgi import ANSWERED_KEY, CONTAINER_KEY
-from wares.exceptions import InvalidRegistrationError
+from wares.exceptions import InvalidRegistrationError, ServiceNotFoundError
 from wares.starlette import answer_probe, find_registry, get_registry, given_by
 
 __all__ = [
     "DepContainer",
     "DepFunctionContainer",
     "DepRegistry",
+    "Depends",
     "FunctionInject",
     "Inject",
     "container",
@@ -240,15 +243,18 @@ def _check_key(key: Hashable) -> Hashable:
     return key
 
 
-def _find_key(call: Any) -> Hashable:
-    """Find what a dependency asks the container for; the container is a service, too."""
-    if type(call) is GetService:
-        return call.key
-    key: Hashable = Container if call is container else MISSING
+def _key_of(call: Any) -> Hashable:
+    """Find what a dependency asks a container for."""
+    key: Hashable = getattr(call, "__wares_key__", MISSING)
     return key
 
 
-_SHORTCUT = Shortcut(_find_key, Visit)
+def _key_of_request(call: Any) -> Hashable:
+    """Find what a dependency asks the container of the request for."""
+    return _key_of(call) if call is container or type(call) is GetService else MISSING
+
+
+_SHORTCUT = Shortcut(_key_of_request, Visit)
 
 
 class lifespan(starlette.lifespan[App]):  # noqa: N801  # used as a decorator
@@ -266,6 +272,8 @@ class lifespan(starlette.lifespan[App]):  # noqa: N801  # used as a decorator
             becomes the state of the lifespan, or nothing.
         registry: A registry of the caller's, instead of a new one for each start. It is closed,
             too, so the application cannot be started again.
+        validate: Whether the start fails if something that is registered cannot be made, or
+            something that an endpoint asks for is not registered.
 
     Attributes:
         registry: The registry of the present start, or of the next one.
@@ -273,6 +281,24 @@ class lifespan(starlette.lifespan[App]):  # noqa: N801  # used as a decorator
     Raises:
         InvalidRegistrationError: *function* cannot be a lifespan function.
     """
+
+    def _is_last(self, app: App) -> bool:
+        merged = list(find_lifespans(app.router.lifespan_context))
+        return merged[-1] is self if self in merged else super()._is_last(app)
+
+    def _find_problems(self, app: App, registry: Registry) -> Iterator[Exception]:
+        if container in app.dependency_overrides:
+            return
+        nodes = registry.graph().nodes
+        known = {Container, Registry, *(node.key for node in nodes if node.kind != "missing")}
+        for calls, key in find_wanted(app, _key_of):
+            if key not in known:
+                yield ServiceNotFoundError(
+                    key,
+                    path=[*calls, key],
+                    steps=[*map(describe_callable, calls), describe(key)],
+                    nearest=find_nearest(key, registry),
+                )
 
     async def _prepare(self, app: App) -> None:
         if await try_out():

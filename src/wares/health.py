@@ -194,8 +194,13 @@ async def arun_pings(
 ) -> HealthReport:
     """Run *pings* in tasks; those without a limit of their own may take so many *seconds*."""
     begin = datetime.now(UTC)
-    runs = [_Run(container, ping, seconds) for ping in pings]
-    return HealthReport(tuple(await asyncio.gather(*[run.arun() for run in runs])), begin)
+    runs = [arun_ping(container, ping, seconds) for ping in pings]
+    return HealthReport(tuple(await asyncio.gather(*runs)), begin)
+
+
+async def arun_ping(container: Container, ping: ServicePing, seconds: float) -> ServiceHealth:
+    """Run one ping, which, without a limit of its own, may take so many *seconds*."""
+    return await _Run(container, ping, seconds).arun()
 
 
 def choose_pings(container: Container, *groups: frozenset[str] | None) -> list[ServicePing]:

@@ -267,5 +267,5 @@ def _fail_for_open(opened: Iterable[_Opened]) -> None:
     lines = "".join(f"\n  {one.describe()}" for one in left)
     for one in left:
         # Said once is enough: no ResourceWarning on top of it.
-        one.container._cleanups = None
+        (one.container._cleanups or []).clear()
     pytest.fail(f"{count} left open:{lines}", pytrace=False)

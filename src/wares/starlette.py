@@ -50,6 +50,7 @@ class lifespan(Lifespan[App]):  # noqa: N801  # used as a decorator
             becomes the state of the lifespan, or nothing.
         registry: A registry of the caller's, instead of a new one for each start. It is closed,
             too, so the application cannot be started again.
+        validate: Whether the start fails if something that is registered cannot be made.
 
     Attributes:
         registry: The registry of the present start, or of the next one.
@@ -58,15 +59,23 @@ class lifespan(Lifespan[App]):  # noqa: N801  # used as a decorator
         InvalidRegistrationError: *function* cannot be a lifespan function.
     """
 
+    _is_nested = False
+
+    def _is_last(self, app: App) -> bool:  # noqa: ARG002  # adapters need it
+        # A lifespan that another one runs comes to an end before that one.
+        return not self._is_nested
+
     @contextlib.asynccontextmanager
     async def _open(self, app: App) -> AsyncIterator[Registry]:
         outer: Registry | None = getattr(app.state, REGISTRY_KEY, None)
         if outer is not None:
             own, self.registry = self.registry, outer
+            self._is_nested = True
             try:
                 yield outer
             finally:
                 self.registry = own
+                self._is_nested = False
             return
         async with super()._open(app) as registry:
             registry.expect(Request, WebSocket, HTTPConnection)

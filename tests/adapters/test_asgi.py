@@ -424,6 +424,21 @@ class TestLifespan:
         with pytest.raises(RegistryClosedError):
             registries[0].container()
 
+    async def test_of_two_applications(self):
+        """Two applications that run at the same time by one lifespan have a registry each."""
+
+        @lifespan
+        async def start(app, registry):
+            registry.register_value(str, app)
+            yield
+
+        async with start("first") as first:
+            async with start("second") as second:
+                assert start.registry is second["wares_registry"]
+            with first["wares_registry"].container() as container:
+                assert "first" == container.get(str)
+            assert start.registry not in (first["wares_registry"], second["wares_registry"])
+
     async def test_with_a_registry_of_the_callers(self, registry):
         """A registry that was handed in is used, and closed with the application."""
 

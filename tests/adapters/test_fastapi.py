@@ -49,18 +49,21 @@ from tests.adapters.serving import (
 from wares import (
     Container,
     InvalidRegistrationError,
+    InvalidRegistryError,
     NoRegistryError,
     Registry,
     ServiceNotFoundError,
     _fastapi_routes,
     current_container,
 )
-from wares._fastapi_routes import Dependencies, Trial, find_dependants
+from wares._fastapi_routes import Dependencies, find_dependants
+from wares._fastapi_trial import Trial
 from wares.fastapi import (
     DepContainer,
     DepFunctionContainer,
     DepRegistry,
     FunctionInject,
+    GetService,
     Inject,
     container,
     function_container,
@@ -132,8 +135,8 @@ class TestContainer:
         def view(services: DepContainer):
             return [services.get(int), current_container() is services]
 
+        start.registry.register_value(int, 5)
         async with client_of(app) as client:
-            start.registry.register_value(int, 5)
             response = await client.get("/")
 
         assert [5, True] == response.json()
@@ -299,9 +302,9 @@ class TestInject:
             response.headers["x-colour"] = colour
             return [path, number, text, query]
 
+        start.registry.register_value(int, 5)
+        start.registry.register_value(Annotated[str, "greeting"], "hello")
         async with client_of(app) as client:
-            start.registry.register_value(int, 5)
-            start.registry.register_value(Annotated[str, "greeting"], "hello")
             response = await client.get("/a", params={"query": 7}, headers={"colour": "blue"})
 
         assert ["a", 5, "hello", 7] == response.json()
@@ -314,9 +317,9 @@ class TestInject:
         async def view(number: Inject[int], nothing: Inject[Nothing]):
             return [number, nothing]
 
+        start.registry.register_value(int, 0)
+        start.registry.register_value(Nothing, None)
         async with client_of(app) as client:
-            start.registry.register_value(int, 0)
-            start.registry.register_value(Nothing, None)
             response = await client.get("/")
 
         assert [0, None] == response.json()
@@ -324,8 +327,11 @@ class TestInject:
     async def test_what_is_missing(self, app):
         """A service that nobody registered is an error that names it."""
 
+        async def ask(services: DepContainer):
+            await services.aget(int)
+
         @app.get("/")
-        async def view(number: Inject[int]): ...
+        async def view(asked: Annotated[None, Depends(ask)]): ...
 
         async with client_of(app) as client:
             with pytest.raises(ServiceNotFoundError, match="int"):
@@ -480,6 +486,131 @@ class TestRegistry:
         assert ["closed"] == journal
 
 
+class TestValidation:
+    """What is missing is told when the application starts."""
+
+    @staticmethod
+    async def problems_of(app):
+        """Start *app* and give the problems that it has."""
+        with pytest.raises(InvalidRegistryError) as caught:
+            async with started(app):
+                pass
+        return caught.value.exceptions
+
+    async def test_of_what_is_registered(self, journal):
+        """A registry in which something cannot be made fails the start."""
+
+        class NeedsNumber:
+            def __init__(self, number: int): ...
+
+        @lifespan
+        async def start(app, registry):
+            registry.register_factory(NeedsNumber, NeedsNumber)
+            try:
+                yield
+            finally:
+                journal.append("end")
+
+        (problem,) = await self.problems_of(FastAPI(lifespan=start))
+
+        assert int is problem.key
+        assert ["end"] == journal
+
+    async def test_of_what_endpoints_ask_for(self, app):
+        """An endpoint that asks for something unregistered fails the start."""
+
+        async def deep(number: Inject[int]): ...
+
+        @app.get("/")
+        async def view(text: Inject[str], of_deep: Annotated[None, Depends(deep)]): ...
+
+        @app.websocket("/")
+        async def echo(text: FunctionInject[Annotated[str, "name"]]): ...
+
+        @app.get("/sound")
+        async def sound(session: Inject[Session], services: DepContainer, it: DepRegistry): ...
+
+        for _ in range(2):
+            problems = await self.problems_of(app)
+
+            assert [str, int, Annotated[str, "name"]] == [problem.key for problem in problems]
+            assert __file__ in str(problems[0])
+            assert "view" in str(problems[1])
+            assert "deep" in str(problems[1])
+
+    async def test_accepts_connections(self, app):
+        """An endpoint may ask for what each container is given."""
+
+        @app.get("/")
+        async def view(services: DepContainer, registry: Inject[Registry]): ...
+
+        @app.get("/connection")
+        async def of_connection(connection: Annotated[str, Depends(GetService(Request))]): ...
+
+        async with started(app):
+            pass
+
+    async def test_is_refused(self, journal):
+        """`validate=False` leaves it to the first request."""
+
+        async def start(app, registry):
+            yield
+
+        app = FastAPI(lifespan=lifespan(start, validate=False))
+
+        @app.get("/")
+        async def view(text: Inject[str]): ...
+
+        async with client_of(app) as client:
+            with pytest.raises(ServiceNotFoundError):
+                await client.get("/")
+
+    async def test_of_included_routers(self, start):
+        """Routers register in lifespans of their own what others ask for: the last one tells."""
+
+        @lifespan
+        async def start_router(app, registry):
+            registry.register_value(int, 5)
+            yield
+
+        app = FastAPI(lifespan=start)
+        app.include_router(APIRouter())
+        app.include_router(APIRouter(lifespan=start_router))
+
+        @app.get("/")
+        async def view(number: Inject[int], session: Inject[Session]): ...
+
+        async with started(app):
+            pass
+
+        @app.get("/other")
+        async def other_view(text: Inject[str]): ...
+
+        assert [str] == [problem.key for problem in await self.problems_of(app)]
+
+    async def test_of_a_lifespan_within_another_one(self):
+        """A lifespan that is run by another one leaves it to that one."""
+
+        @lifespan
+        async def inner(app, registry):
+            registry.register_value(str, "inner")
+            yield
+
+        @lifespan
+        async def outer(app, registry):
+            async with inner(app):
+                registry.register_value(int, 5)
+                yield
+
+        app = FastAPI(lifespan=outer)
+
+        @app.get("/")
+        async def view(text: Inject[str], number: Inject[int]): ...
+
+        async with started(app):
+            pass
+
+
 class TestGivenConnections:
     async def test_request(self, app, start):
         """A service may need the very request of the endpoint."""
@@ -492,8 +623,8 @@ class TestGivenConnections:
         async def view(request: Request, remembered: Inject[Remembered]):
             seen.append({request, *remembered})
 
+        start.registry.register_factory(Remembered, remember)
         async with client_of(app) as client:
-            start.registry.register_factory(Remembered, remember)
             start.registry.validate()
             await client.get("/")
 
@@ -506,8 +637,8 @@ class TestGivenConnections:
         async def view(name: str, connection: HTTPConnection, of_service: Inject[Remembered]):
             return [name, connection is of_service]
 
+        start.registry.register_factory(Remembered, take_connection)
         async with client_of(app) as client:
-            start.registry.register_factory(Remembered, take_connection)
             response = await client.get("/a")
 
         assert ["a", True] == response.json()
@@ -554,8 +685,8 @@ class TestGivenConnections:
             await websocket.accept()
             await greeter.greet()
 
+        start.registry.register_factory(Greeter, Greeter)
         with TestClient(app) as client:
-            start.registry.register_factory(Greeter, Greeter)
             with client.websocket_connect("/") as websocket:
                 assert "hello" == websocket.receive_text()
 
@@ -604,9 +735,9 @@ class TestOverrides:
         other = Registry()
         other.register_value(int, 2)
         seen = []
+        start.registry.register_value(int, 1)
         async with client_of(app) as client:
-            start.registry.register_value(int, 1)
-            for overrides in ({}, {container: other.container}, {}):
+            for overrides in ({}, {container: lambda: other.container()}, {}):
                 app.dependency_overrides = overrides
                 seen += [(await client.get(path)).json() for path in ("/", "/sync")]
 
@@ -675,8 +806,8 @@ class TestOverrides:
             return number
 
         seen = []
+        start.registry.register_value(int, 1)
         async with client_of(app) as client:
-            start.registry.register_value(int, 1)
             with start.registry.override_value(int, 2):
                 seen.append((await client.get("/")).json())
             seen.append((await client.get("/")).json())
@@ -818,8 +949,10 @@ class TestRoutes:
         assert ["path", "number"] == response.json()["detail"][0]["loc"]
         assert "work" not in journal
 
-    async def test_name_their_place_in_errors(self, app):
+    async def test_name_their_place_in_errors(self, app, monkeypatch):
         """Errors of FastAPI that say where the endpoint is defined say so truly."""
+        # FastAPI remembers places by `id`, also those of functions that are gone.
+        monkeypatch.setattr(fastapi.routing, "_endpoint_context_cache", {}, raising=False)
         errors = []
 
         @app.exception_handler(RequestValidationError)
@@ -980,8 +1113,8 @@ class TestFailures:
         @app.get("/")
         async def view(text: Inject[str]): ...
 
+        start.registry.register_factory(str, connect)
         async with client_of(app) as client:
-            start.registry.register_factory(str, connect)
             response = await client.get("/")
 
         assert (503, "no database") == (response.status_code, response.json())
@@ -997,8 +1130,8 @@ class TestFailures:
         async def view(text: Inject[str]):
             return text
 
+        start.registry.register_factory(str, broken)
         async with client_of(app) as client:
-            start.registry.register_factory(str, broken)
             with pytest.raises(wares.CleanupError) as caught:
                 await client.get("/")
 
@@ -1019,8 +1152,8 @@ class TestFailures:
         async def view(text: FunctionInject[str]):
             return text
 
+        start.registry.register_factory(str, broken)
         async with client_of(app) as client:
-            start.registry.register_factory(str, broken)
             response = await client.get("/")
 
         assert 503 == response.status_code
@@ -1172,8 +1305,8 @@ class TestShortcut:
 
     async def get_both(self, app, start):
         """Ask both endpoints."""
+        start.registry.register_value(int, 5)
         async with client_of(app) as client:
-            start.registry.register_value(int, 5)
             return [(await client.get(path)).json() for path in ("/", "/sync")]
 
     def is_taken(self, app):

@@ -19,7 +19,7 @@ def in_threads(*functions: Callable[[], Any], seconds: float = SECONDS) -> list[
         start.wait(seconds)
         try:
             outcomes[position] = function()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  # an outcome like any other
             outcomes[position] = error
 
     threads = [

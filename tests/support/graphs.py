@@ -80,9 +80,15 @@ def graphs(draw, *, shapes=(*SYNC_SHAPES, *ASYNC_SHAPES), failing=True, lifetime
             for node in nodes
             if SPAN[node.lifetime] >= SPAN[lifetime]
             # What asks by `get` must not meet what has to be awaited.
-            and not (shape in {"asking function", "asking generator"} and node.number in awaited)
+            and not (
+                shape in {"asking function", "asking generator"} and node.number in awaited
+            )
         ]
-        needs = draw(strategies.lists(strategies.sampled_from(fitting), unique=True, max_size=4)) if fitting else []
+        needs = (
+            draw(strategies.lists(strategies.sampled_from(fitting), unique=True, max_size=4))
+            if fitting
+            else []
+        )
         if shape in ASYNC_SHAPES or not awaited.isdisjoint(needs):
             awaited.add(number)
         stages = [None, None, None, "make"]

@@ -52,7 +52,7 @@ class Halt:
         sys.settrace(self.trace)
         try:
             outcomes["first"] = function()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  # an outcome like any other
             outcomes["first"] = error
         finally:
             sys.settrace(None)
@@ -73,7 +73,7 @@ def run_at_line(
     def run_second():
         try:
             outcomes["second"] = second()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  # an outcome like any other
             outcomes["second"] = error
 
     threads = [

@@ -95,9 +95,7 @@ class Factory:
     async def async_class_method(cls, database: Database) -> Service:
         return Service(database)
 
-    async def async_generator_method(
-        self, database: Database
-    ) -> typing.AsyncIterator[Service]:
+    async def async_generator_method(self, database: Database) -> typing.AsyncIterator[Service]:
         yield Service(database)
 
     def _with_arguments(self, extra: str, database: Database) -> Service:

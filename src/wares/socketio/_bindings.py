@@ -13,10 +13,10 @@ import types
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from wares._injection import decorate
+from wares._injection import inject
 from wares._keys import MISSING
 from wares._resolution import can_find
-from wares._signatures import Need
+from wares._signatures import Need, is_marker
 from wares.socketio._events import SocketEvent
 from wares.socketio._hook import Serving
 from wares.socketio._parameters import Parameter, Place, read_parameters
@@ -60,14 +60,16 @@ class Binding:
     ) -> None:
         self.handler = handler
         self.place = place
-        self._function = decorate(handler, None, dependencies, frame)
-        is_marked = _count(handler) != _count(self._function)
+        self._function = handler
+        if dependencies or _may_be_marked(handler):
+            injector: Any = inject(dependencies=dependencies)
+            self._function = injector(handler, frame)
         self.reading = read_parameters(
             self._function,
             place,
             given,
             frame,
-            may_be_plain=may_be_plain and not is_marked,
+            may_be_plain=may_be_plain and _count(handler) == _count(self._function),
             skip=skip,
         )
         self._fitting: dict[int, Callable[[tuple[Any, ...]], tuple[Any, ...]]] = {}
@@ -204,6 +206,15 @@ def raw_arguments(place: Place, event: SocketEvent) -> tuple[Any, ...]:
     """Make what python-socketio would pass for *event*."""
     labelled = [event.name if label == "event" else getattr(event, label) for label in place.labels]
     return (*labelled, *event.arguments)
+
+
+def _may_be_marked(handler: Callable[..., Any]) -> bool:
+    """Tell whether a parameter may carry a marker, for `inject` to find out."""
+    signature = _read(handler)
+    return signature is not None and any(
+        parameter.annotation is not parameter.empty or is_marker(parameter.default)
+        for parameter in signature.parameters.values()
+    )
 
 
 def _count(function: Callable[..., Any]) -> int:

@@ -102,6 +102,13 @@ def find_adapter(annotation: Any) -> Any:
 
 
 def dump(adapter: Any, result: Any) -> Any:
-    """Turn what a handler returned into what can be sent; several values stay several."""
+    """Turn what a handler returned into what can be sent; several values stay several.
+
+    Args:
+        adapter: What knows the type, or None: then a model of pydantic knows it itself.
+        result: What the handler returned.
+    """
+    if adapter is None:
+        return result.model_dump(mode="json") if hasattr(result, "model_dump") else result
     dumped = adapter.dump_python(result, mode="json")
     return tuple(dumped) if isinstance(result, tuple) else dumped

@@ -1,0 +1,74 @@
+"""A container for each connection and each event of a Socket.IO server.
+
+The public names. What starts with an underscore may change at any time.
+"""
+
+from socketio import (
+    ASGIApp,
+    AsyncClient,
+    AsyncClientNamespace,
+    AsyncManager,
+    AsyncNamespace,
+    AsyncRedisManager,
+    AsyncSimpleClient,
+    Client,
+    ClientNamespace,
+    KafkaManager,
+    KombuManager,
+    Manager,
+    Middleware,
+    Namespace,
+    PubSubManager,
+    RedisManager,
+    SimpleClient,
+    WSGIApp,
+    ZmqManager,
+)
+
+from wares._markers import Depends, Inject
+from wares.socketio._arguments import Auth, Data, Environ, Event, Reason, SocketID
+from wares.socketio._access import wares_from
+from wares.socketio._events import SocketEvent
+from wares.socketio._payloads import PayloadError
+from wares.socketio._registries import register_dependency
+from wares.socketio._router import RouterSIO
+from wares.socketio._server import AsyncServer, Server, include_router, init_app
+
+__all__ = [
+    "ASGIApp",
+    "AsyncClient",
+    "AsyncClientNamespace",
+    "AsyncManager",
+    "AsyncNamespace",
+    "AsyncRedisManager",
+    "AsyncServer",
+    "AsyncSimpleClient",
+    "Auth",
+    "Client",
+    "ClientNamespace",
+    "Data",
+    "Depends",
+    "Environ",
+    "Event",
+    "Inject",
+    "KafkaManager",
+    "KombuManager",
+    "Manager",
+    "Middleware",
+    "Namespace",
+    "PayloadError",
+    "PubSubManager",
+    "Reason",
+    "RedisManager",
+    "RouterSIO",
+    "Server",
+    "SimpleClient",
+    "SocketEvent",
+    "SocketID",
+    "WSGIApp",
+    "ZmqManager",
+    "include_router",
+    "init_app",
+    "register_dependency",
+    "wares_from",
+]

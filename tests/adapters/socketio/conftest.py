@@ -1,0 +1,27 @@
+"""Fixtures of the tests of wares.socketio."""
+
+import pytest
+
+from tests.adapters.socketio.serving import Journal, make_server_for, register_both
+from wares import Registry
+
+
+@pytest.fixture
+def journal():
+    """What happened, in order."""
+    return Journal()
+
+
+@pytest.fixture
+async def registry(journal):
+    """A registry with a service for each lifetime."""
+    registry = Registry()
+    register_both(registry, journal)
+    yield registry
+    await registry.aclose()
+
+
+@pytest.fixture
+async def sio(registry):
+    """An unmodified server, initialised."""
+    return make_server_for(registry)

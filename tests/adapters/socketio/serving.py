@@ -1,0 +1,192 @@
+"""Socket.IO servers on the loopback interface, and the clients that talk to them."""
+
+import asyncio
+import contextlib
+import logging
+import threading
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import socketio
+import uvicorn
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from wares import Registry
+from wares.socketio import init_app
+
+SECONDS = 10
+
+TRANSPORTS = ("websocket", "polling")
+
+
+class Journal(list[str]):
+    """What happened, in order."""
+
+    def count_open(self, what: str) -> int:
+        """Tell how many of something are open."""
+        return self.count(f"open {what}") - self.count(f"close {what}")
+
+
+@contextlib.asynccontextmanager
+async def serve(app: Any, **options: Any) -> AsyncIterator[str]:
+    """Serve an ASGI application by uvicorn in this event loop; give its address."""
+    settings = {
+        "lifespan": "off",
+        "log_config": None,
+        "ws": "websockets-sansio",
+        "timeout_graceful_shutdown": 1,
+        **options,
+    }
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, **settings))
+    task = asyncio.create_task(server.serve())
+    async with asyncio.timeout(SECONDS):
+        while not server.started:
+            await asyncio.sleep(0.001)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        async with asyncio.timeout(SECONDS):
+            await task
+
+
+@contextlib.asynccontextmanager
+async def serving(sio: socketio.AsyncServer) -> AsyncIterator[str]:
+    """Serve a Socket.IO server alone; give its address."""
+    async with serve(socketio.ASGIApp(sio)) as address:
+        try:
+            yield address
+        finally:
+            await sio.shutdown()
+
+
+@contextlib.asynccontextmanager
+async def connected(
+    address: str, transport: str = "websocket", **options: Any
+) -> AsyncIterator[socketio.AsyncClient]:
+    """Connect a client, and disconnect it."""
+    client = socketio.AsyncClient(reconnection=False)
+    await client.connect(address, transports=[transport], **options)
+    try:
+        yield client
+    finally:
+        await client.disconnect()
+
+
+async def until(condition: Any) -> None:
+    """Wait until *condition* holds."""
+    async with asyncio.timeout(SECONDS):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
+async def vanish(client: socketio.AsyncClient) -> None:
+    """Cut a client's connection without a word."""
+    if client.eio.ws is not None:
+        client.eio.ws._response.connection.transport.abort()
+    await client.eio.disconnect(abort=True)
+
+
+class _Silent(WSGIRequestHandler):
+    """Does not tell of each request."""
+
+    def log_request(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+@contextlib.contextmanager
+def serving_threads(sio: socketio.Server) -> Iterator[str]:
+    """Serve a synchronous Socket.IO server by a WSGI server with threads."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = make_server(
+        "127.0.0.1", 0, socketio.WSGIApp(sio), threaded=True, request_handler=_Silent
+    )
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.port}"
+    finally:
+        sio.shutdown()
+        server.shutdown()
+        thread.join(SECONDS)
+        server.server_close()
+
+
+@contextlib.contextmanager
+def connected_thread(address: str, **options: Any) -> Iterator[socketio.Client]:
+    """Connect a synchronous client, and disconnect it."""
+    client = socketio.Client(reconnection=False)
+    client.connect(address, transports=["websocket"], **options)
+    try:
+        yield client
+    finally:
+        client.disconnect()
+
+
+class Event:
+    """A service of one event."""
+
+
+class Lasting:
+    """A service of a connection."""
+
+
+def register_both(registry: Registry, journal: Journal) -> None:
+    """Register a service for each lifetime, whose ends are noted."""
+
+    async def open_event() -> AsyncIterator[Event]:
+        journal.append("open event")
+        try:
+            yield Event()
+        except BaseException as error:
+            journal.append(f"event saw {type(error).__name__}")
+            raise
+        finally:
+            journal.append("close event")
+
+    async def open_lasting() -> AsyncIterator[Lasting]:
+        journal.append("open connection")
+        try:
+            yield Lasting()
+        except BaseException as error:
+            journal.append(f"connection saw {type(error).__name__}")
+            raise
+        finally:
+            journal.append("close connection")
+
+    registry.register_factory(Event, open_event)
+    registry.register_factory(Lasting, open_lasting, lifetime="connection")
+
+
+def register_both_sync(registry: Registry, journal: Journal) -> None:
+    """Register a synchronous service for each lifetime, whose ends are noted."""
+
+    def open_event() -> Iterator[Event]:
+        journal.append("open event")
+        try:
+            yield Event()
+        finally:
+            journal.append("close event")
+
+    def open_lasting() -> Iterator[Lasting]:
+        journal.append("open connection")
+        try:
+            yield Lasting()
+        finally:
+            journal.append("close connection")
+
+    registry.register_factory(Event, open_event)
+    registry.register_factory(Lasting, open_lasting, lifetime="connection")
+
+
+def make_server_for(registry: Registry, **options: Any) -> socketio.AsyncServer:
+    """Make an unmodified server, and initialise it."""
+    # A polling client's last request waits for the next ping.
+    settings = {"async_mode": "asgi", "ping_interval": 0.2, "ping_timeout": 2, **options}
+    return init_app(socketio.AsyncServer(**settings), registry)
+
+
+def open_connections(sio: Any) -> int:
+    """Tell how many connections have a container."""
+    return len(sio._wares_dispatch.hook.connections)

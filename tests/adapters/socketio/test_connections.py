@@ -1,0 +1,529 @@
+"""A container for each connection, and one for each event: opened, and closed exactly once."""
+
+import asyncio
+import logging
+
+import pytest
+import socketio
+
+from tests.adapters.socketio.serving import (
+    TRANSPORTS,
+    Event,
+    Lasting,
+    connected,
+    open_connections,
+    serve,
+    serving,
+    until,
+    vanish,
+)
+from wares import (
+    Container,
+    ContainerClosedError,
+    NoContainerError,
+    Registry,
+    RegistryClosedError,
+    current_container,
+)
+from wares.exceptions import InvalidRegistrationError
+from wares.socketio import SocketID, init_app, wares_from
+
+
+class TestInitApp:
+    def test_in_place(self):
+        """`init_app` changes the server that it is given, and returns it."""
+        sio = socketio.AsyncServer()
+
+        assert sio is init_app(sio)
+
+    def test_again(self):
+        """A server that is initialised again is not wrapped again."""
+        sio = init_app(socketio.AsyncServer())
+        trigger = sio._trigger_event
+
+        init_app(sio)
+
+        assert trigger is sio._trigger_event
+
+    async def test_again_with_another_registry(self, journal):
+        """Another registry serves the connections that come afterwards."""
+        sio = init_app(socketio.AsyncServer(async_mode="asgi"), Registry())
+        registry = Registry()
+        registry.register_value(str, "another")
+        init_app(sio, registry)
+        sio.on("connect", lambda sid, environ: journal.append(wares_from().get(str)))
+
+        async with serving(sio) as address, connected(address):
+            pass
+
+        assert ["another"] == journal
+
+    def test_no_server(self):
+        """Anything else than a server of python-socketio is refused."""
+        with pytest.raises(InvalidRegistrationError) as caught:
+            init_app(socketio.AsyncClient())
+
+        assert "not a AsyncClient" in str(caught.value)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+class TestLifetimes:
+    async def test_closed_in_their_time(self, sio, journal, transport):
+        """An event's services end with it, a connection's after its disconnect handler."""
+
+        @sio.event
+        async def connect(sid, environ):
+            await wares_from().aget(Lasting)
+            await wares_from().aget(Event)
+
+        @sio.event
+        async def work(sid, data):
+            await current_container().aget(Event, Lasting)
+            journal.append(data)
+            return data
+
+        @sio.event
+        async def disconnect(sid, reason):
+            await wares_from().aget(Event)
+            journal.append(reason)
+
+        async with serving(sio) as address:
+            async with connected(address, transport) as client:
+                assert "hard" == await client.call("work", "hard")
+            await until(lambda: not open_connections(sio))
+
+        assert [
+            "open connection",
+            "open event",
+            "close event",
+            "open event",
+            "hard",
+            "close event",
+            "open event",
+            "client disconnect",
+            "close event",
+            "close connection",
+        ] == journal
+
+    async def test_vanished_client(self, sio, journal, transport):
+        """A client that is gone without a word is found out, and its services end."""
+        sio.eio.ping_interval = 0.05
+        sio.eio.ping_timeout = 0.05
+
+        @sio.event
+        async def connect(sid, environ):
+            await wares_from().aget(Lasting)
+
+        async with serving(sio) as address:
+            client = socketio.AsyncClient(reconnection=False)
+            await client.connect(address, transports=[transport])
+            await vanish(client)
+            await until(lambda: not open_connections(sio))
+
+        assert ["open connection", "close connection"] == journal
+
+    async def test_server_shutdown(self, sio, journal, transport):
+        """At the shutdown of the server, the containers of those who are still there close."""
+
+        @sio.event
+        async def connect(sid, environ):
+            await wares_from().aget(Lasting)
+
+        async with serve(socketio.ASGIApp(sio)) as address, connected(address, transport):
+            await sio.shutdown()
+            assert ["open connection", "close connection"] == journal
+
+    async def test_registry_closes(self, sio, registry, journal, transport):
+        """A registry that closes closes the connections that it serves first."""
+
+        def note_end():
+            yield "made"
+            journal.append("close singleton")
+
+        registry.register_factory(str, note_end, lifetime="singleton")
+
+        @sio.event
+        async def connect(sid, environ):
+            await wares_from().aget(Lasting, str)
+
+        async with serving(sio) as address, connected(address, transport):
+            await registry.aclose()
+            assert ["open connection", "close connection", "close singleton"] == journal
+
+
+class TestRefused:
+    @pytest.mark.parametrize("always_connect", [True, False])
+    @pytest.mark.parametrize(
+        "error", [socketio.exceptions.ConnectionRefusedError("no"), ConnectionRefusedError("no")]
+    )
+    async def test_by_exception(self, registry, journal, error, always_connect):
+        """A refused connection ends at once; its services see the refusal."""
+        sio = init_app(
+            socketio.AsyncServer(async_mode="asgi", always_connect=always_connect), registry
+        )
+
+        @sio.event
+        async def connect(sid, environ):
+            await wares_from().aget(Lasting)
+            await wares_from().aget(Event)
+            raise error
+
+        async with serving(sio) as address:
+            client = socketio.AsyncClient(reconnection=False)
+            try:
+                await client.connect(address, transports=["websocket"])
+            except socketio.exceptions.ConnectionError:
+                pass
+            await until(lambda: "close connection" in journal)
+            await client.disconnect()
+
+        assert [
+            "open connection",
+            "open event",
+            "event saw ConnectionRefusedError",
+            "close event",
+            "connection saw ConnectionRefusedError",
+            "close connection",
+        ] == journal
+        assert 0 == open_connections(sio)
+
+    async def test_by_false(self, sio, journal):
+        """A connect handler that returns False refuses, and is no failure."""
+
+        @sio.event
+        async def connect(sid, environ):
+            await wares_from().aget(Lasting)
+            return False
+
+        async with serving(sio) as address:
+            with pytest.raises(socketio.exceptions.ConnectionError):
+                async with connected(address):
+                    pass
+
+        assert ["open connection", "close connection"] == journal
+
+    @pytest.mark.parametrize("auth", [None, {"token": "secret"}])
+    @pytest.mark.parametrize("kind", [LookupError, TypeError])
+    async def test_failed(self, sio, journal, kind, auth):
+        """A connect handler that fails runs once, and nothing of the connection is left."""
+
+        @sio.event
+        async def connect(sid, environ, auth):
+            await wares_from().aget(Lasting)
+            raise kind("broken")
+
+        async with serving(sio) as address:
+            with pytest.raises(socketio.exceptions.ConnectionError):
+                async with connected(address, auth=auth, wait_timeout=0.2):
+                    pass
+
+        assert [
+            "open connection",
+            f"connection saw {kind.__name__}",
+            "close connection",
+        ] == journal
+        assert {} == sio._wares_dispatch.hook._refused
+
+
+class TestEvents:
+    async def test_local_registrations(self, sio):
+        """What a connect handler registers locally on the connection, later events see."""
+
+        @sio.event
+        async def connect(sid, environ, auth):
+            wares_from(sid).register_local_value(str, auth["name"])
+
+        @sio.event
+        async def who(sid):
+            return wares_from().get(str)
+
+        async with serving(sio) as address:
+            async with connected(address, auth={"name": "Ada"}) as ada:
+                async with connected(address, auth={"name": "Bob"}) as bob:
+                    assert ["Ada", "Bob"] == [await ada.call("who"), await bob.call("who")]
+
+    async def test_namespaces(self, sio, journal):
+        """A client has a connection of its own in each namespace."""
+
+        async def connect(sid, environ):
+            await wares_from().aget(Lasting)
+
+        sio.on("connect", connect)
+        sio.on("connect", connect, namespace="/shop")
+
+        async with serving(sio) as address:
+            async with connected(address, namespaces=["/", "/shop"]):
+                assert 2 == open_connections(sio)
+            await until(lambda: not open_connections(sio))
+
+        assert 2 == journal.count("open connection") == journal.count("close connection")
+
+    async def test_without_handlers(self, sio):
+        """Connections and events without a handler are served, too."""
+        async with serving(sio) as address:
+            async with connected(address) as client:
+                await client.emit("nothing")
+                assert 1 == open_connections(sio)
+            await until(lambda: not open_connections(sio))
+
+    async def test_exception(self, sio, journal, caplog):
+        """The exception of a handler reaches the cleanups, and goes on."""
+
+        @sio.event
+        async def fail(sid):
+            await wares_from().aget(Event)
+            raise LookupError
+
+        async with serving(sio) as address, connected(address) as client:
+            await client.emit("fail")
+            await until(lambda: "close event" in journal)
+            await asyncio.sleep(0)
+            await until(lambda: caplog.records)
+
+        assert ["open event", "event saw LookupError", "close event"] == journal
+
+    async def test_cleanup_error(self, sio, registry, caplog):
+        """A cleanup that fails fails the event: there is no acknowledgement."""
+
+        def make():
+            yield 5
+            raise RuntimeError("cannot commit")
+
+        registry.register_factory(int, make)
+
+        @sio.event
+        async def work(sid):
+            return wares_from().get(int)
+
+        async with serving(sio) as address, connected(address) as client:
+            with pytest.raises(socketio.exceptions.TimeoutError):
+                await client.call("work", timeout=0.1)
+            await until(lambda: "CleanupError" in caplog.text)
+
+    async def test_cleanup_error_of_a_connection(self, sio, registry, caplog):
+        """Cleanups that fail when a client goes are logged: python-socketio forgets it all the same."""
+
+        def make():
+            yield 5
+            raise RuntimeError("cannot commit")
+
+        registry.register_factory(int, make)
+        registry.register_factory("lasting", make, lifetime="connection")
+
+        @sio.event
+        async def disconnect(sid):
+            wares_from().get(int)
+            wares_from().get("lasting")
+
+        with caplog.at_level(logging.ERROR, "wares"):
+            async with serving(sio) as address:
+                async with connected(address):
+                    pass
+                await until(lambda: not open_connections(sio))
+                await until(lambda: not list(sio.manager.get_namespaces()))
+
+        logged = [record.message.partition(" of ")[0] for record in caplog.records]
+        assert ["Cleaning up after the disconnecting", "Cleaning up the connection"] == logged
+
+    async def test_in_flight(self, sio, journal):
+        """A connection's services wait for the last of its events."""
+        release = asyncio.Event()
+
+        @sio.event
+        async def slow(sid):
+            await wares_from().aget(Lasting)
+            journal.append("begin")
+            await release.wait()
+            await wares_from().aget(Lasting)
+            journal.append("end")
+
+        @sio.event
+        async def disconnect(sid):
+            journal.append("disconnect")
+
+        async with serving(sio) as address:
+            async with connected(address) as client:
+                await client.emit("slow")
+                await until(lambda: "begin" in journal)
+            await until(lambda: "disconnect" in journal)
+            release.set()
+            await until(lambda: not open_connections(sio))
+
+        assert ["open connection", "begin", "disconnect", "end", "close connection"] == journal
+
+    async def test_engine_is_gone_while_in_flight(self, sio, journal):
+        """So they do where the disconnect handler has failed."""
+        release = asyncio.Event()
+
+        @sio.event
+        async def slow(sid):
+            await wares_from().aget(Lasting)
+            await release.wait()
+
+        @sio.event
+        async def disconnect(sid):
+            journal.append("disconnect")
+            raise LookupError
+
+        async with serving(sio) as address:
+            async with connected(address) as client:
+                await client.emit("slow")
+                await until(lambda: journal)
+            await until(lambda: "disconnect" in journal)
+            release.set()
+            await until(lambda: not open_connections(sio))
+
+        assert ["open connection", "disconnect", "close connection"] == journal
+
+    async def test_emit_and_go(self, sio, journal):
+        """An event that a client sends just before it goes finds its connection."""
+
+        @sio.event
+        async def connect(sid, environ):
+            wares_from(sid).register_local_value(str, "here")
+
+        @sio.event
+        async def last(sid):
+            journal.append(wares_from().get(str))
+
+        @sio.event
+        async def disconnect(sid):
+            journal.append("disconnect")
+
+        async with serving(sio) as address:
+            for _ in range(20):
+                async with connected(address) as client:
+                    await client.emit("last")
+            await until(lambda: not open_connections(sio))
+
+        assert ["here", "disconnect"] * 20 == journal
+
+    async def test_after_its_connection(self, sio, journal):
+        """An event that comes too late has services of its own, which end with it."""
+
+        @sio.event
+        async def late(sid):
+            await wares_from().aget(Lasting)
+            return wares_from().get(SocketID)
+
+        @sio.event
+        async def disconnect(sid):
+            await wares_from().aget(Lasting)
+
+        assert "gone" == await sio._trigger_event("late", "/", "gone")
+        await sio._trigger_event("disconnect", "/", "gone", "for no reason")
+
+        assert ["open connection", "close connection"] * 2 == journal
+
+    async def test_disconnected_by_the_server(self, sio, journal):
+        """A client that a handler disconnects keeps its services until the handler ends."""
+
+        @sio.event
+        async def leave(sid):
+            await wares_from().aget(Lasting)
+            await sio.disconnect(sid)
+            journal.append("left")
+
+        async with serving(sio) as address, connected(address) as client:
+            await client.emit("leave")
+            await until(lambda: "close connection" in journal)
+
+        assert ["open connection", "left", "close connection"] == journal
+
+    async def test_background_task(self, sio, journal):
+        """A task that outlives its event is told that the container is closed."""
+        release = asyncio.Event()
+
+        async def work():
+            await release.wait()
+            with pytest.raises(ContainerClosedError):
+                current_container().get(int)
+            with pytest.raises(ContainerClosedError):
+                await wares_from().aget(int)
+            journal.append("told")
+
+        @sio.event
+        async def start(sid):
+            sio.start_background_task(work)
+
+        async with serving(sio) as address, connected(address) as client:
+            await client.call("start")
+            release.set()
+            await until(lambda: journal)
+
+        assert ["told"] == journal
+
+    async def test_closed_registry(self, sio, registry):
+        """After the registry has closed, whoever connects is told so."""
+        await registry.aclose()
+
+        with pytest.raises(RegistryClosedError):
+            await sio._trigger_event("connect", "/", "sid", {}, None)
+
+    async def test_cancelled(self, sio, journal):
+        """An event that is cancelled ends its services."""
+        tasks = []
+
+        @sio.event
+        async def work(sid):
+            await wares_from().aget(Event)
+            tasks.append(asyncio.current_task())
+            await asyncio.sleep(SECONDS_TO_WAIT)
+
+        async with serving(sio) as address, connected(address) as client:
+            await client.emit("work")
+            await until(lambda: tasks)
+            tasks[0].cancel()
+            await until(lambda: "close event" in journal)
+
+        assert "event saw CancelledError" in journal
+
+
+SECONDS_TO_WAIT = 60
+
+
+class TestWaresFrom:
+    async def test_of_the_event(self, sio, journal):
+        """Without a client's id, it is the container of the event."""
+
+        @sio.event
+        async def ask(sid):
+            journal.append(str(wares_from() is current_container()))
+            journal.append(str(wares_from() is wares_from(sid)))
+            journal.append(str(type(wares_from().get(Container)) is Container))
+
+        async with serving(sio) as address, connected(address) as client:
+            await client.call("ask")
+
+        assert ["True", "False", "True"] == journal
+
+    async def test_of_a_connection(self, sio):
+        """A client's id gives the container of its connection, from outside as well."""
+        sids = []
+        sio.on("connect", lambda sid, environ: sids.append(sid), namespace="/shop")
+
+        async with serving(sio) as address, connected(address, namespaces=["/shop"]):
+            container = wares_from(sids[0], sio=sio, namespace="/shop")
+
+            assert sids[0] == container.get(SocketID)
+
+    def test_no_such_connection(self, sio):
+        """A client that is not here is named."""
+        with pytest.raises(NoContainerError) as caught:
+            wares_from("nobody", sio=sio)
+
+        assert "The client nobody has no connection to /" in str(caught.value)
+
+    def test_no_event(self):
+        """Outside of an event there is no container."""
+        with pytest.raises(NoContainerError) as caught:
+            wares_from()
+
+        assert "No Socket.IO event is being handled" in str(caught.value)
+
+    def test_not_initialised(self):
+        """A server without `init_app` is told so."""
+        with pytest.raises(InvalidRegistrationError) as caught:
+            wares_from("nobody", sio=socketio.AsyncServer())
+
+        assert "wares.socketio.init_app(sio)" in str(caught.value)

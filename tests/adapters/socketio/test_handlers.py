@@ -1,0 +1,513 @@
+"""What a handler may declare, and what it gets."""
+
+import dataclasses
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, TypedDict
+
+import pydantic
+import pytest
+import socketio
+
+from tests.adapters.socketio.serving import (
+    Event as Work,
+)
+from tests.adapters.socketio.serving import (
+    Lasting,
+    connected,
+    connected_thread,
+    open_connections,
+    serving,
+    serving_threads,
+    until,
+)
+from wares import AsyncServiceError, Container, Depends, Inject, Registry, ServiceNotFoundError
+from wares.exceptions import UnresolvableParameterError
+from wares.socketio import (
+    AsyncServer,
+    Auth,
+    Data,
+    Environ,
+    Event,
+    PayloadError,
+    Reason,
+    Server,
+    SocketEvent,
+    SocketID,
+    init_app,
+    register_dependency,
+    wares_from,
+)
+
+
+class Message(pydantic.BaseModel):
+    text: str
+    number: int = 0
+
+
+@dataclasses.dataclass
+class Point:
+    x: int
+    y: int
+
+
+Options = pydantic.TypeAdapter(dict).core_schema and TypedDict("Options", {"loud": bool})
+
+
+class Unknown:
+    """A class that pydantic knows nothing of."""
+
+
+@pytest.fixture
+async def client(sio):
+    """A client, connected."""
+    async with serving(sio) as address, connected(address) as client:
+        yield client
+
+
+class TestFacts:
+    async def test_of_an_event(self, sio, client):
+        """A handler may ask for the facts of the event, in any order."""
+
+        @sio.event
+        async def ask(
+            data: Data,
+            server: socketio.AsyncServer,
+            event: Event,
+            sid: SocketID,
+            environ: Environ,
+            whole: SocketEvent,
+            container: Container,
+        ):
+            assert server is sio
+            assert container is wares_from()
+            assert whole.sid == sid == container.get(SocketID)
+            return [data, event, environ["REQUEST_METHOD"], whole.namespace]
+
+        assert [{"a": 1}, "ask", "GET", "/"] == await client.call("ask", {"a": 1})
+
+    async def test_data(self, sio, client):
+        """The payload is one argument, a list of several, or None."""
+
+        @sio.event
+        async def ask(data: Data):
+            return [data]
+
+        assert [1] == await client.call("ask", 1)
+        assert [[1, 2]] == await client.call("ask", (1, 2))
+        assert [None] == await client.call("ask")
+
+    async def test_connect_and_disconnect(self, sio, journal):
+        """Connecting and disconnecting have facts of their own."""
+
+        @sio.event
+        async def connect(auth: Auth, environ: Environ, sid: SocketID, rest=None):
+            journal.append(f"{auth} {environ['REQUEST_METHOD']} {rest}")
+
+        @sio.event
+        def disconnect(reason: Reason, sid: SocketID):
+            journal.append(reason)
+
+        async with serving(sio) as address:
+            async with connected(address, auth={"token": 1}):
+                pass
+            await until(lambda: not open_connections(sio))
+
+        assert ["{'token': 1} GET None", "client disconnect"] == journal
+
+    async def test_optional(self, sio, client, journal):
+        """A fact that may be None is the same fact."""
+
+        @sio.event
+        async def ask(sid: SocketID | None, data: Data = None):
+            return [sid is not None, data]
+
+        assert [True, 1] == await client.call("ask", 1)
+
+    @pytest.mark.parametrize(
+        ("event", "annotation", "reason"),
+        [
+            ("work", Auth, "Auth is what a client sends to be let in"),
+            ("disconnect", Auth, "Auth is what a client sends to be let in"),
+            ("work", Reason, "Reason is why a client is gone"),
+            ("connect", Reason, "Reason is why a client is gone"),
+            ("connect", Data, "a client sends no payload with 'connect'"),
+            ("disconnect", Data, "a client sends no payload with 'disconnect'"),
+            ("connect", int, "The arguments that there are: sid, environ, auth."),
+        ],
+    )
+    def test_in_the_wrong_place(self, sio, event, annotation, reason):
+        """What an event does not have is refused when the handler is registered."""
+
+        async def handler(sid: SocketID, it):
+            """Never called."""
+
+        handler.__annotations__["it"] = annotation
+
+        with pytest.raises(UnresolvableParameterError) as caught:
+            sio.on(event, handler)
+
+        assert "it" == caught.value.parameter
+        assert reason in str(caught.value)
+        assert {} == sio.handlers
+
+    def test_one_argument_too_many(self, sio):
+        """What comes after the arguments that there are cannot be filled."""
+        with pytest.raises(UnresolvableParameterError):
+
+            @sio.event
+            def connect(sid: SocketID, environ, auth, more):
+                """Never called."""
+
+    def test_unknown_name(self, sio):
+        """An annotation that means nothing is refused when the handler is registered."""
+        with pytest.raises(UnresolvableParameterError) as caught:
+
+            @sio.event
+            async def work(sid: SocketID, it: "Nowhere"):  # noqa: F821  # that is the point
+                """Never called."""
+
+        assert "Nowhere" in str(caught.value)
+
+
+class TestPayload:
+    @pytest.mark.parametrize(
+        ("annotation", "sent", "expected"),
+        [
+            (Message, {"text": "hi"}, Message(text="hi")),
+            (Point, {"x": "1", "y": 2}, Point(1, 2)),
+            (Options, {"loud": True}, {"loud": True}),
+            (list[Message], [{"text": "hi"}], [Message(text="hi")]),
+            (Message | None, None, None),
+            (Annotated[int, pydantic.Field(gt=0)], "5", 5),
+            (dict[str, int], {"a": "1"}, {"a": 1}),
+            (Any, {"as": "it is"}, {"as": "it is"}),
+        ],
+    )
+    async def test_validated(self, sio, client, journal, annotation, sent, expected):
+        """A payload becomes what it is declared as."""
+
+        async def work(it, sid: SocketID):
+            journal.append(it)
+
+        work.__annotations__["it"] = annotation
+        sio.on("work", work)
+
+        await client.call("work", sent)
+
+        assert [expected] == journal
+
+    async def test_several(self, sio, client):
+        """Several parameters take several arguments in order, services standing between them."""
+
+        @sio.event
+        async def work(first: Message, work: Inject[Work], second: int, third, *rest):
+            assert isinstance(work, Work)
+            return [first.text, second, third, rest]
+
+        assert ["hi", 2, "3", [4, 5]] == await client.call(
+            "work", ({"text": "hi"}, "2", "3", 4, 5)
+        )
+
+    async def test_beside_plain_parameters(self, sio, client):
+        """Parameters without a type take what python-socketio would pass in their place."""
+
+        @sio.on("*")
+        async def work(name, sid, message: Message, more, last=9, *, word: str = "none"):
+            return [name, sid == wares_from().get(SocketID), message.text, more, last, word]
+
+        assert ["some", True, "hi", 2, 9, "none"] == await client.call(
+            "some", ({"text": "hi"}, 2)
+        )
+        assert ["some", True, "hi", 2, 3, "yes"] == await client.call(
+            "some", ({"text": "hi"}, 2, 3, "yes")
+        )
+
+    async def test_by_name(self, sio, client):
+        """Parameters that are called as python-socketio calls its arguments get those."""
+
+        @sio.on("*")
+        async def work(message: Message, event: str, sid: str, **nothing: Any):
+            return [message.text, event, sid == wares_from().get(SocketID), nothing]
+
+        assert ["hi", "some", True, {}] == await client.call("some", {"text": "hi"})
+
+    async def test_no_parameters(self, sio, client):
+        """A handler may declare nothing at all."""
+
+        @sio.event
+        async def work():
+            return "done"
+
+        assert "done" == await client.call("work", {"any": "thing"})
+
+    async def test_positional_only(self, sio, client):
+        """Parameters that are passed by position only are filled, too."""
+
+        @sio.event
+        async def work(message: Message, sid: SocketID, /):
+            return message.text
+
+        assert "hi" == await client.call("work", {"text": "hi"})
+
+    async def test_default(self, sio, client):
+        """What is not sent has its default, or is None where that may be."""
+
+        @sio.event
+        async def work(message: Message | None, number: int = 3):
+            return [message, number]
+
+        assert [None, 3] == await client.call("work")
+
+    @pytest.mark.parametrize("is_method", [True, False])
+    async def test_refused(self, sio, client, journal, is_method):
+        """A payload that does not fit is answered; the handler does not run."""
+
+        async def on_work(_, message: Message, number: int, more, sid: SocketID, work: Inject[Work]):
+            journal.append("handler")
+
+        if is_method:
+            kind = type("Shop", (socketio.AsyncNamespace,), {"on_work": on_work})
+            sio.register_namespace(kind("/"))
+        else:
+            sio.on("work", on_work.__get__(object()))
+
+        answer = await client.call("work", {"number": "password"})
+
+        assert {
+            "error": {
+                "type": "validation_error",
+                "event": "work",
+                "detail": [
+                    {"type": "missing", "loc": ["message", "text"], "msg": "Field required"},
+                    {
+                        "type": "int_parsing",
+                        "loc": ["message", "number"],
+                        "msg": "Input should be a valid integer, unable to parse string as an "
+                        "integer",
+                    },
+                    {"type": "missing", "loc": ["number"], "msg": "Field required"},
+                    {"type": "missing", "loc": ["more"], "msg": "Field required"},
+                ],
+            }
+        } == answer
+        assert [] == journal
+
+    async def test_refused_with_input(self, registry):
+        """What was sent is shown if that was asked for."""
+        sio = AsyncServer(registry=registry, shows_input=True, async_mode="asgi")
+
+        @sio.event
+        async def work(number: int):
+            """Never called."""
+
+        async with serving(sio) as address, connected(address) as client:
+            answer = await client.call("work", "five")
+
+        assert "five" == answer["error"]["detail"][0]["input"]
+
+    def test_error(self):
+        """The error names the event and the problems, and nothing that was sent."""
+        error = PayloadError("work", [{"type": "missing", "loc": ["a", 0], "msg": "Missing"}])
+
+        assert "The payload of 'work' is not what its handler declares: a.0: Missing" == str(error)
+
+
+class TestServices:
+    async def test_marked(self, sio, client):
+        """Services are asked for by markers, in annotations or as defaults."""
+
+        def greet(message: Message, sid: SocketID, event: Event) -> str:
+            return f"{event} {message.text} {sid == wares_from().get(SocketID)}"
+
+        @sio.event
+        async def work(
+            message: Message,
+            work: Annotated[Work, Depends()],
+            lasting: Inject[Lasting],
+            greeting: str = Depends(greet),
+        ):
+            return [type(work).__name__, type(lasting).__name__, greeting]
+
+        assert ["Event", "Lasting", "work hi True"] == await client.call("work", {"text": "hi"})
+
+    async def test_registered(self, sio, client, registry):
+        """What is registered is asked for by its type; also if pydantic would know it."""
+        registry.register_value(Point, Point(1, 2))
+        registry.register_value(Unknown, Unknown())
+
+        @sio.event
+        async def work(it: Unknown, point: Point, message: Message, work: Work | None = None):
+            return [type(it).__name__, point.x, message.text, type(work).__name__]
+
+        assert ["Unknown", 1, "hi", "Event"] == await client.call("work", {"text": "hi"})
+
+    async def test_not_registered(self, sio):
+        """A class that nobody knows is missing when the event comes; with a default it is not."""
+
+        @sio.event
+        async def connect(it: Unknown | None = None):
+            assert it is None
+
+        @sio.event
+        async def work(it: Unknown):
+            """Never called."""
+
+        await sio._trigger_event("connect", "/", "sid", {}, None)
+        with pytest.raises(ServiceNotFoundError):
+            await sio._trigger_event("work", "/", "sid")
+
+    async def test_dependencies_of_the_server(self, registry, journal):
+        """What the server depends on is made before each handler, plain ones too."""
+
+        async def check(event: Event) -> AsyncIterator[None]:
+            journal.append(f"check {event}")
+            yield
+            journal.append("checked")
+
+        sio = AsyncServer(
+            registry=registry, dependencies=[Depends(check)], async_mode="asgi"
+        )
+
+        @sio.event
+        async def plain(sid, data):
+            journal.append(data)
+
+        @sio.event
+        async def typed(message: Message):
+            journal.append(message.text)
+
+        await sio._trigger_event("plain", "/", "sid", "hello")
+        await sio._trigger_event("typed", "/", "sid", {"text": "hi"})
+
+        assert ["check plain", "hello", "checked", "check typed", "hi", "checked"] == journal
+
+    def test_async_dependency_of_a_sync_handler(self, sio):
+        """A synchronous handler cannot need what must be awaited: refused at registration."""
+
+        async def make() -> int:
+            return 5
+
+        with pytest.raises(AsyncServiceError):
+
+            @sio.event
+            def work(it: Annotated[int, Depends(make)]):
+                """Never called."""
+
+    async def test_a_dependency_that_swallows(self, sio, client, journal):
+        """The exception of a handler reaches dependencies that yield."""
+
+        async def transaction() -> AsyncIterator[None]:
+            try:
+                yield
+            except LookupError:
+                journal.append("rollback")
+                raise
+
+        @sio.event
+        async def work(_: Annotated[None, Depends(transaction)]):
+            raise LookupError
+
+        await client.emit("work")
+        await until(lambda: journal)
+
+        assert ["rollback"] == journal
+
+    async def test_register_dependency(self, journal):
+        """Names that are registered on the default registry serve servers without another."""
+        register_dependency("greeting", lambda: "hello")
+        sio = init_app(socketio.AsyncServer(async_mode="asgi"))
+
+        @sio.event
+        async def work(greeting: Annotated[str, Depends("greeting")]):
+            return greeting
+
+        async with serving(sio) as address, connected(address) as client:
+            assert "hello" == await client.call("work")
+
+    async def test_connection_lifetime_by_socket(self, sio, registry, client):
+        """A service of a connection may need the facts of the connection."""
+
+        def name(sid: SocketID, environ: Environ, server: socketio.AsyncServer) -> str:
+            assert server is sio
+            return sid
+
+        registry.register_factory("name", name, lifetime="connection")
+
+        @sio.event
+        async def work(sid: SocketID, name: Annotated[str, Depends("name")]):
+            return sid == name
+
+        assert await client.call("work")
+
+    async def test_validate(self, sio, registry, client):
+        """`validate` knows what every container is given."""
+        registry.register_factory("name", lambda sid: sid)
+
+        class Named:
+            def __init__(self, sid: SocketID, server: socketio.AsyncServer) -> None:
+                self.sid = sid
+
+        registry.register_factory("name", Named)
+
+        registry.validate()
+
+
+class TestAnswers:
+    async def test_models(self, sio, client):
+        """Models are sent as what they consist of, declared or not; tuples stay several values."""
+
+        @sio.event
+        async def one() -> Message:
+            return Message(text="hi")
+
+        @sio.event
+        async def many() -> list[Point]:
+            return [Point(1, 2)]
+
+        @sio.event
+        async def several() -> tuple[Message, int]:
+            return Message(text="hi"), 5
+
+        @sio.event
+        async def undeclared(sid: SocketID):
+            return Message(text="hi")
+
+        @sio.on("model", response_model=Message)
+        async def model(sid: SocketID):
+            return Message(text="hi", number=3)
+
+        message = {"text": "hi", "number": 0}
+        assert message == await client.call("one")
+        assert [{"x": 1, "y": 2}] == await client.call("many")
+        assert (message, 5) == await client.call("several")
+        assert message == await client.call("undeclared")
+        assert 3 == (await client.call("model"))["number"]
+
+
+def test_on_a_synchronous_server():
+    """Everything that a handler may declare works on a synchronous server, too."""
+    registry = Registry()
+    registry.register_factory(list, lambda: ["made"])
+    sio = Server(registry=registry, async_mode="threading", ping_interval=1)
+
+    def shout(message: Message) -> str:
+        return message.text.upper()
+
+    @sio.event
+    def work(
+        server: socketio.Server,
+        sid: SocketID,
+        message: Message,
+        made: Inject[list],
+        again: list,
+        text: str = Depends(shout),
+    ):
+        assert server is sio
+        return [message.number, made is again, text]
+
+    with serving_threads(sio) as address, connected_thread(address) as client:
+        answer = client.call("work", {"text": "hi", "number": "5"})
+        refused = client.call("work", {})
+
+    assert [5, False, "HI"] == answer or [5, True, "HI"] == answer
+    assert "validation_error" == refused["error"]["type"]

@@ -1,0 +1,134 @@
+"""Injected functions whose annotations are strings: local names, names to come, hidden imports."""
+
+from __future__ import annotations
+
+import typing
+from typing import TYPE_CHECKING, Annotated
+
+from wares import Depends, Inject, inject
+
+if TYPE_CHECKING:
+    from collections import nowhere  # type: ignore[attr-defined]  # it is not there, on purpose
+
+    from tests.support.only_injected import Hidden, get_hidden
+    from tests.support.services import Database
+
+
+def get_port() -> int:
+    return 5432
+
+
+@inject
+def ask_imported(database: Inject[Database]):
+    return database
+
+
+@inject
+def ask_hidden(hidden: Inject[Hidden], *, other: Annotated[Hidden, Depends()]):
+    return hidden, other
+
+
+@inject
+def ask_later(name: str, later: Inject[Later], port: Annotated[int, Depends(get_port)]):
+    return name, later, port
+
+
+@inject
+def ask_alias(name, user: CurrentUser = "nobody"):
+    return user
+
+
+@inject
+def ask_unmarked(strange: nowhere, other: also_nowhere, text: "some words", it: Inject[Later]):
+    return strange, other, text, it
+
+
+@inject
+def ask_nowhere(it: Inject[nowhere.Service]):
+    raise AssertionError
+
+
+@inject
+def ask_nowhere_generic(it: Inject[list[also_nowhere[int]]]):
+    raise AssertionError
+
+
+def get_with_hidden(hidden: Inject[Hidden], default: nowhere = 1):
+    return hidden, default
+
+
+@inject
+def ask_deep(pair: Annotated[tuple, Depends(get_with_hidden)]):
+    return pair
+
+
+@inject
+def ask_registered(it: Inject[OnlyRegistered], *rest: also_nowhere, **named: nowhere) -> nowhere:
+    return it, rest, named
+
+
+@inject
+def ask_by_function(it: Annotated[object, Depends(get_later)]):
+    return it
+
+
+def get_later():
+    return "later"
+
+
+class Later:
+    """Something that is defined after who asks for it."""
+
+
+CurrentUser = Annotated[str, Depends(lambda name: f"user {name}")]
+
+
+def make_local():
+    class Local:
+        pass
+
+    def get_local(local: Inject[Local]):
+        return local
+
+    @inject
+    def ask(local: Inject[Local], same: Annotated[Local, Depends(get_local)]):
+        return local, same
+
+    class Holder:
+        @inject
+        def method(self, local: Inject[Local]):
+            return local
+
+    return Local, ask, Holder().method
+
+
+def make_local_later():
+    def get_local(local: Inject[Local]):
+        return local
+
+    @inject
+    def ask(local: Inject[Local], same: Annotated[Local, Depends(get_local)]):
+        return local, same
+
+    @inject
+    def ask_deep(same: Annotated[object, Depends(get_local)]):
+        return same
+
+    class Local:
+        pass
+
+    return Local, ask, ask_deep
+
+
+def make_shadowing():
+    class Later:
+        pass
+
+    @inject
+    def ask(later: Inject[Later]):
+        return later
+
+    return Later, ask
+
+
+Typing = typing

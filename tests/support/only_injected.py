@@ -1,0 +1,9 @@
+"""Imported for type checkers only, by functions that are injected."""
+
+
+class Hidden:
+    """A service."""
+
+
+def get_hidden():
+    return Hidden()

@@ -1,0 +1,115 @@
+"""Annotations that are strings, and name what is not there when a function is decorated."""
+
+import inspect
+import sys
+
+import pytest
+
+from tests.support import injected_in_strings as strings
+from tests.support.services import Database
+from wares import Registry, UnresolvableParameterError, apply_types, inject
+
+
+def test_what_is_imported_for_type_checkers():
+    """A class that is imported for type checkers only is found, and not before the first call."""
+    assert "tests.support.only_injected" not in sys.modules
+
+    with Registry() as registry, registry.container() as container, container.activate():
+        hidden, other = strings.ask_hidden()
+        pair = strings.ask_deep()
+
+    assert "Hidden" == type(hidden).__name__
+    assert hidden is other is pair[0]
+    assert 1 == pair[1]
+
+
+def test_what_is_imported_already():
+    """A class that somebody else has imported already is asked for like any other."""
+    assert isinstance(strings.ask_imported(), Database)
+
+
+def test_what_is_defined_later():
+    """A class or function that is defined after who asks for it is found at the first call."""
+    name, later, port = strings.ask_later("ada")
+
+    assert ("ada", 5432, strings.Later) == (name, port, type(later))
+    assert "(name: 'str')" == str(inspect.signature(strings.ask_later))
+
+
+def test_what_is_passed_before_anything_is_read():
+    """Arguments that are passed win in the first call, too."""
+    ask = inject(strings.ask_later.__wrapped__)
+
+    assert ("ada", "later", 5432) == ask("ada", later="later")
+
+
+def test_an_alias_that_is_defined_later():
+    """A marker that is not known when the function is decorated is refused at the first call."""
+    with pytest.raises(UnresolvableParameterError, match="before the function is decorated"):
+        strings.ask_alias("ada")
+
+
+def test_what_nobody_fills_may_be_unknown():
+    """Parameters that are left to callers may be annotated with anything."""
+    strange, other, text, it = strings.ask_unmarked(1, 2, 3)
+
+    assert (1, 2, 3, strings.Later) == (strange, other, text, type(it))
+
+
+@pytest.mark.parametrize("ask", [strings.ask_nowhere, strings.ask_nowhere_generic])
+def test_what_is_never_there(ask):
+    """A marked parameter whose class is not to be found is an error that says so."""
+    for _ in range(2):
+        with pytest.raises(UnresolvableParameterError, match="'it'"):
+            ask()
+
+
+def test_what_is_registered_under_a_name():
+    """A class that is known to the registry only is found by its name."""
+
+    class OnlyRegistered:
+        pass
+
+    ask = apply_types(strings.ask_registered.__wrapped__)
+
+    with Registry() as registry:
+        registry.register_factory(OnlyRegistered, OnlyRegistered)
+        with registry.container() as container, container.activate():
+            found = [strings.ask_registered(1, a=2), ask(1, a=2)]
+
+    assert [(OnlyRegistered, (1,), {"a": 2})] * 2 == [
+        (type(it), tuple(rest), named) for it, rest, named in found
+    ]
+
+
+def test_a_dependency_that_is_defined_later():
+    """Depends in a string may name a function that is defined later."""
+    ask = inject(strings.ask_by_function.__wrapped__)
+
+    assert "later" == strings.ask_by_function() == ask()
+
+
+def test_local_names():
+    """Classes of the function around are found, also from methods and in dependencies."""
+    Local, ask, method = strings.make_local()
+
+    one, two = ask()
+
+    assert isinstance(one, Local)
+    assert isinstance(two, Local)
+    assert isinstance(method(), Local)
+
+
+def test_local_names_that_are_bound_later():
+    """A local class that is defined after who asks for it is found at the first call."""
+    Local, ask, ask_deep = strings.make_local_later()
+
+    assert all(isinstance(it, Local) for it in ask())
+    assert isinstance(ask_deep(), Local)
+
+
+def test_a_local_name_wins():
+    """A local class wins over one of the module that has the same name."""
+    Later, ask = strings.make_shadowing()
+
+    assert isinstance(ask(), Later)

@@ -1,0 +1,513 @@
+"""Arguments, dependencies and results, validated and cast by pydantic."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from typing import Annotated, Any
+
+import pydantic
+import pytest
+
+from tests.support.forms import FORMS, AsyncForm
+from tests.support.services import Cache, Database
+from wares import (
+    Depends,
+    Inject,
+    MissingExtraError,
+    Registry,
+    ValidationError,
+    WaresError,
+    apply_types,
+    inject,
+)
+
+
+@pytest.fixture(params=FORMS, ids=repr)
+def form(request):
+    """Plain functions, then asynchronous ones."""
+    return request.param
+
+
+@pytest.fixture(params=[16, 1], ids=["cold", "hot"], autouse=True)
+def plans(request, monkeypatch):
+    """Resolve the slow way, then by what is written for functions that are called often."""
+    monkeypatch.setattr("wares._askers.USES_BEFORE_PLAN", request.param)
+
+
+def cast(form, function, **options):
+    """Decorate a function in its form."""
+    return apply_types(**options)(form.dependency(function))
+
+
+class User(pydantic.BaseModel):
+    name: str
+    age: int = 0
+
+
+class TestArguments:
+    async def test_are_cast(self, form):
+        """Arguments arrive as what they are annotated with."""
+
+        def ask(number: int, user: User, plain, anything: Any, *, names: list[str] = ()):
+            return number, user, plain, anything, names
+
+        ask = cast(form, ask)
+
+        assert (1, User(name="ada", age=3), "1", "1", ["a"]) == await form.call(
+            ask, "1", {"name": "ada", "age": "3"}, "1", "1", names=("a",)
+        )
+
+    async def test_defaults_are_left_alone(self, form):
+        """A default is the author's, and is not cast."""
+
+        def ask(number: int = "one"):
+            return number
+
+        assert "one" == await form.call(cast(form, ask))
+
+    async def test_variadic_ones_are_cast_each(self, form):
+        """What *args and **kwargs take is cast one by one."""
+
+        def ask(*numbers: int, **named: float):
+            return numbers, named
+
+        ask = cast(form, ask)
+
+        assert ((1, 2), {"a": 3.0}) == await form.call(ask, "1", 2, a="3")
+        with pytest.raises(ValidationError) as caught:
+            await form.call(ask, 1, "x", a="y")
+        assert [("numbers", 1), ("a",)] == [error["loc"] for error in caught.value.errors]
+
+    async def test_constraints(self, form):
+        """What pydantic reads from Annotated counts."""
+
+        def ask(number: Annotated[int, pydantic.Field(gt=0)]):
+            return number
+
+        ask = cast(form, ask)
+
+        assert 1 == await form.call(ask, "1")
+        with pytest.raises(ValidationError, match="number: Input should be greater than 0"):
+            await form.call(ask, -1)
+
+    async def test_all_errors_at_once(self, form):
+        """One ValidationError has all that is wrong, with the parameters, and no input."""
+
+        def ask(number: int, user: User):
+            raise AssertionError
+
+        with pytest.raises(ValueError, match="number") as caught:
+            await form.call(cast(form, ask), "secret", {"age": "secret"})
+
+        error = caught.value
+        assert isinstance(error, ValidationError | WaresError)
+        assert [("number",), ("user", "name"), ("user", "age")] == [
+            found["loc"] for found in error.errors
+        ]
+        assert "int_parsing" == error.errors[0]["type"]
+        assert "test_apply_types.py" in str(error)
+        assert "secret" not in str(error)
+
+    async def test_classes_that_pydantic_does_not_know(self, form):
+        """An object of an ordinary class is checked, and not changed."""
+
+        def ask(database: Database):
+            return database
+
+        ask = cast(form, ask)
+        database = Database()
+
+        assert database is await form.call(ask, database)
+        with pytest.raises(ValidationError, match="database"):
+            await form.call(ask, "no database")
+
+    def test_methods(self):
+        """Methods and constructors are cast, too; `self` is left alone."""
+
+        class Service:
+            @apply_types
+            def __init__(self, number: int):
+                self.number = number
+
+            @apply_types
+            def add(self, number: int):
+                return self.number + number
+
+        assert 3 == Service("1").add("2")
+
+
+class TestDependencies:
+    async def test_take_cast_arguments(self, form):
+        """The arguments that dependencies take by name are cast to their own annotations."""
+
+        def double(number: int, factor: int = 2):
+            return number * factor
+
+        double = form.dependency(double)
+
+        def ask(number: str, it: Annotated[int, Depends(double)]):
+            return number, it
+
+        ask = cast(form, ask)
+
+        assert ("4", 8) == await form.call(ask, "4")
+        with pytest.raises(ValidationError) as caught:
+            await form.call(ask, "four")
+        assert ("number",) == caught.value.errors[0]["loc"]
+        assert "double" in caught.value.function
+
+    async def test_what_they_return_is_cast(self, form):
+        """Results are cast to what the dependency promises, then to what is wanted."""
+
+        def get_number() -> int:
+            return "5"
+
+        def get_text():
+            return "6"
+
+        def get_yielded() -> Iterator[int]:
+            yield "7"
+
+        def ask(
+            a: Annotated[str, Depends(form.dependency(get_text))],
+            b: Annotated[float, Depends(form.dependency(get_number))],
+            d: Annotated[Any, Depends(form.dependency(get_yielded))],
+            c=Depends(form.dependency(get_number)),
+        ):
+            return a, b, c, d
+
+        assert ("6", 5.0, 5, 7) == await form.call(cast(form, ask))
+
+    async def test_nested_results(self, form):
+        """A dependency gets the results of others as it wants them."""
+
+        def get_text():
+            return "5"
+
+        get_text = form.dependency(get_text)
+
+        def double(number: Annotated[int, Depends(get_text)], /, *, factor: int = 2):
+            yield number * factor
+
+        double = form.dependency(double)
+
+        def ask(it: Annotated[int, Depends(double)], same: Annotated[int, Depends(double)]):
+            return it, same
+
+        ask = cast(form, ask)
+
+        assert (10, 10) == await form.call(ask)
+
+    async def test_what_is_cast_is_not_shared(self, form, registry):
+        """What was made from something cast belongs to the call: the options are its own."""
+
+        def get_text():
+            return "5"
+
+        get_text = form.dependency(get_text)
+
+        def pair(
+            number: Annotated[int, Depends(get_text)],
+            text: Annotated[str, Depends(get_text)],
+        ):
+            return [number, text]
+
+        pair = form.dependency(pair)
+
+        def ask(it: Annotated[list, Depends(pair)]):
+            return it
+
+        casting, plain = cast(form, ask), form.inject(ask)
+
+        with registry.container() as container, container.activate():
+            found = [await form.call(one) for one in (plain, casting, plain, casting)]
+
+        assert [["5", "5"], [5, "5"], ["5", "5"], [5, "5"]] == found
+        assert found[0] is found[2]
+
+    async def test_sessions_are_shared(self, form, registry):
+        """What nothing was cast for is the container's, also among casting functions."""
+
+        def get_database():
+            return Database()
+
+        get_database = form.dependency(get_database)
+
+        def get_cache(database: Annotated[Database, Depends(get_database)]):
+            return Cache(), database
+
+        get_cache = form.dependency(get_cache)
+
+        def ask(number: int, cache: Annotated[Any, Depends(get_cache)]):
+            return cache
+
+        casting, plain = cast(form, ask), form.inject(ask)
+
+        with registry.container() as container, container.activate():
+            first, second = await form.call(casting, "1"), await form.call(plain, "1")
+
+        assert first is second
+
+    async def test_services_are_handed_over_as_they_are(self, form, registry):
+        """A registered service is not looked at: a test may register anything."""
+        registry.register_value(Database, "a mock")
+
+        def ask(database: Inject[Database], number: int):
+            return database, number
+
+        ask = cast(form, ask, registry=registry)
+
+        assert ("a mock", 1) == await form.call(ask, "1")
+
+    async def test_what_is_passed_is_cast(self, form):
+        """A dependency that is passed is cast as well, and others with it."""
+
+        def get_text():
+            return "5"
+
+        def ask(
+            a: Annotated[int, Depends(form.dependency(get_text))],
+            b: Annotated[int, Depends(form.dependency(get_text))],
+        ):
+            return a, b
+
+        assert (6, 5) == await form.call(cast(form, ask), a="6")
+
+    async def test_extra_dependencies(self, form):
+        """Extra dependencies take cast arguments."""
+        seen = []
+
+        def check(number: int):
+            seen.append(number)
+
+        ask = cast(form, lambda number: number, dependencies=[Depends(form.dependency(check))])
+
+        assert "5" == await form.call(ask, "5")
+        assert [5] == seen
+
+
+class TestResults:
+    async def test_are_cast(self, form):
+        """A result is cast to the annotation, unless it is not to be."""
+
+        def ask(value) -> int:
+            return value
+
+        assert 5 == await form.call(cast(form, ask), "5")
+        assert "5" == await form.call(cast(form, ask, cast_result=False), "5")
+        assert "five" == await form.call(cast(form, lambda value: value), "five")
+
+    async def test_that_do_not_fit(self, form):
+        """A result that does not fit is a ValidationError at "return"."""
+
+        def ask() -> int:
+            return "five"
+
+        with pytest.raises(ValidationError) as caught:
+            await form.call(cast(form, ask))
+
+        assert [("return",)] == [error["loc"] for error in caught.value.errors]
+
+    @pytest.mark.parametrize(("cast_result", "expected"), [(True, [1, 2]), (False, ["1", "2"])])
+    async def test_items_of_generators(self, form, cast_result, expected):
+        """Each item of a generator is cast."""
+
+        def count(*items: str) -> Iterator[int]:
+            yield from items
+
+        function = cast(form, count, cast_result=cast_result)
+
+        assert expected == await form.items(function, "1", "2")
+
+    async def test_generators_without_a_type(self, form):
+        """A generator whose items have no type is left alone."""
+
+        def count() -> Iterator:
+            yield "1"
+
+        assert ["1"] == await form.items(cast(form, count))
+
+    def test_sending_and_throwing(self):
+        """What is sent and thrown in reaches the generator through the cast."""
+
+        @apply_types
+        def ask() -> Iterator[int]:
+            received = yield "1"
+            try:
+                yield received
+            except KeyError:
+                yield "3"
+            return "done"
+
+        generator = ask()
+
+        assert [1, 2, 3] == [
+            next(generator),
+            generator.send("2"),
+            generator.throw(KeyError()),
+        ]
+        with pytest.raises(StopIteration, match="done"):
+            next(generator)
+
+    async def test_sending_and_throwing_async(self):
+        """What is sent and thrown in reaches the async generator through the cast."""
+
+        @apply_types
+        async def ask() -> AsyncIterator[int]:
+            received = yield "1"
+            try:
+                yield received
+            except KeyError:
+                yield "3"
+
+        generator = ask()
+
+        assert [1, 2, 3] == [
+            await anext(generator),
+            await generator.asend("2"),
+            await generator.athrow(KeyError()),
+        ]
+        with pytest.raises(StopAsyncIteration):
+            await anext(generator)
+
+    def test_closing_early(self):
+        """A generator that is closed early is closed through the cast."""
+        log = []
+
+        @apply_types
+        def ask() -> Iterator[int]:
+            try:
+                yield "1"
+            finally:
+                log.append("closed")
+
+        generator = ask()
+        next(generator)
+        generator.close()
+
+        assert ["closed"] == log
+
+    async def test_closing_early_async(self):
+        """An async generator that is closed early is closed through the cast."""
+        log = []
+
+        @apply_types
+        async def ask() -> AsyncIterator[int]:
+            try:
+                yield "1"
+            finally:
+                await asyncio.sleep(0)
+                log.append("closed")
+
+        generator = ask()
+        await anext(generator)
+        await generator.aclose()
+
+        assert ["closed"] == log
+
+
+class TestOptions:
+    async def test_never_affect_another_function(self, form, registry):
+        """One function is decorated in many ways, each with its own options."""
+
+        def double(number: int):
+            return number * 2
+
+        double = form.dependency(double)
+
+        def ask(number, it: Annotated[Any, Depends(double)]) -> str:
+            return it
+
+        strict = cast(form, ask)
+        loose = cast(form, ask, cast_result=False)
+        plain = form.inject(ask)
+
+        with registry.container() as container, container.activate():
+            with pytest.raises(ValidationError, match="return"):
+                await form.call(strict, "4")
+            assert 8 == await form.call(loose, "4")
+            assert "44" == await form.call(plain, "4")
+
+    async def test_names_to_come(self):
+        """Annotations that are strings are read at the first call, if need be."""
+
+        @apply_types
+        def ask(number: "Number", user: "User", it: Inject["Later"]) -> "Number":
+            return number
+
+        class Later:
+            pass
+
+        Number = int
+
+        assert 5 == ask("5", {"name": "ada"})
+        assert Later is not Number
+
+    def test_the_adapters_are_made_once(self, monkeypatch):
+        """TypeAdapters are made when the function is decorated, or at its first call."""
+        made = []
+        adapter = pydantic.TypeAdapter
+
+        def count(*args, **kwargs):
+            made.append(args)
+            return adapter(*args, **kwargs)
+
+        monkeypatch.setattr("pydantic.TypeAdapter", count)
+
+        def double(number: int) -> int:
+            return number * 2
+
+        @apply_types
+        def ask(number: int, it: Annotated[int, Depends(double)]) -> int:
+            return it
+
+        ask("1")
+        first = len(made)
+        for number in range(20):
+            ask(str(number))
+
+        assert first == len(made)
+
+
+def test_without_pydantic(monkeypatch):
+    """Without pydantic, decorating says which extra to install."""
+    monkeypatch.setitem(sys.modules, "pydantic", None)
+
+    with pytest.raises(MissingExtraError, match=r"pip install 'wares\[pydantic\]'") as caught:
+
+        @apply_types
+        def ask(number: int):
+            raise AssertionError
+
+    assert isinstance(caught.value, ImportError)
+    assert "pydantic" == caught.value.extra
+
+
+def test_pydantic_is_imported_only_when_used():
+    """`inject` and `apply_types` themselves import no pydantic."""
+    program = (
+        "import sys, wares\n"
+        "wares.inject(lambda name: name)('x')\n"
+        "assert 'pydantic' not in sys.modules\n"
+        "wares.apply_types(lambda name: name)('x')\n"
+        "assert 'pydantic' not in sys.modules\n"
+    )
+
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_both_decorators_with_options():
+    """Without a function, both give a decorator that may be used many times."""
+    with Registry() as registry:
+        registry.register_value("name", "wares")
+        for decorate in (inject(registry=registry), apply_types(registry=registry)):
+            first = decorate(lambda name=Depends("name"): name)
+            second = decorate(lambda name=Depends("name"): name.upper())
+
+            assert ("wares", "WARES") == (first(), second())
+
+
+def test_the_async_form_is_tested():
+    """Every test above that takes a form runs in the asynchronous one, too."""
+    assert any(isinstance(form, AsyncForm) for form in FORMS)

@@ -1,0 +1,1 @@
+"""What type checkers must understand: checked by mypy and pyright, never run."""
