@@ -324,6 +324,26 @@ class TestClosing:
 
         assert ["session"] == events
 
+    async def test_reset_of_a_child(self, way, registry):
+        """A child that was reset is still a child: it shares, sees, and ends with its parent."""
+        events = []
+        registry.register_factory(Session, leaving(events, "session"))
+        registry.register_factory(
+            Database, leaving(events, "connection"), lifetime="connection"
+        )
+        parent = registry.container({Cache: "given"})
+        child = parent.child()
+        await way.get(child, Session, Database)
+        await way.reset(child)
+        before = list(events)
+
+        services = await way.get(child, Session, Database, Cache)
+        await way.close(parent)
+
+        assert ["session"] == before
+        assert ("session", "connection", "given") == services
+        assert ["session", "session", "connection"] == events
+
     async def test_reset_of_a_parent(self, way, registry, container):
         """`reset` closes the children for good, and opens the parent again."""
         registry.register_factory(Database, Database)

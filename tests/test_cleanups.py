@@ -598,6 +598,34 @@ class TestEntering:
         assert ["ended"] == events
         assert "Session" in notes_of(error)
 
+    async def test_an_async_generator_that_yields_again_when_it_fails(self, registry):
+        """An async generator that answers an exception by yielding again is the same error."""
+        events = []
+
+        async def make():
+            try:
+                try:
+                    yield 1
+                except Boom:
+                    yield 2
+            finally:
+                events.append("ended")
+
+        registry.register_factory(Session, make)
+        error = Boom()
+
+        async def work():
+            async with registry.container() as container:
+                await container.aget(Session)
+                raise error
+
+        with pytest.raises(Boom) as caught:
+            await work()
+
+        assert error is caught.value
+        assert ["ended"] == events
+        assert "Session" in notes_of(error)
+
 
 class BothKinds:
     """A context manager of both kinds that notes how it is used."""
@@ -1047,6 +1075,23 @@ class TestFailingCleanups:
         with pytest.raises(Boom):
             await way.within(container, lambda _: fail(error))
 
+        assert "" == notes_of(error)
+
+    @pytest.mark.parametrize("base", [ManagerOf, AsyncManagerOf])
+    async def test_the_same_exception_raised_by_a_context_manager(self, registry, base):
+        """A context manager that raises what it was left with has not failed either."""
+        error = Boom()
+        registry.register_factory(Session, lambda: base([], "session", error=error))
+
+        async def work():
+            async with registry.container() as container:
+                await container.aget(Session)
+                raise error
+
+        with pytest.raises(Boom) as caught:
+            await work()
+
+        assert error is caught.value
         assert "" == notes_of(error)
 
     @pytest.mark.parametrize("kind", ["generator", "context manager"])
@@ -1727,6 +1772,116 @@ class TestCancellation:
 
         assert ["first", "second"] == sorted(outcomes)
         assert task.cancelled()
+
+    @pytest.mark.parametrize("is_cancelled", [False, True])
+    async def test_a_worker_that_is_cancelled_by_a_cleanup(self, registry, is_cancelled):
+        """A cleanup may cancel a task of its own and wait for its end."""
+        events = []
+        entered = asyncio.Event()
+
+        async def work():
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await asyncio.sleep(0.001)
+                events.append("worker")
+
+        async def make():
+            worker = asyncio.create_task(work())
+            await asyncio.sleep(0)
+            yield
+            entered.set()
+            worker.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await worker
+            await asyncio.to_thread(events.append, "thread")
+            await asyncio.wait_for(asyncio.shield(asyncio.sleep(0, "result")), 1)
+            events.append("session")
+
+        registry.register_factory(Database, aleaving(events, "database"))
+        registry.register_factory(Session, make)
+        container = registry.container()
+        await container.aget(Database, Session)
+        task = asyncio.create_task(container.aclose())
+        await entered.wait()
+        if is_cancelled:
+            task.cancel()
+        await asyncio.wait([task], timeout=5)
+
+        assert ["worker", "thread", "session", "database"] == events
+        assert is_cancelled == task.cancelled()
+
+    @pytest.mark.parametrize("is_cancelled", [False, True])
+    async def test_a_cleanup_that_closes_another_container(self, registry, is_cancelled):
+        """A cleanup may close another container, whose cleanups are shielded in turn."""
+        events = []
+        entered = asyncio.Event()
+        released = asyncio.Event()
+
+        async def inner():
+            yield
+            entered.set()
+            await released.wait()
+            events.append("inner")
+
+        async def outer():
+            async with registry.container() as other:
+                await other.aget(Cache, "inner")
+                yield
+            await asyncio.sleep(0)
+            events.append("outer")
+
+        registry.register_factory(Cache, aleaving(events, "cache"))
+        registry.register_factory("inner", inner)
+        registry.register_factory(Database, aleaving(events, "database"))
+        registry.register_factory(Session, outer)
+        container = registry.container()
+        await container.aget(Database, Session)
+        task = asyncio.create_task(container.aclose())
+        await entered.wait()
+        if is_cancelled:
+            task.cancel()
+            await settle()
+            task.cancel()
+            await settle()
+        released.set()
+        await asyncio.wait([task], timeout=5)
+
+        assert ["inner", "cache", "outer", "database"] == events
+        assert is_cancelled == task.cancelled()
+
+    async def test_a_cancellation_that_is_taken_back(self, registry):
+        """After a cancelled close, the task may go on as after any cancellation."""
+        events = []
+        entered = asyncio.Event()
+        released = asyncio.Event()
+
+        async def make():
+            yield
+            entered.set()
+            await released.wait()
+            events.append("session")
+
+        async def work():
+            container = registry.container()
+            await container.aget(Session)
+            try:
+                await container.aclose()
+            except asyncio.CancelledError:
+                asyncio.current_task().uncancel()
+            events.append(asyncio.current_task().cancelling())
+            await asyncio.sleep(0)
+            return "went on"
+
+        registry.register_factory(Session, make)
+        task = asyncio.create_task(work())
+        await entered.wait()
+        task.cancel()
+        await settle()
+        released.set()
+
+        assert "went on" == await task
+        assert ["session", 0] == events
 
     async def test_a_cleanup_that_cancels_the_closing_task(self, registry):
         """A cleanup that cancels the task that closes it does not stop the others."""

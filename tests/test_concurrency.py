@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import sys
 import threading
 import time
 
@@ -399,6 +400,44 @@ class TestTasks:
 
         assert asyncio.CancelledError is type(first)
         assert [container.get(Database)] * 2 == others
+
+    async def test_a_maker_that_is_torn_down(self, registry, container):
+        """What is no `Exception` ends its maker only: waiters try themselves."""
+
+        class Stop(BaseException):
+            pass
+
+        gate = Gate()
+        gate.errors = [Stop()]
+        registry.register_factory(Database, gate.make)
+        tasks = await start(*[container.aget(Database) for _ in range(3)])
+        gate.released.set()
+
+        first, *others = await outcomes_of(tasks)
+
+        assert Stop is type(first)
+        assert [container.get(Database)] * 2 == others
+
+    @pytest.mark.skipif(sys.version_info < (3, 12), reason="there are no eager tasks yet")
+    async def test_eager_tasks(self, warm, registry):
+        """Tasks that begin at once share what they make like others."""
+        gate = Gate(is_open=True)
+        registry.register_factory(Database, gate.make)
+        registry.register_factory(Repository, Repository)
+        await warm(ASYNC, registry, Repository)
+        gate.close()
+        container = registry.container()
+        asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
+        tasks = await start(*[container.aget(Repository) for _ in range(5)])
+        tasks[0].cancel()
+        await settle()
+        gate.released.set()
+
+        cancelled, *services = await outcomes_of(tasks)
+
+        assert asyncio.CancelledError is type(cancelled)
+        assert [container.get(Repository)] * 4 == services
+        assert (2, 1) == (gate.runs, gate.cancelled)
 
     async def test_a_timeout_around_the_maker(self, registry, container):
         """`asyncio.timeout` around `aget` ends that `aget` and no other."""

@@ -7,9 +7,18 @@ import weakref
 import pytest
 
 from tests.support.deadline import in_thread
+from tests.support.messages import missing_parts
 from tests.support.services import Cache, Database, Mailer, Repository, Session, Shop
 from tests.support.ways import ASYNC, SYNC, use
-from wares import Container, NoContainerError, Registry, current_container
+from wares import (
+    AsyncServiceError,
+    Container,
+    InvalidLifetimeError,
+    NoContainerError,
+    Registry,
+    ServiceNotFoundError,
+    current_container,
+)
 
 FALSY = [None, 0, False, "", (), 0.0]
 
@@ -88,6 +97,22 @@ class TestGet:
         database = await container.aget(Database)
 
         assert database is container.get(Repository).database
+
+    @pytest.mark.parametrize("uses", [0, 60])
+    async def test_a_sync_service_of_an_async_one_again_and_again(self, registry, uses):
+        """That holds however often it is done, and it stays an error without that `aget`."""
+
+        async def connect():
+            return Database()
+
+        registry.register_factory(Database, connect)
+        registry.register_factory(Repository, Repository)
+        for _ in range(uses + 1):
+            async with registry.container() as container:
+                with pytest.raises(AsyncServiceError):
+                    container.get(Repository)
+                database = await container.aget(Database)
+                assert database is container.get(Repository).database
 
     @pytest.mark.parametrize("falsy", FALSY, ids=repr)
     @pytest.mark.parametrize("lifetime", ["scoped", "singleton", "connection"])
@@ -480,6 +505,22 @@ class TestGivenObjects:
         assert given is await way.get(container, Database)
         assert Database in container
 
+    async def test_expected_ones(self, way, registry):
+        """What is expected is what each container was given; without it nothing is made."""
+        registry.expect(Session)
+        registry.register_factory(Cache, _need_session)
+        registry.register_factory(Mailer, _need_cache)
+        for number in range(60):
+            container = registry.container({Session: number})
+            assert [[number]] == await way.get(container.child(), Mailer)
+            assert [[number]] == await way.get(container, Mailer)
+            await way.close(container)
+
+        with registry.container() as container, pytest.raises(ServiceNotFoundError) as caught:
+            await way.get(container, Mailer)
+
+        assert (Mailer, Cache, Session) == caught.value.path
+
     async def test_they_belong_to_one_container(self, way, registry):
         """What one container was given, another one has not got."""
         registry.register_value(Database, "registered")
@@ -533,6 +574,14 @@ class TestGivenObjects:
         assert Cache not in container
 
 
+def _need_session(session: Session):
+    return [session]
+
+
+def _need_cache(cache: Cache):
+    return [cache]
+
+
 class TestAsACollection:
     async def test_what_was_made(self, way, warm, registry):
         """`in` tells whether a container has made a service already."""
@@ -570,6 +619,47 @@ class TestAsACollection:
 
         async with container as entered:
             assert container is entered
+
+    async def test_its_repr(self, way, registry):
+        """A container's repr tells how much is made and pending, and whether it is closed."""
+
+        def session():
+            yield
+
+        registry.register_factory(Database, Database)
+        registry.register_factory(Session, session)
+        container = registry.container()
+        await way.get(container, Database, Session)
+        shown = repr(container)
+        await way.close(container)
+
+        assert ("2", "1") == tuple(filter(str.isdigit, shown))
+        assert "closed" in repr(container)
+        assert "closed" not in shown
+
+    async def test_it_is_no_work_for_the_garbage_collector(self, way, warm, registry):
+        """A container and its services are freed as soon as they are dropped."""
+
+        def session(repository: Repository):
+            yield [repository]
+
+        registry.register_factory(Repository, Repository)
+        registry.register_factory(Database, Database)
+        registry.register_factory(Session, session)
+        await warm(way, registry, Session)
+        container = registry.container()
+        await way.get(container, Session)
+        references = [weakref.ref(container), weakref.ref(container.get(Repository))]
+        await way.close(container)
+        gc.collect()
+        gc.disable()
+        try:
+            del container
+            left = [reference() for reference in references]
+        finally:
+            gc.enable()
+
+        assert [None, None] == left
 
     async def test_it_is_not_kept(self, way, warm, registry):
         """Nobody keeps a container that was closed: its memory is free at once."""
@@ -652,6 +742,37 @@ class TestLocalRegistrations:
         container.register_local_value(Database, "local")
 
         assert ("registered", "local") == (before, await way.get(container, Database))
+
+    async def test_callbacks(self, way, registry):
+        """What a local registration wants called is called when its container closes."""
+        events = []
+
+        def session():
+            yield
+            events.append("session")
+
+        def note(name):
+            async def acallback():
+                events.append(name)
+
+            return acallback if way.is_async else lambda: events.append(name)
+
+        container = registry.container()
+        container.register_local_value(Database, 1, on_registry_close=note("first"))
+        container.register_local_factory(Session, session, on_registry_close=note("second"))
+        await way.get(container, Session)
+
+        await way.close(container)
+        await way.close(registry)
+
+        assert ["session", "second", "first"] == events
+
+    def test_a_local_singleton(self, container):
+        """A local registration cannot outlive its container."""
+        with pytest.raises(InvalidLifetimeError) as caught:
+            container.register_local_factory(Database, Database, lifetime="singleton")
+
+        assert [] == missing_parts(str(caught.value), "Database", "singleton", "connection")
 
     async def test_a_singleton_does_not_see_them(self, way, registry):
         """A singleton is made from the registry, never from one container's registrations."""

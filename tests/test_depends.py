@@ -68,6 +68,9 @@ class Plain:
     def __eq__(self, other):
         return isinstance(other, Plain)
 
+    def __hash__(self):
+        return 0
+
 
 def hello():
     return "hello"
@@ -679,13 +682,9 @@ class TestFunctionScope:
     async def test_a_fresh_one_that_lives_longer(self, form):
         """use_cache=False beside a function-scoped dependency still makes one of its own."""
         get = form.dependency(lambda: Database())
-        ask = form.inject(
-            lambda a=Depends(get, use_cache=False), b=Depends(get), c=Depends(get, scope="function"): {
-                a,
-                b,
-                c,
-            }
-        )
+        own = Depends(get, use_cache=False)
+        short = Depends(get, scope="function")
+        ask = form.inject(lambda a=own, b=Depends(get), c=short: {a, b, c})
 
         assert 3 == len(await form.call(ask))
 
@@ -738,11 +737,10 @@ class TestFunctionScope:
         for _ in range(2):
             with pytest.raises(LifetimeError, match="Cache"):
                 await form.call(ask)
-        with registry.container() as container, pytest.raises(LifetimeError):
+        with registry.container() as container:
             for _ in range(20):
                 with pytest.raises(LifetimeError):
                     container.get(Cache)
-            container.get(Cache)
 
     async def test_a_closed_container(self, form, registry):
         """In a closed container nothing function-scoped is made."""

@@ -557,6 +557,34 @@ class TestFactoriesOwnErrors:
             caught = [other.__cause__ or other for other in caught]
         assert [error] == caught
 
+    async def test_a_runtime_error_made_of_another(self, way, registry, container):
+        """A `RuntimeError` that a factory made of a `StopIteration` is not unwrapped."""
+        error = RuntimeError("own text")
+
+        def fail():
+            raise error from StopIteration("inner")
+
+        registry.register_factory(Database, fail)
+        registry.register_factory(Repository, Repository)
+
+        with pytest.raises(RuntimeError) as caught:
+            await way.get(container, Repository)
+
+        assert error is caught.value
+        assert [] == missing_parts(notes_of(error), "Repository", "Database")
+
+    async def test_a_generator_that_lets_a_stop_iteration_out(self, way, registry, container):
+        """What Python makes of a `StopIteration` in a generator arrives as it is."""
+
+        def fail():
+            next(iter(()))
+            yield
+
+        registry.register_factory(Database, fail)
+
+        with pytest.raises(RuntimeError, match="generator raised StopIteration"):
+            await way.get(container, Database)
+
     async def test_an_error_of_ours_from_another_registry(self, way, registry, container):
         """A missing service of another registry keeps its own path."""
         other = Registry()
@@ -576,6 +604,12 @@ class TestFactoriesOwnErrors:
 
 class TestClosedAndAbsent:
     """Behaviour 11, as far as it concerns the core."""
+
+    @pytest.mark.parametrize("kind", [NoContainerError, NoRegistryError])
+    def test_an_adapter_may_say_it_better(self, kind):
+        """What is missing may be said in the words of a framework; it has words of its own."""
+        assert "say it so" == str(kind("say it so"))
+        assert [] == missing_parts(str(kind()), "There is no ")
 
     async def test_each_says_how_to_mend_it(self, way):
         """A closed registry, a closed container and no container: each its own advice."""

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import typing
 
 import pytest
 
@@ -18,7 +19,7 @@ from tests.support.services import (
     Settings,
     Shop,
 )
-from wares import Registry
+from wares import Depends, Registry
 
 
 def facts_of(registry):
@@ -104,6 +105,43 @@ class TestFacts:
         nodes, _ = facts_of(registry)
 
         assert (0,) == nodes["Database"].problems
+
+    def test_callables_that_markers_name(self, registry):
+        """A callable that a marker names is in the graph, and what is wrong with it."""
+
+        def find_user(database: Database, name): ...
+        def make(user: typing.Annotated[object, Depends(find_user)]): ...
+
+        registry.register_factory(Shop, make)
+        registry.register_factory(Cache, make, lifetime="transient")
+        registry.register_factory(Engine, make, lifetime="singleton")
+        registry.register_factory(Database, Database, lifetime="singleton")
+
+        nodes, edges = facts_of(registry)
+
+        assert "callable" == nodes["find_user"].kind
+        assert ("find_user", "Database") in edges
+        assert (0,) == nodes["find_user"].problems
+
+    def test_what_no_callable_stands_behind(self, registry):
+        """A marker that names something else than a callable needs it to be registered."""
+
+        def make(name: typing.Annotated[str, Depends("name")]): ...
+
+        registry.register_factory(Shop, make)
+
+        nodes, _ = facts_of(registry)
+
+        assert "missing" == nodes["'name'"].kind
+
+    def test_names_are_unique(self, registry):
+        """Keys that are called the same have different names, also from the same module."""
+        for _ in range(3):
+            registry.register_factory(type("Twin", (), {}), object)
+
+        nodes, _ = facts_of(registry)
+
+        assert {"Twin", f"{__name__}.Twin", f"{__name__}.Twin (2)"} == set(nodes)
 
     def test_the_same_each_time(self, registry):
         """The graph of one registry is drawn the same way each time."""

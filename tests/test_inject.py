@@ -21,6 +21,7 @@ from wares import (
     Depends,
     Inject,
     InvalidRegistrationError,
+    InvalidRegistryError,
     NoContainerError,
     Registry,
     ServiceNotFoundError,
@@ -499,6 +500,8 @@ class TestByName:
         with registry.container() as container:
             with pytest.raises(UnresolvableParameterError, match="no arguments"):
                 container.get(Database)
+        with pytest.raises(InvalidRegistryError, match="no arguments"):
+            registry.validate()
 
     async def test_nothing_fills_a_class(self, form):
         """A class that cannot be made is an error at the call, for it might be registered."""

@@ -198,6 +198,7 @@ def test_a_subclass_is_not_found_under_its_base(registry, container):
         (42, ["42"]),
         (("a", 1), ["('a', 1)"]),
         (None, ["None"]),
+        (object(), ["object"]),
     ],
     ids=repr,
 )

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.messages import missing_parts
 from tests.support.services import Cache, Database, Mailer, Session
-from wares import AsyncServiceError, ServicePing
+from wares import AsyncServiceError, ServicePing, UnresolvableParameterError
 
 
 class Boom(Exception):
@@ -226,6 +226,20 @@ async def test_is_async(registry, container):
         "async factory": True,
         "async generator": True,
     } == pings
+
+
+async def test_a_factory_that_cannot_be_read(way, registry, container):
+    """A ping whose service cannot be made is listed, and says what is wrong when it is run."""
+
+    def make(unknown: "NobodyKnows"):  # noqa: F821  # nothing can fill it
+        return unknown
+
+    registry.register_factory(Database, make, ping=print)
+
+    (ping,) = container.get_pings()
+
+    with pytest.raises(UnresolvableParameterError):
+        await run(way, ping)
 
 
 def test_names_are_unique(registry, container):

@@ -50,6 +50,17 @@ class TestAsACollection:
 
         assert ["first", "another first"] == list(registry)
 
+    async def test_its_repr(self, way):
+        """A registry's repr tells how much is registered, and whether it is closed."""
+        registry = Registry()
+        registry.register_value(Database, 1)
+        registry.register_factory(Cache, Cache)
+        shown = repr(registry)
+        await way.close(registry)
+
+        assert ("2",) == tuple(filter(str.isdigit, shown))
+        assert ("closed" in repr(registry), "closed" in shown) == (True, False)
+
     def test_registering_returns_nothing(self, registry):
         """Registering is a command, without an answer."""
         answers = [

@@ -248,6 +248,21 @@ class TestAwaitables:
         assert "aclose" in "".join(map(str, errors))
         assert ["sync"] == events
 
+    def test_another_awaitable_under_close(self, registry):
+        """Any awaitable that a callback returns makes `close` say what to do."""
+
+        class Awaitable:
+            def __await__(self):
+                raise AssertionError("must not be awaited")
+
+        registry.register_value(Cache, 1, on_registry_close=Awaitable)
+
+        with pytest.raises((CleanupError, PendingAsyncCleanupError)) as caught:
+            registry.close()
+
+        errors = getattr(caught.value, "exceptions", [caught.value])
+        assert "aclose" in "".join(map(str, errors))
+
     def test_a_foreseeable_async_factory_that_was_never_made(self, registry):
         """`close` does not mind async singletons that nobody has made."""
         events = []

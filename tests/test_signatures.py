@@ -307,6 +307,26 @@ class TestAnnotations:
             "only_for_types.py:",
         )
 
+    async def test_imports_of_what_is_not_installed(self, way, registry, container):
+        """An import for type checkers that fails at run time is an error like an unknown name."""
+        registry.register_factory(Key, only_for_types.from_nowhere)
+
+        with pytest.raises(UnresolvableParameterError) as caught:
+            await way.get(container, Key)
+
+        assert [] == missing_parts(str(caught.value), "'nobody'", "Nobody", "from_nowhere")
+
+    async def test_unknown_names_in_code_without_a_file(self, way, registry, container):
+        """Code that was never in a file is read as far as that is possible."""
+        namespace: dict = {"__name__": "nowhere.at_all", "Database": Database}
+        exec('def make(database: "Database", unknown: "Nobody"): ...', namespace)
+        registry.register_factory(Key, namespace["make"])
+
+        with pytest.raises(UnresolvableParameterError) as caught:
+            await way.get(container, Key)
+
+        assert "unknown" == caught.value.parameter
+
     @pytest.mark.parametrize("base", ["Derived", "DerivedDataClass", "DerivedAttrsClass"])
     async def test_inherited_annotations(self, way, warm, registry, base):
         """Annotations of a base class are read in the module that wrote them."""
@@ -819,6 +839,26 @@ class TestAutowire:
 
         with registry.container({Cache: "given"}) as container:
             assert ["given"] == await way.get(container, Key)
+
+    async def test_what_is_given_after_much_use(self, way, warm, registry):
+        """A default is filled by what one container has, also where others had nothing."""
+
+        def make(cache: Cache = "default"):
+            return [cache]
+
+        registry.register_factory(Key, autowire(make))
+        await warm(way, registry, Key)
+        local = registry.container()
+        local.register_local_value(Cache, "local")
+        made = [
+            await way.get(registry.container({Cache: "given"}), Key),
+            await way.get(registry.container({Cache: "given"}).child(), Key),
+            await way.get(local, Key),
+            await way.get(local.child(), Key),
+            await way.get(registry.container(), Key),
+        ]
+
+        assert [["given"], ["given"], ["local"], ["local"], ["default"]] == made
 
     async def test_an_error_in_a_filled_default_is_no_default(self, way, registry, container):
         """A registered service that cannot be made is an error, not a reason for the default."""

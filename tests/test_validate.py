@@ -353,8 +353,8 @@ class TestGraph:
         assert dot.count("{") == dot.count("}") == 1
 
     def test_names_are_unique(self, registry):
-        """Two keys of one name are two nodes."""
-        twins = [type("Twin", (), {}) for _ in range(2)]
+        """Three keys of one name are three nodes."""
+        twins = [type("Twin", (), {}) for _ in range(3)]
         for twin in twins:
             registry.register_factory(twin, needs())
         registry.register_factory("both", needs(*twins))
@@ -364,7 +364,7 @@ class TestGraph:
         names = [node["name"] for node in graph["nodes"]]
         targets = {edge["target"] for edge in graph["edges"] if "both" in edge["source"]}
         assert len(names) == len(set(names))
-        assert 2 == len(targets)
+        assert 3 == len(targets)
 
     def test_an_empty_registry(self, container):
         """An empty registry has an empty graph."""

@@ -67,7 +67,7 @@ def find_bound(
             if need.key not in recipes:
                 recipes[need.key] = recipe
                 unread.append(need.key)
-    bound = {root: root}
+    bound: dict[Hashable, Recipe] = {root: root}
     while takers:
         key = takers.pop()
         bound[key] = recipes[key]

@@ -13,7 +13,7 @@ import attrs
 
 from wares._annotations import Viewpoint
 from wares._container import Container
-from wares._keys import MISSING, describe
+from wares._keys import MISSING
 from wares._recipes import (
     Recipe,
     cannot_fill,

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator, Hashable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from wares._keys import describe
+from wares._observation import aleave_observed
 from wares._recipes import Recipe
 from wares._signatures import describe_callable
 from wares.exceptions import CleanupError, FactoryError, PendingAsyncCleanupError
@@ -141,11 +142,19 @@ async def leave_async_context(
 
 def leave_callback(callback: Any, recipe: Recipe, error: BaseException | None) -> None:
     """Call what was to be called when the registry closes."""
-    result = callback()
+    refuse_awaitable(callback(), recipe.key)
+
+
+def refuse_awaitable(result: object, key: Hashable) -> None:
+    """Refuse what would have to be awaited, where it cannot be.
+
+    Raises:
+        PendingAsyncCleanupError: *result* is awaitable; a coroutine is closed.
+    """
     if inspect.isawaitable(result):
         if inspect.iscoroutine(result):
             result.close()
-        raise PendingAsyncCleanupError([recipe.key], "registry")
+        raise PendingAsyncCleanupError([key], "registry")
 
 
 async def leave_async_callback(
@@ -158,7 +167,9 @@ async def leave_async_callback(
 
 
 #: The ways of leaving that must be awaited.
-ASYNC_LEAVES = frozenset({leave_async_generator, leave_async_context, leave_async_callback})
+ASYNC_LEAVES = frozenset(
+    {leave_async_generator, leave_async_context, leave_async_callback, aleave_observed}
+)
 
 
 def _is_same(raised: BaseException, error: BaseException) -> bool:
@@ -226,7 +237,7 @@ async def aleave_all(entries: list[Entry], error: BaseException | None) -> list[
 def attempt(name: str, close: Callable[[], object]) -> list[Failure]:
     """Close something else as well; give what failed."""
     try:
-        close()
+        refuse_awaitable(close(), name)
     except BaseException as failure:  # noqa: BLE001  # every other cleanup must run
         return [(name, failure)]
     return []

@@ -34,11 +34,11 @@ __all__ = ["commands"]
 _WIDTH_OF_FILES = 240
 
 #: How a graph is written.
-_WRITERS: Mapping[str, Callable[[Graph], str]] = {
-    "mermaid": Graph.to_mermaid,
-    "dot": Graph.to_dot,
+_WRITERS: Mapping[str, Callable[[Graph, str], str]] = {
+    "mermaid": lambda graph, _: graph.to_mermaid(),
+    "dot": lambda graph, _: graph.to_dot(),
     "html": Graph.to_html,
-    "json": lambda graph: json.dumps(graph.to_dict(), indent=2) + "\n",
+    "json": lambda graph, _: json.dumps(graph.to_dict(), indent=2) + "\n",
 }
 
 #: The format that a file's name stands for.
@@ -89,13 +89,16 @@ def check(target: str) -> None:
 @click.option(
     "--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="Where to write it."
 )
-def graph(target: str, form: str | None, output: Path | None) -> None:
+@click.option(
+    "--title", default="Services", show_default=True, help="What stands above a page."
+)
+def graph(target: str, form: str | None, output: Path | None, title: str) -> None:
     """Draw what needs what."""
     suffix = "" if output is None else output.suffix
     write = _WRITERS[form or _SUFFIXES.get(suffix, "mermaid")]
 
     async def draw(registry: Registry) -> int:
-        _write(write(registry.graph()), output)
+        _write(write(registry.graph(), title), output)
         return 0
 
     _run(target, draw)

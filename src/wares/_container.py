@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine, Hashable, Iterable, Iterator, M
 from contextvars import ContextVar, Token
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, overload
 
 import attrs
 
@@ -40,6 +40,7 @@ from wares._resolution import (
     CLAIM,
     CLEANUPS,
     CLOSED,
+    LOCAL,
     Traffic,
     closed_error,
     find_recipe,
@@ -81,16 +82,6 @@ def current_container() -> Container:
     if container is None:
         raise NoContainerError
     return container
-
-
-class _Local:
-    """The type of `LOCAL`."""
-
-    __slots__ = ()
-
-
-#: Stands, among what is given, for a key that is registered locally.
-LOCAL = _Local()
 
 
 class Activation:
@@ -238,10 +229,16 @@ class Container:
         cleanups = made.pop(CLEANUPS, None)
         if CLAIM in made:
             self._stop_plan(made)
+        if self._family is not None:
+            # It has got a child, say, since the look above.
+            self._undo_closing(made, cleanups)
+            self._close_family(self._family, error)
+            return
         if cleanups is not None:
             for entry in cleanups:
                 if entry[0] in ASYNC_LEAVES:
-                    self._refuse_async(made, cleanups)
+                    self._undo_closing(made, cleanups)
+                    raise PendingAsyncCleanupError(self._pending_async(), "container")
             failures = leave_all(cleanups, error)
             if failures:
                 report(failures, "container", error)
@@ -315,9 +312,9 @@ class Container:
         made = self._made
         if key in made:
             return made[key]
-        plans = self._plans.sync
-        if key in plans:
-            return plans[key](self)
+        plan = self._plans.sync.get(key)
+        if plan is not None:
+            return plan(self)
         return self._get_slowly(key)
 
     @overload
@@ -369,9 +366,9 @@ class Container:
         made = self._made
         if key in made:
             return _return(made[key])
-        plans = self._plans.awaited
-        if key in plans:
-            return plans[key](self)
+        plan = self._plans.awaited.get(key)
+        if plan is not None:
+            return plan(self)
         return self._aget_slowly(key)
 
     def child(self) -> Container:
@@ -640,6 +637,11 @@ class Container:
         cleanups = made.pop(CLEANUPS, None)
         if CLAIM in made:
             self._stop_plan(made)
+        if self._family is not None:
+            # It has got a child, say, since the look above.
+            self._undo_closing(made, cleanups)
+            await self._aclose_family(self._family, error)
+            return
         if cleanups is not None:
             failures = await aleave_all(cleanups, error)
             if failures:
@@ -672,11 +674,11 @@ class Container:
         failures += await aleave_all(awaited_callbacks(family.callbacks), error)
         report(failures, "container", error)
 
-    def _refuse_async(self, made: dict[Hashable, Any], cleanups: Cleanups) -> NoReturn:
-        """Undo the beginning of a synchronous close that would have to await."""
-        made[CLEANUPS] = cleanups
+    def _undo_closing(self, made: dict[Hashable, Any], cleanups: Cleanups | None) -> None:
+        """Open again, for a close that has to begin in another way."""
+        if cleanups is not None:
+            made[CLEANUPS] = cleanups
         self._made = made
-        raise PendingAsyncCleanupError(self._pending_async(), "container")
 
     def _start_closing(self) -> Cleanups | None:
         """Close to new questions; give the cleanups, `None` if it was closed already."""
@@ -725,9 +727,9 @@ class Container:
         self._plans.note_use(key, can_await=True)
         return service
 
-    def _keep(self, recipe: Recipe, service: Any) -> None:
-        """Keep what was made. Called with the lock held."""
-        self._made[recipe.key] = service
+    def _keep(self, recipe: Recipe, service: Any, made: dict[Hashable, Any]) -> None:
+        """Keep what was made, where it belongs. Called with the lock held."""
+        made[recipe.key] = service
 
     def _begin(self, recipe: Recipe) -> None:
         """Begin to note what a service is made from, where that matters."""
@@ -804,6 +806,16 @@ class Root(Container):
         self._aside: list[Kept] = []
         self._drafts: dict[Recipe, set[Recipe]] = {}
 
+    def get(self, key: Any, /, *more: Any) -> Any:  # type: ignore[override]  # typed above
+        """Get a singleton the slow way: an override may take away what was there just now."""
+        keys = (key, *more)
+        services = tuple([self._get_slowly(one) for one in keys])
+        return services if more else services[0]
+
+    def aget(self, key: Any, /, *more: Any) -> Any:
+        """Get a singleton the slow way, awaiting."""
+        return self._aget_several(key, *more) if more else self._aget_slowly(key)
+
     def _take_entries(self) -> list[Entry]:
         """Close, and give what has to be cleaned up."""
         return self._start_closing() or []
@@ -817,7 +829,7 @@ class Root(Container):
         if asker in self._drafts:
             self._drafts[asker].add(source)
 
-    def _keep(self, recipe: Recipe, service: Any) -> None:
+    def _keep(self, recipe: Recipe, service: Any, made: dict[Hashable, Any]) -> None:
         """Keep a singleton, but aside if it is outdated already."""
         direct = self._drafts.pop(recipe)
         further = [self._kept[one.key].sources for one in direct if one.key in self._kept]
@@ -825,21 +837,24 @@ class Root(Container):
         if self._is_outdated(kept):
             self._aside.append(kept)
         else:
-            self._take_up(kept)
+            self._take_up(kept, made)
 
-    def _take_up(self, kept: Kept) -> None:
+    def _take_up(self, kept: Kept, made: dict[Hashable, Any]) -> None:
         self._kept[kept.recipe.key] = kept
-        self._made[kept.recipe.key] = kept.service
+        made[kept.recipe.key] = kept.service
 
     def _revise(self) -> None:
         """Set aside the singletons that registrations have outdated; take back what fits again."""
         if not self._kept and not self._aside:
             return
+        made = self._made
+        if made is CLOSED:
+            return
         with LOCK:
             for key, kept in list(self._kept.items()):
                 if self._is_outdated(kept):
                     del self._kept[key]
-                    self._made.pop(key, None)
+                    made.pop(key, None)
                     self._aside.append(kept)
             aside = [kept for kept in self._aside if self._may_return(kept)]
             self._aside = []
@@ -847,7 +862,7 @@ class Root(Container):
                 if self._is_outdated(kept) or kept.recipe.key in self._kept:
                     self._aside.append(kept)
                 else:
-                    self._take_up(kept)
+                    self._take_up(kept, made)
 
     def _is_outdated(self, kept: Kept) -> bool:
         return not all(map(self._is_in_force, kept.sources))

@@ -2,8 +2,9 @@
 
 FastAPI solves each dependency of each request by walking through what it has read from its
 signature, and enters generators as context managers; that takes several times as long as an
-empty endpoint. What comes from a container needs none of it: the endpoint's arguments can be
-fetched right before the endpoint is called.
+empty endpoint. What comes from a container needs none of it. An endpoint that is a coroutine
+function can fetch its arguments itself, right before it is called; for other endpoints, and for
+dependencies, something simpler can be solved in their stead.
 
 This module knows how FastAPI keeps what it has read from an endpoint: a `Dependant`, whose
 ``dependencies`` are solved, and whose ``call`` is then called with their values. FastAPI does not
@@ -129,7 +130,7 @@ class Shortcut:
         return fetching
 
 
-@attrs.frozen
+@attrs.frozen(cache_hash=True)
 class Fetch:
     """A dependency that fetches one service; equal for the same key, so that FastAPI shares it.
 
@@ -162,8 +163,9 @@ def _keep_place(wrapped: Callable[..., Any], endpoint: Callable[..., Any]) -> No
     """Have the errors of FastAPI name the file of *endpoint*, and not that of its wrapper."""
     routing: Any = fastapi.routing
     with contextlib.suppress(AttributeError):  # older versions name no places
-        place = routing._extract_endpoint_context(endpoint)  # see above
-        routing._endpoint_context_cache[id(wrapped)] = place  # see above
+        routing._endpoint_context_cache[id(wrapped)] = routing._extract_endpoint_context(
+            endpoint
+        )
 
 
 class Dependencies(list[Any]):

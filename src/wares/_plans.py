@@ -123,11 +123,10 @@ class Claim:
         """The key that is being made right now."""
         return MISSING if self.step < 0 else self.plan.steps[self.step].recipe.key
 
-    def own_steps(self) -> list[tuple[Container, Recipe]]:
-        """List what is being made right now."""
-        if self.step < 0:
-            return []
-        return [(self.container, self.plan.steps[self.step].recipe)]
+    def own_steps(self) -> Iterator[tuple[Container, Recipe]]:
+        """Go through what is being made right now: one thing at most."""
+        if self.step >= 0:
+            yield self.container, self.plan.steps[self.step].recipe
 
     def own_path(self) -> list[Recipe]:
         """List the recipes that led to what is being made right now."""
@@ -328,6 +327,9 @@ class _Planner:
 
     def plan(self, first: Need) -> Plan:
         """List the steps to what is asked for; without recursion: a chain may be long."""
+        if self._registry._observers:
+            # A plan tells nobody of what it makes.
+            raise _NoPlanError
         container = self._registry._container_class
         stack = [_Draft(self._look_up(first), container, self._registry)]
         stack[0].is_bound = self._call is not None
@@ -664,14 +666,13 @@ class _Writer:
             self._put(indent, f"else: it{number} = value{number}")
 
     def _write_singleton(self, indent: int, number: int, step: Step) -> None:
-        if self._is_first:
-            self._put(indent, f"if key{number} in root._made: it{number} = root._made[key{number}]")
-        else:
+        if not self._is_first:
             self._put(indent, f"if key{number} in made: it{number} = made[key{number}]")
-            self._put(
-                indent, f"elif key{number} in root._made: it{number} = root._made[key{number}]"
-            )
-        self._put(indent, f"else: it{number} = {self._resolve(number)}")
+            self._put(indent, "else:")
+            indent += 1
+        # Asked for and taken in one: an override may take away what was there just now.
+        self._put(indent, f"it{number} = root._made.get(key{number}, MISSING)")
+        self._put(indent, f"if it{number} is MISSING: it{number} = {self._resolve(number)}")
 
     def _write_connection(self, indent: int, number: int, step: Step) -> None:
         self._put(indent, f"if key{number} in made: it{number} = made[key{number}]")

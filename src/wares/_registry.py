@@ -25,6 +25,7 @@ from wares._cleanups import (
     report,
 )
 from wares._graph import Graph
+from wares._observation import EVENTS
 from wares._keys import MISSING, is_hashable
 from wares._lock import LOCK
 from wares._recipes import (
@@ -85,6 +86,7 @@ class Registry:
         self._recipes: dict[Hashable, Recipe] = {}
         self._expected: dict[Hashable, None] = {}
         self._seen: dict[tuple[Hashable, Hashable], None] = {}
+        self._observers: tuple[object, ...] = ()
         self._derived: dict[int, Recipe] = {}
         self._names: dict[str, Any] | None = None
         self._is_closed = False
@@ -369,6 +371,48 @@ class Registry:
             self._derive,
             self._seen,
         )
+
+    def observe(self, observer: object) -> Callable[[], None]:
+        """Tell *observer* what is made and cleaned up from now on, and how long it took.
+
+        Nothing is paid for it while there is none. While there is one, services are made in the
+        slower way that the first few requests take.
+
+        >>> class Counter:
+        ...     count = 0
+        ...     def made(self, key, lifetime, duration):
+        ...         self.count += 1
+        >>> counter = Counter()
+        >>> registry = Registry()
+        >>> registry.register_factory(list, list)
+        >>> stop = registry.observe(counter)
+        >>> with registry.container() as container:
+        ...     service = container.get(list)
+        >>> counter.count
+        1
+
+        Args:
+            observer: An object with some of the methods of `wares.observers.Observer`.
+
+        Returns:
+            A function that ends it.
+
+        Raises:
+            InvalidRegistrationError: It has none of these methods.
+        """
+        if not any(callable(getattr(observer, event, None)) for event in EVENTS):
+            raise InvalidRegistrationError(
+                f"An instance of {type(observer).__qualname__} observes nothing: it has no method "
+                f"called {', '.join(EVENTS)}."
+            )
+        self._observers = (*self._observers, observer)
+        self._forget()
+
+        def stop() -> None:
+            self._observers = tuple(one for one in self._observers if one is not observer)
+            self._forget()
+
+        return stop
 
     @contextmanager
     def record(self) -> Iterator[None]:

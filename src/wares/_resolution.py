@@ -18,6 +18,7 @@ import inspect
 from _thread import get_ident
 from collections.abc import Coroutine, Hashable, Iterator
 from contextvars import ContextVar
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from wares._cleanups import (
@@ -31,6 +32,7 @@ from wares._cleanups import (
 from wares._calls import Call
 from wares._lock import LOCK
 from wares._keys import MISSING, describe_path, find_nearest
+from wares._observation import observe_making
 from wares._recipes import (
     Recipe,
     cannot_fill,
@@ -63,8 +65,24 @@ T = TypeVar("T")
 #: How the note on a factory's own exception begins.
 _NOTE = "wares was making "
 
-#: What a closed container has made.
-CLOSED: dict[Hashable, Any] = {}
+class _Closed(dict[Hashable, Any]):
+    """What a closed container has made: nothing, for good."""
+
+    __slots__ = ()
+
+    def __setitem__(self, key: Hashable, service: object) -> None:
+        raise RuntimeError("a closed container keeps nothing; this is a defect of wares")
+
+    def setdefault(self, key: Hashable, default: Any = None) -> Any:
+        """Refuse, as any other writing."""
+        self[key] = default
+
+
+#: What a closed container has made. All closed containers share it.
+CLOSED: dict[Hashable, Any] = _Closed()
+
+#: Stands, among what is given to a container, for a key that is registered locally.
+LOCAL = MISSING
 
 
 class _PrivateKey:
@@ -167,9 +185,9 @@ class Flow:
         self.thread = get_ident()
         self.is_over = False
 
-    def own_steps(self) -> list[tuple[Container, Recipe]]:
-        """List what this flow itself is making."""
-        return [(frame.owner, frame.recipe) for frame in self.frames]
+    def own_steps(self) -> Iterator[tuple[Container, Recipe]]:
+        """Go through what this flow itself is making, the innermost first."""
+        return ((frame.owner, frame.recipe) for frame in reversed(self.frames))
 
     def own_path(self) -> list[Recipe]:
         """List the recipes that led to what is being made now."""
@@ -240,8 +258,9 @@ class Flow:
             raise closed_error(container)
         if call is not None and need.key in call.bound:
             return self._acquire_for(call, container, need)
-        if need.use_cache and need.key in made and not self._is_asked_for_longer(container):
-            return made[need.key]
+        if need.use_cache and need.key in made:
+            if not self._is_asked_for_longer(container) or _is_given(container, need.key):
+                return made[need.key]
         if need.key is type(container)._own_class:
             return container
         recipe = find_recipe(container, need)
@@ -332,7 +351,7 @@ class Flow:
     def _find_keeper(self) -> Recipe | None:
         """Find the kept service on whose behalf something is asked for."""
         for link in self._chain():
-            for _, recipe in reversed(link.own_steps()):
+            for _, recipe in link.own_steps():
                 if recipe.lifetime != "transient" and not recipe.is_derived:
                     return recipe
         return None
@@ -426,9 +445,9 @@ class Flow:
                 yield link
             link = link.parent
 
-    def _all_steps(self) -> list[tuple[Container, Recipe]]:
-        """List what is being made by this flow and those that it continues, the first first."""
-        return [step for link in reversed(list(self._chain())) for step in link.own_steps()]
+    def _all_steps(self) -> Iterator[tuple[Container, Recipe]]:
+        """Go through what is made by this flow and those that it continues, innermost first."""
+        return (step for link in self._chain() for step in link.own_steps())
 
     def _path(self) -> list[Hashable]:
         return [recipe.key for recipe in self._recipes()]
@@ -459,21 +478,33 @@ class Flow:
 
     def _note_source(self, recipe: Recipe) -> None:
         """Remember what a singleton is made from, so that an override finds it."""
-        for link in self._chain():
-            for owner, asker in reversed(link.own_steps()):
-                if owner._is_root and asker is not recipe and asker.lifetime == "singleton":
-                    owner._note_source(asker, recipe)
-                    return
+        for owner, asker in self._all_steps():
+            if asker is recipe or asker.lifetime == "transient" or asker.is_derived:
+                continue
+            # What a singleton needs is made for the registry, too. So where the nearest asker is
+            # none, none of them is.
+            if owner._is_root:
+                owner._note_source(asker, recipe)
+            return
 
     async def _make(self, frame: Frame) -> Any:
         """Call the factory, and keep what comes of it."""
-        recipe = frame.recipe
-        product = recipe.factory(*frame.arguments, **frame.keywords)
-        service, entry = await self._settle(recipe, product)
+        observers = frame.owner.registry._observers
+        if observers:
+            make = partial(self._call, frame)
+            service, entry = await observe_making(observers, frame.recipe, make)
+        else:
+            product = frame.recipe.factory(*frame.arguments, **frame.keywords)
+            service, entry = await self._settle(frame.recipe, product)
         cleanups = self._publish(frame, service, entry)
         if frame.owner._made is not frame.made:
             await take_back(frame.owner, cleanups, entry)
         return service
+
+    async def _call(self, frame: Frame) -> tuple[Any, Entry | None]:
+        """Call the factory, and turn what it gives into the service and its cleanup."""
+        product = frame.recipe.factory(*frame.arguments, **frame.keywords)
+        return await self._settle(frame.recipe, product)
 
     async def _settle(self, recipe: Recipe, product: Any) -> tuple[Any, Entry | None]:
         """Turn what a factory gave into the service and its cleanup: await, advance, enter."""
@@ -536,8 +567,7 @@ class Flow:
                 cleanups = begin_cleanups(frame.made)
                 cleanups.append(entry)
             if frame.is_claimed:
-                if owner._made is frame.made:
-                    owner._keep(frame.recipe, service)
+                owner._keep(frame.recipe, service, frame.made)
                 release(owner, key, None)
         if frame.call is not None and frame.is_shared:
             frame.call.made[owner, key] = service
@@ -552,6 +582,10 @@ class Flow:
             for frame in reversed(self.frames):
                 if frame.is_claimed:
                     release(frame.owner, frame.recipe.key, told)
+
+
+#: What Python says of a StopIteration that comes out of a coroutine (PEP 479).
+_STOPPED = "coroutine raised StopIteration"
 
 
 class _Wait:
@@ -583,7 +617,7 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
         result: T = done.value
         return result
     except RuntimeError as error:
-        if isinstance(error.__cause__, StopIteration):
+        if isinstance(error.__cause__, StopIteration) and str(error) == _STOPPED:
             # Python lets no StopIteration out of a coroutine; without one it would have come out.
             raise error.__cause__ from None
         raise
@@ -741,6 +775,12 @@ def note_path(error: Exception, recipes: list[Recipe]) -> None:
         return
     path = describe_path(recipe.key for recipe in recipes)
     error.add_note(f"{_NOTE}{path}, made by {describe_callable(recipes[-1].factory)}")
+
+
+def _is_given(container: Container, key: Hashable) -> bool:
+    """Tell whether an object was given to *container*, and so lives as long as it."""
+    given = container._given
+    return given is not None and given.get(key, LOCAL) is not LOCAL
 
 
 def _is_own_generator(recipe: Recipe, product: object) -> bool:

@@ -207,7 +207,8 @@ def _no_annotation(
         parameter.name,
         describe_callable(factory),
         "it has neither an annotation nor a default. Annotate it with what it needs, "
-        "give it a default, or wrap the call: lambda: ...",
+        "give it a default, or wrap the call: lambda: ... The container itself is passed to a "
+        f"first parameter named {CONTAINER_NAME}.",
     )
 
 
@@ -374,6 +375,9 @@ else:
 class _Reader:
     """Reads the needs of one callable."""
 
+    #: Whether a first parameter of that name receives the container.
+    _takes_container_by_name = True
+
     def __init__(
         self,
         factory: Callable[..., Any],
@@ -412,18 +416,19 @@ class _Reader:
         if parameter.kind in _VARIADIC:
             self._refuse_variadic_marker(parameter)
             return None
-        if position == 0 and parameter.name == CONTAINER_NAME:
+        is_first = position == 0 and self._takes_container_by_name
+        if is_first and parameter.name == CONTAINER_NAME:
             return Need(parameter.name, self._container, by_keyword)
         if is_marker(parameter.default):
             self._refuse_second_marker(parameter)
             return self._read_marked(parameter, parameter.default, by_keyword=by_keyword)
-        return self._read_unmarked(parameter, position, by_keyword=by_keyword)
+        return self._read_unmarked(parameter, by_keyword=by_keyword)
 
     def _read_unmarked(
-        self, parameter: inspect.Parameter, position: int, *, by_keyword: bool
+        self, parameter: inspect.Parameter, *, by_keyword: bool
     ) -> Need | None:
-        """Read a parameter that has no marker as its default."""
-        if _is_bare(parameter, position):
+        """Read a parameter that has no marker as its default, and no name that we know."""
+        if _is_bare(parameter, -1):
             raise _no_annotation(parameter, self._factory)
         if parameter.default is parameter.empty:
             return self._read_required(parameter, by_keyword=by_keyword)
@@ -571,9 +576,7 @@ class _Reader:
 class _DependencyReader(_Reader):
     """Reads what a callable needs that a marker names: arguments reach it by name."""
 
-    def _read_unmarked(
-        self, parameter: inspect.Parameter, position: int, *, by_keyword: bool
-    ) -> Need:
+    def _read_unmarked(self, parameter: inspect.Parameter, *, by_keyword: bool) -> Need:
         key = self._read_key(parameter)
         marker = self._find_marker(parameter, key)
         if marker is not None:
@@ -604,6 +607,8 @@ class _DependencyReader(_Reader):
 class _MarkedReader(_Reader):
     """Reads the marked parameters of a function that is called by others."""
 
+    _takes_container_by_name = False
+
     def read_annotations(self) -> Iterator[tuple[str, Any]]:
         """Read all annotations that can be read."""
         signature = _read_raw(self._factory)
@@ -618,20 +623,19 @@ class _MarkedReader(_Reader):
             except UnresolvableParameterError:
                 continue
 
-    def _read_need(
-        self, parameter: inspect.Parameter, position: int, *, by_keyword: bool
-    ) -> Need | None:
-        need = super()._read_need(parameter, -1, by_keyword=by_keyword)
-        if need is not None and parameter.kind is parameter.POSITIONAL_ONLY:
+    def _read_marked(
+        self, parameter: inspect.Parameter, marker: Any, *, by_keyword: bool
+    ) -> Need:
+        if parameter.kind is parameter.POSITIONAL_ONLY:
             raise self._cannot_mark(
                 parameter,
-                "it is positional-only, so that no caller could pass it along with what "
-                "stands before it. Move it behind the `/`.",
+                "it is positional-only, so that no caller could pass it by its name. Move it "
+                "behind the `/`.",
             )
-        return need
+        return super()._read_marked(parameter, marker, by_keyword=by_keyword)
 
     def _read_unmarked(
-        self, parameter: inspect.Parameter, position: int, *, by_keyword: bool
+        self, parameter: inspect.Parameter, *, by_keyword: bool
     ) -> Need | None:
         if parameter.annotation is parameter.empty:
             return None

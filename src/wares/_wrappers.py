@@ -44,7 +44,7 @@ def write_wrapper(
     functools.update_wrapper(wrapper, function)
     marked = {need.name for need in asker.needs}
     signature = inspect.signature(function)
-    wrapper.__signature__ = signature.replace(  # type: ignore[attr-defined]  # PEP 362
+    wrapper.__signature__ = signature.replace(  # type: ignore[attr-defined]  # PEP 362 reads it
         parameters=[parameter for parameter in asker.parameters if parameter.name not in marked]
     )
     wrapper.__annotations__ = {
@@ -114,6 +114,11 @@ class _Writer:
         return "async def" if self._asker.can_await else "def"
 
     @property
+    def _asked(self) -> str:
+        """The container that is asked: one that ends with the function, if there is one."""
+        return "$inside" if self._asker.has_function_scope else "$container"
+
+    @property
     def _with(self) -> str:
         return "async with" if self._asker.can_await else "with"
 
@@ -124,12 +129,19 @@ class _Writer:
         self._put(1, "if $container is None:")
         self._put(2, "$container = $Container($registry)")
         self._put(2, "$make_current($container)")
+        close = "_aclose({0})" if self._asker.can_await else "__exit__(None, {0}, None)"
         self._put(2, "try:")
-        self._put(3, f"{self._with} $container:")
-        self._write_body(4)
+        # Spelled out, because a `with` block costs two calls more.
+        self._put(3, "try:")
+        self._write_body(4, "$result =")
+        self._put(3, "except BaseException as $error:")
+        self._put(4, f"{self._awaiting}$container.{close.format('$error')}")
+        self._put(4, "raise")
+        self._put(3, f"{self._awaiting}$container.{close.format('None')}")
+        self._put(3, "return $result")
         self._put(2, "finally:")
         self._put(3, "$make_current(None)")
-        self._write_body(1)
+        self._write_body(1, "return")
 
     def _write_generator(self) -> None:
         variables = ", ".join(["$container", *(p.name for p in self._asker.parameters)])
@@ -148,10 +160,10 @@ class _Writer:
             self._put(1, "else:")
             self._write_body(2)
 
-    def _write_body(self, indent: int) -> None:
+    def _write_body(self, indent: int, result: str = "") -> None:
         """Write what happens within a container: ask, then call."""
         if self._asker.has_function_scope:
-            self._put(indent, f"{self._with} $FunctionContainer($container) as $container:")
+            self._put(indent, f"{self._with} $FunctionContainer($container) as {self._asked}:")
             indent += 1
         self._write_asking(indent)
         if self._casts_arguments and self._asker.parameters:
@@ -163,9 +175,9 @@ class _Writer:
                 call = f"$cast_items({call}, $asker.casts.cast_result)"
             self._write_delegation(indent, call)
         elif self._casts_result:
-            self._put(indent, f"return $asker.casts.cast_result({self._awaiting}{call})")
+            self._put(indent, f"{result} $asker.casts.cast_result({self._awaiting}{call})")
         else:
-            self._put(indent, f"return {self._awaiting}{call}")
+            self._put(indent, f"{result} {self._awaiting}{call}")
 
     def _write_asking(self, indent: int) -> None:
         count = len(self._asker.extras) + len(self._marked)
@@ -184,7 +196,7 @@ class _Writer:
             self._write_plan(indent + 1, targets, ask, named)
             self._put(indent, "else:")
             marked = "".join(f"{name}, " for name in self._marked)
-            self._put(indent + 1, f"{marked}= {ask}fill($container, {named}, ({marked}))")
+            self._put(indent + 1, f"{marked}= {ask}fill({self._asked}, {named}, ({marked}))")
         else:
             self._write_plan(indent, targets, ask, named)
 
@@ -194,11 +206,13 @@ class _Writer:
         self._put(indent, "$book, $generation, $plan = $asker.hot")
         self._put(
             indent,
-            "if $book is $container._plans and $generation == $book.generation" + others + ":",
+            f"if $book is {self._asked}._plans and $generation == $book.generation"
+            + others
+            + ":",
         )
-        self._put(indent + 1, f"{targets}= {self._awaiting}$plan($container, {named})")
+        self._put(indent + 1, f"{targets}= {self._awaiting}$plan({self._asked}, {named})")
         self._put(indent, "else:")
-        self._put(indent + 1, f"{targets}= {ask}ask($container, {named})")
+        self._put(indent + 1, f"{targets}= {ask}ask({self._asked}, {named})")
 
     def _write_delegation(self, indent: int, inner: str) -> None:
         """Write that everything goes to an inner generator and comes from it."""

@@ -102,7 +102,10 @@ class WaresMiddleware:
             return
         registry = self.registry
         if registry is None:
-            registry = self._find_registry(scope)
+            try:
+                registry = scope["state"][REGISTRY_KEY]
+            except KeyError:
+                registry = self._find_registry(scope)
         outer: Container | None = scope.get(CONTAINER_KEY)
         if outer is not None and outer.registry is registry:
             # One container for each request, however often the middleware is installed.
@@ -124,7 +127,11 @@ class WaresMiddleware:
             _current.set(outer_current)
             # A scope may be served once more, by a middleware that tries again.
             scope[CONTAINER_KEY] = outer
-            await _close(container, answered)
+            if answered:
+                handled = answered.pop()
+                await container.__aexit__(type(handled), handled, handled.__traceback__)
+            else:
+                await container.aclose()
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let through what is neither a request nor a WebSocket."""
@@ -235,14 +242,6 @@ async def _send_answer(send: Send, answer: HealthAnswer, *, with_body: bool) -> 
         }
     )
     await send({"type": "http.response.body", "body": answer.body if with_body else b""})
-
-
-def _close(container: Container, answered: list[BaseException]) -> Awaitable[None]:
-    """Close *container*, with the exception that the request ended with, if there was one."""
-    if not answered:
-        return container.aclose()
-    error = answered.pop()
-    return container.__aexit__(type(error), error, error.__traceback__)
 
 
 def _watch(send: Send, answered: list[BaseException]) -> Send:

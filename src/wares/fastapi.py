@@ -174,7 +174,7 @@ function_container.__wares_key__ = Container  # type: ignore[attr-defined]  # th
 registry.__wares_key__ = Registry  # type: ignore[attr-defined]  # the same
 
 
-@attrs.frozen
+@attrs.frozen(cache_hash=True)
 class GetService:
     """The dependency that gives one service; equal for the same key, so that FastAPI shares it.
 
@@ -193,7 +193,7 @@ class GetService:
         return await services.aget(self.key)
 
 
-@attrs.frozen
+@attrs.frozen(cache_hash=True)
 class GetFunctionService(GetService):
     """The same, out of the container that is closed before the response is sent."""
 

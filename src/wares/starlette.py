@@ -128,10 +128,11 @@ def wares_from(connection: HTTPConnection) -> Container:
     Raises:
         NoContainerError: The connection did not come through `WaresMiddleware`.
     """
-    container = asgi.wares_from(connection.scope)
-    if connection.scope.get(_GIVEN_KEY) is not connection:
+    scope = connection.scope
+    container = asgi.wares_from(scope)
+    if scope.get(_GIVEN_KEY) is not connection:
         # Services shall have the very object of the endpoint: it may have read the body already.
-        connection.scope[_GIVEN_KEY] = connection
+        scope[_GIVEN_KEY] = connection
         container._give(given_by(connection))  # not for users: what if one is used
     return container
 

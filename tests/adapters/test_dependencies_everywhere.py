@@ -1,4 +1,4 @@
-"""One dependency function, in a route, in a plain function, under FastDepends: markers of others."""
+"""One dependency function, in a route and in a plain function: the markers of others."""
 
 import inspect
 from typing import Annotated
@@ -83,7 +83,7 @@ class TestFastAPI:
         assert "requestBody" not in operation
 
     async def test_its_container_and_registry(self, registry):
-        """DepContainer and DepRegistry are the container and the registry outside of routes, too."""
+        """DepContainer and DepRegistry are what they say, outside of routes, too."""
 
         @inject(registry=registry)
         async def ask(
@@ -215,7 +215,7 @@ class TestWhatFrameworksSee:
     @inject
     def greeting(self, name, it: Annotated[str, Depends(lambda name: f"hello {name}")]):
         """A fixture that is injected: pytest gives it `name`."""
-        yield it
+        return it
 
     @pytest.fixture
     def name(self):

@@ -935,6 +935,27 @@ class TestRoutes:
         assert ["reader", "work"] == served.json()
         assert ["work"] == [entry for entry in journal if entry == "work"]
 
+    async def test_with_a_limit(self, app, start):
+        """A limit on how many may have the container at a time is kept."""
+        if not hasattr(Depends(), "max_concurrency"):
+            pytest.skip("this FastAPI has no such limits")
+        present = []
+
+        @app.get("/")
+        async def view(
+            services: Annotated[Container, Depends(container, max_concurrency=1)],
+            number: Inject[int],
+        ):
+            present.append(services)
+            await asyncio.sleep(0.01)
+            return len(present) - present.index(services)
+
+        start.registry.register_value(int, 5)
+        async with client_of(app) as client:
+            responses = await asyncio.gather(client.get("/"), client.get("/"))
+
+        assert [1, 1] == [response.json() for response in responses]
+
     async def test_with_invalid_parameters(self, app, journal):
         """A request that is not valid never reaches the endpoint."""
 

@@ -50,7 +50,7 @@ class AsyncForm:
                     while True:
                         try:
                             yield item
-                        except BaseException as error:
+                        except BaseException as error:  # noqa: BLE001  # it belongs to the generator
                             item = inner.throw(error)
                         else:
                             item = next(inner)

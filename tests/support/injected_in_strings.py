@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import typing
 from typing import TYPE_CHECKING, Annotated
 
 from wares import Depends, Inject, inject
@@ -10,7 +9,7 @@ from wares import Depends, Inject, inject
 if TYPE_CHECKING:
     from collections import nowhere  # type: ignore[attr-defined]  # it is not there, on purpose
 
-    from tests.support.only_injected import Hidden, get_hidden
+    from tests.support.only_injected import Hidden
     from tests.support.services import Database
 
 
@@ -63,7 +62,9 @@ def ask_deep(pair: Annotated[tuple, Depends(get_with_hidden)]):
 
 
 @inject
-def ask_registered(it: Inject[OnlyRegistered], *rest: also_nowhere, **named: nowhere) -> nowhere:
+def ask_registered(
+    it: Inject[OnlyRegistered], *rest: also_nowhere, **named: nowhere
+) -> nowhere:
     return it, rest, named
 
 
@@ -129,6 +130,3 @@ def make_shadowing():
         return later
 
     return Later, ask
-
-
-Typing = typing

@@ -4,9 +4,10 @@ Lines count once, when they are first come to: what is done in a loop, or for ea
 services, is interrupted at its first round.
 """
 
+import contextlib
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ import wares
 
 FOLDER = str(Path(wares.__file__).parent)
 SECONDS = 10
+#: A number for `sys.monitoring` that neither debuggers, nor coverage, nor profilers use.
+TOOL = 4
 #: How long the second is given to end while the first stands still; it may have to wait for it.
 PATIENCE = 0.004
 
@@ -34,29 +37,68 @@ class Halt:
         self.reached = threading.Event()
         self.go_on = threading.Event()
 
-    def trace(self, frame, event, _):
-        """Count the lines of ours."""
-        file_name = frame.f_code.co_filename
-        if not is_ours(file_name):
-            return None
-        place = (file_name, frame.f_lineno)
-        if event == "line" and place not in self.seen:
-            self.seen.add(place)
+    def note(self, file_name: str, line: int) -> None:
+        """Count a line of ours, and stand still at the one that is looked for."""
+        if (file_name, line) not in self.seen:
+            self.seen.add((file_name, line))
             if len(self.seen) == self.line:
                 self.reached.set()
                 self.go_on.wait(SECONDS)
-        return self.trace
 
     def run(self, function: Callable[[], Any], outcomes: dict[str, Any]) -> None:
         """Run *function* under watch."""
-        sys.settrace(self.trace)
-        try:
-            outcomes["first"] = function()
-        except BaseException as error:  # noqa: BLE001  # an outcome like any other
-            outcomes["first"] = error
-        finally:
-            sys.settrace(None)
-            self.reached.set()
+        with watch(self.note):
+            try:
+                outcomes["first"] = function()
+            except BaseException as error:  # noqa: BLE001  # an outcome like any other
+                outcomes["first"] = error
+        self.reached.set()
+
+
+@contextlib.contextmanager
+def watch(note: Callable[[str, int], None]) -> Iterator[None]:
+    """Call *note* with each line of ours that this thread comes to."""
+    if sys.version_info >= (3, 12):
+        # Unlike `sys.settrace` it leaves the place to a measurement of coverage.
+        with watch_by_monitoring(note):
+            yield
+        return
+
+    def trace(frame: Any, event: str, _: Any) -> Any:
+        if not is_ours(frame.f_code.co_filename):
+            return None
+        if event == "line":
+            note(frame.f_code.co_filename, frame.f_lineno)
+        return trace
+
+    sys.settrace(trace)
+    try:
+        yield
+    finally:
+        sys.settrace(None)
+
+
+@contextlib.contextmanager
+def watch_by_monitoring(note: Callable[[str, int], None]) -> Iterator[None]:
+    """Watch by `sys.monitoring`, which sees all threads."""
+    thread = threading.get_ident()
+    monitoring = sys.monitoring
+
+    def on_line(code: Any, line: int) -> Any:
+        if not is_ours(code.co_filename):
+            return monitoring.DISABLE
+        if threading.get_ident() == thread:
+            note(code.co_filename, line)
+        return None
+
+    monitoring.use_tool_id(TOOL, "interleaving")
+    monitoring.register_callback(TOOL, monitoring.events.LINE, on_line)
+    monitoring.set_events(TOOL, monitoring.events.LINE)
+    try:
+        yield
+    finally:
+        monitoring.set_events(TOOL, 0)
+        monitoring.free_tool_id(TOOL)
 
 
 def run_at_line(

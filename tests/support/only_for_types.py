@@ -6,6 +6,8 @@ import typing
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from a_package_that_nobody_has import Nobody
+
     import tests.support.services
     import wares as w
     from tests.support import services
@@ -72,3 +74,7 @@ def with_an_unknown_parameter(database: Database, unknown: NobodyKnows) -> Servi
 class ByClass(Service):
     def __init__(self, database: Database) -> None:
         super().__init__(database)
+
+
+def from_nowhere(database: Database, nobody: Nobody) -> Service:
+    return Service(database)

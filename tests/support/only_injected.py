@@ -3,7 +3,3 @@
 
 class Hidden:
     """A service."""
-
-
-def get_hidden():
-    return Hidden()

@@ -51,7 +51,13 @@ async def start_as_context(app: FastAPI, registry: Registry) -> AsyncIterator[di
     yield {"colour": "blue"}
 
 
+async def start_unchecked(app: FastAPI, registry: Registry) -> AsyncIterator[None]:
+    """Be given options."""
+    yield
+
+
 assert_type(start.registry, Registry)
+FastAPI(lifespan=lifespan(start_unchecked, registry=Registry(), validate=False))
 
 app = FastAPI(lifespan=start)
 FastAPI(lifespan=start_as_context)

@@ -15,6 +15,7 @@ class Clock(Protocol):
 
     def now(self) -> float:
         """Tell the time."""
+        ...
 
 
 def get_database() -> Database:

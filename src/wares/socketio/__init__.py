@@ -26,9 +26,11 @@ from socketio import (
 )
 
 from wares._markers import Depends, Inject
-from wares.socketio._arguments import Auth, Data, Environ, Event, Reason, SocketID
 from wares.socketio._access import wares_from
+from wares.socketio._arguments import Auth, Data, Environ, Event, Reason, SocketID
+from wares.socketio._asyncapi import asyncapi
 from wares.socketio._events import SocketEvent
+from wares.socketio._pages import AsyncAPIApp, AsyncAPIWSGIApp
 from wares.socketio._payloads import PayloadError
 from wares.socketio._registries import register_dependency
 from wares.socketio._router import RouterSIO
@@ -36,6 +38,8 @@ from wares.socketio._server import AsyncServer, Server, include_router, init_app
 
 __all__ = [
     "ASGIApp",
+    "AsyncAPIApp",
+    "AsyncAPIWSGIApp",
     "AsyncClient",
     "AsyncClientNamespace",
     "AsyncManager",
@@ -67,6 +71,7 @@ __all__ = [
     "SocketID",
     "WSGIApp",
     "ZmqManager",
+    "asyncapi",
     "include_router",
     "init_app",
     "register_dependency",

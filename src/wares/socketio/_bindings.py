@@ -188,14 +188,20 @@ class _Filling:
     ) -> Any:
         """Take what comes from the event itself."""
         if parameter.label is not None:
-            return self._error if parameter.label == "exception" else self._labelled(parameter.label)
+            return (
+                self._error
+                if parameter.label == "exception"
+                else self._labelled(parameter.label)
+            )
         if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
             return list(sent)
         value = next(sent, MISSING)
         if parameter.payload is not None:
             return parameter.payload.validate(value, problems, shows_input=shows_input)
         if value is MISSING and parameter.default is MISSING:
-            problems.append({"type": "missing", "loc": [parameter.name], "msg": "Field required"})
+            problems.append(
+                {"type": "missing", "loc": [parameter.name], "msg": "Field required"}
+            )
         return parameter.default if value is MISSING else value
 
     def _labelled(self, label: str) -> Any:
@@ -204,7 +210,9 @@ class _Filling:
 
 def raw_arguments(place: Place, event: SocketEvent) -> tuple[Any, ...]:
     """Make what python-socketio would pass for *event*."""
-    labelled = [event.name if label == "event" else getattr(event, label) for label in place.labels]
+    labelled = [
+        event.name if label == "event" else getattr(event, label) for label in place.labels
+    ]
     return (*labelled, *event.arguments)
 
 

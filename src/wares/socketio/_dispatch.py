@@ -32,7 +32,7 @@ from wares.socketio._parameters import (
     place_of_method,
 )
 from wares.socketio._payloads import PayloadError, dump, find_adapter
-from wares.socketio._routes import Route
+from wares.socketio._routes import Route, check_handler
 
 _log = logging.getLogger("wares")
 
@@ -132,6 +132,7 @@ class Dispatch:
             UnresolvableParameterError: A parameter that nothing can fill at that place.
             AsyncServiceError: The handler is synchronous, a dependency is not.
         """
+        check_handler(handler)
         made = self._make(handler, place, route, response_model=response_model, frame=frame)
         self._handlers[place.namespace, place.event] = made
         self._on(place.event, handler, place.namespace)
@@ -150,9 +151,7 @@ class Dispatch:
         for namespace, handlers in self.hook.server.handlers.items():
             for event, handler in handlers.items():
                 yield self._take_over(event, namespace, handler)
-        for (namespace, _), made in self._methods.items():
-            if namespace in self.hook.server.namespace_handlers:
-                yield made
+        yield from self._methods.values()
 
     def _get_event_handler(self, event: str, namespace: str, args: Any) -> tuple[Any, Any]:
         """Do what ``_get_event_handler`` does, and give the wrapper of what was found."""
@@ -306,7 +305,5 @@ class _Serve:
         return await binding.call(serving, (), call_next, event)
 
     async def _call(self, serving: Serving, raw: tuple[Any, ...]) -> Any:
-        result = await self._binding.call(
-            serving, raw, shows_input=self._dispatch.shows_input
-        )
+        result = await self._binding.call(serving, raw, shows_input=self._dispatch.shows_input)
         return dump(self._adapter, result)

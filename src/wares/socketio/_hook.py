@@ -18,7 +18,6 @@ from typing import Any
 from weakref import WeakSet
 
 import attrs
-import socketio
 
 from wares._container import Container
 from wares._registry import Registry
@@ -35,9 +34,6 @@ from wares.socketio._events import (
     read_event,
 )
 from wares.socketio._registries import find_registry
-
-#: Where the hook is found on a server.
-HOOK_KEY = "_wares_hook"
 
 _log = logging.getLogger("wares")
 
@@ -236,7 +232,7 @@ class Hook:
         for connection in connections:
             try:
                 await self._close(connection.container, error)
-            except Exception:
+            except Exception:  # noqa: BLE001  # whatever a cleanup raises
                 _log_failed_cleanup(connection)
 
     async def _end_transport(self, transport: str, *reason: Any) -> Any:
@@ -281,7 +277,7 @@ class Hook:
                 connection.container.close()
             except PendingAsyncCleanupError:
                 waiting.append(connection)
-            except Exception:
+            except Exception:  # noqa: BLE001  # whatever a cleanup raises
                 _log_failed_cleanup(connection)
         return self._close_connections(waiting) if waiting else None
 
@@ -291,9 +287,3 @@ def _log_failed_cleanup(connection: Connection) -> None:
     _log.exception(
         "Cleaning up the connection of %s to %s failed.", connection.key[1], connection.key[0]
     )
-
-
-def find_hook(server: socketio.AsyncServer | socketio.Server) -> Hook | None:
-    """Find what `init_app` has put into *server*."""
-    hook: Hook | None = vars(server).get(HOOK_KEY)
-    return hook

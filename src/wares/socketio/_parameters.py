@@ -26,7 +26,21 @@ from wares.socketio._events import CONNECT, DISCONNECT
 from wares.socketio._payloads import Payload, find_adapter
 
 #: What says nothing about where a value comes from.
-_BUILTINS = (str, int, float, bool, bytes, dict, list, tuple, set, object, Any, None, types.NoneType)
+_BUILTINS = (
+    str,
+    int,
+    float,
+    bool,
+    bytes,
+    dict,
+    list,
+    tuple,
+    set,
+    object,
+    Any,
+    None,
+    types.NoneType,
+)
 
 #: Annotations that the first parameter of a plain handler may have.
 _SID_TYPES = (MISSING, str, Any, object)
@@ -224,13 +238,10 @@ class _Reader:
 
     def _read_all(self, pairs: list[tuple[inspect.Parameter, Any]]) -> Iterator[Parameter]:
         for parameter, annotation in pairs:
-            if parameter.kind is parameter.VAR_KEYWORD:
-                continue
-            read = self._read_one(parameter, annotation)
-            if read is not None:
-                yield read
+            if parameter.kind is not parameter.VAR_KEYWORD:
+                yield self._read_one(parameter, annotation)
 
-    def _read_one(self, parameter: inspect.Parameter, annotation: Any) -> Parameter | None:
+    def _read_one(self, parameter: inspect.Parameter, annotation: Any) -> Parameter:
         name, kind = parameter.name, parameter.kind
         default = MISSING if parameter.default is parameter.empty else parameter.default
         if kind is parameter.VAR_POSITIONAL:
@@ -267,6 +278,8 @@ class _Reader:
             if _is_builtin(annotation):
                 raise self._has_no_payload(parameter)
             return Parameter(name, kind, key, default=default)
+        # The payload has begun: what comes now is no longer the sid.
+        self._free_labels.clear()
         adapter = find_adapter(annotation)
         payload = None if adapter is None else Payload(name, adapter, default)
         return Parameter(name, kind, key, payload=payload, default=default)

@@ -73,7 +73,9 @@ class Payload:
             return self.adapter.validate_python(None if value is MISSING else value)
         except ValidationError as error:
             if value is MISSING:
-                problems.append({"type": "missing", "loc": [self.name], "msg": "Field required"})
+                problems.append(
+                    {"type": "missing", "loc": [self.name], "msg": "Field required"}
+                )
                 return MISSING
             problems += [
                 {**problem, "loc": [self.name, *problem["loc"]]}

@@ -47,7 +47,9 @@ class RouterSIO:
         dependencies: Markers of what is made for its effect, before each handler runs.
     """
 
-    def __init__(self, namespace: str | None = "/", *, dependencies: Sequence[Any] = ()) -> None:
+    def __init__(
+        self, namespace: str | None = "/", *, dependencies: Sequence[Any] = ()
+    ) -> None:
         self.namespace = namespace or "/"
         self._route = Route(dependencies=tuple(dependencies))
         self._declared: list[Declared] = []
@@ -197,9 +199,7 @@ class RouterSIO:
         frame: types.FrameType | None,
     ) -> Any:
         def register(function: F) -> F:
-            self._declared.append(
-                Declared(place, function, self._route, response_model, frame)
-            )
+            self._declared.append(Declared(place, function, self._route, response_model, frame))
             return function
 
         return register if handler is None else register(handler)

@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 import attrs
 import socketio.exceptions
 
-from wares._signatures import describe_callable
 from wares.exceptions import InvalidRegistrationError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -44,7 +43,9 @@ class Route:
 
     def all_dependencies(self) -> tuple[Any, ...]:
         """List the dependencies, the outermost first."""
-        return tuple(marker for route in self._from_outermost() for marker in route.dependencies)
+        return tuple(
+            marker for route in self._from_outermost() for marker in route.dependencies
+        )
 
     def all_middlewares(self) -> Sequence[Callable[..., Any]]:
         """List the middlewares, the outermost first."""
@@ -104,4 +105,7 @@ def check_handler(handler: Any) -> None:
         InvalidRegistrationError: It is not callable.
     """
     if not callable(handler):
-        raise InvalidRegistrationError(f"A handler is a function, not {describe_callable(handler)}.")
+        raise InvalidRegistrationError(
+            f"A handler is a function, or another callable; an instance of "
+            f"{type(handler).__qualname__} is not callable."
+        )

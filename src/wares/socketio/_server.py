@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-import attrs
 import socketio
 
 from wares._registry import Registry
@@ -65,7 +64,7 @@ def init_app(
         dispatch.shows_input = shows_input
         dispatch.install()
         dispatch.hook.install()
-        vars(sio)[DISPATCH_KEY] = dispatch
+        setattr(sio, DISPATCH_KEY, dispatch)
     elif registry is not None:
         dispatch.hook.registry = registry
     return sio
@@ -113,9 +112,13 @@ def include_router(sio: socketio.AsyncServer | socketio.Server, router: RouterSI
 class _Declaring:
     """What the servers of this package have beyond those of python-socketio."""
 
+    def _as_server(self) -> Any:
+        """Be a server: this is mixed into nothing else."""
+        return self
+
     def add_router(self, router: RouterSIO) -> None:
         """Register what has been registered on a router; see `include_router`."""
-        include_router(self, router)  # type: ignore[arg-type]  # it is mixed into servers only
+        include_router(self._as_server(), router)
 
     def add_routers(self, *routers: RouterSIO) -> None:
         """Register what has been registered on several routers."""
@@ -135,7 +138,7 @@ class _Declaring:
         Raises:
             InvalidRegistrationError: It is no class of exceptions.
         """
-        return find_dispatch(self).route.add_answer(kind)  # type: ignore[arg-type]  # as above
+        return find_dispatch(self._as_server()).route.add_answer(kind)
 
     def middleware(self, middleware: F) -> F:
         """Wrap each event that goes to a handler; usable as a decorator.
@@ -147,7 +150,7 @@ class _Declaring:
         Raises:
             InvalidRegistrationError: It is not callable.
         """
-        return find_dispatch(self).route.add_middleware(middleware)  # type: ignore[arg-type]  # as above
+        return find_dispatch(self._as_server()).route.add_middleware(middleware)
 
     def emits(self, event: str, model: Any, *, namespace: str = "/") -> None:
         """Declare for `asyncapi` what the server emits.
@@ -157,7 +160,7 @@ class _Declaring:
             model: The type of its payload.
             namespace: The namespace in which it is emitted.
         """
-        find_dispatch(self).emitted[namespace, event] = model  # type: ignore[arg-type]  # as above
+        find_dispatch(self._as_server()).emitted[namespace, event] = model
 
 
 class AsyncServer(_Declaring, socketio.AsyncServer):
@@ -178,7 +181,7 @@ class AsyncServer(_Declaring, socketio.AsyncServer):
         shows_input: bool = False,
         **options: Any,
     ) -> None:
-        super().__init__(*args, **options)
+        super().__init__(*args, **options)  # type: ignore[no-untyped-call]  # python-socketio has no types
         init_app(self, registry, dependencies=dependencies, shows_input=shows_input)
 
 
@@ -200,5 +203,5 @@ class Server(_Declaring, socketio.Server):
         shows_input: bool = False,
         **options: Any,
     ) -> None:
-        super().__init__(*args, **options)
+        super().__init__(*args, **options)  # type: ignore[no-untyped-call]  # python-socketio has no types
         init_app(self, registry, dependencies=dependencies, shows_input=shows_input)

@@ -1,6 +1,7 @@
 """A container for each connection, and one for each event: opened, and closed exactly once."""
 
 import asyncio
+import contextlib
 import logging
 
 import pytest
@@ -154,7 +155,8 @@ class TestLifetimes:
 class TestRefused:
     @pytest.mark.parametrize("always_connect", [True, False])
     @pytest.mark.parametrize(
-        "error", [socketio.exceptions.ConnectionRefusedError("no"), ConnectionRefusedError("no")]
+        "error",
+        [socketio.exceptions.ConnectionRefusedError("no"), ConnectionRefusedError("no")],
     )
     async def test_by_exception(self, registry, journal, error, always_connect):
         """A refused connection ends at once; its services see the refusal."""
@@ -170,10 +172,8 @@ class TestRefused:
 
         async with serving(sio) as address:
             client = socketio.AsyncClient(reconnection=False)
-            try:
+            with contextlib.suppress(socketio.exceptions.ConnectionError):
                 await client.connect(address, transports=["websocket"])
-            except socketio.exceptions.ConnectionError:
-                pass
             await until(lambda: "close connection" in journal)
             await client.disconnect()
 
@@ -301,7 +301,7 @@ class TestEvents:
             await until(lambda: "CleanupError" in caplog.text)
 
     async def test_cleanup_error_of_a_connection(self, sio, registry, caplog):
-        """Cleanups that fail when a client goes are logged: python-socketio forgets it all the same."""
+        """Cleanups that fail when a client goes are logged, and the client is forgotten."""
 
         def make():
             yield 5
@@ -374,6 +374,34 @@ class TestEvents:
             await until(lambda: not open_connections(sio))
 
         assert ["open connection", "disconnect", "close connection"] == journal
+
+    async def test_engine_is_gone_while_connecting(self, sio, journal):
+        """A client that is gone before it was let in leaves nothing behind."""
+        release = asyncio.Event()
+        transports = []
+
+        @sio.event
+        async def connect(sid, environ):
+            await wares_from().aget(Lasting)
+            transports.append(sio.manager.eio_sid_from_sid(sid, "/"))
+            await release.wait()
+
+        async with serving(sio) as address:
+            client = socketio.AsyncClient(reconnection=False)
+            connecting = asyncio.create_task(
+                client.connect(address, transports=["websocket"], wait=False)
+            )
+            await until(lambda: transports)
+            sio.manager.is_connected = lambda *_: False
+            await sio.eio.handlers["disconnect"](transports[0], "gone")
+            del sio.manager.is_connected
+            assert ["open connection"] == journal
+            release.set()
+            await until(lambda: "close connection" in journal)
+            await connecting
+            await client.disconnect()
+
+        assert 0 == open_connections(sio)
 
     async def test_emit_and_go(self, sio, journal):
         """An event that a client sends just before it goes finds its connection."""

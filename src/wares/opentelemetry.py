@@ -1,0 +1,76 @@
+"""Spans and a histogram of what is made, for OpenTelemetry.
+
+This module knows OpenTelemetry's interface. It must not know its SDK, nor how services are made.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Hashable
+
+from opentelemetry import metrics, trace
+from opentelemetry.trace import Status, StatusCode
+
+from wares._keys import describe
+from wares.observers import Observer
+
+__all__ = ["OpenTelemetryObserver"]
+
+_NANOSECONDS = 1_000_000_000
+
+
+class OpenTelemetryObserver(Observer):
+    """Makes a span for each service that is made, under the span that is current there.
+
+    Spans are called ``make Session``, with the attributes ``wares.service.name`` and
+    ``wares.service.lifetime``. The histogram ``wares.service.make.duration`` counts seconds, with
+    the same attributes and ``error.type`` where making failed.
+
+    Args:
+        tracer_provider: What makes the tracer; left out, it is the global one.
+        meter_provider: What makes the histogram; left out, it is the global one.
+    """
+
+    def __init__(
+        self,
+        tracer_provider: trace.TracerProvider | None = None,
+        meter_provider: metrics.MeterProvider | None = None,
+    ) -> None:
+        self._tracer = trace.get_tracer("wares", tracer_provider=tracer_provider)
+        meter = metrics.get_meter("wares", meter_provider=meter_provider)
+        self._durations = meter.create_histogram(
+            "wares.service.make.duration",
+            unit="s",
+            description="How long services take to be made.",
+        )
+
+    def made(self, key: Hashable, lifetime: str, duration: float) -> None:
+        """Note that a service was made."""
+        self._note(key, lifetime, duration, None)
+
+    def failed(
+        self, key: Hashable, lifetime: str, duration: float, error: BaseException
+    ) -> None:
+        """Note that a service was not made, and why."""
+        self._note(key, lifetime, duration, error)
+
+    def _note(
+        self, key: Hashable, lifetime: str, duration: float, error: BaseException | None
+    ) -> None:
+        attributes = {
+            "wares.service.name": describe(key),
+            "wares.service.lifetime": lifetime,
+        }
+        if error is not None:
+            attributes["error.type"] = type(error).__qualname__
+        self._durations.record(duration, attributes)
+        end = time.time_ns()
+        span = self._tracer.start_span(
+            f"make {describe(key)}",
+            attributes=attributes,
+            start_time=end - int(duration * _NANOSECONDS),
+        )
+        if error is not None:
+            span.record_exception(error)
+            span.set_status(Status(StatusCode.ERROR))
+        span.end(end)

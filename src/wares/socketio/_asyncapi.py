@@ -1,0 +1,238 @@
+"""What a server understands and says, as an AsyncAPI document.
+
+This module knows the AsyncAPI specification, version 3.0.0
+(https://www.asyncapi.com/docs/reference/specification/v3.0.0), and what has been registered. It
+must not know how events are handled, nor how the document is served.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Hashable, Iterator, Sequence
+from typing import Any, Literal
+
+import attrs
+import socketio
+
+from wares._keys import MISSING
+from wares._registry import Registry
+from wares.exceptions import MissingExtraError
+from wares.socketio._dispatch import Dispatch, Handler
+from wares.socketio._parameters import Parameter
+from wares.socketio._payloads import find_adapter
+from wares.socketio._registries import DEFAULT
+from wares.socketio._server import find_dispatch
+
+_SPECIFICATION = "3.0.0"
+
+
+@attrs.frozen(eq=False)
+class _Message:
+    """Something that is sent in one direction.
+
+    Attributes:
+        namespace: Where it is sent.
+        name: The name of the event.
+        direction: Who sends it: the client, the server of its own, the server in answer.
+        adapters: What it consists of, one item for each argument; None stands for anything.
+        summary: What it is about.
+    """
+
+    namespace: str
+    name: str
+    direction: Literal["receive", "send", "answer"]
+    adapters: Sequence[Any]
+    summary: str = ""
+
+    @property
+    def channel(self) -> str:
+        """The id of the channel, which stands for the namespace."""
+        return _as_id(self.namespace.strip("/") or "root")
+
+    @property
+    def id(self) -> str:
+        """The id of the message within the channel."""
+        return f"{_as_id(self.name)}.{self.direction}"
+
+    @property
+    def mode(self) -> Literal["validation", "serialization"]:
+        """Whether it is read or written."""
+        return "validation" if self.direction == "receive" else "serialization"
+
+
+def asyncapi(
+    sio: socketio.AsyncServer | socketio.Server,
+    *,
+    title: str,
+    version: str,
+    description: str | None = None,
+    registry: Registry | None = None,
+) -> dict[str, Any]:
+    """Describe what a server understands and says.
+
+    Each namespace is a channel. Each handler is an operation that receives a message, and
+    answers with another one if the type of what it returns is known; each event that was declared
+    by ``emits`` is an operation that sends one.
+
+    Args:
+        sio: The server, after `init_app`.
+        title: The title of the document.
+        version: The version of the application.
+        description: What the application is for; CommonMark.
+        registry: Where services are registered, to tell them from payloads. Left out, it is the
+            one that the server was initialised with, or else the default one.
+
+    Returns:
+        The document: AsyncAPI 3.0.0.
+
+    Raises:
+        InvalidRegistrationError: The server has not been initialised.
+        MissingExtraError: pydantic is not installed.
+    """
+    dispatch = find_dispatch(sio)
+    known = registry or dispatch.hook.registry or DEFAULT
+    messages = list(_read_messages(dispatch, known))
+    schemas, definitions = _write_schemas(messages)
+    info = {"title": title, "version": version}
+    if description is not None:
+        info["description"] = description
+    return {
+        "asyncapi": _SPECIFICATION,
+        "info": info,
+        "defaultContentType": "application/json",
+        "channels": _write_channels(messages),
+        "operations": _write_operations(messages),
+        "components": {
+            "messages": {
+                f"{message.channel}.{message.id}": _write_message(message, schemas[number])
+                for number, message in enumerate(messages)
+            },
+            "schemas": definitions,
+        },
+    }
+
+
+def _read_messages(dispatch: Dispatch, registry: Registry) -> Iterator[_Message]:
+    for handler in dispatch.all_handlers():
+        place = handler.binding.place
+        parameters = [
+            parameter
+            for parameter in handler.binding.reading.parameters
+            if _is_payload(parameter, registry)
+        ]
+        yield _Message(
+            place.namespace,
+            place.event,
+            "receive",
+            [_adapter_of(parameter) for parameter in parameters],
+            _summarise(handler),
+        )
+        adapter = None if handler.response is MISSING else find_adapter(handler.response)
+        if adapter is not None:
+            yield _Message(place.namespace, place.event, "answer", [adapter])
+    for (namespace, event), model in dispatch.emitted.items():
+        yield _Message(namespace, event, "send", [find_adapter(model)])
+
+
+def _is_payload(parameter: Parameter, registry: Registry) -> bool:
+    if parameter.is_raw:
+        return parameter.kind is not inspect.Parameter.VAR_POSITIONAL
+    if parameter.payload is None:
+        return False
+    return parameter.key is MISSING or parameter.key not in registry
+
+
+def _adapter_of(parameter: Parameter) -> Any:
+    return None if parameter.payload is None else parameter.payload.adapter
+
+
+def _summarise(handler: Handler) -> str:
+    """Give the first line of the handler's docstring."""
+    text = inspect.getdoc(handler.binding.handler) or ""
+    return text.partition("\n")[0]
+
+
+def _write_schemas(
+    messages: Sequence[_Message],
+) -> tuple[dict[int, list[Any]], dict[str, Any]]:
+    """Write the schemas of all messages, and those that they refer to."""
+    try:
+        from pydantic import TypeAdapter  # noqa: PLC0415  # only the document needs it
+    except ImportError:  # pragma: no cover  # the tests have pydantic
+        raise MissingExtraError("asyncapi()", "pydantic") from None
+    inputs: list[tuple[Hashable, Any, Any]] = [
+        ((number, position), message.mode, adapter)
+        for number, message in enumerate(messages)
+        for position, adapter in enumerate(message.adapters)
+        if adapter is not None
+    ]
+    written, rest = TypeAdapter.json_schemas(
+        inputs, ref_template="#/components/schemas/{model}"
+    )
+    by_place = {key: schema for (key, _), schema in written.items()}
+    schemas = {
+        number: [
+            by_place.get((number, position), {}) for position in range(len(message.adapters))
+        ]
+        for number, message in enumerate(messages)
+    }
+    return schemas, rest.get("$defs", {})
+
+
+def _write_message(message: _Message, schemas: list[Any]) -> dict[str, Any]:
+    written: dict[str, Any] = {"name": message.name}
+    if message.summary:
+        written["summary"] = message.summary
+    if len(schemas) == 1:
+        written["payload"] = schemas[0]
+    elif schemas:
+        # Several arguments, as JSON Schema Draft 07 writes them, which AsyncAPI builds on.
+        written["payload"] = {"type": "array", "items": schemas, "minItems": len(schemas)}
+    return written
+
+
+def _write_channels(messages: Sequence[_Message]) -> dict[str, Any]:
+    channels: dict[str, Any] = {}
+    for message in messages:
+        channel = channels.setdefault(
+            message.channel, {"address": message.namespace, "messages": {}}
+        )
+        channel["messages"][message.id] = {
+            "$ref": f"#/components/messages/{message.channel}.{message.id}"
+        }
+    return channels
+
+
+def _write_operations(messages: Sequence[_Message]) -> dict[str, Any]:
+    operations: dict[str, Any] = {}
+    for message in messages:
+        reference = _refer(message)
+        if message.direction == "answer":
+            # It comes right after what it answers.
+            operations[f"{message.channel}.{_as_id(message.name) or 'any'}.receive"][
+                "reply"
+            ] = reference
+        else:
+            operations[f"{message.channel}.{message.id}"] = {
+                "action": message.direction,
+                **reference,
+            }
+    return operations
+
+
+def _refer(message: _Message) -> dict[str, Any]:
+    channel = f"#/channels/{message.channel}"
+    return {
+        "channel": {"$ref": channel},
+        "messages": [{"$ref": f"{channel}/messages/{message.id}"}],
+    }
+
+
+def _as_id(name: str) -> str:
+    """Write a name so that it may be a key of the document."""
+    if name == "*":
+        return "any"
+    return re.sub(
+        r"[^\w.-]", lambda found: f"-{ord(found[0]):x}-", name.replace("/", "."), flags=re.ASCII
+    )

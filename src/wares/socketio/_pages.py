@@ -1,0 +1,173 @@
+"""The AsyncAPI document of a server, served: as JSON, as YAML, and as a page.
+
+This module knows ASGI and WSGI (PEP 3333), as far as it takes to answer GET requests. It must not
+know how the document is made.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any
+
+import attrs
+import socketio
+
+from wares._registry import Registry
+from wares.socketio._asyncapi import asyncapi
+
+#: What draws the page: AsyncAPI's own web component.
+SCRIPT_URL = "https://unpkg.com/@asyncapi/web-component@2.6.5/lib/asyncapi-web-component.js"
+
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<script src="{script_url}" defer></script>
+</head>
+<body>
+<asyncapi-component schemaUrl="asyncapi.json"></asyncapi-component>
+</body>
+</html>
+"""
+
+
+@attrs.frozen(eq=False, kw_only=True)
+class _Pages:
+    """What is served, and where.
+
+    Args:
+        sio: The server, after `init_app`.
+        title: As in `asyncapi`.
+        version: As in `asyncapi`.
+        description: As in `asyncapi`.
+        registry: As in `asyncapi`.
+        script_url: The script that draws the page, for where the default one cannot be reached.
+    """
+
+    sio: socketio.AsyncServer | socketio.Server = attrs.field(kw_only=False)
+    title: str
+    version: str
+    description: str | None = None
+    registry: Registry | None = None
+    script_url: str = SCRIPT_URL
+
+    def _answer(self, method: str, path: str) -> tuple[str, str, bytes]:
+        """Give the status, the type and the body of the answer to a request."""
+        if method not in ("GET", "HEAD"):
+            return "405 Method Not Allowed", "text/plain", b"Method Not Allowed"
+        writers: dict[str, tuple[str, Callable[[], str]]] = {
+            "": ("text/html; charset=utf-8", self._write_page),
+            "asyncapi.html": ("text/html; charset=utf-8", self._write_page),
+            "asyncapi.json": ("application/json", self._write_json),
+            "asyncapi.yaml": ("application/yaml", self._write_yaml),
+        }
+        found = writers.get(path.strip("/"))
+        if found is None:
+            return "404 Not Found", "text/plain", b"Not Found"
+        kind, write = found
+        return "200 OK", kind, write().encode()
+
+    def _document(self) -> dict[str, Any]:
+        return asyncapi(
+            self.sio,
+            title=self.title,
+            version=self.version,
+            description=self.description,
+            registry=self.registry,
+        )
+
+    def _write_page(self) -> str:
+        return _PAGE.format(
+            title=html.escape(self.title), script_url=html.escape(self.script_url)
+        )
+
+    def _write_json(self) -> str:
+        return json.dumps(self._document(), indent=2)
+
+    def _write_yaml(self) -> str:
+        return "\n".join(_as_yaml(self._document(), "")) + "\n"
+
+
+@attrs.frozen(eq=False, kw_only=True)
+class AsyncAPIApp(_Pages):
+    """An ASGI application that serves the AsyncAPI document of a server.
+
+    It serves ``/asyncapi.json``, ``/asyncapi.yaml`` and, as ``/`` or ``/asyncapi.html``, a page.
+    Nothing is served unless you serve or mount it.
+
+    Args:
+        sio: The server, after `init_app`.
+        title: As in `asyncapi`.
+        version: As in `asyncapi`.
+        description: As in `asyncapi`.
+        registry: As in `asyncapi`.
+        script_url: The script that draws the page, for where the default one cannot be reached.
+    """
+
+    async def __call__(
+        self,
+        scope: MutableMapping[str, Any],
+        receive: Callable[[], Awaitable[Any]],  # noqa: ARG002  # what ASGI passes
+        send: Callable[[Any], Awaitable[None]],
+    ) -> None:
+        """Answer a request."""
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        status, kind, body = self._answer(scope["method"], path)
+        await send(
+            {
+                "type": "http.response.start",
+                "status": int(status[:3]),
+                "headers": [
+                    (b"content-type", kind.encode()),
+                    (b"content-length", str(len(body)).encode()),
+                ],
+            }
+        )
+        shown = b"" if scope["method"] == "HEAD" else body
+        await send({"type": "http.response.body", "body": shown})
+
+
+@attrs.frozen(eq=False, kw_only=True)
+class AsyncAPIWSGIApp(_Pages):
+    """A WSGI application that serves the AsyncAPI document of a server; see `AsyncAPIApp`.
+
+    Args:
+        sio: The server, after `init_app`.
+        title: As in `asyncapi`.
+        version: As in `asyncapi`.
+        description: As in `asyncapi`.
+        registry: As in `asyncapi`.
+        script_url: The script that draws the page, for where the default one cannot be reached.
+    """
+
+    def __call__(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        """Answer a request."""
+        method = environ["REQUEST_METHOD"]
+        status, kind, body = self._answer(method, environ.get("PATH_INFO", ""))
+        start_response(status, [("Content-Type", kind), ("Content-Length", str(len(body)))])
+        return [b"" if method == "HEAD" else body]
+
+
+def _as_yaml(value: Any, indent: str) -> Iterable[str]:
+    """Write a document as YAML, whose scalars may be written as in JSON.
+
+    Yields:
+        One line after the other.
+    """
+    pairs = (
+        [(f"{json.dumps(key)}:", item) for key, item in value.items()]
+        if isinstance(value, dict)
+        else [("-", item) for item in value]
+    )
+    for start, item in pairs:
+        if isinstance(item, dict | list) and item:
+            yield f"{indent}{start}"
+            yield from _as_yaml(item, f"{indent}  ")
+        else:
+            yield f"{indent}{start} {json.dumps(item)}"

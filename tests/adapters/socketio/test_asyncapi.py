@@ -1,0 +1,305 @@
+"""What a server understands and says, as an AsyncAPI document, and that document served."""
+
+import asyncio
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import httpx
+import jsonschema
+import pydantic
+import pytest
+import socketio
+import yaml
+from fastapi import FastAPI
+from fastapi.responses import PlainTextResponse
+
+from tests.adapters.socketio.serving import serve
+from wares import Inject, Registry
+from wares.exceptions import InvalidRegistrationError
+from wares.socketio import (
+    AsyncAPIApp,
+    AsyncAPIWSGIApp,
+    AsyncServer,
+    Auth,
+    Data,
+    RouterSIO,
+    Server,
+    SocketID,
+    asyncapi,
+)
+
+SCHEMA = json.loads(
+    (Path(__file__).parent / "asyncapi" / "schema-3.0.0.json").read_text("utf-8")
+)
+
+
+class Author(pydantic.BaseModel):
+    name: str
+
+
+class Message(pydantic.BaseModel):
+    text: str
+    author: Author
+
+
+class Receipt(pydantic.BaseModel):
+    number: int
+    of: Message
+
+
+@dataclasses.dataclass
+class Settings:
+    """A service that pydantic would know as well."""
+
+    name: str
+
+
+def check(document):
+    """Validate a document by the official schema; every reference has to lead somewhere."""
+    jsonschema.Draft7Validator(SCHEMA).validate(document)
+    for reference in references_in(document):
+        found: Any = document
+        for key in reference.removeprefix("#/").split("/"):
+            found = found[key]
+
+
+def references_in(thing):
+    """Go through all references of a document."""
+    if isinstance(thing, dict):
+        if "$ref" in thing:
+            yield thing["$ref"]
+        for item in thing.values():
+            yield from references_in(item)
+    elif isinstance(thing, list):
+        for item in thing:
+            yield from references_in(item)
+
+
+@pytest.fixture
+def sio():
+    """A server with handlers of every kind."""
+    registry = Registry()
+    registry.register_value(Settings, Settings("shop"))
+    sio = AsyncServer(registry=registry, async_mode="asgi")
+
+    @sio.event
+    async def connect(sid: SocketID, auth: Auth):
+        """Let everybody in."""
+
+    @sio.event
+    async def say(message: Message, settings: Settings, made: Inject[str]) -> Receipt:
+        """Say something.
+
+        To everybody who is here.
+        """
+
+    @sio.on("several")
+    async def several(first: Message, number: int, anything, *rest): ...
+
+    @sio.on("raw")
+    async def raw(data: Data) -> None: ...
+
+    @sio.on("model", response_model=list[Receipt])
+    async def model(sid: SocketID): ...
+
+    sio.on("plain", lambda sid, data: data)
+    sio.on("*", lambda event, sid: None)
+
+    router = RouterSIO("/shop/orders")
+
+    @router.on("*", namespace="*")
+    async def anything(event, namespace, sid, message: Message): ...
+
+    @router.event
+    async def order(numbers: list[int]) -> dict[str, int]: ...
+
+    router.emits("news", Message)
+
+    class Chat(socketio.AsyncNamespace):
+        async def on_join(self, author: Author) -> int:
+            """Join."""
+
+    router.register_namespace(Chat("/chat"))
+    sio.add_router(router)
+    sio.emits("update", Receipt)
+    return sio
+
+
+def test_valid(sio):
+    """The document is valid by the official schema, and its references resolve."""
+    document = asyncapi(sio, title="Shop", version="1", description="Sells *things*.")
+
+    check(document)
+    assert {"title": "Shop", "version": "1", "description": "Sells *things*."} == document[
+        "info"
+    ]
+
+
+def test_empty():
+    """A server without handlers has a valid document, too."""
+    check(asyncapi(Server(async_mode="threading"), title="Nothing", version="0"))
+
+
+def test_channels(sio):
+    """Namespaces are channels."""
+    channels = asyncapi(sio, title="Shop", version="1")["channels"]
+
+    assert {
+        "root": "/",
+        "shop.orders": "/shop/orders",
+        "any": "*",
+        "chat": "/chat",
+    } == {name: channel["address"] for name, channel in channels.items()}
+
+
+def test_operations(sio):
+    """Handlers receive, what is declared to be emitted is sent."""
+    operations = asyncapi(sio, title="Shop", version="1")["operations"]
+
+    assert {
+        "root.connect.receive",
+        "root.say.receive",
+        "root.several.receive",
+        "root.raw.receive",
+        "root.model.receive",
+        "root.plain.receive",
+        "root.any.receive",
+        "shop.orders.order.receive",
+        "any.any.receive",
+        "chat.join.receive",
+        "root.update.send",
+        "shop.orders.news.send",
+    } == set(operations)
+    assert {
+        "action": "receive",
+        "channel": {"$ref": "#/channels/root"},
+        "messages": [{"$ref": "#/channels/root/messages/say.receive"}],
+        "reply": {
+            "channel": {"$ref": "#/channels/root"},
+            "messages": [{"$ref": "#/channels/root/messages/say.answer"}],
+        },
+    } == operations["root.say.receive"]
+    assert "send" == operations["root.update.send"]["action"]
+
+
+def test_messages(sio):
+    """Messages have the payload that is declared; services are no payload."""
+    components = asyncapi(sio, title="Shop", version="1")["components"]
+    messages = components["messages"]
+
+    assert {
+        "name": "say",
+        "summary": "Say something.",
+        "payload": {"$ref": "#/components/schemas/Message"},
+    } == messages["root.say.receive"]
+    assert {
+        "type": "array",
+        "items": [{"$ref": "#/components/schemas/Message"}, {"type": "integer"}, {}],
+        "minItems": 3,
+    } == messages["root.several.receive"]["payload"]
+    assert {"name": "connect", "summary": "Let everybody in."} == messages[
+        "root.connect.receive"
+    ]
+    assert "array" == messages["root.model.answer"]["payload"]["type"]
+    assert "Join." == messages["chat.join.receive"]["summary"]
+    assert {"Author", "Message", "Receipt"} == set(components["schemas"])
+
+
+def test_names(sio):
+    """Names that could not be keys are written in another way."""
+    sio.on("say hello/now", lambda sid: None)
+
+    document = asyncapi(sio, title="Shop", version="1")
+
+    check(document)
+    assert "root.say-20-hello.now.receive" in document["operations"]
+
+
+def test_another_registry(sio):
+    """Which types are services is told by a registry."""
+    document = asyncapi(sio, title="Shop", version="1", registry=Registry())
+
+    assert "Settings" in document["components"]["schemas"]
+
+
+def test_not_initialised():
+    """A server without `init_app` has no document."""
+    with pytest.raises(InvalidRegistrationError):
+        asyncapi(socketio.AsyncServer(), title="Shop", version="1")
+
+
+async def test_mounted(sio):
+    """The document is served where it is mounted, as JSON, YAML and a page."""
+    app = FastAPI()
+    app.mount("/docs/chat", AsyncAPIApp(sio, title="<Shop> & more", version="1"))
+    document = asyncapi(sio, title="<Shop> & more", version="1")
+
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://test/docs/chat"
+    ) as client:
+        answers = [await client.get(path) for path in ("/asyncapi.json", "/asyncapi.yaml", "/")]
+        missing = await client.get("/other")
+        wrong = await client.post("/asyncapi.json")
+        head = await client.head("/asyncapi.json")
+
+    assert document == answers[0].json()
+    assert document == yaml.safe_load(answers[1].text)
+    assert "<title>&lt;Shop&gt; &amp; more</title>" in answers[2].text
+    assert [404, 405, 200] == [missing.status_code, wrong.status_code, head.status_code]
+    assert b"" == head.content
+
+
+def test_wsgi(sio):
+    """The same as a WSGI application."""
+    app = AsyncAPIWSGIApp(sio, title="Shop", version="1", script_url='/"local".js')
+    with httpx.Client(transport=httpx.WSGITransport(app), base_url="http://test") as client:
+        page = client.get("/asyncapi.html")
+        document = client.get("/asyncapi.json")
+        head = client.head("/asyncapi.json")
+
+    assert 'src="/&quot;local&quot;.js"' in page.text
+    assert "Shop" == document.json()["info"]["title"]
+    assert b"" == head.content
+
+
+SCRIPT = """
+customElements.define("asyncapi-component", class extends HTMLElement {
+  async connectedCallback() {
+    const answer = await fetch(this.getAttribute("schemaUrl"));
+    this.textContent = "Drawn: " + (await answer.json()).info.title;
+  }
+});
+"""
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="there is no Chromium here")
+async def test_page_in_a_browser(sio, tmp_path):
+    """A browser draws the page, also with a script from somewhere else."""
+    app = FastAPI()
+    app.mount("/docs", AsyncAPIApp(sio, title="Shop", version="1", script_url="/local.js"))
+
+    @app.get("/local.js")
+    async def local():
+        return PlainTextResponse(SCRIPT, media_type="text/javascript")
+
+    async with serve(app) as address:
+        process = await asyncio.create_subprocess_exec(
+            "chromium",
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            f"--user-data-dir={tmp_path}",
+            "--virtual-time-budget=5000",
+            "--dump-dom",
+            f"{address}/docs/",
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        async with asyncio.timeout(60):
+            page, _ = await process.communicate()
+
+    assert "Drawn: Shop" in page.decode()

@@ -1,0 +1,93 @@
+"""The types of wares.socketio, as users' checkers see them."""
+
+from typing import Annotated, Any, assert_type
+
+import socketio
+
+import wares.socketio
+from wares import Container, Depends, Inject, Registry
+from wares.socketio import (
+    Auth,
+    Data,
+    Environ,
+    Event,
+    PayloadError,
+    Reason,
+    RouterSIO,
+    SocketEvent,
+    SocketID,
+)
+
+
+class Database:
+    """A service."""
+
+
+registry = Registry()
+sio = wares.socketio.init_app(socketio.AsyncServer(), registry, dependencies=[Depends(print)])
+assert_type(sio, socketio.AsyncServer)
+assert_type(wares.socketio.init_app(socketio.Server()), socketio.Server)
+
+ours = wares.socketio.AsyncServer(async_mode="asgi", registry=registry)
+router = RouterSIO("/shop", dependencies=[Depends(print)])
+ours.add_router(router)
+ours.add_routers(router, router)
+wares.socketio.include_router(sio, router)
+
+
+@router.on("buy")
+async def buy(
+    sid: SocketID,
+    environ: Environ,
+    event: Event,
+    data: Data,
+    database: Inject[Database],
+    again: Annotated[Database, Depends()],
+) -> int:
+    """Declare what there is."""
+    assert_type(sid, SocketID)
+    text: str = sid
+    assert_type(environ["REMOTE_ADDR"], Any)
+    assert_type(data, Any)
+    assert_type(database, Database)
+    return len(text) + len(event)
+
+
+@router.event
+async def connect(sid: SocketID, auth: Auth) -> None:
+    """Look at what a client sends to be let in."""
+    assert_type(auth, Any)
+
+
+@router.event
+async def disconnect(reason: Reason) -> str:
+    """Look at why a client is gone."""
+    return reason
+
+
+@ours.exception_handler(PayloadError)
+async def answer(error: PayloadError) -> dict[str, Any]:
+    """Answer a payload that does not fit."""
+    assert_type(error.event, str)
+    return error.as_answer()
+
+
+assert_type(answer.__name__, str)
+
+
+@ours.middleware
+async def note(call_next: Any, event: SocketEvent) -> Any:
+    """Wrap an event."""
+    assert_type(event.namespace, str)
+    assert_type(event.arguments, tuple[Any, ...])
+    return await call_next(event)
+
+
+ours.emits("update", Database, namespace="/shop")
+assert_type(wares.socketio.wares_from(), Container)
+assert_type(wares.socketio.wares_from("sid", sio=ours, namespace="/"), Container)
+assert_type(wares.socketio.asyncapi(ours, title="Shop", version="1"), dict[str, Any])
+wares.socketio.register_dependency("name", Database, lifetime="singleton")
+
+ours.exception_handler("no class")  # type: ignore[arg-type]  # a class is needed
+wares.socketio.init_app(5)  # type: ignore[type-var]  # no server
