@@ -20,7 +20,7 @@ def test_what_is_imported_for_type_checkers():
 
     assert "Hidden" == type(hidden).__name__
     assert hidden is other is pair[0]
-    assert 1 == pair[1]
+    assert (1, 5432) == pair[1:]
 
 
 def test_what_is_imported_already():

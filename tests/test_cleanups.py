@@ -1746,6 +1746,34 @@ class TestCancellation:
         assert ["timed out", "database"] == outcomes
         assert is_cancelled == task.cancelled()
 
+    @pytest.mark.parametrize("is_cancelled", [False, True])
+    async def test_a_timeout_within_a_cleanup_that_never_rests(self, registry, is_cancelled):
+        """A timeout in a cleanup ends a loop that waits for nothing but the next round."""
+        outcomes = []
+        entered = asyncio.Event()
+
+        async def make():
+            yield
+            entered.set()
+            try:
+                async with asyncio.timeout(0.02):
+                    while True:
+                        await asyncio.sleep(0)
+            except TimeoutError:
+                outcomes.append("timed out")
+
+        registry.register_factory(Session, make)
+        container = registry.container()
+        await container.aget(Session)
+        task = asyncio.create_task(container.aclose())
+        await entered.wait()
+        if is_cancelled:
+            task.cancel()
+        await asyncio.wait([task], timeout=5)
+
+        assert ["timed out"] == outcomes
+        assert is_cancelled == task.cancelled()
+
     async def test_a_task_group_within_a_cleanup(self, registry):
         """A `TaskGroup` in a cleanup works while the closing task is cancelled."""
         outcomes = []

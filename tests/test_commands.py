@@ -8,8 +8,11 @@ import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
 import pytest
+
+import wares
 
 SHOP = """
 import asyncio
@@ -420,7 +423,12 @@ def run_apart(folder, *arguments, stdout=subprocess.PIPE):
         stdout=stdout,
         stderr=subprocess.PIPE,
         encoding="utf-8",
-        env={**os.environ, "PYTHONIOENCODING": "utf-8", "TERM": "xterm"},
+        env={
+            **os.environ,
+            "PYTHONIOENCODING": "utf-8",
+            "PYTHONPATH": str(Path(wares.__file__).parents[1]),
+            "TERM": "xterm",
+        },
     )
 
 

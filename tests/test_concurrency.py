@@ -18,6 +18,7 @@ from wares import (
     LifetimeError,
     Registry,
     WaresError,
+    current_container,
 )
 
 OWNERS = ["scoped", "connection", "singleton"]
@@ -1383,6 +1384,58 @@ class TestCycles:
         start = path.index(Shop)
         assert (Shop, Repository, Database) == (path[:-1] * 2)[start : start + 3]
         assert (4, path[0]) == (len(path), path[-1])
+
+    @pytest.mark.parametrize("hot", [0, 60])
+    async def test_through_the_current_container(self, way, registry, hot):
+        """A factory that asks the current container is found in the circle that it closes."""
+        is_circle = []
+
+        async def amake():
+            return [await current_container().aget(Shop)] if is_circle else "no circle"
+
+        def make():
+            return [current_container().get(Shop)] if is_circle else "no circle"
+
+        registry.register_factory(Database, amake if way.is_async else make)
+        registry.register_factory(Repository, Repository)
+        registry.register_factory(Shop, Shop)
+        await use(way, registry, hot, Shop)
+        is_circle.append(True)
+        container = registry.container()
+
+        with container.activate(), pytest.raises(CircularDependencyError) as caught:
+            await way.get(container, Shop)
+
+        assert {Shop, Repository, Database} == set(caught.value.path)
+
+    async def test_a_crowd_that_waits_in_no_circle(self, registry, container):
+        """Many may wait for each other in many ways; without a circle all are served."""
+        released = asyncio.Event()
+
+        async def make_engine():
+            await released.wait()
+            return "engine"
+
+        async def make_cache(wares_container):
+            return await asyncio.gather(
+                wares_container.aget(Database), wares_container.aget(Database)
+            )
+
+        registry.register_factory(Engine, make_engine)
+        registry.register_factory(Database, aasking(Engine))
+        registry.register_factory(Cache, make_cache)
+        registry.register_factory(Mailer, aasking(Cache, Database))
+        tasks = await start(
+            *[container.aget(key) for key in (Engine, Database, Cache, Mailer, Cache, Mailer)]
+        )
+        released.set()
+
+        outcomes = await outcomes_of(tasks)
+
+        database = ["engine"]
+        cache = [database, database]
+        mailer = [cache, database]
+        assert ["engine", database, cache, mailer, cache, mailer] == outcomes
 
     @pytest.mark.usefixtures("busy_threads")
     def test_a_race_into_a_cycle(self, registry):

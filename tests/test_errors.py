@@ -26,6 +26,7 @@ from tests.support.services import (
     Settings,
     Shop,
 )
+from tests.support.ways import ASYNC, SYNC
 from wares import (
     AsyncServiceError,
     CircularDependencyError,
@@ -45,6 +46,7 @@ from wares import (
     ServiceNotFoundError,
     UnresolvableParameterError,
     WaresError,
+    current_container,
 )
 
 SECRET = "s3cr3t-pa55word"
@@ -419,11 +421,11 @@ class TestFactoriesOwnErrors:
     """Behaviour 10."""
 
     @pytest.mark.parametrize("hot", [0, 60])
-    @pytest.mark.parametrize("is_async_factory", [False, True])
+    @pytest.mark.parametrize(
+        ("way", "is_async_factory"), [(SYNC, False), (ASYNC, False), (ASYNC, True)]
+    )
     async def test_it_arrives_unchanged(self, way, registry, hot, is_async_factory):
         """A factory's own exception is raised as it is, with the path as a note."""
-        if is_async_factory and not way.is_async:
-            pytest.skip("get takes no async factory")
         error = Boom("own text")
         failing = []
 
@@ -489,6 +491,37 @@ class TestFactoriesOwnErrors:
         registry.register_factory(Shop, Shop)
 
         with pytest.raises(Boom):
+            await way.get(container, Shop)
+
+        assert [] == missing_parts(notes_of(error), "Shop", "Repository", "Database")
+
+    @pytest.mark.parametrize("hot", [0, 60])
+    async def test_through_the_current_container(self, way, registry, hot):
+        """The note shows the whole path where factories ask the current container."""
+        error = Boom()
+        failing = []
+
+        def fail():
+            if failing:
+                raise error
+
+        async def aask():
+            return await current_container().aget(Database)
+
+        def ask():
+            return current_container().get(Database)
+
+        registry.register_factory(Database, fail)
+        registry.register_factory(Repository, aask if way.is_async else ask)
+        registry.register_factory(Shop, Shop)
+        for _ in range(hot):
+            container = registry.container()
+            with container.activate():
+                await way.get(container, Shop)
+        failing.append(True)
+        container = registry.container()
+
+        with container.activate(), pytest.raises(Boom):
             await way.get(container, Shop)
 
         assert [] == missing_parts(notes_of(error), "Shop", "Repository", "Database")

@@ -500,8 +500,9 @@ class TestByName:
         with registry.container() as container:
             with pytest.raises(UnresolvableParameterError, match="no arguments"):
                 container.get(Database)
-        with pytest.raises(InvalidRegistryError, match="no arguments"):
+        with pytest.raises(InvalidRegistryError) as caught:
             registry.validate()
+        assert "no arguments" in str(caught.value.exceptions[0])
 
     async def test_nothing_fills_a_class(self, form):
         """A class that cannot be made is an error at the call, for it might be registered."""
@@ -841,6 +842,18 @@ class TestRefusedWhenDecorated:
 
         with pytest.raises(AsyncServiceError):
             inject(lambda it=Depends(thing[shape]): it)
+
+    def test_one_that_cannot_be_hashed(self):
+        """A callable that cannot be hashed is named like any other."""
+
+        class Unhashable:
+            __hash__ = None
+
+            async def __call__(self):
+                raise AssertionError
+
+        with pytest.raises(AsyncServiceError, match=r"-> Unhashable\.__call__"):
+            inject(lambda it=Depends(Unhashable()): it)
 
     def test_what_only_turns_out_to_be_asynchronous(self):
         """A coroutine that a dependency returns is refused at the call, and closed."""

@@ -15,7 +15,6 @@ from wares import (
     ServiceNotFoundError,
 )
 
-SETTINGS = settings(max_examples=150, deadline=None)
 OWNED = ["scoped", "connection"]
 asks = strategies.lists(strategies.integers(0, 7), min_size=1, max_size=10)
 scripts = strategies.lists(
@@ -91,7 +90,6 @@ def made(world):
     }
 
 
-@SETTINGS
 @given(graphs(), asks)
 def test_one_container_after_the_other_call(nodes, numbers):
     """Each factory runs once; exits are the exact reverse of completions; nothing stays open."""
@@ -116,7 +114,6 @@ def test_one_container_after_the_other_call(nodes, numbers):
     assert set(made(world).values()) <= {1}
 
 
-@SETTINGS
 @given(graphs(), asks)
 def test_all_at_once(nodes, numbers):
     """Asked for by many tasks at once, the same holds, and all get the same objects."""
@@ -139,7 +136,6 @@ def test_all_at_once(nodes, numbers):
     assert set(made(world).values()) <= {1}
 
 
-@SETTINGS
 @given(graphs(), asks, strategies.lists(strategies.integers(0, 12), max_size=6))
 def test_cancelled_at_any_moment(nodes, numbers, delays):
     """Tasks that are cancelled at any moment leave nothing open, and disturb no other task."""
@@ -168,7 +164,6 @@ def test_cancelled_at_any_moment(nodes, numbers, delays):
     assert sorted(finished(world, "singleton")) == sorted(exited(world, "singleton"))
 
 
-@SETTINGS
 @given(graphs(), asks, strategies.integers(0, 12))
 def test_closed_at_any_moment(nodes, numbers, delay):
     """A container that is closed at any moment leaves nothing open."""
@@ -192,7 +187,6 @@ def test_closed_at_any_moment(nodes, numbers, delay):
     assert sorted(finished(world, "singleton")) == sorted(exited(world, "singleton"))
 
 
-@SETTINGS
 @given(graphs(shapes=SYNC_SHAPES), asks)
 def test_sync_and_async_agree(nodes, numbers):
     """`get` and `aget` do the same in the same order, and fail in the same way."""
@@ -216,7 +210,6 @@ def test_sync_and_async_agree(nodes, numbers):
     assert sync_world.events == async_world.events
 
 
-@SETTINGS
 @given(graphs(lifetimes=OWNED), asks, strategies.integers(16, 40))
 def test_much_use_changes_nothing(nodes, numbers, uses):
     """A registry that was used often does the same in the same order as a new one."""
@@ -244,7 +237,6 @@ def test_much_use_changes_nothing(nodes, numbers, uses):
     assert cold.events == hot.events
 
 
-@SETTINGS
 @given(graphs(shapes=SYNC_SHAPES, lifetimes=OWNED), asks, strategies.integers(16, 40))
 def test_much_sync_use_changes_nothing(nodes, numbers, uses):
     """The same for `get`."""
@@ -265,7 +257,6 @@ def test_much_sync_use_changes_nothing(nodes, numbers, uses):
     assert cold.events == hot.events
 
 
-@SETTINGS
 @given(graphs(failing=False), scripts, strategies.integers(0, 20))
 def test_children(nodes, script, uses):
     """A parent and two children each have scoped services of their own, and share the others."""
@@ -300,7 +291,6 @@ def test_children(nodes, script, uses):
         assert finished(world, "singleton")[::-1] == exited(world, "singleton")
 
 
-@SETTINGS
 @given(graphs(failing=False), asks, strategies.integers(0, 7), strategies.integers(0, 20))
 def test_overrides_leave_no_trace(nodes, numbers, overridden, uses):
     """After an override everything is made as if there had never been one."""
@@ -371,7 +361,7 @@ def identify(problem):
     return "lifetime", problem.key, problem.needed_key
 
 
-@settings(SETTINGS, max_examples=600)
+@settings(max_examples=5 * settings().max_examples)  # they are small, and quick
 @given(edges)
 @example([([0], "transient")])
 @example([([1], "singleton"), ([0], "scoped")])

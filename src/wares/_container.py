@@ -75,6 +75,9 @@ _current: ContextVar[Container | None] = ContextVar("wares_container", default=N
 def current_container() -> Container:
     """Give the container of the request, event or call that is being served.
 
+    Returns:
+        The container that was last activated in this task or thread.
+
     Raises:
         NoContainerError: There is none.
     """
@@ -359,6 +362,10 @@ class Container:
 
         Returns:
             The service; for several keys a tuple of services.
+
+        Raises:
+            WaresError: As `get` does, but for AsyncServiceError.
+            Exception: Whatever a factory raises, with the path to it as a note.
         """
         # No coroutine function itself, so that there is one coroutine, not two.
         if more:
@@ -377,6 +384,9 @@ class Container:
         It has scoped services of its own, shares those of lifetime ``"connection"`` with the
         outermost container, and sees what is given to and locally registered in this one. A
         container that closes closes its open children first.
+
+        Returns:
+            The child, which is to be closed as any container is.
 
         Raises:
             ContainerClosedError: This container is closed.
@@ -487,6 +497,9 @@ class Container:
     def get_pings(self) -> list[ServicePing]:
         """List a check for each registered service that has a ping.
 
+        Returns:
+            The checks, in the order of registration. Making a list of them makes no service.
+
         >>> from wares import Registry
         >>> registry = Registry()
         >>> registry.register_value(int, 5, ping=lambda number: None)
@@ -502,7 +515,7 @@ class Container:
         return list(name_pings(self, pinged))
 
     def activate(self) -> Activation:
-        """Make this the current container while a ``with`` block lasts.
+        """Make this the current container while a ``with`` block lasts; that does not close it.
 
         >>> from wares import Registry, current_container
         >>> with Registry() as registry, registry.container() as container:
@@ -537,7 +550,12 @@ class Container:
         await self._aclose(None)
 
     def reset(self) -> None:
-        """Close, and open again, with what had been given and without local registrations."""
+        """Close, and open again, with what had been given and without local registrations.
+
+        Raises:
+            PendingAsyncCleanupError: A cleanup must be awaited; nothing has been touched.
+            CleanupError: Cleanups failed; it is open again all the same.
+        """
         try:
             self._close(None)
         finally:
@@ -545,7 +563,11 @@ class Container:
                 self._reopen()
 
     async def areset(self) -> None:
-        """Close as `aclose` does, and open again."""
+        """Close as `aclose` does, and open again as `reset` does.
+
+        Raises:
+            CleanupError: Cleanups failed; it is open again all the same.
+        """
         try:
             await self._aclose(None)
         finally:

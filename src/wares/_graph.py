@@ -13,6 +13,7 @@ from typing import Any
 import attrs
 
 from wares._annotations import FindName
+from wares._compositions import ComposedRecipe
 from wares._keys import MISSING, describe, find_nearest
 from wares._recipes import Recipe, cannot_fill
 from wares._signatures import Need, find_place
@@ -34,7 +35,8 @@ class Node:
     Attributes:
         key: What it is asked for by.
         name: The key, printed; unique within the graph.
-        kind: ``"factory"``, ``"value"``, ``"expected"``, ``"callable"`` or ``"missing"``.
+        kind: ``"factory"``, ``"value"``, ``"alias"``, ``"list"``, ``"expected"``, ``"callable"`` or
+            ``"missing"``.
         lifetime: Which owner keeps it; `None` for what is given or missing.
         place: The file and line of the factory's definition, if it has one.
         has_ping: Whether its health can be checked.
@@ -365,7 +367,8 @@ class _Surveyor:
 
 
 def _node_for(recipe: Recipe, name: str, problems: tuple[int, ...]) -> Node:
-    place = None if recipe.is_value else find_place(recipe.factory)
+    has_place = not (recipe.is_value or isinstance(recipe, ComposedRecipe))
+    place = find_place(recipe.factory) if has_place else None
     return Node(
         recipe.key,
         name,
@@ -381,4 +384,6 @@ def _node_for(recipe: Recipe, name: str, problems: tuple[int, ...]) -> Node:
 def _kind_of(recipe: Recipe) -> str:
     if recipe.is_value:
         return "value"
+    if isinstance(recipe, ComposedRecipe):
+        return recipe.composition
     return "callable" if recipe.is_derived else "factory"

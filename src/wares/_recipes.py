@@ -224,7 +224,7 @@ def recipe_for_factory(
         InvalidLifetimeError: There is no such lifetime.
         UnresolvableParameterError: A required parameter has no annotation.
     """
-    _check_key(key)
+    check_key(key)
     if not callable(factory):
         message = (
             f"The factory of {describe(key)} is not callable: it is an instance of "
@@ -270,7 +270,7 @@ def recipe_for_value(
         InvalidRegistrationError: The key is not hashable, the ping not callable, its timeout no
             positive number, the tags not strings, or the value is to be entered and cannot be.
     """
-    _check_key(key)
+    check_key(key)
     _check_ping(key, ping, ping_timeout)
     if enter and not is_context_manager(type(value)):
         message = (
@@ -321,7 +321,12 @@ def _has(kind: type, name: str) -> bool:
     return getattr(kind, name, None) is not None
 
 
-def _check_key(key: object) -> None:
+def check_key(key: object) -> None:
+    """Refuse a *key* that is none.
+
+    Raises:
+        InvalidRegistrationError: It is not hashable.
+    """
     if not is_hashable(key):
         message = (
             f"A key must be hashable, and an instance of {type(key).__qualname__} is not. "

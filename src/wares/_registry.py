@@ -11,7 +11,7 @@ from _thread import allocate_lock
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, get_args, get_origin
 
 from wares._cleanups import (
     Failure,
@@ -24,15 +24,25 @@ from wares._cleanups import (
     leave_callback,
     report,
 )
+from wares._compositions import (
+    FactoryOptions,
+    Generic,
+    Part,
+    ValueOptions,
+    recipe_for_alias,
+    recipe_for_list,
+    recipes_for_decoration,
+)
 from wares._graph import Graph
-from wares._observation import EVENTS
-from wares._keys import MISSING, is_hashable
+from wares._keys import MISSING, describe, find_nearest, is_hashable
 from wares._lock import LOCK
+from wares._observation import EVENTS
 from wares._recipes import (
     Lifetime,
     Ping,
     Recipe,
     check_callback,
+    check_key,
     find_dependency,
     recipe_for_dependency,
     recipe_for_factory,
@@ -44,10 +54,12 @@ from wares.exceptions import (
     InvalidRegistryError,
     PendingAsyncCleanupError,
     RegistryClosedError,
+    ServiceNotFoundError,
+    WaresError,
 )
 
 if TYPE_CHECKING:
-    from typing_extensions import TypeForm, TypeVar
+    from typing_extensions import TypeForm, TypeVar, Unpack
 
     from wares._container import Container, Root
     from wares._plans import PlanBook
@@ -87,6 +99,9 @@ class Registry:
         self._expected: dict[Hashable, None] = {}
         self._seen: dict[tuple[Hashable, Hashable], None] = {}
         self._observers: tuple[object, ...] = ()
+        self._parts: dict[Hashable, list[Part]] = {}
+        self._decorations = 0
+        self._generics: dict[Hashable, Generic] = {}
         self._derived: dict[int, Recipe] = {}
         self._names: dict[str, Any] | None = None
         self._is_closed = False
@@ -239,10 +254,169 @@ class Registry:
         )
         self._register(recipe, on_registry_close)
 
+    def register_alias(
+        self, key: TypeForm[T] | Hashable, target: TypeForm[Any] | Hashable
+    ) -> None:
+        """Let *key* give the service of *target*: the same object, kept by the same owner.
+
+        >>> registry = Registry()
+        >>> registry.register_value(int, 5)
+        >>> registry.register_alias(float, int)
+        >>> with registry.container() as container:
+        ...     container.get(float)
+        5
+
+        Args:
+            key: What is asked for.
+            target: What is given.
+
+        Raises:
+            InvalidRegistrationError: A key is not hashable, or both are the same.
+            RegistryClosedError: The registry is closed.
+        """
+        self._register(recipe_for_alias(key, target), None)
+
+    def add_factory(
+        self,
+        key: TypeForm[T] | Hashable,
+        factory: Callable[..., Any],
+        **options: Unpack[FactoryOptions],
+    ) -> None:
+        """Register one of several services of *key*; all are asked for as ``list[key]``.
+
+        >>> registry = Registry()
+        >>> registry.add_factory(str, lambda: "first")
+        >>> registry.add_value(str, "second")
+        >>> with registry.container() as container:
+        ...     container.get(list[str])
+        ['first', 'second']
+
+        Args:
+            key: What the services have in common.
+            factory: What makes one of them.
+            options: As in `register_factory`.
+
+        Raises:
+            InvalidRegistrationError: As in `register_factory`.
+            InvalidLifetimeError: There is no such lifetime.
+            UnresolvableParameterError: A required parameter has no annotation.
+            RegistryClosedError: The registry is closed.
+        """
+        check_key(key)
+        part = self._next_part(key)
+        self.register_factory(part, factory, **options)
+        self._add(key, part)
+
+    def add_value(
+        self, key: TypeForm[T] | Hashable, value: T, **options: Unpack[ValueOptions]
+    ) -> None:
+        """Register a ready-made object as one of several services of *key*.
+
+        Args:
+            key: What the services have in common.
+            value: One of them.
+            options: As in `register_value`.
+
+        Raises:
+            InvalidRegistrationError: As in `register_value`.
+            RegistryClosedError: The registry is closed.
+        """
+        check_key(key)
+        part = self._next_part(key)
+        self.register_value(part, value, **options)
+        self._add(key, part)
+
+    def expect_several(self, key: TypeForm[T] | Hashable) -> None:
+        """Let ``list[key]`` be asked for, though nothing may ever be added: it is empty then.
+
+        Args:
+            key: What the services have in common.
+
+        Raises:
+            InvalidRegistrationError: It is not hashable.
+            RegistryClosedError: The registry is closed.
+        """
+        check_key(key)
+        self._add(key)
+
+    def register_generic(
+        self, key: type, factory: Callable[..., Any], **options: Unpack[FactoryOptions]
+    ) -> None:
+        """Register how the services of all ``key[...]`` are made, for a generic class *key*.
+
+        A parameter of the factory that is named ``wares_types`` receives the types in the
+        brackets, as a tuple. What is registered under one ``key[...]`` by itself wins.
+
+        >>> registry = Registry()
+        >>> registry.register_generic(set, lambda wares_types=(): {wares_types})
+        >>> with registry.container() as container:
+        ...     container.get(set[int])
+        {(<class 'int'>,)}
+
+        Args:
+            key: The class, without brackets.
+            factory: What makes the services.
+            options: As in `register_factory`. What is to be called when the registry closes is
+                called for each ``key[...]`` that was made.
+
+        Raises:
+            InvalidRegistrationError: As in `register_factory`, or the class is not generic.
+            InvalidLifetimeError: There is no such lifetime.
+            UnresolvableParameterError: A required parameter has no annotation.
+            RegistryClosedError: The registry is closed.
+        """
+        self._check_open()
+        if not hasattr(key, "__class_getitem__"):
+            raise InvalidRegistrationError(
+                f"{describe(key)} is not generic. Use register_factory, or name a generic class."
+            )
+        generic = Generic(factory, options)
+        generic.check(key)
+        self._generics[key] = generic
+        self._forget()
+
+    def decorate(self, key: TypeForm[T] | Hashable, decorator: Callable[..., Any]) -> None:
+        """Put *decorator* around what is registered under *key*.
+
+        Its first parameter receives the service as it was; the others are filled as those of a
+        factory. The result has the lifetime, the ping and the tags of what it decorates, whose
+        cleanup stays. It is not entered itself, but it may yield, and clean up so.
+
+        >>> registry = Registry()
+        >>> registry.register_factory(str, lambda: "service")
+        >>> def praise(service: str) -> str:
+        ...     return f"good {service}"
+        >>> registry.decorate(str, praise)
+        >>> with registry.container() as container:
+        ...     container.get(str)
+        'good service'
+
+        Args:
+            key: What is decorated.
+            decorator: What makes the service from the one before.
+
+        Raises:
+            ServiceNotFoundError: Nothing is registered under *key*.
+            InvalidRegistrationError: The decorator is not callable.
+            UnresolvableParameterError: A required parameter has no annotation.
+            RegistryClosedError: The registry is closed.
+        """
+        self._check_open()
+        wanted: Any = key
+        recipe = self._registered.get(wanted)
+        if recipe is None:
+            raise ServiceNotFoundError(wanted, nearest=find_nearest(wanted, self._registered))
+        self._decorations += 1
+        for part in recipes_for_decoration(recipe, decorator, self._decorations):
+            self._register(part, None)
+
     def expect(self, *keys: Hashable) -> None:
         """Announce *keys* that each container is given when it is opened, as a request is.
 
         `validate` then takes them for registered.
+
+        Args:
+            keys: What containers are given.
 
         Raises:
             InvalidRegistrationError: A key is not hashable.
@@ -341,7 +515,11 @@ class Registry:
         """Open a container for one request, event or job.
 
         Args:
-            given: Objects that are there from the start, by their keys.
+            given: Objects that are there from the start, by their keys; they are never entered,
+                awaited or closed.
+
+        Returns:
+            The container, to be closed when the request, event or job ends.
 
         Raises:
             RegistryClosedError: The registry is closed.
@@ -350,6 +528,8 @@ class Registry:
 
     def validate(self) -> None:
         """Check that everything that is registered can be made; runs no factory.
+
+        The lifespans of the adapters call it once the registrations are done.
 
         Raises:
             InvalidRegistryError: All problems at once: missing services, circles, lifetimes that
@@ -362,7 +542,12 @@ class Registry:
             raise InvalidRegistryError(message, problems)
 
     def graph(self) -> Graph:
-        """Draw up what needs what."""
+        """Draw up what needs what, as the factories declare it; runs no factory.
+
+        Returns:
+            The graph, with its problems.
+        """
+        self._make_generics()
         return Graph.over(
             self._recipes,
             self._expected,
@@ -450,6 +635,38 @@ class Registry:
         """
         await self._aclose(None)
 
+    def _make_generic(self, key: Hashable) -> Recipe | None:
+        """Register what a generic class with types in brackets asks for, at its first use."""
+        generic = self._generics.get(get_origin(key))
+        if generic is None:
+            return None
+        with LOCK:
+            # Of two threads, the second finds what the first has registered.
+            if key not in self._recipes:
+                self.register_factory(key, generic.bind(get_args(key)), **generic.options)
+            return self._recipes[key]
+
+    def _make_generics(self) -> None:
+        """Register what generic classes are needed with, as far as signatures tell."""
+        todo = list(self._recipes.values()) if self._generics else []
+        for recipe in todo:
+            try:
+                needs = recipe.read(self._container_class, self._find_name).needs
+            except WaresError:
+                # The graph says what is wrong.
+                continue
+            for need in needs:
+                made = None if need.key in self._recipes else self._make_generic(need.key)
+                todo += [] if made is None else [made]
+
+    def _next_part(self, key: Any) -> Part:
+        return Part(key, "part", len(self._parts.get(key, ())) + 1)
+
+    def _add(self, key: Any, *parts: Part) -> None:
+        self._check_open()
+        known = self._parts[key] = [*self._parts.get(key, ()), *parts]
+        self._register(recipe_for_list(list[key], known), None)
+
     def _register(self, recipe: Recipe, on_close: OnRegistryClose | None) -> None:
         self._check_open()
         self._note_callback(recipe, on_close)
@@ -503,7 +720,9 @@ class Registry:
             # What a call needs is asked for by its recipe itself.
             return key
         if key is Registry:
-            return recipe_for_value(key, self, enter=False, ping=None, suppress_context_exit=False)
+            return recipe_for_value(
+                key, self, enter=False, ping=None, suppress_context_exit=False
+            )
         # By identity: equal callables share what they make, but each is called by who names it.
         recipe = self._derived.get(id(key)) or find_dependency(key)
         if recipe is None:
@@ -515,6 +734,8 @@ class Registry:
     def _find_recipe(self, need: Need) -> Recipe | None:
         """Find how a service is made, as far as the registry decides that."""
         recipe = self._recipes.get(need.key)
+        if recipe is None and self._generics:
+            recipe = self._make_generic(need.key)
         if recipe is None and need.is_marked and need.key not in self._expected:
             return self._derive(need.key)
         return recipe

@@ -385,11 +385,12 @@ class Flow:
         if key in made:
             return made[key]
         traffic = owner._traffic
+        if traffic is None or key not in traffic.makers:
+            self._refuse_to_await(recipe)
         if traffic is None:
             traffic = owner._traffic = Traffic()
         holder: Flow | Claim | None = traffic.makers.get(key)
         if holder is None:
-            self._refuse_to_await(recipe)
             # First the claim, then the look at a plan: the plan looks the other way round.
             traffic.makers[key] = self
             holder = find_plan_at(made, key)

@@ -31,9 +31,6 @@ __all__ = ["WaresMiddleware", "get_registry", "health_route", "lifespan", "wares
 
 App = TypeVar("App", bound=Starlette)
 
-#: Where the connection that services are given is found in a scope.
-_GIVEN_KEY = "wares_connection"
-
 
 class lifespan(Lifespan[App]):  # noqa: N801  # used as a decorator
     """Give the lifespan function of an application a registry, and close it behind it.
@@ -128,12 +125,10 @@ def wares_from(connection: HTTPConnection) -> Container:
     Raises:
         NoContainerError: The connection did not come through `WaresMiddleware`.
     """
-    scope = connection.scope
-    container = asgi.wares_from(scope)
-    if scope.get(_GIVEN_KEY) is not connection:
+    container = asgi.wares_from(connection.scope)
+    if HTTPConnection not in container or container.get(HTTPConnection) is not connection:
         # Services shall have the very object of the endpoint: it may have read the body already.
-        scope[_GIVEN_KEY] = connection
-        container._give(given_by(connection))  # not for users: what if one is used
+        container._give(given_by(connection))
     return container
 
 

@@ -127,3 +127,15 @@ async def client_of(app: Any, **options: Any) -> AsyncIterator[httpx.AsyncClient
         transport = httpx.ASGITransport(serve_with_state, **options)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             yield client
+
+
+def make_scope(state: dict[str, Any]) -> dict[str, Any]:
+    """Make what a server tells an application of a request for ``/``."""
+    return {
+        "type": "http",
+        "method": "GET",
+        "path": "/",
+        "query_string": b"",
+        "headers": [],
+        "state": dict(state),
+    }

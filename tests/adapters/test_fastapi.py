@@ -5,6 +5,8 @@ Every rule holds on both ways: the `way_in` fixture takes each test along each o
 
 import asyncio
 import functools
+import gc
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
@@ -41,6 +43,7 @@ from tests.adapters.serving import (
     TestClient,
     client_of,
     hang_up,
+    make_scope,
     open_session,
     serve,
     started,
@@ -231,6 +234,24 @@ class TestContainer:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as client:
             with pytest.raises(NoRegistryError):
                 await client.get("http://test/")
+
+    async def test_leaves_nothing_behind(self, app):
+        """A request's container is gone with the request; no garbage collector is needed."""
+        containers = []
+
+        @app.get("/")
+        async def view(services: DepContainer):
+            containers.append(weakref.ref(services))
+
+        async with started(app) as state:
+            gc.disable()
+            try:
+                await app(make_scope(state), asyncio.Queue().get, asyncio.Queue().put)
+                is_gone = containers[0]() is None
+            finally:
+                gc.enable()
+
+        assert is_gone
 
 
 class TestInject:

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import weakref
 from contextlib import asynccontextmanager
 
 import httpx
@@ -23,6 +24,7 @@ from tests.adapters.serving import (
     TestClient,
     client_of,
     hang_up,
+    make_scope,
     open_session,
     serve,
     started,
@@ -330,6 +332,25 @@ class TestRequests:
         async with client_of(app) as client:
             with pytest.raises(NoContainerError, match="WaresMiddleware"):
                 await client.get("/")
+
+    async def test_leave_nothing_behind(self, start):
+        """A request's container is gone with the request; no garbage collector is needed."""
+        containers = []
+
+        async def view(request):
+            containers.append(weakref.ref(wares_from(request)))
+            return PlainTextResponse("")
+
+        app = make_app(start, Route("/", view))
+        async with started(app) as state:
+            gc.disable()
+            try:
+                await app(make_scope(state), asyncio.Queue().get, asyncio.Queue().put)
+                is_gone = containers[0]() is None
+            finally:
+                gc.enable()
+
+        assert is_gone
 
     async def test_stream(self, start, journal):
         """A streamed response has its services to the end (behaviour 25)."""

@@ -52,8 +52,10 @@ def ask_nowhere_generic(it: Inject[list[also_nowhere[int]]]):
     raise AssertionError
 
 
-def get_with_hidden(hidden: Inject[Hidden], default: nowhere = 1):
-    return hidden, default
+def get_with_hidden(
+    hidden: Inject[Hidden], default: nowhere = 1, port: nowhere = Depends(get_port)
+):
+    return hidden, default, port
 
 
 @inject

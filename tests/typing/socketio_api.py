@@ -24,9 +24,17 @@ class Database:
 
 
 registry = Registry()
-sio = wares.socketio.init_app(socketio.AsyncServer(), registry, dependencies=[Depends(print)])
+
+
+def make_servers() -> tuple[socketio.AsyncServer, socketio.Server]:
+    """Make servers of python-socketio, which has no types."""
+    raise NotImplementedError
+
+
+stock, threaded = make_servers()
+sio = wares.socketio.init_app(stock, registry, dependencies=[Depends(print)])
 assert_type(sio, socketio.AsyncServer)
-assert_type(wares.socketio.init_app(socketio.Server()), socketio.Server)
+assert_type(wares.socketio.init_app(threaded), socketio.Server)
 
 ours = wares.socketio.AsyncServer(async_mode="asgi", registry=registry)
 router = RouterSIO("/shop", dependencies=[Depends(print)])
@@ -63,6 +71,25 @@ async def connect(sid: SocketID, auth: Auth) -> None:
 async def disconnect(reason: Reason) -> str:
     """Look at why a client is gone."""
     return reason
+
+
+@router.event(namespace="/shop", response_model=int)
+async def count(sid: SocketID) -> int:
+    """Register under the function's name."""
+    return len(sid)
+
+
+@ours.event
+async def ask(data: Data) -> None:
+    """Register on the server itself."""
+
+
+@ours.on("ask again", namespace="/shop")
+async def ask_again(data: Data) -> None:
+    """Register on the server itself, with arguments."""
+
+
+assert_type(count.__name__, str)
 
 
 @ours.exception_handler(PayloadError)

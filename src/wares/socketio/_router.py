@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, overload
 
 import attrs
 
@@ -38,7 +38,99 @@ class Declared:
     frame: types.FrameType | None
 
 
-class RouterSIO:
+class Registering:
+    """What registers handlers."""
+
+    @overload
+    def on(
+        self,
+        event: str,
+        handler: None = None,
+        namespace: str | None = None,
+        *,
+        response_model: Any = MISSING,
+    ) -> Callable[[F], F]: ...
+
+    @overload
+    def on(
+        self,
+        event: str,
+        handler: F,
+        namespace: str | None = None,
+        *,
+        response_model: Any = MISSING,
+    ) -> F: ...
+
+    def on(
+        self,
+        event: str,
+        handler: Callable[..., Any] | None = None,
+        namespace: str | None = None,
+        *,
+        response_model: Any = MISSING,
+    ) -> Any:
+        """Register a handler, or make a decorator that does.
+
+        Args:
+            event: The name of the event; ``"*"`` for any other.
+            handler: The handler.
+            namespace: The namespace, instead of the router's.
+            response_model: The type of what it answers, instead of its return annotation.
+        """
+
+        def register(function: F) -> F:
+            self._register(event, function, namespace, response_model)
+            return function
+
+        return register if handler is None else register(handler)
+
+    @overload
+    def event(self, handler: F, /) -> F: ...
+
+    @overload
+    def event(
+        self, namespace: str | None = None, /, *, response_model: Any = MISSING
+    ) -> Callable[[F], F]: ...
+
+    @overload
+    def event(
+        self, *, namespace: str | None = None, response_model: Any = MISSING
+    ) -> Callable[[F], F]: ...
+
+    def event(
+        self,
+        handler: Any = None,
+        *,
+        namespace: str | None = None,
+        response_model: Any = MISSING,
+    ) -> Any:
+        """Register a handler under its own name; usable with and without arguments.
+
+        Args:
+            handler: The handler; or the namespace, as the first argument of a decorator.
+            namespace: The namespace, instead of the router's.
+            response_model: The type of what it answers, instead of its return annotation.
+        """
+        if callable(handler):
+            return self.on(handler.__name__, handler)
+
+        def register(function: Any) -> Any:
+            return self.on(
+                function.__name__,
+                function,
+                handler or namespace,
+                response_model=response_model,
+            )
+
+        return register
+
+    def _register(
+        self, event: str, handler: Any, namespace: str | None, response_model: Any
+    ) -> None:
+        """Register one handler; each that inherits this does it in its own way."""
+
+
+class RouterSIO(Registering):
     """Handlers, with what they have in common, to be registered on a server together.
 
     Args:
@@ -57,42 +149,13 @@ class RouterSIO:
         self._routers: list[RouterSIO] = []
         self._emitted: dict[tuple[str, str], Any] = {}
 
-    def on(
-        self,
-        event: str,
-        handler: Callable[..., Any] | None = None,
-        namespace: str | None = None,
-        *,
-        response_model: Any = MISSING,
-    ) -> Any:
-        """Register a handler, or make a decorator that does.
-
-        Args:
-            event: The name of the event; ``"*"`` for any other.
-            handler: The handler.
-            namespace: The namespace, instead of the router's.
-            response_model: The type of what it answers, instead of its return annotation.
-        """
+    def _register(
+        self, event: str, handler: Any, namespace: str | None, response_model: Any
+    ) -> None:
         place = place_of(event, namespace or self.namespace)
-        return self._declare(place, handler, response_model, find_frame())
-
-    def event(self, *args: Any, **options: Any) -> Any:
-        """Register a handler under its own name; usable with and without arguments.
-
-        Args:
-            args: The handler; or the namespace.
-            options: As in `on`.
-        """
-        frame = find_frame()
-
-        def register(function: F, namespace: str | None = None, **rest: Any) -> F:
-            place = place_of(function.__name__, namespace or self.namespace)
-            self._declare(place, function, rest.get("response_model", MISSING), frame)
-            return function
-
-        if len(args) == 1 and callable(args[0]):
-            return register(args[0], **options)
-        return lambda function: register(function, *args, **options)
+        self._declared.append(
+            Declared(place, handler, self._route, response_model, find_frame())
+        )
 
     def exception_handler(self, kind: type[Exception]) -> Callable[[F], F]:
         """Make a decorator for what answers exceptions of a class, in this router's handlers.
@@ -190,19 +253,6 @@ class RouterSIO:
         for router in self._routers:
             emitted |= router.all_emitted(join_namespaces(prefix, self.namespace))
         return emitted
-
-    def _declare(
-        self,
-        place: Place,
-        handler: Callable[..., Any] | None,
-        response_model: Any,
-        frame: types.FrameType | None,
-    ) -> Any:
-        def register(function: F) -> F:
-            self._declared.append(Declared(place, function, self._route, response_model, frame))
-            return function
-
-        return register if handler is None else register(handler)
 
     def _route_in(self, outer: Route | None) -> Route:
         return self._route if outer is None else self._route.within(outer)

@@ -6,7 +6,7 @@ This module knows python-socketio's servers from outside. It must not know how e
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import socketio
 
@@ -14,7 +14,7 @@ from wares._registry import Registry
 from wares.exceptions import InvalidRegistrationError
 from wares.socketio._dispatch import Dispatch
 from wares.socketio._hook import Hook
-from wares.socketio._router import RouterSIO
+from wares.socketio._router import Registering, RouterSIO
 from wares.socketio._routes import F
 
 AnyServer = TypeVar("AnyServer", socketio.AsyncServer, socketio.Server)
@@ -109,7 +109,14 @@ def include_router(sio: socketio.AsyncServer | socketio.Server, router: RouterSI
     dispatch.emitted.update(router.all_emitted())
 
 
-class _Declaring:
+if TYPE_CHECKING:
+    # What `init_app` puts there when the program runs.
+    _Registering = Registering
+else:
+    _Registering = object
+
+
+class _Declaring(_Registering):
     """What the servers of this package have beyond those of python-socketio."""
 
     def _as_server(self) -> Any:

@@ -68,6 +68,10 @@ class TestRouters:
         async def three(event: Event, namespace_of: SocketEvent):
             return [event, namespace_of.namespace]
 
+        @router.event("/shop", response_model=Message)
+        async def five(sid):
+            return 5
+
         router.on("four", lambda sid: 4)
         sio.add_router(router)
 
@@ -77,6 +81,7 @@ class TestRouters:
                 assert "hi" == await client.call("two", {"text": "hi"})
                 assert ["three", "/shop"] == await client.call("three", namespace="/shop")
                 assert 4 == await client.call("four")
+                assert 5 == await client.call("five", namespace="/shop")
 
     async def test_namespaces_nest(self, sio):
         """A router within a router is below its namespace, whenever it was added."""

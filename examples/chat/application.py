@@ -1,0 +1,97 @@
+"""The chat as one application: web pages and Socket.IO, with one registry.
+
+Knows what belongs together, and which services there are. Must not know what they do.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import socketio
+from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from wares import Registry
+from wares.fastapi import DepContainer, lifespan
+from wares.health import acheck
+from wares.socketio import ASGIApp, AsyncAPIApp, AsyncServer
+
+from .events import router
+from .history import History, open_engine, open_transaction, ping_database
+from .settings import Settings
+from .visitors import Counter, Visitor, welcome
+
+_PAGE = Path(__file__).parent / "page"
+
+
+def register_services(registry: Registry, settings: Settings) -> None:
+    """Tell a registry how the chat's services are made."""
+    registry.register_value(Settings, settings)
+
+    # The process's.
+    registry.register_factory(
+        AsyncEngine, open_engine, lifetime="singleton", ping=ping_database
+    )
+    registry.register_factory(Counter, Counter, lifetime="singleton")
+
+    # A connection's.
+    registry.register_factory(Visitor, welcome, lifetime="connection")
+
+    # An event's: one transaction, and whatever works with it.
+    registry.register_factory(AsyncConnection, open_transaction)
+    registry.register_factory(History, History)
+
+
+def create_application(settings: Settings | None = None) -> ASGIApp:
+    """Build the application; nothing is opened before its lifespan begins.
+
+    Args:
+        settings: The chat's settings; those of the environment, if there are none.
+    """
+    chosen = settings or Settings()
+
+    @lifespan
+    async def opening_hours(_: FastAPI, registry: Registry) -> AsyncIterator[None]:
+        register_services(registry, chosen)
+        async with registry.container() as container:
+            await container.aget(AsyncEngine)
+        yield
+
+    sio = create_server(chosen)
+    pages = FastAPI(title="Chat", lifespan=opening_hours)
+    add_pages(pages, sio)
+    return ASGIApp(sio, other_asgi_app=pages)
+
+
+def create_server(settings: Settings) -> AsyncServer:
+    """Build the Socket.IO server; with Redis it hears the other processes."""
+    manager = None
+    if settings.redis_url is not None:
+        manager = socketio.AsyncRedisManager(settings.redis_url.get_secret_value())
+    sio = AsyncServer(async_mode="asgi", client_manager=manager, ping_interval=5)
+    sio.add_router(router)
+    return sio
+
+
+def add_pages(pages: FastAPI, sio: AsyncServer) -> None:
+    """Add what is asked for by HTTP."""
+
+    @pages.get("/healthy")
+    async def healthy(container: DepContainer) -> dict[str, object]:
+        report = await acheck(container)
+        return {"ok": report.ok, "host": socket.gethostname()}
+
+    @pages.get("/visitors")
+    async def count_visitors(container: DepContainer) -> dict[str, int]:
+        counter = await container.aget(Counter)
+        return {"came": counter.came, "went": counter.went, "here": counter.here}
+
+    @pages.delete("/visitors/{sid}")
+    async def send_away(sid: str) -> None:
+        await sio.disconnect(sid)
+
+    pages.mount("/asyncapi", AsyncAPIApp(sio, title="Chat", version="1.0"))
+    pages.mount("/", StaticFiles(directory=_PAGE, html=True))

@@ -1,0 +1,68 @@
+"""What happens when a client says something.
+
+Knows the events. Must not know where anything is kept, nor how the server runs.
+"""
+
+from __future__ import annotations
+
+import socketio
+from pydantic import ValidationError
+
+from wares import Inject
+from wares.socketio import Auth, RouterSIO, SocketID
+
+from .history import History
+from .messages import Enter, Failed, Login, Said, Say
+from .visitors import Visitor
+
+router = RouterSIO()
+router.emits("said", Said)
+
+
+class NotInRoom(Exception):
+    """A visitor speaks in a room that it has not entered."""
+
+
+@router.exception_handler(NotInRoom)
+async def explain(error: NotInRoom) -> Failed:
+    """Tell a client what to do first."""
+    return Failed(error=f"Enter the room {error} first.")
+
+
+@router.event
+async def connect(auth: Auth, visitor: Inject[Visitor]) -> None:
+    """Let in who has a name."""
+    try:
+        visitor.name = Login.model_validate(auth).name
+    except ValidationError:
+        raise socketio.exceptions.ConnectionRefusedError("Tell us your name.") from None
+
+
+@router.event
+async def enter(
+    wanted: Enter,
+    sid: SocketID,
+    server: socketio.AsyncServer,
+    visitor: Inject[Visitor],
+    history: Inject[History],
+) -> list[Said]:
+    """Enter a room; the answer is what was said there lately."""
+    await server.enter_room(sid, wanted.room)
+    visitor.rooms.add(wanted.room)
+    return await history.list_latest(wanted.room)
+
+
+@router.event
+async def say(
+    say: Say,
+    server: socketio.AsyncServer,
+    visitor: Inject[Visitor],
+    history: Inject[History],
+) -> Said:
+    """Say something to everybody in a room."""
+    if say.room not in visitor.rooms:
+        raise NotInRoom(say.room)
+    said = Said(room=say.room, author=visitor.name, text=say.text)
+    await history.add(said)
+    await server.emit("said", said.model_dump(), room=said.room)
+    return said

@@ -1,0 +1,70 @@
+"""What was said: kept in the database, one transaction for each event.
+
+Knows the table and its queries. Must not know Socket.IO.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from .messages import Said
+from .settings import Settings
+
+_METADATA = MetaData()
+_SAID = Table(
+    "said",
+    _METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("room", String(40), nullable=False, index=True),
+    Column("author", String(40), nullable=False),
+    Column("text", String(1000), nullable=False),
+)
+
+_LATEST = 50
+
+
+class History:
+    """What was said in the rooms.
+
+    Args:
+        connection: The transaction of this event.
+    """
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def add(self, said: Said) -> None:
+        """Keep what somebody has said."""
+        await self._connection.execute(insert(_SAID).values(said.model_dump()))
+
+    async def list_latest(self, room: str) -> list[Said]:
+        """List what was said in a room lately, the oldest first."""
+        query = select(_SAID).where(_SAID.c.room == room).order_by(_SAID.c.id.desc())
+        rows = await self._connection.execute(query.limit(_LATEST))
+        return [Said.model_validate(row, from_attributes=True) for row in reversed(rows.all())]
+
+
+async def open_engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
+    """Open the pool of connections, make the table, and close all at the end."""
+    engine = create_async_engine(settings.database_url.get_secret_value())
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(_METADATA.create_all)
+        yield engine
+    finally:
+        await engine.dispose()
+
+
+async def open_transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """Open one event's transaction: committed if all went well, else rolled back."""
+    async with engine.begin() as connection:
+        yield connection
+
+
+async def ping_database(engine: AsyncEngine) -> None:
+    """Ask the database for an answer, whatever it is."""
+    async with engine.connect() as connection:
+        await connection.execute(select(1))

@@ -1,0 +1,46 @@
+"""What clients and the server say to each other.
+
+Knows the shape of events. Must not know who sends them, nor where they are kept.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, StringConstraints
+
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=40)]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
+
+
+class Login(BaseModel):
+    """What a client sends to be let in."""
+
+    name: Name
+
+
+class Enter(BaseModel):
+    """A client wants to enter a room."""
+
+    room: Name
+
+
+class Say(BaseModel):
+    """A client says something in a room."""
+
+    room: Name
+    text: Text
+
+
+class Said(BaseModel):
+    """Somebody has said something in a room."""
+
+    room: str
+    author: str
+    text: str
+
+
+class Failed(BaseModel):
+    """Something cannot be done."""
+
+    error: str

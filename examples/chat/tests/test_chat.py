@@ -1,0 +1,78 @@
+"""The chat as its visitors see it, in one process."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import httpx
+import pytest
+import socketio
+
+from .serving import count_visitors, running, until_gone, visitor, worker
+
+
+@pytest.fixture
+async def address(tmp_path):
+    """A chat that has just been opened for the first time."""
+    async with worker(str(tmp_path / "chat.db")) as address:
+        yield address
+
+
+async def test_talking(address):
+    """Visitors of a room hear each other; later ones read what was said."""
+    async with visitor(address, "Ada") as ada, visitor(address, "Bob") as bob:
+        assert [] == await ada.call("enter", {"room": "lobby"})
+        assert [] == await bob.call("enter", {"room": "lobby"})
+
+        said = await ada.call("say", {"room": "lobby", "text": " hello "})
+
+        assert {"room": "lobby", "author": "Ada", "text": "hello"} == said
+        assert ["said", said] == await bob.receive(timeout=5)
+    async with visitor(address, "Cid") as cid:
+        assert [said] == await cid.call("enter", {"room": "lobby"})
+
+
+async def test_refused(address):
+    """Who does not tell a name is not let in, and leaves nothing behind."""
+    async with socketio.AsyncSimpleClient(reconnection=False) as client:
+        with pytest.raises(socketio.exceptions.ConnectionError) as caught:
+            await client.connect(address, transports=["websocket"])
+
+    assert "Tell us your name." in str(caught.value)
+    counts = await until_gone(address)
+    assert counts["came"] == counts["went"]
+
+
+async def test_mistakes(address):
+    """Mistakes are answered."""
+    async with visitor(address, "Ada") as ada:
+        assert "validation_error" == (await ada.call("say", {"room": ""}))["error"]["type"]
+        answer = await ada.call("say", {"room": "lobby", "text": "hello"})
+
+    assert {"error": "Enter the room lobby first."} == answer
+
+
+async def test_visitors_are_counted(address):
+    """A visitor is there for as long as the connection lasts."""
+    async with visitor(address, "Ada"), visitor(address, "Bob"):
+        assert {"came": 2, "went": 0, "here": 2} == await count_visitors(address)
+
+    assert {"came": 2, "went": 2, "here": 0} == await until_gone(address)
+
+
+async def test_pages(address):
+    """The page, its health and its description are served."""
+    async with httpx.AsyncClient(base_url=address, follow_redirects=True) as client:
+        assert "<title>Chat</title>" in (await client.get("/")).text
+        assert (await client.get("/healthy")).json()["ok"]
+        document = (await client.get("/asyncapi/asyncapi.json")).json()
+
+    assert "root.said.send" in document["operations"]
+
+
+async def test_several_workers_need_redis():
+    """Several workers without Redis would not hear each other: the command says so."""
+    async with running(sys.executable, "-m", "examples.chat", CHAT_WORKERS="2") as process:
+        async with asyncio.timeout(20):
+            assert 1 == await process.wait()

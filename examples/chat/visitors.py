@@ -1,0 +1,49 @@
+"""Who is here: one visitor for each connection, counted in each process.
+
+Knows visitors. Must not know what they say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import attrs
+
+from wares.socketio import SocketID
+
+
+@attrs.define
+class Counter:
+    """How many visitors this process has let in, and how many of them have gone."""
+
+    came: int = 0
+    went: int = 0
+
+    @property
+    def here(self) -> int:
+        """How many are here now."""
+        return self.came - self.went
+
+
+@attrs.define
+class Visitor:
+    """A connected client.
+
+    Attributes:
+        sid: The client's id.
+        name: What it calls itself.
+        rooms: The rooms that it has entered.
+    """
+
+    sid: str
+    name: str = ""
+    rooms: set[str] = attrs.field(factory=set)
+
+
+def welcome(sid: SocketID, counter: Counter) -> Iterator[Visitor]:
+    """Keep a visitor for as long as the connection lasts."""
+    counter.came += 1
+    try:
+        yield Visitor(sid)
+    finally:
+        counter.went += 1
