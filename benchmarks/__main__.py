@@ -61,7 +61,7 @@ def _read_options() -> argparse.Namespace:
         "--json", type=Path, metavar="FILE", help="also write the figures there"
     )
     parser.add_argument("--once", action="store_true", help="only check, without timing")
-    parser.add_argument("--rounds", type=int, default=30, metavar="N", help="default: 30")
+    parser.add_argument("--rounds", type=int, default=80, metavar="N", help="default: 80")
     parser.add_argument(
         "--only", default="", metavar="CANDIDATE,...", help="these, and the hand-written code"
     )

@@ -26,7 +26,7 @@ class Settings:
         only: The names of those who take part; empty for everybody.
     """
 
-    rounds: int = 30
+    rounds: int = 80
     once: bool = False
     only: frozenset[str] = field(default_factory=frozenset)
 

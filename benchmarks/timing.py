@@ -13,7 +13,7 @@ from benchmarks.candidate import AsyncLoop
 
 Clock = Callable[[], int]
 
-ROUND_NANOSECONDS = 5_000_000
+ROUND_NANOSECONDS = 2_000_000
 WARM_NANOSECONDS = 200_000_000
 WARM_TIMES = 100
 BUDGET_NANOSECONDS = 12_000_000_000

@@ -56,6 +56,11 @@ without_lifespan = wares.asgi.WaresMiddleware(Starlette(), registry=registry)
 flask = wares.flask.init_app(Flask("shop"))
 register(wares.flask.get_registry(flask))
 
+import socketio
+import wares.socketio
+sio = wares.socketio.init_app(socketio.AsyncServer(async_mode="asgi"), registry)
+sio_app = socketio.ASGIApp(sio)
+
 def make():
     return fastapi
 
@@ -121,6 +126,8 @@ TARGETS = [
     "asgi",
     "without_lifespan",
     "flask",
+    "sio",
+    "sio_app",
     "make",
     "make_later",
     "Factory.registry",

@@ -1,5 +1,7 @@
 """Services that are made of others: aliases, several of one key, decorated ones."""
 
+import threading
+import time
 import typing
 
 import pytest
@@ -16,6 +18,7 @@ from wares import (
     UnresolvableParameterError,
     WaresError,
 )
+from wares._lock import LOCK
 
 
 class Storage(typing.Protocol):
@@ -541,6 +544,27 @@ class TestGeneric:
         assert first is not other
         await way.close(registry)
         assert [1, 1] == closed
+
+    def test_threads_at_once(self, registry):
+        """Threads that ask for a new one at the same time get the same singleton."""
+        registry.register_generic(Box, object, lifetime="singleton")
+        found = []
+
+        def ask():
+            with registry.container() as container:
+                found.append(container.get(Box[int]))
+
+        threads = [threading.Thread(target=ask) for _ in range(8)]
+        with LOCK:
+            # Held back where they would register, all have seen that nothing is there.
+            for thread in threads:
+                thread.start()
+            time.sleep(0.1)
+        for thread in threads:
+            thread.join()
+
+        assert 1 == len(set(found))
+        assert 8 == len(found)
 
     async def test_a_builtin(self, way, registry, container):
         """A builtin that does not tell its parameters is called as it is."""

@@ -5,7 +5,6 @@ Knows what belongs together, and which services there are. Must not know what th
 
 from __future__ import annotations
 
-import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -15,9 +14,8 @@ from fastapi.staticfiles import StaticFiles
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from wares import Registry
-from wares.fastapi import DepContainer, lifespan
-from wares.health import acheck
-from wares.socketio import ASGIApp, AsyncAPIApp, AsyncServer
+from wares.fastapi import DepContainer, health_router, lifespan
+from wares.socketio import ASGIApp, AsyncAPIApp, AsyncServer, expect
 
 from .events import router
 from .history import History, open_engine, open_transaction, ping_database
@@ -29,6 +27,7 @@ _PAGE = Path(__file__).parent / "page"
 
 def register_services(registry: Registry, settings: Settings) -> None:
     """Tell a registry how the chat's services are made."""
+    expect(registry)
     registry.register_value(Settings, settings)
 
     # The process's.
@@ -78,11 +77,7 @@ def create_server(settings: Settings) -> AsyncServer:
 
 def add_pages(pages: FastAPI, sio: AsyncServer) -> None:
     """Add what is asked for by HTTP."""
-
-    @pages.get("/healthy")
-    async def healthy(container: DepContainer) -> dict[str, object]:
-        report = await acheck(container)
-        return {"ok": report.ok, "host": socket.gethostname()}
+    pages.include_router(health_router())
 
     @pages.get("/visitors")
     async def count_visitors(container: DepContainer) -> dict[str, int]:
@@ -91,7 +86,7 @@ def add_pages(pages: FastAPI, sio: AsyncServer) -> None:
 
     @pages.delete("/visitors/{sid}")
     async def send_away(sid: str) -> None:
-        await sio.disconnect(sid)
+        await sio.disconnect(sid)  # type: ignore[no-untyped-call]  # python-socketio has no types
 
     pages.mount("/asyncapi", AsyncAPIApp(sio, title="Chat", version="1.0"))
     pages.mount("/", StaticFiles(directory=_PAGE, html=True))

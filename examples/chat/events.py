@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socketio
 from pydantic import ValidationError
+from socketio.exceptions import ConnectionRefusedError as Refusal
 
 from wares import Inject
 from wares.socketio import Auth, RouterSIO, SocketID
@@ -19,12 +20,12 @@ router = RouterSIO()
 router.emits("said", Said)
 
 
-class NotInRoom(Exception):
+class NotInRoomError(Exception):
     """A visitor speaks in a room that it has not entered."""
 
 
-@router.exception_handler(NotInRoom)
-async def explain(error: NotInRoom) -> Failed:
+@router.exception_handler(NotInRoomError)
+async def explain(error: NotInRoomError) -> Failed:
     """Tell a client what to do first."""
     return Failed(error=f"Enter the room {error} first.")
 
@@ -35,7 +36,7 @@ async def connect(auth: Auth, visitor: Inject[Visitor]) -> None:
     try:
         visitor.name = Login.model_validate(auth).name
     except ValidationError:
-        raise socketio.exceptions.ConnectionRefusedError("Tell us your name.") from None
+        raise Refusal("Tell us your name.") from None
 
 
 @router.event
@@ -61,7 +62,7 @@ async def say(
 ) -> Said:
     """Say something to everybody in a room."""
     if say.room not in visitor.rooms:
-        raise NotInRoom(say.room)
+        raise NotInRoomError(say.room)
     said = Said(room=say.room, author=visitor.name, text=say.text)
     await history.add(said)
     await server.emit("said", said.model_dump(), room=said.room)

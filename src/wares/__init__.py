@@ -4,12 +4,12 @@ The public names. What starts with an underscore may change at any time.
 """
 
 from wares._container import Container, current_container
+from wares._graph import Edge, Graph, Node
 from wares._injection import apply_types, inject
 from wares._markers import Depends, Inject
-from wares._graph import Edge, Graph, Node
 from wares._pings import ServicePing
-from wares._recording import record as _record  # noqa: F401  # tells Registry of itself
 from wares._recipes import Lifetime
+from wares._recording import record as _record  # noqa: F401  # tells Registry of itself
 from wares._registry import Registry
 from wares._signatures import autowire
 from wares.exceptions import (

@@ -30,7 +30,9 @@ FindName = Callable[[str], Any]
 class _Names(dict[str, Any]):
     """The names that an annotation may use besides its module's own globals."""
 
-    def __init__(self, near: Mapping[str, Any], world: Mapping[str, Any], find: FindName) -> None:
+    def __init__(
+        self, near: Mapping[str, Any], world: Mapping[str, Any], find: FindName
+    ) -> None:
         super().__init__(near)
         self._world = world
         self._find = find
@@ -123,7 +125,9 @@ def surroundings_of(
     Returns:
         The surroundings, in which a class's bases and their modules count as well.
     """
-    modules = [function.__globals__ for function in functions if hasattr(function, "__globals__")]
+    modules = [
+        function.__globals__ for function in functions if hasattr(function, "__globals__")
+    ]
     near: dict[str, Any] = {}
     for base in reversed(owner.__mro__ if owner is not None else ()):
         module = sys.modules.get(base.__module__)
@@ -140,7 +144,9 @@ def surroundings_of(
 
 
 def _type_parameters(thing: object) -> dict[str, Any]:
-    return {parameter.__name__: parameter for parameter in getattr(thing, "__type_params__", ())}
+    return {
+        parameter.__name__: parameter for parameter in getattr(thing, "__type_params__", ())
+    }
 
 
 def _read_closure(function: Callable[..., Any]) -> dict[str, Any]:

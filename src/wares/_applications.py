@@ -18,7 +18,8 @@ _INSIDE = (
     "application",
     "lifespan",
     "engineio_server",  # of an application of Socket.IO: the server
-    "_wares_hook",  # of a server of Socket.IO: what opens its containers
+    "_wares_dispatch",  # of a server of Socket.IO: what calls its handlers, and
+    "hook",  # what opens their containers
     "other_asgi_app",
 )
 

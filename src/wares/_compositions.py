@@ -196,7 +196,7 @@ class Generic:
         options: How what it makes is registered.
     """
 
-    factory: Callable[..., Any]
+    factory: Any
     options: FactoryOptions
 
     def check(self, key: Hashable) -> None:
@@ -219,7 +219,8 @@ class Generic:
     def bind(self, types: tuple[Any, ...]) -> Callable[..., Any]:
         """Give a factory that knows the *types*, if it wants to."""
         if TYPES_NAME not in read_parameter_names(self.factory):
-            return self.factory
+            unbound: Callable[..., Any] = self.factory
+            return unbound
         return functools.partial(self.factory, **{TYPES_NAME: types})
 
 

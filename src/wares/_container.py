@@ -162,6 +162,7 @@ class Container:
         "__weakref__",
         "_family",
         "_given",
+        "_is_entered",
         "_made",
         "_plans",
         "_traffic",
@@ -169,7 +170,7 @@ class Container:
     )
 
     #: The class that asks for the container where it annotates a parameter.
-    _own_class: ClassVar[type[Container]]
+    _own_class: ClassVar[Any]
 
     #: Whether this keeps the registry's singletons.
     _is_root: ClassVar[bool] = False
@@ -180,6 +181,7 @@ class Container:
     registry: Registry
     _made: dict[Hashable, Any]
     _given: Mapping[Hashable, Any] | None
+    _is_entered: bool
     _plans: PlanBook
     _family: Family | None
     _traffic: Traffic | None
@@ -191,6 +193,8 @@ class Container:
         self._made = {} if given is None else dict(given)
         # What is given or registered locally under a key: no plan can know of it.
         self._given = given
+        # Whether a `with` block will close it, so that nobody needs to watch over its cleanups.
+        self._is_entered = False
         self._plans = registry._plans
         self._family = None
         self._traffic = None
@@ -212,6 +216,7 @@ class Container:
     def __enter__(self) -> Container:
         if self._made is CLOSED:
             raise closed_error(self)
+        self._is_entered = True
         return self
 
     def __exit__(
@@ -223,18 +228,16 @@ class Container:
         if self._family is not None:
             self._close_family(self._family, error)
             return
+        # What a closed container has made is empty, so closing it again comes to nothing.
         made = self._made
-        if made is CLOSED:
-            return
         self._made = CLOSED
         # Of two threads that close at once, one gets them. What is being finished right now is
         # taken back by its maker.
         cleanups = made.pop(CLEANUPS, None)
         if CLAIM in made:
             self._stop_plan(made)
-        if self._family is not None:
-            # It has got a child, say, since the look above.
-            self._undo_closing(made, cleanups)
+        if self._family is not None:  # it has got a child, say, since the look above
+            self._undo_closing(made, cleanups)  # type: ignore[unreachable]  # not with threads
             self._close_family(self._family, error)
             return
         if cleanups is not None:
@@ -242,13 +245,21 @@ class Container:
                 if entry[0] in ASYNC_LEAVES:
                     self._undo_closing(made, cleanups)
                     raise PendingAsyncCleanupError(self._pending_async(), "container")
-            failures = leave_all(cleanups, error)
-            if failures:
+            # As in `leave_all`, up to the first failure: that saves each request a call.
+            failures: list[Failure] | None = None
+            try:
+                while cleanups:
+                    leave, thing, recipe = cleanups.pop()
+                    leave(thing, recipe, None if recipe.suppress_context_exit else error)
+            except BaseException as failure:  # noqa: BLE001  # every other cleanup must run
+                failures = [(describe(recipe.key), failure), *leave_all(cleanups, error)]
+            if failures is not None:
                 report(failures, "container", error)
 
     async def __aenter__(self) -> Container:
         if self._made is CLOSED:
             raise closed_error(self)
+        self._is_entered = True
         return self
 
     def __aexit__(
@@ -290,7 +301,7 @@ class Container:
     def get(self, key1: TypeForm[T1], key2: TypeForm[T2], key3: TypeForm[T3], key4: TypeForm[T4], key5: TypeForm[T5], key6: TypeForm[T6], key7: TypeForm[T7], key8: TypeForm[T8], key9: TypeForm[T9], key10: TypeForm[T10], /) -> tuple[T1, T2, T3, T4, T5, T6, T7, T8, T9, T10]: ...
 
     @overload
-    def get(self, *keys: Any) -> Any: ...
+    def get(self, key: Any, /, *more: Any) -> Any: ...
 
     def get(self, key: Any, /, *more: Any) -> Any:
         """Get services, made on the first time and shared afterwards.
@@ -351,7 +362,7 @@ class Container:
     async def aget(self, key1: TypeForm[T1], key2: TypeForm[T2], key3: TypeForm[T3], key4: TypeForm[T4], key5: TypeForm[T5], key6: TypeForm[T6], key7: TypeForm[T7], key8: TypeForm[T8], key9: TypeForm[T9], key10: TypeForm[T10], /) -> tuple[T1, T2, T3, T4, T5, T6, T7, T8, T9, T10]: ...
 
     @overload
-    async def aget(self, *keys: Any) -> Any: ...
+    async def aget(self, key: Any, /, *more: Any) -> Any: ...
 
     def aget(self, key: Any, /, *more: Any) -> Any:
         """Get services as `get` does, awaiting what has to be awaited.
@@ -435,13 +446,7 @@ class Container:
             InvalidLifetimeError: There is no such lifetime, or not locally.
             UnresolvableParameterError: A required parameter has no annotation.
         """
-        if lifetime == "singleton":
-            message = (
-                f"{describe(key)} cannot be registered locally with the lifetime 'singleton': a "
-                f"container ends before the registry. Register it in the registry, or use "
-                f"'connection'."
-            )
-            raise InvalidLifetimeError(message)
+        _refuse_singleton(key, lifetime)
         recipe = recipe_for_factory(
             key,
             factory,
@@ -659,9 +664,8 @@ class Container:
         cleanups = made.pop(CLEANUPS, None)
         if CLAIM in made:
             self._stop_plan(made)
-        if self._family is not None:
-            # It has got a child, say, since the look above.
-            self._undo_closing(made, cleanups)
+        if self._family is not None:  # it has got a child, say, since the look above
+            self._undo_closing(made, cleanups)  # type: ignore[unreachable]  # not with threads
             await self._aclose_family(self._family, error)
             return
         if cleanups is not None:
@@ -765,6 +769,17 @@ def _given_only(given: Mapping[Hashable, Any] | None) -> dict[Hashable, Any]:
     return {key: thing for key, thing in (given or {}).items() if thing is not LOCAL}
 
 
+def _refuse_singleton(key: object, lifetime: str) -> None:
+    """Refuse a lifetime that is longer than a container's."""
+    if lifetime == "singleton":
+        message = (
+            f"{describe(key)} cannot be registered locally with the lifetime 'singleton': a "
+            f"container ends before the registry. Register it in the registry, or use "
+            f"'connection'."
+        )
+        raise InvalidLifetimeError(message)
+
+
 async def _return(service: Any) -> Any:
     return service
 
@@ -828,7 +843,7 @@ class Root(Container):
         self._aside: list[Kept] = []
         self._drafts: dict[Recipe, set[Recipe]] = {}
 
-    def get(self, key: Any, /, *more: Any) -> Any:  # type: ignore[override]  # typed above
+    def get(self, key: Any, /, *more: Any) -> Any:
         """Get a singleton the slow way: an override may take away what was there just now."""
         keys = (key, *more)
         services = tuple([self._get_slowly(one) for one in keys])

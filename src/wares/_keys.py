@@ -42,7 +42,7 @@ def describe(key: object) -> str:
     name = getattr(key, "__qualname__", None) or getattr(key, "__name__", None)
     if isinstance(name, str):
         return name.rpartition("<locals>.")[2]
-    if isinstance(key, Hashable) and type(key).__repr__ is not object.__repr__:
+    if is_hashable(key) and type(key).__repr__ is not object.__repr__:
         return repr(key)
     return f"<{type(key).__qualname__}>"
 

@@ -114,7 +114,8 @@ def _must_await(container: Container, recipe: Recipe) -> bool:
         except WaresError:
             # Running the ping says what is wrong.
             continue
-        found = {find_recipe(container, need) for need in needs} - seen - {None}
+        asked = (find_recipe(container, need) for need in needs)
+        found = {other for other in asked if other is not None} - seen
         seen |= found
         todo += found
     return False

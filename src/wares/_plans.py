@@ -83,13 +83,15 @@ class Claim:
         plan: The plan; each has a class of its own.
         code: The code of the plan's function.
         can_await: Whether the plan runs in an event loop.
+        may_suspend: Whether other tasks may run while it makes something; then it is found by
+            the context, otherwise on the stack.
         container: For whom it runs.
         step: The step that it makes right now; -1 while it makes none itself.
         place: The step that it has come to, where the slow way makes it.
         outer: The run of another plan, further up the stack, for the same container.
         parent: The making in whose factory this one was asked for.
         is_over: Whether it has ended.
-        thread: Where it runs, if it can await.
+        thread: Where it runs, if it may suspend.
     """
 
     __slots__ = ("container", "is_over", "outer", "parent", "place", "step", "thread")
@@ -97,6 +99,7 @@ class Claim:
     plan: ClassVar[Plan]
     code: ClassVar[types.CodeType]
     can_await: ClassVar[bool]
+    may_suspend: ClassVar[bool]
     container: Container
     step: int
     place: int
@@ -303,6 +306,13 @@ def _must_be_awaited(step: Step) -> bool:
     return step.way in ("kept", "fresh") and step.recipe.shape.is_async
 
 
+def _may_be_awaited(step: Step) -> bool:
+    """Tell whether making this may let other tasks run."""
+    is_made = step.way in ("kept", "fresh")
+    recipe = step.recipe
+    return is_made and recipe.shape is not Shape.GENERATOR and not _is_surely_plain(recipe)
+
+
 class _NoPlanError(Exception):
     """This graph is better left to the slow way."""
 
@@ -425,12 +435,12 @@ class _Planner:
         registry = self._registry
         key = need.key
         if key is registry._container_class and not self._is_asked_around(need):
-            return Recipe(key, registry._container_class), "container", need
+            return Recipe(key, object), "container", need
         if self._call is not None and need.is_marked and key in self._call.bound:
             return self._call.bound[key], self._choose_way(self._call.bound[key], need), need
         recipe = registry._recipes.get(key)
         if recipe is None and key in registry._expected:
-            return Recipe(key, registry._container_class), "given", need
+            return Recipe(key, object), "given", need
         if recipe is None and need.is_marked:
             recipe = registry._derive(key)
         if recipe is None:
@@ -495,7 +505,10 @@ class _Writer:
         keys = plan.absent.union(
             step.recipe.key for step in plan.steps if step.way != "container"
         )
-        self._sets_flow = can_await or any(step.way == "container" for step in plan.steps)
+        self._may_suspend = can_await and any(map(_may_be_awaited, plan.steps))
+        self._sets_flow = self._may_suspend or any(
+            step.way == "container" for step in plan.steps
+        )
         self._has_claim = any(step.way in ("kept", "fresh") for step in plan.steps)
         self._names: dict[str, Any] = {
             "CLAIM": CLAIM,
@@ -552,7 +565,12 @@ class _Writer:
         claim = type(
             "PlanClaim",
             (Claim,),
-            {"__slots__": (), "plan": self._plan, "can_await": self._can_await},
+            {
+                "__slots__": (),
+                "plan": self._plan,
+                "can_await": self._can_await,
+                "may_suspend": self._may_suspend,
+            },
         )
         claim_name = "FirstClaim" if self._is_first else "Claim"
         names[claim_name] = claim
@@ -561,7 +579,7 @@ class _Writer:
         source = "\n".join(self._lines) + "\n"
         exec(compile(source, "<a plan of wares>", "exec"), names)  # noqa: S102  # our own source
         function: Callable[..., Any] = names.pop("plan")
-        claim.code = function.__code__
+        setattr(claim, "code", function.__code__)  # noqa: B010  # the class is made by type()
         return function
 
     def _write_function(self, claim_name: str) -> None:
@@ -582,7 +600,7 @@ class _Writer:
         self._put(1, f"claim = {claim_name}()")
         self._put(1, "claim.container = container")
         self._put(1, "claim.step = -1")
-        if self._can_await:
+        if self._may_suspend:
             self._put(1, "claim.thread = get_ident()")
         self._put(1, "other = made.setdefault(CLAIM, claim)")
         if self._is_first:
@@ -651,21 +669,21 @@ class _Writer:
         self._names[f"plain{number}"] = step.plain
         self._names[f"value{number}"] = step.recipe.value
 
-    def _write_container(self, indent: int, number: int, step: Step) -> None:
+    def _write_container(self, indent: int, number: int, _step: Step) -> None:
         self._put(indent, f"it{number} = container")
 
-    def _write_given(self, indent: int, number: int, step: Step) -> None:
+    def _write_given(self, indent: int, number: int, _step: Step) -> None:
         self._put(indent, f"if key{number} in made: it{number} = made[key{number}]")
         self._put(indent, f"else: it{number} = {self._resolve(number)}")
 
-    def _write_ready(self, indent: int, number: int, step: Step) -> None:
+    def _write_ready(self, indent: int, number: int, _step: Step) -> None:
         if self._is_first:
             self._put(indent, f"it{number} = value{number}")
         else:
             self._put(indent, f"if key{number} in made: it{number} = made[key{number}]")
             self._put(indent, f"else: it{number} = value{number}")
 
-    def _write_singleton(self, indent: int, number: int, step: Step) -> None:
+    def _write_singleton(self, indent: int, number: int, _step: Step) -> None:
         if not self._is_first:
             self._put(indent, f"if key{number} in made: it{number} = made[key{number}]")
             self._put(indent, "else:")
@@ -674,7 +692,7 @@ class _Writer:
         self._put(indent, f"it{number} = root._made.get(key{number}, MISSING)")
         self._put(indent, f"if it{number} is MISSING: it{number} = {self._resolve(number)}")
 
-    def _write_connection(self, indent: int, number: int, step: Step) -> None:
+    def _write_connection(self, indent: int, number: int, _step: Step) -> None:
         self._put(indent, f"if key{number} in made: it{number} = made[key{number}]")
         self._put(indent, f"else: it{number} = {self._resolve(number)}")
 
@@ -740,7 +758,7 @@ class _Writer:
     def _write_cleanup(self, indent: int, number: int, leave: str) -> None:
         if self._is_first:
             # Nobody else has begun any, or somebody else is about to: whoever is first.
-            begin = "made.setdefault(CLEANUPS, Cleanups())"
+            begin = "made.setdefault(CLEANUPS, [] if container._is_entered else Cleanups())"
         else:
             begin = "begin_cleanups(made)"
         self._put(indent, f"if cleanups is None: cleanups = {begin}")
@@ -764,11 +782,11 @@ class _Writer:
 
 def _is_surely_plain(recipe: Recipe) -> bool:
     """Tell whether calling the factory gives an object that needs nothing further, for sure."""
-    factory = recipe.factory
+    factory: Any = recipe.factory
     return factory is give_all or (
         isinstance(factory, type)
-        and type(factory).__call__ is type.__call__
-        and factory.__new__ is object.__new__
+        and getattr(type(factory), "__call__", None) is type.__call__  # noqa: B004  # which one
+        and getattr(factory, "__new__", None) is object.__new__
         and not hasattr(factory, "__await__")
         and not (recipe.enter and is_context_manager(factory))
     )
@@ -800,12 +818,12 @@ def end_nested(claim: Claim, other: Claim, made: dict[Hashable, Any]) -> None:
 
 def fail(claim: Claim, error: BaseException) -> None:
     """Tell whoever waits that the current step failed, and note the path to it."""
-    is_own = isinstance(error, Exception)
+    told = error if isinstance(error, Exception) else None
     if isinstance(error, Exception) and not isinstance(error, WaresError):
         note_path(error, _lineage(claim))
     if claim.step >= 0 and claim.container._traffic is not None:
         with LOCK:
-            wake(claim.container, claim.current_key, error if is_own else None)
+            wake(claim.container, claim.current_key, told)
 
 
 def _lineage(claim: Claim) -> list[Recipe]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from _thread import TIMEOUT_MAX
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, cast, get_args
 from weakref import WeakValueDictionary
 
 import attrs
@@ -146,7 +146,9 @@ class Recipe:
             own = callable_of(self.key)
             if self.factory is own or self.factory is give_all:
                 return describe_callable(own)
-        return f"{describe(self.key)} ({self.lifetime}), made by {describe_callable(self.factory)}"
+        return (
+            f"{describe(self.key)} ({self.lifetime}), made by {describe_callable(self.factory)}"
+        )
 
 
 def give_all(*services: Any) -> tuple[Any, ...]:
@@ -205,7 +207,7 @@ def cannot_fill(
 
 
 def recipe_for_factory(
-    key: Hashable,
+    key: Any,
     factory: Callable[..., Any],
     *,
     lifetime: Lifetime,
@@ -225,7 +227,7 @@ def recipe_for_factory(
         UnresolvableParameterError: A required parameter has no annotation.
     """
     check_key(key)
-    if not callable(factory):
+    if not callable(cast("object", factory)):
         message = (
             f"The factory of {describe(key)} is not callable: it is an instance of "
             f"{type(factory).__qualname__}. Register a function or a class that makes the service, "
@@ -255,7 +257,7 @@ def recipe_for_factory(
 
 
 def recipe_for_value(
-    key: Hashable,
+    key: Any,
     value: object,
     *,
     enter: bool,
@@ -341,8 +343,8 @@ def _check_ping(key: Hashable, ping: object, timeout: object) -> None:
     if ping is not None and not callable(ping):
         message = (
             f"The ping of {describe(key)} is not callable: it is an instance of "
-            f"{type(ping).__qualname__}. Give a callable that takes the service and raises if it is "
-            f"not well."
+            f"{type(ping).__qualname__}. Give a callable that takes the service and raises if it "
+            f"is not well."
         )
         raise InvalidRegistrationError(message)
 

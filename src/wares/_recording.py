@@ -25,8 +25,8 @@ _recording: Counter[Registry] = Counter()
 def record(registry: Registry) -> Iterator[None]:
     """Note, while the block lasts, what factories ask the containers of *registry* for."""
     _recording[registry] += 1
-    Container.get = _get_and_note  # type: ignore[assignment, method-assign]  # put back below
-    Container.aget = _aget_and_note  # type: ignore[assignment, method-assign]  # the same
+    Container.get = _get_and_note  # type: ignore[method-assign]  # put back below
+    Container.aget = _aget_and_note  # type: ignore[method-assign]  # the same
     try:
         yield
     finally:

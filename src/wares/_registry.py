@@ -11,7 +11,7 @@ from _thread import allocate_lock
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, get_args, get_origin
+from typing import TYPE_CHECKING, Any, ClassVar, Self, get_args, get_origin
 
 from wares._cleanups import (
     Failure,
@@ -84,7 +84,7 @@ class Registry:
     """
 
     #: What `_container` fills in; so that imports go one way.
-    _container_class: ClassVar[type[Container]]
+    _container_class: ClassVar[Any]
     _root_class: ClassVar[type[Root]]
     _new_plans: ClassVar[type[PlanBook]]
 
@@ -130,7 +130,7 @@ class Registry:
         """Be true, also where nothing is registered."""
         return True
 
-    def __enter__(self) -> Registry:
+    def __enter__(self) -> Self:
         self._check_open()
         return self
 
@@ -142,7 +142,7 @@ class Registry:
     ) -> None:
         self._close(error)
 
-    async def __aenter__(self) -> Registry:
+    async def __aenter__(self) -> Self:
         self._check_open()
         return self
 
@@ -422,9 +422,7 @@ class Registry:
             InvalidRegistrationError: A key is not hashable.
         """
         for key in keys:
-            if not is_hashable(key):
-                message = f"A key must be hashable, and an instance of {type(key).__qualname__} is not."
-                raise InvalidRegistrationError(message)
+            check_key(key)
         self._expected.update(dict.fromkeys(keys))
         self._forget()
 
@@ -524,7 +522,8 @@ class Registry:
         Raises:
             RegistryClosedError: The registry is closed.
         """
-        return self._container_class(self, given)
+        container: Container = self._container_class(self, given)
+        return container
 
     def validate(self) -> None:
         """Check that everything that is registered can be made; runs no factory.

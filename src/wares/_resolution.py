@@ -21,6 +21,7 @@ from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from wares._calls import Call
 from wares._cleanups import (
     Cleanups,
     Entry,
@@ -29,9 +30,8 @@ from wares._cleanups import (
     leave_context,
     leave_generator,
 )
-from wares._calls import Call
-from wares._lock import LOCK
 from wares._keys import MISSING, describe_path, find_nearest
+from wares._lock import LOCK
 from wares._observation import observe_making
 from wares._recipes import (
     Recipe,
@@ -64,6 +64,7 @@ T = TypeVar("T")
 
 #: How the note on a factory's own exception begins.
 _NOTE = "wares was making "
+
 
 class _Closed(dict[Hashable, Any]):
     """What a closed container has made: nothing, for good."""
@@ -247,9 +248,7 @@ class Flow:
         names = () if frame.call is None else frame.call.arguments
         return cannot_fill(need, frame.recipe, names, self._describe_steps())
 
-    async def _acquire(
-        self, container: Container, need: Need, call: Call | None = None
-    ) -> Any:
+    async def _acquire(self, container: Container, need: Need, call: Call | None = None) -> Any:
         """Find a service, or put a frame that makes it on the stack and return `self`."""
         if need.is_marked:
             container = self._find_level(container, need)
@@ -258,38 +257,41 @@ class Flow:
             raise closed_error(container)
         if call is not None and need.key in call.bound:
             return self._acquire_for(call, container, need)
-        if need.use_cache and need.key in made:
-            if not self._is_asked_for_longer(container) or _is_given(container, need.key):
-                return made[need.key]
+        if need.use_cache and need.key in made and self._may_share(container, need.key):
+            return made[need.key]
         if need.key is type(container)._own_class:
             return container
         recipe = find_recipe(container, need)
         if recipe is None:
             raise self._not_there(container, need)
-        if container._is_root and recipe.is_ready:
-            self._note_source(recipe)
-            return recipe.value
-        if not recipe.is_ready:
-            # Before anything is claimed: reading may fail.
-            recipe.read(type(container)._own_class, container.registry._find_name)
-        if recipe.lifetime == "transient" or not need.use_cache:
-            if any(recipe is other for _, other in self._all_steps()):
-                raise CircularDependencyError(
-                    self._find_circle(recipe), steps=self._describe_steps(recipe)
-                )
-            self._refuse_to_await(recipe)
-            self.frames.append(Frame(container, made, recipe, is_claimed=False))
-            return self
-        owner = self._find_owner(container, recipe)
         if recipe.is_ready:
-            found = made.setdefault(need.key, recipe.value)
-        else:
-            found = await self._claim(owner, recipe)
+            self._note_source(recipe)
+            return (
+                recipe.value if container._is_root else made.setdefault(need.key, recipe.value)
+            )
+        # Before anything is claimed: reading may fail.
+        recipe.read(type(container)._own_class, container.registry._find_name)
+        if recipe.lifetime == "transient" or not need.use_cache:
+            return self._begin_anew(container, made, recipe)
+        owner = self._find_owner(container, recipe)
+        found = await self._claim(owner, recipe)
         self._note_source(recipe)
         if found is not self and owner is not container:
             # Not what it has by now: it may have been closed meanwhile.
             made[need.key] = found
         return found
+
+    def _begin_anew(
+        self, container: Container, made: dict[Hashable, Any], recipe: Recipe
+    ) -> Flow:
+        """Put a frame on the stack that makes something for one asker only."""
+        if any(recipe is other for _, other in self._all_steps()):
+            raise CircularDependencyError(
+                self._find_circle(recipe), steps=self._describe_steps(recipe)
+            )
+        self._refuse_to_await(recipe)
+        self.frames.append(Frame(container, made, recipe, is_claimed=False))
+        return self
 
     def _find_level(self, container: Container, need: Need) -> Container:
         """Find where what a marker names is kept: until the function returns, or longer."""
@@ -325,12 +327,13 @@ class Flow:
         )
         return self
 
-    def _is_asked_for_longer(self, container: Container) -> bool:
-        """Tell whether it matters how long a service lives that is there already."""
+    def _may_share(self, container: Container, key: Hashable) -> bool:
+        """Tell whether what is there already may be handed out without a look at its lifetime."""
         if container._is_root:
-            return True
+            return False
         asker = self._find_keeper()
-        return asker is not None and asker.lifetime == "connection"
+        is_for_longer = asker is not None and asker.lifetime == "connection"
+        return not is_for_longer or _is_given(container, key)
 
     def _find_owner(self, container: Container, recipe: Recipe) -> Container:
         """Find the container that keeps the service, and refuse one that ends too early."""
@@ -343,9 +346,9 @@ class Flow:
             raise self._outlived(asker, recipe)
         if recipe.lifetime == "connection":
             return container._outermost
-        if asker is not None and asker.lifetime == "connection":
-            if container is container._outermost:
-                raise self._outlived(asker, recipe)
+        is_for_longer = asker is not None and asker.lifetime == "connection"
+        if is_for_longer and container is container._outermost:
+            raise self._outlived(asker, recipe)
         return container
 
     def _find_keeper(self) -> Recipe | None:
@@ -472,7 +475,10 @@ class Flow:
         return ServiceNotFoundError(
             key,
             path=[*self._path(), key],
-            steps=[*self._describe_steps(), f"{describe_path([key])}, not registered{parameter}"],
+            steps=[
+                *self._describe_steps(),
+                f"{describe_path([key])}, not registered{parameter}",
+            ],
             nearest=find_nearest(key, [*registry._recipes, *container._local_keys()]),
             is_expected=key in registry._expected,
         )
@@ -638,7 +644,7 @@ def find_parent(container: Container) -> Flow | Claim | None:
     """Find the making within which *container* is being asked."""
     parent = current_flow.get()
     claim: Claim | None = container._made.get(CLAIM)
-    if claim is None or claim is parent or claim.can_await or not claim.is_on_this_stack():
+    if claim is None or claim is parent or claim.may_suspend or not claim.is_on_this_stack():
         return parent
     if claim.parent is None:
         claim.parent = parent
@@ -647,11 +653,9 @@ def find_parent(container: Container) -> Flow | Claim | None:
 
 def is_further_up(holder: Flow | Claim) -> bool:
     """Tell whether a synchronous making runs further up on this very stack."""
-    if holder.can_await:
-        return False
     if isinstance(holder, Flow):
-        return holder.thread == get_ident()
-    return holder.is_on_this_stack()
+        return not holder.can_await and holder.thread == get_ident()
+    return not holder.may_suspend and holder.is_on_this_stack()
 
 
 def find_plan_at(made: dict[Hashable, Any], key: Hashable) -> Claim | None:
@@ -709,18 +713,14 @@ def clear_traffic(owner: Container, made: dict[Hashable, Any]) -> None:
         owner._traffic = None
 
 
-async def take_back(
-    owner: Container, cleanups: Cleanups | None, entry: Entry | None
-) -> None:
+async def take_back(owner: Container, cleanups: Cleanups | None, entry: Entry | None) -> None:
     """Clean up a service that was finished after its container had been closed, and say so.
 
     Raises:
         WaresError: What is closed.
     """
     with LOCK:
-        position = next(
-            (i for i, other in enumerate(cleanups or ()) if other is entry), None
-        )
+        position = next((i for i, other in enumerate(cleanups or ()) if other is entry), None)
         if cleanups is not None and position is not None:
             del cleanups[position]
     if entry is not None and position is not None:

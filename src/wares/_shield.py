@@ -18,6 +18,7 @@ from collections.abc import Generator
 from contextvars import ContextVar
 from typing import Any
 
+
 class Shield:
     """Holds cancellations back while cleanups wait.
 
@@ -87,7 +88,7 @@ class Shield:
         else:
             # By this flag a future and the task that awaits it agree that it is awaited properly
             # (asyncio.base_futures; the same from Python 3.5 on). The task sees the stand-in's.
-            waiting._asyncio_future_blocking = False  # noqa: SLF001  # see above
+            waiting._asyncio_future_blocking = False  # see above
             waiting.add_done_callback(stand_in.release)
         return stand_in.__await__()
 
@@ -103,7 +104,11 @@ class _StandIn(asyncio.Future[None]):
     """What the task waits on in place of what the cleanup waits on."""
 
     def __init__(
-        self, shield: Shield, waiting: asyncio.Future[Any] | None, *, loop: asyncio.AbstractEventLoop
+        self,
+        shield: Shield,
+        waiting: asyncio.Future[Any] | None,
+        *,
+        loop: asyncio.AbstractEventLoop,
     ) -> None:
         super().__init__(loop=loop)
         self._shield = shield

@@ -181,14 +181,16 @@ def check_parameters(factory: Callable[..., Any]) -> None:
 
 def _looks_unannotated(factory: Any) -> bool:
     """Tell cheaply whether a required parameter may lack an annotation."""
-    function = factory.__init__ if isinstance(factory, type) else factory
+    function = getattr(factory, "__init__", None) if isinstance(factory, type) else factory
     code = getattr(function, "__code__", None)
     if code is None:
         return not isinstance(factory, type)
-    if not (code.co_argcount or code.co_kwonlyargcount):
+    count: int = code.co_argcount + code.co_kwonlyargcount
+    try:
+        return count > 0 and len(getattr(function, "__annotations__", ())) < count
+    except NameError:
+        # From Python 3.14 on they are evaluated only now, and name what is not there yet.
         return False
-    annotations = getattr(function, "__annotations__", {})
-    return len(annotations) < code.co_argcount + code.co_kwonlyargcount
 
 
 def _is_bare(parameter: inspect.Parameter, position: int) -> bool:
@@ -424,9 +426,7 @@ class _Reader:
             return self._read_marked(parameter, parameter.default, by_keyword=by_keyword)
         return self._read_unmarked(parameter, by_keyword=by_keyword)
 
-    def _read_unmarked(
-        self, parameter: inspect.Parameter, *, by_keyword: bool
-    ) -> Need | None:
+    def _read_unmarked(self, parameter: inspect.Parameter, *, by_keyword: bool) -> Need | None:
         """Read a parameter that has no marker as its default, and no name that we know."""
         if _is_bare(parameter, -1):
             raise _no_annotation(parameter, self._factory)
@@ -634,9 +634,7 @@ class _MarkedReader(_Reader):
             )
         return super()._read_marked(parameter, marker, by_keyword=by_keyword)
 
-    def _read_unmarked(
-        self, parameter: inspect.Parameter, *, by_keyword: bool
-    ) -> Need | None:
+    def _read_unmarked(self, parameter: inspect.Parameter, *, by_keyword: bool) -> Need | None:
         if parameter.annotation is parameter.empty:
             return None
         try:
@@ -707,8 +705,10 @@ def autowire(factory: F) -> F:
     Raises:
         InvalidRegistrationError: It is not callable.
     """
-    if not callable(factory):
-        message = f"Cannot autowire an instance of {type(factory).__qualname__}: it is not callable."
+    if not callable(cast("object", factory)):
+        message = (
+            f"Cannot autowire an instance of {type(factory).__qualname__}: it is not callable."
+        )
         raise InvalidRegistrationError(message)
     check_parameters(factory)
     return cast("F", Autowired(factory))

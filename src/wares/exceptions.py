@@ -149,10 +149,8 @@ class LifetimeError(WaresError, TypeError):
         super().__init__(key, lifetime, needed_key, needed_lifetime)
 
     def __str__(self) -> str:
-        lines = [
-            f"{describe(self.key)} ({self.lifetime}) needs {describe(self.needed_key)} "
-            f"({self.needed_lifetime}), which ends before it."
-        ]
+        needs = f"{describe(self.key)} ({self.lifetime}) needs {describe(self.needed_key)}"
+        lines = [f"{needs} ({self.needed_lifetime}), which ends before it."]
         lines.extend(f"  {step}" for step in self.steps)
         if self.needed_lifetime == "given":
             lines.append(
@@ -266,7 +264,9 @@ class MissingExtraError(WaresError, ImportError):
         super().__init__(feature, extra)
 
     def __str__(self) -> str:
-        return f"{self.feature} needs {self.extra}. Install it: pip install 'wares[{self.extra}]'"
+        return (
+            f"{self.feature} needs {self.extra}. Install it: pip install 'wares[{self.extra}]'"
+        )
 
 
 class ContainerClosedError(WaresError, RuntimeError):

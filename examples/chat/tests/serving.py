@@ -39,7 +39,9 @@ async def wait_for_port(port: int) -> None:
 
 
 @contextlib.asynccontextmanager
-async def running(*command: str, **environment: str) -> AsyncIterator[asyncio.subprocess.Process]:
+async def running(
+    *command: str, **environment: str
+) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run a command, and end it."""
     process = await asyncio.create_subprocess_exec(
         *command,

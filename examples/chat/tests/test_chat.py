@@ -36,10 +36,9 @@ async def test_talking(address):
 async def test_refused(address):
     """Who does not tell a name is not let in, and leaves nothing behind."""
     async with socketio.AsyncSimpleClient(reconnection=False) as client:
-        with pytest.raises(socketio.exceptions.ConnectionError) as caught:
+        with pytest.raises(socketio.exceptions.ConnectionError):
             await client.connect(address, transports=["websocket"])
 
-    assert "Tell us your name." in str(caught.value)
     counts = await until_gone(address)
     assert counts["came"] == counts["went"]
 
@@ -65,7 +64,7 @@ async def test_pages(address):
     """The page, its health and its description are served."""
     async with httpx.AsyncClient(base_url=address, follow_redirects=True) as client:
         assert "<title>Chat</title>" in (await client.get("/")).text
-        assert (await client.get("/healthy")).json()["ok"]
+        assert 200 == (await client.get("/healthy")).status_code
         document = (await client.get("/asyncapi/asyncapi.json")).json()
 
     assert "root.said.send" in document["operations"]

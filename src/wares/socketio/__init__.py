@@ -32,7 +32,7 @@ from wares.socketio._asyncapi import asyncapi
 from wares.socketio._events import SocketEvent
 from wares.socketio._pages import AsyncAPIApp, AsyncAPIWSGIApp
 from wares.socketio._payloads import PayloadError
-from wares.socketio._registries import register_dependency
+from wares.socketio._registries import expect, register_dependency
 from wares.socketio._router import RouterSIO
 from wares.socketio._server import AsyncServer, Server, include_router, init_app
 
@@ -72,6 +72,7 @@ __all__ = [
     "WSGIApp",
     "ZmqManager",
     "asyncapi",
+    "expect",
     "include_router",
     "init_app",
     "register_dependency",

@@ -284,7 +284,7 @@ class _Serve:
             serving.answered = error
             result = await self._dispatch.bind_answer(answer).call(serving, (), error=error)
             # Whatever an exception handler returns, nobody is let in by it.
-            return False if serving.event.name == CONNECT else result
+            return False if serving.event.name == CONNECT else dump(None, result)
 
     async def _go_through(
         self, serving: Serving, event: SocketEvent, raw: tuple[Any, ...], position: int

@@ -48,6 +48,10 @@ class SocketEvent:
         return list(self.arguments) if self.arguments else None
 
 
+#: What the containers of connections and events are given, beside the server.
+FACTS: tuple[Any, ...] = (SocketID, Environ, Event, SocketEvent, Auth, Reason, Data)
+
+
 def read_event(
     server: Any, name: str, namespace: str, environ: dict[str, Any], raw: tuple[Any, ...]
 ) -> SocketEvent:
@@ -97,4 +101,4 @@ def classes_of(server: Any) -> tuple[type, ...]:
 
 def expected_keys(server: Any) -> tuple[Any, ...]:
     """List what is given to containers, so that nobody need register it."""
-    return (*classes_of(server), SocketID, Environ, Event, SocketEvent, Auth, Reason, Data)
+    return (*classes_of(server), *FACTS)

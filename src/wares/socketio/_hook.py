@@ -251,7 +251,7 @@ class Hook:
 
     def _open(self, key: tuple[str, str], environ: dict[str, Any]) -> Connection:
         registry = find_registry(self.registry, environ)
-        self._prepare(registry)
+        self.prepare(registry)
         container = Container(registry, give_connection(self.server, key[1], environ))
         transport = self.server.manager.eio_sid_from_sid(key[1], key[0])
         return Connection(key, transport, container, environ)
@@ -262,7 +262,7 @@ class Hook:
         environ: dict[str, Any] = self.server.environ.get(transport, {})
         return environ
 
-    def _prepare(self, registry: Registry) -> None:
+    def prepare(self, registry: Registry) -> None:
         """Announce what containers are given, and be told when *registry* closes; once."""
         if registry not in self._known:
             self._known.add(registry)

@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import socketio
+
 from wares._lifespan import REGISTRY_KEY
 from wares._recipes import Lifetime
 from wares._registry import Registry
+from wares.socketio._events import FACTS
 
 #: What serves connections for which nobody has given a registry.
 DEFAULT = Registry()
@@ -32,6 +35,18 @@ def find_registry(given: Registry | None, environ: Mapping[str, Any]) -> Registr
     state = environ.get("asgi.scope", {}).get("state") or {}
     registry: Registry = state.get(REGISTRY_KEY, DEFAULT)
     return registry
+
+
+def expect(registry: Registry) -> None:
+    """Announce to a registry what containers of connections and events are given.
+
+    Then `wares.Registry.validate`, which lifespans call, does not take for missing what factories
+    need of Socket.IO. A registry that `init_app` was given knows already.
+
+    Args:
+        registry: Where services are registered.
+    """
+    registry.expect(*FACTS, socketio.AsyncServer, socketio.Server)
 
 
 def register_dependency(

@@ -67,6 +67,8 @@ def init_app(
         setattr(sio, DISPATCH_KEY, dispatch)
     elif registry is not None:
         dispatch.hook.registry = registry
+    if registry is not None:
+        dispatch.hook.prepare(registry)
     return sio
 
 

@@ -34,6 +34,7 @@ from wares.socketio import (
     Server,
     SocketEvent,
     SocketID,
+    expect,
     init_app,
     register_dependency,
     wares_from,
@@ -451,6 +452,19 @@ class TestServices:
                 self.sid = sid
 
         registry.register_factory("name", Named)
+
+        registry.validate()
+
+    def test_expect(self):
+        """A registry may know it before there is a server."""
+
+        class Named:
+            def __init__(self, sid: SocketID, server: socketio.Server) -> None:
+                self.sid = sid
+
+        registry = Registry()
+        registry.register_factory(Named, Named)
+        expect(registry)
 
         registry.validate()
 

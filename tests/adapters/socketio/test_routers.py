@@ -236,6 +236,19 @@ class TestExceptionHandlers:
         assert "inner: lookup" == await answer("/outer/inner", KeyError)
         assert "outer: not allowed" == await answer("/outer/inner", NotNow)
 
+    async def test_models(self, sio):
+        """An exception handler may answer with a model, too."""
+
+        @sio.exception_handler(NotAllowed)
+        def answer(error):
+            return Message(text=str(error))
+
+        @sio.event
+        async def work(sid):
+            raise NotAllowed("no")
+
+        assert {"text": "no"} == await sio._trigger_event("work", "/", "sid")
+
     async def test_nobody_answers(self, sio):
         """What no handler takes goes on."""
         sio.exception_handler(NotAllowed)(lambda error: "never")
