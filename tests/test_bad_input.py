@@ -1,6 +1,8 @@
 """What cannot work is refused at the earliest moment, with a clear error."""
 
 import asyncio
+import functools
+import operator
 
 import pytest
 
@@ -14,6 +16,7 @@ from wares import (
     Registry,
     RegistryClosedError,
     UnresolvableParameterError,
+    autowire,
 )
 
 
@@ -23,6 +26,14 @@ async def work():
 
 class NotCallable:
     """An object that is no factory."""
+
+
+class Misleading:
+    """A factory that claims to have what is no signature."""
+
+    __signature__ = 42
+
+    def __call__(self): ...
 
 
 @pytest.fixture(params=["factory", "local factory", "override"])
@@ -170,6 +181,66 @@ def test_a_parameter_that_nothing_can_fill(registry, factory):
     (problem,) = getattr(caught.value, "exceptions", [caught.value])
     assert (UnresolvableParameterError, "nothing") == (type(problem), problem.parameter)
     assert [] == missing_parts(str(problem), "'nothing'", "test_bad_input.py:")
+
+
+def _with_annotated_result(nothing) -> Database:
+    return nothing
+
+
+class _WithAnnotatedParameter:
+    def __init__(self, database: Database, nothing) -> None:
+        self.made = [database, nothing]
+
+
+@pytest.mark.parametrize(
+    "factory",
+    [
+        lambda nothing: None,
+        _with_annotated_result,
+        _WithAnnotatedParameter,
+        _WithAnnotatedParameter(1, 2).__init__,
+        operator.itemgetter("nothing"),
+        functools.partial(_WithAnnotatedParameter, 1),
+    ],
+    ids=["lambda", "function", "class", "method", "nameless", "partial"],
+)
+def test_a_parameter_without_annotation(registry, container, factory):
+    """A required parameter that says nothing of itself is refused when it is registered."""
+    for register_factory in [registry.register_factory, container.register_local_factory]:
+        with pytest.raises(UnresolvableParameterError) as caught:
+            register_factory(Database, factory)
+
+        assert [] == missing_parts(str(caught.value), caught.value.parameter, "annotation")
+        assert Database not in registry
+
+
+def test_a_signature_that_is_none(registry, container):
+    """A factory whose `__signature__` is something else is refused, and the error says so."""
+    factory = Misleading()
+
+    for register_factory in [registry.register_factory, container.register_local_factory]:
+        with pytest.raises(InvalidRegistrationError, match="parameters of Misleading"):
+            register_factory(Database, factory)
+
+
+@pytest.mark.parametrize("wrong", [None, 42, "factory", NotCallable()], ids=repr)
+def test_autowiring_what_cannot_be_called(wrong):
+    """What is no callable cannot be autowired, and the error says what it is."""
+    with pytest.raises(InvalidRegistrationError) as caught:
+        autowire(wrong)
+
+    assert [] == missing_parts(str(caught.value), type(wrong).__name__, "callable")
+
+
+def test_entering_a_value_that_cannot_be_entered(registry, register_value):
+    """A value that is to be entered must be a context manager."""
+    with pytest.raises(InvalidRegistrationError) as caught:
+        register_value(Database, NotCallable(), enter=True)
+
+    assert [] == missing_parts(
+        str(caught.value), "Database", "NotCallable", "context manager", "enter=True"
+    )
+    assert Database not in registry
 
 
 @pytest.mark.parametrize("is_async", [False, True])

@@ -1120,6 +1120,29 @@ class TestFailingCleanups:
         assert error is caught.value
         assert "turned" in notes_of(error)
 
+    async def test_an_exception_raised_by_an_async_cleanup_from_it(self, registry):
+        """The first one wins also where the cleanup is asynchronous."""
+
+        async def make():
+            try:
+                yield 1
+            except Boom as error:
+                raise OSError("turned") from error
+
+        async def work():
+            async with registry.container() as container:
+                await container.aget(Session)
+                raise error
+
+        registry.register_factory(Session, make)
+        error = Boom()
+
+        with pytest.raises(Boom) as caught:
+            await work()
+
+        assert error is caught.value
+        assert "turned" in notes_of(error)
+
     @pytest.mark.parametrize("kind", [RuntimeError, StopIteration])
     async def test_a_runtime_error_of_a_generator_is_its_own(self, way, registry, kind):
         """A cleanup may raise `RuntimeError`, also one made of a `StopIteration`."""

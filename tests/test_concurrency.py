@@ -1386,6 +1386,30 @@ class TestCycles:
         assert (4, path[0]) == (len(path), path[-1])
 
     @pytest.mark.parametrize("hot", [0, 60])
+    def test_through_another_container(self, registry, container, hot):
+        """A circle that goes through a second container is found at whatever is asked there."""
+        is_circle = []
+        other = registry.container()
+
+        def make_database(wares_container):
+            wares_container.get(Cache)
+            return container.get(Shop) if is_circle else "no circle"
+
+        registry.register_factory(Cache, Cache)
+        registry.register_factory(Database, make_database)
+        registry.register_factory(Repository, Repository)
+        registry.register_factory(Shop, lambda: other.get(Repository))
+        for _ in range(hot):
+            registry.container().get(Repository)
+        is_circle.append(True)
+
+        with pytest.raises(CircularDependencyError) as caught:
+            container.get(Shop)
+
+        assert (Shop, Repository, Database, Shop) == caught.value.path
+        other.close()
+
+    @pytest.mark.parametrize("hot", [0, 60])
     async def test_through_the_current_container(self, way, registry, hot):
         """A factory that asks the current container is found in the circle that it closes."""
         is_circle = []

@@ -1,14 +1,16 @@
 """The container: asking it, giving it objects, making it the current one."""
 
 import asyncio
+import contextlib
 import gc
+import itertools
 import weakref
 
 import pytest
 
 from tests.support.deadline import in_thread
 from tests.support.messages import missing_parts
-from tests.support.services import Cache, Database, Mailer, Repository, Session, Shop
+from tests.support.services import Cache, Database, Engine, Mailer, Repository, Session, Shop
 from tests.support.ways import ASYNC, SYNC, use
 from wares import (
     AsyncServiceError,
@@ -273,6 +275,116 @@ class TestGet:
         registry.register_factory(Database, connect)
 
         assert [True, True] == [in_thread(lambda: asyncio.run(work())) for _ in range(2)]
+
+
+class TestPartlyMade:
+    """A container may have made any part of a graph before it is asked for the rest."""
+
+    KEYS = (Database, Cache, Mailer, Engine, Session, Shop)
+
+    @pytest.fixture
+    def runs(self):
+        """How often each factory ran."""
+        return []
+
+    @pytest.fixture
+    def failing(self):
+        """The keys whose factories fail, once."""
+        return []
+
+    @pytest.fixture
+    def registry(self, registry, way, runs, failing):
+        """A graph in which every other service asks its container for what it needs."""
+
+        def note(key):
+            runs.append(key)
+            if key in failing:
+                failing.remove(key)
+                raise Boom
+
+        def asking(key, *needed_keys):
+            async def amake(wares_container):
+                needs = [await wares_container.aget(needed) for needed in needed_keys]
+                note(key)
+                return [key, *needs]
+
+            def make(wares_container):
+                needs = [wares_container.get(needed) for needed in needed_keys]
+                note(key)
+                return [key, *needs]
+
+            return amake if way.is_async else make
+
+        def make_database():
+            note(Database)
+            return [Database]
+
+        def make_mailer(cache: Cache, database: Database):
+            note(Mailer)
+            return [Mailer, cache, database]
+
+        def make_session(engine: Engine, mailer: Mailer):
+            note(Session)
+            yield [Session, engine, mailer]
+
+        registry.register_factory(Database, make_database)
+        registry.register_factory(Cache, asking(Cache, Database))
+        registry.register_factory(Mailer, make_mailer)
+        registry.register_factory(Engine, asking(Engine, Mailer, Cache))
+        registry.register_factory(Session, make_session)
+        registry.register_factory(Shop, asking(Shop, Session, Engine))
+        return registry
+
+    @pytest.mark.parametrize("asked", KEYS)
+    @pytest.mark.parametrize("first", [(), *itertools.combinations(KEYS, 2), *zip(KEYS)])
+    async def test_any_part(self, way, warm, registry, runs, asked, first):
+        """Whatever is made already, the rest is made from it, and each service once."""
+        for key in self.KEYS:
+            await warm(way, registry, key)
+        runs.clear()
+        container = registry.container()
+        for key in first:
+            await way.get(container, key)
+
+        await way.get(container, asked)
+        services = await way.get(container, *self.KEYS)
+
+        assert len(runs) == len(set(runs))
+        database, cache, mailer, engine, session, shop = services
+        assert database is cache[1] is mailer[2]
+        assert cache is mailer[1] is engine[2]
+        assert mailer is engine[1] is session[2]
+        assert engine is session[1] is shop[2]
+        assert session is shop[1]
+        await way.close(container)
+
+    @pytest.mark.parametrize("asked", KEYS)
+    @pytest.mark.parametrize("failing_key", KEYS)
+    async def test_after_a_failure(
+        self, way, warm, registry, runs, failing, asked, failing_key
+    ):
+        """After a failure somewhere, the next attempt makes what is not made yet."""
+        for key in self.KEYS:
+            await warm(way, registry, key)
+        runs.clear()
+        failing.append(failing_key)
+        container = registry.container()
+        with contextlib.suppress(Boom):
+            await way.get(container, asked)
+
+        with contextlib.suppress(Boom):
+            await way.get(container, Shop)
+        services = await way.get(container, *self.KEYS)
+
+        assert [2 if key is failing_key else 1 for key in self.KEYS] == [
+            runs.count(key) for key in self.KEYS
+        ]
+        assert services[4] is services[5][1]
+        await way.close(container)
+
+
+class Boom(Exception):
+    """What a factory fails with."""
 
 
 class TestChains:

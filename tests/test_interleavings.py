@@ -271,6 +271,51 @@ def test_child_and_close(uses, closes_first):
     scene.close()
 
 
+@pytest.mark.parametrize("has_made", [False, True])
+def test_child_and_aclose(has_made):
+    """The same where the parent is closed in an event loop."""
+    scene = Scene(0)
+
+    def prepare():
+        scene.forget()
+        parent = scene.registry.container()
+        if has_made:
+            parent.get("connection")
+        closing = parent.aclose()
+
+        def check(closed, got):
+            assert None is closed
+            assert not isinstance(got, BaseException) or isinstance(got, ContainerClosedError)
+            assert sorted(map(str, scene.entered)) == sorted(map(str, scene.left))
+
+        def aclose():
+            # It waits for nothing, so it needs no event loop.
+            with pytest.raises(StopIteration):
+                closing.send(None)
+
+        return aclose, lambda: parent.child().get(Session), check
+
+    assert explore(prepare) > 5
+    scene.close()
+
+
+def test_registry_close_and_close():
+    """Two threads that close one registry run each cleanup once."""
+
+    def prepare():
+        scene = Scene(0)
+        closed = []
+        scene.registry.register_value("value", 1, on_registry_close=lambda: closed.append(1))
+        scene.registry.container().get(Engine)
+
+        def check(first, second):
+            assert (None, None, [1], 1) == (first, second, closed, len(scene.left))
+
+        return scene.registry.close, scene.registry.close, check
+
+    assert explore(prepare) > 5
+
+
 @USES
 @pytest.mark.parametrize("closes_first", [False, True])
 def test_registry_close_and_singleton(uses, closes_first):
@@ -350,7 +395,8 @@ def test_get_and_override(uses, overrides_first, lifetime):
         def check(first, second):
             within, got = (first, second) if overrides_first else (second, first)
             assert ["override", "override"] == within
-            assert got in (before, "override")
+            # Who had looked up the registration before the override may still make it within.
+            assert "override" == got or isinstance(got, Database)
             assert [before] * 2 == [ask(), ask()]
             scene.close()
 

@@ -505,6 +505,27 @@ async def test_a_singleton_may_not_need_what_a_container_is_given(way, registry,
         registry.validate()
 
 
+async def test_a_connection_that_is_given_needs_nothing(way, registry):
+    """What a container is given in its place is not made, so what it would need does not matter."""
+
+    class Wire:
+        def __init__(self, session: Session) -> None:
+            self.session = session
+
+    def use_wire(wire: Wire):
+        return [wire]
+
+    registry.register_factory(Session, Session)
+    registry.register_factory(Wire, Wire, lifetime="connection")
+    registry.register_factory(Shop, use_wire)
+    for _ in range(60):
+        container = registry.container({Wire: "given"})
+        assert ["given"] == await way.get(container, Shop)
+
+    with pytest.raises(LifetimeError):
+        await way.get(registry.container(), Shop)
+
+
 async def test_a_singleton_is_not_made_with_what_a_container_is_given_instead(way, registry):
     """A given object that stands for a registered singleton stays in its container."""
     registry.register_factory(Database, lambda: "registered", lifetime="singleton")

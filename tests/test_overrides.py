@@ -560,6 +560,18 @@ class TestSingletons:
         assert first == second
 
 
+async def test_a_registry_that_is_closed_within(way, override):
+    """An override may end after its registry was closed; what is registered is in force again."""
+    registry = Registry()
+    registry.register_factory(Engine, Engine, lifetime="singleton")
+
+    with override(registry, Database, "override"):
+        await ask(way, registry, Engine)
+        await way.close(registry)
+
+    assert [Engine] == list(registry)
+
+
 @pytest.mark.parametrize("hot", [0, 60])
 async def test_one_test_after_the_other(way, registry, hot):
     """Overrides come and go as often as there are tests, and leave no trace."""

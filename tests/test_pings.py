@@ -166,8 +166,16 @@ def test_an_async_ping_under_ping(registry, container):
     async def check(_):
         raise AssertionError("must not run")
 
+    class Awaitable:
+        def __init__(self, _):
+            """Take the service."""
+
+        def __await__(self):
+            raise AssertionError("must not run")
+
     registry.register_value(Database, 1, ping=check)
     registry.register_value(Cache, 1, ping=lambda service: check(service))
+    registry.register_value(Mailer, 1, ping=Awaitable)
     errors = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -179,6 +187,7 @@ def test_an_async_ping_under_ping(registry, container):
 
     assert [] == missing_parts(errors[0], "Database", "aping")
     assert [] == missing_parts(errors[1], "Cache", "aping")
+    assert [] == missing_parts(errors[2], "Mailer", "aping")
     assert [] == [str(warning.message) for warning in caught]
 
 

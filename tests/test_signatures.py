@@ -1,5 +1,6 @@
 """What a factory may ask for, whatever shape it has."""
 
+import dataclasses
 import functools
 import io
 import threading
@@ -16,6 +17,7 @@ from tests.support.ways import ASYNC, SYNC, use
 from wares import (
     AsyncServiceError,
     Container,
+    Inject,
     InvalidRegistryError,
     Registry,
     ServiceNotFoundError,
@@ -316,6 +318,15 @@ class TestAnnotations:
 
         assert [] == missing_parts(str(caught.value), "'nobody'", "Nobody", "from_nowhere")
 
+    async def test_what_is_no_import(self, way, registry, container):
+        """Under `TYPE_CHECKING` only imports are understood; an alias is an unknown name."""
+        registry.register_factory(Key, only_for_types.with_an_alias)
+
+        with pytest.raises(UnresolvableParameterError) as caught:
+            await way.get(container, Key)
+
+        assert [] == missing_parts(str(caught.value), "'alias'", "Alias", "with_an_alias")
+
     async def test_unknown_names_in_code_without_a_file(self, way, registry, container):
         """Code that was never in a file is read as far as that is possible."""
         namespace: dict = {"__name__": "nowhere.at_all", "Database": Database}
@@ -401,6 +412,53 @@ class TestParameters:
         registry.register_factory(Key, make)
 
         assert ["mine", "mine, too"] == await way.get(container, Key)
+
+    async def test_markers_beside_defaults(self, way, registry, container):
+        """A parameter whose annotation holds a marker is filled, though it has a default."""
+
+        def make(database: Inject[Database] = None):
+            return [database]
+
+        registry.register_factory(Key, make)
+
+        assert [container.get(Database)] == await way.get(container, Key)
+
+    async def test_annotations_of_what_is_left_over(self, way, registry, container):
+        """What `*rest` is annotated with does not matter, also where nobody knows it."""
+
+        def make(database: Database, *rest: "Nobody"):  # noqa: F821  # on purpose
+            return [database, rest]
+
+        registry.register_factory(Key, make)
+
+        assert [container.get(Database), ()] == await way.get(container, Key)
+
+    async def test_a_bare_parameter_in_a_crowd(self, way, registry, container):
+        """A parameter without annotation is an error at the latest when it is to be filled."""
+
+        def make(nothing, *rest: Database):
+            return [nothing, rest]
+
+        registry.register_factory(Key, make)
+
+        with pytest.raises(UnresolvableParameterError, match="'nothing'"):
+            await way.get(container, Key)
+
+    async def test_init_only_fields(self, way, registry, container):
+        """A field of a data class that is there for its constructor only is filled."""
+
+        @dataclasses.dataclass
+        class Made:
+            database: dataclasses.InitVar[Database]
+
+            def __post_init__(self, database):
+                self.same = database
+
+        registry.register_factory(Key, Made)
+
+        made = await way.get(container, Key)
+
+        assert container.get(Database) is made.same
 
     async def test_order_of_arguments(self, way, warm, registry):
         """Every parameter gets its own service, whatever its kind and place."""
@@ -873,6 +931,16 @@ class TestAutowire:
 
         with pytest.raises(ServiceNotFoundError):
             await way.get(container, Key)
+
+    async def test_a_default_whose_annotation_is_no_key(self, way, registry, container):
+        """An optional parameter whose annotation cannot be a key keeps its default."""
+
+        def make(first: [Cache] = 1, second: typing.Annotated[Cache, []] = 2):
+            return [first, second]
+
+        registry.register_factory(Key, autowire(make))
+
+        assert [1, 2] == await way.get(container, Key)
 
     async def test_a_default_whose_annotation_cannot_be_read(self, way, registry, container):
         """An optional parameter with an annotation that is found nowhere keeps its default."""

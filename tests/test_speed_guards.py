@@ -297,6 +297,17 @@ class TestMemory:
 
         assert (after - before) / count <= 200
 
+    async def test_only_a_container_that_is_entered_is_not_watched(self, shop):
+        """One that is reset after its block has nobody who closes it, and warns as ever."""
+        await use(SYNC, shop, MANY, Users)
+        with Container(shop) as container:
+            container.get(Users)
+        container.reset()
+        container.get(Users)
+
+        with pytest.warns(ResourceWarning, match="Session"):
+            del container
+
     def test_a_container_has_no_finalizer(self):
         """Only a list of cleanups watches over itself, and only where nobody else does."""
         assert not hasattr(Container, "__del__")

@@ -225,6 +225,7 @@ class Container:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._is_entered = False
         if self._family is not None:
             self._close_family(self._family, error)
             return
@@ -268,6 +269,7 @@ class Container:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> Coroutine[Any, Any, None]:
+        self._is_entered = False
         return self._aclose(error)
 
     @overload
@@ -863,8 +865,7 @@ class Root(Container):
 
     def _note_source(self, asker: Recipe, source: Recipe) -> None:
         """Note that *asker*'s service, which is being made, is made from *source*'s."""
-        if asker in self._drafts:
-            self._drafts[asker].add(source)
+        self._drafts.get(asker, set()).add(source)
 
     def _keep(self, recipe: Recipe, service: Any, made: dict[Hashable, Any]) -> None:
         """Keep a singleton, but aside if it is outdated already."""

@@ -821,7 +821,7 @@ def fail(claim: Claim, error: BaseException) -> None:
     told = error if isinstance(error, Exception) else None
     if isinstance(error, Exception) and not isinstance(error, WaresError):
         note_path(error, _lineage(claim))
-    if claim.step >= 0 and claim.container._traffic is not None:
+    if claim.step >= 0:
         with LOCK:
             wake(claim.container, claim.current_key, told)
 

@@ -128,13 +128,11 @@ class Recipe:
     def with_factory(self, factory: Callable[..., Any]) -> Recipe:
         """Make the same recipe with something around its factory; it has been read."""
         recipe = attrs.evolve(self, factory=factory)
-        signature = self._signature
-        if signature is not None:
-            is_generator = signature.shape in (Shape.GENERATOR, Shape.ASYNC_GENERATOR)
-            signature = attrs.evolve(
-                signature,
-                may_return_generator=is_generator or signature.may_return_generator,
-            )
+        signature = cast("Signature", self._signature)
+        is_generator = signature.shape in (Shape.GENERATOR, Shape.ASYNC_GENERATOR)
+        signature = attrs.evolve(
+            signature, may_return_generator=is_generator or signature.may_return_generator
+        )
         object.__setattr__(recipe, "_signature", signature)
         return recipe
 

@@ -16,7 +16,7 @@ import asyncio
 import types
 from collections.abc import Generator
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, cast
 
 
 class Shield:
@@ -39,7 +39,8 @@ class Shield:
         self._marks = marks
         self._mark = mark
         self.held_back: tuple[Any, ...] = ()
-        self.task = asyncio.current_task()
+        # There is one: whatever waits in an event loop of asyncio is run by a task.
+        self.task = cast("asyncio.Task[Any]", asyncio.current_task())
 
     def lets_through(self) -> bool:
         """Tell whether the cancellation that is under way comes from within a cleanup."""
@@ -48,14 +49,14 @@ class Shield:
 
     async def deliver(self) -> BaseException:
         """Cancel the task now, as it was to be before; give the error that comes of it."""
+        delivered = asyncio.CancelledError(*self.held_back)
         for message in self.held_back:
-            if self.task is not None:
-                self.task.cancel(message)
+            self.task.cancel(message)
         try:
             await asyncio.sleep(0)
         except asyncio.CancelledError as error:
-            return error
-        return asyncio.CancelledError(*self.held_back)
+            delivered = error
+        return delivered
 
     @types.coroutine
     def hold(self, steps: Generator[Any, Any, Any], waiting: Any) -> Generator[Any, Any, None]:
@@ -95,9 +96,8 @@ class Shield:
     def hold_back(self, message: Any) -> None:
         """Keep a cancellation for later, and hide it from a timeout within the cleanup."""
         self.held_back = (*self.held_back, message)
-        if self.task is not None:
-            # A timeout takes a count above the one that it began with for a cancellation.
-            self.task.uncancel()
+        # A timeout takes a count above the one that it began with for a cancellation.
+        self.task.uncancel()
 
 
 class _StandIn(asyncio.Future[None]):

@@ -185,12 +185,13 @@ def _looks_unannotated(factory: Any) -> bool:
     code = getattr(function, "__code__", None)
     if code is None:
         return not isinstance(factory, type)
-    count: int = code.co_argcount + code.co_kwonlyargcount
+    count: int = code.co_argcount + code.co_kwonlyargcount - isinstance(factory, type)
     try:
-        return count > 0 and len(getattr(function, "__annotations__", ())) < count
+        annotations = getattr(function, "__annotations__", ())
     except NameError:
         # From Python 3.14 on they are evaluated only now, and name what is not there yet.
         return False
+    return count > 0 and len(annotations) - ("return" in annotations) < count
 
 
 def _is_bare(parameter: inspect.Parameter, position: int) -> bool:
@@ -458,7 +459,7 @@ class _Reader:
         if not self._fills_defaults:
             return None
         key = _without_none(annotation)
-        if not isinstance(key, Hashable):
+        if not is_hashable(key):
             return None
         return Need(parameter.name, key, by_keyword=True, default=parameter.default)
 

@@ -6,6 +6,7 @@ import logging
 import threading
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
+from typing import Annotated
 
 import pytest
 from flask import Flask, Response, abort, current_app, g, redirect, stream_with_context
@@ -18,11 +19,14 @@ from wares import (
     CleanupError,
     Container,
     ContainerClosedError,
+    Depends,
+    Inject,
     NoContainerError,
     NoRegistryError,
     Registry,
     RegistryClosedError,
     current_container,
+    inject,
 )
 from wares.flask import (
     close_registry,
@@ -523,6 +527,38 @@ class TestRequests:
             assert wares_from().get(Session).is_open
 
         assert ["open", "commit", "open", "commit"] == journal
+
+
+class TestInject:
+    def test_views(self, app, client, journal):
+        """Views, functions and methods, synchronous or not, may declare what they need."""
+
+        def name() -> str:
+            return "Ada"
+
+        @app.get("/<int:number>")
+        @inject
+        def view(
+            number: int, session: Inject[Session], name: Annotated[str, Depends(name)]
+        ) -> str:
+            return f"{number} {session.is_open} {name}"
+
+        class View(MethodView):
+            @inject
+            def get(self, session: Inject[Session]) -> str:
+                return f"{session.is_open}"
+
+        @app.get("/later")
+        @inject
+        async def later(session: Inject[Session]) -> str:
+            return f"{session.is_open}"
+
+        app.add_url_rule("/class", view_func=View.as_view("class"))
+
+        assert "5 True Ada" == client.get("/5").text
+        assert "True" == client.get("/class").text
+        assert "True" == client.get("/later").text
+        assert ["open", "commit"] * 3 == journal
 
 
 class TestContexts:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from .services import Cache
 
+    Alias = Database
+
 
 class Service:
     def __init__(self, database) -> None:
@@ -69,6 +71,10 @@ def with_an_unknown_return(database: Database) -> NobodyKnows:  # noqa: F821  # 
 
 def with_an_unknown_parameter(database: Database, unknown: NobodyKnows) -> Service:  # noqa: F821  # on purpose
     return Service(database)
+
+
+def with_an_alias(alias: Alias) -> Service:
+    return Service(alias)
 
 
 class ByClass(Service):

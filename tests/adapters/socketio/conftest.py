@@ -2,8 +2,14 @@
 
 import pytest
 
-from tests.adapters.socketio.serving import Journal, make_server_for, register_both
+from tests.adapters.socketio.serving import Journal, make_server_for, one_session, register_both
 from wares import Registry
+
+
+@pytest.fixture(autouse=True)
+async def _session():
+    async with one_session():
+        yield
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import aiohttp
 import socketio
 import uvicorn
 from werkzeug.serving import WSGIRequestHandler, make_server
@@ -25,6 +26,24 @@ class Journal(list[str]):
     def count_open(self, what: str) -> int:
         """Tell how many of something are open."""
         return self.count(f"open {what}") - self.count(f"close {what}")
+
+
+#: What the clients of a test send their requests by; python-socketio does not always close its own.
+SESSIONS: list[aiohttp.ClientSession] = []
+
+
+def new_client() -> socketio.AsyncClient:
+    """Make a client that has yet to connect."""
+    return socketio.AsyncClient(reconnection=False, http_session=SESSIONS[-1])
+
+
+@contextlib.asynccontextmanager
+async def one_session() -> AsyncIterator[None]:
+    """Have one session for all clients of a test."""
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as one:
+        SESSIONS.append(one)
+        yield
+        SESSIONS.remove(one)
 
 
 @contextlib.asynccontextmanager
@@ -66,7 +85,7 @@ async def connected(
     address: str, transport: str = "websocket", **options: Any
 ) -> AsyncIterator[socketio.AsyncClient]:
     """Connect a client, and disconnect it."""
-    client = socketio.AsyncClient(reconnection=False)
+    client = new_client()
     await client.connect(address, transports=[transport], **options)
     try:
         yield client

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+from importlib.metadata import version
 
 import pytest
 import socketio
@@ -12,6 +13,7 @@ from tests.adapters.socketio.serving import (
     Event,
     Lasting,
     connected,
+    new_client,
     open_connections,
     serve,
     serving,
@@ -28,6 +30,8 @@ from wares import (
 )
 from wares.exceptions import InvalidRegistrationError
 from wares.socketio import SocketID, init_app, wares_from
+
+IS_OLD = tuple(map(int, version("python-socketio").split(".")[:2])) < (5, 14)
 
 
 class TestInitApp:
@@ -86,7 +90,7 @@ class TestLifetimes:
         @sio.event
         async def disconnect(sid, reason):
             await wares_from().aget(Event)
-            journal.append(reason)
+            journal.append("disconnect")
 
         async with serving(sio) as address:
             async with connected(address, transport) as client:
@@ -101,7 +105,7 @@ class TestLifetimes:
             "hard",
             "close event",
             "open event",
-            "client disconnect",
+            "disconnect",
             "close event",
             "close connection",
         ] == journal
@@ -116,7 +120,7 @@ class TestLifetimes:
             await wares_from().aget(Lasting)
 
         async with serving(sio) as address:
-            client = socketio.AsyncClient(reconnection=False)
+            client = new_client()
             await client.connect(address, transports=[transport])
             await vanish(client)
             await until(lambda: not open_connections(sio))
@@ -171,7 +175,7 @@ class TestRefused:
             raise error
 
         async with serving(sio) as address:
-            client = socketio.AsyncClient(reconnection=False)
+            client = new_client()
             with contextlib.suppress(socketio.exceptions.ConnectionError):
                 await client.connect(address, transports=["websocket"])
             await until(lambda: "close connection" in journal)
@@ -387,7 +391,7 @@ class TestEvents:
             await release.wait()
 
         async with serving(sio) as address:
-            client = socketio.AsyncClient(reconnection=False)
+            client = new_client()
             connecting = asyncio.create_task(
                 client.connect(address, transports=["websocket"], wait=False)
             )
@@ -403,6 +407,9 @@ class TestEvents:
 
         assert 0 == open_connections(sio)
 
+    @pytest.mark.skipif(
+        IS_OLD, reason="the client of old versions drops what it has yet to send"
+    )
     async def test_emit_and_go(self, sio, journal):
         """An event that a client sends just before it goes finds its connection."""
 

@@ -108,14 +108,14 @@ class TestFacts:
 
         @sio.event
         def disconnect(reason: Reason, sid: SocketID):
-            journal.append(reason)
+            journal.append(type(reason).__name__)
 
         async with serving(sio) as address:
             async with connected(address, auth={"token": 1}):
                 pass
             await until(lambda: not open_connections(sio))
 
-        assert ["{'token': 1} GET None", "client disconnect"] == journal
+        assert ["{'token': 1} GET None", "str"] == journal
 
     async def test_optional(self, sio, client, journal):
         """A fact that may be None is the same fact."""

@@ -9,6 +9,7 @@ import wares.fastapi
 from tests.adapters.socketio.serving import (
     Lasting,
     connected,
+    new_client,
     open_connections,
     register_both,
     serve,
@@ -66,7 +67,7 @@ async def test_registry_of_the_lifespan(journal, combine, transport):
     make_handlers(sio)
     app, path = combine(make_app(journal), sio)
 
-    client = socketio.AsyncClient(reconnection=False)
+    client = new_client()
     async with serve(app, lifespan="on") as address:
         await client.connect(address, socketio_path=path, transports=[transport])
         async with httpx.AsyncClient() as browser:

@@ -19,6 +19,7 @@ from tests.adapters.socketio.serving import (
     Journal,
     Lasting,
     make_server_for,
+    new_client,
     open_connections,
     register_both,
     serving,
@@ -65,7 +66,7 @@ def make_server(registry):
 
 async def behave(address, choices):
     """Be one client, of any kind."""
-    client = socketio.AsyncClient(reconnection=False)
+    client = new_client()
     transport = choices.choice(["websocket", "websocket", "polling"])
     auth = choices.choice(["refused", "fails", *["welcome"] * 6])
     with contextlib.suppress(socketio.exceptions.SocketIOError):
