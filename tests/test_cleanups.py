@@ -1644,6 +1644,28 @@ class TestCancellation:
         assert ["begins", "ends", "database"] == events
         assert task.cancelled()
 
+    async def test_from_within_while_it_only_lets_others_run(self, registry):
+        """A cancellation from within a cleanup arrives there, also in ``sleep(0)``."""
+        events = []
+
+        async def make():
+            yield
+            task = asyncio.current_task()
+            asyncio.get_running_loop().call_soon(task.cancel)
+            try:
+                await asyncio.sleep(0)
+            except asyncio.CancelledError:
+                events.append("cancelled")
+                task.uncancel()
+
+        registry.register_factory(Database, aleaving(events, "database"))
+        registry.register_factory(Session, make)
+
+        async with registry.container() as container:
+            await container.aget(Database, Session)
+
+        assert ["cancelled", "database"] == events
+
     async def test_before_the_first_cleanup(self, warm, registry):
         """A task that is cancelled before it closes cleans up all the same."""
         events = []

@@ -185,7 +185,7 @@ class TestFrames:
 
         frames = count_frames(open_get_close(shop, Users))
 
-        assert ["__init__", "__enter__", "get", "plan", "__exit__", "leave_generator"] == frames
+        assert WITH_ONE_CLEANUP == frames
 
     async def test_a_container_with_something_given_takes_no_detour(self, shop):
         """What an adapter gives, the request, say, does not keep a container from the plan."""
@@ -197,7 +197,19 @@ class TestFrames:
 
         frames = count_frames(work)
 
-        assert ["__init__", "__enter__", "get", "plan", "__exit__", "leave_generator"] == frames
+        assert WITH_ONE_CLEANUP == frames
+
+
+#: What a container with one cleanup calls; its list of cleanups looks whether it is dropped full.
+WITH_ONE_CLEANUP = [
+    "__init__",
+    "__enter__",
+    "get",
+    "plan",
+    "__exit__",
+    "leave_generator",
+    "__del__",
+]
 
 
 class TestCoroutines:
@@ -297,17 +309,16 @@ class TestMemory:
 
         assert (after - before) / count <= 200
 
-    async def test_only_a_container_that_is_entered_is_not_watched(self, shop):
-        """One that is reset after its block has nobody who closes it, and warns as ever."""
+    async def test_one_that_was_entered_is_watched_as_well(self, shop):
+        """A container that is entered, but never left, warns as any other that is dropped."""
         await use(SYNC, shop, MANY, Users)
-        with Container(shop) as container:
-            container.get(Users)
-        container.reset()
+        container = Container(shop)
+        container.__enter__()
         container.get(Users)
 
         with pytest.warns(ResourceWarning, match="Session"):
             del container
 
     def test_a_container_has_no_finalizer(self):
-        """Only a list of cleanups watches over itself, and only where nobody else does."""
+        """Only a list of cleanups watches over itself: most containers have none."""
         assert not hasattr(Container, "__del__")

@@ -45,8 +45,8 @@ _NO_FAILURES: list[Failure] = []
 class Cleanups(list[Entry]):
     """The cleanups of one owner, in the order in which their services were finished.
 
-    They warn where they are dropped. That costs a tenth of a request, so a container that is
-    entered, and so will be left, makes do with a plain list.
+    They watch over themselves, so that a container needs no finalizer, and warn where they are
+    dropped.
     """
 
     __slots__ = ()
@@ -120,7 +120,7 @@ async def leave_async_generator(
 
 
 def leave_context(
-    manager: AbstractContextManager[Any], recipe: Recipe, error: BaseException | None
+    manager: AbstractContextManager[Any], _recipe: Recipe, error: BaseException | None
 ) -> None:
     """Exit a context manager; it cannot swallow *error*."""
     kind = None if error is None else type(error)
@@ -133,7 +133,7 @@ def leave_context(
 
 
 async def leave_async_context(
-    manager: AbstractAsyncContextManager[Any], recipe: Recipe, error: BaseException | None
+    manager: AbstractAsyncContextManager[Any], _recipe: Recipe, error: BaseException | None
 ) -> None:
     """Exit an async context manager; it cannot swallow *error*."""
     kind = None if error is None else type(error)
@@ -145,7 +145,7 @@ async def leave_async_context(
             raise
 
 
-def leave_callback(callback: Any, recipe: Recipe, error: BaseException | None) -> None:
+def leave_callback(callback: Any, recipe: Recipe, _error: BaseException | None) -> None:
     """Call what was to be called when the registry closes."""
     refuse_awaitable(callback(), recipe.key)
 
@@ -163,7 +163,7 @@ def refuse_awaitable(result: object, key: Hashable) -> None:
 
 
 async def leave_async_callback(
-    callback: Any, recipe: Recipe, error: BaseException | None
+    callback: Any, _recipe: Recipe, _error: BaseException | None
 ) -> None:
     """Call, and where that is needed await, what was to be called when the registry closes."""
     result = callback() if callable(callback) else callback
@@ -289,7 +289,9 @@ def report(failures: list[Failure], owner: str, error: BaseException | None) -> 
         return
     leading = _choose_leading(failures, error)
     if leading is None:
-        message = f"Cleaning up a {owner} failed: {', '.join(name for name, _ in failures if name)}"
+        message = (
+            f"Cleaning up a {owner} failed: {', '.join(name for name, _ in failures if name)}"
+        )
         errors = [failure for _, failure in failures if isinstance(failure, Exception)]
         raise CleanupError(message, errors)
     for name, failure in failures:
@@ -305,9 +307,7 @@ def _choose_leading(
     """Choose what propagates: an interruption before the exception that is under way."""
     if error is not None and not isinstance(error, Exception):
         return error
-    interruptions = (
-        failure for _, failure in failures if not isinstance(failure, Exception)
-    )
+    interruptions = (failure for _, failure in failures if not isinstance(failure, Exception))
     return next(interruptions, error)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine, Hashable, Iterable, Iterator, M
 from contextvars import ContextVar, Token
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar, overload
 
 import attrs
 
@@ -30,7 +30,7 @@ from wares._cleanups import (
     leave_callback,
     report,
 )
-from wares._keys import MISSING, describe
+from wares._keys import describe
 from wares._lock import LOCK
 from wares._pings import ServicePing, name_pings
 from wares._plans import NoPlans, PlanBook
@@ -43,7 +43,6 @@ from wares._resolution import (
     LOCAL,
     Traffic,
     closed_error,
-    find_recipe,
     resolve,
     run,
 )
@@ -109,7 +108,6 @@ class Activation:
 _NO_CLEANUPS = Cleanups()
 
 
-
 @attrs.define(eq=False)
 class Family:
     """What a container has that most have not: relatives, and registrations of its own.
@@ -162,7 +160,6 @@ class Container:
         "__weakref__",
         "_family",
         "_given",
-        "_is_entered",
         "_made",
         "_plans",
         "_traffic",
@@ -181,7 +178,6 @@ class Container:
     registry: Registry
     _made: dict[Hashable, Any]
     _given: Mapping[Hashable, Any] | None
-    _is_entered: bool
     _plans: PlanBook
     _family: Family | None
     _traffic: Traffic | None
@@ -193,8 +189,6 @@ class Container:
         self._made = {} if given is None else dict(given)
         # What is given or registered locally under a key: no plan can know of it.
         self._given = given
-        # Whether a `with` block will close it, so that nobody needs to watch over its cleanups.
-        self._is_entered = False
         self._plans = registry._plans
         self._family = None
         self._traffic = None
@@ -213,10 +207,9 @@ class Container:
         """Be true, also where nothing is made."""
         return True
 
-    def __enter__(self) -> Container:
+    def __enter__(self) -> Self:
         if self._made is CLOSED:
             raise closed_error(self)
-        self._is_entered = True
         return self
 
     def __exit__(
@@ -225,7 +218,6 @@ class Container:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._is_entered = False
         if self._family is not None:
             self._close_family(self._family, error)
             return
@@ -248,19 +240,18 @@ class Container:
                     raise PendingAsyncCleanupError(self._pending_async(), "container")
             # As in `leave_all`, up to the first failure: that saves each request a call.
             failures: list[Failure] | None = None
-            try:
-                while cleanups:
-                    leave, thing, recipe = cleanups.pop()
+            while cleanups:
+                leave, thing, recipe = cleanups.pop()
+                try:
                     leave(thing, recipe, None if recipe.suppress_context_exit else error)
-            except BaseException as failure:  # noqa: BLE001  # every other cleanup must run
-                failures = [(describe(recipe.key), failure), *leave_all(cleanups, error)]
+                except BaseException as failure:  # noqa: BLE001  # every other cleanup must run
+                    failures = [(describe(recipe.key), failure), *leave_all(cleanups, error)]
             if failures is not None:
                 report(failures, "container", error)
 
-    async def __aenter__(self) -> Container:
+    async def __aenter__(self) -> Self:
         if self._made is CLOSED:
             raise closed_error(self)
-        self._is_entered = True
         return self
 
     def __aexit__(
@@ -269,7 +260,6 @@ class Container:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> Coroutine[Any, Any, None]:
-        self._is_entered = False
         return self._aclose(error)
 
     @overload
@@ -279,28 +269,95 @@ class Container:
     def get(self, key1: TypeForm[T1], key2: TypeForm[T2], /) -> tuple[T1, T2]: ...
 
     @overload
-    def get(self, key1: TypeForm[T1], key2: TypeForm[T2], key3: TypeForm[T3], /) -> tuple[T1, T2, T3]: ...
+    def get(
+        self, key1: TypeForm[T1], key2: TypeForm[T2], key3: TypeForm[T3], /
+    ) -> tuple[T1, T2, T3]: ...
 
     @overload
-    def get(self, key1: TypeForm[T1], key2: TypeForm[T2], key3: TypeForm[T3], key4: TypeForm[T4], /) -> tuple[T1, T2, T3, T4]: ...
+    def get(
+        self, key1: TypeForm[T1], key2: TypeForm[T2], key3: TypeForm[T3], key4: TypeForm[T4], /
+    ) -> tuple[T1, T2, T3, T4]: ...
 
     @overload
-    def get(self, key1: TypeForm[T1], key2: TypeForm[T2], key3: TypeForm[T3], key4: TypeForm[T4], key5: TypeForm[T5], /) -> tuple[T1, T2, T3, T4, T5]: ...
+    def get(
+        self,
+        key1: TypeForm[T1],
+        key2: TypeForm[T2],
+        key3: TypeForm[T3],
+        key4: TypeForm[T4],
+        key5: TypeForm[T5],
+        /,
+    ) -> tuple[T1, T2, T3, T4, T5]: ...
 
     @overload
-    def get(self, key1: TypeForm[T1], key2: TypeForm[T2], key3: TypeForm[T3], key4: TypeForm[T4], key5: TypeForm[T5], key6: TypeForm[T6], /) -> tuple[T1, T2, T3, T4, T5, T6]: ...
+    def get(
+        self,
+        key1: TypeForm[T1],
+        key2: TypeForm[T2],
+        key3: TypeForm[T3],
+        key4: TypeForm[T4],
+        key5: TypeForm[T5],
+        key6: TypeForm[T6],
+        /,
+    ) -> tuple[T1, T2, T3, T4, T5, T6]: ...
 
     @overload
-    def get(self, key1: TypeForm[T1], key2: TypeForm[T2], key3: TypeForm[T3], key4: TypeForm[T4], key5: TypeForm[T5], key6: TypeForm[T6], key7: TypeForm[T7], /) -> tuple[T1, T2, T3, T4, T5, T6, T7]: ...
+    def get(
+        self,
+        key1: TypeForm[T1],
+        key2: TypeForm[T2],
+        key3: TypeForm[T3],
+        key4: TypeForm[T4],
+        key5: TypeForm[T5],
+        key6: TypeForm[T6],
+        key7: TypeForm[T7],
+        /,
+    ) -> tuple[T1, T2, T3, T4, T5, T6, T7]: ...
 
     @overload
-    def get(self, key1: TypeForm[T1], key2: TypeForm[T2], key3: TypeForm[T3], key4: TypeForm[T4], key5: TypeForm[T5], key6: TypeForm[T6], key7: TypeForm[T7], key8: TypeForm[T8], /) -> tuple[T1, T2, T3, T4, T5, T6, T7, T8]: ...
+    def get(
+        self,
+        key1: TypeForm[T1],
+        key2: TypeForm[T2],
+        key3: TypeForm[T3],
+        key4: TypeForm[T4],
+        key5: TypeForm[T5],
+        key6: TypeForm[T6],
+        key7: TypeForm[T7],
+        key8: TypeForm[T8],
+        /,
+    ) -> tuple[T1, T2, T3, T4, T5, T6, T7, T8]: ...
 
     @overload
-    def get(self, key1: TypeForm[T1], key2: TypeForm[T2], key3: TypeForm[T3], key4: TypeForm[T4], key5: TypeForm[T5], key6: TypeForm[T6], key7: TypeForm[T7], key8: TypeForm[T8], key9: TypeForm[T9], /) -> tuple[T1, T2, T3, T4, T5, T6, T7, T8, T9]: ...
+    def get(
+        self,
+        key1: TypeForm[T1],
+        key2: TypeForm[T2],
+        key3: TypeForm[T3],
+        key4: TypeForm[T4],
+        key5: TypeForm[T5],
+        key6: TypeForm[T6],
+        key7: TypeForm[T7],
+        key8: TypeForm[T8],
+        key9: TypeForm[T9],
+        /,
+    ) -> tuple[T1, T2, T3, T4, T5, T6, T7, T8, T9]: ...
 
     @overload
-    def get(self, key1: TypeForm[T1], key2: TypeForm[T2], key3: TypeForm[T3], key4: TypeForm[T4], key5: TypeForm[T5], key6: TypeForm[T6], key7: TypeForm[T7], key8: TypeForm[T8], key9: TypeForm[T9], key10: TypeForm[T10], /) -> tuple[T1, T2, T3, T4, T5, T6, T7, T8, T9, T10]: ...
+    def get(
+        self,
+        key1: TypeForm[T1],
+        key2: TypeForm[T2],
+        key3: TypeForm[T3],
+        key4: TypeForm[T4],
+        key5: TypeForm[T5],
+        key6: TypeForm[T6],
+        key7: TypeForm[T7],
+        key8: TypeForm[T8],
+        key9: TypeForm[T9],
+        key10: TypeForm[T10],
+        /,
+    ) -> tuple[T1, T2, T3, T4, T5, T6, T7, T8, T9, T10]: ...
 
     @overload
     def get(self, key: Any, /, *more: Any) -> Any: ...
@@ -340,28 +397,95 @@ class Container:
     async def aget(self, key1: TypeForm[T1], key2: TypeForm[T2], /) -> tuple[T1, T2]: ...
 
     @overload
-    async def aget(self, key1: TypeForm[T1], key2: TypeForm[T2], key3: TypeForm[T3], /) -> tuple[T1, T2, T3]: ...
+    async def aget(
+        self, key1: TypeForm[T1], key2: TypeForm[T2], key3: TypeForm[T3], /
+    ) -> tuple[T1, T2, T3]: ...
 
     @overload
-    async def aget(self, key1: TypeForm[T1], key2: TypeForm[T2], key3: TypeForm[T3], key4: TypeForm[T4], /) -> tuple[T1, T2, T3, T4]: ...
+    async def aget(
+        self, key1: TypeForm[T1], key2: TypeForm[T2], key3: TypeForm[T3], key4: TypeForm[T4], /
+    ) -> tuple[T1, T2, T3, T4]: ...
 
     @overload
-    async def aget(self, key1: TypeForm[T1], key2: TypeForm[T2], key3: TypeForm[T3], key4: TypeForm[T4], key5: TypeForm[T5], /) -> tuple[T1, T2, T3, T4, T5]: ...
+    async def aget(
+        self,
+        key1: TypeForm[T1],
+        key2: TypeForm[T2],
+        key3: TypeForm[T3],
+        key4: TypeForm[T4],
+        key5: TypeForm[T5],
+        /,
+    ) -> tuple[T1, T2, T3, T4, T5]: ...
 
     @overload
-    async def aget(self, key1: TypeForm[T1], key2: TypeForm[T2], key3: TypeForm[T3], key4: TypeForm[T4], key5: TypeForm[T5], key6: TypeForm[T6], /) -> tuple[T1, T2, T3, T4, T5, T6]: ...
+    async def aget(
+        self,
+        key1: TypeForm[T1],
+        key2: TypeForm[T2],
+        key3: TypeForm[T3],
+        key4: TypeForm[T4],
+        key5: TypeForm[T5],
+        key6: TypeForm[T6],
+        /,
+    ) -> tuple[T1, T2, T3, T4, T5, T6]: ...
 
     @overload
-    async def aget(self, key1: TypeForm[T1], key2: TypeForm[T2], key3: TypeForm[T3], key4: TypeForm[T4], key5: TypeForm[T5], key6: TypeForm[T6], key7: TypeForm[T7], /) -> tuple[T1, T2, T3, T4, T5, T6, T7]: ...
+    async def aget(
+        self,
+        key1: TypeForm[T1],
+        key2: TypeForm[T2],
+        key3: TypeForm[T3],
+        key4: TypeForm[T4],
+        key5: TypeForm[T5],
+        key6: TypeForm[T6],
+        key7: TypeForm[T7],
+        /,
+    ) -> tuple[T1, T2, T3, T4, T5, T6, T7]: ...
 
     @overload
-    async def aget(self, key1: TypeForm[T1], key2: TypeForm[T2], key3: TypeForm[T3], key4: TypeForm[T4], key5: TypeForm[T5], key6: TypeForm[T6], key7: TypeForm[T7], key8: TypeForm[T8], /) -> tuple[T1, T2, T3, T4, T5, T6, T7, T8]: ...
+    async def aget(
+        self,
+        key1: TypeForm[T1],
+        key2: TypeForm[T2],
+        key3: TypeForm[T3],
+        key4: TypeForm[T4],
+        key5: TypeForm[T5],
+        key6: TypeForm[T6],
+        key7: TypeForm[T7],
+        key8: TypeForm[T8],
+        /,
+    ) -> tuple[T1, T2, T3, T4, T5, T6, T7, T8]: ...
 
     @overload
-    async def aget(self, key1: TypeForm[T1], key2: TypeForm[T2], key3: TypeForm[T3], key4: TypeForm[T4], key5: TypeForm[T5], key6: TypeForm[T6], key7: TypeForm[T7], key8: TypeForm[T8], key9: TypeForm[T9], /) -> tuple[T1, T2, T3, T4, T5, T6, T7, T8, T9]: ...
+    async def aget(
+        self,
+        key1: TypeForm[T1],
+        key2: TypeForm[T2],
+        key3: TypeForm[T3],
+        key4: TypeForm[T4],
+        key5: TypeForm[T5],
+        key6: TypeForm[T6],
+        key7: TypeForm[T7],
+        key8: TypeForm[T8],
+        key9: TypeForm[T9],
+        /,
+    ) -> tuple[T1, T2, T3, T4, T5, T6, T7, T8, T9]: ...
 
     @overload
-    async def aget(self, key1: TypeForm[T1], key2: TypeForm[T2], key3: TypeForm[T3], key4: TypeForm[T4], key5: TypeForm[T5], key6: TypeForm[T6], key7: TypeForm[T7], key8: TypeForm[T8], key9: TypeForm[T9], key10: TypeForm[T10], /) -> tuple[T1, T2, T3, T4, T5, T6, T7, T8, T9, T10]: ...
+    async def aget(
+        self,
+        key1: TypeForm[T1],
+        key2: TypeForm[T2],
+        key3: TypeForm[T3],
+        key4: TypeForm[T4],
+        key5: TypeForm[T5],
+        key6: TypeForm[T6],
+        key7: TypeForm[T7],
+        key8: TypeForm[T8],
+        key9: TypeForm[T9],
+        key10: TypeForm[T10],
+        /,
+    ) -> tuple[T1, T2, T3, T4, T5, T6, T7, T8, T9, T10]: ...
 
     @overload
     async def aget(self, key: Any, /, *more: Any) -> Any: ...
@@ -640,7 +764,9 @@ class Container:
 
     def _pending_async(self) -> list[Hashable]:
         """List the services whose cleanup must be awaited, also the children's."""
-        keys = [recipe.key for leave, _, recipe in self._cleanups or () if leave in ASYNC_LEAVES]
+        keys = [
+            recipe.key for leave, _, recipe in self._cleanups or () if leave in ASYNC_LEAVES
+        ]
         family = self._family
         if family is not None:
             keys += [

@@ -39,8 +39,8 @@ from wares._resolution import (
     clear_traffic,
     closed_error,
     current_flow,
-    note_path,
     not_yielded,
+    note_path,
     resolve,
     run,
     take_back,
@@ -139,7 +139,7 @@ class Claim:
 
     def is_on_this_stack(self) -> bool:
         """Tell whether it runs further up on the stack of who asks."""
-        frame: types.FrameType | None = sys._getframe(1)  # noqa: SLF001  # documented, CPython and PyPy
+        frame: types.FrameType | None = sys._getframe(1)
         while frame is not None:
             if frame.f_code is self.code and frame.f_locals.get("claim") is self:
                 return True
@@ -340,8 +340,7 @@ class _Planner:
         if self._registry._observers:
             # A plan tells nobody of what it makes.
             raise _NoPlanError
-        container = self._registry._container_class
-        stack = [_Draft(self._look_up(first), container, self._registry)]
+        stack = [_Draft(self._look_up(first), self._registry._container_class, self._registry)]
         stack[0].is_bound = self._call is not None
         finished = -1
         while stack:
@@ -367,15 +366,19 @@ class _Planner:
             if need.use_cache and need.key in shared:
                 finished = shared[need.key]
                 continue
-            found = self._look_up(need)
-            if any(found[0] is other.recipe for other in stack):
-                raise _NoPlanError
-            self._check_lifetime(draft, found)
-            stack.append(_Draft(found, container, self._registry))
+            stack.append(self._begin(need, stack))
             stack[-1].is_bound = is_bound
-            if len(self._steps) + len(stack) > MOST_STEPS:
-                raise _NoPlanError
         return self._with_askers()
+
+    def _begin(self, need: Need, stack: list[_Draft]) -> _Draft:
+        """Begin what the last one on the stack needs."""
+        found = self._look_up(need)
+        if any(found[0] is other.recipe for other in stack):
+            raise _NoPlanError
+        self._check_lifetime(stack[-1], found)
+        if len(self._steps) + len(stack) >= MOST_STEPS:
+            raise _NoPlanError
+        return _Draft(found, self._registry._container_class, self._registry)
 
     def _finish(self, draft: _Draft) -> int:
         step = Step(draft.recipe, draft.way, draft.need, tuple(draft.arguments), -1, set())
@@ -743,7 +746,8 @@ class _Writer:
             self._put(indent, f"generator = {call}")
             self._put(indent, f"try: it{number} = await generator.__anext__()")
             self._put(
-                indent, f"except StopAsyncIteration: raise not_yielded(recipe{number}) from None"
+                indent,
+                f"except StopAsyncIteration: raise not_yielded(recipe{number}) from None",
             )
             self._write_cleanup(indent, number, "leave_async_generator")
         else:
@@ -758,7 +762,7 @@ class _Writer:
     def _write_cleanup(self, indent: int, number: int, leave: str) -> None:
         if self._is_first:
             # Nobody else has begun any, or somebody else is about to: whoever is first.
-            begin = "made.setdefault(CLEANUPS, [] if container._is_entered else Cleanups())"
+            begin = "made.setdefault(CLEANUPS, Cleanups())"
         else:
             begin = "begin_cleanups(made)"
         self._put(indent, f"if cleanups is None: cleanups = {begin}")

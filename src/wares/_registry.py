@@ -715,9 +715,6 @@ class Registry:
 
     def _derive(self, key: Hashable) -> Recipe | None:
         """Make the recipe of a callable that nobody registered, or `None` if it is no callable."""
-        if isinstance(key, Recipe):
-            # What a call needs is asked for by its recipe itself.
-            return key
         if key is Registry:
             return recipe_for_value(
                 key, self, enter=False, ping=None, suppress_context_exit=False

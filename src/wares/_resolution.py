@@ -71,10 +71,14 @@ class _Closed(dict[Hashable, Any]):
 
     __slots__ = ()
 
-    def __setitem__(self, key: Hashable, service: object) -> None:  # pragma: no cover  # nobody does
+    def __setitem__(
+        self, key: Hashable, service: object
+    ) -> None:  # pragma: no cover  # nobody does
         raise RuntimeError("a closed container keeps nothing; this is a defect of wares")
 
-    def setdefault(self, key: Hashable, default: Any = None) -> Any:  # pragma: no cover  # nobody does
+    def setdefault(
+        self, key: Hashable, default: Any = None
+    ) -> Any:  # pragma: no cover  # nobody does
         """Refuse, as any other writing."""
         self[key] = default
 
@@ -646,11 +650,20 @@ def find_parent(container: Container) -> Flow | Claim | None:
     """Find the making within which *container* is being asked."""
     parent = current_flow.get()
     claim: Claim | None = container._made.get(CLAIM)
-    if claim is None or claim is parent or claim.may_suspend or not claim.is_on_this_stack():
+    if claim is None or _continues(parent, claim):
+        return parent
+    if claim.may_suspend or not claim.is_on_this_stack():
         return parent
     if claim.parent is None:
         claim.parent = parent
     return claim
+
+
+def _continues(link: Flow | Claim | None, claim: Claim) -> bool:
+    """Tell whether a making is part of the run of a plan, or of what that run has asked for."""
+    while link is not None and link is not claim:
+        link = link.parent
+    return link is not None
 
 
 def is_further_up(holder: Flow | Claim) -> bool:

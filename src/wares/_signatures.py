@@ -188,8 +188,7 @@ def _looks_unannotated(factory: Any) -> bool:
     count: int = code.co_argcount + code.co_kwonlyargcount - isinstance(factory, type)
     try:
         annotations = getattr(function, "__annotations__", ())
-    except NameError:
-        # From Python 3.14 on they are evaluated only now, and name what is not there yet.
+    except NameError:  # pragma: no cover  # from Python 3.14 on they are evaluated only now
         return False
     return count > 0 and len(annotations) - ("return" in annotations) < count
 

@@ -128,7 +128,6 @@ class _Writer:
         self._put(1, "$container = $current()")
         self._put(1, "if $container is None:")
         self._put(2, "$container = $Container($registry)")
-        self._put(2, "$container._is_entered = True")
         self._put(2, "$make_current($container)")
         close = "_aclose({0})" if self._asker.can_await else "__exit__(None, {0}, None)"
         self._put(2, "try:")
