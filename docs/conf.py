@@ -31,7 +31,7 @@ napoleon_numpy_docstring = False
 nitpicky = True
 nitpick_ignore_regex = [
     (r"py:.*", r"(?!wares\.).*"),
-    (r"py:.*", r"wares\._.*"),  # private, and not under a public name either
+    (r"py:.*", r"wares\.(\w+\.)*_.*"),  # private, and not under a public name either
     (r"py:.*", r"wares\.\w+\.(\w*App|[A-Z]\d*)"),  # type variables
 ]
 

@@ -25,8 +25,6 @@ PEERS = (
     "uvicorn",
     "wireup",
 )
-# What wares has yet to bring; the benchmark is ready for it.
-NOT_YET = {("wares", row) for row in ("inject", "inject-async", "flask", "socketio")}
 MISSING = [peer for peer in PEERS if find_spec(peer) is None]
 pytestmark = pytest.mark.skipif(
     bool(MISSING),
@@ -72,9 +70,7 @@ def test_our_own_candidates_pass_every_check(checked, name) -> None:
         and figure["verdict"] not in {"passed", "not offered"}
     }
 
-    actual = {other for other in others if (name, other[0]) not in NOT_YET}
-
-    assert set() == actual
+    assert set() == others
 
 
 def test_every_peer_is_named_in_every_table(checked) -> None:

@@ -335,12 +335,13 @@ class TestPartlyMade:
         registry.register_factory(Shop, asking(Shop, Session, Engine))
         return registry
 
-    @pytest.mark.parametrize("asked", KEYS)
+    @pytest.mark.parametrize("uses", [0, 18])
+    @pytest.mark.parametrize("asked", [Engine, Session, Shop])
     @pytest.mark.parametrize("first", [(), *itertools.combinations(KEYS, 2), *zip(KEYS)])
-    async def test_any_part(self, way, warm, registry, runs, asked, first):
+    async def test_any_part(self, way, registry, runs, asked, first, uses):
         """Whatever is made already, the rest is made from it, and each service once."""
         for key in self.KEYS:
-            await warm(way, registry, key)
+            await use(way, registry, uses, key)
         runs.clear()
         container = registry.container()
         for key in first:
@@ -358,14 +359,15 @@ class TestPartlyMade:
         assert session is shop[1]
         await way.close(container)
 
+    @pytest.mark.parametrize("uses", [0, 18])
     @pytest.mark.parametrize("asked", KEYS)
     @pytest.mark.parametrize("failing_key", KEYS)
     async def test_after_a_failure(
-        self, way, warm, registry, runs, failing, asked, failing_key
+        self, way, registry, runs, failing, asked, failing_key, uses
     ):
         """After a failure somewhere, the next attempt makes what is not made yet."""
         for key in self.KEYS:
-            await warm(way, registry, key)
+            await use(way, registry, uses, key)
         runs.clear()
         failing.append(failing_key)
         container = registry.container()
