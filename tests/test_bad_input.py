@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import operator
+import sys
 
 import pytest
 
@@ -192,6 +193,11 @@ class _WithAnnotatedParameter:
         self.made = [database, nothing]
 
 
+class _Nameless:
+    def __call__(self, nothing):
+        return nothing
+
+
 @pytest.mark.parametrize(
     "factory",
     [
@@ -199,10 +205,16 @@ class _WithAnnotatedParameter:
         _with_annotated_result,
         _WithAnnotatedParameter,
         _WithAnnotatedParameter(1, 2).__init__,
-        operator.itemgetter("nothing"),
+        _Nameless(),
+        pytest.param(
+            operator.itemgetter("nothing"),
+            marks=pytest.mark.skipif(
+                sys.version_info < (3, 13), reason="Python tells nothing of its parameters yet"
+            ),
+        ),
         functools.partial(_WithAnnotatedParameter, 1),
     ],
-    ids=["lambda", "function", "class", "method", "nameless", "partial"],
+    ids=["lambda", "function", "class", "method", "nameless", "builtin", "partial"],
 )
 def test_a_parameter_without_annotation(registry, container, factory):
     """A required parameter that says nothing of itself is refused when it is registered."""
