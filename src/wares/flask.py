@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import sys
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -66,6 +67,7 @@ class _Serving:
     Attributes:
         app: Whose context it is.
         container: The context's services.
+        surrounding: The exception that was being handled when the context began.
         error: The exception that was answered, instead of raised.
         failure: What closing the container raised.
         is_held: Whether a streamed response has yet to be sent, which closes the container.
@@ -73,6 +75,7 @@ class _Serving:
 
     app: Flask
     container: Container
+    surrounding: BaseException | None
     error: BaseException | None = None
     failure: BaseException | None = None
     is_held: bool = False
@@ -362,8 +365,17 @@ def teardown(exc: BaseException | None) -> None:
     """
     serving: _Serving | None = g.get(SERVING_KEY) if has_app_context() else None
     if serving is not None:
-        serving.error = exc or serving.error
+        serving.error = exc or serving.error or _find_unspoken(serving)
         serving.close()
+
+
+def _find_unspoken(serving: _Serving) -> BaseException | None:
+    """Find the exception that ends a context without being said so.
+
+    Click, before 8.2, does not tell the context of a command about it.
+    """
+    error = sys.exception()
+    return None if error is serving.surrounding else error
 
 
 def close_registry(app: Flask) -> None:
@@ -391,6 +403,7 @@ def _serving_of(g: _AppCtxGlobals) -> _Serving:
         serving = _Serving(
             current_app._get_current_object(),  # type: ignore[attr-defined]  # a proxy has it
             Container(get_registry()),
+            sys.exception(),
         )
         setattr(g, SERVING_KEY, serving)
     return serving

@@ -656,6 +656,16 @@ class TestContexts:
 
         assert ["open", "rollback LookupError"] == journal
 
+    def test_while_handling_an_exception(self, app, journal):
+        """A context that ends well commits, also where an exception is being handled."""
+        try:
+            raise LookupError
+        except LookupError:
+            with app.app_context():
+                wares_from().get(Session)
+
+        assert ["open", "commit"] == journal
+
     def test_in_a_thread(self, app, journal):
         """A thread opens a context of its own."""
 

@@ -35,7 +35,7 @@ _PAGE = """<!DOCTYPE html>
 """
 
 
-@attrs.frozen(eq=False, kw_only=True)
+@attrs.frozen(eq=False)
 class _Pages:
     """What is served, and where.
 
@@ -48,12 +48,12 @@ class _Pages:
         script_url: The script that draws the page, for where the default one cannot be reached.
     """
 
-    sio: socketio.AsyncServer | socketio.Server = attrs.field(kw_only=False)
-    title: str
-    version: str
-    description: str | None = None
-    registry: Registry | None = None
-    script_url: str = SCRIPT_URL
+    sio: socketio.AsyncServer | socketio.Server
+    title: str = attrs.field(kw_only=True)
+    version: str = attrs.field(kw_only=True)
+    description: str | None = attrs.field(default=None, kw_only=True)
+    registry: Registry | None = attrs.field(default=None, kw_only=True)
+    script_url: str = attrs.field(default=SCRIPT_URL, kw_only=True)
 
     def _answer(self, method: str, path: str) -> tuple[str, str, bytes]:
         """Give the status, the type and the body of the answer to a request."""
@@ -92,7 +92,7 @@ class _Pages:
         return "\n".join(_as_yaml(self._document(), "")) + "\n"
 
 
-@attrs.frozen(eq=False, kw_only=True)
+@attrs.frozen(eq=False)
 class AsyncAPIApp(_Pages):
     """An ASGI application that serves the AsyncAPI document of a server.
 
@@ -131,7 +131,7 @@ class AsyncAPIApp(_Pages):
         await send({"type": "http.response.body", "body": shown})
 
 
-@attrs.frozen(eq=False, kw_only=True)
+@attrs.frozen(eq=False)
 class AsyncAPIWSGIApp(_Pages):
     """A WSGI application that serves the AsyncAPI document of a server; see `AsyncAPIApp`.
 

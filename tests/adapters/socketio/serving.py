@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 import socketio
 import uvicorn
+import websockets
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from wares import Registry
@@ -91,6 +92,19 @@ async def connected(
         yield client
     finally:
         await client.disconnect()
+
+
+@contextlib.asynccontextmanager
+async def connect_bare(address: str) -> AsyncIterator[websockets.ClientConnection]:
+    """Connect to the default namespace by a WebSocket that is sent the protocol's own frames."""
+    url = f"{address.replace('http', 'ws', 1)}/socket.io/?EIO=4&transport=websocket"
+    async with websockets.connect(url, proxy=None) as websocket:
+        opened = await websocket.recv()
+        assert str(opened).startswith("0{"), opened
+        await websocket.send("40")
+        accepted = await websocket.recv()
+        assert str(accepted).startswith("40{"), accepted
+        yield websocket
 
 
 async def until(condition: Any) -> None:
