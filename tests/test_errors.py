@@ -457,6 +457,20 @@ class TestFactoriesOwnErrors:
             notes_of(error), "Shop", "Repository", "Database", location_of(factory)
         )
 
+    async def test_a_factory_without_a_name(self, way, registry, container):
+        """The note calls a factory that has no name of its own after its class."""
+
+        class Stack:
+            __call__ = [].pop
+
+        registry.register_factory(Database, Stack())
+
+        with pytest.raises(IndexError) as caught:
+            await way.get(container, Database)
+
+        assert "made by" in notes_of(caught.value)
+        assert "Stack" in notes_of(caught.value)
+
     async def test_one_note(self, way, registry, container):
         """However long the path, it is one note, and is not added again by those who wait."""
         error = Boom()
@@ -525,6 +539,71 @@ class TestFactoriesOwnErrors:
             await way.get(container, Shop)
 
         assert [] == missing_parts(notes_of(error), "Shop", "Repository", "Database")
+
+    async def test_through_closures(self, registry):
+        """The note shows the whole path where each factory asks a container that it knows of."""
+        failing = []
+        known = []
+
+        def fail():
+            raise Boom
+
+        def ask():
+            # What is seldom asked for is made in another way than what is asked for often.
+            return known[-1].get(Settings if failing else Database)
+
+        registry.register_factory(Database, Database)
+        registry.register_factory(Settings, fail)
+        registry.register_factory(Repository, ask)
+        registry.register_factory(Shop, lambda: known[-1].get(Repository))
+        for _ in range(60):
+            known.append(registry.container())
+            known[-1].get(Repository)
+            known[-1].close()
+            known.append(registry.container())
+            known[-1].get(Shop)
+            known[-1].close()
+        failing.append(True)
+        known.append(registry.container())
+
+        with pytest.raises(Boom) as caught:
+            known[-1].get(Shop)
+
+        assert [] == missing_parts(notes_of(caught.value), "Shop", "Repository", "Settings")
+
+    async def test_after_the_asker_has_ended(self, registry):
+        """The note leaves out a making that was over when what it had started failed."""
+        failing = []
+        tasks = []
+        shop_is_made = asyncio.Event()
+
+        async def open_database():
+            if failing:
+                await shop_is_made.wait()
+                raise Boom
+            return Database()
+
+        async def open_shop(wares_container):
+            tasks.append(asyncio.create_task(wares_container.aget(Database)))
+            await asyncio.sleep(0)
+            return object()
+
+        registry.register_factory(Database, open_database)
+        registry.register_factory(Shop, open_shop)
+        for _ in range(60):
+            async with registry.container() as container:
+                await container.aget(Database)
+        failing.append(True)
+        container = registry.container()
+        await container.aget(Shop)
+        await asyncio.sleep(0)
+        shop_is_made.set()
+
+        with pytest.raises(Boom) as caught:
+            await tasks[0]
+
+        assert "Shop" not in notes_of(caught.value)
+        assert "Database" in notes_of(caught.value)
 
     @pytest.mark.parametrize("stage", ["enter", "yield"])
     async def test_on_entering(self, way, registry, container, stage):

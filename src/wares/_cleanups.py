@@ -206,11 +206,20 @@ def leave_all(entries: list[Entry], error: BaseException | None) -> list[Failure
     return failures
 
 
-async def aleave_all(entries: list[Entry], error: BaseException | None) -> list[Failure]:
+async def aleave_all(
+    entries: list[Entry], error: BaseException | None, owner: str | None = None
+) -> list[Failure]:
     """Leave *entries*, the last one first, awaiting what has to be awaited.
 
+    Args:
+        entries: What is to be left.
+        error: The exception that is under way.
+        owner: Whose they are, if they are all that it has to clean up: then failures are raised,
+            as by `report`. Left out, they are given back, because more is to be left.
+
     Returns:
-        What failed; also the cancellation of the task, if it was cancelled meanwhile.
+        What failed, unless *owner* was named; also the cancellation of the task, if it was
+        cancelled meanwhile.
     """
     failures: list[Failure] = _NO_FAILURES
     shield: Shield | None = None
@@ -238,6 +247,10 @@ async def aleave_all(entries: list[Entry], error: BaseException | None) -> list[
     if shield is not None and shield.held_back:
         # Of no service: that the task was cancelled is no failure to tell of.
         failures = [*failures, ("", await shield.deliver())]
+    if failures and owner is not None:
+        report(failures, owner, error)
+        # What is true would, as the result of ``__aexit__``, swallow the exception under way.
+        return _NO_FAILURES
     return failures
 
 

@@ -259,8 +259,19 @@ class Container:
         kind: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
-    ) -> Coroutine[Any, Any, None]:
-        return self._aclose(error)
+    ) -> Coroutine[Any, Any, object]:
+        # No coroutine function itself, so that there is one coroutine, not two.
+        if self._family is not None:
+            return self._aclose_family(self._family, error)
+        made = self._made
+        self._made = CLOSED
+        cleanups = made.pop(CLEANUPS, None)
+        if CLAIM in made:
+            self._stop_plan(made)
+        if self._family is not None:  # it has got a child, say, since the look above
+            self._undo_closing(made, cleanups)  # type: ignore[unreachable]  # not with threads
+            return self._aclose_family(self._family, error)
+        return _return(None) if cleanups is None else aleave_all(cleanups, error, "container")
 
     @overload
     def get(self, key: TypeForm[T1], /) -> T1: ...
@@ -781,25 +792,8 @@ class Container:
     def _close(self, error: BaseException | None) -> None:
         self.__exit__(None, error, None)
 
-    async def _aclose(self, error: BaseException | None) -> None:
-        if self._family is not None:
-            await self._aclose_family(self._family, error)
-            return
-        made = self._made
-        if made is CLOSED:
-            return
-        self._made = CLOSED
-        cleanups = made.pop(CLEANUPS, None)
-        if CLAIM in made:
-            self._stop_plan(made)
-        if self._family is not None:  # it has got a child, say, since the look above
-            self._undo_closing(made, cleanups)  # type: ignore[unreachable]  # not with threads
-            await self._aclose_family(self._family, error)
-            return
-        if cleanups is not None:
-            failures = await aleave_all(cleanups, error)
-            if failures:
-                report(failures, "container", error)
+    def _aclose(self, error: BaseException | None) -> Coroutine[Any, Any, object]:
+        return self.__aexit__(None, error, None)
 
     def _close_family(self, family: Family, error: BaseException | None) -> None:
         pending = self._pending_async()

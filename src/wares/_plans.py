@@ -65,6 +65,7 @@ _MOST_CLASSES = 16
 
 #: What a claim says of itself where nothing out of the ordinary has happened.
 _CLAIM_DEFAULTS: dict[str, Any] = {
+    "step": -1,
     "place": -1,
     "outer": None,
     "parent": None,
@@ -110,10 +111,7 @@ class Claim:
 
     def __getattr__(self, name: str) -> Any:
         """Give the default of what was not set."""
-        try:
-            return _CLAIM_DEFAULTS[name]
-        except KeyError:
-            raise AttributeError(name) from None
+        return _CLAIM_DEFAULTS[name]
 
     @property
     def kept_key(self) -> Hashable:
@@ -591,8 +589,9 @@ class _Writer:
         self._put(0, f"{definition} plan({self._parameters}):")
         self._put(1, "made = container._made")
         self._put(1, "given = container._given")
-        self._put(1, "if made is CLOSED or given is not None and not keys.isdisjoint(given):")
-        self._put(2, f"return {self._awaiting}{self._slow_way}")
+        if not self._is_first:
+            self._put(1, "if made is CLOSED or given is not None and not keys.isdisjoint(given):")
+            self._put(2, f"return {self._awaiting}{self._slow_way}")
         if self._has_claim:
             self._write_claimed(last, claim_name)
         else:
@@ -602,13 +601,12 @@ class _Writer:
     def _write_claimed(self, last: int, claim_name: str) -> None:
         self._put(1, f"claim = {claim_name}()")
         self._put(1, "claim.container = container")
-        self._put(1, "claim.step = -1")
         if self._may_suspend:
             self._put(1, "claim.thread = get_ident()")
-        self._put(1, "other = made.setdefault(CLAIM, claim)")
         if self._is_first:
             self._write_look_for_others()
         else:
+            self._put(1, "other = made.setdefault(CLAIM, claim)")
             self._put(1, "if other is not claim and not may_nest(claim, other, made, keys):")
             self._put(2, f"return {self._awaiting}{self._slow_way}")
         if self._sets_flow:
@@ -636,12 +634,13 @@ class _Writer:
     def _write_look_for_others(self) -> None:
         """Leave it to the other text where something is made, or being made, already."""
         call = f"return {self._awaiting}again({self._parameters})"
-        self._put(1, f"if other is not claim: {call}")
-        # The claim itself stands among what is made; what is given does so, too. A close that
-        # came before the claim is seen here, and one that comes later makes traffic.
-        self._put(1, "count = 1 if given is None else len(given) + 1")
-        self._put(1, "if len(made) != count or container._made is not made:")
-        self._put(2, "del made[CLAIM]")
+        self._put(1, f"if made.setdefault(CLAIM, claim) is not claim: {call}")
+        # The claim itself stands among what is made; what is given does so, too. In what a closed
+        # container has made, nothing stands.
+        self._put(1, "if given is None: is_first = len(made) == 1")
+        self._put(1, "else: is_first = len(made) == len(given) + 1 and keys.isdisjoint(given)")
+        self._put(1, "if not is_first:")
+        self._put(2, "made.pop(CLAIM, None)")
         self._put(2, call)
 
     def _write_end(self) -> None:

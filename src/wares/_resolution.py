@@ -76,11 +76,9 @@ class _Closed(dict[Hashable, Any]):
     ) -> None:  # pragma: no cover  # nobody does
         raise RuntimeError("a closed container keeps nothing; this is a defect of wares")
 
-    def setdefault(
-        self, key: Hashable, default: Any = None
-    ) -> Any:  # pragma: no cover  # nobody does
-        """Refuse, as any other writing."""
-        self[key] = default
+    def setdefault(self, _key: Hashable, default: Any = None) -> Any:
+        """Keep nothing. A plan makes its claim before it looks whether the container is open."""
+        return default
 
 
 #: What a closed container has made. All closed containers share it.

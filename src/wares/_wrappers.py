@@ -129,15 +129,15 @@ class _Writer:
         self._put(1, "if $container is None:")
         self._put(2, "$container = $Container($registry)")
         self._put(2, "$make_current($container)")
-        close = "_aclose({0})" if self._asker.can_await else "__exit__(None, {0}, None)"
+        close = "__aexit__" if self._asker.can_await else "__exit__"
         self._put(2, "try:")
         # Spelled out, because a `with` block costs two calls more.
         self._put(3, "try:")
         self._write_body(4, "$result =")
         self._put(3, "except BaseException as $error:")
-        self._put(4, f"{self._awaiting}$container.{close.format('$error')}")
+        self._put(4, f"{self._awaiting}$container.{close}(None, $error, None)")
         self._put(4, "raise")
-        self._put(3, f"{self._awaiting}$container.{close.format('None')}")
+        self._put(3, f"{self._awaiting}$container.{close}(None, None, None)")
         self._put(3, "return $result")
         self._put(2, "finally:")
         self._put(3, "$make_current(None)")

@@ -131,7 +131,7 @@ class WaresMiddleware:
                 handled = answered.pop()
                 await container.__aexit__(type(handled), handled, handled.__traceback__)
             else:
-                await container.aclose()
+                await container.__aexit__(None, None, None)
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let through what is neither a request nor a WebSocket."""

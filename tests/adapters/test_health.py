@@ -432,6 +432,20 @@ class TestByItself:
 
         assert ["Database"] == answer.json()["ok"]
 
+    async def test_the_registry_of_the_lifespan(self, registry):
+        """Without a container, it serves the registry in the state of the lifespan."""
+
+        @wares.starlette.lifespan
+        async def start(app, registry):
+            registry.register_value(Database, 1, ping=lambda _: None)
+            yield
+
+        app = Starlette(routes=[Mount("/healthy", wares.asgi.health_app())], lifespan=start)
+        async with client_of(app) as client:
+            answer = await client.get("/healthy/")
+
+        assert ["Database"] == answer.json()["ok"]
+
     async def test_no_registry(self):
         """Without a registry, the error says how to give one."""
         transport = httpx.ASGITransport(wares.asgi.health_app())

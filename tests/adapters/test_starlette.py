@@ -31,6 +31,7 @@ from tests.adapters.serving import (
     until,
 )
 from wares import (
+    ContainerClosedError,
     NoContainerError,
     NoRegistryError,
     Registry,
@@ -224,6 +225,20 @@ class TestRequests:
             response = await client.get("/")
 
         assert response.json() is True
+
+    async def test_whose_container_is_closed(self, start):
+        """A container that a view has closed itself says so when it is asked for again."""
+
+        async def view(request):
+            await wares_from(request).aclose()
+            with pytest.raises(ContainerClosedError):
+                wares_from(request)
+            return PlainTextResponse("closed")
+
+        async with client_of(make_app(start, Route("/", view))) as client:
+            response = await client.get("/")
+
+        assert "closed" == response.text
 
     async def test_give_themselves(self, start):
         """A service may need the request that it serves."""
