@@ -23,7 +23,7 @@ LAYOUT = (
     {"_annotations"},
     {"_signatures"},
     {"_recipes"},
-    {"_observation", "_compositions"},
+    {"_observation", "_compositions", "_log"},
     {"_calls"},
     {"_drawing", "_graph_page"},
     {"_graph"},

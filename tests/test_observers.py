@@ -1,8 +1,13 @@
 """Observing what is made and cleaned up: `Registry.observe`."""
 
 import asyncio
+import inspect
 import logging
+import os
+import subprocess
+import sys
 import typing
+from pathlib import Path
 
 import pytest
 
@@ -283,10 +288,10 @@ class TestLog:
         def fail():
             raise Boom("hunter2")
 
-        caplog.set_level(logging.DEBUG, "wares")
         registry.observe(LogObserver())
         registry.register_factory(Database, make)
         registry.register_factory(Cache, fail)
+        caplog.set_level(logging.DEBUG, "wares")
         with registry.container() as container:
             container.get(Database)
             with pytest.raises(Boom):
@@ -317,6 +322,64 @@ class TestLog:
             container.get(Database)
 
         assert {"shop"} == {record.name for record in caplog.records}
+
+
+class TestLogOfRegistrations:
+    """What the registry itself writes to the log, at level `DEBUG`."""
+
+    async def test_registering(self, registry, container, caplog):
+        """Each registration is told of, with its names in the record's fields."""
+        with caplog.at_level(logging.DEBUG, "wares"):
+            registry.register_factory(Database, Database, lifetime="singleton")
+            registry.register_value(Cache, "secret")
+            container.register_local_factory(Mailer, Mailer)
+            with registry.override_value(Session, "secret"):
+                pass
+
+        assert ["Database", "Cache", "Mailer", "Session"] == [
+            record.wares_service_name for record in caplog.records
+        ]
+        assert "singleton" == caplog.records[0].wares_lifetime
+        assert "Database (services.py:" in caplog.records[0].wares_factory_name.replace(
+            str(Path(inspect.getfile(Database)).parent) + os.sep, ""
+        )
+        assert "Registered a value for Cache." == caplog.records[1].getMessage()
+
+    def test_values_stay_secret(self, registry, caplog):
+        """No record holds a registered value, as it may be a password."""
+        with caplog.at_level(logging.DEBUG, "wares"):
+            registry.register_value(Cache, "secret")
+
+        assert "secret" not in str(vars(caplog.records[0]))
+
+    async def test_closing(self, way, registry, caplog):
+        """What is called when the registry closes is told of."""
+        registry.register_value(Cache, 1, on_registry_close=list)
+
+        with caplog.at_level(logging.DEBUG, "wares"):
+            await way.close(registry)
+
+        assert ["Calling on_registry_close of Cache."] == caplog.messages
+
+    def test_higher_levels(self, registry, caplog):
+        """Above `DEBUG` nothing is written."""
+        with caplog.at_level(logging.INFO, "wares"):
+            registry.register_factory(Database, Database)
+            registry.register_value(Cache, 1, on_registry_close=list)
+            registry.close()
+
+        assert [] == caplog.messages
+
+    def test_without_logging(self):
+        """Registering does not import `logging`, which takes long."""
+        program = (
+            "import sys, wares; wares.Registry().register_value(int, 1);"
+            "print('logging' in sys.modules)"
+        )
+        command = [sys.executable, "-c", program]
+        answer = subprocess.run(command, capture_output=True, text=True, check=True)
+
+        assert "False" == answer.stdout.strip()
 
 
 class TestOpenTelemetry:

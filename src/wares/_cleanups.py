@@ -17,6 +17,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from wares._keys import describe
+from wares._log import log_closing
 from wares._observation import aleave_observed
 from wares._recipes import Recipe
 from wares._signatures import describe_callable
@@ -147,6 +148,7 @@ async def leave_async_context(
 
 def leave_callback(callback: Any, recipe: Recipe, _error: BaseException | None) -> None:
     """Call what was to be called when the registry closes."""
+    log_closing(recipe)
     refuse_awaitable(callback(), recipe.key)
 
 
@@ -163,9 +165,10 @@ def refuse_awaitable(result: object, key: Hashable) -> None:
 
 
 async def leave_async_callback(
-    callback: Any, _recipe: Recipe, _error: BaseException | None
+    callback: Any, recipe: Recipe, _error: BaseException | None
 ) -> None:
     """Call, and where that is needed await, what was to be called when the registry closes."""
+    log_closing(recipe)
     result = callback() if callable(callback) else callback
     if inspect.isawaitable(result):
         await result

@@ -32,6 +32,7 @@ from wares._cleanups import (
 )
 from wares._keys import describe
 from wares._lock import LOCK
+from wares._log import log_registration
 from wares._pings import ServicePing, name_pings
 from wares._plans import NoPlans, PlanBook
 from wares._recipes import Ping, Recipe, check_callback, recipe_for_factory, recipe_for_value
@@ -763,6 +764,7 @@ class Container:
         check_callback(recipe.key, on_close)
         family = self._get_family()
         family.recipes[recipe.key] = recipe
+        log_registration(recipe)
         if on_close is not None:
             family.callbacks.append((leave_callback, on_close, recipe))
         self._note_local(recipe.key)

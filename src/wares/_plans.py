@@ -590,7 +590,9 @@ class _Writer:
         self._put(1, "made = container._made")
         self._put(1, "given = container._given")
         if not self._is_first:
-            self._put(1, "if made is CLOSED or given is not None and not keys.isdisjoint(given):")
+            self._put(
+                1, "if made is CLOSED or given is not None and not keys.isdisjoint(given):"
+            )
             self._put(2, f"return {self._awaiting}{self._slow_way}")
         if self._has_claim:
             self._write_claimed(last, claim_name)

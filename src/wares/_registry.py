@@ -36,6 +36,7 @@ from wares._compositions import (
 from wares._graph import Graph
 from wares._keys import MISSING, describe, find_nearest, is_hashable
 from wares._lock import LOCK
+from wares._log import log_registration
 from wares._observation import EVENTS
 from wares._recipes import (
     Lifetime,
@@ -670,6 +671,7 @@ class Registry:
         self._check_open()
         self._note_callback(recipe, on_close)
         self._registered[recipe.key] = recipe
+        log_registration(recipe)
         if recipe.key not in self._overrides:
             self._put_in_force(recipe.key, recipe)
 
@@ -699,6 +701,7 @@ class Registry:
     def _overriding(self, recipe: Recipe, on_close: OnRegistryClose | None) -> Iterator[None]:
         self._check_open()
         self._note_callback(recipe, on_close)
+        log_registration(recipe)
         key = recipe.key
         stack = self._overrides.setdefault(key, [])
         stack.append(recipe)

@@ -109,7 +109,7 @@ class Visit:
         kind: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
-    ) -> Awaitable[None]:
+    ) -> Awaitable[object]:
         if not self._is_own:
             return self._tell(error)
         # Not by a token: a generator that is closed ends in another context.
