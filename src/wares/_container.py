@@ -260,7 +260,7 @@ class Container:
         kind: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
-    ) -> Coroutine[Any, Any, object]:
+    ) -> Coroutine[Any, Any, None]:
         # No coroutine function itself, so that there is one coroutine, not two.
         if self._family is not None:
             return self._aclose_family(self._family, error)
@@ -272,7 +272,9 @@ class Container:
         if self._family is not None:  # it has got a child, say, since the look above
             self._undo_closing(made, cleanups)  # type: ignore[unreachable]  # not with threads
             return self._aclose_family(self._family, error)
-        return _return(None) if cleanups is None else aleave_all(cleanups, error, "container")
+        if cleanups is None:
+            return _return(None)
+        return aleave_all(cleanups, error, "container")  # type: ignore[return-value]  # gives an empty list
 
     @overload
     def get(self, key: TypeForm[T1], /) -> T1: ...
@@ -794,7 +796,7 @@ class Container:
     def _close(self, error: BaseException | None) -> None:
         self.__exit__(None, error, None)
 
-    def _aclose(self, error: BaseException | None) -> Coroutine[Any, Any, object]:
+    def _aclose(self, error: BaseException | None) -> Coroutine[Any, Any, None]:
         return self.__aexit__(None, error, None)
 
     def _close_family(self, family: Family, error: BaseException | None) -> None:

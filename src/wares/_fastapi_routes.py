@@ -17,6 +17,7 @@ import contextlib
 import functools
 import inspect
 from collections.abc import (
+    Awaitable,
     Callable,
     Collection,
     Hashable,
@@ -38,8 +39,11 @@ from wares._lifespan import Lifespan
 #: The key of the service that a dependency gives, or `MISSING`.
 FindKey: TypeAlias = Callable[[Any], Hashable]
 
-#: Makes what has the container of a connection, and is to be left when the response is out.
-Visit: TypeAlias = Callable[[HTTPConnection], Any]
+#: Leaves a container when the response is out; it takes what ``__aexit__`` takes.
+Leave: TypeAlias = Callable[..., Awaitable[None]]
+
+#: Gives the container of a connection, and how to leave it.
+Visit: TypeAlias = Callable[[HTTPConnection], tuple[Any, Leave]]
 
 #: An argument of our own, by which an endpoint that fetches its services gets the connection.
 _CONNECTION = "wares_connection"
@@ -51,7 +55,7 @@ class Shortcut:
 
     Attributes:
         find_key: What tells the dependencies that a container can serve.
-        visit: What has the ``container`` that is asked, and an ``__aexit__``.
+        visit: What gives the container that is asked, and leaves it.
     """
 
     find_key: FindKey
@@ -118,12 +122,12 @@ class Shortcut:
         async def fetching(**values: Any) -> Any:
             connection = values.pop(name, None) if is_ours else values.get(name)
             if connection is not None and first not in values:
-                visiting = visit(connection)
-                push_exit(connection, visiting)
+                container, leave = visit(connection)
+                push_exit(connection, leave)
                 for parameter in containers:
-                    values[parameter] = visiting.container
+                    values[parameter] = container
                 for parameter, key in services:
-                    values[parameter] = await visiting.container.aget(key)
+                    values[parameter] = await container.aget(key)
             return await endpoint(**values)
 
         _keep_place(fetching, endpoint)
@@ -138,16 +142,16 @@ class Fetch:
 
     Attributes:
         key: What the container is asked for.
-        visit: What has the container.
+        visit: What gives the container.
     """
 
     key: Hashable
     visit: Visit
 
     async def __call__(self, connection: HTTPConnection) -> Any:
-        visiting = self.visit(connection)
-        push_exit(connection, visiting)
-        return await visiting.container.aget(self.key)
+        container, leave = self.visit(connection)
+        push_exit(connection, leave)
+        return await container.aget(self.key)
 
 
 def _show_others(
@@ -237,8 +241,8 @@ def find_lifespans(context: Any) -> Iterator[Lifespan[Any]]:
             yield from find_lifespans(enclosed.get(name))
 
 
-def push_exit(connection: HTTPConnection, manager: Any) -> None:
-    """Have *manager* exited when the response has been sent and background tasks have run."""
+def push_exit(connection: HTTPConnection, leave: Leave) -> None:
+    """Have *leave* called when the response has been sent and background tasks have run."""
     # As AsyncExitStack.push_async_exit does, at a third of the price.
     stack = connection.scope["fastapi_inner_astack"]
-    stack._exit_callbacks.append((False, manager.__aexit__))  # tried out
+    stack._exit_callbacks.append((False, leave))  # tried out

@@ -15,7 +15,7 @@ from fastapi.routing import APIRoute, APIWebSocketRoute
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
-from wares._fastapi_routes import Shortcut
+from wares._fastapi_routes import Leave, Shortcut
 from wares._keys import MISSING
 
 _log = logging.getLogger("wares")
@@ -43,14 +43,12 @@ class Trial:
     Attributes:
         is_passed: How the trial has come out, if there has been one.
         dependency_overrides: What FastAPI looks at.
-        container: What the shortcut asks.
     """
 
     is_passed: ClassVar[bool | None] = None
 
     def __init__(self) -> None:
         self.dependency_overrides: dict[Any, Any] = {}
-        self.container = self
         self._events: list[str] = []
 
     @property
@@ -118,14 +116,15 @@ class Trial:
         """Be what a container is asked for."""
         return "fetched"
 
-    async def __aexit__(self, *error: object) -> None:
+    async def leave(self, *_error: object) -> None:
+        """Be left."""
         self._events.append("exit")
 
     def _find_key(self, call: Any) -> Hashable:
         return "key" if call == self.solve else MISSING
 
-    def _visit(self, _: HTTPConnection) -> "Trial":
-        return self
+    def _visit(self, _: HTTPConnection) -> tuple["Trial", Leave]:
+        return self, self.leave
 
     def _work(self, service: str, nested: str) -> Response:
         self._events.append(f"work {service}, {nested}")

@@ -6,6 +6,8 @@ what FastAPI documents; what it has in common with Starlette is in `wares.starle
 The annotations here are read by FastAPI, so they are objects, not strings.
 """
 
+import contextlib
+import functools
 from collections.abc import AsyncGenerator, Awaitable, Hashable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -19,14 +21,14 @@ from typing_extensions import Unpack
 
 from wares import starlette
 from wares._container import Container, _current
-from wares._fastapi_routes import Shortcut, find_lifespans, find_wanted
+from wares._fastapi_routes import Leave, Shortcut, find_lifespans, find_wanted
 from wares._fastapi_trial import try_out
 from wares._health_endpoint import HealthEndpoint, HealthOptions
 from wares._keys import MISSING, describe, find_nearest, is_hashable
 from wares._lifespan import REGISTRY_KEY
 from wares._registry import Registry
 from wares._signatures import describe_callable
-from wares.asgi import ANSWERED_KEY, CONTAINER_KEY
+from wares.asgi import ANSWERED_KEY, CONTAINER_KEY, Scope
 from wares.exceptions import InvalidRegistrationError, ServiceNotFoundError
 from wares.starlette import answer_probe, find_registry, get_registry, given_by
 
@@ -67,60 +69,69 @@ async def container(connection: HTTPConnection) -> AsyncGenerator[Container, Non
     Raises:
         NoRegistryError: The application does not run, or its lifespan has no registry.
     """
-    async with Visit(connection) as opened:
+    opened, leave = visit(connection)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_exit(leave)
         yield opened
 
 
-class Visit:
-    """The time for which a request has its container, or takes part in one that is there.
+def visit(connection: HTTPConnection) -> tuple[Container, Leave]:
+    """Give the container of a request or WebSocket, opened by whoever comes first.
 
-    Attributes:
-        container: The container.
+    Args:
+        connection: The request or WebSocket.
+
+    Returns:
+        The container, and how to leave it: a function that takes what ``__aexit__`` takes. It
+        closes the container if this has opened it.
+
+    Raises:
+        NoRegistryError: The application does not run, or its lifespan has no registry.
     """
+    scope = connection.scope
+    container: Container | None = scope.get(CONTAINER_KEY)
+    if container is not None:
+        return container, functools.partial(_tell, scope)
+    # This runs for each request; calling find_registry and given_by would cost as much.
+    try:
+        registry = scope["state"][REGISTRY_KEY]
+    except KeyError:
+        registry = find_registry(scope)
+    kind = type(connection)
+    given: dict[Any, object] = {HTTPConnection: connection, kind: connection}
+    if kind is not Request and kind is not WebSocket:
+        given = given_by(connection)
+    container = Container(registry, given)
+    scope[CONTAINER_KEY] = container
+    outer = _current.get()
+    _current.set(container)
+    return container, functools.partial(_leave, scope, outer, container)
 
-    __slots__ = ("_is_own", "_outer", "_scope", "container")
 
-    def __init__(self, connection: HTTPConnection) -> None:
-        scope = connection.scope
-        container = scope.get(CONTAINER_KEY)
-        self._scope = scope
-        self._is_own = container is None
-        if container is None:
-            # This runs for each request; calling find_registry and given_by would cost as much.
-            try:
-                registry = scope["state"][REGISTRY_KEY]
-            except KeyError:
-                registry = find_registry(scope)
-            kind = type(connection)
-            given: dict[Any, object] = {HTTPConnection: connection, kind: connection}
-            if kind is not Request and kind is not WebSocket:
-                given = given_by(connection)
-            container = Container(registry, given)
-            self._outer = _current.get()
-            _current.set(container)
-            scope[CONTAINER_KEY] = container
-        self.container: Container = container
+def _leave(
+    scope: Scope,
+    outer: Container | None,
+    container: Container,
+    kind: type[BaseException] | None,
+    error: BaseException | None,
+    traceback: TracebackType | None,
+) -> Awaitable[None]:
+    """Close a container, and make the one around it current again."""
+    # Not by a token: a generator that is closed ends in another context.
+    _current.set(outer)
+    scope[CONTAINER_KEY] = None
+    return container.__aexit__(kind, error, traceback)
 
-    async def __aenter__(self) -> Container:
-        return self.container
 
-    def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> Awaitable[object]:
-        if not self._is_own:
-            return self._tell(error)
-        # Not by a token: a generator that is closed ends in another context.
-        _current.set(self._outer)
-        self._scope[CONTAINER_KEY] = None
-        return self.container.__aexit__(kind, error, traceback)
-
-    async def _tell(self, error: BaseException | None) -> None:
-        """Tell the middleware, because a handler may answer the exception on its way there."""
-        if error is not None and ANSWERED_KEY in self._scope:
-            self._scope[ANSWERED_KEY].append(error)
+async def _tell(
+    scope: Scope,
+    _kind: type[BaseException] | None,
+    error: BaseException | None,
+    _traceback: TracebackType | None,
+) -> None:
+    """Tell the middleware, because a handler may answer the exception on its way there."""
+    if error is not None and ANSWERED_KEY in scope:
+        scope[ANSWERED_KEY].append(error)
 
 
 DepContainer = Annotated[Container, Depends(container)]
@@ -254,7 +265,7 @@ def _key_of_request(call: Any) -> Hashable:
     return _key_of(call) if call is container or type(call) is GetService else MISSING
 
 
-_SHORTCUT = Shortcut(_key_of_request, Visit)
+_SHORTCUT = Shortcut(_key_of_request, visit)
 
 
 class lifespan(starlette.lifespan[App]):  # noqa: N801  # used as a decorator
