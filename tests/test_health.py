@@ -548,8 +548,8 @@ class TestBadInput:
 
 async def test_a_check_logs_nothing_itself(way, registry, container, caplog):
     """Whoever asks is told; what to log is up to them."""
-    caplog.set_level(logging.DEBUG, "wares")
     registry.register_value(Database, 1, ping=fail)
+    caplog.set_level(logging.DEBUG, "wares")
 
     await check_by(way, container)
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+import wares
+
 SOURCE = Path(__file__).parent.parent / "src" / "wares"
 
 # Every module, lowest first: each may import only those that stand in an earlier line. Modules
@@ -154,6 +156,32 @@ def test_import_wares_imports_no_framework() -> None:
 
     foreign = after - before - STANDARD
     assert {"wares", "attrs", "attr", "typing_extensions"} >= foreign
+
+
+def test_what_few_use_is_imported_later() -> None:
+    """`import wares` leaves drawing, injecting and composing for their first use."""
+    program = (
+        "import sys, wares\n"
+        "print(*(name for name in ('_graph', '_injection', '_compositions', '_pings')\n"
+        "        if f'wares.{name}' in sys.modules))"
+    )
+    command = [sys.executable, "-c", program]
+    answer = subprocess.run(command, capture_output=True, text=True, check=True)
+
+    assert "" == answer.stdout.strip()
+
+
+@pytest.mark.parametrize("name", wares.__all__)
+def test_each_public_name_is_there(name: str) -> None:
+    """Each public name can be had, and is shown by `dir`."""
+    assert hasattr(wares, name)
+    assert name in dir(wares)
+
+
+def test_no_other_name_is_there() -> None:
+    """A wrong name is an AttributeError, as for any module."""
+    with pytest.raises(AttributeError, match="Regestry"):
+        wares.Regestry  # type: ignore[attr-defined]  # noqa: B018  # that is the point
 
 
 @pytest.mark.parametrize(

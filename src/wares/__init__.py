@@ -3,11 +3,11 @@
 The public names. What starts with an underscore may change at any time.
 """
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from wares._container import Container, current_container
-from wares._graph import Edge, Graph, Node
-from wares._injection import apply_types, inject
 from wares._markers import Depends, Inject
-from wares._pings import ServicePing
 from wares._recipes import Lifetime
 from wares._recording import record as _record  # noqa: F401  # tells Registry of itself
 from wares._registry import Registry
@@ -33,6 +33,11 @@ from wares.exceptions import (
     ValidationError,
     WaresError,
 )
+
+if TYPE_CHECKING:
+    from wares._graph import Edge, Graph, Node
+    from wares._injection import apply_types, inject
+    from wares._pings import ServicePing
 
 #: The same as `autowire`, by the name that svcs gives it for asynchronous factories.
 aautowire = autowire
@@ -72,3 +77,25 @@ __all__ = [
     "current_container",
     "inject",
 ]
+
+#: What not every application uses, and its module: imported at the first use (PEP 562).
+_LATER = {
+    "Edge": "_graph",
+    "Graph": "_graph",
+    "Node": "_graph",
+    "ServicePing": "_pings",
+    "apply_types": "_injection",
+    "inject": "_injection",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(importlib.import_module(f"{__name__}.{_LATER[name]}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})

@@ -46,7 +46,7 @@ class _Names(dict[str, Any]):
         return found
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Viewpoint:
     """From where annotations are read, beyond what the callable itself knows.
 
@@ -60,7 +60,7 @@ class Viewpoint:
     may_import: bool = True
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Surroundings:
     """Where the annotations of one callable are looked up.
 
@@ -102,7 +102,7 @@ class Surroundings:
         return MISSING
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class _Origin:
     """What an import statement under ``TYPE_CHECKING`` names."""
 

@@ -33,7 +33,6 @@ from wares._cleanups import (
 from wares._keys import describe
 from wares._lock import LOCK
 from wares._log import log_registration
-from wares._pings import ServicePing, name_pings
 from wares._plans import NoPlans, PlanBook
 from wares._recipes import Ping, Recipe, check_callback, recipe_for_factory, recipe_for_value
 from wares._registry import OnRegistryClose, Registry
@@ -57,6 +56,8 @@ from wares.exceptions import (
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm
+
+    from wares._pings import ServicePing
 
 T1 = TypeVar("T1")
 T2 = TypeVar("T2")
@@ -657,6 +658,8 @@ class Container:
             if container._family is not None:
                 recipes.update(container._family.recipes)
         pinged = [recipe for recipe in recipes.values() if recipe.ping is not None]
+        from wares._pings import name_pings  # noqa: PLC0415  # only health checks need it
+
         return list(name_pings(self, pinged))
 
     def activate(self) -> Activation:

@@ -24,16 +24,6 @@ from wares._cleanups import (
     leave_callback,
     report,
 )
-from wares._compositions import (
-    FactoryOptions,
-    Generic,
-    Part,
-    ValueOptions,
-    recipe_for_alias,
-    recipe_for_list,
-    recipes_for_decoration,
-)
-from wares._graph import Graph
 from wares._keys import MISSING, describe, find_nearest, is_hashable
 from wares._lock import LOCK
 from wares._log import log_registration
@@ -62,7 +52,9 @@ from wares.exceptions import (
 if TYPE_CHECKING:
     from typing_extensions import TypeForm, TypeVar, Unpack
 
+    from wares._compositions import FactoryOptions, Generic, Part, ValueOptions
     from wares._container import Container, Root
+    from wares._graph import Graph
     from wares._plans import PlanBook
 
     T = TypeVar("T")
@@ -275,6 +267,8 @@ class Registry:
             InvalidRegistrationError: A key is not hashable, or both are the same.
             RegistryClosedError: The registry is closed.
         """
+        from wares._compositions import recipe_for_alias  # noqa: PLC0415  # few applications compose
+
         self._register(recipe_for_alias(key, target), None)
 
     def add_factory(
@@ -371,6 +365,8 @@ class Registry:
             raise InvalidRegistrationError(
                 f"{describe(key)} is not generic. Use register_factory, or name a generic class."
             )
+        from wares._compositions import Generic  # noqa: PLC0415  # few applications compose
+
         generic = Generic(factory, options)
         generic.check(key)
         self._generics[key] = generic
@@ -408,6 +404,8 @@ class Registry:
         if recipe is None:
             raise ServiceNotFoundError(wanted, nearest=find_nearest(wanted, self._registered))
         self._decorations += 1
+        from wares._compositions import recipes_for_decoration  # noqa: PLC0415  # few applications compose
+
         for part in recipes_for_decoration(recipe, decorator, self._decorations):
             self._register(part, None)
 
@@ -547,6 +545,8 @@ class Registry:
         Returns:
             The graph, with its problems.
         """
+        from wares._graph import Graph  # noqa: PLC0415  # not every application draws it
+
         self._make_generics()
         return Graph.over(
             self._recipes,
@@ -660,9 +660,13 @@ class Registry:
                 todo += [] if made is None else [made]
 
     def _next_part(self, key: Any) -> Part:
+        from wares._compositions import Part  # noqa: PLC0415  # few applications compose
+
         return Part(key, "part", len(self._parts.get(key, ())) + 1)
 
     def _add(self, key: Any, *parts: Part) -> None:
+        from wares._compositions import recipe_for_list  # noqa: PLC0415  # few applications compose
+
         self._check_open()
         known = self._parts[key] = [*self._parts.get(key, ()), *parts]
         self._register(recipe_for_list(list[key], known), None)
