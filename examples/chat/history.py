@@ -5,9 +5,11 @@ Knows the table and its queries. Must not know Socket.IO.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator
 
 from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from .messages import Said
@@ -51,11 +53,19 @@ async def open_engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
     """Open the pool of connections, make the table, and close all at the end."""
     engine = create_async_engine(settings.database_url.get_secret_value())
     try:
-        async with engine.begin() as connection:
-            await connection.run_sync(_METADATA.create_all)
+        with contextlib.suppress(DBAPIError):
+            # Another worker may be making the table at the same time; then it is there now.
+            await make_table(engine)
+        await make_table(engine)
         yield engine
     finally:
         await engine.dispose()
+
+
+async def make_table(engine: AsyncEngine) -> None:
+    """Make the table, unless there is one."""
+    async with engine.begin() as connection:
+        await connection.run_sync(_METADATA.create_all)
 
 
 async def open_transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:

@@ -8,6 +8,7 @@ import wares.socketio
 from wares import Container, Depends, Inject, Registry
 from wares.socketio import (
     Auth,
+    BaseMiddleware,
     Data,
     Environ,
     Event,
@@ -16,6 +17,10 @@ from wares.socketio import (
     RouterSIO,
     SocketEvent,
     SocketID,
+    SyncMiddleware,
+    auth_middleware,
+    logging_middleware,
+    rate_limit_middleware,
 )
 
 
@@ -110,6 +115,38 @@ async def note(call_next: Any, event: SocketEvent) -> Any:
     return await call_next(event)
 
 
+class Auditing(BaseMiddleware):
+    """Take some of what a middleware is told, by name."""
+
+    async def before_event(
+        self, event: str, sid: str, data: Any, namespace: str | None = None, **context: Any
+    ) -> Any:
+        """Give other data."""
+        return [data, namespace]
+
+    async def handle_exception(
+        self, exc: Exception, event: str, sid: str, data: Any, **context: Any
+    ) -> str:
+        """Answer in place of the handler."""
+        return repr(exc)
+
+
+class Counting(SyncMiddleware):
+    """Be synchronous."""
+
+    def after_event(self, event: str, sid: str, response: Any, **context: Any) -> Any:
+        """Give another answer."""
+        return len(response)
+
+
+ours.add_middleware(Auditing(events="work", namespace="/"))
+ours.add_middleware(Counting(events=["work"]), events={"other"}, global_middleware=True)
+ours.add_middleware(auth_middleware(lambda sid, environ: sid in environ))
+ours.add_middleware(logging_middleware())
+ours.add_middleware(rate_limit_middleware(5, 0.5))
+assert_type(ours.get_middlewares(), list[BaseMiddleware])
+ours.remove_middleware(ours.get_middlewares()[0])
+
 ours.emits("update", Database, namespace="/shop")
 assert_type(wares.socketio.wares_from(), Container)
 assert_type(wares.socketio.wares_from("sid", sio=ours, namespace="/"), Container)
@@ -117,4 +154,5 @@ assert_type(wares.socketio.asyncapi(ours, title="Shop", version="1"), dict[str, 
 wares.socketio.register_dependency("name", Database, lifetime="singleton")
 
 ours.exception_handler("no class")  # type: ignore[arg-type]  # a class is needed
+ours.add_middleware(note)  # type: ignore[arg-type]  # a function is added by `middleware`
 wares.socketio.init_app(5)  # type: ignore[type-var]  # no server

@@ -10,7 +10,8 @@ import contextlib
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import httpx
 import socketio
@@ -40,7 +41,7 @@ async def wait_for_port(port: int) -> None:
 
 @contextlib.asynccontextmanager
 async def running(
-    *command: str, **environment: str
+    *command: str, start_new_session: bool = False, **environment: str
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run a command, and end it."""
     process = await asyncio.create_subprocess_exec(
@@ -48,6 +49,7 @@ async def running(
         env={**os.environ, **environment},
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
+        start_new_session=start_new_session,
     )
     try:
         yield process
@@ -76,6 +78,56 @@ async def worker(database: str, redis_port: int | None = None) -> AsyncIterator[
     async with running(sys.executable, "-m", "examples.chat", **environment):
         await wait_for_port(port)
         yield f"http://127.0.0.1:{port}"
+
+
+@contextlib.asynccontextmanager
+async def workers(
+    number: int, database: str, redis_port: int
+) -> AsyncIterator[tuple[str, asyncio.subprocess.Process]]:
+    """Run several workers by one command; give their address, and the process of the command."""
+    port = find_port()
+    environment = {
+        "CHAT_PORT": str(port),
+        "CHAT_WORKERS": str(number),
+        "DATABASE_URL": f"sqlite+aiosqlite:///{database}",
+        "REDIS_URL": f"redis://127.0.0.1:{redis_port}",
+    }
+    command = sys.executable, "-m", "examples.chat"
+    async with running(*command, start_new_session=True, **environment) as process:
+        address = f"http://127.0.0.1:{port}"
+        async with asyncio.timeout(SECONDS):
+            while True:
+                if await is_healthy(address):
+                    break
+                await asyncio.sleep(0.05)
+        yield address, process
+
+
+async def is_healthy(address: str) -> bool:
+    """Tell whether somebody answers, and is well."""
+    async with httpx.AsyncClient() as client:
+        try:
+            return (await client.get(f"{address}/healthy")).is_success
+        except httpx.TransportError:
+            return False
+
+
+async def until_none_is_left(process: asyncio.subprocess.Process) -> None:
+    """Wait until all processes are gone that a command in a session of its own has started."""
+    async with asyncio.timeout(SECONDS):
+        while True:
+            if process.pid not in list_groups():
+                return
+            await asyncio.sleep(0.05)
+
+
+def list_groups() -> Iterator[int]:
+    """List the groups of the processes that run, as Linux tells them: ``man 5 proc_pid_stat``."""
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it is gone by now
+            state, _, group = path.read_text().rpartition(") ")[2].split()[:3]
+            if state != "Z":  # it has ended, but nobody has asked how
+                yield int(group)
 
 
 @contextlib.asynccontextmanager

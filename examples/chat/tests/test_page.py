@@ -19,6 +19,12 @@ addEventListener("unhandledrejection", (event) => problems.push(String(event.rea
 console.error = (...words) => problems.push(words.join(" "));
 """
 
+#: Requests of a client that polls: several workers on one port could not tell whose it is.
+_POLLED = """
+performance.getEntriesByType("resource").map(({ name }) => name)
+    .filter((name) => name.includes("transport=polling"))
+"""
+
 _ENTER = """
 document.querySelector("#login [name=name]").value = "Ada";
 document.querySelector("#login button").click();
@@ -72,3 +78,4 @@ async def test_page_works(page, address):
     assert ["Adahello", "Bobgood day"] == page.run(f"[...{lines}].map((li) => li.textContent)")
     assert "You are in lobby." == page.run("document.querySelector('#status').textContent")
     assert [] == page.run("problems")
+    assert [] == page.run(_POLLED)

@@ -1,15 +1,28 @@
-"""The chat in two processes behind one Redis."""
+"""The chat in several processes behind one Redis."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
+import signal
 
 import httpx
 import pytest
 import socketio
 
-from .serving import count_visitors, find_port, redis, until_gone, visitor, worker
+from .serving import (
+    SECONDS,
+    count_visitors,
+    find_port,
+    list_groups,
+    redis,
+    until_gone,
+    until_none_is_left,
+    visitor,
+    worker,
+    workers,
+)
 
 pytestmark = pytest.mark.skipif(
     shutil.which("redis-server") is None, reason="there is no redis-server here"
@@ -58,3 +71,41 @@ async def test_two_workers(tmp_path):
                 assert {"came": 1, "went": 1, "here": 0} == await until_gone(there)
                 assert 1 == (await count_visitors(here))["here"]
         assert {"came": 1, "went": 1, "here": 0} == await until_gone(here)
+
+
+async def come_until_both_serve(address, stack):
+    """Have visitors come until each of the workers has let in some of them."""
+    visitors = []
+    async with asyncio.timeout(SECONDS):
+        while True:
+            coming = [
+                stack.enter_async_context(visitor(address, f"visitor {len(visitors) + more}"))
+                for more in range(4)
+            ]
+            visitors += await asyncio.gather(*coming)
+            # One of the workers answers, and knows of its own visitors only.
+            if 0 < (await count_visitors(address))["here"] < len(visitors):
+                return visitors
+
+
+async def test_one_command(tmp_path):
+    """`CHAT_WORKERS=2` is one command: its workers share a port, and SIGTERM ends all of it."""
+    port = find_port()
+    async with (
+        redis(port),
+        workers(2, str(tmp_path / "chat.db"), port) as (address, process),
+        contextlib.AsyncExitStack() as stack,
+    ):
+        visitors = await come_until_both_serve(address, stack)
+        first, *others = visitors
+        for one in visitors:
+            await one.call("enter", {"room": "lobby"})
+        for other in others:
+            await hear(other, first, f"to {other.sid}")
+            await hear(first, other, f"from {other.sid}")
+
+        assert process.pid in list_groups()
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(SECONDS):
+            await process.wait()
+        await until_none_is_left(process)

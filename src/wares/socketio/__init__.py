@@ -5,6 +5,7 @@ The public names. What starts with an underscore may change at any time.
 
 from socketio import (
     ASGIApp,
+    AsyncAioPikaManager,
     AsyncClient,
     AsyncClientNamespace,
     AsyncManager,
@@ -23,6 +24,7 @@ from socketio import (
     SimpleClient,
     WSGIApp,
     ZmqManager,
+    get_tornado_handler,
 )
 
 from wares._markers import Depends, Inject
@@ -30,6 +32,13 @@ from wares.socketio._access import wares_from
 from wares.socketio._arguments import Auth, Data, Environ, Event, Reason, SocketID
 from wares.socketio._asyncapi import asyncapi
 from wares.socketio._events import SocketEvent
+from wares.socketio._middlewares import (
+    BaseMiddleware,
+    SyncMiddleware,
+    auth_middleware,
+    logging_middleware,
+    rate_limit_middleware,
+)
 from wares.socketio._pages import AsyncAPIApp, AsyncAPIWSGIApp
 from wares.socketio._payloads import PayloadError
 from wares.socketio._registries import expect, register_dependency
@@ -40,6 +49,7 @@ __all__ = [
     "ASGIApp",
     "AsyncAPIApp",
     "AsyncAPIWSGIApp",
+    "AsyncAioPikaManager",
     "AsyncClient",
     "AsyncClientNamespace",
     "AsyncManager",
@@ -48,6 +58,7 @@ __all__ = [
     "AsyncServer",
     "AsyncSimpleClient",
     "Auth",
+    "BaseMiddleware",
     "Client",
     "ClientNamespace",
     "Data",
@@ -69,12 +80,17 @@ __all__ = [
     "SimpleClient",
     "SocketEvent",
     "SocketID",
+    "SyncMiddleware",
     "WSGIApp",
     "ZmqManager",
     "asyncapi",
+    "auth_middleware",
     "expect",
+    "get_tornado_handler",
     "include_router",
     "init_app",
+    "logging_middleware",
+    "rate_limit_middleware",
     "register_dependency",
     "wares_from",
 ]

@@ -154,8 +154,12 @@ class _Filling:
             if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
                 positional += values[parameter.name]
                 continue
-            value = values.get(parameter.name, MISSING)
-            if parameter.name not in values:
+            if parameter.name in values:
+                value = values[parameter.name]
+            elif parameter.key in self._container:
+                # No coroutine for what is there already, as all facts of the event are.
+                value = self._container.get(parameter.key)
+            else:
                 value = await self._get(parameter)
             if parameter.kind in _BY_POSITION:
                 positional.append(value)

@@ -12,7 +12,7 @@ import functools
 import inspect
 import logging
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from weakref import WeakSet
 
@@ -272,7 +272,11 @@ class _Serve:
     async def _answer(self, serving: Serving, raw: tuple[Any, ...]) -> Any:
         """Serve an event; give the acknowledgement, that of an exception handler too."""
         try:
-            return await self._go_through(serving, serving.event, raw, 0)
+            middlewares = self._handler.route.all_middlewares()
+            if not middlewares:
+                return await self._call(serving, raw)
+            # As they are now: some may be added or removed while this event is being served.
+            return await self._go_through(serving, serving.event, raw, tuple(middlewares))
         except Exception as error:
             answer = self._handler.route.find_answer(error)
             if answer is None:
@@ -287,21 +291,24 @@ class _Serve:
             return False if serving.event.name == CONNECT else dump(None, result)
 
     async def _go_through(
-        self, serving: Serving, event: SocketEvent, raw: tuple[Any, ...], position: int
+        self,
+        serving: Serving,
+        event: SocketEvent,
+        raw: tuple[Any, ...],
+        middlewares: Sequence[Callable[..., Any]],
     ) -> Any:
-        """Go through the middlewares from *position* on, then to the handler."""
+        """Go through the middlewares, then to the handler."""
         if event is not serving.event:
             serving.replace_event(event)
             raw = raw_arguments(self._binding.place, event)
-        middlewares = self._handler.route.all_middlewares()
-        if position == len(middlewares):
+        if not middlewares:
             return await self._call(serving, raw)
 
         def call_next(following: SocketEvent = event) -> Any:
-            rest = self._go_through(serving, following, raw, position + 1)
+            rest = self._go_through(serving, following, raw, middlewares[1:])
             return rest if self._dispatch.hook.can_await else run(rest)
 
-        binding = self._dispatch.bind_middleware(middlewares[position])
+        binding = self._dispatch.bind_middleware(middlewares[0])
         return await binding.call(serving, (), call_next, event)
 
     async def _call(self, serving: Serving, raw: tuple[Any, ...]) -> Any:

@@ -135,19 +135,20 @@ class Hook:
         """Await what a method of the server has given, if the server is asynchronous."""
         return await result if self.can_await else result
 
-    async def _serve(self, name: str, namespace: str, *raw: Any) -> Any:
+    def _serve(self, name: str, namespace: str, *raw: Any) -> Coroutine[Any, Any, Any]:
         """Do what ``_trigger_event`` does, with containers."""
+        # No coroutine function itself, so that there is one coroutine, not two.
         key = (namespace, raw[0])
         if name == CONNECT:
-            return await self._connect(key, raw)
+            return self._connect(key, raw)
         connection = self.connections.find(key)
         if connection is None:
             # It is over, or older than the hook: whatever still comes has a container of its own.
             connection = self._open(key, self._find_environ(key))
             connection.is_over = True
         if name == DISCONNECT:
-            return await self._disconnect(connection, raw)
-        return await self._handle(connection, name, raw)
+            return self._disconnect(connection, raw)
+        return self._handle(connection, name, raw)
 
     async def _connect(self, key: tuple[str, str], raw: tuple[Any, ...]) -> Any:
         again = self._refused.pop(key, None)
@@ -202,12 +203,15 @@ class Hook:
             finally:
                 _serving.reset(token)
         finally:
-            await self._end_event(connection, None)
+            if self.connections.end_event(connection):
+                await self._close_connections([connection])
 
     async def _handle_in(self, serving: Serving, raw: tuple[Any, ...]) -> Any:
         event = serving.event
         try:
-            result = await self.settle(self._trigger(event.name, event.namespace, *raw))
+            result = self._trigger(event.name, event.namespace, *raw)
+            if self.can_await:
+                result = await result
         except BaseException as error:
             await self._close(serving.container, error)
             raise

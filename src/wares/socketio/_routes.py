@@ -49,7 +49,9 @@ class Route:
 
     def all_middlewares(self) -> Sequence[Callable[..., Any]]:
         """List the middlewares, the outermost first."""
-        return [one for route in self._from_outermost() for one in route.middlewares]
+        if self.outer is None:
+            return self.middlewares
+        return [*self.outer.all_middlewares(), *self.middlewares]
 
     def find_answer(self, error: Exception) -> Callable[..., Any] | None:
         """Find what answers *error*: the innermost route first, the most specific class first."""

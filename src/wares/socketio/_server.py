@@ -5,7 +5,7 @@ This module knows python-socketio's servers from outside. It must not know how e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import socketio
@@ -14,6 +14,7 @@ from wares._registry import Registry
 from wares.exceptions import InvalidRegistrationError
 from wares.socketio._dispatch import Dispatch
 from wares.socketio._hook import Hook
+from wares.socketio._middlewares import Adapted, BaseMiddleware, adapt, as_names
 from wares.socketio._router import Registering, RouterSIO
 from wares.socketio._routes import F
 
@@ -160,6 +161,49 @@ class _Declaring(_Registering):
             InvalidRegistrationError: It is not callable.
         """
         return find_dispatch(self._as_server()).route.add_middleware(middleware)
+
+    def add_middleware(
+        self,
+        middleware: BaseMiddleware,
+        events: str | Iterable[str] | None = None,
+        namespace: str | None = None,
+        global_middleware: bool = False,
+    ) -> None:
+        """Wrap the events that a middleware is for, which is an instance of a class.
+
+        Args:
+            middleware: The middleware.
+            events: The names of the events that it is for from now on, instead of its own.
+            namespace: The namespace that it is for from now on, instead of its own.
+            global_middleware: Whether to note on it that it is for all events.
+
+        Raises:
+            InvalidRegistrationError: It is of another kind, or asynchronous where the server is
+                not.
+        """
+        dispatch = find_dispatch(self._as_server())
+        adapted = adapt(middleware, can_await=dispatch.hook.can_await)
+        if events is not None:
+            middleware.events = as_names(events)
+        if namespace is not None:
+            middleware.namespace = namespace
+        if global_middleware:
+            middleware.global_middleware = True
+        dispatch.route.add_middleware(adapted)
+
+    def remove_middleware(self, middleware: BaseMiddleware) -> None:
+        """Wrap events no longer by what `add_middleware` has added, if it has."""
+        adapted = next((one for one in self._adapted() if one.middleware is middleware), None)
+        if adapted is not None:
+            find_dispatch(self._as_server()).route.middlewares.remove(adapted)
+
+    def get_middlewares(self) -> list[BaseMiddleware]:
+        """List what `add_middleware` has added."""
+        return [adapted.middleware for adapted in self._adapted()]
+
+    def _adapted(self) -> list[Adapted]:
+        added = find_dispatch(self._as_server()).route.middlewares
+        return [one for one in added if isinstance(one, Adapted)]
 
     def emits(self, event: str, model: Any, *, namespace: str = "/") -> None:
         """Declare for `asyncapi` what the server emits.

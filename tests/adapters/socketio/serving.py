@@ -107,9 +107,9 @@ async def connect_bare(address: str) -> AsyncIterator[websockets.ClientConnectio
         yield websocket
 
 
-async def until(condition: Any) -> None:
+async def until(condition: Any, seconds: float = SECONDS) -> None:
     """Wait until *condition* holds."""
-    async with asyncio.timeout(SECONDS):
+    async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.001)
 

@@ -143,6 +143,24 @@ def test_empty():
     check(asyncapi(Server(async_mode="threading"), title="Nothing", version="0"))
 
 
+def test_synchronous_server():
+    """A synchronous server is described just so, with its classes for namespaces."""
+
+    class Chat(socketio.Namespace):
+        def on_join(self, author: Author) -> int: ...
+
+    sio = Server(async_mode="threading")
+
+    @sio.event
+    def say(message: Message) -> Receipt: ...
+
+    sio.register_namespace(Chat("/chat"))
+    document = asyncapi(sio, title="Shop", version="1")
+
+    check(document)
+    assert {"root.say.receive", "chat.join.receive"} == set(document["operations"])
+
+
 def test_channels(sio):
     """Namespaces are channels."""
     channels = asyncapi(sio, title="Shop", version="1")["channels"]

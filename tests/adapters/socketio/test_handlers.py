@@ -117,6 +117,60 @@ class TestFacts:
 
         assert ["{'token': 1} GET None", "str"] == journal
 
+    async def test_the_server(self):
+        """The server is asked for by its class, or by any class that that is derived from."""
+
+        class Ours(AsyncServer):
+            """A server of the application."""
+
+        sio = Ours(registry=Registry(), async_mode="asgi")
+        base = socketio.base_server.BaseServer
+
+        @sio.event
+        async def ask(
+            first: Ours, second: AsyncServer, third: socketio.AsyncServer, last: base
+        ):
+            return first is second is third is last is sio
+
+        assert await sio._trigger_event("ask", "/", "sid")
+
+    async def test_in_dependencies(self, sio, journal):
+        """What a handler's dependencies declare is the same, and filled just so."""
+
+        def of_connect(auth: Auth, environ: Environ, sid: SocketID) -> str:
+            return f"{sid} {auth} {environ['REQUEST_METHOD']}"
+
+        async def of_event(
+            data: Data, event: Event, whole: SocketEvent, server: socketio.AsyncServer
+        ) -> str:
+            return f"{data} {event} {whole.namespace} {server is sio}"
+
+        def of_disconnect(reason: Reason, event: Event) -> str:
+            return f"{event}: {reason}"
+
+        @sio.event
+        async def connect(text: Annotated[str, Depends(of_connect)]):
+            journal.append(text)
+
+        @sio.event
+        async def ask(text: Annotated[str, Depends(of_event)]):
+            journal.append(text)
+
+        @sio.event
+        async def disconnect(text: Annotated[str, Depends(of_disconnect)]):
+            journal.append(text)
+
+        environ = {"REQUEST_METHOD": "GET"}
+        await sio._trigger_event("connect", "/", "sid", environ, "secret")
+        await sio._trigger_event("ask", "/", "sid", 1, 2)
+        await sio._trigger_event("disconnect", "/", "sid", "for no reason")
+
+        assert [
+            "sid secret GET",
+            "[1, 2] ask / True",
+            "disconnect: for no reason",
+        ] == journal
+
     async def test_optional(self, sio, client, journal):
         """A fact that may be None is the same fact."""
 
@@ -528,6 +582,73 @@ def test_on_a_synchronous_server():
 
     assert [5, True, "HI"] == answer
     assert "validation_error" == refused["error"]["type"]
+
+
+def test_class_on_a_synchronous_server():
+    """Methods of classes for namespaces declare the same there."""
+
+    class Shop(socketio.Namespace):
+        def on_buy(self, message: Message, sid: SocketID, made: Inject[Unknown]):
+            return [message.text, sid, type(made).__name__]
+
+    registry = Registry()
+    registry.register_factory(Unknown, Unknown)
+    sio = Server(registry=registry, async_mode="threading")
+    sio.register_namespace(Shop("/shop"))
+
+    answer = sio._trigger_event("buy", "/shop", "sid", {"text": "hi"})
+
+    assert ["hi", "sid", "Unknown"] == answer
+
+
+class TestCatchAll:
+    async def test_event(self, sio):
+        """What catches all events may declare what others may, with the name or without."""
+
+        @sio.on("*")
+        async def first(event: Event, message: Message, work: Inject[Work]):
+            return [event, message.text, type(work).__name__]
+
+        @sio.on("*", namespace="/plain")
+        async def second(event, sid, message: Message, work: Inject[Work]):
+            return [event, sid, message.text]
+
+        assert ["any", "hi", "Event"] == await sio._trigger_event(
+            "any", "/", "sid", {"text": "hi"}
+        )
+        assert ["any", "sid", "hi"] == await sio._trigger_event(
+            "any", "/plain", "sid", {"text": "hi"}
+        )
+
+    async def test_namespace(self, sio):
+        """So may what catches all namespaces, and both."""
+
+        @sio.on("known", namespace="*")
+        async def known(message: Message, whole: SocketEvent):
+            return [whole.namespace, message.text]
+
+        @sio.on("*", namespace="*")
+        async def anything(event, namespace, sid: SocketID, message: Message):
+            return [event, namespace, sid, message.text]
+
+        message = {"text": "hi"}
+        assert ["/a", "hi"] == await sio._trigger_event("known", "/a", "sid", message)
+        assert ["any", "/a", "sid", "hi"] == await sio._trigger_event(
+            "any", "/a", "sid", message
+        )
+
+    async def test_class(self, sio):
+        """So may a class for any namespace."""
+
+        class Anywhere(socketio.AsyncNamespace):
+            async def on_buy(self, namespace, message: Message, work: Inject[Work]):
+                return [namespace, message.text, type(work).__name__]
+
+        sio.register_namespace(Anywhere("*"))
+
+        answer = await sio._trigger_event("buy", "/a", "sid", {"text": "hi"})
+
+        assert ["/a", "hi", "Event"] == answer
 
 
 class TestOddHandlers:

@@ -340,6 +340,32 @@ class TestThreads:
         assert 24 == journal.count("open connection") == journal.count("close connection")
         assert 0 == open_connections(sio)
 
+    @pytest.mark.parametrize("kind", [ConnectionRefusedError, LookupError, TypeError])
+    def test_not_let_in(self, registry, journal, kind):
+        """Who is refused there, or whose connect handler fails, leaves nothing behind."""
+        sio = init_app(socketio.Server(async_mode="threading"), registry)
+
+        @sio.event
+        def connect(sid, environ, auth):
+            wares_from().get(Lasting)
+            raise kind("no")
+
+        with pytest.raises(kind):
+            sio._trigger_event("connect", "/", "sid", {}, {"token": 1})
+
+        assert ["open connection", "close connection"] == journal
+        assert 0 == open_connections(sio)
+
+    def test_shutdown(self, registry, journal):
+        """At the shutdown of the server, the containers of those who are still there close."""
+        sio = init_app(socketio.Server(async_mode="threading"), registry)
+        sio.on("connect", lambda sid, environ: wares_from().get(Lasting) and None)
+        sio._trigger_event("connect", "/", "sid", {}, None)
+
+        sio.shutdown()
+
+        assert ["open connection", "close connection"] == journal
+
     def test_registry_closes(self, registry, journal):
         """A registry that closes synchronously closes the connections that it serves."""
         sio = init_app(socketio.Server(async_mode="threading"), registry)
