@@ -8,28 +8,39 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import itertools
 import sys
-from collections.abc import Callable, Hashable, Iterable, Iterator
-from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+import threading
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from contextvars import Token
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 from weakref import WeakSet
 
-import attrs
-from flask import Blueprint, Flask, current_app, g, has_app_context, request
+from flask import Blueprint, Flask, g, request
 from flask import Response as FlaskResponse
 from flask.ctx import AppContext, _AppCtxGlobals
 from flask.globals import app_ctx
-from flask.signals import appcontext_popped, appcontext_pushed, request_finished
 from typing_extensions import Unpack
 from werkzeug.local import LocalProxy
 from werkzeug.wrappers import Response
 
-from wares._container import Activation, Container
+from wares._askers import Asker
+from wares._compositions import FactoryOptions, ValueOptions
+from wares._container import Container, _current
 from wares._health_endpoint import HealthEndpoint, HealthOptions
-from wares._recipes import Lifetime, Ping
-from wares._registry import OnRegistryClose, Registry
+from wares._keys import MISSING, describe, find_nearest
+from wares._recipes import Recipe, cannot_fill
+from wares._registry import Registry
 from wares._resolution import CLOSED
-from wares.exceptions import NoContainerError, NoRegistryError, PendingAsyncCleanupError
+from wares._signatures import Need
+from wares.exceptions import (
+    InvalidRegistryError,
+    NoContainerError,
+    NoRegistryError,
+    PendingAsyncCleanupError,
+    ServiceNotFoundError,
+    WaresError,
+)
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm
@@ -56,11 +67,25 @@ FlaskApp = TypeVar("FlaskApp", bound=Flask)
 #: Where the registry is found in an application's extensions.
 REGISTRY_KEY = "wares_registry"
 
+#: Where an application's extensions tell whether the registry is still to be validated.
+UNCHECKED_KEY = "wares_unchecked"
+
 #: Where the services of an application context are found on its `g`.
 SERVING_KEY = "wares_serving"
 
+#: What stands for the namespace of the context that is active.
+_proxy = g
 
-@attrs.define(eq=False)
+#: Held while a registry is validated.
+_validating = threading.Lock()
+
+#: Stands for an exception of which nothing was said.
+_UNSAID: Any = object()
+
+#: Gives the application context that is active. A proxy would find it anew for each attribute.
+_get_context: Callable[[], AppContext] = app_ctx._get_current_object  # type: ignore[attr-defined]  # a proxy has it
+
+
 class _Serving:
     """The container of one application context, and how the context is getting on.
 
@@ -73,88 +98,125 @@ class _Serving:
         is_held: Whether a streamed response has yet to be sent, which closes the container.
     """
 
-    app: Flask
-    container: Container
-    surrounding: BaseException | None
+    # One is made for each request: what is rarely set costs nothing as a class's attribute.
     error: BaseException | None = None
     failure: BaseException | None = None
     is_held: bool = False
 
-    def close(self) -> None:
-        """Close the container; its cleanups see the exception that the request ended with.
+    def __init__(self, app: Flask, container: Container) -> None:
+        self.app = app
+        self.container = container
+        self.surrounding = sys.exception()
+
+    def end(self, error: BaseException | None) -> None:
+        """Close the container of a context that ends with *error*, if with any.
 
         Raises:
             CleanupError: Cleanups failed; every other one ran.
         """
-        error = self.error
-        kind = None if error is None else type(error)
-        traceback = None if error is None else error.__traceback__
+        error = error or self.error
+        if error is None:
+            # Click, before 8.2, does not tell the context of a command about it.
+            unspoken = sys.exception()
+            error = None if unspoken is self.surrounding else unspoken
         try:
-            self.container.__exit__(kind, error, traceback)
+            self.container.__exit__(None, error, None)
         except PendingAsyncCleanupError:
             # Nothing has been touched. Flask runs an event loop for whatever is asynchronous.
-            self.app.async_to_sync(self.container.__aexit__)(kind, error, traceback)
+            self.app.async_to_sync(self.container.__aexit__)(None, error, None)
 
-    def finish(self) -> None:
+    def close(self, error: BaseException | None = None) -> None:
+        """Close the container outside of its context, where no other error than *error* counts.
+
+        Raises:
+            CleanupError: Cleanups failed; every other one ran.
+        """
+        self.surrounding = sys.exception()
+        self.end(error)
+
+    def finish(self, error: BaseException | None) -> None:
         """Raise what closing the container has raised; close it first, if nobody has."""
         if self.failure is not None:
             raise self.failure
-        if not self.is_held:
-            self.close()
+        if self.container._made is not CLOSED and not self.is_held:
+            # A teardown function of somebody else has failed, and ours was not called.
+            self.close(error)
 
 
-@attrs.frozen(eq=False)
-class _Pushed:
-    """An application context that is active, and the container that it made current.
-
-    Attributes:
-        context: The context.
-        serving: Its services.
-        activation: What makes the container current.
-        outer: What was active before.
-    """
-
-    context: AppContext
-    serving: _Serving
-    activation: Activation
-    outer: _Pushed | None
-
-    def is_active_below(self) -> bool:
-        """Tell whether the context had been pushed before, and has not been popped since."""
-        pushed = self.outer
-        while pushed is not None and pushed.context is not self.context:
-            pushed = pushed.outer
-        return pushed is not None
+_Pushed: TypeAlias = "tuple[Token[Container | None], _Pushed | None]"
 
 
-_pushed: ContextVar[_Pushed | None] = ContextVar("wares_flask_pushed", default=None)
+class _ServedContext(AppContext):
+    """An application context with a container, which is current while the context is active."""
+
+    #: How to make current again what was so before; and the same of when it was pushed before.
+    _wares_pushed: _Pushed | None = None
+
+    def push(self) -> None:
+        """Push the context; the first time, with a container of its own."""
+        pushed = self._wares_pushed
+        serving: _Serving | None = self.g.__dict__.get(SERVING_KEY)
+        if serving is None or (pushed is None and serving.container._made is CLOSED):
+            # It is new; or it was torn down, and is pushed again, as streamed responses do.
+            registry = self.app.extensions[REGISTRY_KEY]
+            # If nothing is left to serve from, whoever asks is told.
+            serving = None if registry._is_closed else _serve(self.app, registry, self.g)
+        container = _current.get() if serving is None else serving.container
+        self._wares_pushed = (_current.set(container), pushed)
+        super().push()
+
+    def pop(self, exc: Any = _UNSAID) -> None:
+        """Pop the context; the last time, raise what its teardown has kept back."""
+        error = sys.exception() if exc is _UNSAID else exc
+        try:
+            super().pop(error)
+        finally:
+            token, self._wares_pushed = self._wares_pushed  # type: ignore[misc]  # it was pushed
+            _current.reset(token)
+            if self._wares_pushed is None:
+                serving = self.g.__dict__.get(SERVING_KEY)
+                if serving is not None:
+                    serving.finish(error)
 
 
-def init_app(app: FlaskApp, *, registry: Registry | None = None) -> FlaskApp:
+@functools.cache
+def _served(kind: type[AppContext]) -> type[_ServedContext]:
+    """Make the class of contexts that are served, otherwise the same as *kind*."""
+    return type(kind.__name__, (_ServedContext, kind), {})
+
+
+def init_app(
+    app: FlaskApp, *, registry: Registry | None = None, validate: bool = True
+) -> FlaskApp:
     """Give *app* a registry, and each of its application contexts a container.
 
     The container is current (`wares.current_container`) wherever the context is, and is closed
     when the context ends, before the teardown functions that had been registered before. A
     response that is streamed keeps the container open until it has been sent.
 
+    As the first request comes, when everything has been registered, the registry is validated,
+    and with it the views that ask by `wares.inject`. If something cannot be made, that request
+    and those after it fail with an `InvalidRegistryError`, which Flask logs as any other.
+
     Initialise an application again to give it another registry.
 
     Args:
         app: The application.
         registry: Where services are registered. Left out, it is a new one.
+        validate: Whether the registry is validated.
 
     Returns:
         The application.
     """
     is_new = REGISTRY_KEY not in app.extensions
     app.extensions[REGISTRY_KEY] = Registry() if registry is None else registry
+    app.extensions[UNCHECKED_KEY] = validate
     if is_new:
         app.teardown_appcontext(_tear_down)
-        appcontext_pushed.connect(_follow_push, app)
-        appcontext_popped.connect(_follow_pop, app)
-        request_finished.connect(_hold_while_streaming, app)
-        _watch_answered(app)
-        _keep_generators_open(app)
+        for name, override in _OVERRIDES.items():
+            _override(app, name, override)
+    if validate:
+        _override(app, "full_dispatch_request", _override_dispatch)
     return app
 
 
@@ -172,12 +234,18 @@ def wares_from(g: _AppCtxGlobals = g) -> Container:
         NoRegistryError: The application has not been initialised.
         RegistryClosedError: The registry is closed.
     """
-    if not has_app_context():
+    try:
+        context = _get_context()
+    except RuntimeError:
         raise NoContainerError(
             "There is no application context, and so no container. Ask while a request, a command "
             "or a task is being served, or open a context: with app.app_context(): ..."
-        )
-    return _serving_of(g).container
+        ) from None
+    namespace = context.g if g is _proxy else g
+    serving: _Serving | None = namespace.__dict__.get(SERVING_KEY)
+    if serving is None:
+        serving = _serve(context.app, get_registry(context.app), namespace)
+    return serving.container
 
 
 def get_registry(app: Flask | None = None) -> Registry:
@@ -192,12 +260,15 @@ def get_registry(app: Flask | None = None) -> Registry:
     Raises:
         NoRegistryError: The application has not been initialised, or there is none.
     """
-    if app is None and not has_app_context():
-        raise NoRegistryError(
-            "There is no application context, and so no registry. Name the application, "
-            "get_registry(app), or open a context: with app.app_context(): ..."
-        )
-    registry: Registry | None = (app or current_app).extensions.get(REGISTRY_KEY)
+    if app is None:
+        context = _find_context()
+        if context is None:
+            raise NoRegistryError(
+                "There is no application context, and so no registry. Name the application, "
+                "get_registry(app), or open a context: with app.app_context(): ..."
+            )
+        app = context.app
+    registry: Registry | None = app.extensions.get(REGISTRY_KEY)
     if registry is None:
         raise NoRegistryError(
             "The application has no registry. Initialise it: wares.flask.init_app(app)"
@@ -216,12 +287,7 @@ def register_factory(
     app: Flask,
     key: TypeForm[T] | Hashable,
     factory: Callable[..., Any],
-    *,
-    lifetime: Lifetime = "scoped",
-    enter: bool = True,
-    ping: Ping | None = None,
-    on_registry_close: OnRegistryClose | None = None,
-    suppress_context_exit: bool = False,
+    **options: Unpack[FactoryOptions],
 ) -> None:
     """Register how the service of *key* is made, on the registry of *app*.
 
@@ -229,35 +295,18 @@ def register_factory(
         app: The application.
         key: What the service is asked for by.
         factory: What makes it.
-        lifetime: As in `wares.Registry.register_factory`.
-        enter: As in `wares.Registry.register_factory`.
-        ping: As in `wares.Registry.register_factory`.
-        on_registry_close: As in `wares.Registry.register_factory`.
-        suppress_context_exit: As in `wares.Registry.register_factory`.
+        options: As in `wares.Registry.register_factory`, with the same defaults: ``lifetime``,
+            ``enter``, ``ping``, ``ping_timeout``, ``tags``, ``on_registry_close`` and
+            ``suppress_context_exit``.
 
     Raises:
         NoRegistryError: The application has not been initialised.
     """
-    get_registry(app).register_factory(
-        key,
-        factory,
-        lifetime=lifetime,
-        enter=enter,
-        ping=ping,
-        on_registry_close=on_registry_close,
-        suppress_context_exit=suppress_context_exit,
-    )
+    get_registry(app).register_factory(key, factory, **options)
 
 
 def register_value(
-    app: Flask,
-    key: TypeForm[T] | Hashable,
-    value: T,
-    *,
-    enter: bool = False,
-    ping: Ping | None = None,
-    on_registry_close: OnRegistryClose | None = None,
-    suppress_context_exit: bool = False,
+    app: Flask, key: TypeForm[T] | Hashable, value: T, **options: Unpack[ValueOptions]
 ) -> None:
     """Register a ready-made object under *key*, on the registry of *app*.
 
@@ -265,33 +314,18 @@ def register_value(
         app: The application.
         key: What the service is asked for by.
         value: The object.
-        enter: As in `wares.Registry.register_value`.
-        ping: As in `wares.Registry.register_value`.
-        on_registry_close: As in `wares.Registry.register_value`.
-        suppress_context_exit: As in `wares.Registry.register_value`.
+        options: As in `wares.Registry.register_value`, with the same defaults: ``enter``,
+            ``ping``, ``ping_timeout``, ``tags``, ``on_registry_close`` and
+            ``suppress_context_exit``.
 
     Raises:
         NoRegistryError: The application has not been initialised.
     """
-    get_registry(app).register_value(
-        key,
-        value,
-        enter=enter,
-        ping=ping,
-        on_registry_close=on_registry_close,
-        suppress_context_exit=suppress_context_exit,
-    )
+    get_registry(app).register_value(key, value, **options)
 
 
 def overwrite_factory(
-    key: TypeForm[T] | Hashable,
-    factory: Callable[..., Any],
-    *,
-    lifetime: Lifetime = "scoped",
-    enter: bool = True,
-    ping: Ping | None = None,
-    on_registry_close: OnRegistryClose | None = None,
-    suppress_context_exit: bool = False,
+    key: TypeForm[T] | Hashable, factory: Callable[..., Any], **options: Unpack[FactoryOptions]
 ) -> None:
     """Register another factory for *key* and reset the container of the application context.
 
@@ -300,33 +334,15 @@ def overwrite_factory(
     Args:
         key: What the service is asked for by.
         factory: What makes it from now on.
-        lifetime: As in `wares.Registry.register_factory`.
-        enter: As in `wares.Registry.register_factory`.
-        ping: As in `wares.Registry.register_factory`.
-        on_registry_close: As in `wares.Registry.register_factory`.
-        suppress_context_exit: As in `wares.Registry.register_factory`.
+        options: As in `register_factory`.
     """
     container = wares_from()
-    container.registry.register_factory(
-        key,
-        factory,
-        lifetime=lifetime,
-        enter=enter,
-        ping=ping,
-        on_registry_close=on_registry_close,
-        suppress_context_exit=suppress_context_exit,
-    )
+    container.registry.register_factory(key, factory, **options)
     container.reset()
 
 
 def overwrite_value(
-    key: TypeForm[T] | Hashable,
-    value: T,
-    *,
-    enter: bool = False,
-    ping: Ping | None = None,
-    on_registry_close: OnRegistryClose | None = None,
-    suppress_context_exit: bool = False,
+    key: TypeForm[T] | Hashable, value: T, **options: Unpack[ValueOptions]
 ) -> None:
     """Register another object under *key* and reset the container of the application context.
 
@@ -335,20 +351,10 @@ def overwrite_value(
     Args:
         key: What the service is asked for by.
         value: What is handed out from now on.
-        enter: As in `wares.Registry.register_value`.
-        ping: As in `wares.Registry.register_value`.
-        on_registry_close: As in `wares.Registry.register_value`.
-        suppress_context_exit: As in `wares.Registry.register_value`.
+        options: As in `register_value`.
     """
     container = wares_from()
-    container.registry.register_value(
-        key,
-        value,
-        enter=enter,
-        ping=ping,
-        on_registry_close=on_registry_close,
-        suppress_context_exit=suppress_context_exit,
-    )
+    container.registry.register_value(key, value, **options)
     container.reset()
 
 
@@ -363,19 +369,9 @@ def teardown(exc: BaseException | None) -> None:
     Raises:
         CleanupError: Cleanups failed; every other one ran.
     """
-    serving: _Serving | None = g.get(SERVING_KEY) if has_app_context() else None
+    serving = _find_serving()
     if serving is not None:
-        serving.error = exc or serving.error or _find_unspoken(serving)
-        serving.close()
-
-
-def _find_unspoken(serving: _Serving) -> BaseException | None:
-    """Find the exception that ends a context without being said so.
-
-    Click, before 8.2, does not tell the context of a command about it.
-    """
-    error = sys.exception()
-    return None if error is serving.surrounding else error
+        serving.end(exc)
 
 
 def close_registry(app: Flask) -> None:
@@ -396,84 +392,182 @@ def close_registry(app: Flask) -> None:
         app.async_to_sync(registry.aclose)()
 
 
-def _serving_of(g: _AppCtxGlobals) -> _Serving:
-    """Get what serves a context, made at the first time."""
-    serving: _Serving | None = g.get(SERVING_KEY)
-    if serving is None:
-        serving = _Serving(
-            current_app._get_current_object(),  # type: ignore[attr-defined]  # a proxy has it
-            Container(get_registry()),
-            sys.exception(),
-        )
-        setattr(g, SERVING_KEY, serving)
+def _find_context() -> AppContext | None:
+    """Find the application context that is active."""
+    try:
+        return _get_context()
+    except RuntimeError:
+        return None
+
+
+def _find_serving() -> _Serving | None:
+    """Find what serves the application context that is active."""
+    context = _find_context()
+    return None if context is None else context.g.__dict__.get(SERVING_KEY)
+
+
+def _serve(app: Flask, registry: Registry, g: _AppCtxGlobals) -> _Serving:
+    """Open a container for a context of *app*, and put it into its namespace, *g*."""
+    serving = _Serving(app, Container(registry))
+    # Not as an attribute: the class of `g` may be the application's own, and be strict.
+    g.__dict__[SERVING_KEY] = serving
     return serving
 
 
-def _tear_down(exc: BaseException | None) -> None:
+def _tear_down(error: BaseException | None) -> None:
     """Close the container where nothing is being streamed; keep what that raises for later."""
-    serving: _Serving | None = g.get(SERVING_KEY)
+    context = _get_context()
+    serving: _Serving | None = context.g.__dict__.get(SERVING_KEY)
     if serving is None or serving.is_held:
         return
     try:
-        teardown(exc)
-    except BaseException as failure:  # noqa: BLE001  # raised when the context has been popped
-        # Now it would keep the teardown functions of others from running.
+        serving.end(error)
+    except BaseException as failure:
+        if not isinstance(context, _ServedContext):
+            raise
+        # At once, it would keep the teardown functions of others from running.
         serving.failure = failure
 
 
-def _follow_push(app: Flask, **_: object) -> None:
-    """Make a container for the context that has been pushed, and make it current."""
-    context: AppContext = app_ctx._get_current_object()  # type: ignore[attr-defined]  # a proxy has it
-    outer = _pushed.get()
-    if (outer is not None and outer.context is context) or get_registry(app)._is_closed:
-        # Pushed once more; or nothing is left to serve from, which whoever asks is told.
-        return
-    serving: _Serving | None = context.g.get(SERVING_KEY)
-    if serving is not None and serving.container._made is CLOSED:
-        # The context was torn down, and is now pushed again, as streamed responses do.
-        context.g.pop(SERVING_KEY)
-    serving = _serving_of(context.g)
-    activation = serving.container.activate()
-    activation.__enter__()
-    _pushed.set(_Pushed(context, serving, activation, outer))
+def _override(
+    app: Flask, name: str, override: Callable[[Flask, Callable[..., Any]], Callable[..., Any]]
+) -> None:
+    """Override a method that Flask has for subclasses: what is there is no subclass of ours."""
+    method = getattr(app, name)
+    vars(app)[name] = functools.wraps(method)(override(app, method))
 
 
-def _follow_pop(app: Flask, **_: object) -> None:  # noqa: ARG001  # what the signal sends
-    """Give up the containers of the contexts that are no longer active.
+def _override_context(app: Flask, make: Callable[..., Any]) -> Callable[..., Any]:
+    """Have the contexts that are made serve."""
+    if getattr(make, "__func__", None) is Flask.app_context:
+        return lambda: _ServedContext(app)
 
-    There may be more than one: a context in which a teardown function of somebody else failed
-    is popped without a signal, and its container may still be open.
-    """
-    context = app_ctx._get_current_object() if has_app_context() else None  # type: ignore[attr-defined]  # a proxy has it
-    top = _pushed.get()
-    popped = []
-    while top is not None and top.context is not context:
-        top.activation.__exit__()
-        popped.append(top)
-        top = top.outer
-    _pushed.set(top)
-    for pushed in popped:
-        if not pushed.is_active_below():
-            pushed.serving.finish()
+    def make_context(*args: Any, **options: Any) -> Any:
+        context: Any = make(*args, **options)
+        kind: Any = type(context)
+        context.__class__ = _served(kind)
+        return context
+
+    return make_context
 
 
-def _watch_answered(app: Flask) -> None:
-    """Note the exceptions that error handlers of *app* answer: the cleanups must see them."""
-    handle = app.handle_user_exception
+def _override_handler(_: Flask, handle: Callable[..., Any]) -> Callable[..., Any]:
+    """Note the exceptions that are answered: the cleanups must see them."""
 
-    def handle_user_exception(error: Exception) -> Any:
-        serving: _Serving | None = g.get(SERVING_KEY)
+    def handle_exception(*args: Any) -> Any:
+        serving = _find_serving()
         if serving is not None:
-            serving.error = error
-        return handle(error)
+            # Flask is about to pass the context as well, before the exception.
+            serving.error = args[-1]
+        return handle(*args)
 
-    # The hook that Flask has for subclasses; an application that exists is no subclass of ours.
-    vars(app)["handle_user_exception"] = handle_user_exception
+    return handle_exception
 
 
-def _hold_while_streaming(app: Flask, *, response: Response, **_: object) -> None:  # noqa: ARG001  # what the signal sends
+def _override_dispatch(app: Flask, dispatch: Callable[..., Any]) -> Callable[..., Any]:
+    """Have the first request find out whether everything can be made."""
+
+    def full_dispatch_request(*args: Any) -> Any:
+        with _validating:
+            # Several first requests may come at once: one of them looks, the others wait.
+            if app.extensions[UNCHECKED_KEY]:
+                _validate(app, get_registry(app))
+                app.extensions[UNCHECKED_KEY] = False
+        present = vars(app)["full_dispatch_request"]
+        if getattr(present, "__wrapped__", None) is dispatch:
+            # Nobody has put anything around this meanwhile: requests need not pass it any more.
+            vars(app)["full_dispatch_request"] = dispatch
+        return dispatch(*args)
+
+    return full_dispatch_request
+
+
+def _validate(app: Flask, registry: Registry) -> None:
+    """Check that everything can be made that is registered, or that a view asks for.
+
+    Raises:
+        InvalidRegistryError: Something cannot.
+    """
+    asked = (
+        _find_missing(asker, registry)
+        for view in app.view_functions.values()
+        for asker in _find_askers(view)
+    )
+    problems = [*registry.graph().problems, *itertools.chain.from_iterable(asked)]
+    if problems:
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        message = f"The application serves no request, because its registry has {count}"
+        raise InvalidRegistryError(message, problems)
+
+
+def _find_askers(view: Any) -> Iterator[Asker]:
+    """Find who asks by `inject`: a view, the methods of one, or what decorators are around."""
+    kind = getattr(view, "view_class", None)
+    names = ("dispatch_request", *(getattr(kind, "methods", None) or ()))
+    functions = [view, *(getattr(kind, name.lower(), None) for name in names)]
+    for function in functions:
+        # What `inject` writes has names of its own, and one of them is the asker.
+        names_of_it = list(getattr(function, "__globals__", {}).values())
+        yield from (thing for thing in names_of_it if issubclass(type(thing), Asker))
+        if hasattr(function, "__wrapped__"):
+            functions.append(function.__wrapped__)
+
+
+def _find_missing(asker: Asker, registry: Registry) -> Iterator[WaresError]:
+    """Find what an injected function needs, and its dependencies need, that is not there."""
+    try:
+        asker.read_rest(Container(registry))
+        seen = {asker.recipe}
+        todo: list[tuple[Recipe, ...]] = [(asker.recipe,)]
+        for path in todo:
+            for need in path[-1].read(Container, registry._find_name).needs:
+                found = registry._find_recipe(need)
+                if found is None and not _is_filled(need, asker, registry):
+                    yield _make_missing(need, path, asker, registry)
+                elif found is not None and found.is_derived and found not in seen:
+                    seen.add(found)
+                    todo.append((*path, found))
+    except WaresError as problem:
+        # A name in an annotation that is not there, say.
+        yield problem
+
+
+def _make_missing(
+    need: Need, path: Sequence[Recipe], asker: Asker, registry: Registry
+) -> WaresError:
+    steps = [recipe.describe_step() for recipe in path]
+    if need.key is MISSING:
+        return cannot_fill(need, path[-1], asker.names, steps)
+    return ServiceNotFoundError(
+        need.key,
+        path=[*(recipe.key for recipe in path), need.key],
+        steps=[*steps, describe(need.key)],
+        nearest=find_nearest(need.key, registry),
+    )
+
+
+def _is_filled(need: Need, asker: Asker, registry: Registry) -> bool:
+    """Tell whether there is something for *need* that is not registered."""
+    if need.takes_argument and (need.name in asker.names or asker.takes_any_name):
+        return True
+    is_given = need.key is Container or need.key in registry._expected
+    return is_given or need.default is not MISSING
+
+
+def _override_process_response(_: Flask, process: Callable[..., Any]) -> Callable[..., Any]:
     """Have the container of a streamed response closed when that has been sent, or given up."""
-    serving: _Serving | None = g.get(SERVING_KEY)
+
+    def process_response(*args: Any) -> Any:
+        response: Response = process(*args)
+        if type(response.response) is not list:
+            _hold_while_streaming(response)
+        return response
+
+    return process_response
+
+
+def _hold_while_streaming(response: Response) -> None:
+    serving: _Serving | None = _get_context().g.__dict__.get(SERVING_KEY)
     if serving is None or serving.error is not None:
         # Flask's own answers to exceptions look like streams.
         return
@@ -493,19 +587,18 @@ def _watch_stream(chunks: Iterable[Any], serving: _Serving) -> Iterator[Any]:
     try:
         yield from chunks
     except BaseException as error:
-        serving.error = error
+        serving.close(error)
         raise
-    finally:
+    else:
         serving.close()
 
 
-def _keep_generators_open(app: Flask) -> None:
+def _override_async_to_sync(app: Flask, make_sync: Callable[..., Any]) -> Callable[..., Any]:
     """Keep the event loops of *app* from ending the generators that containers have yet to end.
 
     Flask runs each asynchronous function in an event loop of its own. A loop that ends closes the
     asynchronous generators that were begun in it, which would roll a transaction back.
     """
-    make_sync = app.async_to_sync
 
     def async_to_sync(function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
@@ -515,22 +608,33 @@ def _keep_generators_open(app: Flask) -> None:
             finally:
                 _take_from_loop(app)
 
-        return make_sync(run)
+        result: Callable[..., Any] = make_sync(run)
+        return result
 
-    # The hook that Flask has for subclasses; an application that exists is no subclass of ours.
-    vars(app)["async_to_sync"] = async_to_sync
+    return async_to_sync
 
 
 def _take_from_loop(app: Flask) -> None:
     """Have the running event loop forget the generators that containers will end."""
     # There is no public way; asyncio's loops and uvloop's know their generators by this name.
     known: WeakSet[Any] = getattr(asyncio.get_running_loop(), "_asyncgens", WeakSet())
-    serving: _Serving | None = g.get(SERVING_KEY) if has_app_context() else None
+    serving = _find_serving()
     owners = [get_registry(app)._get_root(), *([] if serving is None else [serving.container])]
     for owner in owners:
         for _, thing, _ in owner._cleanups or ():
             # A context manager made by contextlib has its generator in `gen`.
             known.discard(getattr(thing, "gen", thing))
+
+
+_OVERRIDES = {
+    "app_context": _override_context,
+    # Flask is about to make its two kinds of contexts one.
+    **({"request_context": _override_context} if hasattr(AppContext, "match_request") else {}),
+    "handle_user_exception": _override_handler,
+    "handle_exception": _override_handler,
+    "process_response": _override_process_response,
+    "async_to_sync": _override_async_to_sync,
+}
 
 
 def health_blueprint(path: str = "/healthy", **options: Unpack[HealthOptions]) -> Blueprint:

@@ -2,16 +2,37 @@
 
 import asyncio
 import contextlib
+import functools
+import inspect as inspection
+import json
 import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
 import threading
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
-from typing import Annotated
+from concurrent.futures import ThreadPoolExecutor
+from typing import Annotated, Protocol, get_type_hints
 
+import click
 import pytest
-from flask import Flask, Response, abort, current_app, g, redirect, stream_with_context
-from flask.views import MethodView
-from flask_socketio import SocketIO
+from flask import (
+    Flask,
+    Response,
+    abort,
+    appcontext_pushed,
+    current_app,
+    g,
+    redirect,
+    render_template_string,
+    stream_with_context,
+)
+from flask.ctx import AppContext, _AppCtxGlobals
+from flask.views import MethodView, View
+from flask_socketio import Namespace, SocketIO
 from werkzeug.serving import make_server
 
 import wares.flask
@@ -21,13 +42,17 @@ from wares import (
     ContainerClosedError,
     Depends,
     Inject,
+    InvalidRegistryError,
     NoContainerError,
     NoRegistryError,
     Registry,
     RegistryClosedError,
+    ServiceNotFoundError,
+    UnresolvableParameterError,
     current_container,
     inject,
 )
+from wares._compositions import FactoryOptions, ValueOptions
 from wares.flask import (
     close_registry,
     get_registry,
@@ -185,6 +210,27 @@ class TestWaresFrom:
         with app.app_context():
             assert first is not wares_from()
 
+    def test_of_another_context(self, app):
+        """The namespace of a context gives that context's container, wherever it is asked."""
+        with app.app_context() as outer:
+            container = wares_from()
+            with app.app_context():
+                assert container is wares_from(outer.g)
+
+    def test_strict_namespace(self):
+        """An application's own class of `g` may refuse attributes that it does not know."""
+
+        class Strict(_AppCtxGlobals):
+            def __setattr__(self, name, value):
+                raise AttributeError(name)
+
+        app = Flask("shop")
+        app.app_ctx_globals_class = Strict
+        init_app(app)
+
+        with app.app_context():
+            assert wares_from() is current_container()
+
     def test_no_context(self):
         """Without a context, the message says how to open one."""
         with pytest.raises(NoContainerError) as caught:
@@ -216,6 +262,64 @@ class TestWaresFrom:
 
 
 class TestRegistering:
+    @pytest.mark.parametrize(
+        ("functions", "method", "options"),
+        [
+            ((register_factory, overwrite_factory), Registry.register_factory, FactoryOptions),
+            ((register_value, overwrite_value), Registry.register_value, ValueOptions),
+        ],
+    )
+    def test_the_options_are_those_of_the_registry(self, functions, method, options):
+        """What the registry's own methods accept by keyword is accepted here, and passed on."""
+        own = inspection.signature(method).parameters.values()
+        by_keyword = {one.name for one in own if one.kind is one.KEYWORD_ONLY}
+
+        for function in functions:
+            accepted = inspection.signature(function).parameters["options"]
+            assert accepted.VAR_KEYWORD is accepted.kind
+            assert f"Unpack[{options.__name__}]" == accepted.annotation
+        assert by_keyword == get_type_hints(options).keys()
+
+    def test_the_defaults_are_those_of_the_registry(self, app):
+        """What is left out is as if it had been left out of the registry's own method."""
+        registry = Registry()
+
+        def make():
+            return 5
+
+        registry.register_factory("factory", make)
+        registry.register_value("value", 5)
+        register_factory(app, "factory", make)
+        register_value(app, "value", 5)
+
+        assert registry.graph().to_dict() == {
+            **get_registry(app).graph().to_dict(),
+            "nodes": get_registry(app).graph().to_dict()["nodes"][1:],
+        }
+
+    def test_overwriting_options(self, app):
+        """Each option arrives where something is overwritten, too."""
+        ended = []
+        options = {
+            "enter": True,
+            "ping": len,
+            "ping_timeout": 2.0,
+            "tags": ["ready"],
+            "on_registry_close": lambda: ended.append("closed"),
+            "suppress_context_exit": True,
+        }
+        with app.app_context():
+            overwrite_factory("factory", dict, lifetime="transient", **options)
+            overwrite_value("value", contextlib.nullcontext(), **options)
+        factory, value = (get_registry(app)._recipes[key] for key in ("factory", "value"))
+        close_registry(app)
+
+        for recipe in (factory, value):
+            assert (recipe.enter, recipe.ping, recipe.ping_timeout) == (True, len, 2.0)
+            assert (recipe.tags, recipe.suppress_context_exit) == (("ready",), True)
+        assert "transient" == factory.lifetime
+        assert ["closed", "closed"] == ended
+
     def test_factory_options(self, app):
         """Each option of the registry is there, and arrives."""
         ended = []
@@ -226,6 +330,8 @@ class TestRegistering:
             lifetime="singleton",
             enter=False,
             ping=lambda _: None,
+            ping_timeout=2.0,
+            tags=["ready"],
             on_registry_close=lambda: ended.append("closed"),
             suppress_context_exit=True,
         )
@@ -240,6 +346,7 @@ class TestRegistering:
         assert ["list"] == names
         assert ["closed"] == ended
         assert recipe.suppress_context_exit
+        assert (2.0, ("ready",)) == (recipe.ping_timeout, recipe.tags)
         assert hasattr(first, "__enter__")
 
     def test_value_options(self, app):
@@ -252,6 +359,8 @@ class TestRegistering:
             value,
             enter=True,
             ping=lambda _: None,
+            ping_timeout=2.0,
+            tags=["ready"],
             on_registry_close=lambda: ended.append("closed"),
             suppress_context_exit=True,
         )
@@ -263,6 +372,7 @@ class TestRegistering:
 
         assert ("entered", ["str"], ["closed"]) == (entered, names, ended)
         assert recipe.suppress_context_exit
+        assert (2.0, ("ready",)) == (recipe.ping_timeout, recipe.tags)
 
     def test_values_are_not_entered(self, app):
         """A value is handed out as it is, unless asked otherwise; also when overwriting."""
@@ -353,6 +463,61 @@ class TestRequests:
 
         assert "not here" == answer.text
         assert ["open", "answered", "rollback LookupError"] == journal
+
+    def test_exception_after_the_view(self, app, client, journal):
+        """An exception of an `after_request` function reaches the cleanups as well."""
+
+        @app.get("/")
+        def view():
+            wares_from().get(Session)
+            return "done"
+
+        @app.after_request
+        def fail(response):
+            if response.status_code == 200:
+                raise LookupError
+            return response
+
+        answer = client.get("/")
+
+        assert 500 == answer.status_code
+        assert ["open", "rollback LookupError"] == journal
+
+    def test_exception_without_a_context(self, app):
+        """An exception that comes before there is a context arrives as it is."""
+        app.testing = True
+
+        with pytest.raises(LookupError):
+            app.handle_exception(LookupError())
+
+    def test_current_wherever_flask_calls(self, app, client):
+        """The container is current in hooks, in handlers, in templates and after the view."""
+        seen = []
+
+        def see(result=None):
+            seen.append(current_container())
+            assert seen[0] is wares_from()
+            return result
+
+        app.before_request(see)
+        app.after_request(see)
+        app.teardown_request(lambda _: see())
+        app.teardown_appcontext(lambda _: see())
+        app.context_processor(lambda: see({}))
+        app.template_global("see")(lambda: see("template"))
+        app.register_error_handler(
+            LookupError, lambda _: see(render_template_string("{{see()}}"))
+        )
+
+        @app.get("/")
+        def view():
+            see()
+            raise LookupError
+
+        answer = client.get("/")
+
+        assert "template" == answer.text
+        assert 8 == len(seen)
 
     def test_abort(self, app, client, journal):
         """`abort` is an exception like any other."""
@@ -461,6 +626,23 @@ class TestRequests:
             "an earlier extension's teardown",
         ] == journal
 
+    def test_cleanup_error_in_a_context_from_before(self):
+        """A cleanup that fails is visible, too, in a context that was there before `init_app`."""
+
+        def make():
+            yield 5
+            raise RuntimeError("cannot commit")
+
+        app = Flask("shop")
+        context = app.app_context()
+        context.push()
+        init_app(app)
+        register_factory(app, int, make)
+        wares_from().get(int)
+
+        with pytest.raises(CleanupError):
+            context.pop()
+
     def test_asked_while_being_torn_down(self, journal):
         """Whoever asks after the services have ended is told so; nothing is left open."""
         app = Flask("shop")
@@ -480,18 +662,25 @@ class TestRequests:
         assert ["told"] == journal
 
     def test_the_teardown_of_another_fails(self, app, journal):
-        """Where a teardown function of somebody else fails, services end with the next context."""
-        other = init_app(Flask("other"))
+        """Where a teardown function of somebody else fails, services end all the same."""
         app.teardown_appcontext(lambda _: 1 / 0)
+
         with pytest.raises(ZeroDivisionError), app.app_context():
             wares_from().get(Session)
-
-        with other.app_context():
-            pass
 
         assert ["open", "commit"] == journal
         with pytest.raises(NoContainerError):
             current_container()
+
+    def test_the_teardown_of_another_fails_besides(self, app, journal):
+        """Services see the exception of their context also where such a function fails."""
+        app.teardown_appcontext(lambda _: 1 / 0)
+
+        with pytest.raises(ZeroDivisionError), app.app_context():  # noqa: PT012  # it is the context that raises
+            wares_from().get(Session)
+            raise LookupError
+
+        assert ["open", "rollback LookupError"] == journal
 
     def test_public_teardown(self, app, journal):
         """`teardown` closes the container of the context at once, and does nothing without one."""
@@ -560,6 +749,258 @@ class TestInject:
         assert "True" == client.get("/later").text
         assert ["open", "commit"] * 3 == journal
 
+    def test_commands(self, app, journal):
+        """A command may declare what it needs, besides its own arguments."""
+
+        @app.cli.command("tidy")
+        @click.argument("room")
+        @inject
+        def tidy(room: str, session: Inject[Session]) -> None:
+            journal.append(f"{room} {session.is_open}")
+
+        result = app.test_cli_runner().invoke(args=["tidy", "kitchen"])
+
+        assert 0 == result.exit_code
+        assert ["open", "kitchen True", "commit"] == journal
+
+    def test_hooks(self, app, client, journal):
+        """Functions around the view may declare what they need; they share it with the view."""
+
+        @app.before_request
+        @inject
+        def before(session: Inject[Session]) -> None:
+            g.session = session
+
+        @app.get("/")
+        @inject
+        def view(session: Inject[Session]) -> str:
+            return str(session is g.session)
+
+        answer = client.get("/")
+
+        assert "True" == answer.text
+        assert ["open", "commit"] == journal
+
+
+class Missing(Protocol):
+    """A service that nobody registers."""
+
+
+class Needy:
+    """A service that needs it."""
+
+    def __init__(self, missing: Missing) -> None:
+        self.missing = missing
+
+
+class Odd:
+    """A service that nobody can make."""
+
+    def __init__(self, what):
+        self.what = what
+
+
+class TestValidation:
+    @pytest.fixture
+    def invalid(self):
+        """An application with a service that cannot be made."""
+        app = init_app(Flask("shop"))
+        app.testing = True
+        app.add_url_rule("/", view_func=lambda: "done")
+        register_factory(app, Needy, Needy)
+        return app
+
+    def test_the_first_request_fails(self, invalid):
+        """What cannot be made is found when the first request comes, whatever that asks for."""
+        with pytest.raises(InvalidRegistryError) as caught:
+            invalid.test_client().get("/")
+
+        assert "The application serves no request, because its registry has 1 problem" in str(
+            caught.value
+        )
+        assert [Missing] == [problem.key for problem in caught.value.exceptions]
+
+    def test_so_do_those_after_it(self, invalid, caplog):
+        """No request is served until the problem is mended; in production, Flask logs it."""
+        invalid.testing = False
+        client = invalid.test_client()
+
+        codes = [client.get("/").status_code for _ in range(2)]
+        register_value(invalid, Missing, "there now")
+
+        assert [500, 500] == codes
+        assert [InvalidRegistryError] * 2 == [one.exc_info[0] for one in caplog.records]
+        assert "done" == client.get("/").text
+
+    def test_not_asked_for(self, invalid):
+        """`validate=False` leaves mistakes to whoever asks for the service."""
+        init_app(invalid, registry=get_registry(invalid), validate=False)
+
+        assert "done" == invalid.test_client().get("/").text
+
+    def test_contexts_and_commands(self, invalid):
+        """Contexts and commands are no requests: one may still register within them."""
+        invalid.cli.command("work")(lambda: click.echo("done"))
+
+        with invalid.app_context(), invalid.test_request_context():
+            register_value(invalid, Missing, "there now")
+            needy = wares_from().get(Needy)
+        result = invalid.test_cli_runner().invoke(args=["work"])
+
+        assert "there now" == needy.missing
+        assert "done\n" == result.output
+
+    def test_once(self, app, client):
+        """After the first request, nothing is validated any more, and nothing paid for it."""
+        method = app.full_dispatch_request
+        app.add_url_rule("/", view_func=lambda: "done")
+        client.get("/")
+
+        register_factory(app, Needy, Needy)
+
+        assert "done" == client.get("/").text
+        assert method != app.full_dispatch_request
+        assert Flask.full_dispatch_request is app.full_dispatch_request.__func__
+
+    def test_another_registry(self, invalid):
+        """Another registry is validated anew; the first one does not count any more."""
+        registry = Registry()
+        init_app(invalid, registry=registry)
+        client = invalid.test_client()
+        assert "done" == client.get("/").text
+
+        init_app(invalid, registry=registry)
+        registry.register_factory(Needy, Needy)
+
+        with pytest.raises(InvalidRegistryError):
+            client.get("/")
+
+    def test_wrapped(self, app, client):
+        """What somebody else puts around Flask's method meanwhile stays there."""
+        calls = []
+        method = app.full_dispatch_request
+
+        @functools.wraps(method)
+        def count(*args):
+            calls.append(args)
+            return method(*args)
+
+        app.full_dispatch_request = count
+        app.add_url_rule("/", view_func=lambda: "done")
+
+        answers = [client.get("/").text for _ in range(2)]
+
+        assert ["done", "done"] == answers
+        assert count is app.full_dispatch_request
+        assert 2 == len(calls)
+
+    @pytest.mark.parametrize("is_valid", [True, False])
+    def test_threads(self, invalid, is_valid):
+        """However many first requests come at once, each is served if all is well, else none."""
+        if is_valid:
+            register_value(invalid, Missing, "there")
+        barrier = threading.Barrier(8)
+
+        def ask(_):
+            barrier.wait()
+            try:
+                return invalid.test_client().get("/").text
+            except InvalidRegistryError:
+                return "invalid"
+
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(ask, range(8)))
+
+        assert ["done" if is_valid else "invalid"] * 8 == answers
+
+    def test_views(self, app, client):
+        """Views that ask by `inject`, functions and methods, decorated or not, are looked at."""
+        app.testing = True
+
+        def decorate(view):
+            return functools.wraps(view)(lambda: view())
+
+        @app.get("/function")
+        @decorate
+        @inject
+        def function(missing: Inject[Missing]) -> None:
+            """Need what is not there."""
+
+        class Method(MethodView):
+            @inject
+            def get(self, missing: Inject[Missing]) -> None:
+                """Need what is not there."""
+
+        class Dispatch(View):
+            @inject
+            def dispatch_request(self, needy: Inject[Needy]) -> None:
+                """Need what needs what is not there."""
+
+        app.add_url_rule("/method", view_func=Method.as_view("method"))
+        app.add_url_rule("/dispatch", view_func=Dispatch.as_view("dispatch"))
+
+        with pytest.raises(InvalidRegistryError) as caught:
+            client.get("/")
+
+        assert [ServiceNotFoundError] * 3 == [type(one) for one in caught.value.exceptions]
+        paths = [[key.__qualname__ for key in one.path] for one in caught.value.exceptions]
+        names = [[name.rpartition(".")[2] for name in path] for path in paths]
+        assert [
+            ["function", "Missing"],
+            ["get", "Missing"],
+            ["dispatch_request", "Needy", "Missing"],
+        ] == names
+        assert "test_flask.py" in str(caught.value.exceptions[0])
+
+    def test_what_views_need_besides(self, app, client):
+        """Nothing is wrong with what a view gets otherwise: by the call, by default, expected."""
+        app.testing = True
+        get_registry(app).expect(Missing)
+
+        def find(number, container: Container, needy: Inject[Needy], size: int = 3) -> str:
+            return f"{number} {size}"
+
+        def count(**given: str) -> int:
+            return len(given)
+
+        @app.get("/<int:number>")
+        @inject
+        def view(
+            number: int,
+            found: Annotated[str, Depends(find)],
+            again: Annotated[str, Depends(find)],
+            session: Inject[Session],
+        ) -> None:
+            """Is not called."""
+
+        @app.get("/any/<name>")
+        @inject
+        def any_name(found: Annotated[str, Depends(find)], **names: str) -> None:
+            """Is not called."""
+
+        assert 404 == client.get("/nowhere").status_code
+
+    def test_views_that_cannot_be_read(self, app, client):
+        """A name that is not there, or a parameter that nothing fills, is a problem like others."""
+        app.testing = True
+
+        @app.get("/later")
+        @inject
+        def later(service: Inject["Later"]) -> None:  # noqa: F821  # it never comes
+            """Need what nobody knows."""
+
+        @app.get("/odd")
+        @inject
+        def odd(service: Inject[Odd]) -> None:
+            """Need what cannot be made."""
+
+        with pytest.raises(InvalidRegistryError) as caught:
+            client.get("/")
+
+        problems = caught.value.exceptions
+        assert [UnresolvableParameterError] * 2 == [type(problem) for problem in problems]
+        assert ["service", "what"] == [problem.parameter for problem in problems]
+
 
 class TestContexts:
     def test_nested(self, app, journal):
@@ -605,6 +1046,58 @@ class TestContexts:
             wares_from().get(Session)
 
         assert ["open", "commit", "open", "commit"] == journal
+
+    def test_popped_with_an_exception(self, app, journal):
+        """Whoever pops a context by hand may name the exception; else it is the one in hand."""
+        for exception in (LookupError(), None):
+            context = app.app_context()
+            context.push()
+            wares_from().get(Session)
+            context.pop(exc=exception)
+        context = app.app_context()
+        context.push()
+        wares_from().get(Session)
+        try:
+            raise LookupError
+        except LookupError:
+            context.pop()
+
+        rollback = ["open", "rollback LookupError"]
+        assert [*rollback, "open", "commit", *rollback] == journal
+
+    def test_as_it_is_pushed(self, app):
+        """Whoever listens for contexts that are pushed finds the container there."""
+        seen = []
+
+        def listen(_):
+            seen.append(current_container() is wares_from())
+
+        with appcontext_pushed.connected_to(listen, app), app.app_context():
+            pass
+
+        assert [True] == seen
+
+    def test_contexts_of_the_applications_own(self, journal, make_session):
+        """An application may make contexts of a class of its own."""
+
+        class Context(AppContext):
+            def push(self):
+                journal.append("pushed")
+                super().push()
+
+        class Shop(Flask):
+            def app_context(self):
+                return Context(self)
+
+        shop = init_app(Shop("shop"))
+        register_factory(shop, Session, make_session)
+
+        for _ in range(2):
+            with shop.app_context() as context:
+                assert isinstance(context, Context)
+                current_container().get(Session)
+
+        assert ["pushed", "open", "commit"] * 2 == journal
 
     def test_several_applications(self):
         """A context of another application has that one's registry."""
@@ -936,15 +1429,31 @@ def test_flask_socketio(app, journal):
         wares_from().get(Session)
         raise LookupError
 
+    @server.on("ask")
+    @inject
+    def ask(data: str, session: Inject[Session]) -> str:
+        return f"{data} {session.is_open}"
+
+    class Room(Namespace):
+        def on_enter(self, data):
+            return f"{data} {current_container().get(Session).is_open}"
+
+    server.on_namespace(Room("/room"))
     client = server.test_client(app)
+    client.connect("/room")
     journal.clear()
 
-    answer = client.emit("work", "hard", callback=True)
+    answers = [
+        client.emit("work", "hard", callback=True),
+        client.emit("ask", "well", callback=True),
+        client.emit("enter", "in", callback=True, namespace="/room"),
+    ]
     with pytest.raises(LookupError):
         client.emit("fail")
 
-    assert "done" == answer
-    assert ["open", "hard", "commit", "open", "rollback LookupError"] == journal
+    assert ["done", "well True", "in True"] == answers
+    succeeded = ["open", "commit"]
+    assert ["open", "hard", "commit", *succeeded * 2, "open", "rollback LookupError"] == journal
 
 
 def test_threads_under_load(app, make_session):
@@ -991,3 +1500,118 @@ def test_threads_under_load(app, make_session):
     server.server_close()
 
     assert 200 == len(opened) == len(closed)
+
+
+GUNICORN_APP = """
+import threading
+
+import wares.flask
+from flask import Flask, Response, abort, stream_with_context
+from wares import current_container
+from wares.flask import wares_from
+
+lock = threading.Lock()
+counts = {"opened": 0, "closed": 0, "singletons": 0}
+
+
+def count(name):
+    with lock:
+        counts[name] += 1
+
+
+def make():
+    count("opened")
+    try:
+        yield wares_from()
+    finally:
+        count("closed")
+
+
+def make_singleton():
+    count("singletons")
+    yield "singleton"
+    count("singletons")
+
+
+app = wares.flask.init_app(Flask("shop"))
+app.config["counts"] = counts
+wares.flask.register_factory(app, "counted", make)
+wares.flask.register_factory(app, "singleton", make_singleton, lifetime="singleton")
+
+
+@app.get("/<int:number>")
+def view(number):
+    container = wares_from().get("counted")
+    assert container is current_container()
+    container.get("singleton")
+    if number % 5 == 0:
+        abort(409)
+    if number % 5 == 1:
+        return Response(stream_with_context(iter(["a", "b"])))
+    if number % 5 == 2:
+        raise LookupError
+    return "done"
+"""
+
+GUNICORN_SETTINGS = """
+import json
+from pathlib import Path
+
+import wares.flask
+
+workers = 2
+worker_class = "gthread"
+threads = 4
+graceful_timeout = 5
+control_socket_disable = True
+
+
+def worker_exit(server, worker):
+    wares.flask.close_registry(worker.wsgi)
+    Path(f"{worker.pid}.json").write_text(json.dumps(worker.wsgi.config["counts"]))
+"""
+
+
+def test_gunicorn_under_load(tmp_path):
+    """Under gunicorn with processes and threads, everything is closed once, also at the end."""
+    (tmp_path / "shop.py").write_text(GUNICORN_APP)
+    (tmp_path / "settings.py").write_text(GUNICORN_SETTINGS)
+    listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+    port = listener.getsockname()[1]
+
+    def ask(number):
+        # Who comes before the workers waits in the socket's queue.
+        try:
+            url = f"http://127.0.0.1:{port}/{number}"
+            return urllib.request.urlopen(url, timeout=30).read().decode()
+        except urllib.error.HTTPError as error:
+            error.close()
+            return error.code
+
+    with listener, (tmp_path / "log").open("wb") as log:
+        server = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "gunicorn", "shop:app", "--config", "settings.py"),
+                *("--bind", f"fd://{listener.fileno()}"),
+            ],
+            cwd=tmp_path,
+            pass_fds=[listener.fileno()],
+            stdout=log,
+            stderr=log,
+        )
+        try:
+            with ThreadPoolExecutor(8) as pool:
+                answers = list(pool.map(ask, range(200)))
+        finally:
+            os.kill(server.pid, signal.SIGTERM)
+            try:
+                code = server.wait(timeout=30)
+            finally:
+                server.kill()
+    counts = [json.loads(path.read_text()) for path in tmp_path.glob("*.json")]
+
+    assert [409, "ab", 500, "done", "done"] * 40 == answers
+    assert 0 == code
+    assert 200 == sum(count["opened"] for count in counts)
+    assert 200 == sum(count["closed"] for count in counts)
+    assert {count["singletons"] for count in counts} <= {0, 2}

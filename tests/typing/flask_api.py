@@ -16,7 +16,7 @@ class Shop(Flask):
     """A kind of application."""
 
 
-shop = wares.flask.init_app(Shop("shop"), registry=Registry())
+shop = wares.flask.init_app(Shop("shop"), registry=Registry(), validate=False)
 assert_type(shop, Shop)
 
 assert_type(wares.flask.get_registry(shop), Registry)
@@ -31,8 +31,19 @@ wares.flask.register_factory(shop, Database, Database, lifetime="singleton", pin
 wares.flask.register_value(shop, Database, Database(), on_registry_close=lambda: None)
 wares.flask.overwrite_factory(Database, Database, suppress_context_exit=True)
 wares.flask.overwrite_value(Database, Database(), enter=False)
+wares.flask.register_factory(
+    shop, Database, Database, ping=print, ping_timeout=1, tags=["ready"]
+)
+wares.flask.register_value(
+    shop, Database, Database(), ping=print, ping_timeout=1, tags=["live"]
+)
+wares.flask.overwrite_factory(Database, Database, lifetime="transient", tags=["ready"])
+wares.flask.overwrite_value(Database, Database(), ping=print, ping_timeout=0.5)
 wares.flask.teardown(None)
 wares.flask.close_registry(shop)
 
 wares.flask.register_factory(shop, Database, 5)  # type: ignore[arg-type]  # not callable
 wares.flask.register_factory(shop, Database, Database, lifetime="ever")  # type: ignore[arg-type]  # no such lifetime
+wares.flask.register_value(shop, Database, Database(), lifetime="scoped")  # type: ignore[call-arg]  # a value has none
+wares.flask.overwrite_value(Database, Database(), tag="ready")  # type: ignore[call-arg]  # no such option
+wares.flask.init_app(shop, validates=True)  # type: ignore[call-arg]  # no such option
