@@ -94,6 +94,29 @@ class TestWhatAChildHas:
         assert "given" == await way.get(child, Database)
         assert "given" == (await way.get(child, Repository)).database
 
+    async def test_what_it_is_given_itself(self, way, warm, registry):
+        """What is given to a child is there beside what its parent was given, and wins over it."""
+        registry.register_value(Database, "registered")
+        registry.register_factory(Repository, Repository)
+        await warm(way, registry, Repository)
+        parent = registry.container({"server": "one", Database: "none"})
+
+        child = parent.child({Database: "message"})
+
+        assert ("one", "message") == await way.get(child, "server", Database)
+        assert "message" == (await way.get(child, Repository)).database
+        assert "none" == await way.get(parent, Database)
+
+    async def test_what_it_is_given_itself_wins(self, way, registry, container):
+        """What is given to a child wins over what is registered locally in its parent."""
+        container.register_local_value(str, "local")
+
+        given = container.child({str: "given"})
+        other = container.child({int: 1})
+
+        assert "given" == await way.get(given, str)
+        assert ("local", 1) == await way.get(other, str, int)
+
     async def test_a_parents_local_registrations(self, way, registry, container):
         """What is registered locally in a parent, its children see, each with its own service."""
         container.register_local_factory(Cache, Cache)

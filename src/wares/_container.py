@@ -120,6 +120,7 @@ class Family:
         children: The children that are open, in the order in which they were opened.
         recipes: What was registered locally.
         callbacks: What runs when the container closes, for its local registrations.
+        locals: The keys that are registered locally, here or in a parent.
     """
 
     parent: Container | None
@@ -127,6 +128,7 @@ class Family:
     children: dict[Container, None] = attrs.field(factory=dict)
     recipes: dict[Hashable, Recipe] = attrs.field(factory=dict)
     callbacks: list[Entry] = attrs.field(factory=list)
+    locals: set[Hashable] = attrs.field(factory=set)
 
     def leave(self, container: Container) -> None:
         """Take *container*, whose family this is, from its parent's open children."""
@@ -530,12 +532,16 @@ class Container:
             return plan(self)
         return self._aget_slowly(key)
 
-    def child(self) -> Container:
+    def child(self, given: Mapping[Hashable, Any] | None = None) -> Container:
         """Open a container within this one: an event of a connection, an item of a batch.
 
         It has scoped services of its own, shares those of lifetime ``"connection"`` with the
         outermost container, and sees what is given to and locally registered in this one. A
         container that closes closes its open children first.
+
+        Args:
+            given: Objects that are there from the start, by their keys, beside those that are
+                given to this one.
 
         Returns:
             The child, which is to be closed as any container is.
@@ -545,9 +551,8 @@ class Container:
         """
         if self._made is CLOSED:
             raise closed_error(self)
-        child = Container(self.registry, self._given and _given_only(self._given))
-        child._given = self._given
-        child._become_child_of(self)
+        child = Container(self.registry)
+        child._become_child_of(self, given)
         if self._made is CLOSED:
             # Closed in the meantime, so that nobody will close the child.
             child.close()
@@ -728,10 +733,11 @@ class Container:
 
     def _give(self, given: Mapping[Hashable, Any]) -> None:
         """Put in objects as if they had been there from the start, in the place of others."""
-        if self._made is CLOSED:
+        made = self._made
+        if made is CLOSED:
             raise closed_error(self)
         self._given = {**(self._given or {}), **given}
-        self._made.update(given)
+        made.update(given)
 
     @property
     def _outermost(self) -> Container:
@@ -758,10 +764,11 @@ class Container:
             container = None if family is None else family.parent
 
     def _get_family(self) -> Family:
-        with LOCK:
-            if self._family is None:
-                self._family = Family(None, self)
-            return self._family
+        family = self._family
+        if family is None:
+            with LOCK:
+                family = self._family = self._family or Family(None, self)
+        return family
 
     def _register_locally(self, recipe: Recipe, on_close: OnRegistryClose | None) -> None:
         if self._made is CLOSED:
@@ -776,8 +783,10 @@ class Container:
 
     def _note_local(self, key: Hashable) -> None:
         """Let no plan pass by what is registered locally, here and in the children."""
+        family = self._get_family()
+        family.locals.add(key)
         self._given = {**(self._given or {}), key: LOCAL}
-        for child in list(self._get_family().children):
+        for child in list(family.children):
             child._note_local(key)
 
     def _pending_async(self) -> list[Hashable]:
@@ -825,8 +834,10 @@ class Container:
         failures: list[Failure] = []
         for child in reversed(list(family.children)):
             failures += await aattempt("a child", partial(child._aclose, error))
-        failures += await aleave_all(cleanups, error)
-        failures += await aleave_all(awaited_callbacks(family.callbacks), error)
+        if cleanups:
+            failures += await aleave_all(cleanups, error)
+        if family.callbacks:
+            failures += await aleave_all(awaited_callbacks(family.callbacks), error)
         report(failures, "container", error)
 
     def _undo_closing(self, made: dict[Hashable, Any], cleanups: Cleanups | None) -> None:
@@ -857,17 +868,30 @@ class Container:
         family = self._family
         given = _given_only(self._given)
         self._family = None
-        if family is not None and family.parent is not None:
-            self._become_child_of(family.parent)
-            given = {**(family.parent._given or {}), **given}
         self._given = given or None
         self._made = _given_only(given)
+        if family is not None and family.parent is not None:
+            self._become_child_of(family.parent, given)
 
-    def _become_child_of(self, parent: Container) -> None:
+    def _become_child_of(
+        self, parent: Container, given: Mapping[Hashable, Any] | None = None
+    ) -> None:
+        """Be given what *parent* is given, and beside it *given*; close with it."""
+        made = self._made
         family = parent._get_family()
         self._family = Family(parent, family.outermost)
         self._plans = self.registry._child_plans
+        # From here on the parent may close it; what it has made is another dictionary then.
         family.children[self] = None
+        inherited: Mapping[Hashable, Any] | None = LOCAL
+        while (
+            inherited is not parent._given
+        ):  # once more if somebody registers locally meanwhile
+            inherited = parent._given
+            self._given = {**(inherited or {}), **given} if given else inherited
+            self._family.locals.update(family.locals)
+            if self._given is not None:
+                made.update(_given_only(self._given) if family.locals else self._given)
 
     async def _aget_several(self, *keys: Any) -> tuple[Any, ...]:
         return tuple([await self.aget(key) for key in keys])
@@ -930,8 +954,7 @@ class FunctionContainer(Container):
     def __init__(self, request: Container) -> None:
         if request._made is CLOSED:
             raise closed_error(request)
-        super().__init__(request.registry, request._given and _given_only(request._given))
-        self._given = request._given
+        super().__init__(request.registry)
         self._become_child_of(request)
         self._plans = request.registry._function_plans
         self._request_container = request

@@ -123,6 +123,7 @@ def containers(registry: Registry) -> None:
         assert_type(container, Container)
         assert_type(container.registry, Registry)
         assert_type(container.child(), Container)
+        assert_type(container.child({int: 3}), Container)
         assert_type(Database in container, bool)
         with container.child() as child, child.activate() as active:
             assert_type(child, Container)

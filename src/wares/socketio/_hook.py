@@ -193,8 +193,7 @@ class Hook:
         self.connections.begin_event(connection)
         try:
             event = read_event(self.server, name, namespace, connection.environ, raw)
-            container = connection.container.child()
-            container._give(give_event(event))
+            container = connection.container.child(give_event(event))
             serving = Serving(self, event, container)
             token = _serving.set(serving)
             try:
