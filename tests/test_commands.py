@@ -56,6 +56,13 @@ without_lifespan = wares.asgi.WaresMiddleware(Starlette(), registry=registry)
 flask = wares.flask.init_app(Flask("shop"))
 register(wares.flask.get_registry(flask))
 
+asking = wares.flask.init_app(Flask("shop"))
+
+@asking.get("/")
+@wares.inject
+def ask(missing=wares.Depends("missing")):
+    return "never"
+
 import socketio
 import wares.socketio
 sio = wares.socketio.init_app(socketio.AsyncServer(async_mode="asgi"), registry)
@@ -216,6 +223,14 @@ class TestCheck:
         assert "✗ 2. Nothing is registered for Missing." in err
         assert "shop.py:" in err
         assert "The registry has 2 problems" in err
+
+    def test_a_view_of_flask(self, call):
+        """What a view of Flask asks for by `inject`, and nobody has registered, is shown."""
+        code, _, err = call("check", "shop:asking")
+
+        assert 1 == code
+        assert "Nothing is registered for 'missing'." in err
+        assert "ask (" in err
 
     def test_many_services(self, call):
         """They are counted."""

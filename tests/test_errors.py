@@ -4,6 +4,7 @@ import asyncio
 import copy
 import functools
 import gc
+import importlib
 import logging
 import pickle
 import re
@@ -470,6 +471,22 @@ class TestFactoriesOwnErrors:
 
         assert "made by" in notes_of(caught.value)
         assert "Stack" in notes_of(caught.value)
+
+    def test_a_file_that_is_being_edited(self, registry, tmp_path, monkeypatch):
+        """A class whose file cannot be parsed any more is still called by its name."""
+        file = tmp_path / "half_written.py"
+        file.write_text(
+            "class Needy:\n    def __init__(self, nothing: 'Nothing'): ...\n", "utf-8"
+        )
+        monkeypatch.syspath_prepend(tmp_path)
+        module = importlib.import_module("half_written")
+        file.write_text("class Needy:\n    def __init__(self, nothing:", "utf-8")
+        registry.register_factory(module.Needy, module.Needy)
+
+        with pytest.raises(InvalidRegistryError) as caught:
+            registry.validate()
+
+        assert "Needy" in str(caught.value.exceptions)
 
     async def test_one_note(self, way, registry, container):
         """However long the path, it is one note, and is not added again by those who wait."""

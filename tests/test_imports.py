@@ -19,7 +19,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "wares"
 # Every module, lowest first: each may import only those that stand in an earlier line. Modules
 # in one line know nothing of each other.
 LAYOUT = (
-    {"_keys", "_lock"},
+    {"_keys", "_lock", "_sources"},
     {"exceptions"},
     {"_markers"},
     {"_annotations"},
@@ -40,7 +40,7 @@ LAYOUT = (
     {"_checks", "_casting"},
     {"_askers"},
     {"_wrappers"},
-    {"_injection"},
+    {"_injection", "_injected"},
     {"health"},
     {"wares"},
     {"_health_endpoint", "observers"},
@@ -49,8 +49,8 @@ LAYOUT = (
     {"starlette"},
     {"_fastapi_routes"},
     {"_fastapi_trial"},
-    {"fastapi", "flask", "aiohttp", "faststream", "socketio"},
     {"_applications"},
+    {"fastapi", "flask", "aiohttp", "faststream", "socketio"},
     {"pytest_plugin", "opentelemetry"},
     {"_targets"},
     {"_commands"},

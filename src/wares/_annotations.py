@@ -22,6 +22,7 @@ from typing import Any
 import attrs
 
 from wares._keys import MISSING
+from wares._sources import parse
 
 #: Finds what a bare name stands for, where Python itself does not know; or `MISSING`.
 FindName = Callable[[str], Any]
@@ -160,7 +161,7 @@ def _read_closure(function: Callable[..., Any]) -> dict[str, Any]:
 def _read_type_checking_imports(module: str) -> Mapping[str, _Origin]:
     """Read what *module* imports for type checkers only."""
     try:
-        tree = ast.parse(inspect.getsource(sys.modules[module]))
+        tree = parse(inspect.getsource(sys.modules[module]))
     except (KeyError, OSError, TypeError, SyntaxError):
         return {}
     package = getattr(sys.modules[module], "__package__", None) or ""

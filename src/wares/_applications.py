@@ -1,4 +1,4 @@
-"""Which registry belongs to an application, whichever framework it is of.
+"""Which registry belongs to an application, and which views, whichever framework it is of.
 
 This module knows where the adapters keep their registries. It must not import a framework: what
 an application is shows in its attributes.
@@ -6,7 +6,7 @@ an application is shows in its attributes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from wares._lifespan import REGISTRY_KEY
@@ -34,6 +34,18 @@ def find_registry(thing: object) -> Registry | None:
         The registry, or `None` if there is none yet: some applications make it as they start.
     """
     return next(_find_registries(thing), None)
+
+
+def find_views(app: object) -> Iterator[Callable[..., Any]]:
+    """Find what answers the requests of a Flask application, the methods of classes, too."""
+    views: Mapping[str, Any] = getattr(app, "view_functions", {})
+    for view in views.values():
+        yield view
+        kind = getattr(view, "view_class", None)
+        for name in ("dispatch_request", *(getattr(kind, "methods", None) or ())):
+            method = getattr(kind, name.lower(), None)
+            if method is not None:
+                yield method
 
 
 def _find_registries(thing: object) -> Iterator[Registry]:

@@ -20,12 +20,14 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from wares._applications import find_views
 from wares._container import Container
 from wares._graph import Graph, Node
+from wares._injected import find_missing
 from wares._pings import ServicePing
 from wares._registry import Registry
 from wares._targets import TargetError, load, open_registry
-from wares.exceptions import InvalidRegistryError
+from wares.exceptions import InvalidRegistryError, raise_problems
 from wares.health import ServiceHealth, arun_ping, choose_pings, describe_error
 
 __all__ = ["commands"]
@@ -67,8 +69,9 @@ def commands() -> None:
 def check(target: str) -> None:
     """Check that all services can be made; exit with 1 if not."""
 
-    async def check_registry(registry: Registry) -> int:
-        registry.validate()
+    async def check_registry(registry: Registry, app: object) -> int:
+        problems = [*registry.graph().problems, *find_missing(find_views(app), registry)]
+        raise_problems("The registry has", problems)
         count = len(list(registry))
         services = "1 service" if count == 1 else f"{count} services"
         _console().print(f"[green]✓[/] {services}, no problem")
@@ -97,7 +100,7 @@ def graph(target: str, form: str | None, output: Path | None, title: str) -> Non
     suffix = "" if output is None else output.suffix
     write = _WRITERS[form or _SUFFIXES.get(suffix, "mermaid")]
 
-    async def draw(registry: Registry) -> int:
+    async def draw(registry: Registry, _app: object) -> int:
         _write(write(registry.graph(), title), output)
         return 0
 
@@ -132,7 +135,7 @@ def _write(text: str, output: Path | None) -> None:
 def ping(target: str, tags: tuple[str, ...], timeout: float, watch: float | None) -> None:
     """Ping the services that can be pinged; exit with 1 if one is failing."""
 
-    async def ping_all(registry: Registry) -> int:
+    async def ping_all(registry: Registry, _app: object) -> int:
         _check_tags(registry, tags)
         while True:
             async with registry.container() as container:
@@ -150,7 +153,7 @@ def ping(target: str, tags: tuple[str, ...], timeout: float, watch: float | None
 def list_services(target: str) -> None:
     """List the services and how they are made."""
 
-    async def list_all(registry: Registry) -> int:
+    async def list_all(registry: Registry, _app: object) -> int:
         table = Table("service", "lifetime", "kind", "ping", "tags", "made at")
         for node in registry.graph().nodes:
             table.add_row(*map(Text, _cells_of(node)))
@@ -160,12 +163,12 @@ def list_services(target: str) -> None:
     _run(target, list_all)
 
 
-def _run(target: str, use: Callable[[Registry], Coroutine[Any, Any, int]]) -> None:
+def _run(target: str, use: Callable[[Registry, object], Coroutine[Any, Any, int]]) -> None:
     """Start what *target* names, use its registry, and exit with what comes of it."""
 
     async def start_and_use() -> int:
-        async with open_registry(load(target)) as registry:
-            return await use(registry)
+        async with open_registry(load(target)) as (registry, app):
+            return await use(registry, app)
 
     try:
         code = asyncio.run(start_and_use())

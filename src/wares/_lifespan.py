@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from wares._registry import Registry
 from wares._signatures import Shape, describe_callable, read_shape, unwrap
-from wares.exceptions import InvalidRegistrationError, InvalidRegistryError
+from wares.exceptions import InvalidRegistrationError, raise_problems
 
 App = TypeVar("App")
 
@@ -102,10 +102,7 @@ class Lifespan(Generic[App]):
 
     def _validate(self, app: App, registry: Registry) -> None:
         problems = [*registry.graph().problems, *self._find_problems(app, registry)]
-        if problems:
-            count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-            message = f"The application does not start, because its registry has {count}"
-            raise InvalidRegistryError(message, problems)
+        raise_problems("The application does not start, because its registry has", problems)
 
     def _find_problems(self, app: App, registry: Registry) -> Iterable[Exception]:  # noqa: ARG002  # adapters need them
         """Find what else is wrong; for adapters that know who asks for what."""

@@ -42,11 +42,11 @@ from wares._recipes import (
 from wares._signatures import Need, as_key, is_derivable
 from wares.exceptions import (
     InvalidRegistrationError,
-    InvalidRegistryError,
     PendingAsyncCleanupError,
     RegistryClosedError,
     ServiceNotFoundError,
     WaresError,
+    raise_problems,
 )
 
 if TYPE_CHECKING:
@@ -533,11 +533,7 @@ class Registry:
             InvalidRegistryError: All problems at once: missing services, circles, lifetimes that
                 do not fit, parameters that nothing can fill.
         """
-        problems = self.graph().problems
-        if problems:
-            count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-            message = f"The registry has {count}"
-            raise InvalidRegistryError(message, problems)
+        raise_problems("The registry has", self.graph().problems)
 
     def graph(self) -> Graph:
         """Draw up what needs what, as the factories declare it; runs no factory.

@@ -20,6 +20,7 @@ import attrs
 
 from wares._annotations import FindName, Viewpoint, surroundings_of
 from wares._keys import MISSING, describe, is_hashable
+from wares._sources import find_place_of_class
 from wares.exceptions import InvalidRegistrationError, UnresolvableParameterError
 
 #: The name of a first parameter that receives the container without an annotation.
@@ -328,20 +329,12 @@ def _name_of(factory: Callable[..., Any]) -> str:
 def find_place(factory: Callable[..., Any]) -> str | None:
     """Find the file and line where *factory* is defined, as ``file:line``."""
     if isinstance(factory, type):
-        return _find_place_of_class(factory)
+        return find_place_of_class(factory)
     for candidate in reversed(unwrap(factory)):
         code = getattr(candidate, "__code__", None)
         if isinstance(code, types.CodeType) and not code.co_filename.startswith("<"):
             return f"{code.co_filename}:{code.co_firstlineno}"
-    return _find_place_of_class(type(factory))
-
-
-def _find_place_of_class(kind: type) -> str | None:
-    try:
-        return f"{inspect.getsourcefile(kind)}:{inspect.getsourcelines(kind)[1]}"
-    except (OSError, TypeError):
-        # Written in C, or at a prompt.
-        return None
+    return find_place_of_class(type(factory))
 
 
 def _parameters(factory: Callable[..., Any]) -> tuple[inspect.Parameter, ...]:

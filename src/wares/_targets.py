@@ -71,8 +71,8 @@ def _import(name: str) -> Any:
 
 
 @asynccontextmanager
-async def open_registry(thing: object) -> AsyncIterator[Registry]:
-    """Start an application, give its registry, and end both.
+async def open_registry(thing: object) -> AsyncIterator[tuple[Registry, object]]:
+    """Start an application, give its registry and itself, and end both.
 
     Args:
         thing: A registry; an application, a server or a middleware; or a function, asynchronous
@@ -95,7 +95,7 @@ async def open_registry(thing: object) -> AsyncIterator[Registry]:
                 f"application with an adapter of wares, or a function that makes one of them."
             )
         try:
-            yield registry
+            yield registry, made
         finally:
             await registry.aclose()
 

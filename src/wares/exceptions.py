@@ -360,3 +360,15 @@ class InvalidRegistryError(WaresError, ExceptionGroup[Exception]):
             f"{number}. {exception}" for number, exception in enumerate(self.exceptions, 1)
         )
         return f"{self.message}\n{problems}"
+
+
+def raise_problems(beginning: str, problems: Sequence[Exception]) -> None:
+    """Raise an `InvalidRegistryError` of all *problems*, if there are any.
+
+    Args:
+        beginning: What its message says before their number.
+        problems: What is wrong.
+    """
+    if problems:
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        raise InvalidRegistryError(f"{beginning} {count}", problems)

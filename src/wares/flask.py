@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import itertools
 import sys
 import threading
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextvars import Token
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 from weakref import WeakSet
@@ -24,22 +23,18 @@ from typing_extensions import Unpack
 from werkzeug.local import LocalProxy
 from werkzeug.wrappers import Response
 
-from wares._askers import Asker
+from wares._applications import find_views
 from wares._compositions import FactoryOptions, ValueOptions
 from wares._container import Container, _current
 from wares._health_endpoint import HealthEndpoint, HealthOptions
-from wares._keys import MISSING, describe, find_nearest
-from wares._recipes import Recipe, cannot_fill
+from wares._injected import find_missing
 from wares._registry import Registry
 from wares._resolution import CLOSED
-from wares._signatures import Need
 from wares.exceptions import (
-    InvalidRegistryError,
     NoContainerError,
     NoRegistryError,
     PendingAsyncCleanupError,
-    ServiceNotFoundError,
-    WaresError,
+    raise_problems,
 )
 
 if TYPE_CHECKING:
@@ -488,70 +483,8 @@ def _validate(app: Flask, registry: Registry) -> None:
     Raises:
         InvalidRegistryError: Something cannot.
     """
-    asked = (
-        _find_missing(asker, registry)
-        for view in app.view_functions.values()
-        for asker in _find_askers(view)
-    )
-    problems = [*registry.graph().problems, *itertools.chain.from_iterable(asked)]
-    if problems:
-        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        message = f"The application serves no request, because its registry has {count}"
-        raise InvalidRegistryError(message, problems)
-
-
-def _find_askers(view: Any) -> Iterator[Asker]:
-    """Find who asks by `inject`: a view, the methods of one, or what decorators are around."""
-    kind = getattr(view, "view_class", None)
-    names = ("dispatch_request", *(getattr(kind, "methods", None) or ()))
-    functions = [view, *(getattr(kind, name.lower(), None) for name in names)]
-    for function in functions:
-        # What `inject` writes has names of its own, and one of them is the asker.
-        names_of_it = list(getattr(function, "__globals__", {}).values())
-        yield from (thing for thing in names_of_it if issubclass(type(thing), Asker))
-        if hasattr(function, "__wrapped__"):
-            functions.append(function.__wrapped__)
-
-
-def _find_missing(asker: Asker, registry: Registry) -> Iterator[WaresError]:
-    """Find what an injected function needs, and its dependencies need, that is not there."""
-    try:
-        asker.read_rest(Container(registry))
-        seen = {asker.recipe}
-        todo: list[tuple[Recipe, ...]] = [(asker.recipe,)]
-        for path in todo:
-            for need in path[-1].read(Container, registry._find_name).needs:
-                found = registry._find_recipe(need)
-                if found is None and not _is_filled(need, asker, registry):
-                    yield _make_missing(need, path, asker, registry)
-                elif found is not None and found.is_derived and found not in seen:
-                    seen.add(found)
-                    todo.append((*path, found))
-    except WaresError as problem:
-        # A name in an annotation that is not there, say.
-        yield problem
-
-
-def _make_missing(
-    need: Need, path: Sequence[Recipe], asker: Asker, registry: Registry
-) -> WaresError:
-    steps = [recipe.describe_step() for recipe in path]
-    if need.key is MISSING:
-        return cannot_fill(need, path[-1], asker.names, steps)
-    return ServiceNotFoundError(
-        need.key,
-        path=[*(recipe.key for recipe in path), need.key],
-        steps=[*steps, describe(need.key)],
-        nearest=find_nearest(need.key, registry),
-    )
-
-
-def _is_filled(need: Need, asker: Asker, registry: Registry) -> bool:
-    """Tell whether there is something for *need* that is not registered."""
-    if need.takes_argument and (need.name in asker.names or asker.takes_any_name):
-        return True
-    is_given = need.key is Container or need.key in registry._expected
-    return is_given or need.default is not MISSING
+    problems = [*registry.graph().problems, *find_missing(find_views(app), registry)]
+    raise_problems("The application serves no request, because its registry has", problems)
 
 
 def _override_process_response(_: Flask, process: Callable[..., Any]) -> Callable[..., Any]:
