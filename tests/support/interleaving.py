@@ -64,9 +64,15 @@ def watch(note: Callable[[str, int], None]) -> Iterator[None]:
             yield
         return
 
-    def trace(frame: Any, event: str, _: Any) -> Any:
+    measure = sys.gettrace()
+
+    def trace(frame: Any, event: str, argument: Any) -> Any:
         if not is_ours(frame.f_code.co_filename):
             return None
+        if measure is not None:
+            # It takes the place over when it is told of a call.
+            measure(frame, event, argument)
+            sys.settrace(trace)
         if event == "line":
             note(frame.f_code.co_filename, frame.f_lineno)
         return trace
@@ -75,7 +81,7 @@ def watch(note: Callable[[str, int], None]) -> Iterator[None]:
     try:
         yield
     finally:
-        sys.settrace(None)
+        sys.settrace(measure)
 
 
 @contextlib.contextmanager
