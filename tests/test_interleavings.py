@@ -3,9 +3,12 @@
 Stress tests meet a race now and then; these go to every line of ours on purpose.
 """
 
+import threading
+import time
+
 import pytest
 
-from tests.support.interleaving import explore
+from tests.support.interleaving import SECONDS, Halt, explore
 from tests.support.services import Database, Engine, Repository, Session, Shop
 from wares import ContainerClosedError, Registry, WaresError
 
@@ -139,6 +142,54 @@ def test_get_and_get(first_keys, second_keys, warm_keys):
 
     assert explore(prepare) > 10
     shared.close()
+
+
+def test_get_while_a_plan_publishes():
+    """Wherever a thread is as a plan publishes what it asks for, it gets that very thing."""
+    gates = []
+
+    def make():
+        if gates:
+            inside, gate = gates
+            inside.set()
+            gate.wait(SECONDS)
+        return Database()
+
+    registry = Registry()
+    registry.register_factory(Database, make)
+    registry.register_factory(Repository, Repository)
+    registry.register_factory(Shop, Shop)
+    for _ in range(USES_OF_HOT):
+        with registry.container() as container:
+            container.get(Shop)
+    for line in range(1, 200):
+        gates[:] = inside, gate = threading.Event(), threading.Event()
+        container = registry.container()
+        shops, asked = [], {}
+        planned = threading.Thread(target=lambda: shops.append(container.get(Shop)))  # noqa: B023
+        planned.start()
+        inside.wait(SECONDS)
+        halt = Halt(line)
+        asking = threading.Thread(
+            target=halt.run,
+            args=(lambda: container.get(Database), asked),  # noqa: B023  # it ends before
+        )
+        asking.start()
+        halt.reached.wait(0.05)
+        gate.set()
+        while Database not in container:
+            time.sleep(0)
+        halt.go_on.set()
+        planned.join(SECONDS)
+        asking.join(SECONDS)
+
+        assert shops[0].repository.database is asked["first"]
+        container.close()
+        if len(halt.seen) < line:
+            break
+
+    assert line > 20
+    registry.close()
 
 
 @USES
