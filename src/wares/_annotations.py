@@ -47,7 +47,7 @@ class _Names(dict[str, Any]):
         return found
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Viewpoint:
     """From where annotations are read, beyond what the callable itself knows.
 
@@ -61,7 +61,7 @@ class Viewpoint:
     may_import: bool = True
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Surroundings:
     """Where the annotations of one callable are looked up.
 
@@ -103,7 +103,7 @@ class Surroundings:
         return MISSING
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class _Origin:
     """What an import statement under ``TYPE_CHECKING`` names."""
 

@@ -110,7 +110,7 @@ class Activation:
 _NO_CLEANUPS = Cleanups()
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Family:
     """What a container has that most have not: relatives, and registrations of its own.
 
@@ -960,7 +960,7 @@ class FunctionContainer(Container):
         self._request_container = request
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Kept:
     """A singleton, and what it was made from.
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 EVENTS = ("making", "made", "failed", "closing", "closed")
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Left:
     """Something to be left, and who is told of it."""
 

@@ -145,7 +145,7 @@ class Claim:
         return False
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Step:
     """One thing that a plan needs.
 
@@ -169,7 +169,7 @@ class Step:
     plain: set[type]
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Plan:
     """The steps to a service, what is needed first.
 
