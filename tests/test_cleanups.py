@@ -1739,6 +1739,38 @@ class TestCancellation:
         assert ["session"] == events
         assert 0 == asyncio.current_task().cancelling()
 
+    def test_outside_of_asyncio(self, registry):
+        """Where another library runs the tasks, cleanups wait by what it understands."""
+
+        class Trap:
+            def __init__(self, name):
+                self.name = name
+
+            def __await__(self):
+                return (yield self.name)
+
+        answers = []
+
+        async def make():
+            yield "service"
+            answers.append(await Trap("first"))
+            try:
+                await Trap("second")
+            except Boom:
+                answers.append("Boom")
+
+        registry.register_factory(Session, make)
+        container = registry.container()
+        with pytest.raises(StopIteration):
+            container.aget(Session).send(None)
+        closing = container.aclose()
+
+        assert "first" == closing.send(None)
+        assert "second" == closing.send("answer")
+        with pytest.raises(StopIteration):
+            closing.throw(Boom())
+        assert ["answer", "Boom"] == answers
+
     async def test_a_timeout_around_closing(self, registry):
         """A timeout around `aclose` is raised after the cleanups, as a `TimeoutError`."""
         events = []

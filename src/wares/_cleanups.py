@@ -39,6 +39,9 @@ _FINISHED = object()
 #: A mark is a list of its own, which is empty once they are over.
 leaving: ContextVar[list[object] | None] = ContextVar("wares_leaving", default=None)
 
+#: `Shield`, once it is needed.
+_shield_class: type[Shield] | None = None
+
 #: Shared, so that a close that goes well makes no list. Nobody appends to it.
 _NO_FAILURES: list[Failure] = []
 
@@ -288,9 +291,12 @@ def awaited_callbacks(callbacks: list[Entry]) -> list[Entry]:
 
 def _make_shield(mark: list[object]) -> Shield:
     """Make a shield; asyncio is imported only now, because importing it takes long."""
-    from wares._shield import Shield  # noqa: PLC0415  # see above
+    global _shield_class  # noqa: PLW0603  # an import statement for each request takes long, too
+    if _shield_class is None:
+        from wares._shield import Shield  # noqa: PLC0415  # see above
 
-    return Shield(leaving, mark)
+        _shield_class = Shield
+    return _shield_class(leaving, mark)
 
 
 def report(failures: list[Failure], owner: str, error: BaseException | None) -> None:

@@ -1,6 +1,7 @@
 """Awaiting something to its end, whatever is cancelled meanwhile.
 
-This module knows asyncio's tasks and futures. It must not know what is awaited.
+This module knows asyncio's tasks, and what they expect of a future. It must not know what is
+awaited.
 
 A cleanup has to run in the task that made the service: there its context variables were set and
 its cancel scopes entered. So `asyncio.shield`, which runs it in a task of its own, does not
@@ -14,20 +15,38 @@ from __future__ import annotations
 
 import asyncio
 import types
-from collections.abc import Generator
-from contextvars import ContextVar
+from collections.abc import Callable, Generator
+from contextvars import Context, ContextVar
 from typing import Any, cast
 
 
 class Shield:
     """Holds cancellations back while cleanups wait.
 
+    It is also what the task waits on in place of what a cleanup waits on: like a future, as
+    `asyncio.isfuture` describes it.
+
+    Outside of asyncio it holds nothing back: there the cleanup waits as if there were no shield.
+
     Attributes:
         held_back: The messages of the cancellations that were held back.
         task: The task that is shielded.
     """
 
-    __slots__ = ("_mark", "_marks", "held_back", "task")
+    __slots__ = (
+        "_asyncio_future_blocking",
+        "_is_needed",
+        "_loop",
+        "_mark",
+        "_marks",
+        "_waiting",
+        "held_back",
+        "task",
+    )
+
+    #: By this a future and the task that awaits it agree that it is awaited properly.
+    _asyncio_future_blocking: bool
+    _waiting: asyncio.Future[Any] | None
 
     def __init__(self, marks: ContextVar[Any], mark: object) -> None:
         """Make a shield.
@@ -39,8 +58,14 @@ class Shield:
         self._marks = marks
         self._mark = mark
         self.held_back: tuple[Any, ...] = ()
-        # There is one: whatever waits in an event loop of asyncio is run by a task.
-        self.task = cast("asyncio.Task[Any]", asyncio.current_task())
+        try:
+            self._loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self._is_needed = False
+        else:
+            self._is_needed = True
+            # There is one: whatever waits in an event loop of asyncio is run by a task.
+            self.task = cast("asyncio.Task[Any]", asyncio.current_task())
 
     def lets_through(self) -> bool:
         """Tell whether the cancellation that is under way comes from within a cleanup."""
@@ -67,61 +92,52 @@ class Shield:
             waiting: What it yielded first.
         """
         resume: Any
-        argument: BaseException | None
+        argument: Any
         while True:
             try:
-                yield from self._stand_in_for(waiting)
+                argument = yield (self._stand_in_for(waiting) if self._is_needed else waiting)
+                resume = steps.send
             except BaseException as error:  # noqa: BLE001  # it belongs to the cleanup
                 resume, argument = steps.throw, error
-            else:
-                resume, argument = steps.send, None
             try:
                 waiting = resume(argument)
             except StopIteration:
                 return
 
-    def _stand_in_for(self, waiting: Any) -> Generator[Any, Any, None]:
-        loop = asyncio.get_running_loop()
-        stand_in = _StandIn(self, waiting, loop=loop)
-        if waiting is None:
-            # A bare yield, as in asyncio.sleep(0), means: go on in the next round of the loop.
-            loop.call_soon(stand_in.release)
+    def _stand_in_for(self, waiting: Any) -> Shield:
+        self._waiting = waiting
+        if waiting is not None:
+            # A bare yield, as in asyncio.sleep(0), waits for nothing but the next round.
+            waiting._asyncio_future_blocking = False
+        self._asyncio_future_blocking = True
+        return self
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        """Give the event loop of what the cleanup waits on, which should be the task's own."""
+        return self._loop if self._waiting is None else self._waiting.get_loop()
+
+    def add_done_callback(
+        self, callback: Callable[[Any], object], *, context: Context | None = None
+    ) -> None:
+        """Wake the task when there is what the cleanup waits on."""
+        if self._waiting is None:
+            self._loop.call_soon(callback, self, context=context)
         else:
-            # By this flag a future and the task that awaits it agree that it is awaited properly
-            # (asyncio.base_futures; the same from Python 3.5 on). The task sees the stand-in's.
-            waiting._asyncio_future_blocking = False  # see above
-            waiting.add_done_callback(stand_in.release)
-        return stand_in.__await__()
+            self._waiting.add_done_callback(callback, context=context)
+
+    def result(self) -> None:
+        """Give what a bare yield gives."""
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        """Let a cancellation from inside through, and note one from outside."""
+        if not self.lets_through():
+            self.hold_back(msg)
+            return True
+        # Where it waits for nothing, the task delivers it in the next round.
+        return self._waiting is not None and self._waiting.cancel(msg)
 
     def hold_back(self, message: Any) -> None:
         """Keep a cancellation for later, and hide it from a timeout within the cleanup."""
         self.held_back = (*self.held_back, message)
         # A timeout takes a count above the one that it began with for a cancellation.
         self.task.uncancel()
-
-
-class _StandIn(asyncio.Future[None]):
-    """What the task waits on in place of what the cleanup waits on."""
-
-    def __init__(
-        self,
-        shield: Shield,
-        waiting: asyncio.Future[Any] | None,
-        *,
-        loop: asyncio.AbstractEventLoop,
-    ) -> None:
-        super().__init__(loop=loop)
-        self._shield = shield
-        self._waiting = waiting
-
-    def release(self, _: object = None) -> None:
-        """End the waiting: what was waited for is there."""
-        if not self.done():
-            self.set_result(None)
-
-    def cancel(self, msg: Any | None = None) -> bool:
-        """Let a cancellation from inside through, and note one from outside."""
-        if not self._shield.lets_through():
-            self._shield.hold_back(msg)
-            return True
-        return super().cancel(msg) if self._waiting is None else self._waiting.cancel(msg)
