@@ -166,13 +166,13 @@ def test_get_while_a_plan_publishes():
         gates[:] = inside, gate = threading.Event(), threading.Event()
         container = registry.container()
         shops, asked = [], {}
-        planned = threading.Thread(target=lambda: shops.append(container.get(Shop)))  # noqa: B023
+        planned = threading.Thread(target=lambda: shops.append(container.get(Shop)))  # noqa: B023  # it ends in this round
         planned.start()
         inside.wait(SECONDS)
         halt = Halt(line)
         asking = threading.Thread(
             target=halt.run,
-            args=(lambda: container.get(Database), asked),  # noqa: B023  # it ends before
+            args=(lambda: container.get(Database), asked),  # noqa: B023  # it ends in this round
         )
         asking.start()
         halt.reached.wait(0.05)
