@@ -60,7 +60,7 @@ if (
 
 CLOSING_LINE = re.compile(r"=* ?\d+ (passed|failed|errors?|skipped)\b.* in [\d.]+s.*")
 
-PARTS_ON_ONE_PYTHON = ("oldest", "examples", "lint", "mypy", "pyright", "docs")
+PARTS_ON_ONE_PYTHON = ("oldest", "examples", "peers", "lint", "mypy", "pyright", "docs")
 
 
 def main(arguments: list[str]) -> int:

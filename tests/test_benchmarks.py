@@ -28,7 +28,7 @@ PEERS = (
 MISSING = [peer for peer in PEERS if find_spec(peer) is None]
 pytestmark = pytest.mark.skipif(
     bool(MISSING),
-    reason=f"the dependency group `benchmark` is not installed: no {', '.join(MISSING)}",
+    reason=f"`tox run -e peers` has the peers; there is no {', '.join(MISSING)} here",
 )
 
 
