@@ -884,9 +884,8 @@ class Container:
         # From here on the parent may close it; what it has made is another dictionary then.
         family.children[self] = None
         inherited: Mapping[Hashable, Any] | None = LOCAL
-        while (
-            inherited is not parent._given
-        ):  # once more if somebody registers locally meanwhile
+        # Once more if another thread registers something locally meanwhile.
+        while inherited is not parent._given:
             inherited = parent._given
             self._given = {**(inherited or {}), **given} if given else inherited
             self._family.locals.update(family.locals)
