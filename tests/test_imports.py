@@ -19,7 +19,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "wares"
 # Every module, lowest first: each may import only those that stand in an earlier line. Modules
 # in one line know nothing of each other.
 LAYOUT = (
-    {"_keys", "_lock", "_sources"},
+    {"_keys", "_lock", "_sources", "_bodies"},
     {"exceptions"},
     {"_markers"},
     {"_annotations"},
@@ -31,8 +31,12 @@ LAYOUT = (
     {"_graph"},
     {"_shield"},
     {"_cleanups"},
+    {"_records"},
     {"_registry"},
     {"_resolution"},
+    {"_planning"},
+    {"_claims"},
+    {"_plan_writer"},
     {"_plans"},
     {"_pings"},
     {"_container"},

@@ -102,12 +102,10 @@ class TestContainers:
         [
             lambda registry, given: registry.container(given),
             lambda registry, given: registry.container(given=given),
-            lambda registry, given: Container(registry, given),
-            lambda registry, given: Container(registry, given=given),
         ],
     )
     async def test_given_objects(self, way, registry, open_container):
-        """`registry.container(given)` and `Container(registry, given)` are the same."""
+        """What is given to `registry.container` is there from the start."""
         given = {Session: "session"}
         container = open_container(registry, given)
 

@@ -26,7 +26,8 @@ from wares.exceptions import CleanupError, FactoryError, PendingAsyncCleanupErro
 if TYPE_CHECKING:
     from wares._shield import Shield
 
-#: How to leave; what to leave; what it was made from.
+#: How to leave; what to leave; what it was made from. Who leaves heeds what the recipe says of
+#: the exception that is under way.
 Entry: TypeAlias = tuple[Callable[[Any, Recipe, BaseException | None], Any], Any, Recipe]
 
 #: What failed, by name, and how.
@@ -46,16 +47,35 @@ _shield_class: type[Shield] | None = None
 _NO_FAILURES: list[Failure] = []
 
 
+#: What it takes to leave all of something: to call, to await what lets no other task run, or to
+#: await under a shield what may wait.
+CALLED, AWAITED, SHIELDED = range(3)
+
+
 class Cleanups(list[Entry]):
     """The cleanups of one owner, in the order in which their services were finished.
 
     They watch over themselves, so that a container needs no finalizer, and warn where they are
     dropped.
+
+    Attributes:
+        way: What it takes to leave them: `CALLED`, `AWAITED` or `SHIELDED`.
     """
 
-    __slots__ = ()
+    __slots__ = ("way",)
 
     owner: ClassVar[str] = "container"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.way = CALLED
+
+    def add(self, entry: Entry) -> None:
+        """Note a cleanup, of whatever kind."""
+        if entry[0] in ASYNC_LEAVES:
+            # First this: whoever closes looks at it before the entries.
+            self.way = SHIELDED
+        self.append(entry)
 
     def __del__(self) -> None:
         if self:
@@ -79,8 +99,8 @@ def leave_generator(
     generator: Generator[Any, Any, Any], recipe: Recipe, error: BaseException | None
 ) -> None:
     """End a generator factory after its ``yield``, with *error* thrown in there if there is one."""
-    if error is None:
-        if next(generator, _FINISHED) is not _FINISHED:
+    if error is None or recipe.suppress_context_exit:
+        for _ in generator:
             generator.close()
             raise _yielded_again(recipe)
         return
@@ -103,7 +123,7 @@ async def leave_async_generator(
     generator: AsyncGenerator[Any, Any], recipe: Recipe, error: BaseException | None
 ) -> None:
     """End an async generator factory after its ``yield``, with *error* thrown in."""
-    if error is None:
+    if error is None or recipe.suppress_context_exit:
         async for _ in generator:
             await generator.aclose()
             raise _yielded_again(recipe)
@@ -124,9 +144,11 @@ async def leave_async_generator(
 
 
 def leave_context(
-    manager: AbstractContextManager[Any], _recipe: Recipe, error: BaseException | None
+    manager: AbstractContextManager[Any], recipe: Recipe, error: BaseException | None
 ) -> None:
     """Exit a context manager; it cannot swallow *error*."""
+    if recipe.suppress_context_exit:
+        error = None
     kind = None if error is None else type(error)
     traceback = None if error is None else error.__traceback__
     try:
@@ -137,9 +159,11 @@ def leave_context(
 
 
 async def leave_async_context(
-    manager: AbstractAsyncContextManager[Any], _recipe: Recipe, error: BaseException | None
+    manager: AbstractAsyncContextManager[Any], recipe: Recipe, error: BaseException | None
 ) -> None:
     """Exit an async context manager; it cannot swallow *error*."""
+    if recipe.suppress_context_exit:
+        error = None
     kind = None if error is None else type(error)
     traceback = None if error is None else error.__traceback__
     try:
@@ -206,7 +230,7 @@ def leave_all(entries: list[Entry], error: BaseException | None) -> list[Failure
     while entries:
         leave, thing, recipe = entries.pop()
         try:
-            leave(thing, recipe, None if recipe.suppress_context_exit else error)
+            leave(thing, recipe, error)
         except BaseException as failure:  # noqa: BLE001  # every other cleanup must run
             failures = [*failures, (describe(recipe.key), failure)]
     return failures
@@ -235,7 +259,7 @@ async def aleave_all(
     while entries:
         leave, thing, recipe = entries.pop()
         try:
-            left = leave(thing, recipe, None if recipe.suppress_context_exit else error)
+            left = leave(thing, recipe, error)
             if left is not None:
                 # Most cleanups do not wait, and then there is nothing to be shielded.
                 steps = left.__await__()

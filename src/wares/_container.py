@@ -18,6 +18,8 @@ import attrs
 
 from wares._cleanups import (
     ASYNC_LEAVES,
+    CALLED,
+    SHIELDED,
     Cleanups,
     Entry,
     Failure,
@@ -35,17 +37,18 @@ from wares._lock import LOCK
 from wares._log import log_registration
 from wares._plans import NoPlans, PlanBook
 from wares._recipes import Ping, Recipe, check_callback, recipe_for_factory, recipe_for_value
-from wares._registry import OnRegistryClose, Registry
-from wares._resolution import (
-    CLAIM,
-    CLEANUPS,
+from wares._records import (
     CLOSED,
-    LOCAL,
-    Traffic,
-    closed_error,
-    resolve,
-    run,
+    ENDED,
+    RECORD,
+    RUNNING,
+    Record,
+    give_spare,
+    new_record,
+    publish,
 )
+from wares._registry import OnRegistryClose, Registry
+from wares._resolution import LOCAL, Traffic, closed_error, resolve, run
 from wares._signatures import Need
 from wares.exceptions import (
     InvalidLifetimeError,
@@ -106,10 +109,6 @@ class Activation:
         _current.reset(self._token)
 
 
-#: What a container without cleanups has to clean up. Nobody appends to it.
-_NO_CLEANUPS = Cleanups()
-
-
 @attrs.define(eq=False, repr=False)
 class Family:
     """What a container has that most have not: relatives, and registrations of its own.
@@ -150,8 +149,8 @@ class Container:
     'hello'
 
     Args:
-        registry: Where services are registered.
-        given: Objects that are there from the start, by their keys.
+        registry: Where services are registered. `Registry.container` opens containers that are
+            given objects from the start.
 
     Raises:
         RegistryClosedError: The registry is closed.
@@ -160,15 +159,17 @@ class Container:
         registry: Where services are registered.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "_family",
-        "_given",
-        "_made",
-        "_plans",
-        "_traffic",
-        "registry",
-    )
+    if sys.version_info < (3, 13):
+        # From Python 3.13 on, an object with slots takes longer to make than one without.
+        __slots__ = (
+            "__weakref__",
+            "_family",
+            "_given",
+            "_made",
+            "_plans",
+            "_traffic",
+            "registry",
+        )
 
     #: The class that asks for the container where it annotates a parameter.
     _own_class: ClassVar[Any]
@@ -186,13 +187,14 @@ class Container:
     _family: Family | None
     _traffic: Traffic | None
 
-    def __init__(self, registry: Registry, given: Mapping[Hashable, Any] | None = None) -> None:
+    # One parameter, and no default: Python makes objects faster where it has nothing to fill in.
+    def __init__(self, registry: Registry) -> None:
         if registry._is_closed:
             raise RegistryClosedError
         self.registry = registry
-        self._made = {} if given is None else dict(given)
-        # What is given or registered locally under a key: no plan can know of it.
-        self._given = given
+        self._made = {}
+        # What is given or registered locally under a key.
+        self._given = None
         self._plans = registry._plans
         self._family = None
         self._traffic = None
@@ -200,12 +202,15 @@ class Container:
     def __repr__(self) -> str:
         if self._made is CLOSED:
             return "<wares.Container(closed)>"
-        made = sum(key not in (CLAIM, CLEANUPS) for key in list(self._made))
+        made = sum(key is not RECORD for key in list(self._publish()))
         return f"<wares.Container(made={made}, cleanups={len(self._cleanups or ())})>"
 
     def __contains__(self, key: object) -> bool:
         """Tell whether the service of *key* is made already."""
-        return key in self._made
+        made = self._made
+        record: Record | None = made.get(RECORD)
+        # What is held back is published before it is no longer held back.
+        return key in made or (record is not None and record.holds(key)) or key in made
 
     def __bool__(self) -> bool:
         """Be true, also where nothing is made."""
@@ -216,68 +221,88 @@ class Container:
             raise closed_error(self)
         return self
 
-    def __exit__(
+    def __exit__(  # noqa: C901  # one function, because a call more costs each request
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._family is not None:
-            self._close_family(self._family, error)
-            return
         # What a closed container has made is empty, so closing it again comes to nothing.
         made = self._made
         self._made = CLOSED
-        # Of two threads that close at once, one gets them. What is being finished right now is
-        # taken back by its maker.
-        cleanups = made.pop(CLEANUPS, None)
-        if CLAIM in made:
-            self._stop_plan(made)
-        if self._family is not None:  # it has got a child, say, since the look above
-            self._undo_closing(made, cleanups)  # type: ignore[unreachable]  # not with threads
-            self._close_family(self._family, error)
+        if self._family is not None:
+            self._close_family(self._family, made, error)
             return
-        if cleanups is not None:
-            for entry in cleanups:
-                if entry[0] in ASYNC_LEAVES:
-                    self._undo_closing(made, cleanups)
-                    raise PendingAsyncCleanupError(self._pending_async(), "container")
+        # Of two threads that close at once, one gets it.
+        record: Record | None = made.pop(RECORD, None)
+        if record is None:
+            return
+        cleanups = record.cleanups
+        if record.state == RUNNING:
+            self._stop_plan()
+        if cleanups is None:
+            return
+        record.cleanups = None
+        if cleanups:
+            if cleanups.way:
+                self._undo_closing(made, record, cleanups)
+                raise PendingAsyncCleanupError(self._pending_async(), "container")
             # As in `leave_all`, up to the first failure: that saves each request a call.
             failures: list[Failure] | None = None
             while cleanups:
                 leave, thing, recipe = cleanups.pop()
                 try:
-                    leave(thing, recipe, None if recipe.suppress_context_exit else error)
+                    leave(thing, recipe, error)
                 except BaseException as failure:  # noqa: BLE001  # every other cleanup must run
                     failures = [(describe(recipe.key), failure), *leave_all(cleanups, error)]
             if failures is not None:
                 report(failures, "container", error)
+        if record.state == ENDED:
+            give_spare(cleanups)
 
     async def __aenter__(self) -> Self:
         if self._made is CLOSED:
             raise closed_error(self)
         return self
 
-    def __aexit__(
+    async def __aexit__(  # noqa: C901  # one function, because a call more costs each request
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
-    ) -> Coroutine[Any, Any, None]:
-        # No coroutine function itself, so that there is one coroutine, not two.
-        if self._family is not None:
-            return self._aclose_family(self._family, error)
+    ) -> None:
         made = self._made
         self._made = CLOSED
-        cleanups = made.pop(CLEANUPS, None)
-        if CLAIM in made:
-            self._stop_plan(made)
-        if self._family is not None:  # it has got a child, say, since the look above
-            self._undo_closing(made, cleanups)  # type: ignore[unreachable]  # not with threads
-            return self._aclose_family(self._family, error)
+        if self._family is not None:
+            await self._aclose_family(self._family, made, error)
+            return
+        record: Record | None = made.pop(RECORD, None)
+        if record is None:
+            return
+        cleanups = record.cleanups
+        if record.state == RUNNING:
+            self._stop_plan()
         if cleanups is None:
-            return _return(None)
-        return aleave_all(cleanups, error, "container")  # type: ignore[return-value]  # gives an empty list
+            return
+        record.cleanups = None
+        if cleanups.way == SHIELDED:
+            await aleave_all(cleanups, error, "container")
+        elif cleanups:
+            failures: list[Failure] | None = None
+            while cleanups:
+                leave, thing, recipe = cleanups.pop()
+                try:
+                    left = leave(thing, recipe, error)
+                    if left is not None:
+                        await left
+                except BaseException as failure:  # noqa: BLE001  # every other cleanup must run
+                    rest = await aleave_all(cleanups, error)
+                    failures = [(describe(recipe.key), failure), *rest]
+            if failures is not None:
+                report(failures, "container", error)
+        if record.state == ENDED:
+            cleanups.way = CALLED
+            give_spare(cleanups)
 
     @overload
     def get(self, key: TypeForm[T1], /) -> T1: ...
@@ -729,15 +754,29 @@ class Container:
     @property
     def _cleanups(self) -> Cleanups | None:
         """What is to be cleaned up, if anything is."""
-        return self._made.get(CLEANUPS)
+        record: Record | None = self._made.get(RECORD)
+        return None if record is None else record.cleanups
+
+    def _publish(self) -> dict[Hashable, Any]:
+        """Give all that is made, also what a plan holds back until somebody asks."""
+        made = self._made
+        with LOCK:
+            publish(made)
+        return made
 
     def _give(self, given: Mapping[Hashable, Any]) -> None:
         """Put in objects as if they had been there from the start, in the place of others."""
         made = self._made
         if made is CLOSED:
             raise closed_error(self)
-        self._given = {**(self._given or {}), **given}
+        self._note_given(given)
         made.update(given)
+
+    def _note_given(self, given: Mapping[Hashable, Any]) -> None:
+        """Remember what is there without being made here: plans have to heed it."""
+        self._given = {**(self._given or {}), **given}
+        if self._plans is self.registry._plans:
+            self._plans = self.registry._given_plans
 
     @property
     def _outermost(self) -> Container:
@@ -785,15 +824,18 @@ class Container:
         """Let no plan pass by what is registered locally, here and in the children."""
         family = self._get_family()
         family.locals.add(key)
-        self._given = {**(self._given or {}), key: LOCAL}
+        self._note_given({key: LOCAL})
         for child in list(family.children):
             child._note_local(key)
 
     def _pending_async(self) -> list[Hashable]:
         """List the services whose cleanup must be awaited, also the children's."""
-        keys = [
-            recipe.key for leave, _, recipe in self._cleanups or () if leave in ASYNC_LEAVES
-        ]
+        return self._pending_async_in(self._made)
+
+    def _pending_async_in(self, made: dict[Hashable, Any]) -> list[Hashable]:
+        record: Record | None = made.get(RECORD)
+        cleanups = () if record is None else record.cleanups or ()
+        keys = [recipe.key for leave, _, recipe in cleanups if leave in ASYNC_LEAVES]
         family = self._family
         if family is not None:
             keys += [
@@ -811,57 +853,62 @@ class Container:
     def _aclose(self, error: BaseException | None) -> Coroutine[Any, Any, None]:
         return self.__aexit__(None, error, None)
 
-    def _close_family(self, family: Family, error: BaseException | None) -> None:
-        pending = self._pending_async()
-        if pending:
-            raise PendingAsyncCleanupError(pending, "container")
-        cleanups = self._start_closing()
-        if cleanups is None:
+    def _close_family(
+        self, family: Family, made: dict[Hashable, Any], error: BaseException | None
+    ) -> None:
+        if made is CLOSED:
             return
+        pending = self._pending_async_in(made)
+        if pending:
+            self._made = made
+            raise PendingAsyncCleanupError(pending, "container")
         family.leave(self)
         failures: list[Failure] = []
         for child in reversed(list(family.children)):
             failures += attempt("a child", partial(child._close, error))
-        failures += leave_all(cleanups, error)
+        failures += leave_all(self._take_entries(made), error)
         failures += leave_all(family.callbacks, error)
         report(failures, "container", error)
 
-    async def _aclose_family(self, family: Family, error: BaseException | None) -> None:
-        cleanups = self._start_closing()
-        if cleanups is None:
+    async def _aclose_family(
+        self, family: Family, made: dict[Hashable, Any], error: BaseException | None
+    ) -> None:
+        if made is CLOSED:
             return
         family.leave(self)
         failures: list[Failure] = []
         for child in reversed(list(family.children)):
             failures += await aattempt("a child", partial(child._aclose, error))
-        if cleanups:
-            failures += await aleave_all(cleanups, error)
+        entries = self._take_entries(made)
+        if entries:
+            failures += await aleave_all(entries, error)
         if family.callbacks:
             failures += await aleave_all(awaited_callbacks(family.callbacks), error)
         report(failures, "container", error)
 
-    def _undo_closing(self, made: dict[Hashable, Any], cleanups: Cleanups | None) -> None:
-        """Open again, for a close that has to begin in another way."""
-        if cleanups is not None:
-            made[CLEANUPS] = cleanups
+    def _undo_closing(
+        self, made: dict[Hashable, Any], record: Record, cleanups: Cleanups
+    ) -> None:
+        """Open again, because something has to be awaited."""
+        record.cleanups = cleanups
+        made[RECORD] = record
         self._made = made
 
-    def _start_closing(self) -> Cleanups | None:
-        """Close to new questions; give the cleanups, `None` if it was closed already."""
-        made = self._made
-        if made is CLOSED:
-            return None
-        self._made = CLOSED
-        cleanups: Cleanups = made.pop(CLEANUPS, _NO_CLEANUPS)
-        if CLAIM in made:
-            self._stop_plan(made)
-        return cleanups
+    def _take_entries(self, made: dict[Hashable, Any]) -> list[Entry]:
+        """Take what is to be cleaned up out of what a closed container has *made*."""
+        record: Record | None = made.pop(RECORD, None)
+        if record is None:
+            return []
+        cleanups = record.cleanups
+        record.cleanups = None
+        if record.state == RUNNING:
+            self._stop_plan()
+        return cleanups or []
 
-    def _stop_plan(self, made: dict[Hashable, Any]) -> None:
+    def _stop_plan(self) -> None:
         """Let a plan that runs see, before its next step, that the container is closed."""
         with LOCK:
-            if CLAIM in made and self._traffic is None:
-                self._traffic = Traffic()
+            self._traffic = self._traffic or Traffic()
 
     def _reopen(self) -> None:
         """Start anew: what was given stays, what was registered locally goes."""
@@ -905,9 +952,10 @@ class Container:
         self._plans.note_use(key, can_await=True)
         return service
 
-    def _keep(self, recipe: Recipe, service: Any, made: dict[Hashable, Any]) -> None:
-        """Keep what was made, where it belongs. Called with the lock held."""
-        made[recipe.key] = service
+    def _keep(self, recipe: Recipe, service: Any, made: dict[Hashable, Any]) -> Any:
+        """Keep what was made, where it belongs; give what is kept. Called with the lock held."""
+        # What only keeps its arguments, a plan may have made at the same time: nobody can tell.
+        return made.setdefault(recipe.key, service)
 
     def _begin(self, recipe: Recipe) -> None:
         """Begin to note what a service is made from, where that matters."""
@@ -941,6 +989,19 @@ def _need(key: Hashable) -> Need:
     return Need("", key, by_keyword=False)
 
 
+class GivenContainer(Container):
+    """A container that is given objects from the start, by their keys."""
+
+    if sys.version_info < (3, 13):
+        __slots__ = ()
+
+    def __init__(self, registry: Registry, given: Mapping[Hashable, Any]) -> None:
+        super().__init__(registry)
+        self._made = dict(given)
+        self._given = given
+        self._plans = registry._given_plans
+
+
 class FunctionContainer(Container):
     """The services that end when a function returns: those of scope ``"function"``.
 
@@ -948,7 +1009,8 @@ class FunctionContainer(Container):
     What a marker names with another scope is asked of that one.
     """
 
-    __slots__ = ("_request_container",)
+    if sys.version_info < (3, 13):
+        __slots__ = ("_request_container",)
 
     def __init__(self, request: Container) -> None:
         if request._made is CLOSED:
@@ -981,13 +1043,14 @@ class Root(Container):
     from it, and takes it up again afterwards.
     """
 
-    __slots__ = ("_aside", "_drafts", "_kept")
+    if sys.version_info < (3, 13):
+        __slots__ = ("_aside", "_drafts", "_kept")
 
     _is_root = True
 
     def __init__(self, registry: Registry) -> None:
         super().__init__(registry)
-        self._made[CLEANUPS] = RegistryCleanups()
+        self._made[RECORD] = new_record(RegistryCleanups())
         # Nothing is asked of it often, and a plan would not note what it makes.
         self._plans = NoPlans(registry, is_child=False)
         self._kept: dict[Hashable, Kept] = {}
@@ -1004,9 +1067,11 @@ class Root(Container):
         """Get a singleton the slow way, awaiting."""
         return self._aget_several(key, *more) if more else self._aget_slowly(key)
 
-    def _take_entries(self) -> list[Entry]:
+    def _end(self) -> list[Entry]:
         """Close, and give what has to be cleaned up."""
-        return self._start_closing() or []
+        made = self._made
+        self._made = CLOSED
+        return self._take_entries(made)
 
     def _begin(self, recipe: Recipe) -> None:
         """Begin to note what is made from what."""
@@ -1016,7 +1081,7 @@ class Root(Container):
         """Note that *asker*'s service, which is being made, is made from *source*'s."""
         self._drafts.get(asker, set()).add(source)
 
-    def _keep(self, recipe: Recipe, service: Any, made: dict[Hashable, Any]) -> None:
+    def _keep(self, recipe: Recipe, service: Any, made: dict[Hashable, Any]) -> Any:
         """Keep a singleton, but aside if it is outdated already."""
         direct = self._drafts.pop(recipe)
         further = [self._kept[one.key].sources for one in direct if one.key in self._kept]
@@ -1025,6 +1090,7 @@ class Root(Container):
             self._aside.append(kept)
         else:
             self._take_up(kept, made)
+        return service
 
     def _take_up(self, kept: Kept, made: dict[Hashable, Any]) -> None:
         self._kept[kept.recipe.key] = kept
@@ -1078,5 +1144,6 @@ if sys.version_info >= (3, 12):
 
 Container._own_class = Container
 Registry._container_class = Container
+Registry._given_container_class = GivenContainer
 Registry._root_class = Root
 Registry._new_plans = PlanBook

@@ -78,6 +78,7 @@ class Registry:
 
     #: What `_container` fills in; so that imports go one way.
     _container_class: ClassVar[Any]
+    _given_container_class: ClassVar[Any]
     _root_class: ClassVar[type[Root]]
     _new_plans: ClassVar[type[PlanBook]]
 
@@ -101,10 +102,14 @@ class Registry:
         self._close_claim = allocate_lock()
         self._callbacks = RegistryCleanups()
         self._before_close: list[Callable[[], object]] = []
-        # Of containers that are no children, and of those that are.
-        self._plans = Registry._new_plans(self, is_child=False)
-        self._child_plans = Registry._new_plans(self, is_child=True)
-        self._function_plans = Registry._new_plans(self, is_child=True, is_function=True)
+        # Of containers that have nothing but what they make, of those that are given something,
+        # of children, and of those that end with a function.
+        self._plans = Registry._new_plans(self)
+        self._given_plans = Registry._new_plans(self, has_given=True)
+        self._child_plans = Registry._new_plans(self, has_given=True, is_child=True)
+        self._function_plans = Registry._new_plans(
+            self, has_given=True, is_child=True, is_function=True
+        )
         self._root = Registry._root_class(self)
 
     def __repr__(self) -> str:
@@ -521,7 +526,11 @@ class Registry:
         Raises:
             RegistryClosedError: The registry is closed.
         """
-        container: Container = self._container_class(self, given)
+        container: Container = (
+            self._container_class(self)
+            if given is None
+            else self._given_container_class(self, given)
+        )
         return container
 
     def validate(self) -> None:
@@ -692,9 +701,13 @@ class Registry:
     def _forget(self) -> None:
         """Drop what was derived from the recipes that were in force."""
         self._names = None
-        self._plans.clear()
-        self._child_plans.clear()
-        self._function_plans.clear()
+        for plans in (
+            self._plans,
+            self._given_plans,
+            self._child_plans,
+            self._function_plans,
+        ):
+            plans.clear()
         self._root._revise()
 
     @contextmanager
@@ -770,7 +783,7 @@ class Registry:
         failures: list[Failure] = []
         for callback in self._start_closing():
             failures += attempt("an adapter", callback)
-        failures += leave_all(self._root._take_entries(), error)
+        failures += leave_all(self._root._end(), error)
         failures += leave_all(self._callbacks, error)
         report(failures, "registry", error)
 
@@ -780,7 +793,7 @@ class Registry:
         failures: list[Failure] = []
         for callback in self._start_closing():
             failures += await aattempt("an adapter", callback)
-        failures += await aleave_all(self._root._take_entries(), error)
+        failures += await aleave_all(self._root._end(), error)
         failures += await aleave_all(awaited_callbacks(self._callbacks), error)
         report(failures, "registry", error)
 

@@ -8,18 +8,19 @@ The logic is written as coroutines. A synchronous `get` runs them too: nothing i
 suspends then, because whatever would have to be awaited is refused before it is begun.
 
 Who makes a key has claimed it: in the *traffic* of the container that will keep the service, or,
-in a compiled plan (see `_plans`), by the step that the plan is at. A second comer waits for the
+in a compiled plan (see `_plans`), by the steps that the plan is at. A second comer waits for the
 first, after a look at who waits for whom: a circle of waiting is a circle of needs.
 """
 
 from __future__ import annotations
 
 import inspect
+import time
 from _thread import get_ident
 from collections.abc import Coroutine, Hashable, Iterator
 from contextvars import ContextVar
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from wares._calls import Call
 from wares._cleanups import (
@@ -41,6 +42,17 @@ from wares._recipes import (
     is_sync_context_manager,
     recipe_of_absence,
 )
+from wares._records import (
+    CLOSED,
+    ENDED,
+    NOTHING_TO_CLEAN,
+    RECORD,
+    RUNNING,
+    SHARED,
+    find_claim,
+    own_record,
+    publish,
+)
 from wares._signatures import Need, Shape, describe_callable
 from wares.exceptions import (
     AsyncServiceError,
@@ -57,52 +69,27 @@ from wares.exceptions import (
 if TYPE_CHECKING:
     import concurrent.futures
 
+    from wares._claims import Claim, Errand
     from wares._container import Container
-    from wares._plans import Claim
 
 T = TypeVar("T")
+
+#: What making may be a part of: another making, the run of a plan, or what a plan begins with.
+Link: TypeAlias = "Flow | Claim | Errand"
 
 #: How the note on a factory's own exception begins.
 _NOTE = "wares was making "
 
 
-class _Closed(dict[Hashable, Any]):
-    """What a closed container has made: nothing, for good."""
-
-    __slots__ = ()
-
-    def __setitem__(
-        self, key: Hashable, service: object
-    ) -> None:  # pragma: no cover  # nobody does
-        raise RuntimeError("a closed container keeps nothing; this is a defect of wares")
-
-    def setdefault(self, _key: Hashable, default: Any = None) -> Any:
-        """Keep nothing. A plan makes its claim before it looks whether the container is open."""
-        return default
-
-
-#: What a closed container has made. All closed containers share it.
-CLOSED: dict[Hashable, Any] = _Closed()
-
 #: Stands, among what is given to a container, for a key that is registered locally.
 LOCAL = MISSING
 
-
-class _PrivateKey:
-    """The type of keys that are nobody else's."""
-
-    __slots__ = ()
-
-
-#: Under this key, among what a container has made, stand its cleanups once there are any.
-CLEANUPS = _PrivateKey()
-
-#: Under this key, among what a container has made, stands the plan that runs on it.
-CLAIM = _PrivateKey()
+#: There in a moment: another thread makes something that takes no time.
+_SOON = object()
 
 #: The making that this task is within: factories that ask imperatively, and the tasks that they
 #: start, continue it.
-current_flow: ContextVar[Flow | Claim | None] = ContextVar("wares_flow", default=None)
+current_flow: ContextVar[Link | None] = ContextVar("wares_flow", default=None)
 
 #: Who waits for what; looked at only before somebody waits.
 _waits: dict[Flow, tuple[Container, Hashable]] = {}
@@ -181,7 +168,7 @@ class Flow:
 
     __slots__ = ("can_await", "frames", "is_over", "parent", "thread")
 
-    def __init__(self, parent: Flow | Claim | None, *, can_await: bool) -> None:
+    def __init__(self, parent: Link | None, *, can_await: bool) -> None:
         self.parent = parent
         self.frames: list[Frame] = []
         self.can_await = can_await
@@ -259,6 +246,8 @@ class Flow:
             raise closed_error(container)
         if call is not None and need.key in call.bound:
             return self._acquire_for(call, container, need)
+        with LOCK:
+            publish(made)
         if need.use_cache and need.key in made and self._may_share(container, need.key):
             return made[need.key]
         if need.key is type(container)._own_class:
@@ -373,6 +362,9 @@ class Flow:
         while True:
             with LOCK:
                 found = self._try_claim(owner, recipe)
+            if found is _SOON:
+                _let_threads_run()
+                continue
             if type(found) is not _Wait:
                 return found
             try:
@@ -387,6 +379,7 @@ class Flow:
         made = owner._made
         if made is CLOSED:
             raise closed_error(owner)
+        publish(made)
         if key in made:
             return made[key]
         traffic = owner._traffic
@@ -399,6 +392,7 @@ class Flow:
             # First the claim, then the look at a plan: the plan looks the other way round.
             traffic.makers[key] = self
             holder = find_plan_at(made, key)
+            publish(made)
             if holder is None and key not in made:
                 owner._begin(recipe)
                 self.frames.append(Frame(owner, made, recipe, is_claimed=True))
@@ -409,6 +403,8 @@ class Flow:
                 wake(owner, key, None)
                 return made[key]
         self._refuse_to_wait_in_a_circle(owner, recipe, holder)
+        if not isinstance(holder, Flow) and not holder.takes_time(key):
+            return _SOON
         wait = _Wait(traffic.waiters.setdefault(key, []))
         if key in made:
             # It was published before the plan could see that somebody waits.
@@ -443,9 +439,9 @@ class Flow:
     def _holds(self, owner: Container, key: Hashable) -> bool:
         return any(step[0] is owner and step[1].key == key for step in self._all_steps())
 
-    def _chain(self) -> Iterator[Flow | Claim]:
+    def _chain(self) -> Iterator[Link]:
         """Go through this flow and those that it continues."""
-        link: Flow | Claim | None = self
+        link: Link | None = self
         while link is not None:
             if not link.is_over:
                 yield link
@@ -505,7 +501,7 @@ class Flow:
         else:
             product = frame.recipe.factory(*frame.arguments, **frame.keywords)
             service, entry = await self._settle(frame.recipe, product)
-        cleanups = self._publish(frame, service, entry)
+        service, cleanups = self._publish(frame, service, entry)
         if frame.owner._made is not frame.made:
             await take_back(frame.owner, cleanups, entry)
         return service
@@ -567,20 +563,23 @@ class Flow:
         asker = path[0] if recipes[0].factory is give_all else None
         return AsyncServiceError(path[-1], path, reason, asker=asker)
 
-    def _publish(self, frame: Frame, service: Any, entry: Entry | None) -> Cleanups | None:
-        """Note the cleanup, and show the service to others; give where it is noted."""
+    def _publish(
+        self, frame: Frame, service: Any, entry: Entry | None
+    ) -> tuple[Any, Cleanups | None]:
+        """Note the cleanup, and show the service to others; give it, and where that is noted."""
         owner, key = frame.owner, frame.recipe.key
         cleanups = None
         with LOCK:
             if entry is not None:
-                cleanups = begin_cleanups(frame.made)
-                cleanups.append(entry)
+                cleanups = begin_cleanups(owner, frame.made)
+                cleanups.add(entry)
             if frame.is_claimed:
-                owner._keep(frame.recipe, service, frame.made)
+                frame.made.setdefault(RECORD, NOTHING_TO_CLEAN)
+                service = owner._keep(frame.recipe, service, frame.made)
                 release(owner, key, None)
         if frame.call is not None and frame.is_shared:
             frame.call.made[owner, key] = service
-        return cleanups
+        return service, cleanups
 
     def _fail(self, error: BaseException) -> None:
         """Give up all claims; whoever waits gets the error, or tries again itself."""
@@ -618,6 +617,11 @@ class _Wait:
         await asyncio.wrap_future(self._future)
 
 
+def _let_threads_run() -> None:
+    """Let another thread finish what takes no time; tasks could not be in the middle of it."""
+    time.sleep(0)
+
+
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine that never suspends."""
     try:
@@ -644,10 +648,10 @@ async def resolve(
     return await flow.run(container, need, call)
 
 
-def find_parent(container: Container) -> Flow | Claim | None:
+def find_parent(container: Container) -> Link | None:
     """Find the making within which *container* is being asked."""
     parent = current_flow.get()
-    claim: Claim | None = container._made.get(CLAIM)
+    claim = find_claim(container._made)
     if claim is None or _continues(parent, claim):
         return parent
     if claim.may_suspend or not claim.is_on_this_stack():
@@ -657,7 +661,7 @@ def find_parent(container: Container) -> Flow | Claim | None:
     return claim
 
 
-def _continues(link: Flow | Claim | None, claim: Claim) -> bool:
+def _continues(link: Link | None, claim: Claim) -> bool:
     """Tell whether a making is part of the run of a plan, or of what that run has asked for."""
     while link is not None and link is not claim:
         link = link.parent
@@ -673,9 +677,9 @@ def is_further_up(holder: Flow | Claim) -> bool:
 
 def find_plan_at(made: dict[Hashable, Any], key: Hashable) -> Claim | None:
     """Find the plan that is making *key* right now."""
-    claim: Claim | None = made.get(CLAIM)
+    claim = find_claim(made)
     while claim is not None:
-        if claim.kept_key == key:
+        if claim.is_making(key, made):
             return claim
         claim = claim.outer
     return None
@@ -722,7 +726,8 @@ def wake(owner: Container, key: Hashable, error: Exception | None) -> None:
 def clear_traffic(owner: Container, made: dict[Hashable, Any]) -> None:
     """Forget the traffic where there is none, unless a plan runs, which has to see it."""
     traffic = owner._traffic
-    if traffic is not None and not traffic.makers and not traffic.waiters and CLAIM not in made:
+    is_quiet = traffic is not None and not traffic.makers and not traffic.waiters
+    if is_quiet and find_claim(made) is None:
         owner._traffic = None
 
 
@@ -765,11 +770,22 @@ def can_find(container: Container, need: Need) -> bool:
     )
 
 
-def begin_cleanups(made: dict[Hashable, Any]) -> Cleanups:
-    """Give the cleanups that belong to what was *made*, begun at the first one."""
-    cleanups: Cleanups | None = made.get(CLEANUPS)
-    # Two threads may come here at once; both get what the first one put in.
-    return made.setdefault(CLEANUPS, Cleanups()) if cleanups is None else cleanups
+def begin_cleanups(owner: Container, made: dict[Hashable, Any]) -> Cleanups:
+    """Give the cleanups that belong to what *owner* has *made*. Called with the lock held.
+
+    They are begun at the first one. From now on nobody else may use the list when it is empty.
+    """
+    record = own_record(made)
+    if record.state == RUNNING:
+        # The plan sees this as it ends, and says that others have been here.
+        owner._traffic = owner._traffic or Traffic()
+    if record.state == ENDED:
+        record.state = SHARED
+    cleanups = record.cleanups
+    if cleanups is None:
+        # Whoever closes may take it away at any moment, and so it is read just once.
+        cleanups = record.cleanups = Cleanups()
+    return cleanups
 
 
 def closed_error(owner: Container) -> WaresError:

@@ -111,7 +111,7 @@ class WaresMiddleware:
             # One container for each request, however often the middleware is installed.
             await self.app(scope, receive, send)
             return
-        container = Container(registry, self._give(scope, receive, send))
+        container = self._open(registry, scope, receive, send)
         answered: list[BaseException] = []
         scope[CONTAINER_KEY] = container
         scope[ANSWERED_KEY] = answered
@@ -143,9 +143,15 @@ class WaresMiddleware:
     def _find_registry(self, scope: Scope) -> Registry:
         return find_registry(scope)
 
-    def _give(self, scope: Scope, receive: Receive, send: Send) -> Mapping[Any, object] | None:  # noqa: ARG002  # adapters need them
-        """Make what each container is given; a bare scope is nobody's service."""
-        return None
+    def _open(
+        self,
+        registry: Registry,
+        scope: Scope,  # noqa: ARG002  # adapters need it, and the next two
+        receive: Receive,  # noqa: ARG002  # see above
+        send: Send,  # noqa: ARG002  # see above
+    ) -> Container:
+        """Open the container of one scope; a bare scope is nobody's service."""
+        return Container(registry)
 
 
 def wares_from(scope: Mapping[str, Any]) -> Container:

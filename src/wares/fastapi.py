@@ -20,7 +20,7 @@ from starlette.websockets import WebSocket
 from typing_extensions import Unpack
 
 from wares import starlette
-from wares._container import Container, _current
+from wares._container import Container, GivenContainer, _current
 from wares._fastapi_routes import Leave, Shortcut, find_lifespans, find_wanted
 from wares._fastapi_trial import try_out
 from wares._health_endpoint import HealthEndpoint, HealthOptions
@@ -101,7 +101,7 @@ def visit(connection: HTTPConnection) -> tuple[Container, Leave]:
     given: dict[Any, object] = {HTTPConnection: connection, kind: connection}
     if kind is not Request and kind is not WebSocket:
         given = given_by(connection)
-    container = Container(registry, given)
+    container = GivenContainer(registry, given)
     scope[CONTAINER_KEY] = container
     outer = _current.get()
     _current.set(container)

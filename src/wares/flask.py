@@ -28,8 +28,8 @@ from wares._compositions import FactoryOptions, ValueOptions
 from wares._container import Container, _current
 from wares._health_endpoint import HealthEndpoint, HealthOptions
 from wares._injected import find_missing
+from wares._records import CLOSED
 from wares._registry import Registry
-from wares._resolution import CLOSED
 from wares.exceptions import (
     NoContainerError,
     NoRegistryError,

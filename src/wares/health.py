@@ -22,7 +22,8 @@ import attrs
 from wares._container import Container
 from wares._pings import ServicePing
 from wares._recipes import is_positive_number
-from wares._resolution import CLOSED, closed_error
+from wares._records import CLOSED
+from wares._resolution import closed_error
 from wares.exceptions import InvalidOptionError
 
 __all__ = ["HealthReport", "ServiceHealth", "acheck", "check"]

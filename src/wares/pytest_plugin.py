@@ -20,8 +20,8 @@ import pytest
 from wares._applications import find_registry
 from wares._container import Container
 from wares._keys import describe
+from wares._records import CLOSED
 from wares._registry import Registry
-from wares._resolution import CLOSED
 from wares.exceptions import NoRegistryError
 
 if TYPE_CHECKING:

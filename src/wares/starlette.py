@@ -7,7 +7,7 @@ is built on Starlette, though that may use everything here.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from starlette.applications import Starlette
@@ -18,7 +18,7 @@ from starlette.websockets import WebSocket
 from typing_extensions import Unpack
 
 from wares import asgi
-from wares._container import Container
+from wares._container import Container, GivenContainer
 from wares._health_endpoint import HealthEndpoint, HealthOptions
 from wares._lifespan import REGISTRY_KEY, Lifespan
 from wares._registry import Registry
@@ -103,12 +103,11 @@ class WaresMiddleware(asgi.WaresMiddleware):
     def _find_registry(self, scope: asgi.Scope) -> Registry:
         return find_registry(scope)
 
-    def _give(
-        self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send
-    ) -> Mapping[Any, object] | None:
-        if scope["type"] == "http":
-            return given_by(Request(scope, receive, send))
-        return given_by(WebSocket(scope, receive, send))
+    def _open(
+        self, registry: Registry, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send
+    ) -> Container:
+        kind = Request if scope["type"] == "http" else WebSocket
+        return GivenContainer(registry, given_by(kind(scope, receive, send)))
 
 
 def wares_from(connection: HTTPConnection) -> Container:

@@ -117,7 +117,7 @@ def containers(registry: Registry) -> None:
     assert_type(registry.container(), Container)
     assert_type(registry.container({Database: Database()}), Container)
     assert_type(Container(registry), Container)
-    assert_type(Container(registry, {Database: Database(), "name": 1}), Container)
+    assert_type(registry.container({Database: Database(), "name": 1}), Container)
     assert_type(current_container(), Container)
     with registry.container() as container:
         assert_type(container, Container)

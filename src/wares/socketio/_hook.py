@@ -19,7 +19,7 @@ from weakref import WeakSet
 
 import attrs
 
-from wares._container import Container
+from wares._container import Container, GivenContainer
 from wares._registry import Registry
 from wares._resolution import run
 from wares.exceptions import CleanupError, NoContainerError, PendingAsyncCleanupError
@@ -255,7 +255,8 @@ class Hook:
     def _open(self, key: tuple[str, str], environ: dict[str, Any]) -> Connection:
         registry = find_registry(self.registry, environ)
         self.prepare(registry)
-        container = Container(registry, give_connection(self.server, key[1], environ))
+        given = give_connection(self.server, key[1], environ)
+        container = GivenContainer(registry, given)
         transport = self.server.manager.eio_sid_from_sid(key[1], key[0])
         return Connection(key, transport, container, environ)
 

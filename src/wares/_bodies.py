@@ -1,0 +1,138 @@
+"""What the body of a function cannot do, as far as its instructions tell.
+
+This module knows CPython's instructions by their names (`dis`; checked on 3.11 to 3.13), and
+counts whatever it does not know as able to do anything. It must not know services: all it says
+is what a plan need not reckon with.
+"""
+
+from __future__ import annotations
+
+import dis
+import functools
+import inspect
+import types
+from collections.abc import Callable
+from typing import Any
+
+#: Every ``await``, ``async with`` and ``async for`` comes to this.
+_WAITS = "SEND"
+
+#: What puts a parameter on the stack, and does nothing else.
+_PUSHES = frozenset({"LOAD_FAST", "LOAD_FAST_BORROW"})
+
+#: The same for two parameters at once.
+_PUSHES_TWO = frozenset({"LOAD_FAST_LOAD_FAST", "LOAD_FAST_BORROW_LOAD_FAST_BORROW"})
+
+#: What puts a constant there.
+_CONSTANTS = frozenset({"LOAD_CONST", "LOAD_SMALL_INT"})
+
+#: What makes an empty one, without elements that could be asked anything.
+_BUILDS = frozenset({"BUILD_LIST", "BUILD_MAP"})
+
+_RETURNS = frozenset({"RETURN_VALUE", "RETURN_CONST"})
+
+_BESIDE_THE_POINT = frozenset({"RESUME", "NOP"})
+
+
+def cannot_wait(function: Callable[..., Any]) -> bool:
+    """Tell whether an async function never lets other tasks run: it awaits nothing.
+
+    Args:
+        function: A coroutine function, or an async generator function.
+
+    Returns:
+        Whether that is sure. What wraps another function, an object that can be called, and
+        whatever else cannot be looked into may wait.
+    """
+    while True:
+        if isinstance(function, functools.partial):
+            function = function.func
+        elif isinstance(function, types.MethodType):
+            function = function.__func__
+        else:
+            break
+    code = getattr(function, "__code__", None)
+    flags = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
+    return (
+        isinstance(code, types.CodeType)
+        and bool(code.co_flags & flags)
+        and not _has_await(code)
+        and _sees_await()
+    )
+
+
+def keeps_its_arguments_only(kind: type) -> bool:
+    """Tell whether making an object of a class does no more than keep the arguments in it.
+
+    Then nobody can tell whether, or when, it was made: no other code runs meanwhile, and nothing
+    else has changed.
+
+    Args:
+        kind: A class that is called in the way of `type.__call__`.
+
+    Returns:
+        Whether that is sure.
+    """
+    if (
+        kind.__new__ is not object.__new__
+        or kind.__setattr__ is not object.__setattr__
+        or hasattr(kind, "__del__")
+        or inspect.isabstract(kind)
+    ):
+        return False
+    make = kind.__init__
+    if make is object.__init__:
+        return True
+    names = _kept_names(make.__code__) if isinstance(make, types.FunctionType) else None
+    return names is not None and all(_is_free(kind, name) for name in names)
+
+
+def _has_await(code: types.CodeType) -> bool:
+    return any(instruction.opname == _WAITS for instruction in dis.get_instructions(code))
+
+
+async def _wait(thing: Any) -> None:
+    await thing
+
+
+@functools.cache
+def _sees_await() -> bool:
+    """Tell whether an ``await`` comes to what is looked for, also in this version of Python."""
+    return _has_await(_wait.__code__)
+
+
+def _kept_names(code: types.CodeType) -> list[str] | None:
+    """List the attributes under which an ``__init__`` keeps its arguments, and constants.
+
+    Returns:
+        Their names; `None` where it does anything else.
+    """
+    if not code.co_argcount:
+        return None
+    names: list[str] = []
+    # Of what is on the stack, the names of parameters; constants have none.
+    stack: list[str | None] = []
+    for instruction in dis.get_instructions(code):
+        kind, value = instruction.opname, instruction.argval
+        if kind in _PUSHES:
+            stack.append(value)
+        elif kind in _PUSHES_TWO:
+            stack.extend(value)
+        elif kind in _CONSTANTS or (kind in _BUILDS and instruction.arg == 0):
+            stack.append(None)
+        elif kind == "STORE_ATTR" and stack.pop() == code.co_varnames[0]:
+            stack.pop()
+            names.append(value)
+        elif kind in _RETURNS:
+            break
+        elif kind not in _BESIDE_THE_POINT:
+            return None
+    return names
+
+
+def _is_free(kind: type, name: str) -> bool:
+    """Tell whether an object of the class keeps what is stored under *name*, and does no more."""
+    found = inspect.getattr_static(kind, name, None)
+    if isinstance(found, types.MemberDescriptorType):
+        return True
+    return bool(kind.__dictoffset__) and not hasattr(type(found), "__set__")

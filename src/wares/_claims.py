@@ -1,0 +1,415 @@
+"""One run of a plan, as others see it, and what it does where something is out of the ordinary.
+
+This module knows a plan while it runs: which steps it is at, who has called it, and how it leaves
+something to the slow way. It must not know how a plan is written (that is `_plan_writer`).
+
+A plan makes no claim for each key. It puts one object, its claim, where everybody sees it, and
+says there which steps it is at *before* it looks whether there is traffic. Whoever comes by the
+slow way tells the traffic *before* it looks at the steps. So at least one sees the other, and it
+is that one who waits.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import types
+from _thread import get_ident
+from collections.abc import Hashable, Iterator
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from wares._cleanups import Cleanups, Entry
+from wares._keys import MISSING
+from wares._lock import LOCK
+from wares._planning import Plan
+from wares._recipes import Recipe, is_async_context_manager
+from wares._records import (
+    RECORD,
+    RUNNING,
+    SHARED,
+    Record,
+    find_claim,
+    own_record,
+    publish,
+)
+from wares._resolution import (
+    Flow,
+    Link,
+    clear_traffic,
+    closed_error,
+    current_flow,
+    find_parent,
+    note_path,
+    resolve,
+    run,
+    take_back,
+    wake,
+)
+from wares._signatures import Need
+from wares.exceptions import WaresError
+
+if TYPE_CHECKING:
+    from wares._container import Container
+
+#: How many classes of plain results are remembered for one factory.
+_MOST_CLASSES = 16
+
+#: What a claim says of itself where nothing out of the ordinary has happened.
+_DEFAULTS: dict[str, Any] = {
+    "container": None,
+    "group": 0,
+    "outer": None,
+    "parent": None,
+    "place": -1,
+    "run": None,
+    "state": RUNNING,
+    "thread": -1,
+}
+
+
+class Claim(Record):
+    """One run of a plan, as others see it.
+
+    It is the record, too, of a container that has made nothing before. One is made for each
+    request. So only what is always there is set in it, and the rest is said by `_DEFAULTS`.
+
+    A service that only keeps its arguments is there in no time, and is seldom asked for by
+    anybody but the plan. So it is held back, in an attribute of the claim, until somebody looks.
+
+    Attributes:
+        plan: The plan; each has a class of its own.
+        code: The code of the plan's function.
+        can_await: Whether the plan runs in an event loop.
+        may_suspend: Whether other tasks may run while it makes something; then it is found by
+            the context, otherwise on the stack.
+        held_back: The attributes in which services are held back, and their keys.
+        container: For whom it runs; `None` when it has ended.
+        group: The steps that it is making right now; -1 while it makes none itself.
+        place: The step that it has come to, where the slow way makes it.
+        outer: The run of another plan, further up the stack, for the same container.
+        parent: The making in whose factory this one was asked for.
+        thread: Where it runs, if it may suspend.
+    """
+
+    __slots__ = ("container", "group", "outer", "parent", "place", "thread")
+
+    plan: ClassVar[Plan]
+    code: ClassVar[types.CodeType]
+    can_await: ClassVar[bool]
+    may_suspend: ClassVar[bool]
+    held_back: ClassVar[dict[str, Hashable]]
+    container: Any
+    group: int
+    place: int
+    outer: Claim | None
+    parent: Link | None
+    thread: int
+
+    def __getattr__(self, name: str) -> Any:
+        """Give the default of what was not set."""
+        if name in _DEFAULTS:
+            return _DEFAULTS[name]
+        raise AttributeError(name)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended; its record may be that of another run by now."""
+        return self.container is None
+
+    def holds(self, key: object) -> bool:
+        """Tell whether a service is made, but held back."""
+        return any(
+            key == other and hasattr(self, name) for name, other in self.held_back.items()
+        )
+
+    def publish(self, made: dict[Hashable, Any]) -> None:
+        """Put among what is *made* what was held back. Called with the lock held."""
+        for name, key in self.held_back.items():
+            if hasattr(self, name):
+                made.setdefault(key, getattr(self, name))
+                delattr(self, name)
+
+    def is_making(self, key: Hashable, made: dict[Hashable, Any]) -> bool:
+        """Tell whether it is making *key* right now for all who ask, so that one may wait."""
+        return self.group >= 0 and key in self.plan.groups[self.group].keys and key not in made
+
+    def takes_time(self, key: Hashable) -> bool:
+        """Tell whether making *key* takes longer than a moment."""
+        return self.current_key == key
+
+    @property
+    def current_key(self) -> Hashable:
+        """The key whose factory runs right now for all who ask."""
+        step = -1 if self.group < 0 else self.plan.groups[self.group].working
+        if step < 0 or self.plan.steps[step].way != "kept":
+            return MISSING
+        return self.plan.steps[step].recipe.key
+
+    def own_steps(self) -> Iterator[tuple[Container, Recipe]]:
+        """Go through what is being made right now: one thing at most."""
+        if self.group >= 0:
+            step = self.plan.groups[self.group].last
+            yield self.container, self.plan.steps[step].recipe
+
+    def own_path(self) -> list[Recipe]:
+        """List the recipes that led to what is being made right now."""
+        if self.group >= 0:
+            return self.plan.path_to(self.plan.groups[self.group].last)
+        return self.plan.path_to(self.place)[:-1]
+
+    def is_on_this_stack(self) -> bool:
+        """Tell whether it runs further up on the stack of who asks."""
+        frame: types.FrameType | None = sys._getframe(1)
+        while frame is not None:
+            if frame.f_code is self.code and frame.f_locals.get("claim") is self:
+                return True
+            frame = frame.f_back
+        return False
+
+
+class Errand:
+    """What a plan asks for before it makes anything: something that lives longer, and is not there.
+
+    Attributes:
+        parent: The making in whose factory the plan was asked for.
+        is_over: Whether it has ended; nobody sees one that has.
+    """
+
+    __slots__ = ("_path", "parent")
+
+    is_over = False
+
+    def __init__(self, plan: Plan, step: int, parent: Link | None) -> None:
+        self._path = plan.path_to(step)[:-1]
+        self.parent = parent
+
+    def own_steps(self) -> Iterator[tuple[Container, Recipe]]:
+        """Go through what is being made right now: nothing yet."""
+        return iter(())
+
+    def own_path(self) -> list[Recipe]:
+        """List the recipes that led here."""
+        return self._path
+
+
+def settle_record(made: dict[Hashable, Any]) -> bool:
+    """Make sure that all that is made can be seen; `False` if a plan runs, and may make more."""
+    with LOCK:
+        publish(made)
+        return find_claim(made) is None
+
+
+def begin_again(container: Container, made: dict[Hashable, Any], claim: Claim) -> bool:
+    """Let a plan run on a container that has made something, or within the run of another.
+
+    Returns:
+        Whether it may; otherwise it is left to the slow way.
+    """
+    with LOCK:
+        record = own_record(made)
+        publish(made)
+        outer = find_claim(made)
+        if outer is not None:
+            if not _may_nest(claim, outer):
+                return False
+            claim.outer = claim.parent = outer
+        record.run = claim
+        record.state = RUNNING
+        # First this, then the look: whoever closes does it the other way round.
+        if container._made is not made:
+            raise closed_error(container)
+        if claim.plan.has_cleanups:
+            claim.cleanups = _own_cleanups(made)
+    return True
+
+
+def _may_nest(claim: Claim, other: Claim) -> bool:
+    """Let a plan run within a factory that another plan for the same container has called."""
+    if claim.can_await or other.can_await or not other.is_on_this_stack():
+        return False
+    outer: Claim | None = other
+    while outer is not None:
+        if not claim.plan.keys.isdisjoint(outer.plan.kept_keys):
+            # The outer plan does not look whether somebody makes what it is to make itself; or
+            # else there is a circle, which the slow way finds and names.
+            return False
+        outer = outer.outer
+    return True
+
+
+def finish(
+    container: Container,
+    made: dict[Hashable, Any],
+    claim: Claim,
+    error: BaseException | None = None,
+) -> None:
+    """End a run about which others know, or that was not the first, or that failed.
+
+    Whoever waits for something that it was to make finds it made, or gets the error, or makes it.
+    """
+    told = error if isinstance(error, Exception) else None
+    with LOCK:
+        failed = MISSING if error is None else claim.current_key
+        publish(made)
+        _end_run(made, claim)
+        if failed is not MISSING:
+            wake(container, failed, told)
+        traffic = container._traffic
+        for key in list(traffic.waiters) if traffic is not None else ():
+            wake(container, key, None)
+        clear_traffic(container, made)
+    # It may stay in a context for long, and must not keep the container alive.
+    claim.container = None
+
+
+def _end_run(made: dict[Hashable, Any], claim: Claim) -> None:
+    """Show that a plan has ended, and the outer one again. Called with the lock held."""
+    record: Record | None = made.get(RECORD)
+    if record is not None and record.run is claim:
+        outer = claim.outer
+        record.run = None if outer is record else outer
+        if outer is None:
+            record.state = SHARED
+    elif claim.run is None:
+        # Otherwise it is the record of another run by now.
+        claim.state = SHARED
+
+
+def end(container: Container, made: dict[Hashable, Any], claim: Claim) -> None:
+    """End a run that others have noticed.
+
+    Raises:
+        WaresError: The container was closed meanwhile.
+    """
+    finish(container, made, claim)
+    if container._made is not made:
+        raise closed_error(container)
+
+
+def fail(
+    container: Container, made: dict[Hashable, Any], claim: Claim, error: BaseException
+) -> None:
+    """Tell whoever waits that a step failed, and note the path to it."""
+    if isinstance(error, Exception) and not isinstance(error, WaresError):
+        note_path(error, _lineage(claim))
+    finish(container, made, claim, error)
+
+
+def _lineage(claim: Claim) -> list[Recipe]:
+    path: list[Recipe] = []
+    link: Link | None = claim
+    while link is not None:
+        if not link.is_over:
+            path = [*link.own_path(), *path]
+        link = link.parent
+    return path
+
+
+def resolve_sync(container: Container, need: Need) -> Any:
+    """Take the slow way."""
+    return run(resolve(container, need, can_await=False))
+
+
+async def aresolve(container: Container, need: Need) -> Any:
+    """Take the slow way, awaiting."""
+    return await resolve(container, need, can_await=True)
+
+
+def fetch(container: Container, plan: Plan, step: int) -> Any:
+    """Take the slow way for what a plan asks for before it makes anything."""
+    return run(afetch(container, plan, step, can_await=False))
+
+
+async def afetch(container: Container, plan: Plan, step: int, *, can_await: bool = True) -> Any:
+    """Take the slow way for what a plan asks for before it makes anything, awaiting."""
+    flow = Flow(Errand(plan, step, find_parent(container)), can_await=can_await)
+    return await flow.run(container, plan.steps[step].need)
+
+
+def detour(claim: Claim, step: int) -> Any:
+    """Take the slow way for one step of a plan."""
+    return run(adetour(claim, step, can_await=False))
+
+
+async def adetour(claim: Claim, step: int, *, can_await: bool = True) -> Any:
+    """Take the slow way for one step of a plan, awaiting."""
+    # It makes nothing itself now, but says for the error message where it has come to.
+    claim.group = -1
+    claim.place = step
+    container = claim.container
+    made = container._made
+    with LOCK:
+        publish(made)
+        traffic = container._traffic
+        for key in [key for key in traffic.waiters if key in made] if traffic else ():
+            wake(container, key, None)
+    flow = Flow(claim, can_await=can_await)
+    return await flow.run(container, claim.plan.steps[step].need)
+
+
+def settle(claim: Claim, step: int, product: Any, made: dict[Hashable, Any]) -> Any:
+    """Turn what a factory gave into the service: enter it, say."""
+    return run(asettle(claim, step, product, made, can_await=False))
+
+
+async def asettle(
+    claim: Claim,
+    step: int,
+    product: Any,
+    made: dict[Hashable, Any],
+    *,
+    can_await: bool = True,
+) -> Any:
+    """Turn what a factory gave into the service: await it, enter it."""
+    recipe = claim.plan.steps[step].recipe
+    plain = claim.plan.steps[step].plain
+    flow = Flow(claim, can_await=can_await)
+    if can_await and (inspect.iscoroutine(product) or is_async_context_manager(type(product))):
+        service, entry = await _settle_waiting(flow, claim, recipe, product)
+    else:
+        service, entry = await flow._settle(recipe, product)
+    if entry is not None:
+        container = claim.container
+        with LOCK:
+            cleanups = _own_cleanups(made)
+        cleanups.add(entry)
+        if container._made is not made:
+            await take_back(container, cleanups, entry)
+    elif service is product and len(plain) < _MOST_CLASSES:
+        plain.add(type(product))
+    return service
+
+
+async def _settle_waiting(
+    flow: Flow, claim: Claim, recipe: Recipe, product: Any
+) -> tuple[Any, Entry | None]:
+    """Turn what a factory gave into the service, in a way that may let other tasks run."""
+    outer = current_flow.get()
+    # By these others know, while it waits, within what they run, and that it runs in their loop.
+    claim.thread = get_ident()
+    current_flow.set(flow)
+    try:
+        return await flow._settle(recipe, product)
+    finally:
+        flow.is_over = True
+        # Not by a token: a coroutine that is closed ends in another context.
+        current_flow.set(outer)
+
+
+def _own_cleanups(made: dict[Hashable, Any]) -> Cleanups:
+    """Give the list in which a plan that runs notes cleanups. Called with the lock held."""
+    record = own_record(made)
+    cleanups = record.cleanups
+    if cleanups is None:
+        cleanups = record.cleanups = Cleanups()
+    return cleanups
+
+
+async def atake_back(container: Container, cleanups: Cleanups, entry: Entry) -> None:
+    """Clean up what was finished after the container had been closed."""
+    await take_back(container, cleanups, entry)
+
+
+def take_back_sync(container: Container, cleanups: Cleanups, entry: Entry) -> None:
+    """Clean up what was finished after the container had been closed."""
+    run(take_back(container, cleanups, entry))

@@ -1,0 +1,392 @@
+"""A plan, written down as one straight-line function.
+
+This module knows the steps of a plan, and writes Python from them. It must not know more of making
+than the order: whatever is out of the ordinary (somebody else makes the same thing, something has
+to be entered, what lives longer is not there yet) it leaves to `_claims`, and so to the slow way.
+
+There are two texts where anything but inert steps is made. The first is for a container that has
+made nothing yet: it need not look whether what it is about to make is there. The second, for any
+other, looks; it is written only when it is first needed. Inert steps alone need no claim: if two
+threads make such a thing at once, the first one that is kept counts, and nobody can tell.
+"""
+
+from __future__ import annotations
+
+from _thread import get_ident
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from wares._claims import (
+    Claim,
+    adetour,
+    afetch,
+    aresolve,
+    asettle,
+    atake_back,
+    begin_again,
+    detour,
+    end,
+    fail,
+    fetch,
+    resolve_sync,
+    settle,
+    settle_record,
+    take_back_sync,
+)
+from wares._cleanups import (
+    AWAITED,
+    CALLED,
+    SHIELDED,
+    Cleanups,
+    leave_async_generator,
+    leave_generator,
+)
+from wares._keys import MISSING
+from wares._lock import LOCK
+from wares._planning import Plan, Step, is_surely_plain
+from wares._recipes import give_all
+from wares._records import ENDED, NOTHING_TO_CLEAN, RECORD, take_spare
+from wares._resolution import current_flow, not_yielded
+from wares._signatures import Shape
+
+if TYPE_CHECKING:
+    from wares._registry import Registry
+
+
+class PlanWriter:
+    """Writes the function of one plan."""
+
+    def __init__(
+        self, registry: Registry, plan: Plan, *, can_await: bool, has_given: bool
+    ) -> None:
+        """Prepare to write.
+
+        Args:
+            registry: What keeps the singletons.
+            plan: What is to be done.
+            can_await: Whether it is for `aget`.
+            has_given: Whether something may be given to the container, or registered locally.
+        """
+        self._plan = plan
+        self._can_await = can_await
+        self._awaiting = "await " if can_await else ""
+        self._has_given = has_given
+        self._may_suspend = can_await and plan.may_suspend
+        # Whether others, who are called or started meanwhile, shall know what they are part of.
+        self._sets_flow = self._may_suspend or any(
+            step.way == "container" for step in plan.steps
+        )
+        self._lines: list[str] = []
+        # Whether the text is for a container that has made nothing yet.
+        self._is_first = True
+        self._root = len(plan.steps) - 1
+        self._way = self._choose_way()
+        self._names: dict[str, Any] = {
+            "Cleanups": Cleanups,
+            "MISSING": MISSING,
+            "NOTHING_TO_CLEAN": NOTHING_TO_CLEAN,
+            "RECORD": RECORD,
+            "again": self._write_again,
+            "begin_again": begin_again,
+            "detour": adetour if can_await else detour,
+            "end": end,
+            "fail": fail,
+            "fetch": afetch if can_await else fetch,
+            "flow": current_flow,
+            "get_ident": get_ident,
+            "keys": plan.keys,
+            "leave_async_generator": leave_async_generator,
+            "leave_generator": leave_generator,
+            "not_yielded": not_yielded,
+            "own_plan": plan,
+            "resolve": aresolve if can_await else resolve_sync,
+            "root": registry._get_root(),
+            "settle": asettle if can_await else settle,
+            "settle_record": settle_record,
+            "take_back": atake_back if can_await else take_back_sync,
+            "take_spare": take_spare,
+        }
+        self._parameters = "container"
+        self._slow_way = f"resolve(container, need{self._root})"
+
+    def write(self) -> Callable[..., Any]:
+        """Write and compile it."""
+        for number, step in enumerate(self._plan.steps):
+            self._name(number, step)
+        return self._compile()
+
+    def write_call(self, resolve_call: Callable[..., Any]) -> Callable[..., Any]:
+        """Write and compile the function that gets what a call needs."""
+        self._names["resolve_call"] = resolve_call
+        self._parameters = "container, arguments"
+        self._slow_way = "resolve_call(container, arguments)"
+        return self.write()
+
+    def _write_again(self, *arguments: Any) -> Any:
+        """Write the text for a container that has made something, and take it from now on."""
+        with LOCK:
+            if self._is_first:
+                self._is_first = False
+                self._names["again"] = self._compile()
+        return self._names["again"](*arguments)
+
+    def _compile(self) -> Callable[..., Any]:
+        names = self._names
+        self._lines = []
+        self._write_function()
+        source = "\n".join(self._lines) + "\n"
+        exec(compile(source, "<a plan of wares>", "exec"), names)  # noqa: S102  # our own source
+        function: Callable[..., Any] = names.pop("plan")
+        if not self._plan.is_inert:
+            names[self._claim_name].code = function.__code__
+        return function
+
+    @property
+    def _claim_name(self) -> str:
+        return "FirstClaim" if self._is_first else "Claim"
+
+    def _make_claim_class(self) -> type[Claim]:
+        steps = enumerate(self._plan.steps) if self._is_first and not self._sets_flow else ()
+        held_back = {
+            f"it{number}": step.recipe.key
+            for number, step in steps
+            if step.way == "kept" and step.is_inert and number != self._root
+        }
+        return type(
+            "PlanClaim",
+            (Claim,),
+            {
+                "__slots__": tuple(held_back),
+                "plan": self._plan,
+                "can_await": self._can_await,
+                "may_suspend": self._may_suspend,
+                "held_back": held_back,
+            },
+        )
+
+    def _choose_way(self) -> int:
+        """Choose what it will take to leave the generators that the plan enters."""
+        generators = [step for step in self._plan.steps if step.is_generator]
+        if any(step.may_suspend for step in generators):
+            return SHIELDED
+        return AWAITED if any(step.must_be_awaited for step in generators) else CALLED
+
+    def _write_function(self) -> None:
+        definition = "async def" if self._can_await else "def"
+        self._put(0, f"{definition} plan({self._parameters}):")
+        self._put(1, "made = container._made")
+        if self._has_given:
+            self._put(1, "given = container._given")
+            self._put(1, "if given is not None and not keys.isdisjoint(given):")
+            self._put(2, f"return {self._awaiting}{self._slow_way}")
+        if self._plan.is_inert:
+            self._write_inert()
+        else:
+            self._write_found()
+            self._write_claimed()
+
+    def _write_inert(self) -> None:
+        """Write the text that needs no claim."""
+        self._is_first = False
+        root = self._plan.steps[self._root]
+        is_kept = root.way in ("ready", "singleton", "connection")
+        if self._plan.kept_keys:
+            self._put(1, "record = made.setdefault(RECORD, NOTHING_TO_CLEAN)")
+            self._put(1, "if record is not NOTHING_TO_CLEAN and not settle_record(made):")
+            self._put(2, f"return {self._awaiting}{self._slow_way}")
+        for number, step in enumerate(self._plan.steps):
+            if not step.is_made:
+                self._write_finding(number, step)
+            elif step.way == "fresh":
+                self._put(1, f"it{number} = {self._call(number, step)}")
+            elif number != self._root:
+                self._put(1, f"if key{number} in made: it{number} = made[key{number}]")
+                self._put(1, f"else: it{number} = {self._keeping(number, step)}")
+        if root.way == "kept":
+            self._put(1, f"return {self._keeping(self._root, root)}")
+        elif is_kept:
+            self._put(1, f"return made.setdefault(key{self._root}, it{self._root})")
+        else:
+            self._put(1, f"return it{self._root}")
+
+    def _write_found(self) -> None:
+        """Write how to get what the plan does not make."""
+        for number, step in enumerate(self._plan.steps):
+            if not step.is_made:
+                self._write_finding(number, step)
+
+    def _write_claimed(self) -> None:
+        self._names[self._claim_name] = self._make_claim_class()
+        self._put(1, f"claim = {self._claim_name}()")
+        self._put(1, "claim.container = container")
+        if self._may_suspend:
+            self._put(1, "claim.thread = get_ident()")
+        if self._is_first:
+            self._write_beginning()
+        else:
+            self._put(1, "if not begin_again(container, made, claim):")
+            self._put(2, f"return {self._awaiting}{self._slow_way}")
+            if self._plan.has_cleanups:
+                self._put(1, "cleanups = claim.cleanups")
+        if self._way != CALLED:
+            condition = "" if self._is_first else f"if cleanups.way < {self._way}: "
+            self._put(1, f"{condition}cleanups.way = {self._way}")
+        if self._sets_flow:
+            self._put(1, "outer = flow.get()")
+            self._put(1, "if outer is not None:")
+            self._put(2, "if outer.is_over: outer = None")
+            self._put(2, "else: claim.parent = outer")
+            self._put(1, "flow.set(claim)")
+        self._put(1, "try:")
+        self._write_groups(2)
+        if self._sets_flow:
+            self._put(2, "flow.set(outer)")
+        if self._is_first:
+            self._put(2, "claim.container = None")
+            self._put(2, f"claim.state = {ENDED}")
+        self._put(1, "except BaseException as error:")
+        self._put(2, "fail(container, made, claim, error)")
+        self._put(2, "raise")
+        if self._is_first:
+            # First the end, then the look: who comes between finds what was made.
+            self._put(1, "if container._traffic is not None: end(container, made, claim)")
+        else:
+            self._put(1, "end(container, made, claim)")
+        self._put(1, f"return it{self._root}")
+
+    def _write_beginning(self) -> None:
+        """Leave it to the other text where something is made, or being made, already."""
+        if self._plan.has_cleanups:
+            self._put(1, "try: claim.cleanups = cleanups = take_spare()")
+            self._put(1, "except IndexError: claim.cleanups = cleanups = Cleanups()")
+        else:
+            self._put(1, "claim.cleanups = None")
+        self._put(
+            1, "if made.setdefault(RECORD, claim) is not claim or container._made is not made:"
+        )
+        self._put(2, f"return {self._awaiting}again({self._parameters})")
+
+    def _write_groups(self, indent: int) -> None:
+        for number, group in enumerate(self._plan.groups):
+            is_work = group.working >= 0
+            if number and (group.keys or is_work):
+                self._put(indent, f"claim.group = {number}")
+            if not group.keys:
+                # Nobody else asks for it.
+                for step in group.steps:
+                    self._write_made(indent, step)
+                continue
+            self._put(indent, "if container._traffic is None:")
+            for step in group.steps:
+                self._write_made(indent + 1, step)
+            self._put(indent, "else:")
+            for step in group.steps:
+                if self._plan.steps[step].way == "kept":
+                    self._put(indent + 1, f"it{step} = {self._awaiting}detour(claim, {step})")
+                else:
+                    self._put(indent + 1, f"claim.group = {number}")
+                    self._write_made(indent + 1, step)
+
+    def _write_made(self, indent: int, number: int) -> None:
+        """Write how something is made, and kept."""
+        step = self._plan.steps[number]
+        if step.way == "kept" and not self._is_first:
+            self._put(indent, f"if key{number} in made: it{number} = made[key{number}]")
+            self._put(indent, "else:")
+            indent += 1
+        if step.way == "fresh":
+            self._write_making(indent, number, step)
+        elif not step.is_inert:
+            self._write_making(indent, number, step)
+            self._put(indent, f"made[key{number}] = it{number}")
+        elif not self._is_first:
+            self._put(indent, f"it{number} = {self._keeping(number, step)}")
+        else:
+            is_held_back = number != self._root and not self._sets_flow
+            place = f"claim.it{number}" if is_held_back else f"made[key{number}]"
+            self._put(indent, f"{place} = it{number} = {self._call(number, step)}")
+
+    def _keeping(self, number: int, step: Step) -> str:
+        """Write how something inert is kept, unless another thread has kept one just now."""
+        return f"made.setdefault(key{number}, {self._call(number, step)})"
+
+    def _name(self, number: int, step: Step) -> None:
+        self._names[f"key{number}"] = step.recipe.key
+        self._names[f"need{number}"] = step.need
+        self._names[f"recipe{number}"] = step.recipe
+        self._names[f"make{number}"] = step.recipe.factory
+        self._names[f"plain{number}"] = step.plain
+        self._names[f"value{number}"] = step.recipe.value
+
+    def _write_finding(self, number: int, step: Step) -> None:
+        """Write how to find something, or else get it the slow way.
+
+        A container goes on with what it has handed out once, whatever is in force by now.
+        """
+        fetch = f"{self._awaiting}fetch(container, own_plan, {number})"
+        key, it = f"key{number}", f"it{number}"
+        if step.way == "container":
+            self._put(1, f"{it} = container")
+        elif step.way == "ready":
+            self._put(1, f"{it} = made[{key}] if {key} in made else value{number}")
+        elif step.way == "given":
+            self._put(1, f"{it} = made[{key}] if {key} in made else {fetch}")
+        elif step.way == "request" and not step.need.use_cache:
+            self._put(1, f"{it} = {fetch}")
+        else:
+            self._put(1, f"{it} = {self._place_of(step)}._made.get({key}, MISSING)")
+            if step.way != "request":
+                self._put(1, f"if {key} in made: {it} = made[{key}]")
+            self._put(1, f"if {it} is MISSING: {it} = {fetch}")
+
+    def _place_of(self, step: Step) -> str:
+        """Write what keeps something that lives longer."""
+        if step.way == "singleton":
+            return "root"
+        if step.way == "request":
+            return "container._request_container"
+        return "container._family.outermost"
+
+    def _write_making(self, indent: int, number: int, step: Step) -> None:
+        call = self._call(number, step)
+        shape = step.recipe.shape
+        if step.is_generator:
+            loop, leave = ("for", "leave_generator")
+            if shape is Shape.ASYNC_GENERATOR:
+                loop, leave = ("async for", "leave_async_generator")
+            self._put(indent, f"generator = {call}")
+            self._put(indent, f"{loop} it{number} in generator: break")
+            self._put(indent, f"else: raise not_yielded(recipe{number})")
+            self._put(indent, f"entry = ({leave}, generator, recipe{number})")
+            self._put(indent, "cleanups.append(entry)")
+            self._put(indent, "if container._made is not made:")
+            self._put(indent + 1, f"{self._awaiting}take_back(container, cleanups, entry)")
+            return
+        if shape is Shape.COROUTINE:
+            call = f"await {call}"
+        self._put(indent, f"it{number} = {call}")
+        if not is_surely_plain(step.recipe):
+            settling = f"{self._awaiting}settle(claim, {number}, it{number}, made)"
+            self._put(indent, f"if type(it{number}) not in plain{number}:")
+            self._put(indent + 1, f"it{number} = {settling}")
+
+    def _call(self, number: int, step: Step) -> str:
+        """Write the call of a factory."""
+        arguments = ", ".join(
+            f"{need.name}={value}" if need.by_keyword else value
+            for value, need in (
+                (
+                    f"it{argument}"
+                    if isinstance(argument, int)
+                    else f"arguments[{argument!r}]",
+                    need,
+                )
+                for argument, need in step.arguments
+            )
+        )
+        if step.recipe.factory is give_all:
+            return f"({arguments},)" if arguments else "()"
+        return f"make{number}({arguments})"
+
+    def _put(self, indent: int, line: str) -> None:
+        self._lines.append("    " * indent + line)

@@ -1,0 +1,125 @@
+"""What a container keeps beside its services: what to clean up, and whether a plan runs.
+
+This module knows the one entry, among what a container has made, that is no service. It must
+not know how services are made, nor what a plan is: that one may run, and may hold back what it
+has made until somebody asks, is all that it knows of them.
+
+There is such an entry as soon as something was made. So one `dict.setdefault` tells a plan
+whether it is the first to make anything, and shows it to others if so; that is atomic, with and
+without a global interpreter lock.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Hashable
+from typing import TYPE_CHECKING, Any
+
+from wares._cleanups import Cleanups
+from wares.exceptions import ContainerClosedError
+
+if TYPE_CHECKING:
+    from wares._claims import Claim
+
+
+class _PrivateKey:
+    """The type of keys that are nobody else's."""
+
+    __slots__ = ()
+
+
+#: Under this key the record stands among what a container has made.
+RECORD: Hashable = _PrivateKey()
+
+#: What goes on with a record: a plan runs; the plan that it belongs to has ended, and nothing but
+#: plans has added cleanups; or else anybody may have.
+RUNNING, ENDED, SHARED = range(3)
+
+
+class Record:
+    """What a container keeps beside its services.
+
+    Attributes:
+        cleanups: What is to be cleaned up, if anything is.
+        state: `RUNNING`, `ENDED` or `SHARED`.
+        run: The plan that runs, where that is not the one that the record itself belongs to.
+    """
+
+    __slots__ = ("cleanups", "run", "state")
+
+    cleanups: Cleanups | None
+    run: Claim | None
+    state: int
+
+    def holds(self, _key: object) -> bool:
+        """Tell whether a service is made, but held back."""
+        return False
+
+    def publish(self, made: dict[Hashable, Any]) -> None:
+        """Put among what is *made* what was held back. Called with the lock held."""
+
+
+def new_record(cleanups: Cleanups | None = None) -> Record:
+    """Make the record of a container where no plan was first."""
+    # Not by an `__init__`: a plan makes records of its own, one for each request.
+    record = Record()
+    record.cleanups = cleanups
+    record.run = None
+    record.state = SHARED
+    return record
+
+
+#: Shared by all containers that have made something, but have nothing to clean up.
+NOTHING_TO_CLEAN = new_record()
+
+
+class _Closed(dict[Hashable, Any]):
+    """What a closed container has made: nothing, for good."""
+
+    __slots__ = ()
+
+    def __setitem__(
+        self, key: Hashable, service: object
+    ) -> None:  # pragma: no cover  # nobody does
+        raise RuntimeError("a closed container keeps nothing; this is a defect of wares")
+
+    def setdefault(self, _key: Hashable, _default: Any = None) -> Any:
+        """Refuse: whoever is about to keep something has not looked, to save time."""
+        raise ContainerClosedError
+
+
+#: What a closed container has made. All closed containers share it.
+CLOSED: dict[Hashable, Any] = _Closed()
+
+#: Lists for the next ones who need some: to make and to drop one that watches over itself takes
+#: longer than to enter and to leave a generator. Not more than so many; the oldest drop out.
+_spare: deque[Cleanups] = deque(maxlen=256)
+
+#: Take a list, or raise IndexError where there is none.
+take_spare = _spare.pop
+
+#: Give one that was emptied, that is to be called only, and that nobody else knows.
+give_spare = _spare.append
+
+
+def own_record(made: dict[Hashable, Any]) -> Record:
+    """Give the record of what is *made*, begun now if need be. Called with the lock held."""
+    record: Record = made.setdefault(RECORD, NOTHING_TO_CLEAN)
+    if record is NOTHING_TO_CLEAN:
+        record = made[RECORD] = new_record()
+    return record
+
+
+def find_claim(made: dict[Hashable, Any]) -> Claim | None:
+    """Find the plan that runs for whoever has *made* this, the innermost one."""
+    record: Any = made.get(RECORD)
+    if record is None or record.state != RUNNING:
+        return None
+    return record.run or record  # type: ignore[no-any-return]  # a record that runs is a claim
+
+
+def publish(made: dict[Hashable, Any]) -> None:
+    """Put among what is *made* what a plan holds back. Called with the lock held."""
+    record: Record | None = made.get(RECORD)
+    if record is not None:
+        record.publish(made)
