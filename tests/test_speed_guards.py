@@ -233,8 +233,7 @@ class TestCoroutines:
 
         coroutines = count_coroutines(aopen_get_close(shop, Users))
 
-        expected = ["__aenter__", "plan", "__aexit__", "leave_async_generator"]
-        assert expected == coroutines
+        assert ["__aenter__", "plan", "__aexit__"] == coroutines
 
     async def test_what_cannot_wait_sets_no_context_variable(self, shop):
         """Where no other task can come in between, nothing has to be told to other tasks."""

@@ -73,15 +73,16 @@ def keeps_its_arguments_only(kind: type) -> bool:
     Returns:
         Whether that is sure.
     """
+    plain: Any = object
     if (
-        kind.__new__ is not object.__new__
-        or kind.__setattr__ is not object.__setattr__
+        kind.__new__ is not plain.__new__
+        or kind.__setattr__ is not plain.__setattr__
         or hasattr(kind, "__del__")
         or inspect.isabstract(kind)
     ):
         return False
-    make = kind.__init__
-    if make is object.__init__:
+    make = getattr(kind, "__init__")  # noqa: B009  # that of the class, whatever it is
+    if make is plain.__init__:
         return True
     names = _kept_names(make.__code__) if isinstance(make, types.FunctionType) else None
     return names is not None and all(_is_free(kind, name) for name in names)

@@ -25,8 +25,6 @@ from wares._planning import Plan
 from wares._recipes import Recipe, is_async_context_manager
 from wares._records import (
     RECORD,
-    RUNNING,
-    SHARED,
     Record,
     find_claim,
     own_record,
@@ -54,24 +52,12 @@ if TYPE_CHECKING:
 #: How many classes of plain results are remembered for one factory.
 _MOST_CLASSES = 16
 
-#: What a claim says of itself where nothing out of the ordinary has happened.
-_DEFAULTS: dict[str, Any] = {
-    "container": None,
-    "group": 0,
-    "outer": None,
-    "parent": None,
-    "place": -1,
-    "run": None,
-    "state": RUNNING,
-    "thread": -1,
-}
-
 
 class Claim(Record):
     """One run of a plan, as others see it.
 
     It is the record, too, of a container that has made nothing before. One is made for each
-    request. So only what is always there is set in it, and the rest is said by `_DEFAULTS`.
+    request. So only what is always there is set in it: the rest is read with a default.
 
     A service that only keeps its arguments is there in no time, and is seldom asked for by
     anybody but the plan. So it is held back, in an attribute of the claim, until somebody looks.
@@ -84,14 +70,9 @@ class Claim(Record):
             the context, otherwise on the stack.
         held_back: The attributes in which services are held back, and their keys.
         container: For whom it runs; `None` when it has ended.
-        group: The steps that it is making right now; -1 while it makes none itself.
-        place: The step that it has come to, where the slow way makes it.
-        outer: The run of another plan, further up the stack, for the same container.
-        parent: The making in whose factory this one was asked for.
-        thread: Where it runs, if it may suspend.
     """
 
-    __slots__ = ("container", "group", "outer", "parent", "place", "thread")
+    __slots__ = ("_group", "_outer", "_parent", "_place", "_thread", "container")
 
     plan: ClassVar[Plan]
     code: ClassVar[types.CodeType]
@@ -99,17 +80,31 @@ class Claim(Record):
     may_suspend: ClassVar[bool]
     held_back: ClassVar[dict[str, Hashable]]
     container: Any
-    group: int
-    place: int
-    outer: Claim | None
-    parent: Link | None
-    thread: int
+    _group: int
+    _outer: Claim | None
+    _parent: Link | None
+    _place: int
+    _thread: int
 
-    def __getattr__(self, name: str) -> Any:
-        """Give the default of what was not set."""
-        if name in _DEFAULTS:
-            return _DEFAULTS[name]
-        raise AttributeError(name)
+    @property
+    def group(self) -> int:
+        """The steps that it is making right now; -1 while it makes none itself."""
+        return getattr(self, "_group", 0)
+
+    @property
+    def outer(self) -> Claim | None:
+        """The run of another plan, further up the stack, for the same container."""
+        return getattr(self, "_outer", None)
+
+    @property
+    def parent(self) -> Link | None:
+        """The making in whose factory this one was asked for."""
+        return getattr(self, "_parent", None)
+
+    @property
+    def thread(self) -> int:
+        """Where it runs, if it may suspend."""
+        return getattr(self, "_thread", -1)
 
     @property
     def is_over(self) -> bool:
@@ -131,7 +126,8 @@ class Claim(Record):
 
     def is_making(self, key: Hashable, made: dict[Hashable, Any]) -> bool:
         """Tell whether it is making *key* right now for all who ask, so that one may wait."""
-        return self.group >= 0 and key in self.plan.groups[self.group].keys and key not in made
+        group = self.group
+        return group >= 0 and key in self.plan.groups[group].keys and key not in made
 
     def takes_time(self, key: Hashable) -> bool:
         """Tell whether making *key* takes longer than a moment."""
@@ -140,22 +136,24 @@ class Claim(Record):
     @property
     def current_key(self) -> Hashable:
         """The key whose factory runs right now for all who ask."""
-        step = -1 if self.group < 0 else self.plan.groups[self.group].working
-        if step < 0 or self.plan.steps[step].way != "kept":
-            return MISSING
-        return self.plan.steps[step].recipe.key
+        group = self.group
+        step = -1 if group < 0 else self.plan.groups[group].working
+        is_kept = step >= 0 and self.plan.steps[step].way == "kept"
+        return self.plan.steps[step].recipe.key if is_kept else MISSING
 
     def own_steps(self) -> Iterator[tuple[Container, Recipe]]:
         """Go through what is being made right now: one thing at most."""
-        if self.group >= 0:
-            step = self.plan.groups[self.group].last
+        group = self.group
+        if group >= 0:
+            step = self.plan.groups[group].last
             yield self.container, self.plan.steps[step].recipe
 
     def own_path(self) -> list[Recipe]:
         """List the recipes that led to what is being made right now."""
-        if self.group >= 0:
-            return self.plan.path_to(self.plan.groups[self.group].last)
-        return self.plan.path_to(self.place)[:-1]
+        group = self.group
+        if group >= 0:
+            return self.plan.path_to(self.plan.groups[group].last)
+        return self.plan.path_to(self._place)[:-1]
 
     def is_on_this_stack(self) -> bool:
         """Tell whether it runs further up on the stack of who asks."""
@@ -212,9 +210,10 @@ def begin_again(container: Container, made: dict[Hashable, Any], claim: Claim) -
         if outer is not None:
             if not _may_nest(claim, outer):
                 return False
-            claim.outer = claim.parent = outer
+            claim._outer = claim._parent = outer
         record.run = claim
-        record.state = RUNNING
+        if not record.is_running:
+            del record.is_shared
         # First this, then the look: whoever closes does it the other way round.
         if container._made is not made:
             raise closed_error(container)
@@ -265,14 +264,14 @@ def finish(
 def _end_run(made: dict[Hashable, Any], claim: Claim) -> None:
     """Show that a plan has ended, and the outer one again. Called with the lock held."""
     record: Record | None = made.get(RECORD)
-    if record is not None and record.run is claim:
+    if record is not None and getattr(record, "run", None) is claim:
         outer = claim.outer
         record.run = None if outer is record else outer
         if outer is None:
-            record.state = SHARED
-    elif claim.run is None:
+            record.is_shared = True
+    elif getattr(claim, "run", None) is None:
         # Otherwise it is the record of another run by now.
-        claim.state = SHARED
+        claim.is_shared = True
 
 
 def end(container: Container, made: dict[Hashable, Any], claim: Claim) -> None:
@@ -334,8 +333,8 @@ def detour(claim: Claim, step: int) -> Any:
 async def adetour(claim: Claim, step: int, *, can_await: bool = True) -> Any:
     """Take the slow way for one step of a plan, awaiting."""
     # It makes nothing itself now, but says for the error message where it has come to.
-    claim.group = -1
-    claim.place = step
+    claim._group = -1
+    claim._place = step
     container = claim.container
     made = container._made
     with LOCK:
@@ -374,7 +373,7 @@ async def asettle(
             cleanups = _own_cleanups(made)
         cleanups.add(entry)
         if container._made is not made:
-            await take_back(container, cleanups, entry)
+            await take_back(container, cleanups, entry[1])
     elif service is product and len(plain) < _MOST_CLASSES:
         plain.add(type(product))
     return service
@@ -386,7 +385,7 @@ async def _settle_waiting(
     """Turn what a factory gave into the service, in a way that may let other tasks run."""
     outer = current_flow.get()
     # By these others know, while it waits, within what they run, and that it runs in their loop.
-    claim.thread = get_ident()
+    claim._thread = get_ident()
     current_flow.set(flow)
     try:
         return await flow._settle(recipe, product)
@@ -405,11 +404,6 @@ def _own_cleanups(made: dict[Hashable, Any]) -> Cleanups:
     return cleanups
 
 
-async def atake_back(container: Container, cleanups: Cleanups, entry: Entry) -> None:
+def take_back_sync(container: Container, cleanups: Cleanups, thing: Any) -> None:
     """Clean up what was finished after the container had been closed."""
-    await take_back(container, cleanups, entry)
-
-
-def take_back_sync(container: Container, cleanups: Cleanups, entry: Entry) -> None:
-    """Clean up what was finished after the container had been closed."""
-    run(take_back(container, cleanups, entry))
+    run(take_back(container, cleanups, thing))

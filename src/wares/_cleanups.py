@@ -125,8 +125,7 @@ async def leave_async_generator(
     """End an async generator factory after its ``yield``, with *error* thrown in."""
     if error is None or recipe.suppress_context_exit:
         async for _ in generator:
-            await generator.aclose()
-            raise _yielded_again(recipe)
+            raise await yielded_again(generator, recipe)
         return
     traceback = error.__traceback__
     try:
@@ -139,8 +138,7 @@ async def leave_async_generator(
         raise
     finally:
         error.__traceback__ = traceback
-    await generator.aclose()
-    raise _yielded_again(recipe)
+    raise await yielded_again(generator, recipe)
 
 
 def leave_context(
@@ -214,6 +212,12 @@ def _is_same(raised: BaseException, error: BaseException) -> bool:
         and isinstance(error, StopIteration | StopAsyncIteration)
         and raised.__cause__ is error
     )
+
+
+async def yielded_again(generator: AsyncGenerator[Any, Any], recipe: Recipe) -> FactoryError:
+    """End an async generator that has yielded once more, and make the error that says so."""
+    await generator.aclose()
+    return _yielded_again(recipe)
 
 
 def _yielded_again(recipe: Recipe) -> FactoryError:

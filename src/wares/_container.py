@@ -29,8 +29,10 @@ from wares._cleanups import (
     attempt,
     awaited_callbacks,
     leave_all,
+    leave_async_generator,
     leave_callback,
     report,
+    yielded_again,
 )
 from wares._keys import describe
 from wares._lock import LOCK
@@ -39,9 +41,7 @@ from wares._plans import NoPlans, PlanBook
 from wares._recipes import Ping, Recipe, check_callback, recipe_for_factory, recipe_for_value
 from wares._records import (
     CLOSED,
-    ENDED,
     RECORD,
-    RUNNING,
     Record,
     give_spare,
     new_record,
@@ -221,7 +221,7 @@ class Container:
             raise closed_error(self)
         return self
 
-    def __exit__(  # noqa: C901  # one function, because a call more costs each request
+    def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
@@ -238,34 +238,38 @@ class Container:
         if record is None:
             return
         cleanups = record.cleanups
-        if record.state == RUNNING:
+        # First this, then the look: whoever adds one by the slow way does it the other way round.
+        record.cleanups = None
+        try:
+            is_shared = record.is_shared
+        except AttributeError:
+            is_shared = True
             self._stop_plan()
         if cleanups is None:
             return
-        record.cleanups = None
-        if cleanups:
-            if cleanups.way:
-                self._undo_closing(made, record, cleanups)
-                raise PendingAsyncCleanupError(self._pending_async(), "container")
-            # As in `leave_all`, up to the first failure: that saves each request a call.
-            failures: list[Failure] | None = None
-            while cleanups:
-                leave, thing, recipe = cleanups.pop()
-                try:
-                    leave(thing, recipe, error)
-                except BaseException as failure:  # noqa: BLE001  # every other cleanup must run
-                    failures = [(describe(recipe.key), failure), *leave_all(cleanups, error)]
-            if failures is not None:
-                report(failures, "container", error)
-        if record.state == ENDED:
-            give_spare(cleanups)
+        if cleanups and cleanups.way:
+            self._undo_closing(made, record, cleanups)
+            raise PendingAsyncCleanupError(self._pending_async(), "container")
+        # As in `leave_all`, up to the first failure: that saves each request a call.
+        while cleanups:
+            leave, thing, recipe = cleanups.pop()
+            try:
+                leave(thing, recipe, error)
+            except BaseException as failure:  # noqa: BLE001  # every other cleanup must run
+                failures = [(describe(recipe.key), failure), *leave_all(cleanups, error)]
+                break
+        else:
+            if not is_shared:
+                give_spare(cleanups)
+            return
+        report(failures, "container", error)
 
     async def __aenter__(self) -> Self:
         if self._made is CLOSED:
             raise closed_error(self)
         return self
 
-    async def __aexit__(  # noqa: C901  # one function, because a call more costs each request
+    async def __aexit__(  # noqa: C901, PLR0912  # in one, as a call more costs each request
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
@@ -280,29 +284,38 @@ class Container:
         if record is None:
             return
         cleanups = record.cleanups
-        if record.state == RUNNING:
+        # First this, then the look: whoever adds one by the slow way does it the other way round.
+        record.cleanups = None
+        try:
+            is_shared = record.is_shared
+        except AttributeError:
+            is_shared = True
             self._stop_plan()
         if cleanups is None:
             return
-        record.cleanups = None
         if cleanups.way == SHIELDED:
             await aleave_all(cleanups, error, "container")
-        elif cleanups:
-            failures: list[Failure] | None = None
-            while cleanups:
-                leave, thing, recipe = cleanups.pop()
-                try:
+        while cleanups:
+            leave, thing, recipe = cleanups.pop()
+            try:
+                if leave is leave_async_generator and error is None:
+                    # As that does: to call it would take as long as to leave the generator.
+                    async for _ in thing:
+                        raise await yielded_again(thing, recipe)  # noqa: TRY301  # it is a failure
+                else:
                     left = leave(thing, recipe, error)
                     if left is not None:
                         await left
-                except BaseException as failure:  # noqa: BLE001  # every other cleanup must run
-                    rest = await aleave_all(cleanups, error)
-                    failures = [(describe(recipe.key), failure), *rest]
-            if failures is not None:
-                report(failures, "container", error)
-        if record.state == ENDED:
-            cleanups.way = CALLED
-            give_spare(cleanups)
+            except BaseException as failure:  # noqa: BLE001  # every other cleanup must run
+                rest = await aleave_all(cleanups, error)
+                failures = [(describe(recipe.key), failure), *rest]
+                break
+        else:
+            if not is_shared:
+                cleanups.way = CALLED
+                give_spare(cleanups)
+            return
+        report(failures, "container", error)
 
     @overload
     def get(self, key: TypeForm[T1], /) -> T1: ...
@@ -427,8 +440,11 @@ class Container:
         made = self._made
         if key in made:
             return made[key]
-        plan = self._plans.sync.get(key)
-        if plan is not None:
+        try:
+            plan = self._plans.sync[key]
+        except KeyError:
+            pass
+        else:
             return plan(self)
         return self._get_slowly(key)
 
@@ -552,8 +568,11 @@ class Container:
         made = self._made
         if key in made:
             return _return(made[key])
-        plan = self._plans.awaited.get(key)
-        if plan is not None:
+        try:
+            plan = self._plans.awaited[key]
+        except KeyError:
+            pass
+        else:
             return plan(self)
         return self._aget_slowly(key)
 
@@ -901,7 +920,7 @@ class Container:
             return []
         cleanups = record.cleanups
         record.cleanups = None
-        if record.state == RUNNING:
+        if record.is_running:
             self._stop_plan()
         return cleanups or []
 

@@ -22,7 +22,6 @@ from wares._claims import (
     afetch,
     aresolve,
     asettle,
-    atake_back,
     begin_again,
     detour,
     end,
@@ -45,8 +44,8 @@ from wares._keys import MISSING
 from wares._lock import LOCK
 from wares._planning import Plan, Step, is_surely_plain
 from wares._recipes import give_all
-from wares._records import ENDED, NOTHING_TO_CLEAN, RECORD, take_spare
-from wares._resolution import current_flow, not_yielded
+from wares._records import NOTHING_TO_CLEAN, RECORD, take_spare
+from wares._resolution import current_flow, not_yielded, take_back
 from wares._signatures import Shape
 
 if TYPE_CHECKING:
@@ -103,7 +102,7 @@ class PlanWriter:
             "root": registry._get_root(),
             "settle": asettle if can_await else settle,
             "settle_record": settle_record,
-            "take_back": atake_back if can_await else take_back_sync,
+            "take_back": take_back if can_await else take_back_sync,
             "take_spare": take_spare,
         }
         self._parameters = "container"
@@ -220,7 +219,7 @@ class PlanWriter:
         self._put(1, f"claim = {self._claim_name}()")
         self._put(1, "claim.container = container")
         if self._may_suspend:
-            self._put(1, "claim.thread = get_ident()")
+            self._put(1, "claim._thread = get_ident()")
         if self._is_first:
             self._write_beginning()
         else:
@@ -235,7 +234,7 @@ class PlanWriter:
             self._put(1, "outer = flow.get()")
             self._put(1, "if outer is not None:")
             self._put(2, "if outer.is_over: outer = None")
-            self._put(2, "else: claim.parent = outer")
+            self._put(2, "else: claim._parent = outer")
             self._put(1, "flow.set(claim)")
         self._put(1, "try:")
         self._write_groups(2)
@@ -243,7 +242,7 @@ class PlanWriter:
             self._put(2, "flow.set(outer)")
         if self._is_first:
             self._put(2, "claim.container = None")
-            self._put(2, f"claim.state = {ENDED}")
+            self._put(2, "claim.is_shared = False")
         self._put(1, "except BaseException as error:")
         self._put(2, "fail(container, made, claim, error)")
         self._put(2, "raise")
@@ -261,16 +260,14 @@ class PlanWriter:
             self._put(1, "except IndexError: claim.cleanups = cleanups = Cleanups()")
         else:
             self._put(1, "claim.cleanups = None")
-        self._put(
-            1, "if made.setdefault(RECORD, claim) is not claim or container._made is not made:"
-        )
+        self._put(1, "if made.setdefault(RECORD, claim) is not claim:")
         self._put(2, f"return {self._awaiting}again({self._parameters})")
 
     def _write_groups(self, indent: int) -> None:
         for number, group in enumerate(self._plan.groups):
             is_work = group.working >= 0
             if number and (group.keys or is_work):
-                self._put(indent, f"claim.group = {number}")
+                self._put(indent, f"claim._group = {number}")
             if not group.keys:
                 # Nobody else asks for it.
                 for step in group.steps:
@@ -284,7 +281,7 @@ class PlanWriter:
                 if self._plan.steps[step].way == "kept":
                     self._put(indent + 1, f"it{step} = {self._awaiting}detour(claim, {step})")
                 else:
-                    self._put(indent + 1, f"claim.group = {number}")
+                    self._put(indent + 1, f"claim._group = {number}")
                     self._write_made(indent + 1, step)
 
     def _write_made(self, indent: int, number: int) -> None:
@@ -357,10 +354,9 @@ class PlanWriter:
             self._put(indent, f"generator = {call}")
             self._put(indent, f"{loop} it{number} in generator: break")
             self._put(indent, f"else: raise not_yielded(recipe{number})")
-            self._put(indent, f"entry = ({leave}, generator, recipe{number})")
-            self._put(indent, "cleanups.append(entry)")
+            self._put(indent, f"cleanups.append(({leave}, generator, recipe{number}))")
             self._put(indent, "if container._made is not made:")
-            self._put(indent + 1, f"{self._awaiting}take_back(container, cleanups, entry)")
+            self._put(indent + 1, f"{self._awaiting}take_back(container, cleanups, generator)")
             return
         if shape is Shape.COROUTINE:
             call = f"await {call}"

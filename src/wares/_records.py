@@ -31,25 +31,26 @@ class _PrivateKey:
 #: Under this key the record stands among what a container has made.
 RECORD: Hashable = _PrivateKey()
 
-#: What goes on with a record: a plan runs; the plan that it belongs to has ended, and nothing but
-#: plans has added cleanups; or else anybody may have.
-RUNNING, ENDED, SHARED = range(3)
-
 
 class Record:
     """What a container keeps beside its services.
 
     Attributes:
         cleanups: What is to be cleaned up, if anything is.
-        state: `RUNNING`, `ENDED` or `SHARED`.
-        run: The plan that runs, where that is not the one that the record itself belongs to.
+        is_shared: Whether others than plans may have added cleanups; not there while a plan runs.
+        run: The plan that runs; not there where that is the one that the record belongs to.
     """
 
-    __slots__ = ("cleanups", "run", "state")
+    __slots__ = ("cleanups", "is_shared", "run")
 
     cleanups: Cleanups | None
+    is_shared: bool
     run: Claim | None
-    state: int
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a plan runs."""
+        return not hasattr(self, "is_shared")
 
     def holds(self, _key: object) -> bool:
         """Tell whether a service is made, but held back."""
@@ -65,7 +66,7 @@ def new_record(cleanups: Cleanups | None = None) -> Record:
     record = Record()
     record.cleanups = cleanups
     record.run = None
-    record.state = SHARED
+    record.is_shared = True
     return record
 
 
@@ -112,10 +113,11 @@ def own_record(made: dict[Hashable, Any]) -> Record:
 
 def find_claim(made: dict[Hashable, Any]) -> Claim | None:
     """Find the plan that runs for whoever has *made* this, the innermost one."""
-    record: Any = made.get(RECORD)
-    if record is None or record.state != RUNNING:
+    record: Record | None = made.get(RECORD)
+    if record is None or not record.is_running:
         return None
-    return record.run or record  # type: ignore[no-any-return]  # a record that runs is a claim
+    run: Claim = getattr(record, "run", None) or record  # type: ignore[assignment]  # its own
+    return run
 
 
 def publish(made: dict[Hashable, Any]) -> None:

@@ -44,11 +44,8 @@ from wares._recipes import (
 )
 from wares._records import (
     CLOSED,
-    ENDED,
     NOTHING_TO_CLEAN,
     RECORD,
-    RUNNING,
-    SHARED,
     find_claim,
     own_record,
     publish,
@@ -503,7 +500,7 @@ class Flow:
             service, entry = await self._settle(frame.recipe, product)
         service, cleanups = self._publish(frame, service, entry)
         if frame.owner._made is not frame.made:
-            await take_back(frame.owner, cleanups, entry)
+            await take_back(frame.owner, cleanups, None if entry is None else entry[1])
         return service
 
     async def _call(self, frame: Frame) -> tuple[Any, Entry | None]:
@@ -657,7 +654,7 @@ def find_parent(container: Container) -> Link | None:
     if claim.may_suspend or not claim.is_on_this_stack():
         return parent
     if claim.parent is None:
-        claim.parent = parent
+        claim._parent = parent
     return claim
 
 
@@ -731,18 +728,22 @@ def clear_traffic(owner: Container, made: dict[Hashable, Any]) -> None:
         owner._traffic = None
 
 
-async def take_back(owner: Container, cleanups: Cleanups | None, entry: Entry | None) -> None:
-    """Clean up a service that was finished after its container had been closed, and say so.
+async def take_back(owner: Container, cleanups: Cleanups | None, thing: Any) -> None:
+    """Clean up something that was finished after its container had been closed, and say so.
+
+    Args:
+        owner: The container.
+        cleanups: Where its cleanup was noted, if it has one.
+        thing: What is to be left; whoever closes may have left it already.
 
     Raises:
         WaresError: What is closed.
     """
     with LOCK:
-        position = next((i for i, other in enumerate(cleanups or ()) if other is entry), None)
-        if cleanups is not None and position is not None:
-            del cleanups[position]
-    if entry is not None and position is not None:
-        leave, thing, recipe = entry
+        position = next((i for i, one in enumerate(cleanups or ()) if one[1] is thing), None)
+        entry = None if cleanups is None or position is None else cleanups.pop(position)
+    if entry is not None:
+        leave, _, recipe = entry
         left = leave(thing, recipe, None)
         if left is not None:
             await left
@@ -776,11 +777,11 @@ def begin_cleanups(owner: Container, made: dict[Hashable, Any]) -> Cleanups:
     They are begun at the first one. From now on nobody else may use the list when it is empty.
     """
     record = own_record(made)
-    if record.state == RUNNING:
+    if record.is_running:
         # The plan sees this as it ends, and says that others have been here.
         owner._traffic = owner._traffic or Traffic()
-    if record.state == ENDED:
-        record.state = SHARED
+    if not record.is_running:
+        record.is_shared = True
     cleanups = record.cleanups
     if cleanups is None:
         # Whoever closes may take it away at any moment, and so it is read just once.
