@@ -7,12 +7,15 @@ is what a plan need not reckon with.
 
 from __future__ import annotations
 
+import dataclasses
 import dis
 import functools
 import inspect
 import types
 from collections.abc import Callable
 from typing import Any
+
+import attrs
 
 #: Every ``await``, ``async with`` and ``async for`` comes to this.
 _WAITS = "SEND"
@@ -76,7 +79,6 @@ def keeps_its_arguments_only(kind: type) -> bool:
     plain: Any = object
     if (
         kind.__new__ is not plain.__new__
-        or kind.__setattr__ is not plain.__setattr__
         or hasattr(kind, "__del__")
         or inspect.isabstract(kind)
     ):
@@ -84,8 +86,46 @@ def keeps_its_arguments_only(kind: type) -> bool:
     make = getattr(kind, "__init__")  # noqa: B009  # that of the class, whatever it is
     if make is plain.__init__:
         return True
-    names = _kept_names(make.__code__) if isinstance(make, types.FunctionType) else None
+    if not isinstance(make, types.FunctionType):
+        return False
+    names = _frozen_names(kind, make)
+    if names is None and kind.__setattr__ is plain.__setattr__:
+        names = _kept_names(make.__code__)
     return names is not None and all(_is_free(kind, name) for name in names)
+
+
+def _frozen_names(kind: type, make: types.FunctionType) -> list[str] | None:
+    """List the attributes in which a frozen class keeps its arguments.
+
+    Such a class cannot just assign to them in its ``__init__``, which is generated.
+
+    Returns:
+        Their names; `None` where it does anything else, or where it is no such class.
+    """
+    code = make.__code__
+    if (code.co_names, code.co_freevars) == (
+        ("__setattr__",),
+        ("__dataclass_builtins_object__",),
+    ):
+        return [field.name for field in dataclasses.fields(kind)]
+    if code.co_filename.startswith("<attrs generated") and not any(
+        hasattr(kind, f"__attrs_{when}_init__") for when in ("pre", "post")
+    ):
+        fields = attrs.fields(kind)
+        if not any(map(_does_more, fields)):
+            return [field.name for field in fields]
+    return None
+
+
+def _does_more(field: attrs.Attribute[Any]) -> bool:
+    """Tell whether keeping an argument in *field* runs other code."""
+    has_factory = isinstance(field.default, attrs.Factory)  # type: ignore[arg-type]  # it is a class
+    return (
+        has_factory
+        or field.validator is not None
+        or field.converter is not None
+        or field.on_setattr is not None
+    )
 
 
 def _has_await(code: types.CodeType) -> bool:

@@ -436,7 +436,7 @@ class Container:
             Exception: Whatever a factory raises, with the path to it as a note.
         """
         if more:
-            return tuple([self.get(one) for one in (key, *more)])
+            return self._get_several((key, *more))
         made = self._made
         if key in made:
             return made[key]
@@ -564,7 +564,7 @@ class Container:
         """
         # No coroutine function itself, so that there is one coroutine, not two.
         if more:
-            return self._aget_several(key, *more)
+            return self._aget_several((key, *more))
         made = self._made
         if key in made:
             return _return(made[key])
@@ -958,8 +958,28 @@ class Container:
             if self._given is not None:
                 made.update(_given_only(self._given) if family.locals else self._given)
 
-    async def _aget_several(self, *keys: Any) -> tuple[Any, ...]:
-        return tuple([await self.aget(key) for key in keys])
+    def _get_several(self, keys: tuple[Any, ...]) -> tuple[Any, ...]:
+        if keys[0] in self._made:
+            # There is less to do than a plan for all of them reckons with.
+            return tuple([self.get(key) for key in keys])
+        plan = self._plans.several.get(keys)
+        if plan is not None:
+            services: tuple[Any, ...] = plan(self)
+            return services
+        services = tuple([self.get(key) for key in keys])
+        self._plans.note_several(keys, _get_all_slowly, can_await=False)
+        return services
+
+    async def _aget_several(self, keys: tuple[Any, ...]) -> tuple[Any, ...]:
+        if keys[0] in self._made:
+            return tuple([await self.aget(key) for key in keys])
+        plan = self._plans.awaited_several.get(keys)
+        if plan is not None:
+            services: tuple[Any, ...] = await plan(self)
+            return services
+        services = tuple([await self.aget(key) for key in keys])
+        self._plans.note_several(keys, _aget_all_slowly, can_await=True)
+        return services
 
     def _get_slowly(self, key: Hashable) -> Any:
         service = run(resolve(self, _need(key), can_await=False))
@@ -1001,6 +1021,16 @@ def _refuse_singleton(key: object, lifetime: str) -> None:
 
 async def _return(service: Any) -> Any:
     return service
+
+
+def _get_all_slowly(container: Container, keys: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Get several services the slow way."""
+    return tuple([container._get_slowly(key) for key in keys])
+
+
+async def _aget_all_slowly(container: Container, keys: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Get several services the slow way, awaiting."""
+    return tuple([await container._aget_slowly(key) for key in keys])
 
 
 def _need(key: Hashable) -> Need:
@@ -1078,13 +1108,11 @@ class Root(Container):
 
     def get(self, key: Any, /, *more: Any) -> Any:
         """Get a singleton the slow way: an override may take away what was there just now."""
-        keys = (key, *more)
-        services = tuple([self._get_slowly(one) for one in keys])
-        return services if more else services[0]
+        return _get_all_slowly(self, (key, *more)) if more else self._get_slowly(key)
 
     def aget(self, key: Any, /, *more: Any) -> Any:
         """Get a singleton the slow way, awaiting."""
-        return self._aget_several(key, *more) if more else self._aget_slowly(key)
+        return _aget_all_slowly(self, (key, *more)) if more else self._aget_slowly(key)
 
     def _end(self) -> list[Entry]:
         """Close, and give what has to be cleaned up."""

@@ -42,8 +42,11 @@ FindKey: TypeAlias = Callable[[Any], Hashable]
 #: Leaves a container when the response is out; it takes what ``__aexit__`` takes.
 Leave: TypeAlias = Callable[..., Awaitable[None]]
 
-#: Gives the container of a connection, and how to leave it.
-Visit: TypeAlias = Callable[[HTTPConnection], tuple[Any, Leave]]
+#: Has a container of a connection left when it is time.
+PushExit: TypeAlias = Callable[[HTTPConnection, Leave], object]
+
+#: Gives the container of a connection, and sees to it that it is left.
+Visit: TypeAlias = Callable[[HTTPConnection, PushExit], Any]
 
 #: An argument of our own, by which an endpoint that fetches its services gets the connection.
 _CONNECTION = "wares_connection"
@@ -55,7 +58,7 @@ class Shortcut:
 
     Attributes:
         find_key: What tells the dependencies that a container can serve.
-        visit: What gives the container that is asked, and leaves it.
+        visit: What gives the container that is asked, and has it left.
     """
 
     find_key: FindKey
@@ -111,25 +114,39 @@ class Shortcut:
     def _fetching(
         self, endpoint: Callable[..., Any], name: str, wanted: dict[str, Hashable]
     ) -> Callable[..., Any]:
-        """Wrap a coroutine function so that it fetches what it wants."""
-        visit = self.visit
-        first = next(iter(wanted))
-        services = [item for item in wanted.items() if item[1] is not Container]
-        containers = wanted.keys() - dict(services)
+        """Wrap a coroutine function so that it fetches what it wants.
+
+        Args:
+            endpoint: The coroutine function.
+            name: The argument by which FastAPI gives the connection.
+            wanted: The arguments to be fetched, and their keys.
+        """
+        services = {each: key for each, key in wanted.items() if key is not Container}
+        targets = "".join(f"values[{each!r}], " for each in services)
         is_ours = name == _CONNECTION
-
-        @functools.wraps(endpoint)
-        async def fetching(**values: Any) -> Any:
-            connection = values.pop(name, None) if is_ours else values.get(name)
-            if connection is not None and first not in values:
-                container, leave = visit(connection)
-                push_exit(connection, leave)
-                for parameter in containers:
-                    values[parameter] = container
-                for parameter, key in services:
-                    values[parameter] = await container.aget(key)
-            return await endpoint(**values)
-
+        lines = [
+            f"async def fetching({f'{name}=None, ' if is_ours else ''}**values):",
+            f"    connection = {name if is_ours else f'values.get({name!r})'}",
+            # FastAPI solves them where something is overridden.
+            "    if connection is None or first in values: return await endpoint(**values)",
+            "    container = visit(connection, push_exit)",
+            *[f"    values[{each!r}] = container" for each in wanted.keys() - services],
+        ]
+        if len(services) == 1:
+            lines.append(f"    values[{next(iter(services))!r}] = await container.aget(*keys)")
+        elif services:
+            lines.append(f"    {targets} = await container.aget(*keys)")
+        lines.append("    return await endpoint(**values)\n")
+        names: dict[str, Any] = {
+            "endpoint": endpoint,
+            "first": next(iter(wanted)),
+            "keys": tuple(services.values()),
+            "push_exit": push_exit,
+            "visit": self.visit,
+        }
+        # Written out, as a plan is: this runs for each request.
+        exec(compile("\n".join(lines), "<an endpoint of wares>", "exec"), names)  # noqa: S102  # our own source
+        fetching: Callable[..., Any] = functools.wraps(endpoint)(names["fetching"])
         _keep_place(fetching, endpoint)
         return fetching
 
@@ -149,9 +166,7 @@ class Fetch:
     visit: Visit
 
     async def __call__(self, connection: HTTPConnection) -> Any:
-        container, leave = self.visit(connection)
-        push_exit(connection, leave)
-        return await container.aget(self.key)
+        return await self.visit(connection, push_exit).aget(self.key)
 
 
 def _show_others(

@@ -15,7 +15,7 @@ from fastapi.routing import APIRoute, APIWebSocketRoute
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
-from wares._fastapi_routes import Leave, Shortcut
+from wares._fastapi_routes import PushExit, Shortcut
 from wares._keys import MISSING
 
 _log = logging.getLogger("wares")
@@ -112,9 +112,9 @@ class Trial:
         """Be what overrides it."""
         return "overridden"
 
-    async def aget(self, _: Hashable) -> str:
+    async def aget(self, *keys: Hashable) -> object:
         """Be what a container is asked for."""
-        return "fetched"
+        return "fetched" if len(keys) == 1 else ["fetched" for _ in keys]
 
     async def leave(self, *_error: object) -> None:
         """Be left."""
@@ -123,8 +123,9 @@ class Trial:
     def _find_key(self, call: Any) -> Hashable:
         return "key" if call == self.solve else MISSING
 
-    def _visit(self, _: HTTPConnection) -> tuple["Trial", Leave]:
-        return self, self.leave
+    def _visit(self, connection: HTTPConnection, push_exit: PushExit) -> "Trial":
+        push_exit(connection, self.leave)
+        return self
 
     def _work(self, service: str, nested: str) -> Response:
         self._events.append(f"work {service}, {nested}")

@@ -121,6 +121,15 @@ class PlanWriter:
         self._slow_way = "resolve_call(container, arguments)"
         return self.write()
 
+    def write_several(
+        self, keys: tuple[Any, ...], get_slowly: Callable[..., Any]
+    ) -> Callable[..., Any]:
+        """Write and compile the function that gets several services at once."""
+        self._names["several"] = keys
+        self._names["get_slowly"] = get_slowly
+        self._slow_way = "get_slowly(container, several)"
+        return self.write()
+
     def _write_again(self, *arguments: Any) -> Any:
         """Write the text for a container that has made something, and take it from now on."""
         with LOCK:

@@ -15,7 +15,7 @@ import attrs
 from wares._bodies import cannot_wait, keeps_its_arguments_only
 from wares._calls import Call
 from wares._keys import MISSING
-from wares._recipes import Recipe, give_all, is_context_manager
+from wares._recipes import SEVERAL, Recipe, give_all, is_context_manager
 from wares._signatures import Autowired, Need, Shape
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ class Plan:
         while step >= 0:
             path.append(self.steps[step].recipe)
             step = self.askers[step]
-        return path[::-1]
+        return [recipe for recipe in reversed(path) if recipe.key is not SEVERAL]
 
     def _group(self, numbers: list[int], working: int) -> Group:
         kept = (self.steps[number] for number in numbers if self.steps[number].way == "kept")

@@ -14,10 +14,13 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
 from wares._calls import Call
 from wares._lock import LOCK
 from wares._plan_writer import PlanWriter
 from wares._planning import NoPlanError, Plan, Planner
+from wares._recipes import recipe_for_several
 from wares._signatures import Need
 from wares.exceptions import WaresError
 
@@ -35,6 +38,8 @@ class PlanBook:
     Attributes:
         sync: Plans for `get`, by key.
         awaited: Plans for `aget`, by key.
+        several: Plans for several keys at once, for `get`.
+        awaited_several: The same for `aget`.
         generation: How often registrations have outdated what was planned.
     """
 
@@ -45,7 +50,9 @@ class PlanBook:
         "_registry",
         "_uses",
         "awaited",
+        "awaited_several",
         "generation",
+        "several",
         "sync",
     )
 
@@ -70,9 +77,11 @@ class PlanBook:
         self._is_child = is_child
         self._is_function = is_function
         self.generation = 0
-        self._uses: dict[tuple[Hashable, bool], int] = {}
+        self._uses: dict[tuple[object, int], int] = {}
         self.sync: dict[Hashable, Callable[[Container], Any]] = {}
         self.awaited: dict[Hashable, Callable[[Container], Any]] = {}
+        self.several: dict[tuple[Any, ...], Callable[[Container], Any]] = {}
+        self.awaited_several: dict[tuple[Any, ...], Callable[[Container], Any]] = {}
 
     def clear(self) -> None:
         """Drop all plans: what they were made from has changed."""
@@ -81,24 +90,61 @@ class PlanBook:
             return
         with LOCK:
             self._uses.clear()
-            self.sync.clear()
-            self.awaited.clear()
+            for plans in (self.sync, self.awaited, self.several, self.awaited_several):
+                plans.clear()
 
     def note_use(self, key: Hashable, *, can_await: bool) -> None:
         """Count one more use of *key* without a plan, and write one when it is time."""
-        mark = (key, can_await)
+
+        def write() -> Callable[..., Any] | None:
+            plan = self._plan(self._need(key), can_await=can_await)
+            if plan is None:
+                return None
+            return self._make_writer(plan, can_await=can_await).write()
+
+        self._note(key, self.awaited if can_await else self.sync, write)
+
+    def note_several(
+        self, keys: tuple[Any, ...], get_slowly: Callable[..., Any], *, can_await: bool
+    ) -> None:
+        """Count one more use of several keys at once, and write a plan when it is time.
+
+        Args:
+            keys: What was asked for.
+            get_slowly: The slow way; it takes the container and the keys.
+            can_await: Whether they were asked for by `aget`.
+        """
+
+        def write() -> Callable[..., Any] | None:
+            recipe = recipe_for_several(keys)
+            need = attrs.evolve(self._need(recipe), is_marked=True, use_cache=False)
+            plan = self._plan(need, Call({}, {recipe: recipe}), can_await=can_await)
+            if plan is None:
+                return None
+            writer = self._make_writer(plan, can_await=can_await)
+            return writer.write_several(keys, get_slowly)
+
+        self._note(keys, self.awaited_several if can_await else self.several, write)
+
+    def _need(self, key: Hashable) -> Need:
+        return Need("", key, by_keyword=False, scope="function" if self._is_function else None)
+
+    def _note(
+        self,
+        key: Any,
+        plans: dict[Any, Callable[[Container], Any]],
+        write: Callable[[], Callable[..., Any] | None],
+    ) -> None:
+        """Count a use, and put what *write* gives into the *plans* when it is time."""
+        mark = (key, id(plans))
         generation = self.generation
         uses = self._uses[mark] = self._uses.get(mark, 0) + 1
         if uses != USES_BEFORE_PLAN:
             return
-        need = Need("", key, by_keyword=False, scope="function" if self._is_function else None)
-        plan = self._plan(need, can_await=can_await)
-        if plan is None:
-            return
-        function = self._make_writer(plan, can_await=can_await).write()
+        function = write()
         with LOCK:
-            if generation == self.generation:
-                (self.awaited if can_await else self.sync)[key] = function
+            if function is not None and generation == self.generation:
+                plans[key] = function
 
     def write_call(
         self,
@@ -146,5 +192,5 @@ class NoPlans(PlanBook):
 
     __slots__ = ()
 
-    def note_use(self, key: Hashable, *, can_await: bool) -> None:
+    def _note(self, *_: Any) -> None:
         """Write none."""

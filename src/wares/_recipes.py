@@ -121,8 +121,7 @@ class Recipe:
                     viewpoint=viewpoint,
                 )
             )
-            # Frozen for all but this: a memo that two threads may write alike.
-            object.__setattr__(self, "_signature", signature)
+            _remember(self, signature)
         return signature
 
     def with_factory(self, factory: Callable[..., Any]) -> Recipe:
@@ -133,7 +132,7 @@ class Recipe:
         signature = attrs.evolve(
             signature, may_return_generator=is_generator or signature.may_return_generator
         )
-        object.__setattr__(recipe, "_signature", signature)
+        _remember(recipe, signature)
         return recipe
 
     def describe_step(self) -> str:
@@ -149,17 +148,33 @@ class Recipe:
         )
 
 
+def _remember(recipe: Recipe, signature: Signature) -> None:
+    """Remember what a recipe needs: it is frozen for all but this, which threads write alike."""
+    object.__setattr__(recipe, "_signature", signature)
+
+
 def give_all(*services: Any) -> tuple[Any, ...]:
     """Give what a call needs: what a call "makes" is its arguments."""
     return services
+
+
+#: Stands for the key of several keys that are asked for at once: nobody has to hear of it.
+SEVERAL: Hashable = object()
+
+
+def recipe_for_several(keys: tuple[Hashable, ...]) -> Recipe:
+    """Make the recipe of several services that are asked for at once."""
+    recipe = Recipe(SEVERAL, give_all, "transient", is_derived=True)
+    needs = tuple(Need("", key, by_keyword=False) for key in keys)
+    _remember(recipe, Signature(needs, Shape.PLAIN, may_return_generator=False))
+    return recipe
 
 
 def recipe_for_call(function: Callable[..., Any], needs: tuple[Need, ...]) -> Recipe:
     """Make the recipe of what a call of *function* needs, in the order of its *needs*."""
     recipe = Recipe(as_key(function), give_all, "transient", is_derived=True)
     positional = tuple(attrs.evolve(need, by_keyword=False) for need in needs)
-    signature = Signature(positional, Shape.PLAIN, may_return_generator=False)
-    object.__setattr__(recipe, "_signature", signature)
+    _remember(recipe, Signature(positional, Shape.PLAIN, may_return_generator=False))
     return recipe
 
 

@@ -8,6 +8,7 @@ The annotations here are read by FastAPI, so they are objects, not strings.
 
 import contextlib
 import functools
+import sys
 from collections.abc import AsyncGenerator, Awaitable, Hashable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -20,8 +21,14 @@ from starlette.websockets import WebSocket
 from typing_extensions import Unpack
 
 from wares import starlette
-from wares._container import Container, GivenContainer, _current
-from wares._fastapi_routes import Leave, Shortcut, find_lifespans, find_wanted
+from wares._container import Container, _current
+from wares._fastapi_routes import (
+    Leave,
+    PushExit,
+    Shortcut,
+    find_lifespans,
+    find_wanted,
+)
 from wares._fastapi_trial import try_out
 from wares._health_endpoint import HealthEndpoint, HealthOptions
 from wares._keys import MISSING, describe, find_nearest, is_hashable
@@ -69,21 +76,56 @@ async def container(connection: HTTPConnection) -> AsyncGenerator[Container, Non
     Raises:
         NoRegistryError: The application does not run, or its lifespan has no registry.
     """
-    opened, leave = visit(connection)
     async with contextlib.AsyncExitStack() as stack:
-        stack.push_async_exit(leave)
-        yield opened
+
+        def push_exit(_: HTTPConnection, leave: Leave) -> None:
+            stack.push_async_exit(leave)
+
+        yield visit(connection, push_exit)
 
 
-def visit(connection: HTTPConnection) -> tuple[Container, Leave]:
+class _ConnectionContainer(Container):
+    """The container of a request or WebSocket that no middleware has opened one for."""
+
+    if sys.version_info < (3, 13):
+        __slots__ = ("_outer", "_scope")
+
+    _outer: Container | None
+    _scope: Scope
+
+    def __init__(self, registry: Registry, connection: HTTPConnection) -> None:
+        super().__init__(registry)
+        kind = type(connection)
+        # This runs for each request; calling given_by would cost as much.
+        given: dict[Any, object] = {HTTPConnection: connection, kind: connection}
+        if kind is not Request and kind is not WebSocket:
+            given = dict(given_by(connection))
+        self._given = given
+        self._made = given.copy()
+        self._plans = registry._given_plans
+        self._scope = connection.scope
+        self._outer = _current.get()
+
+    def leave(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> Awaitable[None]:
+        """Close it, and make the one around it current again."""
+        # Not by a token: a generator that is closed ends in another context.
+        _current.set(self._outer)
+        self._scope[CONTAINER_KEY] = None
+        return self.__aexit__(kind, error, traceback)
+
+
+def visit(connection: HTTPConnection, push_exit: PushExit) -> Container:
     """Give the container of a request or WebSocket, opened by whoever comes first.
 
     Args:
         connection: The request or WebSocket.
-
-    Returns:
-        The container, and how to leave it: a function that takes what ``__aexit__`` takes. It
-        closes the container if this has opened it.
+        push_exit: Takes the connection and what is to be called when the response is out, with what
+            ``__aexit__`` takes. It closes the container if this has opened it.
 
     Raises:
         NoRegistryError: The application does not run, or its lifespan has no registry.
@@ -91,36 +133,19 @@ def visit(connection: HTTPConnection) -> tuple[Container, Leave]:
     scope = connection.scope
     container: Container | None = scope.get(CONTAINER_KEY)
     if container is not None:
-        return container, functools.partial(_tell, scope)
-    # This runs for each request; calling find_registry and given_by would cost as much.
+        if ANSWERED_KEY in scope:
+            # A handler may answer an exception on its way to the middleware.
+            push_exit(connection, functools.partial(_tell, scope))
+        return container
+    # This runs for each request; calling find_registry would cost as much.
     try:
         registry = scope["state"][REGISTRY_KEY]
     except KeyError:
         registry = find_registry(scope)
-    kind = type(connection)
-    given: dict[Any, object] = {HTTPConnection: connection, kind: connection}
-    if kind is not Request and kind is not WebSocket:
-        given = given_by(connection)
-    container = GivenContainer(registry, given)
-    scope[CONTAINER_KEY] = container
-    outer = _current.get()
-    _current.set(container)
-    return container, functools.partial(_leave, scope, outer, container)
-
-
-def _leave(
-    scope: Scope,
-    outer: Container | None,
-    container: Container,
-    kind: type[BaseException] | None,
-    error: BaseException | None,
-    traceback: TracebackType | None,
-) -> Awaitable[None]:
-    """Close a container, and make the one around it current again."""
-    # Not by a token: a generator that is closed ends in another context.
-    _current.set(outer)
-    scope[CONTAINER_KEY] = None
-    return container.__aexit__(kind, error, traceback)
+    opened = scope[CONTAINER_KEY] = _ConnectionContainer(registry, connection)
+    _current.set(opened)
+    push_exit(connection, opened.leave)
+    return opened
 
 
 async def _tell(
@@ -129,8 +154,8 @@ async def _tell(
     error: BaseException | None,
     _traceback: TracebackType | None,
 ) -> None:
-    """Tell the middleware, because a handler may answer the exception on its way there."""
-    if error is not None and ANSWERED_KEY in scope:
+    """Tell the middleware of the exception that a request ends with."""
+    if error is not None:
         scope[ANSWERED_KEY].append(error)
 
 
