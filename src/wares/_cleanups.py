@@ -10,6 +10,7 @@ recipe. A cleanup is noted only after entering succeeded.
 from __future__ import annotations
 
 import inspect
+import types
 import warnings
 from collections.abc import AsyncGenerator, Callable, Generator, Hashable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
@@ -34,6 +35,9 @@ Entry: TypeAlias = tuple[Callable[[Any, Recipe, BaseException | None], Any], Any
 Failure: TypeAlias = tuple[str, BaseException]
 
 _FINISHED = object()
+
+#: The steps of a cleanup that was done when it was called.
+_NO_STEPS: Any = iter(())
 
 #: The mark of the cleanups that run, as seen by whatever a cleanup starts: timers and tasks inherit
 #: it. By it a shield tells a cancellation from within a cleanup from one that comes from outside.
@@ -240,9 +244,10 @@ def leave_all(entries: list[Entry], error: BaseException | None) -> list[Failure
     return failures
 
 
-async def aleave_all(
+@types.coroutine
+def aleave_all(
     entries: list[Entry], error: BaseException | None, owner: str | None = None
-) -> list[Failure]:
+) -> Generator[Any, Any, list[Failure]]:
     """Leave *entries*, the last one first, awaiting what has to be awaited.
 
     Args:
@@ -264,13 +269,18 @@ async def aleave_all(
         leave, thing, recipe = entries.pop()
         try:
             left = leave(thing, recipe, error)
-            if left is not None:
-                # Most cleanups do not wait, and then there is nothing to be shielded.
-                steps = left.__await__()
-                waiting = next(steps, _FINISHED)
-                if waiting is not _FINISHED:
-                    shield = shield or _make_shield(mark)
-                    await shield.hold(steps, waiting)
+            # Not awaited: what a cleanup waits on is not what the task is to wait on.
+            steps = _NO_STEPS if left is None else left.__await__()
+            waiting = next(steps, _FINISHED)
+            while waiting is not _FINISHED:
+                shield = shield or _make_shield(mark)
+                try:
+                    sent = yield shield.stand_in_for(waiting)
+                except BaseException as thrown:  # noqa: BLE001  # it belongs to the cleanup
+                    waiting = _resume(steps.throw, thrown)
+                else:
+                    # Tasks send nothing; and a default is much faster than to catch the end.
+                    waiting = _resume(steps.send, sent) if sent else next(steps, _FINISHED)
         except BaseException as failure:  # noqa: BLE001  # every other cleanup must run
             failures = [*failures, (describe(recipe.key), failure)]
     mark.clear()
@@ -280,12 +290,20 @@ async def aleave_all(
         leaving.set(outer)
     if shield is not None and shield.held_back:
         # Of no service: that the task was cancelled is no failure to tell of.
-        failures = [*failures, ("", await shield.deliver())]
+        failures = [*failures, ("", (yield from shield.deliver().__await__()))]
     if failures and owner is not None:
         report(failures, owner, error)
         # What is true would, as the result of ``__aexit__``, swallow the exception under way.
         return _NO_FAILURES
     return failures
+
+
+def _resume(resume: Callable[[Any], Any], argument: Any) -> Any:
+    """Go on with a cleanup; give what it waits for next, or `_FINISHED`."""
+    try:
+        return resume(argument)
+    except StopIteration:
+        return _FINISHED
 
 
 def attempt(name: str, close: Callable[[], object]) -> list[Failure]:

@@ -154,7 +154,7 @@ class PlanWriter:
         return "FirstClaim" if self._is_first else "Claim"
 
     def _make_claim_class(self) -> type[Claim]:
-        steps = enumerate(self._plan.steps) if self._is_first and not self._sets_flow else ()
+        steps = enumerate(self._plan.steps) if self._is_first else ()
         held_back = {
             f"it{number}": step.recipe.key
             for number, step in steps
@@ -308,8 +308,7 @@ class PlanWriter:
         elif not self._is_first:
             self._put(indent, f"it{number} = {self._keeping(number, step)}")
         else:
-            is_held_back = number != self._root and not self._sets_flow
-            place = f"claim.it{number}" if is_held_back else f"made[key{number}]"
+            place = f"made[key{number}]" if number == self._root else f"claim.it{number}"
             self._put(indent, f"{place} = it{number} = {self._call(number, step)}")
 
     def _keeping(self, number: int, step: Step) -> str:

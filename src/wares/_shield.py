@@ -14,10 +14,9 @@ cleanup starts inherit it, nobody else has it.
 from __future__ import annotations
 
 import asyncio
-import types
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from contextvars import Context, ContextVar
-from typing import Any, cast
+from typing import Any
 
 
 class Shield:
@@ -40,6 +39,8 @@ class Shield:
         "_mark",
         "_marks",
         "_waiting",
+        "add_done_callback",
+        "get_loop",
         "held_back",
         "task",
     )
@@ -47,6 +48,12 @@ class Shield:
     #: By this a future and the task that awaits it agree that it is awaited properly.
     _asyncio_future_blocking: bool
     _waiting: asyncio.Future[Any] | None
+
+    #: Wakes the task when there is what the cleanup waits on: a future's own method, if it is one.
+    add_done_callback: Callable[..., object]
+
+    #: Gives the event loop of what the cleanup waits on, which should be the task's own.
+    get_loop: Callable[[], asyncio.AbstractEventLoop]
 
     def __init__(self, marks: ContextVar[Any], mark: object) -> None:
         """Make a shield.
@@ -65,7 +72,7 @@ class Shield:
         else:
             self._is_needed = True
             # There is one: whatever waits in an event loop of asyncio is run by a task.
-            self.task = cast("asyncio.Task[Any]", asyncio.current_task())
+            self.task: Any = asyncio.current_task()
 
     def lets_through(self) -> bool:
         """Tell whether the cancellation that is under way comes from within a cleanup."""
@@ -83,47 +90,29 @@ class Shield:
             delivered = error
         return delivered
 
-    @types.coroutine
-    def hold(self, steps: Generator[Any, Any, Any], waiting: Any) -> Generator[Any, Any, None]:
-        """Run *steps*, which have come to wait for *waiting*, in this task to their end.
-
-        Args:
-            steps: What ``__await__`` gave.
-            waiting: What it yielded first.
-        """
-        resume: Any
-        argument: Any
-        while True:
-            try:
-                argument = yield (self._stand_in_for(waiting) if self._is_needed else waiting)
-                resume = steps.send
-            except BaseException as error:  # noqa: BLE001  # it belongs to the cleanup
-                resume, argument = steps.throw, error
-            try:
-                waiting = resume(argument)
-            except StopIteration:
-                return
-
-    def _stand_in_for(self, waiting: Any) -> Shield:
+    def stand_in_for(self, waiting: Any) -> Any:
+        """Give what the task is to wait on in the place of what a cleanup waits on."""
+        if not self._is_needed:
+            return waiting
         self._waiting = waiting
-        if waiting is not None:
+        if waiting is None:
             # A bare yield, as in asyncio.sleep(0), waits for nothing but the next round.
+            self.add_done_callback = self._call_soon
+            self.get_loop = self._get_loop
+        else:
             waiting._asyncio_future_blocking = False
+            self.add_done_callback = waiting.add_done_callback
+            self.get_loop = waiting.get_loop
         self._asyncio_future_blocking = True
         return self
 
-    def get_loop(self) -> asyncio.AbstractEventLoop:
-        """Give the event loop of what the cleanup waits on, which should be the task's own."""
-        return self._loop if self._waiting is None else self._waiting.get_loop()
+    def _get_loop(self) -> asyncio.AbstractEventLoop:
+        return self._loop
 
-    def add_done_callback(
+    def _call_soon(
         self, callback: Callable[[Any], object], *, context: Context | None = None
     ) -> None:
-        """Wake the task when there is what the cleanup waits on."""
-        if self._waiting is None:
-            self._loop.call_soon(callback, self, context=context)
-        else:
-            self._waiting.add_done_callback(callback, context=context)
+        self._loop.call_soon(callback, self, context=context)
 
     def result(self) -> None:
         """Give what a bare yield gives."""
