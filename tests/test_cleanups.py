@@ -548,12 +548,13 @@ class TestEntering:
         assert [] == missing_parts(text_of(error), "Session", "make")
         assert ["ended", "database"] == events
 
-    async def test_an_async_generator_that_yields_twice(self, warm, registry):
+    @pytest.mark.parametrize("waits", [False, True])
+    async def test_an_async_generator_that_yields_twice(self, warm, registry, waits):
         """An async generator factory that yields again is closed, and is the same error."""
         events = []
         twice = []
 
-        async def make():
+        async def wait():
             try:
                 yield 1
                 if twice:
@@ -562,7 +563,15 @@ class TestEntering:
                 await asyncio.sleep(0)
                 events.append("ended")
 
-        registry.register_factory(Session, make)
+        async def make():
+            try:
+                yield 1
+                if twice:
+                    yield 2
+            finally:
+                events.append("ended")
+
+        registry.register_factory(Session, wait if waits else make)
         await warm(ASYNC, registry, Session)
         events.clear()
         twice.append(True)

@@ -13,6 +13,7 @@ from tests.support.messages import missing_parts
 from tests.support.services import Cache, Database, Engine, Mailer, Repository, Session, Shop
 from tests.support.ways import ASYNC, use
 from wares import (
+    AsyncServiceError,
     CircularDependencyError,
     ContainerClosedError,
     LifetimeError,
@@ -835,6 +836,35 @@ class TestThreadsAndTasks:
 
         assert Database is type(made)
         assert made is waited
+
+    @pytest.mark.parametrize("uses", [0, 60])
+    async def test_get_beside_a_task_of_the_same_loop(self, registry, uses):
+        """A `get` for what another task of its loop is entering cannot wait, and says so."""
+        gate = Gate(is_open=True)
+
+        class Connecting:
+            async def __aenter__(self):
+                return await gate.make()
+
+            async def __aexit__(self, *_):
+                pass
+
+        registry.register_factory(Database, lambda: Connecting())
+        registry.register_factory(Repository, Repository)
+        await use(ASYNC, registry, uses, Repository)
+        gate.close()
+        container = registry.container()
+        task = asyncio.create_task(container.aget(Repository))
+        await gate.entered.wait()
+
+        with pytest.raises(AsyncServiceError, match="another task") as caught:
+            container.get(Database)
+
+        gate.released.set()
+        assert (await task).database is container.get(Database)
+        assert Database is caught.value.key
+        assert 1 == gate.runs
+        await container.aclose()
 
     def test_two_event_loops(self, registry):
         """Tasks of two event loops share one singleton."""

@@ -472,6 +472,31 @@ class TestFactoriesOwnErrors:
         assert "made by" in notes_of(caught.value)
         assert "Stack" in notes_of(caught.value)
 
+    @pytest.mark.parametrize("uses", [0, 60])
+    async def test_in_what_lives_longer(self, way, registry, uses):
+        """The path leads through who needs something that is kept for longer, and is not there."""
+        fails = []
+
+        def make() -> Database:
+            if fails:
+                raise Boom("not there")
+            return Database()
+
+        registry.register_factory(Database, make, lifetime="connection")
+        registry.register_factory(Repository, Repository)
+        registry.register_factory(Shop, Shop)
+        for _ in range(uses):
+            container = registry.container()
+            await way.get(container.child(), Shop)
+            await way.close(container)
+        fails.append(True)
+
+        with pytest.raises(Boom) as caught:
+            await way.get(registry.container().child(), Shop)
+
+        path = "wares was making Shop -> Repository -> Database, made by "
+        assert [] == missing_parts(notes_of(caught.value), path)
+
     def test_a_file_that_is_being_edited(self, registry, tmp_path, monkeypatch):
         """A class whose file cannot be parsed any more is still called by its name."""
         file = tmp_path / "half_written.py"

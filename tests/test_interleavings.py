@@ -478,3 +478,93 @@ def test_get_and_local_registration(uses):
 
     assert explore(prepare) > 5
     scene.close()
+
+
+@USES
+def test_close_and_another_container(uses):
+    """What is made as its container closes does not come into one that is opened right then."""
+    scene = Scene(uses, Session)
+
+    def prepare():
+        scene.forget()
+        container = scene.registry.container()
+        # So that there is something to close, and a list that could go on to the next one; and kept
+        # here, so that nothing else gets its identity.
+        sessions = [container.get(Session)]
+
+        def close_and_open():
+            container.close()
+            with scene.registry.container() as other:
+                sessions.append(other.get(Session))
+                return (Session, id(sessions[-1])) in scene.left
+
+        def check(first, second):
+            assert False is second
+            assert not isinstance(first, BaseException) or isinstance(
+                first, ContainerClosedError
+            )
+            assert sorted(map(str, scene.entered)) == sorted(map(str, scene.left))
+
+        return lambda: container.get("connection"), close_and_open, check
+
+    assert explore(prepare) > 5
+    scene.close()
+
+
+def test_a_plan_that_ends_while_another_begins():
+    """The record of a container goes on to the next plan, also where somebody waits for the first."""
+    gates = []
+
+    def wait(number):
+        if gates:
+            gates[number].set()
+            gates[number + 1].wait(SECONDS)
+        return number
+
+    def make():
+        wait(0)
+        return Database()
+
+    scene = Scene(0)
+    scene.registry.register_factory(Database, make)
+    scene.registry.register_factory("slow", lambda: wait(2))
+    scene.registry.register_factory("waits", lambda wares_container: wares_container.get(Shop))
+    scene.warm(USES_OF_HOT, [Shop])
+    scene.warm(USES_OF_HOT, ["slow"])
+    for line in range(1, 200):
+        gates[:] = [threading.Event() for _ in range(4)]
+        container = scene.registry.container()
+        got = {}
+        halt = Halt(line)
+        planned = threading.Thread(
+            target=halt.run, args=(lambda it=container: it.get(Shop), got), daemon=True
+        )
+        waiting, asking = (
+            threading.Thread(
+                target=lambda key=key, it=container, got=got: got.update({key: it.get(key)}),
+                daemon=True,
+            )
+            for key in ("waits", "slow")
+        )
+        planned.start()
+        gates[0].wait(0.02)
+        waiting.start()
+        waiting.join(0.002)
+        gates[1].set()
+        halt.reached.wait(SECONDS)
+        asking.start()
+        gates[2].wait(0.02)
+        halt.go_on.set()
+        planned.join(0.002)
+        gates[3].set()
+        for thread in (planned, waiting, asking):
+            thread.join(SECONDS)
+
+        assert got["first"] is got["waits"] is container.get(Shop)
+        assert 2 == got["slow"] == container.get("slow")
+        container.close()
+        if len(halt.seen) < line:
+            break
+
+    assert line > 15
+    scene.registry.close()

@@ -187,6 +187,20 @@ class TestFrames:
 
         assert WITH_ONE_CLEANUP == frames
 
+    async def test_several_keys_take_one_plan(self, shop):
+        """Keys that are asked for together cost two calls more than one key."""
+        await use(SYNC, shop, MANY, Users, Config, Engine)
+
+        def work():
+            with Container(shop) as container:
+                container.get(Users, Config, Engine)
+
+        frames = count_frames(work)
+
+        expected = [*WITH_ONE_CLEANUP]
+        expected.insert(expected.index("plan"), "_get_several")
+        assert expected == frames
+
     async def test_a_container_with_something_given_takes_no_detour(self, shop):
         """What an adapter gives, the request, say, does not keep a container from the plan."""
 

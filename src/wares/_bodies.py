@@ -7,12 +7,14 @@ is what a plan need not reckon with.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import dis
 import functools
 import inspect
 import types
 from collections.abc import Callable
+from itertools import takewhile
 from typing import Any
 
 import attrs
@@ -132,14 +134,10 @@ def _has_await(code: types.CodeType) -> bool:
     return any(instruction.opname == _WAITS for instruction in dis.get_instructions(code))
 
 
-async def _wait(thing: Any) -> None:
-    await thing
-
-
 @functools.cache
 def _sees_await() -> bool:
     """Tell whether an ``await`` comes to what is looked for, also in this version of Python."""
-    return _has_await(_wait.__code__)
+    return _has_await(contextlib.AsyncExitStack.aclose.__code__)
 
 
 def _kept_names(code: types.CodeType) -> list[str] | None:
@@ -153,7 +151,7 @@ def _kept_names(code: types.CodeType) -> list[str] | None:
     names: list[str] = []
     # Of what is on the stack, the names of parameters; constants have none.
     stack: list[str | None] = []
-    for instruction in dis.get_instructions(code):
+    for instruction in takewhile(_goes_on, dis.get_instructions(code)):
         kind, value = instruction.opname, instruction.argval
         if kind in _PUSHES:
             stack.append(value)
@@ -164,11 +162,13 @@ def _kept_names(code: types.CodeType) -> list[str] | None:
         elif kind == "STORE_ATTR" and stack.pop() == code.co_varnames[0]:
             stack.pop()
             names.append(value)
-        elif kind in _RETURNS:
-            break
         elif kind not in _BESIDE_THE_POINT:
             return None
     return names
+
+
+def _goes_on(instruction: dis.Instruction) -> bool:
+    return instruction.opname not in _RETURNS
 
 
 def _is_free(kind: type, name: str) -> bool:
