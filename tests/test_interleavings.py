@@ -512,7 +512,7 @@ def test_close_and_another_container(uses):
 
 
 def test_a_plan_that_ends_while_another_begins():
-    """The record of a container goes on to the next plan, also where somebody waits for the first."""
+    """A record goes on to the next plan, also where somebody waits for the first one."""
     gates = []
 
     def wait(number):
