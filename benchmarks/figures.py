@@ -1,7 +1,7 @@
 """What a run found out: one `Figure` for each row and candidate, and what was aimed at."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any, Literal
 
@@ -51,6 +51,7 @@ class Target:
             is limited, not the whole.
         plus: What is added to the limit, in the row's unit.
         first: Whether nobody but the hand-written code may be faster.
+        own: Other limits, for single entries of wares.
     """
 
     limit: float
@@ -58,6 +59,7 @@ class Target:
     above: str | None = None
     plus: float = 0
     first: bool = False
+    own: Mapping[str, float] = field(default_factory=dict)
 
     def __str__(self) -> str:
         """Say it as the tables do."""
@@ -69,6 +71,8 @@ class Target:
             what += f", counting what is added to {self.above}"
         if self.plus:
             what += f" + {self.plus:g}"
+        for entry, limit in self.own.items():
+            what += f", {entry} {limit:g} times"
         return f"{what}, first of all" if self.first else what
 
 
@@ -101,7 +105,7 @@ class Table:
             return None
         return figure.minimum / base
 
-    def limit(self) -> float | None:
+    def limit_for(self, candidate: str) -> float | None:
         """Work out the target, in the row's unit; None where there is none to compare with."""
         if self.target is None:
             return None
@@ -109,7 +113,8 @@ class Table:
         under = 0.0 if self.target.above is None else self.minimum_of(self.target.above)
         if base is None or under is None:
             return None
-        return under + self.target.limit * (base - under) + self.target.plus
+        limit = self.target.own.get(candidate, self.target.limit)
+        return under + limit * (base - under) + self.target.plus
 
     def misses(self) -> list[str]:
         """Say by how much each entry of wares misses the target; empty where none does."""
@@ -121,7 +126,7 @@ class Table:
         ]
 
     def _misses_of(self, figure: Figure, own: float) -> Iterable[str]:
-        limit = self.limit()
+        limit = self.limit_for(figure.candidate)
         if limit is not None and own > limit:
             yield f"{figure.candidate}: {own:,.0f} {self.unit}, at most {limit:,.0f} wanted"
         if self.target is not None and self.target.first:

@@ -1,5 +1,7 @@
 """Draw a saved run: `python -m benchmarks.plot FILE SVG`; needs matplotlib.
 
+The run may be one of the benchmark, or of `benchmarks.ablation`.
+
 The drawing has no background and takes its colours of text and lines from the reader's
 scheme, light or dark.
 """
@@ -12,6 +14,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 WORK = {
@@ -40,6 +43,12 @@ MARKS = {
     "FastAPI Depends": ("*", "#999999"),
 }
 SIZES = {"wares": 9}
+# The columns of the ablation.
+WAYS = {
+    "sync": ("o", "#0072b2"),
+    "async": ("s", "#e69f00"),
+    "waiting": ("D", "#009e73"),
+}
 INK = "#767676"
 STYLE = """<style>
 @media (prefers-color-scheme: light) { text { fill: #24292f !important } }
@@ -56,7 +65,6 @@ def draw(source: Path, target: Path) -> None:
         target: The SVG file to write.
     """
     run = json.loads(source.read_text("utf-8"))
-    ratios = {table["row"]: _read_ratios(table) for table in run["tables"]}
     mpl.rcParams |= {
         "svg.fonttype": "none",
         "svg.hashsalt": "wares",
@@ -67,6 +75,16 @@ def draw(source: Path, target: Path) -> None:
         "xtick.color": INK,
         "ytick.color": INK,
     }
+    figure = _draw_run(run) if "tables" in run else _draw_ablation(run)
+    figure.savefig(target, transparent=True, metadata={"Date": None})
+    drawn = target.read_text("utf-8")
+    opening = drawn.index(">", drawn.index("<svg")) + 1
+    target.write_text(f"{drawn[:opening]}\n{STYLE}{drawn[opening:]}", "utf-8")
+
+
+def _draw_run(run: dict[str, Any]) -> Figure:
+    """Draw how many times the hand-written code each candidate takes."""
+    ratios = {table["row"]: _read_ratios(table) for table in run["tables"]}
     figure, (work, tasks, threads) = plt.subplots(
         3, 1, figsize=(8, 11), height_ratios=(6, 2, 2), layout="constrained"
     )
@@ -82,10 +100,20 @@ def draw(source: Path, target: Path) -> None:
         ncols=5,
         frameon=False,
     )
-    figure.savefig(target, transparent=True, metadata={"Date": None})
-    drawn = target.read_text("utf-8")
-    opening = drawn.index(">", drawn.index("<svg")) + 1
-    target.write_text(f"{drawn[:opening]}\n{STYLE}{drawn[opening:]}", "utf-8")
+    return figure
+
+
+def _draw_ablation(times: dict[str, dict[str, float]]) -> Figure:
+    """Draw how many times as long the seven nodes take without each technique."""
+    whole = times.pop("nothing")
+    figure, axes = plt.subplots(figsize=(8, 4), layout="constrained")
+    for name, (marker, colour) in WAYS.items():
+        ratios = [without[name] / whole[name] for without in times.values()]
+        axes.plot(ratios, range(len(ratios)), marker, color=colour, label=name, alpha=0.9)
+    _lay_out(axes, list(times), [1, 1.2, 1.5, 2, 3, 5, 10, 20, 40])
+    axes.set_xlabel("times as long without it")
+    figure.legend(loc="outside upper center", ncols=len(WAYS), frameon=False)
+    return figure
 
 
 def _read_ratios(table: dict[str, Any]) -> dict[str, float]:
@@ -111,13 +139,18 @@ def _draw_work(axes: Axes, ratios: dict[str, dict[str, float]]) -> None:
             axes.plot(
                 x, y, marker, color=colour, markersize=size, label=name, zorder=size, alpha=0.9
             )
+    _lay_out(axes, [WORK[row] for row in rows], [1, 1.5, 2, 3, 5, 10, 20, 50, 100])
+    axes.set_xlabel("times the hand-written code (less is better)")
+
+
+def _lay_out(axes: Axes, names: list[str], ticks: list[float]) -> None:
+    """Put names at the side, from above, and multiples of one below."""
     axes.set_xscale("log")
-    axes.set_yticks(range(len(rows)), [WORK[row] for row in rows])
+    axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
-    axes.xaxis.set_major_locator(FixedLocator([1, 1.5, 2, 3, 5, 10, 20, 50, 100]))
+    axes.xaxis.set_major_locator(FixedLocator(ticks))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.set_xlabel("times the hand-written code (less is better)")
     axes.axvline(1, color=INK, linewidth=1)
     axes.grid(axis="both", color=INK, alpha=0.25, linewidth=0.5)
     _strip(axes)

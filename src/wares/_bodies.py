@@ -22,11 +22,15 @@ import attrs
 #: Every ``await``, ``async with`` and ``async for`` comes to this.
 _WAITS = "SEND"
 
-#: What puts a parameter on the stack, and does nothing else.
-_PUSHES = frozenset({"LOAD_FAST", "LOAD_FAST_BORROW"})
-
-#: The same for two parameters at once.
-_PUSHES_TWO = frozenset({"LOAD_FAST_LOAD_FAST", "LOAD_FAST_BORROW_LOAD_FAST_BORROW"})
+#: What puts a parameter on the stack, or two at once, and does nothing else.
+_PUSHES = frozenset(
+    {
+        "LOAD_FAST",
+        "LOAD_FAST_LOAD_FAST",
+        "LOAD_FAST_BORROW",
+        "LOAD_FAST_BORROW_LOAD_FAST_BORROW",
+    }
+)
 
 #: What puts a constant there.
 _CONSTANTS = frozenset({"LOAD_CONST", "LOAD_SMALL_INT"})
@@ -154,9 +158,7 @@ def _kept_names(code: types.CodeType) -> list[str] | None:
     for instruction in takewhile(_goes_on, dis.get_instructions(code)):
         kind, value = instruction.opname, instruction.argval
         if kind in _PUSHES:
-            stack.append(value)
-        elif kind in _PUSHES_TWO:
-            stack.extend(value)
+            stack.extend(value if isinstance(value, tuple) else (value,))
         elif kind in _CONSTANTS or (kind in _BUILDS and instruction.arg == 0):
             stack.append(None)
         elif kind == "STORE_ATTR" and stack.pop() == code.co_varnames[0]:

@@ -15,10 +15,10 @@ import inspect
 import sys
 import types
 from _thread import get_ident
-from collections.abc import Hashable, Iterator
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Awaitable, Hashable, Iterator
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from wares._cleanups import Cleanups, Entry
+from wares._cleanups import Cleanups, Entry, leave_async_context, leave_context
 from wares._keys import MISSING
 from wares._lock import LOCK
 from wares._planning import Plan
@@ -26,6 +26,7 @@ from wares._recipes import Recipe, is_async_context_manager
 from wares._records import (
     RECORD,
     Record,
+    begin_list,
     find_claim,
     own_record,
     publish,
@@ -49,7 +50,9 @@ from wares.exceptions import WaresError
 if TYPE_CHECKING:
     from wares._container import Container
 
-#: How many classes of plain results are remembered for one factory.
+T = TypeVar("T")
+
+#: How many classes of results are remembered for one factory.
 _MOST_CLASSES = 16
 
 
@@ -348,6 +351,8 @@ async def adetour(claim: Claim, step: int, *, can_await: bool = True) -> Any:
 
 def settle(claim: Claim, step: int, product: Any, made: dict[Hashable, Any]) -> Any:
     """Turn what a factory gave into the service: enter it, say."""
+    if claim.plan.steps[step].leaves.get(type(product)) is leave_context:
+        return _enter(claim, step, product, made)
     return run(asettle(claim, step, product, made, can_await=False))
 
 
@@ -360,35 +365,55 @@ async def asettle(
     can_await: bool = True,
 ) -> Any:
     """Turn what a factory gave into the service: await it, enter it."""
-    recipe = claim.plan.steps[step].recipe
-    plain = claim.plan.steps[step].plain
+    kind = type(product)
+    known = claim.plan.steps[step]
+    leave = known.leaves.get(kind)
+    if leave is leave_context:
+        return _enter(claim, step, product, made)
     flow = Flow(claim, can_await=can_await)
-    if can_await and (inspect.iscoroutine(product) or is_async_context_manager(type(product))):
-        service, entry = await _settle_waiting(flow, claim, recipe, product)
+    entry: Entry | None
+    if leave is leave_async_context:
+        service = await _let_others_run(flow, claim, kind.__aenter__(product))
+        entry = (leave, product, known.recipe)
     else:
-        service, entry = await flow._settle(recipe, product)
-    if entry is not None:
-        container = claim.container
-        with LOCK:
-            cleanups = _own_cleanups(made)
-        cleanups.add(entry)
-        if container._made is not made:
-            await take_back(container, cleanups, entry[1])
-    elif service is product and len(plain) < _MOST_CLASSES:
-        plain.add(type(product))
+        settling: Any = flow._settle(known.recipe, product)
+        if can_await and (inspect.iscoroutine(product) or is_async_context_manager(kind)):
+            settling = _let_others_run(flow, claim, settling)
+        service, entry = await settling
+    if entry is None:
+        if service is product and len(known.plain) < _MOST_CLASSES:
+            known.plain.add(kind)
+        return service
+    if entry[1] is product and len(known.leaves) < _MOST_CLASSES:
+        known.leaves[kind] = entry[0]
+    if _note(claim, made, entry):
+        await take_back(claim.container, _own_cleanups(made), entry[1])
     return service
 
 
-async def _settle_waiting(
-    flow: Flow, claim: Claim, recipe: Recipe, product: Any
-) -> tuple[Any, Entry | None]:
-    """Turn what a factory gave into the service, in a way that may let other tasks run."""
+def _enter(claim: Claim, step: int, manager: Any, made: dict[Hashable, Any]) -> Any:
+    """Enter a context manager of a class that is known already, and that takes no ``await``."""
+    service = type(manager).__enter__(manager)
+    recipe = claim.plan.steps[step].recipe
+    if _note(claim, made, (leave_context, manager, recipe)):
+        take_back_sync(claim.container, _own_cleanups(made), manager)
+    return service
+
+
+def _note(claim: Claim, made: dict[Hashable, Any], entry: Entry) -> bool:
+    """Note a cleanup; tell whether the container was closed meanwhile."""
+    _own_cleanups(made).add(entry)
+    return claim.container._made is not made
+
+
+async def _let_others_run(flow: Flow, claim: Claim, making: Awaitable[T]) -> T:
+    """Await something in the midst of a plan, so that others know what they run within."""
     outer = current_flow.get()
-    # By these others know, while it waits, within what they run, and that it runs in their loop.
+    # While it waits, it is in the way of those of its own event loop who cannot.
     claim._thread = get_ident()
     current_flow.set(flow)
     try:
-        return await flow._settle(recipe, product)
+        return await making
     finally:
         flow.is_over = True
         # Not by a token: a coroutine that is closed ends in another context.
@@ -396,12 +421,13 @@ async def _settle_waiting(
 
 
 def _own_cleanups(made: dict[Hashable, Any]) -> Cleanups:
-    """Give the list in which a plan that runs notes cleanups. Called with the lock held."""
-    record = own_record(made)
-    cleanups = record.cleanups
-    if cleanups is None:
-        cleanups = record.cleanups = Cleanups()
-    return cleanups
+    """Give the list in which a plan that runs notes cleanups."""
+    with LOCK:
+        record = own_record(made)
+        cleanups = record.cleanups
+        if cleanups is None:
+            cleanups = record.cleanups = begin_list()
+        return cleanups
 
 
 def take_back_sync(container: Container, cleanups: Cleanups, thing: Any) -> None:

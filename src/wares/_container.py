@@ -45,7 +45,7 @@ from wares._records import (
     Record,
     give_spare,
     new_record,
-    publish,
+    publish_if_any,
 )
 from wares._registry import OnRegistryClose, Registry
 from wares._resolution import LOCAL, Traffic, closed_error, resolve, run
@@ -202,7 +202,8 @@ class Container:
     def __repr__(self) -> str:
         if self._made is CLOSED:
             return "<wares.Container(closed)>"
-        made = sum(key is not RECORD for key in list(self._publish()))
+        publish_if_any(self._made)
+        made = sum(key is not RECORD for key in list(self._made))
         return f"<wares.Container(made={made}, cleanups={len(self._cleanups or ())})>"
 
     def __contains__(self, key: object) -> bool:
@@ -775,13 +776,6 @@ class Container:
         """What is to be cleaned up, if anything is."""
         record: Record | None = self._made.get(RECORD)
         return None if record is None else record.cleanups
-
-    def _publish(self) -> dict[Hashable, Any]:
-        """Give all that is made, also what a plan holds back until somebody asks."""
-        made = self._made
-        with LOCK:
-            publish(made)
-        return made
 
     def _give(self, given: Mapping[Hashable, Any]) -> None:
         """Put in objects as if they had been there from the start, in the place of others."""

@@ -230,47 +230,53 @@ class PlanWriter:
         if self._may_suspend:
             self._put(1, "claim._thread = get_ident()")
         if self._is_first:
-            self._write_beginning()
-        else:
-            self._put(1, "if not begin_again(container, made, claim):")
-            self._put(2, f"return {self._awaiting}{self._slow_way}")
-            if self._plan.has_cleanups:
-                self._put(1, "cleanups = claim.cleanups")
-        if self._way != CALLED:
-            condition = "" if self._is_first else f"if cleanups.way < {self._way}: "
-            self._put(1, f"{condition}cleanups.way = {self._way}")
-        if self._sets_flow:
-            self._put(1, "outer = flow.get()")
-            self._put(1, "if outer is not None:")
-            self._put(2, "if outer.is_over: outer = None")
-            self._put(2, "else: claim._parent = outer")
-            self._put(1, "flow.set(claim)")
+            self._write_list()
+        # Within, so that whatever interrupts it ends the claim as well.
         self._put(1, "try:")
-        self._write_groups(2)
-        if self._sets_flow:
-            self._put(2, "flow.set(outer)")
         if self._is_first:
-            self._put(2, "claim.container = None")
-            self._put(2, "claim.is_shared = False")
+            self._put(2, "if made.setdefault(RECORD, claim) is claim:")
+        else:
+            self._put(2, "if begin_again(container, made, claim):")
+        self._write_run(3)
+        self._put(2, "else: claim = None")
         self._put(1, "except BaseException as error:")
         self._put(2, "fail(container, made, claim, error)")
         self._put(2, "raise")
-        if self._is_first:
-            # First the end, then the look: who comes between finds what was made.
-            self._put(1, "if container._traffic is not None: end(container, made, claim)")
-        else:
-            self._put(1, "end(container, made, claim)")
+        another = f"again({self._parameters})" if self._is_first else self._slow_way
+        self._put(1, f"if claim is None: return {self._awaiting}{another}")
+        # First the end, then the look: who comes between finds what was made.
+        condition = "if container._traffic is not None: " if self._is_first else ""
+        self._put(1, f"{condition}end(container, made, claim)")
         self._put(1, f"return it{self._root}")
 
-    def _write_beginning(self) -> None:
-        """Leave it to the other text where something is made, or being made, already."""
-        if self._plan.has_cleanups:
-            self._put(1, "try: claim.cleanups = cleanups = take_spare()")
-            self._put(1, "except IndexError: claim.cleanups = cleanups = Cleanups()")
-        else:
+    def _write_list(self) -> None:
+        """Write that there is a list for cleanups, before anybody else can see the claim."""
+        if not self._plan.has_cleanups:
             self._put(1, "claim.cleanups = None")
-        self._put(1, "if made.setdefault(RECORD, claim) is not claim:")
-        self._put(2, f"return {self._awaiting}again({self._parameters})")
+            return
+        self._put(1, "try: claim.cleanups = cleanups = take_spare()")
+        self._put(1, "except IndexError: claim.cleanups = cleanups = Cleanups()")
+        if self._way != CALLED:
+            self._put(1, f"cleanups.way = {self._way}")
+
+    def _write_run(self, indent: int) -> None:
+        """Write what is done under a claim."""
+        if not self._is_first and self._plan.has_cleanups:
+            self._put(indent, "cleanups = claim.cleanups")
+            if self._way != CALLED:
+                self._put(indent, f"if cleanups.way < {self._way}: cleanups.way = {self._way}")
+        if self._sets_flow:
+            self._put(indent, "outer = flow.get()")
+            self._put(indent, "if outer is not None:")
+            self._put(indent + 1, "if outer.is_over: outer = None")
+            self._put(indent + 1, "else: claim._parent = outer")
+            self._put(indent, "flow.set(claim)")
+        self._write_groups(indent)
+        if self._sets_flow:
+            self._put(indent, "flow.set(outer)")
+        if self._is_first:
+            self._put(indent, "claim.container = None")
+            self._put(indent, "claim.is_shared = False")
 
     def _write_groups(self, indent: int) -> None:
         for number, group in enumerate(self._plan.groups):

@@ -6,7 +6,7 @@ carried out: `_plan_writer` writes Python from them.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -37,6 +37,7 @@ class Step:
             a name stands for the argument of that name of the call that is served.
         is_inert: Whether making it runs no code but what keeps its arguments.
         plain: Classes whose objects its factory gives and that need nothing further.
+        leaves: Classes whose objects are entered, and how they are left.
     """
 
     recipe: Recipe
@@ -46,7 +47,8 @@ class Step:
     need: Need
     arguments: tuple[tuple[int | str, Need], ...]
     is_inert: bool
-    plain: set[type]
+    plain: set[type] = attrs.field(factory=set)
+    leaves: dict[type, Callable[..., Any]] = attrs.field(factory=dict)
 
     @property
     def is_made(self) -> bool:
@@ -256,7 +258,7 @@ class Planner:
         recipe, way = draft.recipe, draft.way
         is_made = way in ("kept", "fresh")
         is_inert = is_made and _is_inert(recipe)
-        step = Step(recipe, way, draft.need, tuple(draft.arguments), is_inert, set())
+        step = Step(recipe, way, draft.need, tuple(draft.arguments), is_inert)
         self._steps.append(step)
         position = len(self._steps) - 1
         if draft.need.use_cache and (draft.is_bound or draft.way != "fresh"):

@@ -16,6 +16,7 @@ from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
 from wares._cleanups import Cleanups
+from wares._lock import LOCK
 from wares.exceptions import ContainerClosedError
 
 if TYPE_CHECKING:
@@ -103,6 +104,14 @@ take_spare = _spare.pop
 give_spare = _spare.append
 
 
+def begin_list() -> Cleanups:
+    """Give an empty list of cleanups, a spare one if there is one."""
+    try:
+        return take_spare()
+    except IndexError:
+        return Cleanups()
+
+
 def own_record(made: dict[Hashable, Any]) -> Record:
     """Give the record of what is *made*, begun now if need be. Called with the lock held."""
     record: Record = made.setdefault(RECORD, NOTHING_TO_CLEAN)
@@ -118,6 +127,13 @@ def find_claim(made: dict[Hashable, Any]) -> Claim | None:
         return None
     run: Claim = getattr(record, "run", None) or record  # type: ignore[assignment]  # its own
     return run
+
+
+def publish_if_any(made: dict[Hashable, Any]) -> None:
+    """Put among what is *made* what a plan holds back, if there was one."""
+    if RECORD in made:
+        with LOCK:
+            publish(made)
 
 
 def publish(made: dict[Hashable, Any]) -> None:

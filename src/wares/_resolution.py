@@ -46,9 +46,11 @@ from wares._records import (
     CLOSED,
     NOTHING_TO_CLEAN,
     RECORD,
+    begin_list,
     find_claim,
     own_record,
     publish,
+    publish_if_any,
 )
 from wares._signatures import Need, Shape, describe_callable
 from wares.exceptions import (
@@ -243,8 +245,7 @@ class Flow:
             raise closed_error(container)
         if call is not None and need.key in call.bound:
             return self._acquire_for(call, container, need)
-        with LOCK:
-            publish(made)
+        publish_if_any(made)
         if need.use_cache and need.key in made and self._may_share(container, need.key):
             return made[need.key]
         if need.key is type(container)._own_class:
@@ -785,7 +786,7 @@ def begin_cleanups(owner: Container, made: dict[Hashable, Any]) -> Cleanups:
     cleanups = record.cleanups
     if cleanups is None:
         # Whoever closes may take it away at any moment, and so it is read just once.
-        cleanups = record.cleanups = Cleanups()
+        cleanups = record.cleanups = begin_list()
     return cleanups
 
 

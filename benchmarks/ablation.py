@@ -1,0 +1,237 @@
+"""What each technique of wares is worth: `python -m benchmarks.ablation`; needs no peers.
+
+Each technique is taken away by itself, in a process of its own, and the seven nodes are timed
+with and without it. Knows the inside of wares, as nothing else here does: what it takes away, it
+puts something plainer in the place of. `benchmarks.plot` draws what
+`--json FILE` has written.
+"""
+
+import argparse
+import asyncio
+import json
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import (
+    AbstractContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+    nullcontext,
+)
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks import wiring, work
+from benchmarks.candidates import by_hand
+from benchmarks.candidates.wares import Candidate
+from benchmarks.row import repeat_async_operation, repeat_operation
+from benchmarks.timing import time_interleaved
+from benchmarks.wiring import Wiring
+from wares import Container
+from wares import _container as containers
+from wares import _plan_writer as writer
+from wares import _planning as planning
+from wares import _plans as plans
+from wares._cleanups import Cleanups
+
+#: The work, by the names of the columns.
+WORK = ("sync", "async", "waiting")
+
+
+@contextmanager
+def _replacing(owner: object, name: str, thing: object) -> Iterator[None]:
+    """Put *thing* in the place of an attribute, or where there is none."""
+    found = getattr(owner, name, None)
+    setattr(owner, name, thing)
+    try:
+        yield
+    finally:
+        setattr(owner, name, found)
+
+
+def _is_never(_: object) -> bool:
+    return False
+
+
+def _without_plans() -> AbstractContextManager[None]:
+    return _replacing(plans, "USES_BEFORE_PLAN", 1 << 62)
+
+
+def _without_inert() -> AbstractContextManager[None]:
+    return _replacing(planning, "_is_inert", _is_never)
+
+
+def _without_holding_back() -> AbstractContextManager[None]:
+    put = writer.PlanWriter._put  # noqa: SLF001 - see above
+
+    def put_at_once(self: Any, indent: int, line: str) -> None:
+        before, is_held_back, rest = line.partition("claim.it")
+        if is_held_back and not before:
+            number, _, call = rest.partition(" ")
+            line = f"made[key{number}] {call}"
+        put(self, indent, line)
+
+    return _replacing(writer.PlanWriter, "_put", put_at_once)
+
+
+@contextmanager
+def _without_spare_lists() -> Iterator[None]:
+    with (
+        _replacing(writer, "take_spare", Cleanups),
+        _replacing(containers, "give_spare", deque[Cleanups](maxlen=0).append),
+    ):
+        yield
+
+
+def _without_reading_of_bodies() -> AbstractContextManager[None]:
+    return _replacing(planning, "cannot_wait", _is_never)
+
+
+def _with_a_finalizer() -> AbstractContextManager[None]:
+    return _replacing(Container, "__del__", _is_never)
+
+
+def _with_a_lock() -> AbstractContextManager[None]:
+    begin = Container.__init__
+
+    def begin_with_lock(self: Container, registry: Any) -> None:
+        begin(self, registry)
+        threading.Lock()
+
+    return _replacing(Container, "__init__", begin_with_lock)
+
+
+@contextmanager
+def _with_context_managers() -> Iterator[None]:
+    """Wrap the sessions as one would without a container."""
+
+    def wrap(manage: Callable[..., Any], factory: Callable[..., Any]) -> Callable[..., Any]:
+        managed = manage(factory)
+
+        def open_session(engine: work.Engine) -> Any:
+            return managed(engine)
+
+        open_session.__annotations__["return"] = factory.__annotations__["return"]
+        return open_session
+
+    def change(name: str, manage: Callable[..., Any], session: Callable[..., Any]) -> Any:
+        graph: Wiring = getattr(wiring, name)
+        changed = wrap(manage, session)
+        factories = [changed if one is session else one for one in graph.factories]
+        return _replacing(wiring, name, replace(graph, factories=factories))
+
+    with (
+        change("GRAPH", contextmanager, work.open_session),
+        change("GRAPH_ASYNC", asynccontextmanager, work.open_async_session),
+        change("GRAPH_WAITING", asynccontextmanager, work.open_waiting_session),
+    ):
+        yield
+
+
+#: What is taken away, in words, and how.
+TECHNIQUES: Mapping[str, Callable[[], AbstractContextManager[None]]] = {
+    "nothing": nullcontext,
+    "plans": _without_plans,
+    "generators driven directly": _with_context_managers,
+    "what only keeps its arguments is known": _without_inert,
+    "and is held back until somebody asks": _without_holding_back,
+    "lists of cleanups go on to the next": _without_spare_lists,
+    "what awaits nothing is known": _without_reading_of_bodies,
+    "no finalizer on the container": _with_a_finalizer,
+    "no lock in the container": _with_a_lock,
+}
+
+
+async def measure(*, rounds: int) -> dict[str, float]:
+    """Time the seven nodes as wares is now, and by hand.
+
+    Args:
+        rounds: How often; with none, the results are only checked.
+
+    Returns:
+        The least nanoseconds, by the names in `WORK`, and by those with `by hand` before them.
+    """
+    candidate = Candidate()
+    async with AsyncExitStack() as stack:
+        operation = stack.enter_context(candidate.operation(wiring.GRAPH))
+        wiring.GRAPH.check(operation(), operation())
+        loops = {
+            "sync": repeat_operation(operation),
+            "by hand sync": repeat_operation(by_hand.graph),
+            "by hand async": repeat_async_operation(by_hand.graph_async),
+            "by hand waiting": repeat_async_operation(by_hand.waiting_graph_async),
+        }
+        for name, graph in (("async", wiring.GRAPH_ASYNC), ("waiting", wiring.GRAPH_WAITING)):
+            waiting = await stack.enter_async_context(candidate.operation_async(graph))
+            graph.check(await waiting(), await waiting())
+            loops[name] = repeat_async_operation(waiting)
+        samples = await time_interleaved(loops, rounds=rounds)
+    return {name: min(times, default=0.0) for name, times in samples.items()}
+
+
+def measure_without(technique: str, rounds: int) -> dict[str, float]:
+    """Time the seven nodes without one technique, in a process of its own."""
+    said = subprocess.run(  # noqa: S603 - our own module
+        [sys.executable, "-m", __spec__.name, "--without", technique, f"--rounds={rounds}"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    times: dict[str, float] = json.loads(said)
+    return times
+
+
+def compare(*, rounds: int, processes: int) -> dict[str, dict[str, float]]:
+    """Time each technique's absence, by turns.
+
+    Args:
+        rounds: How often each process does the work.
+        processes: How many processes there are for each technique: where things happen to lie in
+            memory is worth five percent, and another process has them elsewhere.
+    """
+    least: dict[str, dict[str, float]] = {}
+    for _ in range(processes):
+        for technique in TECHNIQUES:
+            times = measure_without(technique, rounds)
+            known = least.setdefault(technique, times)
+            least[technique] = {name: min(known[name], times[name]) for name in times}
+    return least
+
+
+def print_table(found: Mapping[str, Mapping[str, float]]) -> None:
+    """Print how much longer the work takes without each technique, in nanoseconds."""
+    whole = found["nothing"]
+    hand = [f"{whole[f'by hand {work}']:,.0f}" for work in WORK]
+    print(f"{'without':42}" + "".join(f"{work:>12}" for work in WORK))
+    print(f"{'(by hand)':42}" + "".join(f"{time:>12}" for time in hand))
+    print(f"{'nothing':42}" + "".join(f"{whole[work]:>12,.0f}" for work in WORK))
+    for technique, times in found.items():
+        if technique != "nothing":
+            more = "".join(f"{times[work] - whole[work]:>+12,.0f}" for work in WORK)
+            print(f"{technique:42}{more}")
+
+
+def main() -> None:
+    """Do what the command line asks for."""
+    parser = argparse.ArgumentParser("python -m benchmarks.ablation", description=__doc__)
+    parser.add_argument("--without", choices=TECHNIQUES, help=argparse.SUPPRESS)
+    parser.add_argument("--rounds", type=int, default=40, metavar="N", help="default: 40")
+    parser.add_argument("--processes", type=int, default=5, metavar="N", help="default: 5")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the times there")
+    options = parser.parse_args()
+    if options.without:
+        with TECHNIQUES[options.without]():
+            print(json.dumps(asyncio.run(measure(rounds=options.rounds))))
+        return
+    found = compare(rounds=options.rounds, processes=options.processes)
+    print_table(found)
+    if options.json:
+        options.json.write_text(json.dumps(found, indent=2) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()
