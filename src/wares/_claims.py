@@ -374,7 +374,7 @@ async def asettle(
     entry: Entry | None
     if leave is leave_async_context:
         service = await _let_others_run(flow, claim, kind.__aenter__(product))
-        entry = (leave, product, known.recipe)
+        entry = (leave_async_context, product, known.recipe)
     else:
         settling: Any = flow._settle(known.recipe, product)
         if can_await and (inspect.iscoroutine(product) or is_async_context_manager(kind)):

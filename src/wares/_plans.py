@@ -134,6 +134,7 @@ class PlanBook:
         key: Any,
         plans: dict[Any, Callable[[Container], Any]],
         write: Callable[[], Callable[..., Any] | None],
+        /,
     ) -> None:
         """Count a use, and put what *write* gives into the *plans* when it is time."""
         mark = (key, id(plans))
