@@ -2,8 +2,7 @@
 
 Each technique is taken away by itself, in a process of its own, and the seven nodes are timed
 with and without it. Knows the inside of wares, as nothing else here does: what it takes away, it
-puts something plainer in the place of. `benchmarks.plot` draws what
-`--json FILE` has written.
+puts something plainer in the place of. `benchmarks.plot` draws what `--json FILE` has written.
 """
 
 import argparse
@@ -44,8 +43,8 @@ WORK = ("sync", "async", "waiting")
 
 @contextmanager
 def _replacing(owner: object, name: str, thing: object) -> Iterator[None]:
-    """Put *thing* in the place of an attribute, or where there is none."""
-    found = getattr(owner, name, None)
+    """Put *thing* in the place of an attribute, which has to be there."""
+    found = getattr(owner, name)
     setattr(owner, name, thing)
     try:
         yield
@@ -65,17 +64,23 @@ def _without_inert() -> AbstractContextManager[None]:
     return _replacing(planning, "_is_inert", _is_never)
 
 
-def _without_holding_back() -> AbstractContextManager[None]:
+@contextmanager
+def _without_holding_back() -> Iterator[None]:
     put = writer.PlanWriter._put  # noqa: SLF001 - see above
+    changed: list[str] = []
 
     def put_at_once(self: Any, indent: int, line: str) -> None:
         before, is_held_back, rest = line.partition("claim.it")
         if is_held_back and not before:
             number, _, call = rest.partition(" ")
             line = f"made[key{number}] {call}"
+            changed.append(line)
         put(self, indent, line)
 
-    return _replacing(writer.PlanWriter, "_put", put_at_once)
+    with _replacing(writer.PlanWriter, "_put", put_at_once):
+        yield
+    if not changed:
+        raise RuntimeError("plans hold nothing back; this has nothing to take away")
 
 
 @contextmanager
@@ -91,8 +96,13 @@ def _without_reading_of_bodies() -> AbstractContextManager[None]:
     return _replacing(planning, "cannot_wait", _is_never)
 
 
-def _with_a_finalizer() -> AbstractContextManager[None]:
-    return _replacing(Container, "__del__", _is_never)
+@contextmanager
+def _with_a_finalizer() -> Iterator[None]:
+    Container.__del__ = _is_never  # type: ignore[attr-defined]  # that is the point
+    try:
+        yield
+    finally:
+        del Container.__del__  # type: ignore[attr-defined]  # see above
 
 
 def _with_a_lock() -> AbstractContextManager[None]:

@@ -16,6 +16,7 @@ from wares import (
     AsyncServiceError,
     Container,
     InvalidLifetimeError,
+    LifetimeError,
     NoContainerError,
     Registry,
     ServiceNotFoundError,
@@ -630,10 +631,41 @@ class TestGivenObjects:
             assert [[number]] == await way.get(container, Mailer)
             await way.close(container)
 
-        with registry.container() as container, pytest.raises(ServiceNotFoundError) as caught:
-            await way.get(container, Mailer)
+        for given in (None, {"another": "object"}):
+            with registry.container(given) as container:
+                with pytest.raises(ServiceNotFoundError) as caught:
+                    await way.get(container, Mailer)
 
-        assert (Mailer, Cache, Session) == caught.value.path
+                assert (Mailer, Cache, Session) == caught.value.path
+
+    async def test_what_is_registered_locally_takes_the_place_of_an_expected_one(
+        self, way, registry
+    ):
+        """What a container registers under the key counts, also where others were given it."""
+        registry.expect(Session)
+        registry.register_factory(Cache, _need_session)
+        for number in range(60):
+            await way.get(registry.container({Session: number}), Cache)
+        container = registry.container({Session: "given"})
+        container.register_local_factory(Session, lambda: "local")
+
+        assert ["local"] == await way.get(container.child(), Cache)
+
+    async def test_a_connection_is_not_made_with_a_local_one_that_was_expected(
+        self, way, registry
+    ):
+        """What is registered locally has a lifetime, which what is given has not."""
+        registry.expect(Session)
+        registry.register_factory(Cache, _need_session, lifetime="connection")
+        for number in range(60):
+            container = registry.container({Session: number})
+            assert [number] == await way.get(container, Cache)
+        container = registry.container({Session: "given"})
+        container.register_local_factory(Session, lambda: "local")
+        await way.get(container, Session)
+
+        with pytest.raises(LifetimeError):
+            await way.get(container, Cache)
 
     async def test_they_belong_to_one_container(self, way, registry):
         """What one container was given, another one has not got."""

@@ -214,6 +214,28 @@ class TestFrames:
 
         assert ["container", "__init__", *WITH_ONE_CLEANUP] == frames
 
+    async def test_who_needs_what_is_given_takes_no_detour(self, shop):
+        """To need what an adapter gives, the request, say, costs nothing further."""
+
+        class Request:
+            """What is given."""
+
+        def make_page(request: Request, users: Users) -> tuple[Request, Users]:
+            return request, users
+
+        shop.expect(Request)
+        shop.register_factory("page", make_page)
+
+        def work():
+            with shop.container({Request: Request()}) as container:
+                container.get("page")
+
+        for _ in range(MANY):
+            work()
+        frames = count_frames(work)
+
+        assert ["container", "__init__", *WITH_ONE_CLEANUP] == frames
+
 
 #: What a container with one cleanup calls. Its list of cleanups, which would look whether it is
 #: dropped full, goes on to the next container.

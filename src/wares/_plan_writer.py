@@ -45,7 +45,7 @@ from wares._lock import LOCK
 from wares._planning import Plan, Step, is_surely_plain
 from wares._recipes import give_all
 from wares._records import NOTHING_TO_CLEAN, RECORD, take_spare
-from wares._resolution import current_flow, not_yielded, take_back
+from wares._resolution import LOCAL, current_flow, not_yielded, take_back
 from wares._signatures import Shape
 
 if TYPE_CHECKING:
@@ -82,6 +82,7 @@ class PlanWriter:
         self._way = self._choose_way()
         self._names: dict[str, Any] = {
             "Cleanups": Cleanups,
+            "LOCAL": LOCAL,
             "MISSING": MISSING,
             "NOTHING_TO_CLEAN": NOTHING_TO_CLEAN,
             "RECORD": RECORD,
@@ -340,6 +341,10 @@ class PlanWriter:
             self._put(1, f"{it} = container")
         elif step.way == "ready":
             self._put(1, f"{it} = made[{key}] if {key} in made else value{number}")
+        elif step.way == "given" and self._has_given:
+            # Not from what is made: what is registered locally under the key has a lifetime.
+            self._put(1, f"{it} = LOCAL if given is None else given.get({key}, LOCAL)")
+            self._put(1, f"if {it} is LOCAL: return {self._awaiting}{self._slow_way}")
         elif step.way == "given":
             self._put(1, f"{it} = made[{key}] if {key} in made else {fetch}")
         elif step.way == "request" and not step.need.use_cache:

@@ -109,9 +109,9 @@ class Plan:
 
     @cached_property
     def keys(self) -> frozenset[Hashable]:
-        """All that it depends on: nothing of it may be given or registered locally."""
+        """All that it makes, finds, or does without: none of it may be given, nor local."""
         return self.absent.union(
-            step.recipe.key for step in self.steps if step.way != "container"
+            step.recipe.key for step in self.steps if step.way not in ("container", "given")
         )
 
     @cached_property

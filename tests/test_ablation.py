@@ -1,0 +1,32 @@
+"""What each technique is worth can be measured: all of them can still be taken away."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.ablation import TECHNIQUES, WORK
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.mark.parametrize("technique", TECHNIQUES)
+def test_a_technique_can_be_taken_away(technique) -> None:
+    """Without it, the work is done as well, and its result is right; nothing is timed here."""
+    run = subprocess.run(
+        [
+            sys.executable,
+            *("-m", "benchmarks.ablation"),
+            *("--without", technique, "--rounds", "0"),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=110,
+    )
+
+    assert (0, "") == (run.returncode, run.stderr)
+    assert {*WORK, *(f"by hand {work}" for work in WORK)} == json.loads(run.stdout).keys()
