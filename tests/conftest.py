@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests.support.ways import ASYNC, SYNC, use
+from tests.support.ways import ASYNC, MANY, SYNC, use
 from wares import PendingAsyncCleanupError, Registry
 
 
@@ -40,7 +40,7 @@ def way(request):
     return request.param
 
 
-@pytest.fixture(params=[0, 60], ids=["cold", "hot"])
+@pytest.fixture(params=[0, MANY], ids=["cold", "hot"])
 def warm(request):
     """Use keys in throw-away containers: not at all, then often enough for every short cut."""
 

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from tests.support.services import Cache, Database, Mailer, Repository, Session
+from tests.support.ways import MANY
 from wares import CleanupError, ContainerClosedError
 
 
@@ -70,7 +71,7 @@ class TestWhatAChildHas:
         registry.register_factory(Database, Database, lifetime="connection")
         registry.register_factory(Repository, Repository)
         database = await way.get(container, Database)
-        for _ in range(60):
+        for _ in range(MANY):
             child = container.child()
             assert database is (await way.get(child, Repository)).database
             await way.close(child)

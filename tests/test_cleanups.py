@@ -13,7 +13,7 @@ import pytest
 from tests.support.deadline import in_loop, in_thread, in_threads, settle
 from tests.support.messages import missing_parts, notes_of, text_of
 from tests.support.services import Cache, Database, Engine, Mailer, Session
-from tests.support.ways import ASYNC, SYNC, use
+from tests.support.ways import ASYNC, MANY, SYNC, use
 from wares import (
     CleanupError,
     ContainerClosedError,
@@ -518,7 +518,7 @@ class TestEntering:
             with pytest.raises(FactoryError, match="Session"):
                 await container.aget(Session)
 
-    @pytest.mark.parametrize("hot", [0, 60])
+    @pytest.mark.parametrize("hot", [0, MANY])
     async def test_a_generator_that_yields_twice(self, way, hot, registry):
         """A generator factory that yields again is closed, and is an error that names it."""
         events = []
@@ -912,7 +912,7 @@ class TestFailingCleanups:
     """Behaviours 15 and 16."""
 
     @pytest.mark.parametrize("failure", FAILURES)
-    @pytest.mark.parametrize("hot", [0, 60])
+    @pytest.mark.parametrize("hot", [0, MANY])
     def test_the_others_run(self, hot, failure):
         """Every cleanup runs exactly once, whatever the others raise."""
         events = []
@@ -945,7 +945,7 @@ class TestFailingCleanups:
 
     @pytest.mark.parametrize("failure", FAILURES)
     @pytest.mark.parametrize("leave", [leaving, aleaving])
-    @pytest.mark.parametrize("hot", [0, 60])
+    @pytest.mark.parametrize("hot", [0, MANY])
     def test_the_others_run_async(self, hot, failure, leave):
         """Every cleanup runs exactly once under `aclose`, whatever the others raise."""
         events = []
@@ -2378,7 +2378,7 @@ class TestDropped:
 
         assert "Session" in message
 
-    @pytest.mark.parametrize("hot", [0, 60])
+    @pytest.mark.parametrize("hot", [0, MANY])
     def test_a_container_without_cleanups(self, hot):
         """A container with nothing to clean up may be dropped."""
         registry = Registry()

@@ -11,7 +11,7 @@ import pytest
 from tests.support.deadline import in_loop, in_thread, in_threads, settle
 from tests.support.messages import missing_parts
 from tests.support.services import Cache, Database, Engine, Mailer, Repository, Session, Shop
-from tests.support.ways import ASYNC, use
+from tests.support.ways import ASYNC, MANY, use
 from wares import (
     AsyncServiceError,
     CircularDependencyError,
@@ -642,7 +642,7 @@ class TestThreads:
     """Behaviours 1 and 2 with threads."""
 
     @pytest.mark.parametrize("lifetime", OWNERS)
-    @pytest.mark.parametrize("hot", [0, 60])
+    @pytest.mark.parametrize("hot", [0, MANY])
     def test_one_run_for_all(self, lifetime, hot):
         """N concurrent `get` of one key run one factory, and all get the same object."""
         registry = Registry()
@@ -668,7 +668,7 @@ class TestThreads:
 
     @pytest.mark.usefixtures("busy_threads")
     @pytest.mark.parametrize("lifetime", OWNERS)
-    @pytest.mark.parametrize("hot", [0, 60])
+    @pytest.mark.parametrize("hot", [0, MANY])
     def test_a_race_for_a_quick_factory(self, lifetime, hot):
         """Threads that race for a quick factory get one object."""
         rounds = []
@@ -710,7 +710,7 @@ class TestThreads:
             assert 1 == len({id(repository) for repository, _ in outcomes})
             assert 1 == len({id(database) for _, database in outcomes})
 
-    @pytest.mark.parametrize("hot", [0, 60])
+    @pytest.mark.parametrize("hot", [0, MANY])
     def test_a_failing_factory(self, registry, hot):
         """A failing factory's error reaches all waiting threads, and is not kept."""
         gate = ThreadGate(is_open=True)
@@ -837,7 +837,7 @@ class TestThreadsAndTasks:
         assert Database is type(made)
         assert made is waited
 
-    @pytest.mark.parametrize("uses", [0, 60])
+    @pytest.mark.parametrize("uses", [0, MANY])
     async def test_get_beside_a_task_of_the_same_loop(self, registry, uses):
         """A `get` for what another task of its loop is entering cannot wait, and says so."""
         gate = Gate(is_open=True)
@@ -983,7 +983,7 @@ class TestThreadsAndTasks:
         async def work():
             await asyncio.sleep(0)
             released.set()
-            await use(ASYNC, registry, 60, Shop)
+            await use(ASYNC, registry, MANY, Shop)
             released.clear()
             container = registry.container()
             (task,) = await start(container.aget(Shop))
@@ -1082,7 +1082,7 @@ class TestCycles:
         registry.register_factory(Database, lambda: "database")
         registry.register_factory(Cache, needing(Database))
         registry.register_factory(Mailer, needing(Cache))
-        await use(way, registry, 60, Mailer)
+        await use(way, registry, MANY, Mailer)
         registry.register_factory(Database, needing(Mailer))
 
         with registry.container() as container, pytest.raises(CircularDependencyError):
@@ -1158,7 +1158,7 @@ class TestCycles:
 
         assert ["parent's"] == await child.aget(Session)
 
-    @pytest.mark.parametrize("hot", [0, 60])
+    @pytest.mark.parametrize("hot", [0, MANY])
     @pytest.mark.parametrize("lifetime", OWNERS)
     async def test_across_tasks(self, registry, lifetime, hot):
         """Two tasks that come from both ends of a circle do not wait for each other."""
@@ -1313,7 +1313,7 @@ class TestCycles:
         assert Database is type(made)
         assert outcome is made or isinstance(outcome, CircularDependencyError)
 
-    @pytest.mark.parametrize("hot", [0, 60])
+    @pytest.mark.parametrize("hot", [0, MANY])
     @pytest.mark.parametrize("lifetime", OWNERS)
     def test_across_threads(self, registry, lifetime, hot):
         """Two threads that come from both ends of a circle do not wait for each other."""
@@ -1388,7 +1388,7 @@ class TestCycles:
 
         assert {CircularDependencyError} == set(map(type, outcomes))
 
-    @pytest.mark.parametrize("hot", [0, 60])
+    @pytest.mark.parametrize("hot", [0, MANY])
     async def test_from_within_a_hot_graph(self, way, registry, hot):
         """A circle that a factory closes by asking is found on the short cut, too."""
         is_circle = []
@@ -1415,7 +1415,7 @@ class TestCycles:
         assert (Shop, Repository, Database) == (path[:-1] * 2)[start : start + 3]
         assert (4, path[0]) == (len(path), path[-1])
 
-    @pytest.mark.parametrize("hot", [0, 60])
+    @pytest.mark.parametrize("hot", [0, MANY])
     def test_through_another_container(self, registry, container, hot):
         """A circle that goes through a second container is found at whatever is asked there."""
         is_circle = []
@@ -1439,7 +1439,7 @@ class TestCycles:
         assert (Shop, Repository, Database, Shop) == caught.value.path
         other.close()
 
-    @pytest.mark.parametrize("hot", [0, 60])
+    @pytest.mark.parametrize("hot", [0, MANY])
     async def test_through_the_current_container(self, way, registry, hot):
         """A factory that asks the current container is found in the circle that it closes."""
         is_circle = []
@@ -1516,7 +1516,7 @@ def aasking_in(container, *keys):
 class TestClosingMeanwhile:
     """A container that is closed while something is being made in it leaks nothing."""
 
-    @pytest.mark.parametrize("hot", [0, 60])
+    @pytest.mark.parametrize("hot", [0, MANY])
     @pytest.mark.parametrize("is_generator", [False, True])
     async def test_by_another_task(self, registry, hot, is_generator):
         """What is finished after the container closed is cleaned up, and its maker is told."""
@@ -1632,7 +1632,7 @@ class TestClosingMeanwhile:
         assert [ContainerClosedError] * 4 == refusals
         assert [False, False] == [Database in waiter, Repository in waiter]
 
-    @pytest.mark.parametrize("hot", [0, 60])
+    @pytest.mark.parametrize("hot", [0, MANY])
     def test_by_another_thread(self, registry, hot):
         """A thread that finishes a service of a closed container cleans it up, and is told."""
         events = []

@@ -11,7 +11,7 @@ import pytest
 from tests.support.deadline import in_thread
 from tests.support.messages import missing_parts
 from tests.support.services import Cache, Database, Engine, Mailer, Repository, Session, Shop
-from tests.support.ways import ASYNC, SYNC, use
+from tests.support.ways import ASYNC, MANY, SYNC, use
 from wares import (
     AsyncServiceError,
     Container,
@@ -101,7 +101,7 @@ class TestGet:
 
         assert database is container.get(Repository).database
 
-    @pytest.mark.parametrize("uses", [0, 60])
+    @pytest.mark.parametrize("uses", [0, MANY])
     async def test_a_sync_service_of_an_async_one_again_and_again(self, registry, uses):
         """That holds however often it is done, and it stays an error without that `aget`."""
 
@@ -625,7 +625,7 @@ class TestGivenObjects:
         registry.expect(Session)
         registry.register_factory(Cache, _need_session)
         registry.register_factory(Mailer, _need_cache)
-        for number in range(60):
+        for number in range(MANY):
             container = registry.container({Session: number})
             assert [[number]] == await way.get(container.child(), Mailer)
             assert [[number]] == await way.get(container, Mailer)
@@ -644,7 +644,7 @@ class TestGivenObjects:
         """What a container registers under the key counts, also where others were given it."""
         registry.expect(Session)
         registry.register_factory(Cache, _need_session)
-        for number in range(60):
+        for number in range(MANY):
             await way.get(registry.container({Session: number}), Cache)
         container = registry.container({Session: "given"})
         container.register_local_factory(Session, lambda: "local")
@@ -657,7 +657,7 @@ class TestGivenObjects:
         """What is registered locally has a lifetime, which what is given has not."""
         registry.expect(Session)
         registry.register_factory(Cache, _need_session, lifetime="connection")
-        for number in range(60):
+        for number in range(MANY):
             container = registry.container({Session: number})
             assert [number] == await way.get(container, Cache)
         container = registry.container({Session: "given"})
@@ -1022,15 +1022,15 @@ def test_two_registries_do_not_mix():
     first.register_factory(Database, lambda: "first")
     second.register_factory(Database, lambda: "second")
     seen = []
-    for _ in range(60):
+    for _ in range(MANY):
         for registry in (first, second):
             with registry.container() as container:
                 seen.append(container.get(Database))
 
-    assert ["first", "second"] * 60 == seen
+    assert ["first", "second"] * MANY == seen
 
 
-@pytest.mark.parametrize("uses", [0, 60])
+@pytest.mark.parametrize("uses", [0, MANY])
 async def test_sync_and_async_use_of_one_registry(uses):
     """One registry may be used by `get` and by `aget`, each with its own short cuts."""
     registry = Registry()

@@ -27,7 +27,7 @@ from tests.support.services import (
     Settings,
     Shop,
 )
-from tests.support.ways import ASYNC, SYNC
+from tests.support.ways import ASYNC, MANY, SYNC
 from wares import (
     AsyncServiceError,
     CircularDependencyError,
@@ -172,7 +172,7 @@ class TestMissing:
             text_of(caught.value), location_of(make_needy), location_of(NeedsNeedy)
         )
 
-    @pytest.mark.parametrize("uses", [0, 60])
+    @pytest.mark.parametrize("uses", [0, MANY])
     async def test_the_path_of_imperative_steps(self, way, registry, container, uses):
         """The path goes on through factories that ask their container."""
         registry.register_factory(Needy, make_needy_async if way.is_async else make_needy)
@@ -381,10 +381,10 @@ class TestAsyncServices:
 
     def test_a_coroutine_of_a_lambda_after_much_use(self, registry):
         """A plain function that suddenly returns a coroutine is refused, too."""
-        products = [1] * 60
+        products = [1] * MANY
         registry.register_factory(Database, lambda: products.pop() if products else connect())
         registry.register_factory(Repository, Repository)
-        for _ in range(60):
+        for _ in range(MANY):
             with registry.container() as container:
                 container.get(Repository)
 
@@ -421,7 +421,7 @@ class TestAsyncServices:
 class TestFactoriesOwnErrors:
     """Behaviour 10."""
 
-    @pytest.mark.parametrize("hot", [0, 60])
+    @pytest.mark.parametrize("hot", [0, MANY])
     @pytest.mark.parametrize(
         ("way", "is_async_factory"), [(SYNC, False), (ASYNC, False), (ASYNC, True)]
     )
@@ -472,7 +472,7 @@ class TestFactoriesOwnErrors:
         assert "made by" in notes_of(caught.value)
         assert "Stack" in notes_of(caught.value)
 
-    @pytest.mark.parametrize("uses", [0, 60])
+    @pytest.mark.parametrize("uses", [0, MANY])
     async def test_in_what_lives_longer(self, way, registry, uses):
         """The path leads through who needs something that is kept for longer, and is not there."""
         fails = []
@@ -551,7 +551,7 @@ class TestFactoriesOwnErrors:
 
         assert [] == missing_parts(notes_of(error), "Shop", "Repository", "Database")
 
-    @pytest.mark.parametrize("hot", [0, 60])
+    @pytest.mark.parametrize("hot", [0, MANY])
     async def test_through_the_current_container(self, way, registry, hot):
         """The note shows the whole path where factories ask the current container."""
         error = Boom()
@@ -598,7 +598,7 @@ class TestFactoriesOwnErrors:
         registry.register_factory(Settings, fail)
         registry.register_factory(Repository, ask)
         registry.register_factory(Shop, lambda: known[-1].get(Repository))
-        for _ in range(60):
+        for _ in range(MANY):
             known.append(registry.container())
             known[-1].get(Repository)
             known[-1].close()
@@ -632,7 +632,7 @@ class TestFactoriesOwnErrors:
 
         registry.register_factory(Database, open_database)
         registry.register_factory(Shop, open_shop)
-        for _ in range(60):
+        for _ in range(MANY):
             async with registry.container() as container:
                 await container.aget(Database)
         failing.append(True)

@@ -15,6 +15,7 @@ import pytest
 
 from tests.support.deadline import in_threads
 from tests.support.services import Database, Session
+from tests.support.ways import MANY
 from wares import Registry
 
 
@@ -138,7 +139,7 @@ class TestKeeping:
     def test_threads_share_it(self, registry, part):
         """Threads that ask for it, and for what needs it, get the same one."""
         register(registry, part)
-        for _ in range(60):
+        for _ in range(MANY):
             with registry.container() as container:
                 container.get(Root)
             with registry.container() as container:
@@ -357,7 +358,7 @@ DOING_MORE = [
 async def test_a_constructor_that_does_more_may_ask(way, registry, part):
     """A constructor that runs other code may ask its container, also where it is used often."""
     made = register(registry, part)
-    for _ in range(60):
+    for _ in range(MANY):
         asked[:] = [registry.container()]
         root = await way.get(asked[0], Root)
 
@@ -365,7 +366,7 @@ async def test_a_constructor_that_does_more_may_ask(way, registry, part):
         assert [made[-1]] * (len(asked) - 1) == asked[1:]
         assert len(asked) > 1
         await way.close(asked[0])
-    assert 60 == len(made)
+    assert MANY == len(made)
 
 
 class Unmakeable(abc.ABC):
@@ -391,7 +392,7 @@ class WithoutPlace:
 async def test_a_constructor_that_fails(way, registry, part, error):
     """A class of which no object can be made fails in its own words, with the path as a note."""
     register(registry, part)
-    for _ in range(60):
+    for _ in range(MANY):
         container = registry.container()
 
         with pytest.raises(error) as caught:
@@ -432,7 +433,7 @@ async def test_an_async_function_that_awaits_nothing(registry):
 
     registry.register_factory(Database, make_database)
     registry.register_factory(Session, open_session)
-    for _ in range(60):
+    for _ in range(MANY):
         async with registry.container() as container:
             one, other = await asyncio.gather(container.aget(Session), container.aget(Session))
 

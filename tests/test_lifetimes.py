@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.messages import missing_parts
 from tests.support.services import Cache, Database, Engine, Mailer, Repository, Session, Shop
-from tests.support.ways import ASYNC, use
+from tests.support.ways import ASYNC, MANY, use
 from wares import (
     Container,
     InvalidRegistryError,
@@ -126,9 +126,9 @@ class TestSingleton:
 
         registry.register_factory(Repository, Repository)
         registry.register_factory(Database, make, lifetime="singleton")
-        await use(way, registry, 60, Repository)
+        await use(way, registry, MANY, Repository)
         registry.register_factory(Database, make, lifetime="singleton")
-        await use(way, registry, 60, Repository)
+        await use(way, registry, MANY, Repository)
 
         assert ["made", "made"] == made
 
@@ -162,11 +162,11 @@ class TestSingleton:
         registry.register_factory(
             Engine, session_factory(events, "first"), lifetime="singleton"
         )
-        await use(way, registry, 60, Engine)
+        await use(way, registry, MANY, Engine)
         registry.register_factory(
             Engine, session_factory(events, "second"), lifetime="singleton"
         )
-        await use(way, registry, 60, Engine)
+        await use(way, registry, MANY, Engine)
         await way.close(registry)
 
         assert [1, 1, 1, 1] == [
@@ -518,7 +518,7 @@ async def test_a_connection_that_is_given_needs_nothing(way, registry):
     registry.register_factory(Session, Session)
     registry.register_factory(Wire, Wire, lifetime="connection")
     registry.register_factory(Shop, use_wire)
-    for _ in range(60):
+    for _ in range(MANY):
         container = registry.container({Wire: "given"})
         assert ["given"] == await way.get(container, Shop)
 
@@ -557,7 +557,7 @@ async def test_a_lifetime_may_change(way, registry):
     counts = []
     for lifetime in ["scoped", "singleton", "transient", "scoped", "singleton"]:
         registry.register_factory(Database, Database, lifetime=lifetime)
-        await use(way, registry, 60, Database)
+        await use(way, registry, MANY, Database)
         services = []
         for _ in range(2):
             container = registry.container()

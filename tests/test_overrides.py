@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.deadline import in_thread
 from tests.support.services import Cache, Database, Engine, Mailer, Repository, Session, Shop
-from tests.support.ways import use
+from tests.support.ways import MANY, use
 from wares import InvalidLifetimeError, InvalidRegistrationError, Registry, ServiceNotFoundError
 
 
@@ -332,7 +332,7 @@ class TestSingletons:
         seen = []
 
         async def look():
-            await use(way, registry, 60, Shop)
+            await use(way, registry, MANY, Shop)
             seen.append((await ask(way, registry, Shop)).repository.database)
 
         await look()
@@ -572,7 +572,7 @@ async def test_a_registry_that_is_closed_within(way, override):
     assert [Engine] == list(registry)
 
 
-@pytest.mark.parametrize("hot", [0, 60])
+@pytest.mark.parametrize("hot", [0, MANY])
 async def test_one_test_after_the_other(way, registry, hot):
     """Overrides come and go as often as there are tests, and leave no trace."""
     registry.register_factory(Database, lambda: "registered")

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support.services import Cache, Database, Mailer, Session
-from tests.support.ways import use
+from tests.support.ways import MANY, use
 from wares import Container, Registry, RegistryClosedError, ServiceNotFoundError
 
 
@@ -240,7 +240,7 @@ class TestTheLastRegistrationWins:
         seen = []
         for turn in range(switches):
             registry.register_factory(Database, lambda turn=turn: turn)
-            await use(way, registry, 60, Database)
+            await use(way, registry, MANY, Database)
             with registry.container() as container:
                 seen.append(await way.get(container, Database))
 

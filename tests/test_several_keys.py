@@ -4,6 +4,7 @@ import pytest
 
 from tests.support.messages import missing_parts
 from tests.support.services import Cache, Database, Engine, Mailer, Repository, Session, Shop
+from tests.support.ways import MANY
 from wares import Registry, ServiceNotFoundError
 
 
@@ -112,7 +113,7 @@ async def test_a_local_registration(way, warm, shop):
 
 async def test_what_is_given(way, shop):
     """What is given to a container counts there, also where others are given something else."""
-    for number in range(60):
+    for number in range(MANY):
         container = shop.container({str: number})
         services = await way.get(container, Shop, str)
         assert number == services[1]
@@ -127,7 +128,7 @@ async def test_what_is_given(way, shop):
 
 async def test_a_local_registration_where_something_is_given(way, shop):
     """The same holds where plans reckon with what is given."""
-    for _ in range(60):
+    for _ in range(MANY):
         container = shop.container({str: "given"})
         await way.get(container, Session, Cache)
         await way.close(container)

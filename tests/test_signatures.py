@@ -13,7 +13,7 @@ from tests.support import derived, lookalike, lookalike_in_strings, only_for_typ
 from tests.support.loading import load_in_strings
 from tests.support.messages import missing_parts
 from tests.support.services import Cache, Database, Mailer, Repository
-from tests.support.ways import ASYNC, SYNC, use
+from tests.support.ways import ASYNC, MANY, SYNC, use
 from wares import (
     AsyncServiceError,
     Container,
@@ -965,7 +965,7 @@ class TestAutowire:
             return [cache]
 
         registry.register_factory(Key, autowire(make))
-        await use(SYNC, registry, 60, Key)
+        await use(SYNC, registry, MANY, Key)
         registry.register_value(Cache, "registered")
 
         with registry.container() as container:

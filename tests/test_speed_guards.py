@@ -4,6 +4,7 @@ A count says the same on every machine. What a technique is worth in time is tol
 `benchmarks/` and by the page on how services are made.
 """
 
+import asyncio
 import builtins
 import contextvars
 import inspect
@@ -16,15 +17,12 @@ from typing import Annotated, Any
 import pytest
 
 import wares
-from tests.support.ways import ASYNC, SYNC, use
+from tests.support.ways import ASYNC, MANY, SYNC, use
 from wares import Container, Depends, Registry, inject
 
 PACKAGE = str(Path(wares.__file__).parent)
 PLAN = "<a plan of wares>"
 WRAPPER = "<inject of wares>"
-
-#: More than enough for every short cut.
-MANY = 60
 
 
 class Config:
@@ -279,6 +277,36 @@ class TestCoroutines:
         context.run(aopen_get_close(shop, Engine))
 
         assert [] == list(context)
+
+
+class TestWaiting:
+    """At the start, and after a pause, many requests wait for the same thing."""
+
+    def test_each_who_waits_costs_the_same(self, registry):
+        """To wait for what another task makes takes no more where many others wait for it."""
+
+        async def connect() -> Engine:
+            await asyncio.sleep(0)
+            return Engine(Config())
+
+        def count(tasks: int) -> int:
+            registry.register_factory(Engine, connect, lifetime="singleton")
+
+            async def serve() -> None:
+                async with registry.container() as container:
+                    await container.aget(Users)
+
+            async def serve_all() -> None:
+                await asyncio.gather(*[serve() for _ in range(tasks)])
+
+            return len(count_frames(lambda: asyncio.run(serve_all())))
+
+        registry.register_factory(Session, Session)
+        registry.register_factory(Users, Users)
+        count(5)  # reads signatures
+        few, some, many = count(5), count(10), count(15)
+
+        assert some - few == many - some > 0
 
 
 class TestCompiling:

@@ -90,8 +90,8 @@ _SOON = object()
 #: start, continue it.
 current_flow: ContextVar[Link | None] = ContextVar("wares_flow", default=None)
 
-#: Who waits for what; looked at only before somebody waits.
-_waits: dict[Flow, tuple[Container, Hashable]] = {}
+#: Who waits for the service of a key, by its owner; looked at only before somebody waits.
+_waits: dict[tuple[Container, Hashable], set[Flow]] = {}
 
 
 class Traffic:
@@ -369,7 +369,7 @@ class Flow:
                 await found.wait(can_await=self.can_await)
             finally:
                 with LOCK:
-                    _waits.pop(self, None)
+                    self._end_wait(owner, recipe.key)
 
     def _try_claim(self, owner: Container, recipe: Recipe) -> Any:
         """Find the service, claim its making (`self`), or get something to wait on."""
@@ -408,8 +408,14 @@ class Flow:
             # It was published before the plan could see that somebody waits.
             wake(owner, key, None)
             return made[key]
-        _waits[self] = (owner, key)
+        _waits.setdefault((owner, key), set()).add(self)
         return wait
+
+    def _end_wait(self, owner: Container, key: Hashable) -> None:
+        flows = _waits[owner, key]
+        flows.remove(self)
+        if not flows:
+            del _waits[owner, key]
 
     def _refuse_to_wait_in_a_circle(
         self, owner: Container, recipe: Recipe, holder: Flow | Claim
@@ -417,7 +423,7 @@ class Flow:
         if (
             holder in self._chain()
             or is_further_up(holder)
-            or _is_waited_on_by(owner, recipe.key, self._holds)
+            or self._is_waited_on_by(owner, recipe.key)
         ):
             raise CircularDependencyError(
                 self._find_circle(recipe), steps=self._describe_steps(recipe)
@@ -434,8 +440,28 @@ class Flow:
         start = path.index(recipe.key) if recipe.key in path else 0
         return [*path[start:], recipe.key]
 
-    def _holds(self, owner: Container, key: Hashable) -> bool:
-        return any(step[0] is owner and step[1].key == key for step in self._all_steps())
+    def _is_waited_on_by(self, owner: Container, key: Hashable) -> bool:
+        """Tell whether who makes a key waits, over others that wait, for what this is making.
+
+        It begins at this end: nobody waits for most of what is made, however many wait.
+        """
+        todo = self._held()
+        seen = set()
+        while todo:
+            held = todo.pop()
+            if held in seen:
+                continue
+            seen.add(held)
+            for flow in _waits.get(held, ()):
+                further = flow._held()
+                if (owner, key) in further:
+                    return True
+                todo += further
+        return False
+
+    def _held(self) -> list[tuple[Container, Hashable]]:
+        """List whatever others may wait for that this flow, or one that it continues, is making."""
+        return [(owner, recipe.key) for owner, recipe in self._all_steps()]
 
     def _chain(self) -> Iterator[Link]:
         """Go through this flow and those that it continues."""
@@ -681,22 +707,6 @@ def find_plan_at(made: dict[Hashable, Any], key: Hashable) -> Claim | None:
             return claim
         claim = claim.outer
     return None
-
-
-def _is_waited_on_by(owner: Container, key: Hashable, holds: Any) -> bool:
-    """Tell whether waiting for a key would, over others that wait, be waiting for oneself."""
-    todo: list[tuple[Container, Hashable]] = [(owner, key)]
-    seen: list[tuple[Container, Hashable]] = []
-    while todo:
-        wanted = todo.pop()
-        seen.append(wanted)
-        for flow, target in _waits.items():
-            if flow._holds(*wanted):
-                if holds(*target):
-                    return True
-                if target not in seen:
-                    todo.append(target)
-    return False
 
 
 def release(owner: Container, key: Hashable, error: Exception | None) -> None:

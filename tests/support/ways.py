@@ -2,6 +2,9 @@
 
 from wares import Container, Registry
 
+#: How often a key is to be asked for, so that every short cut is taken from then on.
+MANY = 20
+
 
 class SyncWay:
     """`get` and `close`, called from a coroutine."""
