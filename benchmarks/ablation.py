@@ -22,6 +22,7 @@ from contextlib import (
 )
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from benchmarks import wiring, work
@@ -157,13 +158,13 @@ TECHNIQUES: Mapping[str, Callable[[], AbstractContextManager[None]]] = {
 
 
 async def measure(*, rounds: int) -> dict[str, float]:
-    """Time the seven nodes as wares is now, and by hand.
+    """Time the seven nodes as wares is now, beside the same by hand.
 
     Args:
         rounds: How often; with none, the results are only checked.
 
     Returns:
-        The least nanoseconds, by the names in `WORK`, and by those with `by hand` before them.
+        How many times as long as by hand it takes, by the names in `WORK`.
     """
     candidate = Candidate()
     async with AsyncExitStack() as stack:
@@ -180,7 +181,8 @@ async def measure(*, rounds: int) -> dict[str, float]:
             graph.check(await waiting(), await waiting())
             loops[name] = repeat_async_operation(waiting)
         samples = await time_interleaved(loops, rounds=rounds)
-    return {name: min(times, default=0.0) for name, times in samples.items()}
+    least = {name: min(times, default=1.0) for name, times in samples.items()}
+    return {name: least[name] / least[f"by hand {name}"] for name in WORK}
 
 
 def measure_without(technique: str, rounds: int) -> dict[str, float]:
@@ -191,38 +193,36 @@ def measure_without(technique: str, rounds: int) -> dict[str, float]:
         capture_output=True,
         text=True,
     ).stdout
-    times: dict[str, float] = json.loads(said)
-    return times
+    ratios: dict[str, float] = json.loads(said)
+    return ratios
 
 
 def compare(*, rounds: int, processes: int) -> dict[str, dict[str, float]]:
-    """Time each technique's absence, by turns.
+    """Time the absence of each technique, by turns.
 
     Args:
         rounds: How often each process does the work.
         processes: How many processes there are for each technique: where things happen to lie in
             memory is worth five percent, and another process has them elsewhere.
+
+    Returns:
+        For each technique, what the processes found, their median.
     """
-    least: dict[str, dict[str, float]] = {}
+    found: dict[str, list[dict[str, float]]] = {technique: [] for technique in TECHNIQUES}
     for _ in range(processes):
-        for technique in TECHNIQUES:
-            times = measure_without(technique, rounds)
-            known = least.setdefault(technique, times)
-            least[technique] = {name: min(known[name], times[name]) for name in times}
-    return least
+        for technique, runs in found.items():
+            runs.append(measure_without(technique, rounds))
+    return {
+        technique: {name: median(run[name] for run in runs) for name in WORK}
+        for technique, runs in found.items()
+    }
 
 
 def print_table(found: Mapping[str, Mapping[str, float]]) -> None:
-    """Print how much longer the work takes without each technique, in nanoseconds."""
-    whole = found["nothing"]
-    hand = [f"{whole[f'by hand {work}']:,.0f}" for work in WORK]
-    print(f"{'without':42}" + "".join(f"{work:>12}" for work in WORK))
-    print(f"{'(by hand)':42}" + "".join(f"{time:>12}" for time in hand))
-    print(f"{'nothing':42}" + "".join(f"{whole[work]:>12,.0f}" for work in WORK))
-    for technique, times in found.items():
-        if technique != "nothing":
-            more = "".join(f"{times[work] - whole[work]:>+12,.0f}" for work in WORK)
-            print(f"{technique:42}{more}")
+    """Print how many times as long as by hand the work takes without each technique."""
+    print(f"{'without':42}" + "".join(f"{work:>10}" for work in WORK))
+    for technique, ratios in found.items():
+        print(f"{technique:42}" + "".join(f"{ratios[work]:>10.2f}" for work in WORK))
 
 
 def main() -> None:

@@ -177,8 +177,8 @@ class TestFrames:
 
         assert ["__init__", "__enter__", "get", "plan", "__exit__"] == frames
 
-    async def test_a_cleanup_is_one_call_more(self, shop):
-        """A whole graph takes no more calls than one service; each cleanup adds its own."""
+    async def test_a_generator_is_no_call_more(self, shop):
+        """A whole graph takes no more calls than one service, also where a session is left."""
         await use(SYNC, shop, MANY, Users)
 
         frames = count_frames(open_get_close(shop, Users))
@@ -237,7 +237,7 @@ class TestFrames:
 
 #: What a container with one cleanup calls. Its list of cleanups, which would look whether it is
 #: dropped full, goes on to the next container.
-WITH_ONE_CLEANUP = ["__init__", "__enter__", "get", "plan", "__exit__", "leave_generator"]
+WITH_ONE_CLEANUP = ["__init__", "__enter__", "get", "plan", "__exit__"]
 
 
 class TestCoroutines:

@@ -105,8 +105,7 @@ def leave_generator(
     """End a generator factory after its ``yield``, with *error* thrown in there if there is one."""
     if error is None or recipe.suppress_context_exit:
         for _ in generator:
-            generator.close()
-            raise _yielded_again(recipe)
+            raise yielded_again(generator, recipe)
         return
     traceback = error.__traceback__
     try:
@@ -119,8 +118,7 @@ def leave_generator(
         raise
     finally:
         error.__traceback__ = traceback
-    generator.close()
-    raise _yielded_again(recipe)
+    raise yielded_again(generator, recipe)
 
 
 async def leave_async_generator(
@@ -129,7 +127,7 @@ async def leave_async_generator(
     """End an async generator factory after its ``yield``, with *error* thrown in."""
     if error is None or recipe.suppress_context_exit:
         async for _ in generator:
-            raise await yielded_again(generator, recipe)
+            raise await ayielded_again(generator, recipe)
         return
     traceback = error.__traceback__
     try:
@@ -142,7 +140,7 @@ async def leave_async_generator(
         raise
     finally:
         error.__traceback__ = traceback
-    raise await yielded_again(generator, recipe)
+    raise await ayielded_again(generator, recipe)
 
 
 def leave_context(
@@ -218,13 +216,19 @@ def _is_same(raised: BaseException, error: BaseException) -> bool:
     )
 
 
-async def yielded_again(generator: AsyncGenerator[Any, Any], recipe: Recipe) -> FactoryError:
+def yielded_again(generator: Generator[Any, Any, Any], recipe: Recipe) -> FactoryError:
+    """End a generator that has yielded once more, and make the error that says so."""
+    generator.close()
+    return _second_yield(recipe)
+
+
+async def ayielded_again(generator: AsyncGenerator[Any, Any], recipe: Recipe) -> FactoryError:
     """End an async generator that has yielded once more, and make the error that says so."""
     await generator.aclose()
-    return _yielded_again(recipe)
+    return _second_yield(recipe)
 
 
-def _yielded_again(recipe: Recipe) -> FactoryError:
+def _second_yield(recipe: Recipe) -> FactoryError:
     return FactoryError(recipe.key, describe_callable(recipe.factory), "yielded a second time")
 
 

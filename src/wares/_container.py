@@ -28,9 +28,11 @@ from wares._cleanups import (
     aleave_all,
     attempt,
     awaited_callbacks,
+    ayielded_again,
     leave_all,
     leave_async_generator,
     leave_callback,
+    leave_generator,
     report,
     yielded_again,
 )
@@ -222,7 +224,7 @@ class Container:
             raise closed_error(self)
         return self
 
-    def __exit__(
+    def __exit__(  # noqa: C901  # in one, as a call more costs each request
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
@@ -255,7 +257,12 @@ class Container:
         while cleanups:
             leave, thing, recipe = cleanups.pop()
             try:
-                leave(thing, recipe, error)
+                if leave is leave_generator and error is None:
+                    # As that does: to call it would take as long as to leave the generator.
+                    for _ in thing:
+                        raise yielded_again(thing, recipe)  # noqa: TRY301  # it is a failure
+                else:
+                    leave(thing, recipe, error)
             except BaseException as failure:  # noqa: BLE001  # every other cleanup must run
                 failures = [(describe(recipe.key), failure), *leave_all(cleanups, error)]
                 break
@@ -270,7 +277,7 @@ class Container:
             raise closed_error(self)
         return self
 
-    async def __aexit__(  # noqa: C901, PLR0912  # in one, as a call more costs each request
+    async def __aexit__(  # noqa: C901, PLR0912  # see `__exit__`
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
@@ -300,9 +307,9 @@ class Container:
             leave, thing, recipe = cleanups.pop()
             try:
                 if leave is leave_async_generator and error is None:
-                    # As that does: to call it would take as long as to leave the generator.
+                    # See `__exit__`.
                     async for _ in thing:
-                        raise await yielded_again(thing, recipe)  # noqa: TRY301  # it is a failure
+                        raise await ayielded_again(thing, recipe)  # noqa: TRY301  # it is a failure
                 else:
                     left = leave(thing, recipe, error)
                     if left is not None:
