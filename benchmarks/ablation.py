@@ -1,8 +1,9 @@
 """What each technique of wares is worth: `python -m benchmarks.ablation`; needs no peers.
 
 Each technique is taken away by itself, in a process of its own, and the seven nodes are timed
-with and without it. Knows the inside of wares, as nothing else here does: what it takes away, it
-puts something plainer in the place of. `benchmarks.plot` draws what `--json FILE` has written.
+beside the hand-written code. Knows the inside of wares, as nothing else here does: it puts
+something plainer in the place of what it takes away. `benchmarks.plot` draws what `--json FILE`
+has written.
 """
 
 import argparse
@@ -143,17 +144,17 @@ def _with_context_managers() -> Iterator[None]:
         yield
 
 
-#: What is taken away, in words, and how.
-TECHNIQUES: Mapping[str, Callable[[], AbstractContextManager[None]]] = {
-    "nothing": nullcontext,
-    "plans": _without_plans,
-    "generators driven directly": _with_context_managers,
-    "what only keeps its arguments is known": _without_inert,
-    "and is held back until somebody asks": _without_holding_back,
-    "lists of cleanups go on to the next": _without_spare_lists,
-    "what awaits nothing is known": _without_reading_of_bodies,
-    "no finalizer on the container": _with_a_finalizer,
-    "no lock in the container": _with_a_lock,
+#: What is changed, in words, and how.
+VARIANTS: Mapping[str, Callable[[], AbstractContextManager[None]]] = {
+    "as it is": nullcontext,
+    "without plans": _without_plans,
+    "with context managers around generators": _with_context_managers,
+    "without reading constructors": _without_inert,
+    "without holding services back": _without_holding_back,
+    "without reading async functions": _without_reading_of_bodies,
+    "with a new list of cleanups each time": _without_spare_lists,
+    "with a finalizer": _with_a_finalizer,
+    "with a lock": _with_a_lock,
 }
 
 
@@ -185,10 +186,10 @@ async def measure(*, rounds: int) -> dict[str, float]:
     return {name: least[name] / least[f"by hand {name}"] for name in WORK}
 
 
-def measure_without(technique: str, rounds: int) -> dict[str, float]:
-    """Time the seven nodes without one technique, in a process of its own."""
+def measure_variant(variant: str, rounds: int) -> dict[str, float]:
+    """Time the seven nodes with one change, in a process of its own."""
     said = subprocess.run(  # noqa: S603 - our own module
-        [sys.executable, "-m", __spec__.name, "--without", technique, f"--rounds={rounds}"],
+        [sys.executable, "-m", __spec__.name, "--variant", variant, f"--rounds={rounds}"],
         check=True,
         capture_output=True,
         text=True,
@@ -198,43 +199,43 @@ def measure_without(technique: str, rounds: int) -> dict[str, float]:
 
 
 def compare(*, rounds: int, processes: int) -> dict[str, dict[str, float]]:
-    """Time the absence of each technique, by turns.
+    """Time all variants, by turns.
 
     Args:
         rounds: How often each process does the work.
-        processes: How many processes there are for each technique: where things happen to lie in
+        processes: How many processes there are for each variant: where things happen to lie in
             memory is worth five percent, and another process has them elsewhere.
 
     Returns:
-        For each technique, what the processes found, their median.
+        For each variant, what the processes found, their median.
     """
-    found: dict[str, list[dict[str, float]]] = {technique: [] for technique in TECHNIQUES}
+    found: dict[str, list[dict[str, float]]] = {variant: [] for variant in VARIANTS}
     for _ in range(processes):
-        for technique, runs in found.items():
-            runs.append(measure_without(technique, rounds))
+        for variant, runs in found.items():
+            runs.append(measure_variant(variant, rounds))
     return {
-        technique: {name: median(run[name] for run in runs) for name in WORK}
-        for technique, runs in found.items()
+        variant: {name: median(run[name] for run in runs) for name in WORK}
+        for variant, runs in found.items()
     }
 
 
 def print_table(found: Mapping[str, Mapping[str, float]]) -> None:
-    """Print how many times as long as by hand the work takes without each technique."""
-    print(f"{'without':42}" + "".join(f"{work:>10}" for work in WORK))
-    for technique, ratios in found.items():
-        print(f"{technique:42}" + "".join(f"{ratios[work]:>10.2f}" for work in WORK))
+    """Print how many times as long as by hand the work takes with each change."""
+    print(f"{'times by hand':42}" + "".join(f"{work:>10}" for work in WORK))
+    for variant, ratios in found.items():
+        print(f"{variant:42}" + "".join(f"{ratios[work]:>10.2f}" for work in WORK))
 
 
 def main() -> None:
     """Do what the command line asks for."""
     parser = argparse.ArgumentParser("python -m benchmarks.ablation", description=__doc__)
-    parser.add_argument("--without", choices=TECHNIQUES, help=argparse.SUPPRESS)
-    parser.add_argument("--rounds", type=int, default=40, metavar="N", help="default: 40")
-    parser.add_argument("--processes", type=int, default=5, metavar="N", help="default: 5")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the times there")
+    parser.add_argument("--variant", choices=VARIANTS, help="measure this one only")
+    parser.add_argument("--rounds", type=int, default=80, metavar="N", help="default: 80")
+    parser.add_argument("--processes", type=int, default=9, metavar="N", help="default: 9")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the ratios there")
     options = parser.parse_args()
-    if options.without:
-        with TECHNIQUES[options.without]():
+    if options.variant:
+        with VARIANTS[options.variant]():
             print(json.dumps(asyncio.run(measure(rounds=options.rounds))))
         return
     found = compare(rounds=options.rounds, processes=options.processes)
