@@ -415,6 +415,48 @@ class TestLongerNeedsShorter:
 
         assert [] == missing_parts(str(caught.value), "Repository", "Database", *too_short)
 
+    @pytest.mark.parametrize("session", [Session, lambda: Session(), session_factory([])])
+    async def test_found_where_one_that_is_asked_for_often_is_asked_for(
+        self, way, warm, registry, container, session
+    ):
+        """That the shorter-lived service is asked for often, by others, does not help."""
+
+        async def amake(wares_container):
+            return [await wares_container.aget(Session)]
+
+        def make(wares_container):
+            return [wares_container.get(Session)]
+
+        registry.register_factory(Session, session)
+        registry.register_factory(Shop, amake if way is ASYNC else make, lifetime="connection")
+        await warm(way, registry, Session)
+
+        with pytest.raises(LifetimeError) as caught:
+            await way.get(container, Shop)
+
+        assert (Shop, Session) == (caught.value.key, caught.value.needed_key)
+
+    @pytest.mark.parametrize("session", [Session, lambda: Session(), session_factory([])])
+    async def test_found_where_who_asks_is_asked_for_often(
+        self, way, warm, registry, container, session
+    ):
+        """That the longer-lived service was made often, without it, does not help."""
+        needs = []
+
+        async def amake(wares_container):
+            return [await wares_container.aget(key) for key in needs]
+
+        def make(wares_container):
+            return [wares_container.get(key) for key in needs]
+
+        registry.register_factory(Session, session)
+        registry.register_factory(Shop, amake if way is ASYNC else make, lifetime="connection")
+        await warm(way, registry, Session, Shop)
+        needs.append(Session)
+
+        with pytest.raises(LifetimeError):
+            await way.get(container, Shop)
+
     async def test_found_two_steps_away(self, way, registry, container, too_short):
         """The attempt is an error at any depth."""
         longer, _ = too_short

@@ -303,10 +303,9 @@ class TestWaiting:
 
         registry.register_factory(Session, Session)
         registry.register_factory(Users, Users)
-        count(5)  # reads signatures
-        few, some, many = count(5), count(10), count(15)
+        few, many = count(100), count(200)
 
-        assert some - few == many - some > 0
+        assert many < 3 * few
 
 
 class TestCompiling:

@@ -75,7 +75,15 @@ class Claim(Record):
         container: For whom it runs; `None` when it has ended.
     """
 
-    __slots__ = ("_group", "_outer", "_parent", "_place", "_thread", "container")
+    __slots__ = (
+        "_group",
+        "_outer",
+        "_parent",
+        "_place",
+        "_thread",
+        "_was_shared",
+        "container",
+    )
 
     plan: ClassVar[Plan]
     code: ClassVar[types.CodeType]
@@ -88,6 +96,7 @@ class Claim(Record):
     _parent: Link | None
     _place: int
     _thread: int
+    _was_shared: bool
 
     @property
     def group(self) -> int:
@@ -193,49 +202,64 @@ class Errand:
         return self._path
 
 
-def settle_record(made: dict[Hashable, Any]) -> bool:
-    """Make sure that all that is made can be seen; `False` if a plan runs, and may make more."""
+def settle_record(made: dict[Hashable, Any], plan: Plan) -> bool:
+    """Make sure that all that is made can be seen by a plan that makes no claim.
+
+    Returns:
+        Whether it may go on, beside the plan that runs.
+    """
     with LOCK:
         publish(made)
-        return find_claim(made) is None
+        return _is_free(plan.kept_keys, find_claim(made))
 
 
-def begin_again(container: Container, made: dict[Hashable, Any], claim: Claim) -> bool:
+def begin_again(container: Container, made: dict[Hashable, Any], claim: Claim) -> Record | None:
     """Let a plan run on a container that has made something, or within the run of another.
 
     Returns:
-        Whether it may; otherwise it is left to the slow way.
+        The record, if it may; otherwise it is left to the slow way.
     """
     with LOCK:
         record = own_record(made)
-        publish(made)
-        outer = find_claim(made)
-        if outer is not None:
+        record.publish(made)
+        try:
+            was_shared = record.is_shared
+        except AttributeError:
+            outer = find_claim(made)
             if not _may_nest(claim, outer):
-                return False
+                return None
             claim._outer = claim._parent = outer
-        record.run = claim
-        if not record.is_running:
+        else:
+            claim._outer = None
+            claim._was_shared = was_shared or container._traffic is not None
             del record.is_shared
+        record.run = claim
         # First this, then the look: whoever closes does it the other way round.
         if container._made is not made:
             raise closed_error(container)
         if claim.plan.has_cleanups:
-            claim.cleanups = _own_cleanups(made)
-    return True
+            claim.cleanups = _own_cleanups(record)
+    return record
 
 
-def _may_nest(claim: Claim, other: Claim) -> bool:
+def _may_nest(claim: Claim, other: Claim | None) -> bool:
     """Let a plan run within a factory that another plan for the same container has called."""
-    if claim.can_await or other.can_await or not other.is_on_this_stack():
+    if other is None or claim.can_await or other.can_await or not other.is_on_this_stack():
         return False
-    outer: Claim | None = other
-    while outer is not None:
-        if not claim.plan.keys.isdisjoint(outer.plan.kept_keys):
-            # The outer plan does not look whether somebody makes what it is to make itself; or
-            # else there is a circle, which the slow way finds and names.
+    # The outer plan does not look whether somebody makes what it is to make itself; or else there
+    # is a circle, which the slow way finds and names.
+    return _is_free(claim.plan.keys, other)
+
+
+def _is_free(keys: frozenset[Hashable], claim: Claim | None) -> bool:
+    """Tell whether no run, nor what it is nested in, has a say in the making of *keys*.
+
+    It has if it makes one of them itself, or something that lives longer, and may not need them.
+    """
+    while claim is not None:
+        if claim.plan.lives_longer or not keys.isdisjoint(claim.plan.kept_keys):
             return False
-        outer = outer.outer
+        claim = claim.outer
     return True
 
 
@@ -338,6 +362,9 @@ async def adetour(claim: Claim, step: int, *, can_await: bool = True) -> Any:
     # It makes nothing itself now, but says for the error message where it has come to.
     claim._group = -1
     claim._place = step
+    parent = current_flow.get()
+    if claim.parent is None and parent is not claim:
+        claim._parent = parent
     container = claim.container
     made = container._made
     with LOCK:
@@ -387,7 +414,7 @@ async def asettle(
     if entry[1] is product and len(known.leaves) < _MOST_CLASSES:
         known.leaves[kind] = entry[0]
     if _note(claim, made, entry):
-        await take_back(claim.container, _own_cleanups(made), entry[1])
+        await take_back(claim.container, _cleanups_of_run(made), entry[1])
     return service
 
 
@@ -396,13 +423,13 @@ def _enter(claim: Claim, step: int, manager: Any, made: dict[Hashable, Any]) -> 
     service = type(manager).__enter__(manager)
     recipe = claim.plan.steps[step].recipe
     if _note(claim, made, (leave_context, manager, recipe)):
-        take_back_sync(claim.container, _own_cleanups(made), manager)
+        take_back_sync(claim.container, _cleanups_of_run(made), manager)
     return service
 
 
 def _note(claim: Claim, made: dict[Hashable, Any], entry: Entry) -> bool:
     """Note a cleanup; tell whether the container was closed meanwhile."""
-    _own_cleanups(made).add(entry)
+    _cleanups_of_run(made).add(entry)
     return claim.container._made is not made
 
 
@@ -420,14 +447,18 @@ async def _let_others_run(flow: Flow, claim: Claim, making: Awaitable[T]) -> T:
         current_flow.set(outer)
 
 
-def _own_cleanups(made: dict[Hashable, Any]) -> Cleanups:
+def _cleanups_of_run(made: dict[Hashable, Any]) -> Cleanups:
     """Give the list in which a plan that runs notes cleanups."""
     with LOCK:
-        record = own_record(made)
-        cleanups = record.cleanups
-        if cleanups is None:
-            cleanups = record.cleanups = begin_list()
-        return cleanups
+        return _own_cleanups(own_record(made))
+
+
+def _own_cleanups(record: Record) -> Cleanups:
+    """Give the list of cleanups of a record, begun now if need be. Called with the lock held."""
+    cleanups = record.cleanups
+    if cleanups is None:
+        cleanups = record.cleanups = begin_list()
+    return cleanups
 
 
 def take_back_sync(container: Container, cleanups: Cleanups, thing: Any) -> None:

@@ -44,7 +44,7 @@ from wares._keys import MISSING
 from wares._lock import LOCK
 from wares._planning import Plan, Step, is_surely_plain
 from wares._recipes import give_all
-from wares._records import NOTHING_TO_CLEAN, RECORD, take_spare
+from wares._records import NOTHING_TO_CLEAN, RECORD, give_spare, take_spare
 from wares._resolution import LOCAL, current_flow, not_yielded, take_back
 from wares._signatures import Shape
 
@@ -81,6 +81,7 @@ class PlanWriter:
         self._root = len(plan.steps) - 1
         self._way = self._choose_way()
         self._names: dict[str, Any] = {
+            "CALLED": CALLED,
             "Cleanups": Cleanups,
             "LOCAL": LOCAL,
             "MISSING": MISSING,
@@ -94,6 +95,7 @@ class PlanWriter:
             "fetch": afetch if can_await else fetch,
             "flow": current_flow,
             "get_ident": get_ident,
+            "give_spare": give_spare,
             "keys": plan.keys,
             "leave_async_generator": leave_async_generator,
             "leave_generator": leave_generator,
@@ -201,8 +203,9 @@ class PlanWriter:
         is_kept = root.way in ("ready", "singleton", "connection")
         if self._plan.kept_keys:
             self._put(1, "record = made.setdefault(RECORD, NOTHING_TO_CLEAN)")
-            self._put(1, "if record is not NOTHING_TO_CLEAN and not settle_record(made):")
-            self._put(2, f"return {self._awaiting}{self._slow_way}")
+            self._put(1, "if container._traffic is not None or (")
+            self._put(2, "record is not NOTHING_TO_CLEAN and not settle_record(made, own_plan)")
+            self._put(1, f"): return {self._awaiting}{self._slow_way}")
         for number, step in enumerate(self._plan.steps):
             if not step.is_made:
                 self._write_finding(number, step)
@@ -237,17 +240,21 @@ class PlanWriter:
         if self._is_first:
             self._put(2, "if made.setdefault(RECORD, claim) is claim:")
         else:
-            self._put(2, "if begin_again(container, made, claim):")
+            self._put(2, "record = begin_again(container, made, claim)")
+            self._put(2, "if record is not None:")
         self._write_run(3)
         self._put(2, "else: claim = None")
         self._put(1, "except BaseException as error:")
         self._put(2, "fail(container, made, claim, error)")
         self._put(2, "raise")
+        self._put(1, "if claim is None:")
+        if self._is_first and self._plan.has_cleanups:
+            self._put(2, "cleanups.way = CALLED")
+            self._put(2, "give_spare(cleanups)")
         another = f"again({self._parameters})" if self._is_first else self._slow_way
-        self._put(1, f"if claim is None: return {self._awaiting}{another}")
+        self._put(2, f"return {self._awaiting}{another}")
         # First the end, then the look: who comes between finds what was made.
-        condition = "if container._traffic is not None: " if self._is_first else ""
-        self._put(1, f"{condition}end(container, made, claim)")
+        self._put(1, "if container._traffic is not None: end(container, made, claim)")
         self._put(1, f"return it{self._root}")
 
     def _write_list(self) -> None:
@@ -275,9 +282,14 @@ class PlanWriter:
         self._write_groups(indent)
         if self._sets_flow:
             self._put(indent, "flow.set(outer)")
+        self._put(indent, "claim.container = None")
         if self._is_first:
-            self._put(indent, "claim.container = None")
             self._put(indent, "claim.is_shared = False")
+        else:
+            self._put(indent, "if claim._outer is None: record.is_shared = claim._was_shared")
+            self._put(
+                indent, "else: record.run = None if claim._outer is record else claim._outer"
+            )
 
     def _write_groups(self, indent: int) -> None:
         for number, group in enumerate(self._plan.groups):

@@ -139,6 +139,11 @@ class Plan:
         """Whether it enters generators."""
         return any(step.is_generator for step in self.steps)
 
+    @cached_property
+    def lives_longer(self) -> bool:
+        """Whether it makes what may live longer than other things that its container makes."""
+        return any(step.is_made and step.recipe.lifetime == "connection" for step in self.steps)
+
     @property
     def is_inert(self) -> bool:
         """Whether nobody can tell when, or how often, it makes what it makes."""
@@ -202,7 +207,6 @@ class Planner:
         self._is_child = is_child
         self._is_function = is_function
         self._steps: list[Step] = []
-        self._askers: list[int] = []
         # Steps that others share: all of them, or those that are bound to the call.
         self._shared: dict[Hashable, int] = {}
         self._bound: dict[Hashable, int] = {}

@@ -791,6 +791,7 @@ def begin_cleanups(owner: Container, made: dict[Hashable, Any]) -> Cleanups:
     if record.is_running:
         # The plan sees this as it ends, and says that others have been here.
         owner._traffic = owner._traffic or Traffic()
+    # Not "else": it may have ended before it could see that.
     if not record.is_running:
         record.is_shared = True
     cleanups = record.cleanups
