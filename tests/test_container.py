@@ -20,6 +20,7 @@ from wares import (
     NoContainerError,
     Registry,
     ServiceNotFoundError,
+    autowire,
     current_container,
 )
 
@@ -637,6 +638,21 @@ class TestGivenObjects:
                     await way.get(container, Mailer)
 
                 assert (Mailer, Cache, Session) == caught.value.path
+
+    async def test_an_expected_one_may_be_missing_where_there_is_a_default(self, way, registry):
+        """What is expected, and was not given, is not asked for where there is a default."""
+
+        class Page:
+            def __init__(self, session: Session | None = None) -> None:
+                self.session = session
+
+        registry.expect(Session)
+        registry.register_factory(Page, autowire(Page))
+        givens = [{Session: "given"}, {"another": "object"}, None] * MANY
+
+        pages = [await way.get(registry.container(given), Page) for given in givens]
+
+        assert ["given", None, None] * MANY == [page.session for page in pages]
 
     async def test_what_is_registered_locally_takes_the_place_of_an_expected_one(
         self, way, registry

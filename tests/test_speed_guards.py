@@ -235,6 +235,47 @@ class TestFrames:
         assert ["container", "__init__", *WITH_ONE_CLEANUP] == frames
 
 
+class TestDetours:
+    """The slow way takes as long as twenty plans."""
+
+    @pytest.mark.parametrize("is_async", [False, True])
+    async def test_a_factory_that_asks_takes_none(self, shop, is_async):
+        """A factory that asks its container, as those of svcs do, is within its rights."""
+
+        def make_page(wares_container) -> list[Users]:
+            return [wares_container.get(Users)]
+
+        async def amake_page(wares_container) -> list[Users]:
+            return [await wares_container.aget(Users)]
+
+        way, work = (ASYNC, aopen_get_close) if is_async else (SYNC, open_get_close)
+        if is_async:
+            shop.register_factory(Session, open_async_session)
+        shop.register_factory("page", amake_page if is_async else make_page)
+        await use(way, shop, MANY, "page")
+
+        frames = count_frames(work(shop, "page"))
+
+        assert [] == [name for name in frames if name in SLOW_WAY]
+
+    async def test_who_comes_second_takes_none(self, shop):
+        """What is asked for after something else was got has a plan of its own as well."""
+
+        def work():
+            with Container(shop) as container:
+                container.get(Config)
+                container.get(Session)
+                container.get(Users)
+
+        for _ in range(MANY):
+            work()
+
+        assert [] == [name for name in count_frames(work) if name in SLOW_WAY]
+
+
+#: Functions by which something is looked up, and made, without a plan.
+SLOW_WAY = {"resolve", "aresolve", "detour", "adetour", "_get_slowly", "_aget_slowly"}
+
 #: What a container with one cleanup calls. Its list of cleanups, which would look whether it is
 #: dropped full, goes on to the next container.
 WITH_ONE_CLEANUP = ["__init__", "__enter__", "get", "plan", "__exit__"]

@@ -24,7 +24,6 @@ from wares._lock import LOCK
 from wares._planning import Plan
 from wares._recipes import Recipe, is_async_context_manager
 from wares._records import (
-    RECORD,
     Record,
     begin_list,
     find_claim,
@@ -59,11 +58,7 @@ _MOST_CLASSES = 16
 class Claim(Record):
     """One run of a plan, as others see it.
 
-    It is the record, too, of a container that has made nothing before. One is made for each
-    request. So only what is always there is set in it: the rest is read with a default.
-
-    A service that only keeps its arguments is there in no time, and is seldom asked for by
-    anybody but the plan. So it is held back, in an attribute of the claim, until somebody looks.
+    What is seldom needed is read with a default, and not set for each request.
 
     Attributes:
         plan: The plan; each has a class of its own.
@@ -71,42 +66,29 @@ class Claim(Record):
         can_await: Whether the plan runs in an event loop.
         may_suspend: Whether other tasks may run while it makes something; then it is found by
             the context, otherwise on the stack.
-        held_back: The attributes in which services are held back, and their keys.
         container: For whom it runs; `None` when it has ended.
+        record: What the container keeps beside its services.
+        outer: The run of another plan for the same container, of whose factory this is a part.
     """
 
-    __slots__ = (
-        "_group",
-        "_outer",
-        "_parent",
-        "_place",
-        "_thread",
-        "_was_shared",
-        "container",
-    )
+    __slots__ = ("_group", "_parent", "_place", "_thread", "container")
 
     plan: ClassVar[Plan]
     code: ClassVar[types.CodeType]
     can_await: ClassVar[bool]
     may_suspend: ClassVar[bool]
-    held_back: ClassVar[dict[str, Hashable]]
     container: Any
+    record: Record
+    outer: Claim | None
     _group: int
-    _outer: Claim | None
     _parent: Link | None
     _place: int
     _thread: int
-    _was_shared: bool
 
     @property
     def group(self) -> int:
         """The steps that it is making right now; -1 while it makes none itself."""
         return getattr(self, "_group", 0)
-
-    @property
-    def outer(self) -> Claim | None:
-        """The run of another plan, further up the stack, for the same container."""
-        return getattr(self, "_outer", None)
 
     @property
     def parent(self) -> Link | None:
@@ -123,22 +105,9 @@ class Claim(Record):
         """Whether it has ended; its record may be that of another run by now."""
         return self.container is None
 
-    def holds(self, key: object) -> bool:
-        """Tell whether a service is made, but held back."""
-        return any(
-            key == other and hasattr(self, name) for name, other in self.held_back.items()
-        )
-
-    def publish(self, made: dict[Hashable, Any]) -> None:
-        """Put among what is *made* what was held back. Called with the lock held."""
-        for name, key in self.held_back.items():
-            if hasattr(self, name):
-                made.setdefault(key, getattr(self, name))
-                delattr(self, name)
-
     def is_making(self, key: Hashable, made: dict[Hashable, Any]) -> bool:
         """Tell whether it is making *key* right now for all who ask, so that one may wait."""
-        group = self.group
+        group = -1 if self.is_over else self.group
         return group >= 0 and key in self.plan.groups[group].keys and key not in made
 
     def takes_time(self, key: Hashable) -> bool:
@@ -177,6 +146,31 @@ class Claim(Record):
         return False
 
 
+class FirstClaim(Claim):
+    """The first run for a container that has made nothing; it is the record itself."""
+
+    __slots__ = ()
+
+    outer: ClassVar[None] = None  # type: ignore[misc]  # never set
+
+    @property
+    def record(self) -> Record:  # type: ignore[override]  # never set
+        """What the container keeps beside its services: this."""
+        return self
+
+
+class FurtherClaim(Claim):
+    """A run for a container that has made something already.
+
+    Attributes:
+        was_shared: Whether others than plans may have added cleanups before.
+    """
+
+    __slots__ = ("outer", "record", "was_shared")
+
+    was_shared: bool
+
+
 class Errand:
     """What a plan asks for before it makes anything: something that lives longer, and is not there.
 
@@ -213,42 +207,42 @@ def settle_record(made: dict[Hashable, Any], plan: Plan) -> bool:
         return _is_free(plan.kept_keys, find_claim(made))
 
 
-def begin_again(container: Container, made: dict[Hashable, Any], claim: Claim) -> Record | None:
+def begin_again(container: Container, made: dict[Hashable, Any], claim: FurtherClaim) -> bool:
     """Let a plan run on a container that has made something, or within the run of another.
 
     Returns:
-        The record, if it may; otherwise it is left to the slow way.
+        Whether it may; otherwise it is left to the slow way.
     """
     with LOCK:
-        record = own_record(made)
-        record.publish(made)
-        try:
-            was_shared = record.is_shared
-        except AttributeError:
-            outer = find_claim(made)
+        record = claim.record = own_record(made)
+        publish(made)
+        outer = find_claim(made)
+        if outer is not None:
             if not _may_nest(claim, outer):
-                return None
-            claim._outer = claim._parent = outer
+                return False
+            claim._parent = outer
         else:
-            claim._outer = None
-            claim._was_shared = was_shared or container._traffic is not None
-            del record.is_shared
-        record.run = claim
+            claim.was_shared = record.state is True or container._traffic is not None
+        claim.outer = outer
+        record.state = claim
         # First this, then the look: whoever closes does it the other way round.
         if container._made is not made:
             raise closed_error(container)
         if claim.plan.has_cleanups:
             claim.cleanups = _own_cleanups(record)
-    return record
+    return True
 
 
-def _may_nest(claim: Claim, other: Claim | None) -> bool:
+def _may_nest(claim: Claim, other: Claim) -> bool:
     """Let a plan run within a factory that another plan for the same container has called."""
-    if other is None or claim.can_await or other.can_await or not other.is_on_this_stack():
+    if not _is_free(claim.plan.keys, other):
+        # The outer plan does not look whether somebody makes what it is to make itself; or else
+        # there is a circle, which the slow way finds and names.
         return False
-    # The outer plan does not look whether somebody makes what it is to make itself; or else there
-    # is a circle, which the slow way finds and names.
-    return _is_free(claim.plan.keys, other)
+    if not claim.can_await:
+        return other.is_on_this_stack()
+    # In one thread only, so that they begin and end one after the other.
+    return current_flow.get() is other and other.thread == get_ident()
 
 
 def _is_free(keys: frozenset[Hashable], claim: Claim | None) -> bool:
@@ -277,28 +271,34 @@ def finish(
     with LOCK:
         failed = MISSING if error is None else claim.current_key
         publish(made)
-        _end_run(made, claim)
+        _end_run(claim)
         if failed is not MISSING:
             wake(container, failed, told)
         traffic = container._traffic
-        for key in list(traffic.waiters) if traffic is not None else ():
+        # Not those who wait for what another run makes: they are to get its error, if it fails.
+        for key in claim.plan.kept_keys.intersection(traffic.waiters if traffic else ()):
             wake(container, key, None)
         clear_traffic(container, made)
+
+
+def _end_run(claim: Claim) -> None:
+    """Show that a plan has ended, and the outer one again. Called with the lock held."""
     # It may stay in a context for long, and must not keep the container alive.
     claim.container = None
-
-
-def _end_run(made: dict[Hashable, Any], claim: Claim) -> None:
-    """Show that a plan has ended, and the outer one again. Called with the lock held."""
-    record: Record | None = made.get(RECORD)
-    if record is not None and getattr(record, "run", None) is claim:
-        outer = claim.outer
-        record.run = None if outer is record else outer
-        if outer is None:
-            record.is_shared = True
-    elif getattr(claim, "run", None) is None:
-        # Otherwise it is the record of another run by now.
-        claim.is_shared = True
+    record = getattr(claim, "record", None)
+    if record is None:
+        # It has not even begun.
+        return
+    if record.is_idle:
+        # It has ended before it saw that others have been here.
+        record.state = True
+    if (record.state or record) is not claim:
+        # What was nested in it goes on, or this is another run's by now.
+        return
+    outer = claim.outer
+    while outer is not None and outer.is_over:
+        outer = outer.outer
+    record.state = True if outer is None else None if outer is record else outer
 
 
 def end(container: Container, made: dict[Hashable, Any], claim: Claim) -> None:

@@ -243,10 +243,8 @@ class Container:
         cleanups = record.cleanups
         # First this, then the look: whoever adds one by the slow way does it the other way round.
         record.cleanups = None
-        try:
-            is_shared = record.is_shared
-        except AttributeError:
-            is_shared = True
+        state = record.state
+        if state is not False and state is not True:
             self._stop_plan()
         if cleanups is None:
             return
@@ -267,7 +265,7 @@ class Container:
                 failures = [(describe(recipe.key), failure), *leave_all(cleanups, error)]
                 break
         else:
-            if not is_shared:
+            if state is False:
                 give_spare(cleanups)
             return
         report(failures, "container", error)
@@ -294,10 +292,8 @@ class Container:
         cleanups = record.cleanups
         # First this, then the look: whoever adds one by the slow way does it the other way round.
         record.cleanups = None
-        try:
-            is_shared = record.is_shared
-        except AttributeError:
-            is_shared = True
+        state = record.state
+        if state is not False and state is not True:
             self._stop_plan()
         if cleanups is None:
             return
@@ -319,7 +315,7 @@ class Container:
                 failures = [(describe(recipe.key), failure), *rest]
                 break
         else:
-            if not is_shared:
+            if state is False:
                 cleanups.way = CALLED
                 give_spare(cleanups)
             return
@@ -921,7 +917,7 @@ class Container:
             return []
         cleanups = record.cleanups
         record.cleanups = None
-        if record.is_running:
+        if not record.is_idle:
             self._stop_plan()
         return cleanups or []
 

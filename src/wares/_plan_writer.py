@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from wares._claims import (
     Claim,
+    FirstClaim,
+    FurtherClaim,
     adetour,
     afetch,
     aresolve,
@@ -154,7 +156,7 @@ class PlanWriter:
 
     @property
     def _claim_name(self) -> str:
-        return "FirstClaim" if self._is_first else "Claim"
+        return "NewFirstClaim" if self._is_first else "NewClaim"
 
     def _make_claim_class(self) -> type[Claim]:
         steps = enumerate(self._plan.steps) if self._is_first else ()
@@ -165,7 +167,7 @@ class PlanWriter:
         }
         return type(
             "PlanClaim",
-            (Claim,),
+            (FirstClaim if self._is_first else FurtherClaim,),
             {
                 "__slots__": tuple(held_back),
                 "plan": self._plan,
@@ -234,14 +236,14 @@ class PlanWriter:
         if self._may_suspend:
             self._put(1, "claim._thread = get_ident()")
         if self._is_first:
+            self._put(1, "claim.state = None")
             self._write_list()
         # Within, so that whatever interrupts it ends the claim as well.
         self._put(1, "try:")
         if self._is_first:
             self._put(2, "if made.setdefault(RECORD, claim) is claim:")
         else:
-            self._put(2, "record = begin_again(container, made, claim)")
-            self._put(2, "if record is not None:")
+            self._put(2, "if begin_again(container, made, claim):")
         self._write_run(3)
         self._put(2, "else: claim = None")
         self._put(1, "except BaseException as error:")
@@ -254,8 +256,16 @@ class PlanWriter:
         another = f"again({self._parameters})" if self._is_first else self._slow_way
         self._put(2, f"return {self._awaiting}{another}")
         # First the end, then the look: who comes between finds what was made.
-        self._put(1, "if container._traffic is not None: end(container, made, claim)")
+        not_over = "claim.container is not None or " if self._may_end_early else ""
+        self._put(
+            1, f"if {not_over}container._traffic is not None: end(container, made, claim)"
+        )
         self._put(1, f"return it{self._root}")
+
+    @property
+    def _may_end_early(self) -> bool:
+        """Whether a run that is nested in this one, in another task, may go on after it."""
+        return not self._is_first or (self._can_await and self._sets_flow)
 
     def _write_list(self) -> None:
         """Write that there is a list for cleanups, before anybody else can see the claim."""
@@ -282,14 +292,25 @@ class PlanWriter:
         self._write_groups(indent)
         if self._sets_flow:
             self._put(indent, "flow.set(outer)")
+        self._write_end(indent)
+
+    def _write_end(self, indent: int) -> None:
+        """Write how a run ends that nobody has noticed."""
+        if not self._is_first:
+            self._put(indent, "record, around = claim.record, claim.outer")
+            self._put(indent, "if record.state is claim:")
+            self._put(indent + 1, "if around is None:")
+            self._put(indent + 2, "claim.container = None")
+            self._put(indent + 2, "record.state = claim.was_shared")
+            self._put(indent + 1, "elif around.container is not None:")
+            self._put(indent + 2, "claim.container = None")
+            self._put(indent + 2, "record.state = None if around is record else around")
+            return
+        if self._may_end_early:
+            self._put(indent, "if claim.state is None:")
+            indent += 1
         self._put(indent, "claim.container = None")
-        if self._is_first:
-            self._put(indent, "claim.is_shared = False")
-        else:
-            self._put(indent, "if claim._outer is None: record.is_shared = claim._was_shared")
-            self._put(
-                indent, "else: record.run = None if claim._outer is record else claim._outer"
-            )
+        self._put(indent, "claim.state = False")
 
     def _write_groups(self, indent: int) -> None:
         for number, group in enumerate(self._plan.groups):

@@ -200,10 +200,17 @@ class Planner:
     """Puts what is needed in order."""
 
     def __init__(
-        self, registry: Registry, call: Call | None, *, is_child: bool, is_function: bool
+        self,
+        registry: Registry,
+        call: Call | None,
+        *,
+        has_given: bool,
+        is_child: bool,
+        is_function: bool,
     ) -> None:
         self._registry = registry
         self._call = call
+        self._has_given = has_given
         self._is_child = is_child
         self._is_function = is_function
         self._steps: list[Step] = []
@@ -312,6 +319,7 @@ class Planner:
         return (
             need.key in self._registry._recipes
             or need.key is self._registry._container_class
+            or (self._has_given and need.key in self._registry._expected)
             or (need.is_marked and self._registry._derive(need.key) is not None)
         )
 

@@ -177,7 +177,11 @@ class PlanBook:
     def _plan(self, need: Need, call: Call | None = None, *, can_await: bool) -> Plan | None:
         """List the steps, or give up where the slow way has to say what is wrong."""
         planner = Planner(
-            self._registry, call, is_child=self._is_child, is_function=self._is_function
+            self._registry,
+            call,
+            has_given=self._has_given,
+            is_child=self._is_child,
+            is_function=self._is_function,
         )
         try:
             plan = planner.plan(need)

@@ -12,8 +12,8 @@ without a global interpreter lock.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Hashable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from wares._cleanups import Cleanups
 from wares._lock import LOCK
@@ -36,29 +36,41 @@ RECORD: Hashable = _PrivateKey()
 class Record:
     """What a container keeps beside its services.
 
+    A service that only keeps its arguments is there in no time, and is seldom asked for by
+    anybody but the plan. So it is held back, in an attribute of the plan's claim, until somebody
+    looks.
+
     Attributes:
         cleanups: What is to be cleaned up, if anything is.
-        is_shared: Whether others than plans may have added cleanups; not there while a plan runs.
-        run: The plan that runs; not there where that is the one that the record belongs to.
+        state: The plan that runs, `None` where that is the one that this is; or, if none does,
+            whether others than plans may have added cleanups.
+        held_back: The attributes in which services are held back, and their keys.
     """
 
-    __slots__ = ("cleanups", "is_shared", "run")
+    __slots__ = ("cleanups", "state")
 
     cleanups: Cleanups | None
-    is_shared: bool
-    run: Claim | None
+    state: Claim | bool | None
+    held_back: ClassVar[Mapping[str, Hashable]] = {}
 
     @property
-    def is_running(self) -> bool:
-        """Whether a plan runs."""
-        return not hasattr(self, "is_shared")
+    def is_idle(self) -> bool:
+        """Whether no plan runs."""
+        state = self.state
+        return state is True or state is False
 
-    def holds(self, _key: object) -> bool:
+    def holds(self, key: object) -> bool:
         """Tell whether a service is made, but held back."""
-        return False
+        return any(
+            key == other and hasattr(self, name) for name, other in self.held_back.items()
+        )
 
     def publish(self, made: dict[Hashable, Any]) -> None:
         """Put among what is *made* what was held back. Called with the lock held."""
+        for name, key in self.held_back.items():
+            if hasattr(self, name):
+                made.setdefault(key, getattr(self, name))
+                delattr(self, name)
 
 
 def new_record(cleanups: Cleanups | None = None) -> Record:
@@ -66,8 +78,7 @@ def new_record(cleanups: Cleanups | None = None) -> Record:
     # Not by an `__init__`: a plan makes records of its own, one for each request.
     record = Record()
     record.cleanups = cleanups
-    record.run = None
-    record.is_shared = True
+    record.state = True
     return record
 
 
@@ -122,11 +133,11 @@ def own_record(made: dict[Hashable, Any]) -> Record:
 
 def find_claim(made: dict[Hashable, Any]) -> Claim | None:
     """Find the plan that runs for whoever has *made* this, the innermost one."""
-    record: Record | None = made.get(RECORD)
-    if record is None or not record.is_running:
+    record: Any = made.get(RECORD)
+    if record is None:
         return None
-    run: Claim = getattr(record, "run", None) or record  # type: ignore[assignment]  # its own
-    return run
+    state = record.state
+    return None if state is True or state is False else state or record
 
 
 def publish_if_any(made: dict[Hashable, Any]) -> None:
@@ -139,5 +150,5 @@ def publish_if_any(made: dict[Hashable, Any]) -> None:
 def publish(made: dict[Hashable, Any]) -> None:
     """Put among what is *made* what a plan holds back. Called with the lock held."""
     record: Record | None = made.get(RECORD)
-    if record is not None:
+    if record is not None and record.held_back:
         record.publish(made)

@@ -788,12 +788,12 @@ def begin_cleanups(owner: Container, made: dict[Hashable, Any]) -> Cleanups:
     They are begun at the first one. From now on nobody else may use the list when it is empty.
     """
     record = own_record(made)
-    if record.is_running:
+    if not record.is_idle:
         # The plan sees this as it ends, and says that others have been here.
         owner._traffic = owner._traffic or Traffic()
     # Not "else": it may have ended before it could see that.
-    if not record.is_running:
-        record.is_shared = True
+    if record.is_idle:
+        record.state = True
     cleanups = record.cleanups
     if cleanups is None:
         # Whoever closes may take it away at any moment, and so it is read just once.

@@ -1,0 +1,296 @@
+"""Factories that ask their container, as those of svcs do, in any order (1, 2, 3 and 15)."""
+
+import asyncio
+
+import pytest
+
+from tests.support.services import Cache, Database, Mailer, Repository, Session, Shop
+from tests.support.ways import ASYNC, MANY, SYNC, use
+from wares import ContainerClosedError
+
+
+@pytest.fixture
+def events():
+    """What has happened, in order."""
+    return []
+
+
+class Switch:
+    """Lets through while it is on; what waits goes on when it is."""
+
+    def __init__(self) -> None:
+        self.event = asyncio.Event()
+        self.event.set()
+
+    @property
+    def is_on(self) -> bool:
+        return self.event.is_set()
+
+    def __getattr__(self, name):
+        return getattr(self.event, name)
+
+
+@pytest.fixture
+def switch():
+    """A switch that is on."""
+    return Switch()
+
+
+def register_slow(registry, switch, events, key=Database):
+    """Register what is made when *switch* is on."""
+
+    async def make():
+        await switch.wait()
+        events.append("made")
+        yield key()
+        events.append("left")
+
+    registry.register_factory(key, make)
+
+
+@pytest.fixture
+def tasks():
+    """Tasks that factories have started."""
+    return []
+
+
+@pytest.fixture
+def starts(registry, switch, events, tasks):
+    """Register a factory that starts a task, which may outlive it; fails as *errors* says."""
+    errors = []
+
+    async def start(wares_container):
+        tasks.append(asyncio.create_task(wares_container.aget(Database)))
+        await (asyncio.sleep(0) if not switch.is_on else tasks[-1])
+        if errors:
+            raise errors[0]
+        return Shop(None)
+
+    register_slow(registry, switch, events)
+    registry.register_factory(Shop, start)
+    return errors
+
+
+class TestOneAfterTheOther:
+    async def test_services_are_shared_and_left_in_reverse(self, way, warm, registry, events):
+        """What factories ask for, one within the other, is made once and left in reverse."""
+
+        def make_session(wares_container):
+            events.append("session")
+            yield Session()
+            events.append("left session")
+
+        def make_database(wares_container):
+            database = Database()
+            database.session = wares_container.get(Session)
+            events.append("database")
+            yield database
+            events.append("left database")
+
+        def make_shop(wares_container):
+            shop = Shop(wares_container.get(Database))
+            shop.session = wares_container.get(Session)
+            return shop
+
+        registry.register_factory(Session, make_session)
+        registry.register_factory(Database, make_database)
+        registry.register_factory(Shop, make_shop)
+        await warm(way, registry, Shop)
+        events.clear()
+        container = registry.container()
+
+        shop = await way.get(container, Shop)
+        await way.close(container)
+
+        assert shop.session is shop.repository.session
+        assert ["session", "database", "left database", "left session"] == events
+
+    async def test_in_async_code(self, warm, registry, events, switch):
+        """Also where each of them is awaited."""
+        register_slow(registry, switch, events)
+
+        async def make_repository(wares_container):
+            return Repository(await wares_container.aget(Database))
+
+        async def make_shop(wares_container):
+            return Shop(await wares_container.aget(Repository))
+
+        registry.register_factory(Repository, make_repository)
+        registry.register_factory(Shop, make_shop)
+        await warm(ASYNC, registry, Shop)
+        events.clear()
+
+        async with registry.container() as container:
+            shop = await container.aget(Shop)
+            assert shop.repository is await container.aget(Repository)
+            assert shop.repository.database is await container.aget(Database)
+
+        assert ["made", "left"] == events
+
+    async def test_within_a_step_that_is_awaited(self, warm, registry, events, switch):
+        """A synchronous factory may ask within an asynchronous graph."""
+        register_slow(registry, switch, events)
+        registry.register_factory(Session, Session)
+        registry.register_factory(Cache, lambda wares_container: [wares_container.get(Session)])
+
+        def make_shop(wares_container, cache: Cache, database: Database):
+            events.append(wares_container.get(Mailer) is wares_container.get(Mailer))
+            return Shop(cache)
+
+        registry.register_factory(Mailer, lambda wares_container: [wares_container.get(Cache)])
+        registry.register_factory(Shop, make_shop)
+        await warm(ASYNC, registry, Shop)
+        events.clear()
+
+        async with registry.container() as container:
+            shop = await container.aget(Shop)
+            assert [shop.repository] == container.get(Mailer)
+
+        assert ["made", True, "left"] == events
+
+    async def test_an_error_passes(self, way, warm, registry):
+        """The error of what a factory asks for reaches who asked first, with the whole path."""
+        errors = []
+
+        def make_database(wares_container):
+            if errors:
+                raise errors[0]
+            return Database()
+
+        registry.register_factory(Database, make_database)
+        registry.register_factory(
+            Repository, lambda wares_container: [wares_container.get(Database)]
+        )
+        registry.register_factory(
+            Shop, lambda wares_container: [wares_container.get(Repository)]
+        )
+        await warm(way, registry, Shop)
+        errors.append(ValueError("no database"))
+        container = registry.container()
+
+        with pytest.raises(ValueError, match="no database") as caught:
+            await way.get(container, Shop)
+        errors.clear()
+
+        assert "Shop -> Repository -> Database" in caught.value.__notes__[0]
+        assert isinstance((await way.get(container, Shop))[0][0], Database)
+        await way.close(container)
+
+
+@pytest.mark.parametrize("uses", [0, MANY])
+class TestTasks:
+    """Tasks that a factory starts go on within what it makes, and may go on after it."""
+
+    async def test_one_that_outlives_the_factory(
+        self, uses, registry, switch, events, tasks, starts
+    ):
+        """What it makes is made once, also for others who ask after the factory has ended."""
+        await use(ASYNC, registry, uses, Shop)
+        events.clear()
+        switch.clear()
+        container = registry.container()
+
+        await container.aget(Shop)
+        others = [asyncio.create_task(container.aget(Database)) for _ in range(3)]
+        await asyncio.sleep(0.01)
+        switch.set()
+        made = await asyncio.gather(tasks[-1], *others)
+        await container.aget(Shop, Database)
+        await container.aclose()
+
+        assert [made[0]] * 4 == made
+        assert ["made", "left"] == events
+
+    async def test_one_that_outlives_a_factory_that_fails(
+        self, uses, registry, switch, events, tasks, starts
+    ):
+        """Who asks again meanwhile has it made again, and does not wait for the one that failed."""
+        await use(ASYNC, registry, uses, Shop)
+        events.clear()
+        switch.clear()
+        starts.append(ValueError("no shop"))
+        container = registry.container()
+
+        for _ in range(2):
+            with pytest.raises(ValueError, match="no shop"):
+                await asyncio.wait_for(container.aget(Shop), 5)
+        starts.clear()
+        switch.set()
+        made = await asyncio.gather(*tasks[-2:])
+        shop = await container.aget(Shop)
+        await container.aclose()
+
+        assert made[0] is made[1]
+        assert isinstance(shop, Shop)
+        assert ["made", "left"] == events
+
+    async def test_several_that_run_at_once(self, uses, registry, switch, events):
+        """Each thing is made once where tasks of one factory ask for the same things."""
+        register_slow(registry, switch, events)
+        register_slow(registry, switch, events, Session)
+
+        async def make(wares_container):
+            return await asyncio.gather(
+                *[wares_container.aget(key) for key in (Database, Session) * 2]
+            )
+
+        registry.register_factory(Shop, make)
+        await use(ASYNC, registry, uses, Shop)
+        events.clear()
+        switch.clear()
+
+        async with registry.container() as container:
+            task = asyncio.create_task(container.aget(Shop))
+            await asyncio.sleep(0.01)
+            switch.set()
+            made = await task
+
+            assert made[:2] == made[2:]
+            assert made[0] is await container.aget(Database)
+        assert ["made", "made", "left", "left"] == events
+
+    async def test_one_that_is_cancelled(self, uses, registry, switch, events):
+        """After a task that made something within something was cancelled, all can be made."""
+        register_slow(registry, switch, events)
+
+        async def make(wares_container):
+            return [await wares_container.aget(Database)]
+
+        registry.register_factory(Shop, make)
+        await use(ASYNC, registry, uses, Shop)
+        events.clear()
+        switch.clear()
+        container = registry.container()
+
+        task = asyncio.create_task(container.aget(Shop))
+        await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        switch.set()
+        shop = await container.aget(Shop)
+        await container.aclose()
+
+        assert isinstance(shop[0], Database)
+        assert ["made", "left"] == events
+
+
+async def test_a_closed_container_makes_nothing_within(registry, events):
+    """A factory whose container was closed meanwhile gets nothing more from it."""
+    closes = []
+
+    def make_shop(wares_container):
+        if closes:
+            wares_container.close()
+        return [wares_container.get(Database)]
+
+    registry.register_factory(Database, lambda: events.append("made"))
+    registry.register_factory(Shop, make_shop)
+    await use(SYNC, registry, MANY, Shop)
+    events.clear()
+    closes.append(True)
+
+    with pytest.raises(ContainerClosedError):
+        registry.container().get(Shop)
+
+    assert [] == events
