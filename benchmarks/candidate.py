@@ -52,6 +52,14 @@ class Candidate:
         """Do what `operation` does, in async code."""
         raise NotOfferedError("it has no containers for async code")
 
+    def asking(self, wiring: Wiring) -> AbstractContextManager[Operation]:
+        """Do what `operation` does, by factories that take the container and ask it."""
+        raise NotOfferedError("its factories declare what they need")
+
+    def asking_async(self, wiring: Wiring) -> AbstractAsyncContextManager[AsyncOperation]:
+        """Do what `asking` does, in async code."""
+        raise NotOfferedError("its factories declare what they need")
+
     def cached(self, wiring: Wiring) -> AbstractContextManager[Loop]:
         """Ask an open container again and again for what it has made already.
 

@@ -71,6 +71,28 @@ class AsyncRow(WiringRow):
         return repeat_async_operation(operation)
 
 
+class AskingRow(WiringRow):
+    """Do the same by factories that ask the container."""
+
+    async def prepare(self, entrant: str, stack: AsyncExitStack) -> AsyncLoop:
+        """Check two roots made one after the other."""
+        asked = self.wiring()
+        operation = stack.enter_context(self.load(entrant).asking(asked))
+        asked.check(operation(), operation())
+        return repeat_operation(operation)
+
+
+class AskingAsyncRow(WiringRow):
+    """Do the same by factories that ask the container, in async code."""
+
+    async def prepare(self, entrant: str, stack: AsyncExitStack) -> AsyncLoop:
+        """Check two roots made one after the other."""
+        asked = self.wiring()
+        operation = await stack.enter_async_context(self.load(entrant).asking_async(asked))
+        asked.check(await operation(), await operation())
+        return repeat_async_operation(operation)
+
+
 class CachedRow(WiringRow):
     """Ask an open container for what it has made."""
 
@@ -195,6 +217,13 @@ ROWS: list[Row] = [
         "open, get the root of seven nodes with a generator session, close",
         (wiring.GRAPH, wiring.GRAPH_ASYNC),
         (_by_hand(1.2), _by_hand(1.3)),
+    ),
+    *_pair(
+        (AskingRow, AskingAsyncRow),
+        "asking",
+        "the same by factories that ask the container",
+        (wiring.GRAPH, wiring.GRAPH_ASYNC),
+        (None, None),
     ),
     *_pair(
         _OPENED,

@@ -165,6 +165,14 @@ class Candidate(candidate.Candidate):
 
         yield loop
 
+    def asking(self, wiring: Wiring) -> AbstractContextManager[Operation]:
+        """Do the same work: there is nobody to ask."""
+        return self.operation(wiring)
+
+    def asking_async(self, wiring: Wiring) -> AbstractAsyncContextManager[AsyncOperation]:
+        """Do the same work in async code."""
+        return self.operation_async(wiring)
+
     def injected(self, wiring: Wiring) -> AbstractContextManager[Operation]:
         """Call a function that makes what it needs."""
         return self.operation(wiring)

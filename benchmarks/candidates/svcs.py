@@ -2,56 +2,21 @@
 
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from inspect import isasyncgenfunction
-from typing import Any
 
 import svcs
 
 from benchmarks import candidate
+from benchmarks.asking import make_asking
 from benchmarks.candidate import AsyncLoop, AsyncOperation, Loop, Operation
-from benchmarks.wiring import Factory, Wiring, is_generator, key_of, needs_of
-
-
-def asking(factory: Factory) -> Callable[[svcs.Container], Any]:
-    """Write the factory that gets what the given one needs from the container."""
-    if is_generator(factory):
-        managed = asynccontextmanager if isasyncgenfunction(factory) else contextmanager
-        factory, (need,) = managed(factory), needs_of(factory).values()
-        return lambda svcs_container: factory(svcs_container.get(need))
-    needs = tuple(needs_of(factory).values())
-    if len(needs) == 1:
-        need = needs[0]
-        return lambda svcs_container: factory(svcs_container.get(need))
-    return lambda svcs_container: factory(*svcs_container.get(*needs))
-
-
-def asking_async(factory: Factory) -> Callable[[svcs.Container], Any]:
-    """Write the same for a factory that needs something that is made asynchronously."""
-    needs = tuple(needs_of(factory).values())
-    if len(needs) == 1:
-        need = needs[0]
-
-        async def make_of_one(svcs_container: svcs.Container) -> Any:
-            return factory(await svcs_container.aget(need))
-
-        return make_of_one
-
-    async def make(svcs_container: svcs.Container) -> Any:
-        return factory(*await svcs_container.aget(*needs))
-
-    return make
+from benchmarks.wiring import Wiring
 
 
 def fill(registry: svcs.Registry, wiring: Wiring) -> None:
     """Register values and factories."""
     for key, value in wiring.values.items():
         registry.register_value(key, value)
-    asynchronous = wiring.asynchronous
-    for factory in wiring.factories:
-        waits = asynchronous.intersection(needs_of(factory).values())
-        registry.register_factory(
-            key_of(factory), asking_async(factory) if waits else asking(factory)
-        )
+    for key, factory in make_asking(wiring, svcs.Container).items():
+        registry.register_factory(key, factory)
 
 
 class Candidate(candidate.Candidate):
@@ -90,6 +55,9 @@ class Candidate(candidate.Candidate):
                     return await container.aget(root)
 
             yield operation
+
+    asking = operation
+    asking_async = operation_async
 
     @contextmanager
     def cached(self, wiring: Wiring) -> Iterator[Loop]:

@@ -1,10 +1,16 @@
 """wares: classes and generator functions are registered as they are."""
 
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    contextmanager,
+)
 
 import wares
 from benchmarks import candidate, depends
+from benchmarks.asking import make_asking
 from benchmarks.candidate import AsyncLoop, AsyncOperation, Loop, NotOfferedError, Operation
 from benchmarks.wiring import Wiring, key_of
 
@@ -30,11 +36,34 @@ class Candidate(candidate.Candidate):
         fill(registry, wiring)
         return registry
 
-    @contextmanager
-    def operation(self, wiring: Wiring) -> Iterator[Operation]:
+    def register_asking(self, wiring: Wiring) -> wares.Registry:
+        """Make the registry of an application that was written for svcs."""
+        registry = wares.Registry()
+        for key, value in wiring.values.items():
+            registry.register_value(key, value)
+        for key, factory in make_asking(wiring, wares.Container).items():
+            registry.register_factory(key, factory)
+        return registry
+
+    def operation(self, wiring: Wiring) -> AbstractContextManager[Operation]:
         """Use a container as a context manager."""
-        root = wiring.root
-        with self.register(wiring) as registry:
+        return self._use(self.register(wiring), wiring.root)
+
+    def operation_async(self, wiring: Wiring) -> AbstractAsyncContextManager[AsyncOperation]:
+        """Use a container as an async context manager."""
+        return self._use_async(self.register(wiring), wiring.root)
+
+    def asking(self, wiring: Wiring) -> AbstractContextManager[Operation]:
+        """Use a container of factories that ask."""
+        return self._use(self.register_asking(wiring), wiring.root)
+
+    def asking_async(self, wiring: Wiring) -> AbstractAsyncContextManager[AsyncOperation]:
+        """Use a container of factories that ask, in async code."""
+        return self._use_async(self.register_asking(wiring), wiring.root)
+
+    @contextmanager
+    def _use(self, registry: wares.Registry, root: type) -> Iterator[Operation]:
+        with registry:
 
             def operation() -> object:
                 with wares.Container(registry) as container:
@@ -43,10 +72,10 @@ class Candidate(candidate.Candidate):
             yield operation
 
     @asynccontextmanager
-    async def operation_async(self, wiring: Wiring) -> AsyncIterator[AsyncOperation]:
-        """Use a container as an async context manager."""
-        root = wiring.root
-        async with self.register(wiring) as registry:
+    async def _use_async(
+        self, registry: wares.Registry, root: type
+    ) -> AsyncIterator[AsyncOperation]:
+        async with registry:
 
             async def operation() -> object:
                 async with wares.Container(registry) as container:
