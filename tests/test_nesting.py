@@ -1,6 +1,9 @@
 """Factories that ask their container, as those of svcs do, in any order (1, 2, 3 and 15)."""
 
 import asyncio
+import random
+from collections import Counter
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -294,3 +297,96 @@ async def test_a_closed_container_makes_nothing_within(registry, events):
         registry.container().get(Shop)
 
     assert [] == events
+
+
+class Tangle:
+    """Twelve services, each of whose factories asks for some of those before, in its own way."""
+
+    def __init__(self, registry, seed):
+        self.chance = random.Random(seed)
+        self.keys = [type(f"Key{number}", (), {}) for number in range(12)]
+        self.acquired = []
+        self.released = []
+        for number, key in enumerate(self.keys):
+            before = self.keys[:number]
+            needs = self.chance.sample(before, min(len(before), 3))
+            make = self.chance.choice([self.in_turn, self.at_once, self.entered])
+            registry.register_factory(key, make(key, needs))
+
+    def acquire(self, container, key):
+        service = key()
+        self.acquired.append((container, key, id(service)))
+        return service
+
+    def release(self, container, key, service):
+        self.released.append((container, key, id(service)))
+
+    def in_turn(self, key, needs):
+        async def make(wares_container):
+            for need in needs:
+                await wares_container.aget(need)
+                if self.chance.random() < 0.5:
+                    await asyncio.sleep(0)
+            service = self.acquire(wares_container, key)
+            yield service
+            self.release(wares_container, key, service)
+
+        return make
+
+    def at_once(self, key, needs):
+        async def make(wares_container):
+            tasks = [asyncio.create_task(wares_container.aget(need)) for need in needs]
+            try:
+                await asyncio.gather(*tasks)
+            finally:
+                await asyncio.gather(*tasks, return_exceptions=True)
+            service = self.acquire(wares_container, key)
+            yield service
+            self.release(wares_container, key, service)
+
+        return make
+
+    def entered(self, key, needs):
+        @asynccontextmanager
+        async def make(wares_container):
+            if needs:
+                await wares_container.aget(*needs)
+            service = self.acquire(wares_container, key)
+            yield service
+            self.release(wares_container, key, service)
+
+        def start(wares_container):
+            return make(wares_container)
+
+        return start
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_tasks_that_ask_for_what_is_tangled(registry, seed):
+    """What tasks ask one container for is made once, and left once, though some are cancelled."""
+    tangle = Tangle(registry, seed)
+    chance = tangle.chance
+    for _ in range(60):
+        container = registry.container()
+        keys = [chance.choice(tangle.keys) for _ in range(20)]
+        tasks = [asyncio.create_task(container.aget(key)) for key in keys]
+        for _ in range(chance.randrange(6)):
+            await asyncio.sleep(0)
+            chance.choice(tasks).cancel()
+        async with asyncio.timeout(20):
+            outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+            again = await asyncio.gather(*[container.aget(key) for key in keys])
+        await container.aclose()
+
+        services = {
+            (key, id(service))
+            for key, service in zip(keys, outcomes, strict=True)
+            if not isinstance(service, asyncio.CancelledError)
+        }
+        assert services <= {
+            (key, id(service)) for key, service in zip(keys, again, strict=True)
+        }
+
+    made = Counter((id(container), key) for container, key, _ in tangle.acquired)
+    assert {1} == set(made.values())
+    assert sorted(map(str, tangle.acquired)) == sorted(map(str, tangle.released))

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from _thread import get_ident
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from wares._claims import (
     Claim,
@@ -165,17 +165,15 @@ class PlanWriter:
             for number, step in steps
             if step.way == "kept" and step.is_inert and number != self._root
         }
-        return type(
-            "PlanClaim",
-            (FirstClaim if self._is_first else FurtherClaim,),
-            {
-                "__slots__": tuple(held_back),
-                "plan": self._plan,
-                "can_await": self._can_await,
-                "may_suspend": self._may_suspend,
-                "held_back": held_back,
-            },
-        )
+        base = FirstClaim if self._is_first else FurtherClaim
+        members = {
+            "__slots__": tuple(held_back),
+            "plan": self._plan,
+            "can_await": self._can_await,
+            "may_suspend": self._may_suspend,
+            "held_back": held_back,
+        }
+        return cast("type[Claim]", type("PlanClaim", (base,), members))
 
     def _choose_way(self) -> int:
         """Choose what it will take to leave the generators that the plan enters."""
