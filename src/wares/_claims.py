@@ -196,15 +196,15 @@ class Errand:
         return self._path
 
 
-def settle_record(made: dict[Hashable, Any], plan: Plan) -> bool:
+def settle_record(container: Container, made: dict[Hashable, Any], plan: Plan) -> bool:
     """Make sure that all that is made can be seen by a plan that makes no claim.
 
     Returns:
-        Whether it may go on, beside the plan that runs.
+        Whether it may go on, beside whatever is being made right now.
     """
     with LOCK:
         publish(made)
-        return _is_free(plan.kept_keys, find_claim(made))
+        return container._traffic is None and _is_free(plan.kept_keys, find_claim(made))
 
 
 def begin_again(container: Container, made: dict[Hashable, Any], claim: FurtherClaim) -> bool:

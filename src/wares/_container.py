@@ -43,6 +43,7 @@ from wares._plans import NoPlans, PlanBook
 from wares._recipes import Ping, Recipe, check_callback, recipe_for_factory, recipe_for_value
 from wares._records import (
     CLOSED,
+    NOTHING_TO_CLEAN,
     RECORD,
     Record,
     give_spare,
@@ -237,8 +238,8 @@ class Container:
             self._close_family(self._family, made, error)
             return
         # Of two threads that close at once, one gets it.
-        record: Record | None = made.pop(RECORD, None)
-        if record is None:
+        record: Record = made.pop(RECORD, NOTHING_TO_CLEAN)
+        if record is NOTHING_TO_CLEAN:
             return
         cleanups = record.cleanups
         # First this, then the look: whoever adds one by the slow way does it the other way round.
@@ -286,8 +287,8 @@ class Container:
         if self._family is not None:
             await self._aclose_family(self._family, made, error)
             return
-        record: Record | None = made.pop(RECORD, None)
-        if record is None:
+        record: Record = made.pop(RECORD, NOTHING_TO_CLEAN)
+        if record is NOTHING_TO_CLEAN:
             return
         cleanups = record.cleanups
         # First this, then the look: whoever adds one by the slow way does it the other way round.

@@ -203,9 +203,9 @@ class PlanWriter:
         is_kept = root.way in ("ready", "singleton", "connection")
         if self._plan.kept_keys:
             self._put(1, "record = made.setdefault(RECORD, NOTHING_TO_CLEAN)")
-            self._put(1, "if container._traffic is not None or (")
-            self._put(2, "record is not NOTHING_TO_CLEAN and not settle_record(made, own_plan)")
-            self._put(1, f"): return {self._awaiting}{self._slow_way}")
+            settling = "settle_record(container, made, own_plan)"
+            self._put(1, f"if record is not NOTHING_TO_CLEAN and not {settling}:")
+            self._put(2, f"return {self._awaiting}{self._slow_way}")
         for number, step in enumerate(self._plan.steps):
             if not step.is_made:
                 self._write_finding(number, step)

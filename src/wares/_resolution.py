@@ -387,8 +387,10 @@ class Flow:
             traffic = owner._traffic = Traffic()
         holder: Flow | Claim | None = traffic.makers.get(key)
         if holder is None:
-            # First the claim, then the look at a plan: the plan looks the other way round.
+            # First the claim, then the look at a plan: the plan looks the other way round. A plan
+            # that makes no claim looks whether there is a record of the container's own.
             traffic.makers[key] = self
+            own_record(made)
             holder = find_plan_at(made, key)
             publish(made)
             if holder is None and key not in made:
