@@ -639,6 +639,20 @@ class TestGivenObjects:
 
                 assert (Mailer, Cache, Session) == caught.value.path
 
+    async def test_one_that_was_handed_out_stays(self, way, registry):
+        """A container goes on with what it has got, also where nothing was given to it."""
+        registry.expect(Session)
+        registry.register_factory(Cache, _need_session, lifetime="transient")
+        container = registry.container()
+        with registry.override_value(Session, "override"):
+            await way.get(container, Session)
+
+        caches = [await way.get(container, Cache) for _ in range(MANY)]
+
+        assert [["override"]] * MANY == caches
+        with pytest.raises(ServiceNotFoundError):
+            await way.get(registry.container(), Cache)
+
     async def test_an_expected_one_may_be_missing_where_there_is_a_default(self, way, registry):
         """What is expected, and was not given, is not asked for where there is a default."""
 

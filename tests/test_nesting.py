@@ -390,3 +390,52 @@ async def test_tasks_that_ask_for_what_is_tangled(registry, seed):
     made = Counter((id(container), key) for container, key, _ in tangle.acquired)
     assert {1} == set(made.values())
     assert sorted(map(str, tangle.acquired)) == sorted(map(str, tangle.released))
+
+
+class Closing:
+    """A context manager by which the container is closed as it is entered, once that is wanted."""
+
+    def __init__(self, container, events, closes):
+        self.container, self.events, self.closes = container, events, closes
+
+    def __enter__(self):
+        self.events.append("entered")
+        if self.closes:
+            self.container.close()
+        return self
+
+    def __exit__(self, *_):
+        self.events.append("left")
+
+
+class AsyncClosing(Closing):
+    """The same, to be awaited."""
+
+    __enter__ = __exit__ = None
+
+    async def __aenter__(self):
+        return Closing.__enter__(self)
+
+    async def __aexit__(self, *_):
+        self.events.append("left")
+
+
+@pytest.mark.parametrize(
+    ("way", "kind"), [(SYNC, Closing), (ASYNC, Closing), (ASYNC, AsyncClosing)]
+)
+async def test_what_closes_the_container_as_it_is_entered(way, kind, warm, registry, events):
+    """What was entered is left, though its container was closed in the middle of that."""
+    closes = []
+
+    def open_shop(wares_container):
+        return kind(wares_container, events, closes)
+
+    registry.register_factory(Shop, open_shop)
+    await warm(way, registry, Shop)
+    events.clear()
+    closes.append(True)
+
+    with pytest.raises(ContainerClosedError):
+        await way.get(registry.container(), Shop)
+
+    assert ["entered", "left"] == events
