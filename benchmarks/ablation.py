@@ -25,6 +25,7 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
+from unittest.mock import patch
 
 from benchmarks import wiring, work
 from benchmarks.candidates import by_hand
@@ -88,7 +89,7 @@ def _without_holding_back() -> Iterator[None]:
 @contextmanager
 def _without_spare_lists() -> Iterator[None]:
     with (
-        _replacing(writer, "take_spare", Cleanups),
+        patch.dict(writer.NAMES, take_spare=Cleanups),
         _replacing(containers, "give_spare", deque[Cleanups](maxlen=0).append),
     ):
         yield

@@ -1,13 +1,13 @@
 """The rows that ask containers: open, get, close; cached; injected; one registry of many."""
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack
 from dataclasses import dataclass
 from functools import cache
 from itertools import repeat
 
 from benchmarks import candidates, wiring
-from benchmarks.candidate import AsyncLoop, Candidate
+from benchmarks.candidate import AsyncLoop, AsyncOperation, Candidate, Operation
 from benchmarks.figures import Target
 from benchmarks.row import Row, as_async, repeat_async_operation, repeat_operation
 from benchmarks.wiring import Wiring, expect
@@ -52,45 +52,45 @@ class WiringRow(ContainerRow):
 class SyncRow(WiringRow):
     """Open a container, get the root, close; in sync code."""
 
+    def offer(self, candidate: Candidate) -> AbstractContextManager[Operation]:
+        """Ask the candidate for the work."""
+        return candidate.operation(self.wiring())
+
     async def prepare(self, entrant: str, stack: AsyncExitStack) -> AsyncLoop:
         """Check two roots made one after the other."""
-        asked = self.wiring()
-        operation = stack.enter_context(self.load(entrant).operation(asked))
-        asked.check(operation(), operation())
+        operation = stack.enter_context(self.offer(self.load(entrant)))
+        self.wiring().check(operation(), operation())
         return repeat_operation(operation)
 
 
 class AsyncRow(WiringRow):
     """Open a container, get the root, close; in async code."""
 
+    def offer(self, candidate: Candidate) -> AbstractAsyncContextManager[AsyncOperation]:
+        """Ask the candidate for the work."""
+        return candidate.operation_async(self.wiring())
+
     async def prepare(self, entrant: str, stack: AsyncExitStack) -> AsyncLoop:
         """Check two roots made one after the other."""
-        asked = self.wiring()
-        operation = await stack.enter_async_context(self.load(entrant).operation_async(asked))
-        asked.check(await operation(), await operation())
+        operation = await stack.enter_async_context(self.offer(self.load(entrant)))
+        self.wiring().check(await operation(), await operation())
         return repeat_async_operation(operation)
 
 
-class AskingRow(WiringRow):
+class AskingRow(SyncRow):
     """Do the same by factories that ask the container."""
 
-    async def prepare(self, entrant: str, stack: AsyncExitStack) -> AsyncLoop:
-        """Check two roots made one after the other."""
-        asked = self.wiring()
-        operation = stack.enter_context(self.load(entrant).asking(asked))
-        asked.check(operation(), operation())
-        return repeat_operation(operation)
+    def offer(self, candidate: Candidate) -> AbstractContextManager[Operation]:
+        """Ask the candidate for the work."""
+        return candidate.asking(self.wiring())
 
 
-class AskingAsyncRow(WiringRow):
+class AskingAsyncRow(AsyncRow):
     """Do the same by factories that ask the container, in async code."""
 
-    async def prepare(self, entrant: str, stack: AsyncExitStack) -> AsyncLoop:
-        """Check two roots made one after the other."""
-        asked = self.wiring()
-        operation = await stack.enter_async_context(self.load(entrant).asking_async(asked))
-        asked.check(await operation(), await operation())
-        return repeat_async_operation(operation)
+    def offer(self, candidate: Candidate) -> AbstractAsyncContextManager[AsyncOperation]:
+        """Ask the candidate for the work."""
+        return candidate.asking_async(self.wiring())
 
 
 class CachedRow(WiringRow):
@@ -118,26 +118,20 @@ def _check_cached(first: object, second: object) -> None:
     expect(first is second, "one container made one service twice")
 
 
-class InjectRow(WiringRow):
+class InjectRow(SyncRow):
     """Call a decorated function."""
 
-    async def prepare(self, entrant: str, stack: AsyncExitStack) -> AsyncLoop:
-        """Check what two calls got."""
-        asked = self.wiring()
-        operation = stack.enter_context(self.load(entrant).injected(asked))
-        asked.check(operation(), operation())
-        return repeat_operation(operation)
+    def offer(self, candidate: Candidate) -> AbstractContextManager[Operation]:
+        """Ask the candidate for the work."""
+        return candidate.injected(self.wiring())
 
 
-class InjectAsyncRow(WiringRow):
+class InjectAsyncRow(AsyncRow):
     """Call a decorated async function."""
 
-    async def prepare(self, entrant: str, stack: AsyncExitStack) -> AsyncLoop:
-        """Check what two calls got."""
-        asked = self.wiring()
-        operation = await stack.enter_async_context(self.load(entrant).injected_async(asked))
-        asked.check(await operation(), await operation())
-        return repeat_async_operation(operation)
+    def offer(self, candidate: Candidate) -> AbstractAsyncContextManager[AsyncOperation]:
+        """Ask the candidate for the work."""
+        return candidate.injected_async(self.wiring())
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,9 +4,11 @@ import asyncio
 import random
 from collections import Counter
 from contextlib import asynccontextmanager
+from functools import partial
 
 import pytest
 
+from tests.support.deadline import in_threads
 from tests.support.services import Cache, Database, Mailer, Repository, Session, Shop
 from tests.support.ways import ASYNC, MANY, SYNC, use
 from wares import ContainerClosedError
@@ -390,6 +392,79 @@ async def test_tasks_that_ask_for_what_is_tangled(registry, seed):
     made = Counter((id(container), key) for container, key, _ in tangle.acquired)
     assert {1} == set(made.values())
     assert sorted(map(str, tangle.acquired)) == sorted(map(str, tangle.released))
+
+
+def get_each(container, keys):
+    """Get services one after the other."""
+    return [container.get(key) for key in keys]
+
+
+@pytest.mark.usefixtures("busy_threads")
+@pytest.mark.parametrize("uses", [0, MANY])
+def test_threads_that_ask_for_what_is_tangled(registry, uses):
+    """Threads that share containers, whose factories ask them in turn, make each service once."""
+    chance = random.Random(uses)
+    keys = [type(f"Key{number}", (), {}) for number in range(12)]
+    made, left = [], []
+
+    def asking(key, needs):
+        def make(wares_container):
+            for need in needs:
+                wares_container.get(need)
+            service = key()
+            made.append((wares_container, key))
+            yield service
+            left.append((wares_container, key))
+
+        return make
+
+    for number, key in enumerate(keys):
+        needs = chance.sample(keys[:number], min(number, 3))
+        registry.register_factory(key, asking(key, needs))
+    for _ in range(uses):
+        for key in keys:
+            with registry.container() as container:
+                container.get(key)
+    made.clear()
+    left.clear()
+
+    for _ in range(40):
+        container = registry.container()
+        orders = [chance.sample(keys, 4) for _ in range(8)]
+
+        outcomes = in_threads(*[partial(get_each, container, order) for order in orders])
+
+        with container:
+            assert [get_each(container, order) for order in orders] == outcomes
+    assert {1} == set(Counter(made).values())
+    assert Counter(made) == Counter(left)
+
+
+@pytest.mark.parametrize("uses", [0, MANY])
+async def test_another_event_loop_within(registry, uses, events):
+    """A factory may have another thread, with a loop of its own, ask for something."""
+
+    async def make_database():
+        await asyncio.sleep(0)
+        events.append("made")
+        return Database()
+
+    async def make_shop(wares_container):
+        def ask():
+            return asyncio.run(wares_container.aget(Database))
+
+        return [await asyncio.to_thread(ask), await wares_container.aget(Database)]
+
+    registry.register_factory(Database, make_database)
+    registry.register_factory(Shop, make_shop)
+    await use(ASYNC, registry, uses, Shop)
+    events.clear()
+
+    async with registry.container() as container:
+        first, second = await container.aget(Shop)
+
+    assert first is second
+    assert ["made"] == events
 
 
 class Closing:

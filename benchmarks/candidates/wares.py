@@ -1,12 +1,13 @@
 """wares: classes and generator functions are registered as they are."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
     asynccontextmanager,
     contextmanager,
 )
+from typing import Any
 
 import wares
 from benchmarks import candidate, depends
@@ -16,11 +17,17 @@ from benchmarks.wiring import Wiring, key_of
 
 
 def fill(registry: wares.Registry, wiring: Wiring) -> None:
-    """Register values and factories."""
+    """Register values and factories that declare what they need."""
+    _fill(registry, wiring, {key_of(factory): factory for factory in wiring.factories})
+
+
+def _fill(
+    registry: wares.Registry, wiring: Wiring, factories: Mapping[type, Callable[..., Any]]
+) -> None:
     for key, value in wiring.values.items():
         registry.register_value(key, value)
-    for factory in wiring.factories:
-        registry.register_factory(key_of(factory), factory)
+    for key, factory in factories.items():
+        registry.register_factory(key, factory)
 
 
 class Candidate(candidate.Candidate):
@@ -39,10 +46,7 @@ class Candidate(candidate.Candidate):
     def register_asking(self, wiring: Wiring) -> wares.Registry:
         """Make the registry of an application that was written for svcs."""
         registry = wares.Registry()
-        for key, value in wiring.values.items():
-            registry.register_value(key, value)
-        for key, factory in make_asking(wiring, wares.Container).items():
-            registry.register_factory(key, factory)
+        _fill(registry, wiring, make_asking(wiring, wares.Container))
         return registry
 
     def operation(self, wiring: Wiring) -> AbstractContextManager[Operation]:

@@ -54,6 +54,46 @@ if TYPE_CHECKING:
     from wares._registry import Registry
 
 
+#: What every text may name.
+NAMES: dict[str, Any] = {
+    "CALLED": CALLED,
+    "Cleanups": Cleanups,
+    "LOCAL": LOCAL,
+    "MISSING": MISSING,
+    "NOTHING_TO_CLEAN": NOTHING_TO_CLEAN,
+    "RECORD": RECORD,
+    "begin_again": begin_again,
+    "end": end,
+    "fail": fail,
+    "flow": current_flow,
+    "get_ident": get_ident,
+    "give_spare": give_spare,
+    "leave_async_generator": leave_async_generator,
+    "leave_generator": leave_generator,
+    "not_yielded": not_yielded,
+    "settle_record": settle_record,
+    "take_spare": take_spare,
+}
+
+#: What a synchronous text names besides.
+_SYNC_NAMES = {
+    "detour": detour,
+    "fetch": fetch,
+    "resolve": resolve_sync,
+    "settle": settle,
+    "take_back": take_back_sync,
+}
+
+#: What stands for the same in an asynchronous one.
+_AWAITED_NAMES = {
+    "detour": adetour,
+    "fetch": afetch,
+    "resolve": aresolve,
+    "settle": asettle,
+    "take_back": take_back,
+}
+
+
 class PlanWriter:
     """Writes the function of one plan."""
 
@@ -83,32 +123,12 @@ class PlanWriter:
         self._root = len(plan.steps) - 1
         self._way = self._choose_way()
         self._names: dict[str, Any] = {
-            "CALLED": CALLED,
-            "Cleanups": Cleanups,
-            "LOCAL": LOCAL,
-            "MISSING": MISSING,
-            "NOTHING_TO_CLEAN": NOTHING_TO_CLEAN,
-            "RECORD": RECORD,
+            **NAMES,
+            **(_AWAITED_NAMES if can_await else _SYNC_NAMES),
             "again": self._write_again,
-            "begin_again": begin_again,
-            "detour": adetour if can_await else detour,
-            "end": end,
-            "fail": fail,
-            "fetch": afetch if can_await else fetch,
-            "flow": current_flow,
-            "get_ident": get_ident,
-            "give_spare": give_spare,
             "keys": plan.keys,
-            "leave_async_generator": leave_async_generator,
-            "leave_generator": leave_generator,
-            "not_yielded": not_yielded,
             "own_plan": plan,
-            "resolve": aresolve if can_await else resolve_sync,
             "root": registry._get_root(),
-            "settle": asettle if can_await else settle,
-            "settle_record": settle_record,
-            "take_back": take_back if can_await else take_back_sync,
-            "take_spare": take_spare,
         }
         self._parameters = "container"
         self._slow_way = f"resolve(container, need{self._root})"

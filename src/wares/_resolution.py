@@ -387,17 +387,9 @@ class Flow:
             traffic = owner._traffic = Traffic()
         holder: Flow | Claim | None = traffic.makers.get(key)
         if holder is None:
-            # First the claim, then the look at a plan: the plan looks the other way round. A plan
-            # that makes no claim looks whether there is a record of the container's own.
-            traffic.makers[key] = self
-            own_record(made)
-            holder = find_plan_at(made, key)
-            publish(made)
-            if holder is None and key not in made:
-                owner._begin(recipe)
-                self.frames.append(Frame(owner, made, recipe, is_claimed=True))
+            holder = self._claim_beside_plans(owner, recipe, made, traffic)
+            if holder is self:
                 return self
-            del traffic.makers[key]
             if holder is None:
                 # A plan had made it between the two looks.
                 wake(owner, key, None)
@@ -412,6 +404,24 @@ class Flow:
             return made[key]
         _waits.setdefault((owner, key), set()).add(self)
         return wait
+
+    def _claim_beside_plans(
+        self, owner: Container, recipe: Recipe, made: dict[Hashable, Any], traffic: Traffic
+    ) -> Flow | Claim | None:
+        """Claim what no flow makes; give who makes it: this, a plan, or nobody any more."""
+        key = recipe.key
+        # First the claim, then the look at a plan: the plan looks the other way round. A plan that
+        # makes no claim looks whether there is a record of the container's own.
+        traffic.makers[key] = self
+        own_record(made)
+        holder = find_plan_at(made, key)
+        publish(made)
+        if holder is None and key not in made:
+            owner._begin(recipe)
+            self.frames.append(Frame(owner, made, recipe, is_claimed=True))
+            return self
+        del traffic.makers[key]
+        return holder
 
     def _end_wait(self, owner: Container, key: Hashable) -> None:
         flows = _waits[owner, key]
