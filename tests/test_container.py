@@ -430,7 +430,7 @@ class TestChains:
             registry.register_factory(key, link)
         return keys
 
-    @pytest.mark.parametrize("uses", [0, 20])
+    @pytest.mark.parametrize("uses", [0, 5, 20])
     async def test_a_long_chain(self, way, registry, chain, uses):
         """A chain of 2,000 declared factories is made, without a `RecursionError`."""
         await use(way, registry, uses, chain[-1])
