@@ -38,7 +38,7 @@ from wares import _container as containers
 from wares import _plan_writer as writer
 from wares import _planning as planning
 from wares import _plans as plans
-from wares._cleanups import Cleanups
+from wares._core.cleanups import Cleanups
 
 #: The work, by the names of the columns.
 WORK = ("sync", "async", "waiting")

@@ -46,7 +46,7 @@ def find_public_name(
     reference: pending_xref,
     content: nodes.TextElement,
 ) -> nodes.Element | None:
-    """Lead a reference to a private place (`wares._container.Container`) to the public name.
+    """Lead a reference to a private place (`wares._core.container.Container`) to the public name.
 
     Classes are defined in private modules and documented under the names that users import;
     annotations know only the former.

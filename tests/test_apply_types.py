@@ -32,7 +32,7 @@ def form(request):
 @pytest.fixture(params=[16, 1], ids=["cold", "hot"], autouse=True)
 def plans(request, monkeypatch):
     """Resolve the slow way, then by what is written for functions that are called often."""
-    monkeypatch.setattr("wares._askers.USES_BEFORE_PLAN", request.param)
+    monkeypatch.setattr("wares._inject.askers.USES_BEFORE_PLAN", request.param)
 
 
 def cast(form, function, **options):

@@ -18,7 +18,7 @@ from wares import (
     UnresolvableParameterError,
     WaresError,
 )
-from wares._lock import LOCK
+from wares._core.lock import LOCK
 
 
 class Storage(typing.Protocol):

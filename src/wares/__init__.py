@@ -6,12 +6,12 @@ The public names. What starts with an underscore may change at any time.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from wares._container import Container, current_container
-from wares._markers import Depends, Inject
-from wares._recipes import Lifetime
-from wares._recording import record as _record  # noqa: F401  # tells Registry of itself
-from wares._registry import Registry
-from wares._signatures import autowire
+from wares._core.container import Container, current_container
+from wares._inject.markers import Depends, Inject
+from wares._core.recipes import Lifetime
+from wares._core.recording import record as _record  # noqa: F401  # tells Registry of itself
+from wares._core.registry import Registry
+from wares._core.signatures import autowire
 from wares.exceptions import (
     AsyncServiceError,
     CircularDependencyError,
@@ -35,9 +35,9 @@ from wares.exceptions import (
 )
 
 if TYPE_CHECKING:
-    from wares._graph import Edge, Graph, Node
-    from wares._injection import apply_types, inject
-    from wares._pings import ServicePing
+    from wares._graph.graph import Edge, Graph, Node
+    from wares._inject.injection import apply_types, inject
+    from wares._core.pings import ServicePing
 
 #: The same as `autowire`, by the name that svcs gives it for asynchronous factories.
 aautowire = autowire
@@ -80,12 +80,12 @@ __all__ = [
 
 #: What not every application uses, and its module: imported at the first use (PEP 562).
 _LATER = {
-    "Edge": "_graph",
-    "Graph": "_graph",
-    "Node": "_graph",
-    "ServicePing": "_pings",
-    "apply_types": "_injection",
-    "inject": "_injection",
+    "Edge": "_graph.graph",
+    "Graph": "_graph.graph",
+    "Node": "_graph.graph",
+    "ServicePing": "_core.pings",
+    "apply_types": "_inject.injection",
+    "inject": "_inject.injection",
 }
 
 

@@ -21,7 +21,7 @@ def main() -> None:
             f"The command line of wares needs {error.name}, which is not installed. Install it "
             f"with the rest: pip install 'wares[cli]'"
         )
-    from wares._commands import commands  # noqa: PLC0415  # needs what was looked for above
+    from wares._cli.commands import commands  # noqa: PLC0415  # needs what was looked for above
 
     commands(prog_name="wares")
 

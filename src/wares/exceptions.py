@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import Any
 
-from wares._keys import describe, describe_fully, describe_path
+from wares._core.keys import describe, describe_fully, describe_path
 
 
 class WaresError(Exception):

@@ -23,13 +23,13 @@ from typing_extensions import Unpack
 from werkzeug.local import LocalProxy
 from werkzeug.wrappers import Response
 
-from wares._applications import find_views
-from wares._compositions import FactoryOptions, ValueOptions
-from wares._container import Container, _current
-from wares._health_endpoint import HealthEndpoint, HealthOptions
-from wares._injected import find_missing
-from wares._records import CLOSED
-from wares._registry import Registry
+from wares._adapters.applications import find_views
+from wares._core.compositions import FactoryOptions, ValueOptions
+from wares._core.container import Container, _current
+from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
+from wares._inject.injected import find_missing
+from wares._core.records import CLOSED
+from wares._core.registry import Registry
 from wares.exceptions import (
     NoContainerError,
     NoRegistryError,

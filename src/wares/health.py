@@ -19,11 +19,11 @@ from typing import Any, Literal
 
 import attrs
 
-from wares._container import Container
-from wares._pings import ServicePing
-from wares._recipes import is_positive_number
-from wares._records import CLOSED
-from wares._resolution import closed_error
+from wares._core.container import Container
+from wares._core.pings import ServicePing
+from wares._core.recipes import is_positive_number
+from wares._core.records import CLOSED
+from wares._core.resolution import closed_error
 from wares.exceptions import InvalidOptionError
 
 __all__ = ["HealthReport", "ServiceHealth", "acheck", "check"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Hashable
 
-from wares._keys import describe
+from wares._core.keys import describe
 
 __all__ = ["LogObserver", "Observer"]
 

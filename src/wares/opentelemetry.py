@@ -11,7 +11,7 @@ from collections.abc import Hashable
 from opentelemetry import metrics, trace
 from opentelemetry.trace import Status, StatusCode
 
-from wares._keys import describe
+from wares._core.keys import describe
 from wares.observers import Observer
 
 __all__ = ["OpenTelemetryObserver"]

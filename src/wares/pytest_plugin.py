@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import pytest
 
-from wares._applications import find_registry
-from wares._container import Container
-from wares._keys import describe
-from wares._records import CLOSED
-from wares._registry import Registry
+from wares._adapters.applications import find_registry
+from wares._core.container import Container
+from wares._core.keys import describe
+from wares._core.records import CLOSED
+from wares._core.registry import Registry
 from wares.exceptions import NoRegistryError
 
 if TYPE_CHECKING:

@@ -18,10 +18,10 @@ from starlette.websockets import WebSocket
 from typing_extensions import Unpack
 
 from wares import asgi
-from wares._container import Container, GivenContainer
-from wares._health_endpoint import HealthEndpoint, HealthOptions
-from wares._lifespan import REGISTRY_KEY, Lifespan
-from wares._registry import Registry
+from wares._core.container import Container, GivenContainer
+from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
+from wares._adapters.lifespan import REGISTRY_KEY, Lifespan
+from wares._core.registry import Registry
 from wares.exceptions import NoRegistryError
 
 if TYPE_CHECKING:

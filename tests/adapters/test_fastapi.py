@@ -59,8 +59,8 @@ from wares import (
     _fastapi_routes,
     current_container,
 )
-from wares._fastapi_routes import Dependencies, find_dependants
-from wares._fastapi_trial import Trial
+from wares.fastapi._routes import Dependencies, find_dependants
+from wares.fastapi._trial import Trial
 from wares.fastapi import (
     DepContainer,
     DepFunctionContainer,

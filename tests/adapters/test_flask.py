@@ -52,7 +52,7 @@ from wares import (
     current_container,
     inject,
 )
-from wares._compositions import FactoryOptions, ValueOptions
+from wares._core.compositions import FactoryOptions, ValueOptions
 from wares.flask import (
     close_registry,
     get_registry,

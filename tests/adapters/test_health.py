@@ -20,7 +20,7 @@ import wares.starlette
 from tests.adapters.serving import client_of, serve
 from tests.support.services import Cache, Database, Mailer
 from wares import InvalidOptionError, NoRegistryError, Registry, RegistryClosedError
-from wares._health_endpoint import HealthEndpoint
+from wares._adapters.health_endpoint import HealthEndpoint
 
 
 class Answer:

@@ -27,7 +27,7 @@ from socketio import (
     get_tornado_handler,
 )
 
-from wares._markers import Depends, Inject
+from wares._inject.markers import Depends, Inject
 from wares.socketio._access import wares_from
 from wares.socketio._arguments import Auth, Data, Environ, Event, Reason, SocketID
 from wares.socketio._asyncapi import asyncapi

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import socketio
 
-from wares._container import Container
+from wares._core.container import Container
 from wares.exceptions import NoContainerError
 from wares.socketio._hook import current_serving
 from wares.socketio._server import find_dispatch

@@ -15,8 +15,8 @@ from typing import Any, Literal
 import attrs
 import socketio
 
-from wares._keys import MISSING
-from wares._registry import Registry
+from wares._core.keys import MISSING
+from wares._core.registry import Registry
 from wares.exceptions import MissingExtraError
 from wares.socketio._dispatch import Dispatch, Handler
 from wares.socketio._parameters import Parameter

@@ -13,10 +13,10 @@ import types
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from wares._injection import inject
-from wares._keys import MISSING
-from wares._resolution import can_find
-from wares._signatures import Need, is_marker
+from wares._inject.injection import inject
+from wares._core.keys import MISSING
+from wares._core.resolution import can_find
+from wares._core.signatures import Need, is_marker
 from wares.socketio._events import SocketEvent
 from wares.socketio._hook import Serving
 from wares.socketio._parameters import Parameter, Place, read_parameters

@@ -12,8 +12,8 @@ from typing import Any, TypeAlias
 
 import attrs
 
-from wares._container import Container
-from wares._registry import Registry
+from wares._core.container import Container
+from wares._core.registry import Registry
 
 #: A namespace, and the id of a client in it.
 Key: TypeAlias = tuple[str, str]

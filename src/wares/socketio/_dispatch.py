@@ -18,8 +18,8 @@ from weakref import WeakSet
 
 import attrs
 
-from wares._keys import MISSING
-from wares._resolution import run
+from wares._core.keys import MISSING
+from wares._core.resolution import run
 from wares.socketio._bindings import Binding, raw_arguments
 from wares.socketio._events import CONNECT, DISCONNECT, SocketEvent, expected_keys
 from wares.socketio._frames import find_frame

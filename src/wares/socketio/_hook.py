@@ -19,9 +19,9 @@ from weakref import WeakSet
 
 import attrs
 
-from wares._container import Container, GivenContainer
-from wares._registry import Registry
-from wares._resolution import run
+from wares._core.container import Container, GivenContainer
+from wares._core.registry import Registry
+from wares._core.resolution import run
 from wares.exceptions import CleanupError, NoContainerError, PendingAsyncCleanupError
 from wares.socketio._connections import Connection, Connections
 from wares.socketio._events import (

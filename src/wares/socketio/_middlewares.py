@@ -17,7 +17,7 @@ from typing import Any
 
 import attrs
 
-from wares._resolution import run
+from wares._core.resolution import run
 from wares.exceptions import InvalidRegistrationError
 from wares.socketio._events import CONNECT, DISCONNECT, SocketEvent
 

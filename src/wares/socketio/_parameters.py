@@ -16,10 +16,10 @@ from typing import Any
 
 import attrs
 
-from wares._annotations import Surroundings, Viewpoint, surroundings_of
-from wares._container import Container
-from wares._keys import MISSING, is_hashable
-from wares._signatures import describe_callable, unwrap
+from wares._core.annotations import Surroundings, Viewpoint, surroundings_of
+from wares._core.container import Container
+from wares._core.keys import MISSING, is_hashable
+from wares._core.signatures import describe_callable, unwrap
 from wares.exceptions import UnresolvableParameterError
 from wares.socketio._arguments import Auth, Data, Environ, Event, Reason, SocketID
 from wares.socketio._events import CONNECT, DISCONNECT

@@ -12,7 +12,7 @@ from typing import Any
 
 import attrs
 
-from wares._keys import MISSING
+from wares._core.keys import MISSING
 from wares.exceptions import WaresError
 
 

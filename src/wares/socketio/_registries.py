@@ -10,9 +10,9 @@ from typing import Any
 
 import socketio
 
-from wares._lifespan import REGISTRY_KEY
-from wares._recipes import Lifetime
-from wares._registry import Registry
+from wares._adapters.lifespan import REGISTRY_KEY
+from wares._core.recipes import Lifetime
+from wares._core.registry import Registry
 from wares.socketio._events import FACTS
 
 #: What serves connections for which nobody has given a registry.

@@ -12,7 +12,7 @@ from typing import Any, overload
 
 import attrs
 
-from wares._keys import MISSING
+from wares._core.keys import MISSING
 from wares.exceptions import InvalidRegistrationError
 from wares.socketio._frames import find_frame
 from wares.socketio._parameters import Place, place_of

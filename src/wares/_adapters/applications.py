@@ -1,0 +1,79 @@
+"""Which registry belongs to an application, and which views, whichever framework it is of.
+
+This module knows where the adapters keep their registries. It must not import a framework: what
+an application is shows in its attributes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from wares._adapters.lifespan import REGISTRY_KEY
+from wares._core.registry import Registry
+
+#: Where one finds what an application, a server, a test client or a middleware is wrapped around.
+_INSIDE = (
+    "app",
+    "application",
+    "lifespan",
+    "engineio_server",  # of an application of Socket.IO: the server
+    "_wares_dispatch",  # of a server of Socket.IO: what calls its handlers, and
+    "hook",  # what opens their containers
+    "other_asgi_app",
+)
+
+
+def find_registry(thing: object) -> Registry | None:
+    """Find the registry of *thing*, or of what it is wrapped around.
+
+    Args:
+        thing: A registry; or an application, running or not, or something around one.
+
+    Returns:
+        The registry, or `None` if there is none yet: some applications make it as they start.
+    """
+    return next(_find_registries(thing), None)
+
+
+def find_views(app: object) -> Iterator[Callable[..., Any]]:
+    """Find what answers the requests of a Flask application, the methods of classes, too."""
+    views: Mapping[str, Any] = getattr(app, "view_functions", {})
+    for view in views.values():
+        yield view
+        kind = getattr(view, "view_class", None)
+        for name in ("dispatch_request", *(getattr(kind, "methods", None) or ())):
+            method = getattr(kind, name.lower(), None)
+            if method is not None:
+                yield method
+
+
+def _find_registries(thing: object) -> Iterator[Registry]:
+    seen: set[int] = set()
+    todo = [thing]
+    for current in todo:
+        if current is None or id(current) in seen:
+            continue
+        seen.add(id(current))
+        if isinstance(current, Registry):
+            yield current
+        yield from filter(_is_registry, _kept_by(current))
+        todo += [getattr(current, name, None) for name in _INSIDE]
+
+
+def _kept_by(thing: Any) -> Iterator[Any]:
+    """Look at the places where adapters keep registries, the running application's first."""
+    yield getattr(getattr(thing, "state", None), REGISTRY_KEY, None)  # Starlette, while it runs
+    yield _get(getattr(thing, "extensions", None))  # Flask
+    lifespan = getattr(getattr(thing, "router", None), "lifespan_context", None)
+    yield getattr(lifespan, "registry", None)  # Starlette, before
+    yield getattr(thing, "registry", None)  # our own middleware, lifespans and hooks
+
+
+def _get(mapping: object) -> Any:
+    return mapping.get(REGISTRY_KEY) if isinstance(mapping, Mapping) else None
+
+
+def _is_registry(thing: object) -> bool:
+    # By its class alone: a proxy, as Flask has them, raises where there is no application.
+    return issubclass(type(thing), Registry)

@@ -1,0 +1,190 @@
+"""The life of a registry within the life of an application.
+
+This module knows lifespan functions: what they take, what they yield, and that the registry ends
+after them. It must not know a framework: an application is whatever is handed in.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from wares._core.registry import Registry
+from wares._core.signatures import Shape, describe_callable, read_shape, unwrap
+from wares.exceptions import InvalidRegistrationError, raise_problems
+
+App = TypeVar("App")
+
+#: What a lifespan function may yield.
+State: TypeAlias = Mapping[str, object] | None
+
+#: A lifespan function, as it may be decorated.
+LifespanFunction: TypeAlias = (
+    Callable[[App, Registry], AsyncIterator[State]]
+    | Callable[[App, Registry], AsyncIterator[None]]
+    | Callable[[App, Registry], AsyncIterator[Mapping[str, object]]]
+    | Callable[[App, Registry], AbstractAsyncContextManager[State]]
+    | Callable[[App, Registry], AbstractAsyncContextManager[None]]
+    | Callable[[App, Registry], AbstractAsyncContextManager[Mapping[str, object]]]
+)
+
+#: Where the registry is found in the state of a lifespan.
+REGISTRY_KEY = "wares_registry"
+
+
+class Lifespan(Generic[App]):
+    """Give a lifespan function a registry, and close the registry behind it.
+
+    An application may be started again after it has ended, as tests do. The registry of the
+    first start is closed then, and a new, empty one has taken its place.
+
+    Args:
+        function: An async generator function, or a function that returns an async context
+            manager. It takes the application and the registry, and yields a mapping, which
+            becomes the state of the lifespan, or nothing.
+        registry: A registry of the caller's, instead of a new one for each start. It is closed,
+            too, so the application cannot be started again.
+        validate: Whether the start fails if something that is registered cannot be made.
+
+    Attributes:
+        registry: The registry of the present start, or of the next one.
+
+    Raises:
+        InvalidRegistrationError: *function* cannot be a lifespan function.
+    """
+
+    registry: Registry
+
+    def __init__(
+        self,
+        function: LifespanFunction[App],
+        /,
+        *,
+        registry: Registry | None = None,
+        validate: bool = True,
+    ) -> None:
+        self._function = function
+        self._validates = validate
+        self._enter = _as_context_function(function)
+        self._is_given = registry is not None
+        self._is_taken = False
+        self.registry = Registry() if registry is None else registry
+
+    @contextlib.asynccontextmanager
+    async def __call__(self, app: App) -> AsyncIterator[dict[str, object]]:
+        """Start *app*, and end it.
+
+        Args:
+            app: What the lifespan function takes as its first argument.
+
+        Returns:
+            A context manager. It gives the state: what the lifespan function yielded, and the
+            registry.
+
+        Raises:
+            InvalidRegistrationError: The lifespan function returned no async context manager, or
+                yielded neither a mapping nor None.
+            InvalidRegistryError: Something that is registered cannot be made.
+        """
+        async with self._open(app) as registry, self._run(app, registry) as state:
+            whole_state = {**self._check(state), REGISTRY_KEY: registry}
+            if self._validates and self._is_last(app):
+                self._validate(app, registry)
+            await self._prepare(app)
+            yield whole_state
+
+    def _is_last(self, app: App) -> bool:  # noqa: ARG002  # adapters need it
+        """Tell whether nobody will register anything after this."""
+        return True
+
+    def _validate(self, app: App, registry: Registry) -> None:
+        problems = [*registry.graph().problems, *self._find_problems(app, registry)]
+        raise_problems("The application does not start, because its registry has", problems)
+
+    def _find_problems(self, app: App, registry: Registry) -> Iterable[Exception]:  # noqa: ARG002  # adapters need them
+        """Find what else is wrong; for adapters that know who asks for what."""
+        return ()
+
+    async def _prepare(self, app: App) -> None:
+        """Do what is to be done before the first request; for adapters to fill in."""
+
+    @contextlib.asynccontextmanager
+    async def _open(self, app: App) -> AsyncIterator[Registry]:  # noqa: ARG002  # adapters need it
+        """Give the registry of this start, and close it afterwards."""
+        if self._is_taken and not self._is_given:
+            # Another application, with the same lifespan, is running.
+            self.registry = Registry()
+        registry = self.registry
+        self._is_taken = True
+        try:
+            async with registry:
+                yield registry
+        finally:
+            if registry is self.registry and not self._is_given:
+                self.registry = Registry()
+                self._is_taken = False
+
+    def _run(self, app: App, registry: Registry) -> AbstractAsyncContextManager[Any]:
+        manager: AbstractAsyncContextManager[Any] = self._enter(app, registry)
+        if not hasattr(type(manager), "__aenter__"):
+            raise _invalid(
+                self._function,
+                f"returned a {type(manager).__qualname__}, which cannot be entered",
+            )
+        return manager
+
+    def _check(self, state: object) -> Mapping[str, object]:
+        if state is None:
+            return {}
+        if not isinstance(state, Mapping):
+            raise _invalid(
+                self._function,
+                f"yielded a {type(state).__qualname__}; "
+                f"it may yield a mapping, which becomes the state, or nothing",
+            )
+        return state
+
+
+def _as_context_function(function: Any) -> Callable[[Any, Registry], Any]:
+    """Turn what was decorated into a function that returns an async context manager."""
+    if not callable(function):
+        raise InvalidRegistrationError(
+            f"A lifespan must be a function, and this is a {type(function).__qualname__}. "
+            f"{_ADVICE}"
+        )
+    shape = read_shape(function)
+    if shape is Shape.COROUTINE:
+        raise _invalid(function, "is a coroutine function that yields nothing")
+    if shape is Shape.GENERATOR or inspect.isgeneratorfunction(unwrap(function)[-1]):
+        raise _invalid(function, "is synchronous")
+    if isinstance(function, type) and not hasattr(function, "__aenter__"):
+        raise _invalid(function, "is a class that is no async context manager")
+    if not _takes_two(function):
+        raise _invalid(function, "does not take two arguments")
+    enter: Callable[..., Any] = function
+    return contextlib.asynccontextmanager(enter) if shape is Shape.ASYNC_GENERATOR else enter
+
+
+def _takes_two(function: Callable[..., Any]) -> bool:
+    try:
+        inspect.signature(function).bind(None, None)
+    except (TypeError, ValueError):
+        # The latter is of builtins that do not tell; none of them is a lifespan function.
+        return False
+    return True
+
+
+_ADVICE = (
+    "Write an async generator function, "
+    "`async def lifespan(app, registry): ...; yield`, "
+    "or a function of the same arguments that returns an async context manager."
+)
+
+
+def _invalid(function: Callable[..., Any], reason: str) -> InvalidRegistrationError:
+    return InvalidRegistrationError(
+        f"The lifespan {describe_callable(function)} {reason}. {_ADVICE}"
+    )

@@ -1,0 +1,236 @@
+"""Services that are made of others: aliases, lists, decorated ones.
+
+This module knows recipes, and writes more of them. It must not know where recipes are kept, nor
+who makes something from them: to both, these are recipes like any other.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Sequence
+from typing import Any, TypedDict
+
+import attrs
+
+from wares._core.annotations import FindName, Viewpoint
+from wares._core.keys import describe
+from wares._core.recipes import (
+    Lifetime,
+    Ping,
+    Recipe,
+    check_callback,
+    check_key,
+    recipe_for_factory,
+)
+from wares._core.signatures import Need, Shape, Signature, describe_callable
+from wares.exceptions import InvalidRegistrationError, UnresolvableParameterError
+
+
+class ValueOptions(TypedDict, total=False):
+    """How one of several values is registered; as in `Registry.register_value`."""
+
+    enter: bool
+    ping: Ping | None
+    ping_timeout: float | None
+    tags: Iterable[str]
+    on_registry_close: Callable[[], object] | Awaitable[object] | None
+    suppress_context_exit: bool
+
+
+class FactoryOptions(ValueOptions, total=False):
+    """How one of several factories is registered; as in `Registry.register_factory`."""
+
+    lifetime: Lifetime
+
+
+@attrs.frozen(repr=False)
+class Part:
+    """The key of a service that nobody asks for by itself.
+
+    Attributes:
+        key: What it is a part of.
+        role: Which part it is: one of a list, or what was decorated.
+        number: Which one of them.
+    """
+
+    key: Hashable
+    role: str
+    number: int
+
+    def __repr__(self) -> str:
+        return f"{describe(self.key)} ({self.role} {self.number})"
+
+
+def give(service: Any) -> Any:
+    """Give another service, under an alias."""
+    return service
+
+
+def give_list(*services: Any) -> list[Any]:
+    """Give all services of one key."""
+    return list(services)
+
+
+@attrs.frozen(eq=False)
+class ComposedRecipe(Recipe):
+    """How an alias or a list is made.
+
+    Attributes:
+        composition: ``"alias"`` or ``"list"``.
+    """
+
+    composition: str = "alias"
+
+    def describe_step(self) -> str:
+        """Tell which service this makes, and that no factory of the user's does."""
+        return f"{describe(self.key)}, registered as {_ARTICLES[self.composition]}"
+
+
+_ARTICLES = {"alias": "an alias", "list": "a list"}
+
+
+def recipe_for_alias(key: Any, target: Any) -> Recipe:
+    """Make the recipe of what gives *target*'s service: kept there, so it is not kept here.
+
+    Raises:
+        InvalidRegistrationError: One of the keys is not hashable, or both are the same.
+    """
+    check_key(key)
+    check_key(target)
+    if key == target:
+        raise InvalidRegistrationError(f"{describe(key)} cannot be an alias of itself.")
+    return _compose(ComposedRecipe(key, give, "transient", enter=False), [target])
+
+
+def recipe_for_list(key: Hashable, parts: Sequence[Hashable]) -> Recipe:
+    """Make the recipe of a list of *parts*, each of which is kept by its own owner."""
+    recipe = ComposedRecipe(key, give_list, "transient", enter=False, composition="list")
+    return _compose(recipe, parts)
+
+
+def _compose(recipe: Recipe, targets: Sequence[Hashable]) -> Recipe:
+    needs = tuple(
+        Need(f"part {number}", target, by_keyword=False)
+        for number, target in enumerate(targets, 1)
+    )
+    signature = Signature(needs, Shape.PLAIN, may_return_generator=False)
+    # Frozen for all but this: what is otherwise read from the factory.
+    object.__setattr__(recipe, "_signature", signature)
+    return recipe
+
+
+@attrs.frozen(eq=False)
+class DecoratingRecipe(Recipe):
+    """How a decorated service is made: the first parameter of the factory is what it decorates.
+
+    Attributes:
+        inner: The key of what is decorated.
+    """
+
+    inner: Hashable = None
+
+    def read(
+        self, container: type, find_name: FindName, viewpoint: Viewpoint | None = None
+    ) -> Signature:
+        """Read what the factory needs; the first parameter is annotated with what it decorates.
+
+        Raises:
+            UnresolvableParameterError: A required parameter that nothing can fill.
+        """
+        signature = Recipe.read(self, container, find_name, viewpoint)
+        if any(need.key == self.inner for need in signature.needs):
+            # Read before.
+            return signature
+        changed = attrs.evolve(signature, needs=self._bind_first(signature.needs))
+        object.__setattr__(self, "_signature", changed)
+        return changed
+
+    def _bind_first(self, needs: tuple[Need, ...]) -> tuple[Need, ...]:
+        if not needs:
+            raise UnresolvableParameterError(
+                "1",
+                describe_callable(self.factory),
+                "a decorator takes what it decorates first.",
+            )
+        return (attrs.evolve(needs[0], key=self.inner, is_marked=False), *needs[1:])
+
+
+def recipes_for_decoration(
+    recipe: Recipe, decorator: Callable[..., Any], number: int
+) -> tuple[Recipe, Recipe]:
+    """Make the recipes of what is decorated, under a key of its own, and of what decorates it.
+
+    Raises:
+        InvalidRegistrationError: The decorator is not callable, or takes nothing.
+        UnresolvableParameterError: A required parameter has no annotation.
+    """
+    checked = recipe_for_factory(
+        recipe.key,
+        decorator,
+        # What is registered ready-made lives as long as the registry.
+        lifetime="singleton" if recipe.is_ready else recipe.lifetime,
+        # What was entered is not entered once more, if the decorator gives that.
+        enter=False,
+        ping=recipe.ping,
+        suppress_context_exit=recipe.suppress_context_exit,
+        ping_timeout=recipe.ping_timeout,
+        tags=recipe.tags,
+    )
+    key = Part(recipe.key, "decorated", number)
+    inner = attrs.evolve(recipe, key=key, ping=None, ping_timeout=None, tags=())
+    # What was read, or written, of it does not depend on its key.
+    object.__setattr__(inner, "_signature", recipe._signature)
+    facts = {
+        field.name: getattr(checked, field.name) for field in attrs.fields(Recipe) if field.init
+    }
+    return inner, DecoratingRecipe(**facts, inner=inner.key)
+
+
+@attrs.frozen
+class Generic:
+    """How the services of a generic class are made, whatever types stand in the brackets.
+
+    Attributes:
+        factory: What makes them.
+        options: How what it makes is registered.
+    """
+
+    factory: Any
+    options: FactoryOptions
+
+    def check(self, key: Hashable) -> None:
+        """Refuse what could not be registered under *key*.
+
+        Raises:
+            WaresError: As in `Registry.register_factory`.
+        """
+        known: dict[str, Any] = {
+            "lifetime": "scoped",
+            "enter": True,
+            "ping": None,
+            "suppress_context_exit": False,
+            **self.options,
+        }
+        check_callback(key, known.pop("on_registry_close", None))
+        factory = self.bind(()) if callable(self.factory) else self.factory
+        recipe_for_factory(key, factory, **known)
+
+    def bind(self, types: tuple[Any, ...]) -> Callable[..., Any]:
+        """Give a factory that knows the *types*, if it wants to."""
+        if TYPES_NAME not in read_parameter_names(self.factory):
+            unbound: Callable[..., Any] = self.factory
+            return unbound
+        return functools.partial(self.factory, **{TYPES_NAME: types})
+
+
+#: The name of a parameter that receives the types in the brackets.
+TYPES_NAME = "wares_types"
+
+
+def read_parameter_names(factory: Callable[..., Any]) -> Collection[str]:
+    """List the names of a factory's parameters; a builtin that does not tell has none."""
+    try:
+        return inspect.signature(factory).parameters
+    except ValueError:
+        return ()

@@ -1,0 +1,56 @@
+"""What is written to the log about registrations, at level ``DEBUG``.
+
+This module knows the logger `wares` and the fields of its records. It must not know what is done
+with the recipes that it tells of; it never tells of the values in them, which may be secrets.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from wares._core.keys import describe
+from wares._core.recipes import Recipe
+from wares._core.signatures import describe_callable
+
+if TYPE_CHECKING:
+    import logging
+
+_logger: logging.Logger | None = None
+
+
+def log_registration(recipe: Recipe) -> None:
+    """Tell that something has been registered."""
+    logger = _find_logger()
+    if logger is None:
+        return
+    name = describe(recipe.key)
+    fields = {"wares_service_name": name, "wares_lifetime": recipe.lifetime}
+    if recipe.is_value:
+        logger.debug("Registered a value for %s.", name, extra=fields)
+        return
+    factory = describe_callable(recipe.factory)
+    fields["wares_factory_name"] = factory
+    logger.debug("Registered the factory %s for %s.", factory, name, extra=fields)
+
+
+def log_closing(recipe: Recipe) -> None:
+    """Tell that what was registered to be called at the end is about to be called."""
+    logger = _find_logger()
+    if logger is not None:
+        name = describe(recipe.key)
+        fields = {"wares_service_name": name, "wares_lifetime": recipe.lifetime}
+        logger.debug("Calling on_registry_close of %s.", name, extra=fields)
+
+
+def _find_logger() -> logging.Logger | None:
+    """Give the logger if records of level ``DEBUG`` are wanted."""
+    global _logger  # noqa: PLW0603  # looking it up takes as long as a registration
+    if _logger is None:
+        if "logging" not in sys.modules:
+            # Importing it takes long, and nobody can have asked for records.
+            return None
+        import logging  # noqa: PLC0415  # see above
+
+        _logger = logging.getLogger("wares")
+    return _logger if _logger.isEnabledFor(10) else None  # logging.DEBUG

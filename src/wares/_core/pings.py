@@ -1,0 +1,121 @@
+"""Checking the health of one service.
+
+This module knows how one ping is run in a container. It must not know how many there are, nor
+what is made of the outcome.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Hashable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from wares._core.keys import describe
+from wares._core.recipes import Recipe
+from wares._core.resolution import find_recipe
+from wares.exceptions import AsyncServiceError, WaresError
+
+if TYPE_CHECKING:
+    from wares._core.container import Container
+
+
+@attrs.frozen
+class ServicePing:
+    """A check of one service's health.
+
+    Attributes:
+        name: The service's name, unique among the pings of a container.
+        is_async: Whether it has to be run with `aping`: the ping, or the making of the service,
+            is asynchronous.
+    """
+
+    name: str
+    is_async: bool
+    _container: Container = attrs.field(repr=False)
+    _recipe: Recipe = attrs.field(repr=False)
+
+    @property
+    def key(self) -> Hashable:
+        """What the service is asked for by."""
+        return self._recipe.key
+
+    @property
+    def timeout(self) -> float | None:
+        """How long it may take, in seconds, if it was registered with a limit of its own."""
+        return self._recipe.ping_timeout
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The groups that the service belongs to."""
+        return self._recipe.tags
+
+    def ping(self) -> None:
+        """Make the service and check it; it is cleaned up with the container.
+
+        Raises:
+            AsyncServiceError: The ping or the making has to be awaited.
+            Exception: Whatever the making or the ping raises: the service is not well.
+        """
+        ping = self._ping
+        if inspect.iscoroutinefunction(ping):
+            raise self._must_be_awaited()
+        result = ping(self._container.get(self.key))
+        if inspect.isawaitable(result):
+            if inspect.iscoroutine(result):
+                result.close()
+            raise self._must_be_awaited()
+
+    async def aping(self) -> None:
+        """Make the service and check it, awaiting what has to be awaited.
+
+        Raises:
+            Exception: Whatever the making or the ping raises: the service is not well.
+        """
+        result = self._ping(await self._container.aget(self.key))
+        if inspect.isawaitable(result):
+            await result
+
+    @property
+    def _ping(self) -> Any:
+        return self._recipe.ping
+
+    def _must_be_awaited(self) -> AsyncServiceError:
+        return AsyncServiceError(self.key, [self.key], "its ping is asynchronous: use aping()")
+
+
+def name_pings(container: Container, recipes: list[Recipe]) -> Iterator[ServicePing]:
+    """Give each recipe's ping a name of its own."""
+    taken: set[str] = set()
+    for recipe in recipes:
+        name = unique = describe(recipe.key)
+        number = 1
+        while unique in taken:
+            number += 1
+            unique = f"{name} ({number})"
+        taken.add(unique)
+        yield ServicePing(unique, _must_await(container, recipe), container, recipe)
+
+
+def _must_await(container: Container, recipe: Recipe) -> bool:
+    """Tell whether a ping, or the making of what it takes, must be awaited, as far as one sees."""
+    if inspect.iscoroutinefunction(recipe.ping):
+        return True
+    registry = container.registry
+    todo = [recipe]
+    seen = {recipe}
+    while todo:
+        current = todo.pop()
+        if current.shape.is_async:
+            return True
+        try:
+            needs = current.read(container._own_class, registry._find_name).needs
+        except WaresError:
+            # Running the ping says what is wrong.
+            continue
+        asked = (find_recipe(container, need) for need in needs)
+        found = {other for other in asked if other is not None} - seen
+        seen |= found
+        todo += found
+    return False

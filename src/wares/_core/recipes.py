@@ -1,0 +1,415 @@
+"""How one thing is made.
+
+This module knows a recipe: the key, the factory, the lifetime, what the factory needs. It must
+not know where recipes are kept, nor who makes something from them.
+"""
+
+from __future__ import annotations
+
+import inspect
+from _thread import TIMEOUT_MAX
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import Any, Literal, TypeAlias, cast, get_args
+from weakref import WeakValueDictionary
+
+import attrs
+
+from wares._core.annotations import FindName, Viewpoint
+from wares._core.keys import MISSING, describe, is_hashable
+from wares._core.signatures import (
+    Autowired,
+    Need,
+    Shape,
+    Signature,
+    as_key,
+    callable_of,
+    check_parameters,
+    describe_callable,
+    is_derivable,
+    read_shape,
+    read_signature,
+)
+from wares.exceptions import (
+    InvalidLifetimeError,
+    InvalidRegistrationError,
+    UnresolvableParameterError,
+)
+
+#: Which owner keeps a made service: the registry, the outermost container, the container, nobody.
+Lifetime: TypeAlias = Literal["singleton", "connection", "scoped", "transient"]
+
+LIFETIMES: tuple[str, ...] = get_args(Lifetime)
+
+Ping: TypeAlias = Callable[[Any], object]
+
+
+@attrs.frozen(eq=False)
+class Recipe:
+    """How the service of one key is made.
+
+    Attributes:
+        key: What the service is asked for by.
+        factory: What makes it; for a registered value, what gives it.
+        lifetime: Which owner keeps it.
+        enter: Whether a context manager that the factory gives is entered.
+        ping: What checks the service's health.
+        suppress_context_exit: Whether the exception of the request is kept from its cleanup.
+        value: The registered object, or `MISSING`.
+        is_derived: Whether nobody registered it: a callable that a marker named.
+        ping_timeout: How long the ping may take, in seconds, if it has a limit of its own.
+        tags: Groups that the service belongs to, for health checks and the graph.
+    """
+
+    key: Hashable
+    factory: Callable[..., Any]
+    lifetime: Lifetime = "scoped"
+    enter: bool = True
+    ping: Ping | None = None
+    suppress_context_exit: bool = False
+    value: Any = MISSING
+    is_derived: bool = False
+    ping_timeout: float | None = None
+    tags: tuple[str, ...] = ()
+    _signature: Signature | None = attrs.field(default=None, init=False)
+
+    @property
+    def is_value(self) -> bool:
+        """Whether a ready-made object was registered."""
+        return self.value is not MISSING
+
+    @property
+    def is_absent(self) -> bool:
+        """Whether this stands for a key under which there was nothing."""
+        return self.factory is _make_nothing
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether there is nothing to do but hand the object out."""
+        return self.value is not MISSING and not self.enter
+
+    @property
+    def shape(self) -> Shape:
+        """What calling the factory leads to."""
+        if self._signature is not None:
+            return self._signature.shape
+        target = self.factory.factory if isinstance(self.factory, Autowired) else self.factory
+        return Shape.PLAIN if self.is_value else read_shape(target)
+
+    def read(
+        self, container: type, find_name: FindName, viewpoint: Viewpoint | None = None
+    ) -> Signature:
+        """Read what the factory needs; once, because reading is slow.
+
+        Args:
+            container: The class whose annotation asks for the container.
+            find_name: Finds what a name in an annotation means where Python does not know.
+            viewpoint: From where annotations are read.
+
+        Raises:
+            UnresolvableParameterError: A required parameter that nothing can fill.
+        """
+        signature = self._signature
+        if signature is None:
+            signature = (
+                Signature((), Shape.PLAIN, may_return_generator=False)
+                if self.is_value
+                else read_signature(
+                    self.factory,
+                    container,
+                    find_name,
+                    is_dependency=self.is_derived,
+                    viewpoint=viewpoint,
+                )
+            )
+            _remember(self, signature)
+        return signature
+
+    def with_factory(self, factory: Callable[..., Any]) -> Recipe:
+        """Make the same recipe with something around its factory; it has been read."""
+        recipe = attrs.evolve(self, factory=factory)
+        signature = cast("Signature", self._signature)
+        is_generator = signature.shape in (Shape.GENERATOR, Shape.ASYNC_GENERATOR)
+        signature = attrs.evolve(
+            signature, may_return_generator=is_generator or signature.may_return_generator
+        )
+        _remember(recipe, signature)
+        return recipe
+
+    def describe_step(self) -> str:
+        """Tell which service this makes and where its factory is defined."""
+        if self.is_value:
+            return f"{describe(self.key)}, a registered value"
+        if self.is_derived:
+            own = callable_of(self.key)
+            if self.factory is own or self.factory is give_all:
+                return describe_callable(own)
+        return (
+            f"{describe(self.key)} ({self.lifetime}), made by {describe_callable(self.factory)}"
+        )
+
+
+def _remember(recipe: Recipe, signature: Signature) -> None:
+    """Remember what a recipe needs: it is frozen for all but this, which threads write alike."""
+    object.__setattr__(recipe, "_signature", signature)
+
+
+def give_all(*services: Any) -> tuple[Any, ...]:
+    """Give what a call needs: what a call "makes" is its arguments."""
+    return services
+
+
+#: Stands for the key of several keys that are asked for at once: nobody has to hear of it.
+SEVERAL: Hashable = object()
+
+
+def recipe_for_several(keys: tuple[Hashable, ...]) -> Recipe:
+    """Make the recipe of several services that are asked for at once."""
+    recipe = Recipe(SEVERAL, give_all, "transient", is_derived=True)
+    needs = tuple(Need("", key, by_keyword=False) for key in keys)
+    _remember(recipe, Signature(needs, Shape.PLAIN, may_return_generator=False))
+    return recipe
+
+
+def recipe_for_call(function: Callable[..., Any], needs: tuple[Need, ...]) -> Recipe:
+    """Make the recipe of what a call of *function* needs, in the order of its *needs*."""
+    recipe = Recipe(as_key(function), give_all, "transient", is_derived=True)
+    positional = tuple(attrs.evolve(need, by_keyword=False) for need in needs)
+    _remember(recipe, Signature(positional, Shape.PLAIN, may_return_generator=False))
+    return recipe
+
+
+#: The recipes of callables that injected functions name, by the identity of their keys, which
+#: they keep alive: equal callables share what they make, but each is called by who names it.
+_dependencies: WeakValueDictionary[int, Recipe] = WeakValueDictionary()
+
+
+def recipe_for_dependency(key: Hashable) -> Recipe | None:
+    """Make the recipe of a callable that nobody registered, or `None` if it is no callable."""
+    if not is_derivable(key):
+        return None
+    return Recipe(key, callable_of(key), is_derived=True)
+
+
+def share_dependency(recipe: Recipe) -> Recipe:
+    """Let others find *recipe* while it is in use; give the one that is shared already."""
+    return _dependencies.setdefault(id(recipe.key), recipe)
+
+
+def find_dependency(key: Hashable) -> Recipe | None:
+    """Find the recipe of a callable that an injected function has read already."""
+    return _dependencies.get(id(key))
+
+
+def cannot_fill(
+    need: Need, recipe: Recipe, names: Iterable[str], steps: Sequence[str]
+) -> UnresolvableParameterError:
+    """Make the error for a dependency's parameter that neither a call nor a service fills."""
+    asked = f"nothing is registered for {describe(need.key)}"
+    if need.key is MISSING:
+        asked = "it has neither an annotation nor a default"
+    passed = ", ".join(names)
+    called = f"the call has only {passed}" if passed else "the call has no arguments to take"
+    path = "".join(f"\n  {step}" for step in steps)
+    return UnresolvableParameterError(
+        need.name,
+        describe_callable(recipe.factory),
+        f"{asked}, and no argument of the call has this name: {called}. Add a parameter "
+        f"{need.name!r} to the function that is called, mark this one with Depends(...), or "
+        f"give it a default. It was needed on this path:{path}",
+    )
+
+
+def recipe_for_factory(
+    key: Any,
+    factory: Callable[..., Any],
+    *,
+    lifetime: Lifetime,
+    enter: bool,
+    ping: Ping | None,
+    suppress_context_exit: bool,
+    ping_timeout: float | None = None,
+    tags: Iterable[str] = (),
+    is_derived: bool = False,
+) -> Recipe:
+    """Make the recipe of a registered factory, or of one for a callable that markers name.
+
+    Raises:
+        InvalidRegistrationError: The key is not hashable, the factory or ping not callable, the
+            timeout no positive number, or the tags not strings.
+        InvalidLifetimeError: There is no such lifetime.
+        UnresolvableParameterError: A required parameter has no annotation.
+    """
+    check_key(key)
+    if not callable(cast("object", factory)):
+        message = (
+            f"The factory of {describe(key)} is not callable: it is an instance of "
+            f"{type(factory).__qualname__}. Register a function or a class that makes the service, "
+            f"or register the object itself: register_value({describe(key)}, ...)"
+        )
+        raise InvalidRegistrationError(message)
+    if lifetime not in LIFETIMES:
+        message = (
+            f"The lifetime {lifetime!r} of {describe(key)} does not exist. "
+            f"Use one of {', '.join(map(repr, LIFETIMES))}."
+        )
+        raise InvalidLifetimeError(message)
+    _check_ping(key, ping, ping_timeout)
+    if not is_derived:
+        check_parameters(factory)
+    return Recipe(
+        key,
+        factory,
+        lifetime,
+        enter,
+        ping,
+        suppress_context_exit,
+        is_derived=is_derived,
+        ping_timeout=ping_timeout,
+        tags=_read_tags(key, tags),
+    )
+
+
+def recipe_for_value(
+    key: Any,
+    value: object,
+    *,
+    enter: bool,
+    ping: Ping | None,
+    suppress_context_exit: bool,
+    ping_timeout: float | None = None,
+    tags: Iterable[str] = (),
+) -> Recipe:
+    """Make the recipe of a registered object.
+
+    Raises:
+        InvalidRegistrationError: The key is not hashable, the ping not callable, its timeout no
+            positive number, the tags not strings, or the value is to be entered and cannot be.
+    """
+    check_key(key)
+    _check_ping(key, ping, ping_timeout)
+    if enter and not is_context_manager(type(value)):
+        message = (
+            f"The value of {describe(key)} is to be entered, but its class, "
+            f"{type(value).__qualname__}, is no context manager. Leave out enter=True, or register "
+            f"a factory."
+        )
+        raise InvalidRegistrationError(message)
+    return Recipe(
+        key,
+        lambda: value,
+        "scoped",
+        enter,
+        ping,
+        suppress_context_exit,
+        value,
+        ping_timeout=ping_timeout,
+        tags=_read_tags(key, tags),
+    )
+
+
+def recipe_of_absence(key: Hashable) -> Recipe:
+    """Make what stands for *key* where there is nothing, among what a singleton was made from."""
+    return Recipe(key, _make_nothing, "transient")
+
+
+def _make_nothing() -> None:
+    """Stand for a factory; nobody calls it."""
+
+
+def is_context_manager(kind: type) -> bool:
+    """Tell whether objects of the class *kind* can be entered, with or without ``await``."""
+    return is_sync_context_manager(kind) or is_async_context_manager(kind)
+
+
+def is_sync_context_manager(kind: type) -> bool:
+    """Tell whether objects of the class *kind* work with ``with``."""
+    return _has(kind, "__enter__") and _has(kind, "__exit__")
+
+
+def is_async_context_manager(kind: type) -> bool:
+    """Tell whether objects of the class *kind* work with ``async with``."""
+    return _has(kind, "__aenter__") and _has(kind, "__aexit__")
+
+
+def _has(kind: type, name: str) -> bool:
+    """Tell whether a class has a method; by convention, `None` says that it has not."""
+    return getattr(kind, name, None) is not None
+
+
+def check_key(key: object) -> None:
+    """Refuse a *key* that is none.
+
+    Raises:
+        InvalidRegistrationError: It is not hashable.
+    """
+    if not is_hashable(key):
+        message = (
+            f"A key must be hashable, and an instance of {type(key).__qualname__} is not. "
+            f"Use a type, Annotated[T, 'name'], a NewType or a string."
+        )
+        raise InvalidRegistrationError(message)
+
+
+def _check_ping(key: Hashable, ping: object, timeout: object) -> None:
+    if timeout is not None:
+        _check_timeout(key, ping, timeout)
+    if ping is not None and not callable(ping):
+        message = (
+            f"The ping of {describe(key)} is not callable: it is an instance of "
+            f"{type(ping).__qualname__}. Give a callable that takes the service and raises if it "
+            f"is not well."
+        )
+        raise InvalidRegistrationError(message)
+
+
+def _check_timeout(key: Hashable, ping: object, timeout: object) -> None:
+    if ping is None:
+        message = (
+            f"{describe(key)} has a ping_timeout and no ping. Give the ping as well, or leave the "
+            f"timeout out."
+        )
+        raise InvalidRegistrationError(message)
+    if not is_positive_number(timeout):
+        message = (
+            f"The ping_timeout of {describe(key)} is no positive number of seconds: {timeout!r}"
+        )
+        raise InvalidRegistrationError(message)
+
+
+def is_positive_number(number: object) -> bool:
+    """Tell whether *number* may be a length of time."""
+    if isinstance(number, bool) or not isinstance(number, int | float):
+        return False
+    return 0 < number <= TIMEOUT_MAX
+
+
+def _read_tags(key: Hashable, tags: Iterable[str]) -> tuple[str, ...]:
+    if not tags:
+        return ()
+    # A string is an iterable of strings, too: nearly always a mistake.
+    if isinstance(tags, str) or not isinstance(tags, Iterable):
+        message = (
+            f"The tags of {describe(key)} are an instance of {type(tags).__qualname__}. "
+            f'Write them as a list: tags=["ready"]'
+        )
+        raise InvalidRegistrationError(message)
+    read = tuple(dict.fromkeys(tags))
+    if not all(isinstance(tag, str) for tag in read):
+        message = f"The tags of {describe(key)} must be strings."
+        raise InvalidRegistrationError(message)
+    return read
+
+
+def check_callback(key: Hashable, callback: object) -> None:
+    """Refuse what cannot be called or awaited when the registry closes.
+
+    Raises:
+        InvalidRegistrationError: It is neither callable nor awaitable.
+    """
+    if callback is None or callable(callback) or inspect.isawaitable(callback):
+        return
+    message = (
+        f"The on_registry_close of {describe(key)} is neither callable nor awaitable: it is an "
+        f"instance of {type(callback).__qualname__}. Give a callable without parameters."
+    )
+    raise InvalidRegistrationError(message)

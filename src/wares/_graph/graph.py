@@ -1,0 +1,389 @@
+"""What needs what, and what is wrong with it.
+
+This module knows recipes and what they need. It must not know services: nothing is made here, and
+no registered value is printed; nor how a graph is drawn.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from typing import Any
+
+import attrs
+
+from wares._core.annotations import FindName
+from wares._core.compositions import ComposedRecipe
+from wares._core.keys import MISSING, describe, find_nearest
+from wares._core.recipes import Recipe, cannot_fill
+from wares._core.signatures import Need, find_place
+from wares.exceptions import (
+    CircularDependencyError,
+    LifetimeError,
+    ServiceNotFoundError,
+    WaresError,
+)
+
+#: How long the service of a lifetime lives, relative to the others.
+_SPANS = {"singleton": 3, "connection": 2, "given": 2, "scoped": 1}
+
+
+@attrs.frozen
+class Node:
+    """One service of the graph.
+
+    Attributes:
+        key: What it is asked for by.
+        name: The key, printed; unique within the graph.
+        kind: ``"factory"``, ``"value"``, ``"alias"``, ``"list"``, ``"expected"``, ``"callable"`` or
+            ``"missing"``.
+        lifetime: Which owner keeps it; `None` for what is given or missing.
+        place: The file and line of the factory's definition, if it has one.
+        has_ping: Whether its health can be checked.
+        tags: The groups that it belongs to.
+        problems: What is wrong with it, by the places of the graph's problems.
+    """
+
+    key: Hashable
+    name: str
+    kind: str
+    lifetime: str | None
+    place: str | None
+    has_ping: bool
+    tags: tuple[str, ...] = ()
+    problems: tuple[int, ...] = ()
+
+
+@attrs.frozen
+class Edge:
+    """One service needs another.
+
+    Attributes:
+        source: The name of the node that needs.
+        target: The name of the node that is needed.
+        parameter: The parameter of the source's factory that it fills; `None` if it fills none.
+        kind: ``"declared"`` by a parameter, or ``"seen"``: asked for by the factory while
+            `Registry.record` was at work.
+        problems: What is wrong with it, by the places of the graph's problems.
+    """
+
+    source: str
+    target: str
+    parameter: str | None
+    kind: str = "declared"
+    problems: tuple[int, ...] = ()
+
+
+@attrs.frozen
+class Graph:
+    """What needs what, in the order of registration.
+
+    Attributes:
+        nodes: The services.
+        edges: Who needs whom, as the factories declare it, and as was seen.
+        problems: What is wrong, each as the error that it would lead to.
+    """
+
+    nodes: tuple[Node, ...]
+    edges: tuple[Edge, ...]
+    problems: tuple[Exception, ...] = attrs.field(repr=False)
+
+    @classmethod
+    def over(
+        cls,
+        recipes: Mapping[Hashable, Recipe],
+        expected: Iterable[Hashable],
+        container: type,
+        find_name: FindName,
+        derive: Callable[[Hashable], Recipe | None],
+        seen: Iterable[tuple[Hashable, Hashable]] = (),
+    ) -> Graph:
+        """Draw up the graph of *recipes*."""
+        return _Surveyor(recipes, expected, container, find_name, derive).survey(seen)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the graph as plain data, fit for JSON."""
+        return {
+            "nodes": [
+                {
+                    "name": node.name,
+                    "kind": node.kind,
+                    "lifetime": node.lifetime,
+                    "place": node.place,
+                    "has_ping": node.has_ping,
+                    "tags": list(node.tags),
+                    "problems": list(node.problems),
+                }
+                for node in self.nodes
+            ],
+            "edges": [
+                {
+                    "source": edge.source,
+                    "target": edge.target,
+                    "parameter": edge.parameter,
+                    "kind": edge.kind,
+                    "problems": list(edge.problems),
+                }
+                for edge in self.edges
+            ],
+            "problems": [str(problem) for problem in self.problems],
+        }
+
+    def to_mermaid(self) -> str:
+        """Draw the graph as a Mermaid flowchart."""
+        from wares._graph.drawing import draw_mermaid  # noqa: PLC0415  # few programs draw
+
+        return draw_mermaid(self)
+
+    def to_dot(self) -> str:
+        """Draw the graph in the language of Graphviz."""
+        from wares._graph.drawing import draw_dot  # noqa: PLC0415  # few programs draw
+
+        return draw_dot(self)
+
+    def to_html(self, title: str = "Services") -> str:
+        """Draw the graph as a page that needs nothing else: to search, to move, to look closer.
+
+        Args:
+            title: What stands above it.
+        """
+        from wares._graph.page import draw_page  # noqa: PLC0415  # few programs draw
+
+        return draw_page(self.to_dict(), title)
+
+
+class _Surveyor:
+    """Walks over the recipes once, and notes nodes, edges and problems."""
+
+    def __init__(
+        self,
+        recipes: Mapping[Hashable, Recipe],
+        expected: Iterable[Hashable],
+        container: type,
+        find_name: FindName,
+        derive: Callable[[Hashable], Recipe | None],
+    ) -> None:
+        self._recipes = dict(recipes)
+        self._registered = tuple(self._recipes)
+        self._expected = dict.fromkeys(expected)
+        self._container = container
+        self._find_name = find_name
+        self._derive = derive
+        self._needs: dict[Hashable, tuple[Need, ...]] = {}
+        self._missing: dict[Hashable, None] = {}
+        self._problems: list[Exception] = []
+        self._blamed: dict[Hashable, dict[int, None]] = {}
+        self._seen: list[tuple[Hashable, Hashable]] = []
+
+    def survey(self, seen: Iterable[tuple[Hashable, Hashable]]) -> Graph:
+        """Do the walk, and add what was seen at run time."""
+        todo = list(self._recipes)
+        for key in todo:
+            todo += self._read(self._recipes[key])
+        self._find_missing()
+        self._find_lifetimes()
+        self._find_circles()
+        self._seen += [pair for pair in seen if pair[0] in self._recipes]
+        names = self._name_all()
+        return Graph(
+            tuple(self._nodes(names)), tuple(self._edges(names)), tuple(self._problems)
+        )
+
+    def _read(self, recipe: Recipe) -> Iterator[Hashable]:
+        """Read what a recipe needs; give the keys of callables that nobody registered."""
+        try:
+            needs = recipe.read(self._container, self._find_name).needs
+        except WaresError as problem:
+            self._note(problem, recipe.key)
+            needs = ()
+        for need in needs:
+            if need.key is MISSING and need.default is MISSING:
+                # No call stands behind a service, whose argument it could take.
+                step = recipe.describe_step()
+                self._note(cannot_fill(need, recipe, (), [step]), recipe.key)
+        self._needs[recipe.key] = tuple(
+            need
+            for need in needs
+            if need.key is not self._container and need.key is not MISSING
+        )
+        for need in self._needs[recipe.key]:
+            if (
+                need.is_marked
+                and need.key not in self._recipes
+                and need.key not in self._expected
+            ):
+                derived = self._derive(need.key)
+                if derived is not None:
+                    self._recipes[need.key] = derived
+                    yield need.key
+
+    def _note(self, problem: Exception, *path: Hashable) -> None:
+        """Note what is wrong, and with which services; two that follow each other are an edge."""
+        number = len(self._problems)
+        self._problems.append(problem)
+        for blamed in [*path, *itertools.pairwise(path)]:
+            self._blamed.setdefault(blamed, {})[number] = None
+
+    def _problems_of(self, blamed: Hashable) -> tuple[int, ...]:
+        """List the problems of a service, or of a pair of them."""
+        return tuple(self._blamed.get(blamed, ()))
+
+    def _is_there(self, key: Hashable) -> bool:
+        return key in self._recipes or key in self._expected
+
+    def _needs_of(self, key: Hashable) -> tuple[Need, ...]:
+        """List what a service needs that is there, or has to be."""
+        return tuple(
+            need
+            for need in self._needs.get(key, ())
+            if need.default is MISSING or self._is_there(need.key)
+        )
+
+    def _find_missing(self) -> None:
+        for key in self._needs:
+            for need in self._needs_of(key):
+                if not self._is_there(need.key):
+                    self._missing[need.key] = None
+                    self._note(self._make_missing(key, need), key, need.key)
+
+    def _make_missing(self, key: Hashable, need: Need) -> ServiceNotFoundError:
+        name = describe(need.key)
+        last = f"{name}, not registered, for the parameter {need.name!r}"
+        return ServiceNotFoundError(
+            need.key,
+            path=[key, need.key],
+            steps=[self._recipes[key].describe_step(), last],
+            nearest=find_nearest(need.key, self._registered),
+        )
+
+    def _find_lifetimes(self) -> None:
+        for key in self._needs:
+            recipe = self._recipes[key]
+            span = 0 if recipe.is_derived else _SPANS.get(recipe.lifetime, 0)
+            for needed in self._kept_needs_of(key) if span else ():
+                lifetime = self._lifetime_of(needed)
+                if _SPANS.get(lifetime, span) < span:
+                    problem = LifetimeError(
+                        key, recipe.lifetime, needed, lifetime, steps=[recipe.describe_step()]
+                    )
+                    self._note(problem, key, needed)
+
+    def _kept_needs_of(self, key: Hashable) -> list[Hashable]:
+        """List what a service needs, looking through what nobody keeps."""
+        found: dict[Hashable, None] = {}
+        todo = [key]
+        for current in todo:
+            for need in self._needs_of(current):
+                if need.key in found:
+                    continue
+                found[need.key] = None
+                recipe = self._recipes.get(need.key)
+                if recipe is not None and (recipe.is_derived or recipe.lifetime == "transient"):
+                    todo.append(need.key)
+        return list(found)
+
+    def _lifetime_of(self, key: Hashable) -> str:
+        """Tell how long what is needed lives; values live for ever, what is given does not."""
+        recipe = self._recipes.get(key)
+        if recipe is None:
+            return "given" if key in self._expected else "transient"
+        return "transient" if recipe.is_derived or recipe.is_ready else recipe.lifetime
+
+    def _find_circles(self) -> None:
+        """Find each circle once, without recursion: a path may be long."""
+        done: set[Hashable] = set()
+        for start in self._needs:
+            path: list[Hashable] = []
+            todo: list[tuple[Hashable, Iterator[Need]]] = []
+            self._step_into(start, path, todo, done)
+            while todo:
+                key, needs = todo[-1]
+                need = next(needs, None)
+                if need is None:
+                    todo.pop()
+                    path.pop()
+                    done.add(key)
+                elif need.key in path:
+                    self._note_circle(path[path.index(need.key) :])
+                else:
+                    self._step_into(need.key, path, todo, done)
+
+    def _step_into(
+        self,
+        key: Hashable,
+        path: list[Hashable],
+        todo: list[tuple[Hashable, Iterator[Need]]],
+        done: set[Hashable],
+    ) -> None:
+        if key not in done and key in self._needs:
+            path.append(key)
+            todo.append((key, iter(self._needs_of(key))))
+
+    def _note_circle(self, circle: list[Hashable]) -> None:
+        steps = [self._recipes[key].describe_step() for key in circle]
+        path = [*circle, circle[0]]
+        self._note(CircularDependencyError(path, steps=steps), *path)
+
+    def _all_keys(self) -> list[Hashable]:
+        seen = [target for _, target in self._seen]
+        return list(dict.fromkeys([*self._recipes, *self._expected, *self._missing, *seen]))
+
+    def _name_all(self) -> dict[Hashable, str]:
+        """Give each key a name of its own: with the module, or a number, where they are alike."""
+        names: dict[Hashable, str] = {}
+        taken: set[str] = set()
+        for key in self._all_keys():
+            name = describe(key)
+            if name in taken:
+                name = f"{getattr(key, '__module__', '')}.{name}"
+            number = 1
+            unique = name
+            while unique in taken:
+                number += 1
+                unique = f"{name} ({number})"
+            taken.add(unique)
+            names[key] = unique
+        return names
+
+    def _nodes(self, names: Mapping[Hashable, str]) -> Iterator[Node]:
+        for key in self._all_keys():
+            recipe = self._recipes.get(key)
+            if recipe is None:
+                kind = "expected" if key in self._expected else "missing"
+                problems = self._problems_of(key)
+                yield Node(key, names[key], kind, None, None, has_ping=False, problems=problems)
+            else:
+                yield _node_for(recipe, names[key], self._problems_of(key))
+
+    def _edges(self, names: Mapping[Hashable, str]) -> Iterator[Edge]:
+        for key in self._needs:
+            for need in self._needs_of(key):
+                problems = self._problems_of((key, need.key))
+                yield Edge(names[key], names[need.key], need.name, problems=problems)
+        declared = {(key, need.key) for key in self._needs for need in self._needs_of(key)}
+        for source, target in self._seen:
+            if (source, target) not in declared:
+                yield Edge(names[source], names[target], None, "seen")
+
+
+def _node_for(recipe: Recipe, name: str, problems: tuple[int, ...]) -> Node:
+    has_place = not (recipe.is_value or isinstance(recipe, ComposedRecipe))
+    place = find_place(recipe.factory) if has_place else None
+    return Node(
+        recipe.key,
+        name,
+        _kind_of(recipe),
+        recipe.lifetime,
+        place,
+        has_ping=recipe.ping is not None,
+        tags=recipe.tags,
+        problems=problems,
+    )
+
+
+def _kind_of(recipe: Recipe) -> str:
+    if recipe.is_value:
+        return "value"
+    if isinstance(recipe, ComposedRecipe):
+        return recipe.composition
+    return "callable" if recipe.is_derived else "factory"

@@ -1,0 +1,1 @@
+"""Functions whose parameters a container fills: `Depends`, `Inject`, `inject`, `apply_types`."""

@@ -1,0 +1,85 @@
+"""What injected functions ask for and a registry cannot give them.
+
+This module knows functions that `inject` has decorated, and what they and their dependencies need.
+It must not know whose functions they are: views of a web application, say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from wares._inject.askers import Asker
+from wares._core.container import Container
+from wares._core.keys import MISSING, describe, find_nearest
+from wares._core.recipes import Recipe, cannot_fill
+from wares._core.registry import Registry
+from wares._core.signatures import Need
+from wares.exceptions import ServiceNotFoundError, WaresError
+
+
+def find_missing(
+    functions: Iterable[Callable[..., Any]], registry: Registry
+) -> Iterator[WaresError]:
+    """Find what *functions* need, and their dependencies need, that is not there.
+
+    Args:
+        functions: Functions of any kind; those that are not injected need nothing.
+        registry: Where things are registered.
+
+    Yields:
+        An error for each thing, as calling the function would raise it.
+    """
+    for function in functions:
+        for asker in _find_askers(function):
+            yield from _find_missing(asker, registry)
+
+
+def _find_askers(function: Any) -> Iterator[Asker]:
+    """Find who asks by `inject`: a function, or what decorators are around."""
+    while function is not None:
+        # What `inject` writes has names of its own, and one of them is the asker.
+        names = list(getattr(function, "__globals__", {}).values())
+        yield from (thing for thing in names if issubclass(type(thing), Asker))
+        function = getattr(function, "__wrapped__", None)
+
+
+def _find_missing(asker: Asker, registry: Registry) -> Iterator[WaresError]:
+    """Find what an injected function needs, and its dependencies need, that is not there."""
+    try:
+        asker.read_rest(Container(registry))
+        seen = {asker.recipe}
+        todo: list[tuple[Recipe, ...]] = [(asker.recipe,)]
+        for path in todo:
+            for need in path[-1].read(Container, registry._find_name).needs:
+                found = registry._find_recipe(need)
+                if found is None and not _is_filled(need, asker, registry):
+                    yield _make_missing(need, path, asker, registry)
+                elif found is not None and found.is_derived and found not in seen:
+                    seen.add(found)
+                    todo.append((*path, found))
+    except WaresError as problem:
+        # A name in an annotation that is not there, say.
+        yield problem
+
+
+def _make_missing(
+    need: Need, path: Sequence[Recipe], asker: Asker, registry: Registry
+) -> WaresError:
+    steps = [recipe.describe_step() for recipe in path]
+    if need.key is MISSING:
+        return cannot_fill(need, path[-1], asker.names, steps)
+    return ServiceNotFoundError(
+        need.key,
+        path=[*(recipe.key for recipe in path), need.key],
+        steps=[*steps, describe(need.key)],
+        nearest=find_nearest(need.key, registry),
+    )
+
+
+def _is_filled(need: Need, asker: Asker, registry: Registry) -> bool:
+    """Tell whether there is something for *need* that is not registered."""
+    if need.takes_argument and (need.name in asker.names or asker.takes_any_name):
+        return True
+    is_given = need.key is Container or need.key in registry._expected
+    return is_given or need.default is not MISSING

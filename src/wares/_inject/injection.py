@@ -1,0 +1,168 @@
+"""`inject`: a function's marked parameters are filled, whoever calls it.
+
+This module is what users see of it. It must not know how needs are read (`_askers`), nor how
+calls are made (`_wrappers`).
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar, overload
+
+from wares._inject.askers import CastingAsker, read_asker
+from wares._core.registry import Registry
+from wares._inject.wrappers import write_wrapper
+from wares.exceptions import InvalidRegistrationError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@overload
+def inject(function: F, /) -> F: ...
+
+
+@overload
+def inject(
+    *, registry: Registry | None = None, dependencies: Sequence[Any] = ()
+) -> Callable[[F], F]: ...
+
+
+def inject(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    registry: Registry | None = None,
+    dependencies: Sequence[Any] = (),
+) -> Any:
+    """Fill the parameters of a function that are marked with `Depends` or `Inject`.
+
+    It may be any function: synchronous, asynchronous, a generator or an asynchronous generator;
+    it stays what it is. What its callers see are the other parameters; an argument that is passed
+    all the same wins. What is needed comes from the current container; where there is none, one
+    is opened for the call.
+
+    >>> from typing import Annotated
+    >>> from wares import Depends, inject
+    >>> def find_user(name: str) -> str:
+    ...     return name.title()
+    >>> @inject
+    ... def greet(name: str, user: Annotated[str, Depends(find_user)]) -> str:
+    ...     return f"hello {user}"
+    >>> greet("ada")
+    'hello Ada'
+
+    Args:
+        function: The function.
+        registry: Where a container is opened if none is current; an empty one by default.
+        dependencies: Markers of what is made for its effect, before what the function needs.
+
+    Returns:
+        The function, injected; without *function* a decorator.
+
+    Raises:
+        UnresolvableParameterError: A marker that cannot work where it stands, or a parameter of a
+            dependency that nothing can fill.
+        AsyncServiceError: A dependency is asynchronous, and the function is not.
+        CircularDependencyError: Dependencies need each other in a circle.
+        LifetimeError: Something that lives longer needs something that ends with a function.
+        InvalidRegistrationError: *function* is not callable, or *dependencies* holds something
+            that is no marker.
+    """
+    injector = _Injector(registry, dependencies)
+    return injector if function is None else injector(function, sys._getframe(1))
+
+
+@overload
+def apply_types(function: F, /) -> F: ...
+
+
+@overload
+def apply_types(
+    *,
+    registry: Registry | None = None,
+    dependencies: Sequence[Any] = (),
+    cast_result: bool = True,
+) -> Callable[[F], F]: ...
+
+
+def apply_types(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    registry: Registry | None = None,
+    dependencies: Sequence[Any] = (),
+    cast_result: bool = True,
+) -> Any:
+    """Do what `inject` does, and cast arguments and results to what they are annotated with.
+
+    Pydantic validates and casts the arguments that callers pass, those that dependencies take of
+    them, what dependencies return, and what the function itself returns or yields. Defaults and
+    registered services are taken as they are.
+
+    >>> from wares import apply_types
+    >>> @apply_types
+    ... def add(first: int, second: int) -> str:
+    ...     return f"{first + second}"
+    >>> add("1", 2.0)
+    '3'
+
+    Args:
+        function: The function.
+        registry: Where a container is opened if none is current; an empty one by default.
+        dependencies: Markers of what is made for its effect, before what the function needs.
+        cast_result: Whether the result is cast, too, where it is annotated.
+
+    Returns:
+        The function, injected; without *function* a decorator.
+
+    Raises:
+        MissingExtraError: pydantic is not installed.
+        Exception: Whatever `inject` raises.
+    """
+    injector = _CastingInjector(registry, dependencies, cast_result=cast_result)
+    return injector if function is None else injector(function, sys._getframe(1))
+
+
+class _Injector:
+    """Injects functions, with some options."""
+
+    def __init__(self, registry: Registry | None, dependencies: Sequence[Any]) -> None:
+        self._registry = Registry() if registry is None else registry
+        self._dependencies = dependencies
+
+    def __call__(self, target: Any, frame: types.FrameType | None = None) -> Any:
+        """Inject one function; *frame* runs where it is decorated."""
+        # The names around the function, which its annotations may use.
+        frame = sys._getframe(1) if frame is None else frame
+        if isinstance(target, staticmethod | classmethod):
+            return type(target)(self(target.__func__, frame))
+        if not callable(target):
+            message = (
+                f"Cannot inject an instance of {type(target).__qualname__}: it is not callable."
+            )
+            raise InvalidRegistrationError(message)
+        return self._wrap(target, frame)
+
+    def _wrap(self, function: Callable[..., Any], frame: types.FrameType) -> Callable[..., Any]:
+        asker = read_asker(function, self._dependencies, frame)
+        return write_wrapper(asker, self._registry)
+
+
+class _CastingInjector(_Injector):
+    """Injects functions, and casts their arguments and results."""
+
+    def __init__(
+        self,
+        registry: Registry | None,
+        dependencies: Sequence[Any],
+        *,
+        cast_result: bool,
+    ) -> None:
+        super().__init__(registry, dependencies)
+        self._cast_result = cast_result
+
+    def _wrap(self, function: Callable[..., Any], frame: types.FrameType) -> Callable[..., Any]:
+        asker = read_asker(function, self._dependencies, frame, CastingAsker)
+        return write_wrapper(asker, self._registry, casts_result=self._cast_result)

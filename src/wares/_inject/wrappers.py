@@ -1,0 +1,409 @@
+"""What callers of an injected function call: it opens a container if need be, asks, and calls.
+
+This module writes a wrapper of the function's own kind, with the parameters that are left to its
+callers. It must not know what the function needs, nor how that is made: `_askers` does.
+
+The wrapper is written as source, once, when the function is decorated: so Python itself sorts
+the arguments, and a call costs no more than the lines that one would have written by hand.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from inspect import Parameter
+from typing import Any
+
+from wares._inject.askers import Asker, CastingAsker
+from wares._inject.casting import acast_items, cast_items
+from wares._core.container import Container, FunctionContainer, _current
+from wares._core.keys import MISSING
+from wares._core.registry import Registry
+from wares._core.signatures import Shape, describe_callable, read_shape
+
+_POSITIONAL = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+
+
+def write_wrapper(
+    asker: Asker, registry: Registry, *, casts_result: bool = False
+) -> Callable[..., Any]:
+    """Write the wrapper of an injected function.
+
+    Args:
+        asker: The function and its needs.
+        registry: Where a container is opened if none is current.
+        casts_result: Whether the result is cast, if the arguments are.
+
+    Returns:
+        A function of the same kind, which shows only the parameters that callers fill.
+    """
+    wrapper = _Writer(asker, registry, casts_result=casts_result).write()
+    function = asker.function
+    functools.update_wrapper(wrapper, function)
+    marked = {need.name for need in asker.needs}
+    signature = inspect.signature(function)
+    wrapper.__signature__ = signature.replace(  # type: ignore[attr-defined]  # PEP 362 reads it
+        parameters=[parameter for parameter in asker.parameters if parameter.name not in marked]
+    )
+    wrapper.__annotations__ = {
+        name: annotation
+        for name, annotation in getattr(function, "__annotations__", {}).items()
+        if name not in marked
+    }
+    return wrapper
+
+
+class _Writer:
+    """Writes the source of one wrapper."""
+
+    def __init__(self, asker: Asker, registry: Registry, *, casts_result: bool) -> None:
+        self._asker = asker
+        self._casts_arguments = isinstance(asker, CastingAsker)
+        self._casts_result = casts_result
+        self._marked = [need.name for need in asker.needs]
+        self._shape = read_shape(asker.function)
+        self._prefix = "_wares_"
+        while any(parameter.name.startswith(self._prefix) for parameter in asker.parameters):
+            self._prefix = f"_{self._prefix}"
+        self._lines: list[str] = []
+        self._names: dict[str, Any] = {}
+        self._define(
+            Container=Container,
+            FunctionContainer=FunctionContainer,
+            asker=asker,
+            cast_items=acast_items if self._shape is Shape.ASYNC_GENERATOR else cast_items,
+            current=_current.get,
+            drive=adrive if self._shape is Shape.ASYNC_GENERATOR else drive,
+            function=asker.function,
+            make_current=_current.set,
+            nothing={},
+            registry=registry,
+            spread=spread,
+            unset=MISSING,
+        )
+
+    def write(self) -> Callable[..., Any]:
+        """Write and compile it."""
+        if self._shape in (Shape.GENERATOR, Shape.ASYNC_GENERATOR):
+            self._write_generator()
+        else:
+            self._write_function()
+        source = "\n".join(self._lines) + "\n"
+        exec(compile(source, "<inject of wares>", "exec"), self._names)  # noqa: S102  # our own source
+        wrapper: Callable[..., Any] = self._names[self._own("wrapper")]
+        return wrapper
+
+    def _define(self, **things: Any) -> None:
+        self._names.update({self._own(name): thing for name, thing in things.items()})
+
+    def _own(self, name: str) -> str:
+        return f"{self._prefix}{name}"
+
+    def _put(self, indent: int, line: str) -> None:
+        """Write a line, in which ``$`` stands before a name of ours."""
+        self._lines.append("    " * indent + line.replace("$", self._prefix))
+
+    @property
+    def _awaiting(self) -> str:
+        return "await " if self._asker.can_await else ""
+
+    @property
+    def _definition(self) -> str:
+        return "async def" if self._asker.can_await else "def"
+
+    @property
+    def _asked(self) -> str:
+        """The container that is asked: one that ends with the function, if there is one."""
+        return "$inside" if self._asker.has_function_scope else "$container"
+
+    @property
+    def _with(self) -> str:
+        return "async with" if self._asker.can_await else "with"
+
+    def _write_function(self) -> None:
+        self._put(0, f"{self._definition} $wrapper({self._parameters()}):")
+        self._write_spreading()
+        self._put(1, "$container = $current()")
+        self._put(1, "if $container is None:")
+        self._put(2, "$container = $Container($registry)")
+        self._put(2, "$make_current($container)")
+        close = "__aexit__" if self._asker.can_await else "__exit__"
+        self._put(2, "try:")
+        # Spelled out, because a `with` block costs two calls more.
+        self._put(3, "try:")
+        self._write_body(4, "$result =")
+        self._put(3, "except BaseException as $error:")
+        self._put(4, f"{self._awaiting}$container.{close}(None, $error, None)")
+        self._put(4, "raise")
+        self._put(3, f"{self._awaiting}$container.{close}(None, None, None)")
+        self._put(3, "return $result")
+        self._put(2, "finally:")
+        self._put(3, "$make_current(None)")
+        self._write_body(1, "return")
+
+    def _write_generator(self) -> None:
+        variables = ", ".join(["$container", *(p.name for p in self._asker.parameters)])
+        self._put(0, f"{self._definition} $steps({variables}):")
+        self._put(1, f"{self._with} $container:")
+        self._write_body(2)
+        self._put(0, f"{self._definition} $wrapper({self._parameters()}):")
+        self._write_spreading()
+        self._put(1, "$container = $current()")
+        self._put(1, "if $container is None:")
+        self._put(2, "$container = $Container($registry)")
+        self._write_delegation(2, f"$drive($container, $steps({variables}))")
+        if self._shape is Shape.GENERATOR:
+            self._write_body(1)
+        else:
+            self._put(1, "else:")
+            self._write_body(2)
+
+    def _write_body(self, indent: int, result: str = "") -> None:
+        """Write what happens within a container: ask, then call."""
+        if self._asker.has_function_scope:
+            self._put(indent, f"{self._with} $FunctionContainer($container) as {self._asked}:")
+            indent += 1
+        self._write_asking(indent)
+        if self._casts_arguments and self._asker.parameters:
+            names = "".join(f"{parameter.name}, " for parameter in self._asker.parameters)
+            self._put(indent, f"{names}= $asker.casts.cast_values({names})")
+        call = f"$function({self._arguments()})"
+        if self._shape in (Shape.GENERATOR, Shape.ASYNC_GENERATOR):
+            if self._casts_result:
+                call = f"$cast_items({call}, $asker.casts.cast_result)"
+            self._write_delegation(indent, call)
+        elif self._casts_result:
+            self._put(indent, f"{result} $asker.casts.cast_result({self._awaiting}{call})")
+        else:
+            self._put(indent, f"{result} {self._awaiting}{call}")
+
+    def _write_asking(self, indent: int) -> None:
+        count = len(self._asker.extras) + len(self._marked)
+        if not count:
+            if self._asker.has_unread:
+                self._put(indent, "if $asker.has_unread: $asker.read_rest($container)")
+            return
+        named = self._named_arguments()
+        targets = "".join(
+            f"{name}, " for name in ["$_"] * len(self._asker.extras) + self._marked
+        )
+        ask = f"{self._awaiting}$asker.{'a' if self._asker.can_await else ''}"
+        if self._marked:
+            unset = " and ".join(f"{name} is $unset" for name in self._marked)
+            self._put(indent, f"if {unset}:")
+            self._write_plan(indent + 1, targets, ask, named)
+            self._put(indent, "else:")
+            marked = "".join(f"{name}, " for name in self._marked)
+            self._put(indent + 1, f"{marked}= {ask}fill({self._asked}, {named}, ({marked}))")
+        else:
+            self._write_plan(indent, targets, ask, named)
+
+    def _write_plan(self, indent: int, targets: str, ask: str, named: str) -> None:
+        others = f" and not {self._variadic(Parameter.VAR_KEYWORD)}"
+        others = others if self._asker.takes_any_name else ""
+        self._put(indent, "$book, $generation, $plan = $asker.hot")
+        self._put(
+            indent,
+            f"if $book is {self._asked}._plans and $generation == $book.generation"
+            + others
+            + ":",
+        )
+        self._put(indent + 1, f"{targets}= {self._awaiting}$plan({self._asked}, {named})")
+        self._put(indent, "else:")
+        self._put(indent + 1, f"{targets}= {ask}ask({self._asked}, {named})")
+
+    def _write_delegation(self, indent: int, inner: str) -> None:
+        """Write that everything goes to an inner generator and comes from it."""
+        if self._shape is Shape.GENERATOR:
+            self._put(indent, f"return (yield from {inner})")
+            return
+        self._put(indent, f"$inner = {inner}")
+        self._put(indent, "try:")
+        self._put(indent + 1, "$item = await $inner.__anext__()")
+        self._put(indent + 1, "while True:")
+        self._put(indent + 2, "try:")
+        self._put(indent + 3, "$sent = yield $item")
+        self._put(indent + 2, "except GeneratorExit:")
+        self._put(indent + 3, "raise")
+        self._put(indent + 2, "except BaseException as $error:")
+        self._put(indent + 3, "$item = await $inner.athrow($error)")
+        self._put(indent + 2, "else:")
+        self._put(indent + 3, "$item = await $inner.asend($sent)")
+        self._put(indent, "except StopAsyncIteration:")
+        self._put(indent + 1, "pass")
+        self._put(indent, "finally:")
+        self._put(indent + 1, "await $inner.aclose()")
+
+    def _write_spreading(self) -> None:
+        """Write that more arguments by position than are left to callers fill all parameters."""
+        if not self._takes_more():
+            return
+        self._define(
+            positional=[p for p in self._asker.parameters if p.kind in _POSITIONAL],
+            name=describe_callable(self._asker.function),
+        )
+        everything = [p.name for p in self._asker.parameters if p.kind in _POSITIONAL]
+        left = [name for name in everything if name not in self._marked]
+        marked = [name for name in everything if name in self._marked]
+        pairs = ", ".join(f"{name!r}: {name}" for name in marked)
+        self._put(1, "if $more:")
+        self._put(
+            2,
+            f"{', '.join(everything)}, = $spread($name, $positional, "
+            f"({''.join(f'{name}, ' for name in left)}*$more,), {{{pairs}}})",
+        )
+
+    def _takes_more(self) -> bool:
+        """Tell whether marked parameters may be filled by position."""
+        return not self._variadic(Parameter.VAR_POSITIONAL) and any(
+            p.kind in _POSITIONAL and p.name in self._marked for p in self._asker.parameters
+        )
+
+    def _parameters(self) -> str:
+        """Write the parameters: those that are left, then the marked ones, by keyword only."""
+        written = []
+        left = [p for p in self._asker.parameters if p.name not in self._marked]
+        for kind in (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD):
+            written += [self._parameter(p) for p in left if p.kind is kind]
+            if kind is Parameter.POSITIONAL_ONLY and written:
+                written.append("/")
+        rest = self._variadic(Parameter.VAR_POSITIONAL)
+        by_keyword = [self._parameter(p) for p in left if p.kind is Parameter.KEYWORD_ONLY]
+        by_keyword += [f"{name}=$unset" for name in self._marked]
+        if rest:
+            written.append(f"*{rest}")
+        elif self._takes_more():
+            written.append("*$more")
+        elif by_keyword:
+            written.append("*")
+        written += by_keyword
+        if self._asker.takes_any_name:
+            written.append(f"**{self._variadic(Parameter.VAR_KEYWORD)}")
+        return ", ".join(written)
+
+    def _parameter(self, parameter: Parameter) -> str:
+        if parameter.default is parameter.empty:
+            return parameter.name
+        self._define(**{f"default_{parameter.name}": parameter.default})
+        return f"{parameter.name}=$default_{parameter.name}"
+
+    def _variadic(self, kind: Any) -> str:
+        return next((p.name for p in self._asker.parameters if p.kind is kind), "")
+
+    def _arguments(self) -> str:
+        """Write the arguments of the call, in the order of the function's own parameters."""
+        written = {
+            Parameter.POSITIONAL_ONLY: "{0}",
+            Parameter.POSITIONAL_OR_KEYWORD: "{0}",
+            Parameter.VAR_POSITIONAL: "*{0}",
+            Parameter.KEYWORD_ONLY: "{0}={0}",
+            Parameter.VAR_KEYWORD: "**{0}",
+        }
+        return ", ".join(written[p.kind].format(p.name) for p in self._asker.parameters)
+
+    def _named_arguments(self) -> str:
+        """Write the arguments that dependencies may take, by their names."""
+        pairs = [f"{name!r}: {name}" for name in self._asker.names]
+        if self._asker.takes_any_name:
+            pairs.insert(0, f"**{self._variadic(Parameter.VAR_KEYWORD)}")
+        return f"{{{', '.join(pairs)}}}" if pairs else "$nothing"
+
+
+def spread(
+    name: str, parameters: Sequence[Parameter], values: Sequence[Any], marked: dict[str, Any]
+) -> Iterator[Any]:
+    """Spread arguments over all parameters, the marked ones among them, as Python would.
+
+    Args:
+        name: What the function is called.
+        parameters: Those that take arguments by position.
+        values: The arguments that were passed by position.
+        marked: What was passed by keyword for the marked ones, or `MISSING`.
+
+    Yields:
+        One argument for each parameter; `MISSING` for what is to be asked for.
+
+    Raises:
+        TypeError: They do not fit.
+    """
+    if len(values) > len(parameters):
+        message = f"{name} takes {len(parameters)} arguments by position, not {len(values)}"
+        raise TypeError(message)
+    for position, parameter in enumerate(parameters):
+        passed = marked.get(parameter.name, MISSING)
+        if position < len(values):
+            if passed is not MISSING:
+                message = f"{name} got two values for the argument {parameter.name!r}"
+                raise TypeError(message)
+            yield values[position]
+        elif parameter.name in marked:
+            yield passed
+        elif parameter.default is not parameter.empty:
+            yield parameter.default
+        else:
+            message = f"{name} misses the argument {parameter.name!r}"
+            raise TypeError(message)
+
+
+@contextmanager
+def _being_current(container: Container) -> Iterator[None]:
+    """Make *container* current for one step of a generator."""
+    outer = _current.get()
+    _current.set(container)
+    try:
+        yield
+    finally:
+        # Not by a token: a generator may go on in another context.
+        _current.set(outer)
+
+
+def drive(container: Container, steps: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
+    """Run a generator with *container* current while it runs, but not while it waits."""
+    resume: Callable[[Any], Any] = steps.send
+    argument: Any = None
+    try:
+        while True:
+            with _being_current(container):
+                try:
+                    item = resume(argument)
+                except StopIteration as done:
+                    return done.value
+            try:
+                argument = yield item
+            except GeneratorExit:
+                raise
+            except BaseException as error:  # noqa: BLE001  # it belongs to the generator
+                resume, argument = steps.throw, error
+            else:
+                resume = steps.send
+    finally:
+        with _being_current(container):
+            steps.close()
+
+
+async def adrive(
+    container: Container, steps: AsyncGenerator[Any, Any]
+) -> AsyncGenerator[Any, Any]:
+    """Run an async generator with *container* current while it runs."""
+    resume: Callable[[Any], Any] = steps.asend
+    argument: Any = None
+    try:
+        while True:
+            with _being_current(container):
+                try:
+                    item = await resume(argument)
+                except StopAsyncIteration:
+                    return
+            try:
+                argument = yield item
+            except GeneratorExit:
+                raise
+            except BaseException as error:  # noqa: BLE001  # it belongs to the generator
+                resume, argument = steps.athrow, error
+            else:
+                resume = steps.asend
+    finally:
+        with _being_current(container):
+            await steps.aclose()

@@ -1,0 +1,402 @@
+"""The services of a container as dependencies of FastAPI.
+
+This module knows FastAPI's dependencies. It must not know what FastAPI does with them beyond
+what FastAPI documents; what it has in common with Starlette is in `wares.starlette`.
+
+The annotations here are read by FastAPI, so they are objects, not strings.
+"""
+
+import contextlib
+import functools
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Hashable, Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import attrs
+from fastapi import APIRouter, Depends, FastAPI, Query, params
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
+from starlette.websockets import WebSocket
+from typing_extensions import Unpack
+
+from wares import starlette
+from wares._core.container import Container, _current
+from wares.fastapi._routes import (
+    Leave,
+    PushExit,
+    Shortcut,
+    find_lifespans,
+    find_wanted,
+)
+from wares.fastapi._trial import try_out
+from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
+from wares._core.keys import MISSING, describe, find_nearest, is_hashable
+from wares._adapters.lifespan import REGISTRY_KEY
+from wares._core.registry import Registry
+from wares._core.signatures import describe_callable
+from wares.asgi import ANSWERED_KEY, CONTAINER_KEY, Scope
+from wares.exceptions import InvalidRegistrationError, ServiceNotFoundError
+from wares.starlette import answer_probe, find_registry, get_registry, given_by
+
+__all__ = [
+    "DepContainer",
+    "DepFunctionContainer",
+    "DepRegistry",
+    "Depends",
+    "FunctionInject",
+    "Inject",
+    "container",
+    "function_container",
+    "get_registry",
+    "health_router",
+    "lifespan",
+    "registry",
+]
+
+T = TypeVar("T")
+
+
+App = TypeVar("App", bound=FastAPI)
+
+
+async def container(connection: HTTPConnection) -> AsyncGenerator[Container, None]:
+    """Get the container of the request or WebSocket: a dependency.
+
+    It is closed when the response has been sent and background tasks have run, and is current
+    (`wares.current_container`) until then. There is one for each request: if
+    `wares.starlette.WaresMiddleware` is installed, this is its container.
+
+    Args:
+        connection: The request or WebSocket; FastAPI gives it.
+
+    Yields:
+        The container.
+
+    Raises:
+        NoRegistryError: The application does not run, or its lifespan has no registry.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+
+        def push_exit(_: HTTPConnection, leave: Leave) -> None:
+            stack.push_async_exit(leave)
+
+        yield visit(connection, push_exit)
+
+
+class _ConnectionContainer(Container):
+    """The container of a request or WebSocket that no middleware has opened one for."""
+
+    if sys.version_info < (3, 13):
+        __slots__ = ("_outer", "_scope")
+
+    _outer: Container | None
+    _scope: Scope
+
+    def __init__(self, registry: Registry, connection: HTTPConnection) -> None:
+        super().__init__(registry)
+        kind = type(connection)
+        # This runs for each request; calling given_by would cost as much.
+        given: dict[Any, object] = {HTTPConnection: connection, kind: connection}
+        if kind is not Request and kind is not WebSocket:
+            given = dict(given_by(connection))
+        self._given = given
+        self._made = given.copy()
+        self._plans = registry._given_plans
+        self._scope = connection.scope
+        self._outer = _current.get()
+
+    def leave(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> Awaitable[None]:
+        """Close it, and make the one around it current again."""
+        # Not by a token: a generator that is closed ends in another context.
+        _current.set(self._outer)
+        self._scope[CONTAINER_KEY] = None
+        return self.__aexit__(kind, error, traceback)
+
+
+def visit(connection: HTTPConnection, push_exit: PushExit) -> Container:
+    """Give the container of a request or WebSocket, opened by whoever comes first.
+
+    Args:
+        connection: The request or WebSocket.
+        push_exit: Takes the connection and what is to be called when the response is out, with what
+            ``__aexit__`` takes. It closes the container if this has opened it.
+
+    Raises:
+        NoRegistryError: The application does not run, or its lifespan has no registry.
+    """
+    scope = connection.scope
+    container: Container | None = scope.get(CONTAINER_KEY)
+    if container is not None:
+        if ANSWERED_KEY in scope:
+            # A handler may answer an exception on its way to the middleware.
+            push_exit(connection, functools.partial(_tell, scope))
+        return container
+    # This runs for each request; calling find_registry would cost as much.
+    try:
+        registry = scope["state"][REGISTRY_KEY]
+    except KeyError:
+        registry = find_registry(scope)
+    opened = scope[CONTAINER_KEY] = _ConnectionContainer(registry, connection)
+    _current.set(opened)
+    push_exit(connection, opened.leave)
+    return opened
+
+
+async def _tell(
+    scope: Scope,
+    _kind: type[BaseException] | None,
+    error: BaseException | None,
+    _traceback: TracebackType | None,
+) -> None:
+    """Tell the middleware of the exception that a request ends with."""
+    if error is not None:
+        scope[ANSWERED_KEY].append(error)
+
+
+DepContainer = Annotated[Container, Depends(container)]
+"""The container of the request: ``services: DepContainer``."""
+
+
+async def function_container(services: DepContainer) -> AsyncGenerator[Container, None]:
+    """Get a container that is closed before the response is sent: a dependency.
+
+    It is a child of the request's container, with services of its own, and is current until
+    it is closed. Use it as `DepFunctionContainer`, or with ``scope="function"``.
+
+    Args:
+        services: The container of the request; FastAPI gives it.
+
+    Yields:
+        The child.
+    """
+    child = services.child()
+    with child.activate():
+        async with child:
+            yield child
+
+
+DepFunctionContainer = Annotated[Container, Depends(function_container, scope="function")]
+"""A container that is closed before the response is sent: ``services: DepFunctionContainer``."""
+
+
+async def registry(connection: HTTPConnection) -> Registry:
+    """Get the registry of the application: a dependency.
+
+    Args:
+        connection: The request or WebSocket; FastAPI gives it.
+
+    Returns:
+        The registry that `lifespan` keeps.
+
+    Raises:
+        NoRegistryError: The application does not run, or its lifespan has no registry.
+    """
+    return find_registry(connection.scope)
+
+
+DepRegistry = Annotated[Registry, Depends(registry)]
+"""The registry of the application: ``registry: DepRegistry``."""
+
+
+# Whoever resolves dependencies without FastAPI, as `wares.inject`, asks a container for these.
+container.__wares_key__ = Container  # type: ignore[attr-defined]  # functions have attributes
+function_container.__wares_key__ = Container  # type: ignore[attr-defined]  # the same
+registry.__wares_key__ = Registry  # type: ignore[attr-defined]  # the same
+
+
+@attrs.frozen(cache_hash=True)
+class GetService:
+    """The dependency that gives one service; equal for the same key, so that FastAPI shares it.
+
+    Attributes:
+        key: What the container is asked for.
+    """
+
+    key: Hashable
+
+    @property
+    def __wares_key__(self) -> Hashable:
+        """What `wares.inject` asks a container for, instead of calling this."""
+        return self.key
+
+    async def __call__(self, services: DepContainer) -> Any:
+        return await services.aget(self.key)
+
+
+@attrs.frozen(cache_hash=True)
+class GetFunctionService(GetService):
+    """The same, out of the container that is closed before the response is sent."""
+
+    async def __call__(self, services: DepFunctionContainer) -> Any:
+        return await services.aget(self.key)
+
+
+class ServiceMarker(params.Depends):
+    """What is found in an annotation; hashable, which FastAPI's own is not before 0.122."""
+
+    def __hash__(self) -> int:
+        return hash((self.dependency, self.use_cache, self.scope))
+
+
+if TYPE_CHECKING:
+    Inject = Annotated[T, Depends()]
+    FunctionInject = Annotated[T, Depends(scope="function")]
+else:
+
+    class Inject:
+        """The service ``T`` of the request: ``database: Inject[Database]``.
+
+        It works in path operations, in their dependencies, and in WebSocket endpoints, and lives
+        until the response has been sent and background tasks have run.
+        """
+
+        def __class_getitem__(cls, key: Any) -> Any:
+            return Annotated[key, ServiceMarker(GetService(_check_key(key)))]
+
+    class FunctionInject:
+        """A service that ends before the response is sent: ``session: FunctionInject[Session]``.
+
+        All of them in one request come from one container, that of `DepFunctionContainer`.
+        """
+
+        def __class_getitem__(cls, key: Any) -> Any:
+            marker = ServiceMarker(GetFunctionService(_check_key(key)), scope="function")
+            return Annotated[key, marker]
+
+
+def _check_key(key: Hashable) -> Hashable:
+    if not is_hashable(key):
+        raise InvalidRegistrationError(
+            f"{key!r} cannot be a key, because it is not hashable. Name a type, "
+            f"or something hashable in Annotated."
+        )
+    return key
+
+
+def _key_of(call: Any) -> Hashable:
+    """Find what a dependency asks a container for."""
+    key: Hashable = getattr(call, "__wares_key__", MISSING)
+    return key
+
+
+def _key_of_request(call: Any) -> Hashable:
+    """Find what a dependency asks the container of the request for."""
+    return _key_of(call) if call is container or type(call) is GetService else MISSING
+
+
+_SHORTCUT = Shortcut(_key_of_request, visit)
+
+
+class lifespan(starlette.lifespan[App]):  # noqa: N801  # used as a decorator
+    """Give the lifespan function of an application a registry, and close it behind it.
+
+    The registry is found by `get_registry`, and by all dependencies of this module. Factories
+    may need the connection that is served, as a `Request`, a `WebSocket` or an `HTTPConnection`.
+
+    Where lifespans are nested, as those of included routers are, all share one registry, which
+    is that of the outermost one.
+
+    Args:
+        function: An async generator function, or a function that returns an async context
+            manager. It takes the application and the registry, and yields a mapping, which
+            becomes the state of the lifespan, or nothing.
+        registry: A registry of the caller's, instead of a new one for each start. It is closed,
+            too, so the application cannot be started again.
+        validate: Whether the start fails if something that is registered cannot be made, or
+            something that an endpoint asks for is not registered.
+
+    Attributes:
+        registry: The registry of the present start, or of the next one.
+
+    Raises:
+        InvalidRegistrationError: *function* cannot be a lifespan function.
+    """
+
+    def _is_last(self, app: App) -> bool:
+        merged = list(find_lifespans(app.router.lifespan_context))
+        return merged[-1] is self if self in merged else super()._is_last(app)
+
+    def _find_problems(self, app: App, registry: Registry) -> Iterator[Exception]:
+        if container in app.dependency_overrides:
+            return
+        nodes = registry.graph().nodes
+        known = {Container, Registry, *(node.key for node in nodes if node.kind != "missing")}
+        for calls, key in find_wanted(app, _key_of):
+            if key not in known:
+                yield ServiceNotFoundError(
+                    key,
+                    path=[*calls, key],
+                    steps=[*map(describe_callable, calls), describe(key)],
+                    nearest=find_nearest(key, registry),
+                )
+
+    async def _prepare(self, app: App) -> None:
+        if await try_out():
+            _SHORTCUT.take(app)
+
+
+def health_router(path: str = "/healthy", **options: Unpack[HealthOptions]) -> APIRouter:
+    """Make a router that pings the services and answers whether all are well.
+
+    It answers by ``{"ok": [...], "failing": [...]}``, or in more detail where
+    ``application/health+json`` is accepted. ``?tag=ready`` narrows it down to services with that
+    tag.
+
+    Args:
+        path: Where it is found.
+        options: How it checks and answers: ``timeout`` (5 seconds), ``tags`` (all), ``ok_status``
+            (200), ``failing_status`` (503), ``show_errors`` (False), ``max_age`` (0 seconds).
+
+    Returns:
+        The router, for the application to include.
+
+    Raises:
+        InvalidOptionError: An option cannot work.
+    """
+    endpoint = HealthEndpoint(**options)
+    router = APIRouter(tags=["health"])
+
+    async def health(
+        request: Request,
+        tag: Annotated[  # noqa: ARG001  # documents what `answer_probe` reads
+            list[str] | None, Query(description="Check services with this tag only.")
+        ] = None,
+    ) -> Response:
+        return await answer_probe(endpoint, request)
+
+    def describe(description: str) -> dict[str, Any]:
+        return {"description": description, "content": _HEALTH_CONTENT}
+
+    router.add_api_route(
+        path,
+        health,
+        summary="Tell whether all services are well",
+        status_code=endpoint.ok_status,
+        response_class=Response,
+        responses={
+            endpoint.ok_status: describe("All services are well."),
+            endpoint.failing_status: describe("Some services are failing."),
+        },
+    )
+    router.add_route(path, health, methods=["HEAD"], include_in_schema=False)
+    return router
+
+
+_NAMES: dict[str, Any] = {"type": "array", "items": {"type": "string"}}
+
+#: What a health endpoint sends, in the words of OpenAPI.
+_HEALTH_CONTENT: dict[str, Any] = {
+    "application/json": {
+        "schema": {
+            "type": "object",
+            "properties": {"ok": _NAMES, "failing": _NAMES},
+            "required": ["ok", "failing"],
+        }
+    }
+}

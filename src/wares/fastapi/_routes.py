@@ -1,0 +1,263 @@
+"""The way around FastAPI's solving of dependencies, for what an endpoint asks a container for.
+
+FastAPI solves each dependency of each request by walking through what it has read from its
+signature, and enters generators as context managers; that takes several times as long as an
+empty endpoint. What comes from a container needs none of it. An endpoint that is a coroutine
+function can fetch its arguments itself, right before it is called; for other endpoints, and for
+dependencies, something simpler can be solved in their stead.
+
+This module knows how FastAPI keeps what it has read from an endpoint: a `Dependant`, whose
+``dependencies`` are solved, and whose ``call`` is then called with their values. FastAPI does not
+document that, so all that touches it is here, and `_fastapi_trial` sees beforehand whether it
+does as it should; if not, FastAPI's documented way stays. This module must not know how a
+container is opened.
+"""
+
+import contextlib
+import functools
+import inspect
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Collection,
+    Hashable,
+    Iterable,
+    Iterator,
+    Sequence,
+)
+from typing import Any, TypeAlias
+
+import attrs
+import fastapi.routing
+from fastapi.dependencies.utils import get_dependant
+from starlette.requests import HTTPConnection
+
+from wares._core.container import Container
+from wares._core.keys import MISSING
+from wares._adapters.lifespan import Lifespan
+
+#: The key of the service that a dependency gives, or `MISSING`.
+FindKey: TypeAlias = Callable[[Any], Hashable]
+
+#: Leaves a container when the response is out; it takes what ``__aexit__`` takes.
+Leave: TypeAlias = Callable[..., Awaitable[None]]
+
+#: Has a container of a connection left when it is time.
+PushExit: TypeAlias = Callable[[HTTPConnection, Leave], object]
+
+#: Gives the container of a connection, and sees to it that it is left.
+Visit: TypeAlias = Callable[[HTTPConnection, PushExit], Any]
+
+#: An argument of our own, by which an endpoint that fetches its services gets the connection.
+_CONNECTION = "wares_connection"
+
+
+@attrs.frozen
+class Shortcut:
+    """How endpoints, and their dependencies, get what they ask a container for.
+
+    Attributes:
+        find_key: What tells the dependencies that a container can serve.
+        visit: What gives the container that is asked, and has it left.
+    """
+
+    find_key: FindKey
+    visit: Visit
+
+    def take(self, app: Any) -> None:
+        """Have all endpoints of *app* get their services by the shortcut."""
+        for dependant, provider in find_dependants(app.routes, app):
+            self.shorten(dependant, provider)
+
+    def shorten(self, endpoint: Any, provider: Any) -> None:
+        """Have one endpoint get its services by the shortcut.
+
+        Args:
+            endpoint: What FastAPI has read from the endpoint's signature: a `Dependant`.
+            provider: The application whose ``dependency_overrides`` are to be heeded.
+        """
+        wanted = self._find_wanted(endpoint)
+        if wanted and inspect.iscoroutinefunction(endpoint.call):
+            if endpoint.http_connection_param_name is None:
+                endpoint.http_connection_param_name = _CONNECTION
+            endpoint.call = self._fetching(
+                endpoint.call, endpoint.http_connection_param_name, wanted
+            )
+            _show_others(endpoint, wanted, [], provider)
+        self._replace(endpoint, provider)
+
+    def _replace(self, dependant: Any, provider: Any) -> None:
+        """Put simpler dependencies in the place of those that a container can serve."""
+        for inner in dependant.dependencies[:]:
+            self._replace(inner, provider)
+        wanted = self._find_wanted(dependant)
+        if wanted:
+            simpler = [
+                get_dependant(path=dependant.path, call=Fetch(key, self.visit), name=name)
+                for name, key in wanted.items()
+            ]
+            _show_others(dependant, wanted, simpler, provider)
+
+    def _find_wanted(self, dependant: Any) -> dict[str, Hashable]:
+        """Find the parameters that a container can fill, unless this has been dealt with."""
+        if isinstance(dependant.dependencies, Dependencies):
+            return {}
+        return {
+            inner.name: key
+            for inner in dependant.dependencies
+            if inner.name is not None
+            and inner.scope != "function"
+            and getattr(inner, "concurrency", None) is None
+            and (key := self.find_key(inner.call)) is not MISSING
+        }
+
+    def _fetching(
+        self, endpoint: Callable[..., Any], name: str, wanted: dict[str, Hashable]
+    ) -> Callable[..., Any]:
+        """Wrap a coroutine function so that it fetches what it wants.
+
+        Args:
+            endpoint: The coroutine function.
+            name: The argument by which FastAPI gives the connection.
+            wanted: The arguments to be fetched, and their keys.
+        """
+        services = {each: key for each, key in wanted.items() if key is not Container}
+        targets = "".join(f"values[{each!r}], " for each in services)
+        is_ours = name == _CONNECTION
+        lines = [
+            f"async def fetching({f'{name}=None, ' if is_ours else ''}**values):",
+            f"    connection = {name if is_ours else f'values.get({name!r})'}",
+            # FastAPI solves them where something is overridden.
+            "    if connection is None or first in values: return await endpoint(**values)",
+            "    container = visit(connection, push_exit)",
+            *[f"    values[{each!r}] = container" for each in wanted.keys() - services],
+        ]
+        if len(services) == 1:
+            lines.append(f"    values[{next(iter(services))!r}] = await container.aget(*keys)")
+        elif services:
+            lines.append(f"    {targets} = await container.aget(*keys)")
+        lines.append("    return await endpoint(**values)\n")
+        names: dict[str, Any] = {
+            "endpoint": endpoint,
+            "first": next(iter(wanted)),
+            "keys": tuple(services.values()),
+            "push_exit": push_exit,
+            "visit": self.visit,
+        }
+        # Written out, as a plan is: this runs for each request.
+        exec(compile("\n".join(lines), "<an endpoint of wares>", "exec"), names)  # noqa: S102  # our own source
+        fetching: Callable[..., Any] = functools.wraps(endpoint)(names["fetching"])
+        _keep_place(fetching, endpoint)
+        return fetching
+
+
+@attrs.frozen(cache_hash=True)
+class Fetch:
+    """A dependency that fetches one service; equal for the same key, so that FastAPI shares it.
+
+    It needs no other dependency, and is no generator: that is what makes it simpler.
+
+    Attributes:
+        key: What the container is asked for.
+        visit: What gives the container.
+    """
+
+    key: Hashable
+    visit: Visit
+
+    async def __call__(self, connection: HTTPConnection) -> Any:
+        return await self.visit(connection, push_exit).aget(self.key)
+
+
+def _show_others(
+    dependant: Any, hidden: Collection[str], others: Iterable[Any], provider: Any
+) -> None:
+    """Show FastAPI *others* in the place of the dependencies called *hidden*."""
+    found = dependant.dependencies
+    shown = [inner for inner in found if inner.name not in hidden]
+    dependant.dependencies = Dependencies(found, [*shown, *others], provider)
+
+
+def _keep_place(wrapped: Callable[..., Any], endpoint: Callable[..., Any]) -> None:
+    """Have the errors of FastAPI name the file of *endpoint*, and not that of its wrapper."""
+    routing: Any = fastapi.routing
+    with contextlib.suppress(AttributeError):  # older versions name no places
+        routing._endpoint_context_cache[id(wrapped)] = routing._extract_endpoint_context(
+            endpoint
+        )
+
+
+class Dependencies(list[Any]):
+    """All dependencies of an endpoint; FastAPI is shown those that it has to solve.
+
+    Those are all of them while any is overridden: then FastAPI decides.
+    """
+
+    __slots__ = ("_provider", "_rest")
+
+    def __init__(self, all_of_them: Iterable[Any], rest: Sequence[Any], provider: Any) -> None:
+        super().__init__(all_of_them)
+        self._rest = rest
+        self._provider = provider
+
+    def __iter__(self) -> Iterator[Any]:
+        if self._provider.dependency_overrides:
+            return super().__iter__()
+        return iter(self._rest)
+
+
+def find_dependants(routes: Iterable[Any], provider: Any) -> Iterator[tuple[Any, Any]]:
+    """Find what FastAPI has read from endpoints, also of mounted applications."""
+    # FastAPI began to keep the routers that are included into others as they are.
+    flatten: Callable[[Any], Iterable[Any]] = getattr(
+        fastapi.routing, "iter_route_contexts", iter
+    )
+    for route in flatten(routes):
+        dependant = getattr(route, "dependant", None)
+        if dependant is not None:
+            yield dependant, provider
+        inner = getattr(route, "app", None)
+        yield from find_dependants(
+            getattr(route, "routes", ()),
+            inner if hasattr(inner, "dependency_overrides") else provider,
+        )
+
+
+def find_wanted(
+    app: Any, find_key: FindKey
+) -> Iterator[tuple[tuple[Callable[..., Any], ...], Hashable]]:
+    """Find what endpoints want, and their dependencies, with the calls that lead there."""
+    for dependant, _ in find_dependants(app.routes, app):
+        yield from _find_below(dependant, find_key)
+
+
+def _find_below(
+    dependant: Any, find_key: FindKey
+) -> Iterator[tuple[tuple[Callable[..., Any], ...], Hashable]]:
+    # A copy of the list has all of them, also those that FastAPI is not shown.
+    for inner in dependant.dependencies[:]:
+        key = find_key(inner.call)
+        if key is not MISSING:
+            yield (dependant.call,), key
+            continue
+        for calls, deeper_key in _find_below(inner, find_key):
+            yield (dependant.call, *calls), deeper_key
+
+
+def find_lifespans(context: Any) -> Iterator[Lifespan[Any]]:
+    """Find the lifespans of ours in what FastAPI has merged, in the order of their start."""
+    if isinstance(context, Lifespan):
+        yield context
+        return
+    merged = inspect.unwrap(context)
+    if inspect.isfunction(merged):
+        enclosed = inspect.getclosurevars(merged).nonlocals
+        for name in ("original_context", "nested_context"):
+            yield from find_lifespans(enclosed.get(name))
+
+
+def push_exit(connection: HTTPConnection, leave: Leave) -> None:
+    """Have *leave* called when the response has been sent and background tasks have run."""
+    # As AsyncExitStack.push_async_exit does, at a third of the price.
+    stack = connection.scope["fastapi_inner_astack"]
+    stack._exit_callbacks.append((False, leave))  # tried out

@@ -1,0 +1,136 @@
+"""Whether the shortcut of `_fastapi_routes` leads through the FastAPI that is installed.
+
+This module knows what should happen, and in which order, when a request is served by the
+shortcut. It must not know containers: what it fetches comes from nowhere.
+"""
+
+import asyncio
+import logging
+from collections.abc import Hashable, MutableMapping
+from contextlib import AsyncExitStack
+from typing import Annotated, Any, ClassVar
+
+from fastapi import Depends
+from fastapi.routing import APIRoute, APIWebSocketRoute
+from starlette.requests import HTTPConnection
+from starlette.responses import Response
+
+from wares.fastapi._routes import PushExit, Shortcut
+from wares._core.keys import MISSING
+
+_log = logging.getLogger("wares")
+
+
+async def try_out() -> bool:
+    """Tell whether this version of FastAPI is one that the shortcut leads through.
+
+    Serves endpoints of each kind by a shortcut that fetches from nowhere, and sees that all
+    happens as it should. Once: FastAPI does not change while a program runs.
+    """
+    if Trial.is_passed is None:
+        trial = Trial()
+        try:
+            await trial.run()
+        except Exception:  # noqa: BLE001  # whatever it is, the documented way remains
+            _log.info("The shortcut does not lead through this FastAPI.", exc_info=True)
+        Trial.is_passed = trial.is_as_expected
+    return Trial.is_passed
+
+
+class Trial:
+    """A few endpoints, and a shortcut for them. The trial is its own container, too.
+
+    Attributes:
+        is_passed: How the trial has come out, if there has been one.
+        dependency_overrides: What FastAPI looks at.
+    """
+
+    is_passed: ClassVar[bool | None] = None
+
+    def __init__(self) -> None:
+        self.dependency_overrides: dict[Any, Any] = {}
+        self._events: list[str] = []
+
+    @property
+    def is_as_expected(self) -> bool:
+        """Whether everything has happened, in order, in each endpoint."""
+        solved = ["work solved, nested solved", "response"]
+        coroutine = ["work fetched, nested fetched", "response", "exit", "exit"]
+        # Here it is dependencies that fetch, and FastAPI shares one that is there twice.
+        function = ["work fetched, nested fetched", "response", "exit"]
+        websocket = ["work fetched, nested fetched", "exit", "exit"]
+        overridden = ["work overridden, nested overridden", "response"]
+        return self._events == [*solved, *coroutine, *function, *websocket, *overridden]
+
+    async def run(self) -> None:
+        """Serve a request without the shortcut, one to each endpoint by it, one overridden."""
+
+        async def nest(service: Annotated[str, Depends(self.solve)]) -> str:
+            return f"nested {service}"
+
+        async def awork(
+            service: Annotated[str, Depends(self.solve)], nested: Annotated[str, Depends(nest)]
+        ) -> Response:
+            return self._work(service, nested)
+
+        def work(
+            service: Annotated[str, Depends(self.solve)], nested: Annotated[str, Depends(nest)]
+        ) -> Response:
+            return self._work(service, nested)
+
+        routes: list[Any] = [
+            APIRoute("/", awork, dependency_overrides_provider=self),
+            APIRoute("/", work, dependency_overrides_provider=self),
+            APIWebSocketRoute("/", awork, dependency_overrides_provider=self),
+        ]
+        await self._serve(routes[0])
+        shortcut = Shortcut(self._find_key, self._visit)
+        for route in routes:
+            shortcut.shorten(route.dependant, self)
+            await self._serve(route)
+        self.dependency_overrides[self.solve] = self.override
+        await self._serve(routes[0])
+
+    async def _serve(self, route: Any) -> None:
+        kind = "websocket" if isinstance(route, APIWebSocketRoute) else "http"
+        async with AsyncExitStack() as stack:
+            scope = {
+                "type": kind,
+                "method": "GET",
+                "path": "/",
+                "query_string": b"",
+                "headers": [],
+                "fastapi_middleware_astack": stack,
+            }
+            await route.app(scope, asyncio.Queue().get, self._send)
+
+    async def solve(self) -> str:
+        """Be a dependency that the shortcut knows."""
+        return "solved"
+
+    async def override(self) -> str:
+        """Be what overrides it."""
+        return "overridden"
+
+    async def aget(self, *keys: Hashable) -> object:
+        """Be what a container is asked for."""
+        return "fetched" if len(keys) == 1 else ["fetched" for _ in keys]
+
+    async def leave(self, *_error: object) -> None:
+        """Be left."""
+        self._events.append("exit")
+
+    def _find_key(self, call: Any) -> Hashable:
+        return "key" if call == self.solve else MISSING
+
+    def _visit(self, connection: HTTPConnection, push_exit: PushExit) -> "Trial":
+        push_exit(connection, self.leave)
+        return self
+
+    def _work(self, service: str, nested: str) -> Response:
+        self._events.append(f"work {service}, {nested}")
+        return Response()
+
+    async def _send(self, message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            self._events.append("response")
