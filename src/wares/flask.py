@@ -29,7 +29,7 @@ from wares._core.container import Container, _current
 from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
 from wares._inject.injected import find_missing
 from wares._core.records import CLOSED
-from wares._core.registry import Registry
+from wares._core.container import Registry
 from wares.exceptions import (
     NoContainerError,
     NoRegistryError,
