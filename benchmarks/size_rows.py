@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks.candidate import AsyncLoop
 from benchmarks.container_rows import ContainerRow
-from benchmarks.figures import Figure, Target, measured
+from benchmarks.figures import Figure, measured
 from benchmarks.row import Row, Settings, read_figure
 
 CONTAINERS = 2_000
@@ -114,13 +114,11 @@ ROWS: list[Row] = [
         name="memory",
         title="memory of an open container that has made nothing",
         unit="bytes",
-        target=Target(200),
     ),
     ImportRow(
         name="import",
         title="import, above bare Python",
         unit="ms",
-        target=Target(1, of="attrs alone", plus=15),
         most_rounds=10,
     ),
 ]

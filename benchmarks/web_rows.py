@@ -20,7 +20,7 @@ from benchmarks.applications import fastapi as seven_nodes
 from benchmarks.applications import letters as wireup_application
 from benchmarks.asgi import Client
 from benchmarks.candidate import AsyncLoop, NotOfferedError
-from benchmarks.figures import Figure, Target, measured
+from benchmarks.figures import Figure, measured
 from benchmarks.row import Row, Settings, read_figure
 from benchmarks.wiring import expect
 from benchmarks.work import Witness
@@ -190,11 +190,6 @@ async def check_letters(get: Get) -> None:
         )
 
 
-def _share(share: float) -> float:
-    """Give the multiple of the hand-written endpoint for a share of its requests per second."""
-    return round(1 / share, 3)
-
-
 ROWS: list[Row] = [
     DirectRow(
         name="fastapi",
@@ -202,7 +197,6 @@ ROWS: list[Row] = [
         package=seven_nodes,
         path=seven_nodes.PATH,
         check=check_shop,
-        target=Target(_share(0.95), of="by hand", own={"wares DepContainer": _share(0.90)}),
     ),
     *[
         DirectRow(
@@ -211,7 +205,6 @@ ROWS: list[Row] = [
             package=wireup_application,
             path=path,
             check=check_letters,
-            target=Target(1, of="wireup"),
         )
         for path in wireup_application.PATHS
     ],
