@@ -1,4 +1,4 @@
-"""The command line: `python -m benchmarks [quick] [ROW...]`, with options that `--help` explains."""
+"""The command line: `python -m benchmarks [quick] [ROW...]`; `--help` explains the options."""
 
 import argparse
 import asyncio
@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import rows
+from benchmarks import report, rows
 from benchmarks.figures import Table, is_wares
 from benchmarks.printing import print_table
 from benchmarks.quick import choose_quick, run_quick
@@ -33,9 +33,11 @@ def main() -> int:
     versions = describe()
     print(", ".join(f"{name} {version}" for name, version in versions.items()))
     tables = asyncio.run(_run(options))
+    run = {"versions": versions, "tables": [table.as_json() for table in tables]}
     if options.json:
-        written = {"versions": versions, "tables": [table.as_json() for table in tables]}
-        options.json.write_text(json.dumps(written, indent=2) + "\n")
+        options.json.write_text(json.dumps(run, indent=2) + "\n", "utf-8")
+    if options.write:
+        report.write(run)
     return int(any(_is_broken(table) for table in tables))
 
 
@@ -76,12 +78,17 @@ def _read_options() -> argparse.Namespace:
     parser.add_argument(
         "--json", type=Path, metavar="FILE", help="also write the figures there"
     )
+    parser.add_argument(
+        "--write", action="store_true", help="put the figures of all rows into README.md"
+    )
     parser.add_argument("--once", action="store_true", help="only check, without timing")
     parser.add_argument("--rounds", type=int, default=80, metavar="N", help="default: 80")
     parser.add_argument(
         "--only", default="", metavar="CANDIDATE,...", help="these, and the hand-written code"
     )
     options = parser.parse_args()
+    if options.write and (options.rows or options.only or options.once):
+        parser.error("--write needs the figures of all rows and candidates")
     options.quick = options.rows[:1] == ["quick"]
     try:
         options.chosen = _choose(options.rows[options.quick :], is_quick=options.quick)

@@ -55,19 +55,19 @@ class SocketRow(ApplicationRow):
 ROWS: list[Row] = [
     DirectRow(
         name="starlette",
-        title="Starlette in process, seven nodes with an async session",
+        title="Starlette in process, seven nodes, a session that awaits",
         package=starlette,
         path=starlette.PATH,
         check=check_shop,
     ),
     FlaskRow(
         name="flask",
-        title="Flask in process, seven nodes with a session",
+        title="Flask in process, seven nodes",
         package=flask,
     ),
     SocketRow(
         name="socketio",
-        title="a Socket.IO event in process, seven nodes with an async session",
+        title="a Socket.IO event in process, seven nodes, a session that awaits",
         package=socketio,
     ),
 ]

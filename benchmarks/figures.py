@@ -31,7 +31,7 @@ class Figure:
 
 def is_wares(candidate: str) -> bool:
     """Tell whether a candidate is one of ours."""
-    return candidate.split()[0] == "wares"
+    return candidate.split(maxsplit=1)[0] == "wares"
 
 
 def measured(candidate: str, samples: Sequence[float]) -> Figure:
@@ -68,7 +68,7 @@ class Target:
         if self.of is None:
             return f"≤ {self.limit:g}{first}"
         what = self.of if self.above is None else f"what {self.of} adds to {self.above}"
-        return f"≤ {self.limit:.3g} × {what}{first}"
+        return f"≤ {self.limit:.3g} × {what}{first}"  # noqa: RUF001 - the sign for times
 
 
 @dataclass(frozen=True)
@@ -113,25 +113,24 @@ class Table:
             f"{figure.candidate}: {miss}"
             for figure in self.figures
             if is_wares(figure.candidate) and figure.minimum is not None
-            for miss in self._misses_of(figure)
+            for miss in self._misses_of(figure, figure.minimum)
         ]
 
-    def _misses_of(self, figure: Figure) -> Iterable[str]:
+    def _misses_of(self, figure: Figure, own: float) -> Iterable[str]:
         if self.target is None:
             return
-        reached = figure.minimum if self.target.of is None else self.ratio(figure)
+        reached = own if self.target.of is None else self.ratio(figure)
         if reached is not None and reached > self.target.limit:
             yield f"{reached:.3g} is over {self.target.limit:.3g}"
         if self.target.first:
-            yield from (f"{other.candidate} is faster" for other in self._faster_than(figure))
+            yield from (f"{other.candidate} is faster" for other in self._faster_than(own))
 
-    def _faster_than(self, figure: Figure) -> Iterable[Figure]:
-        """Find the peers that beat a figure."""
+    def _faster_than(self, own: float) -> Iterable[Figure]:
+        """Find the peers that beat one of our figures."""
         for other in self.figures:
             is_peer = not is_wares(other.candidate) and other.candidate != "by hand"
-            if is_peer and None not in (other.minimum, figure.minimum):
-                if other.minimum < figure.minimum:
-                    yield other
+            if is_peer and other.minimum is not None and other.minimum < own:
+                yield other
 
     def as_json(self) -> dict[str, Any]:
         """Make what is written to a file."""

@@ -67,5 +67,5 @@ def _ratio(table: Table, figure: Figure) -> str:
 
 def _cell(table: Table, figure: Figure | None) -> str:
     if figure is None or figure.minimum is None:
-        return "–"
+        return "-"
     return _ratio(table, figure) or number(figure.minimum)

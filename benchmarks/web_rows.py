@@ -166,7 +166,7 @@ def _load(url: str) -> float:
 
 
 async def check_shop(get: Get) -> None:
-    """The endpoint works on an open session, shared by all, closed once behind it."""
+    """The endpoint works on an open session, shared by all, committed and closed once afterwards."""
     shops = []
     for _ in range(2):
         status, body = await get("/")
@@ -193,7 +193,7 @@ async def check_letters(get: Get) -> None:
 ROWS: list[Row] = [
     DirectRow(
         name="fastapi",
-        title="FastAPI in process, seven nodes with an async session",
+        title="FastAPI in process, seven nodes, a session that awaits",
         package=seven_nodes,
         path=seven_nodes.PATH,
         check=check_shop,
@@ -210,7 +210,7 @@ ROWS: list[Row] = [
     ],
     LoadRow(
         name="load-fastapi",
-        title="FastAPI under uvicorn, loaded by wrk, seven nodes with an async session",
+        title="FastAPI under uvicorn, loaded by wrk, seven nodes, a session that awaits",
         package=seven_nodes,
         path=seven_nodes.PATH,
         check=check_shop,

@@ -1,4 +1,4 @@
-"""The seven nodes with an async session in a FastAPI endpoint, open until the response is out."""
+"""The seven nodes in a FastAPI endpoint; the session awaits, and is open until the response is out."""
 
 MODULES = (
     "by_hand",
