@@ -8,7 +8,6 @@ import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
-from benchmarks import work
 from benchmarks.wiring import Factory, Wiring, is_generator, key_of, needs_of
 
 #: svcs' two questions, each for several services at once; wares has the same.
@@ -38,7 +37,7 @@ def make_asking(
         }
         question = aget if wiring.asynchronous.intersection(names.values()) else get
         if len(names) > 1 and at_once:
-            answers = ["*" + f"({question.format(', '.join(names))})"]
+            answers = [f"*({question.format(', '.join(names))})"]
         else:
             answers = [question.format(name) for name in names]
         make = _write(factory, answers, names)
@@ -53,11 +52,12 @@ def _write(factory: Factory, answers: list[str], names: dict[str, type]) -> Call
     source = f"{'async ' if is_async else ''}def make(container):\n"
     if is_generator(factory):
         _, _, body = inspect.getsource(factory).partition(":\n")
-        (parameter,) = needs_of(factory)
-        source += f"    {parameter} = {answers[0]}\n{body}"
+        parameters = ", ".join(needs_of(factory))
+        source += f"    {parameters} = {', '.join(answers).removeprefix('*')}\n{body}"
     else:
         source += f"    return factory({', '.join(answers)})\n"
-    namespace = {**vars(work), **names, "factory": factory}
+    # A generator's body is copied, so it needs the names of its module.
+    namespace = {**getattr(factory, "__globals__", {}), **names, "factory": factory}
     exec(source, namespace)  # noqa: S102 - the text is made in this file
     made: Callable[..., Any] = namespace["make"]
     return made

@@ -11,7 +11,7 @@ from benchmarks.candidate import AsyncLoop, AsyncOperation, Candidate, Operation
 from benchmarks.row import Row, as_async, repeat_async_operation, repeat_operation
 from benchmarks.wiring import Wiring, expect
 
-# Who closes in the order of a set's hashes is right half of the time.
+# A peer that closes in the order of a set's hashes is right half of the time.
 ORDER_CHECKS = 12
 
 
@@ -248,22 +248,19 @@ ROWS: list[Row] = [
     *_rows(
         InjectRow, InjectAsyncRow, "inject", "call an injected function, three levels", *_LEVELS
     ),
-    *[
-        RegistrationRow(
-            name=f"registration-{count}",
-            title=f"register {count:,} services, until the first request can come",
-            wiring=cache(lambda count=count: wiring.make_registry_wiring(count)),
-            unit="ms",
-            most_rounds=5,
-        )
-        for count in (1_000, 10_000)
-    ],
+    RegistrationRow(
+        name="registration",
+        title="register 1,000 services, up to the moment when the first request can come",
+        wiring=lambda: wiring.make_registry_wiring(1_000),
+        unit="ms",
+        most_rounds=5,
+    ),
     *[
         SyncRow(
             name=f"lookup-{count}",
             title=f"open, get one service of {count:,} registered, close",
             wiring=cache(lambda count=count: wiring.make_registry_wiring(count)),
         )
-        for count in (10, 10_000)
+        for count in (10, 1_000)
     ],
 ]

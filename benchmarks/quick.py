@@ -9,7 +9,7 @@ from benchmarks.row import Row, Settings
 
 PEERS = ("wares", "svcs", "dishka", "wireup")
 ROUNDS = 30
-# What needs no web framework and does not register thousands of services.
+# What needs no web framework.
 NAMES = (
     "cached",
     "value",

@@ -83,7 +83,7 @@ class ImportRow(ContainerRow):
     async def measure(
         self, loops: Mapping[str, AsyncLoop], settings: Settings
     ) -> dict[str, Figure]:
-        """Import by turns, and take away the least that Python takes to import nothing."""
+        """Import interleaved, and subtract the least that Python takes to import nothing."""
         samples: dict[str, list[float]] = {entrant: [] for entrant in loops}
         bare = [_count_milliseconds("pass") for _ in range(3)]
         for _ in range(min(settings.rounds, self.most_rounds)):

@@ -121,7 +121,7 @@ class LoadRow(WebRow):
     async def measure(
         self, loops: Mapping[str, AsyncLoop], settings: Settings
     ) -> dict[str, Figure]:
-        """Load by turns."""
+        """Load one application after the other, again and again."""
         samples: dict[str, list[float]] = {entrant: [] for entrant in loops}
         for _ in range(min(settings.rounds, LOAD_ROUNDS)):
             for entrant, loop in loops.items():
@@ -166,7 +166,7 @@ def _load(url: str) -> float:
 
 
 async def check_shop(get: Get) -> None:
-    """The endpoint works on an open session, shared by all, committed and closed once afterwards."""
+    """The endpoint works on one open session, which is committed and closed once afterwards."""
     shops = []
     for _ in range(2):
         status, body = await get("/")

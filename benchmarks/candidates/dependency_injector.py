@@ -1,4 +1,4 @@
-"""dependency-injector: singletons, and resources that an injected function closes behind it.
+"""dependency-injector: singletons, and resources that an injected function closes afterwards.
 
 It has no container per request. What comes nearest is a call of an injected function with
 `Closing`, on context-local resources; that is measured where there is something to close.

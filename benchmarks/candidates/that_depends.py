@@ -27,7 +27,7 @@ def declare(wiring: Wiring, *, keeping: bool = False) -> type[BaseContainer]:
 
     Args:
         wiring: What to declare.
-        keeping: Whether the context keeps the root too, for those who ask for it twice.
+        keeping: Whether the context keeps the root too, where it is asked for twice.
     """
     uses = Counter(need for factory in wiring.factories for need in needs_of(factory).values())
     declared: dict[type, Any] = {
