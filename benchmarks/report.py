@@ -64,17 +64,13 @@ def _describe(run: dict[str, Any]) -> Iterator[str]:
     yield ""
     yield from _write_list(
         "Where wares misses its target:",
-        [f"{table['title']}: {miss}" for table in tables for miss in table["misses"]],
-    )
-    yield from _write_list(
-        "What failed a check, and is not timed:",
         [
-            f"{figure['candidate']}, `{table['row']}`: {figure['reason']}"
+            f"{table['title']}: {'; '.join(table['misses'])}"
             for table in tables
-            for figure in table["figures"]
-            if figure["verdict"] in {"failed", "missing"}
+            if table["misses"]
         ],
     )
+    yield from _write_list("What failed a check, and is not timed:", _list_failures(tables))
     yield from _write_list(
         "What was not measured:",
         [
@@ -83,6 +79,17 @@ def _describe(run: dict[str, Any]) -> Iterator[str]:
             if not _is_measured(table)
         ],
     )
+
+
+def _list_failures(tables: list[dict[str, Any]]) -> list[str]:
+    """Name each candidate that failed, with its reason, and the rows where it did."""
+    failures: dict[str, list[str]] = {}
+    for table in tables:
+        for figure in table["figures"]:
+            if figure["verdict"] in {"failed", "missing"}:
+                what = f"{figure['candidate']}: {figure['reason']}"
+                failures.setdefault(what, []).append(f"`{table['row']}`")
+    return [f"{what} ({', '.join(named)})" for what, named in failures.items()]
 
 
 def _write_list(heading: str, items: list[str]) -> Iterator[str]:
