@@ -167,12 +167,11 @@ WATCHERS = [
 class TestOrder:
     """Behaviour 13."""
 
-    async def test_reverse(self, way, warm, registry):
+    async def test_reverse(self, way, registry):
         """Services close in the reverse of the order in which they were made."""
         events = []
         for key in KEYS:
             registry.register_factory(key, leaving(events, key))
-        await warm(way, registry, *KEYS)
         events.clear()
         container = registry.container()
         for key in KEYS:
@@ -182,7 +181,7 @@ class TestOrder:
 
         assert KEYS[::-1] == events
 
-    async def test_reverse_within_one_graph(self, way, warm, registry):
+    async def test_reverse_within_one_graph(self, way, registry):
         """What a service needs closes after it, needs of one service in reverse."""
         events = []
 
@@ -193,7 +192,6 @@ class TestOrder:
         for key in (Database, Cache, Mailer):
             registry.register_factory(key, leaving(events, key))
         registry.register_factory(Session, make)
-        await warm(way, registry, Session)
         events.clear()
         container = registry.container()
         await way.get(container, Session)
@@ -202,7 +200,7 @@ class TestOrder:
 
         assert [Session, Mailer, Cache, Database] == events
 
-    async def test_what_a_factory_asks_for(self, way, warm, registry):
+    async def test_what_a_factory_asks_for(self, way, registry):
         """A factory that asks for others in its body closes before them."""
         events = []
 
@@ -220,8 +218,6 @@ class TestOrder:
 
         registry.register_factory(Database, leaving(events, "database"))
         registry.register_factory(Session, amake if way.is_async else make)
-        await warm(way, registry, Session)
-        events.clear()
         container = registry.container()
         await way.get(container, Session)
 
@@ -229,7 +225,7 @@ class TestOrder:
 
         assert ["started", "session", "database"] == events
 
-    async def test_what_a_context_manager_asks_for_as_it_is_entered(self, way, warm, registry):
+    async def test_what_a_context_manager_asks_for_as_it_is_entered(self, way, registry):
         """A context manager that asks for others when entered closes before them."""
         events = []
 
@@ -244,8 +240,6 @@ class TestOrder:
 
         registry.register_factory(Database, leaving(events, "database"))
         registry.register_factory(Session, Manager)
-        await warm(way, registry, Session)
-        events.clear()
         container = registry.container()
         await way.get(container, Session)
 
@@ -288,15 +282,13 @@ class TestOrder:
 
         assert ["slow", "quick"] == events
 
-    async def test_sync_and_async_mixed(self, warm, registry):
+    async def test_sync_and_async_mixed(self, registry):
         """Sync and async services of one container close in one order."""
         events = []
         registry.register_factory(Database, leaving(events, "database"))
         registry.register_factory(Cache, aleaving(events, "cache"))
         registry.register_factory(Mailer, lambda: ManagerOf(events, "mailer"))
         registry.register_factory(Session, lambda: AsyncManagerOf(events, "session"))
-        await warm(ASYNC, registry, *KEYS)
-        events.clear()
         container = registry.container()
         await container.aget(Database, Cache, Mailer, Session)
 
@@ -311,7 +303,7 @@ class TestOrder:
             "database",
         ] == events
 
-    async def test_one_after_the_other(self, warm, registry):
+    async def test_one_after_the_other(self, registry):
         """A cleanup begins when the one before it has ended."""
         events = []
 
@@ -326,8 +318,6 @@ class TestOrder:
 
         registry.register_factory(Database, slow("database"))
         registry.register_factory(Cache, slow("cache"))
-        await warm(ASYNC, registry, Database, Cache)
-        events.clear()
         container = registry.container()
         await container.aget(Database, Cache)
 
@@ -339,7 +329,7 @@ class TestOrder:
 class TestEntering:
     """Behaviour 14, and the kinds of generators."""
 
-    async def test_a_failed_enter_is_not_exited(self, way, warm, registry):
+    async def test_a_failed_enter_is_not_exited(self, way, registry):
         """A context manager whose `__enter__` failed is not exited; what it needed is."""
         events = []
         failing = []
@@ -355,8 +345,6 @@ class TestEntering:
 
         registry.register_factory(Database, leaving(events, "database"))
         registry.register_factory(Session, Manager)
-        await warm(way, registry, Session)
-        events.clear()
         failing.append(True)
         container = registry.container()
 
@@ -366,7 +354,7 @@ class TestEntering:
 
         assert ["session entered", "database"] == events
 
-    async def test_a_failed_async_enter_is_not_exited(self, warm, registry):
+    async def test_a_failed_async_enter_is_not_exited(self, registry):
         """An async context manager whose `__aenter__` failed is not exited."""
         events = []
         failing = []
@@ -378,8 +366,6 @@ class TestEntering:
                     raise Boom
 
         registry.register_factory(Session, lambda: Manager(events, "session"))
-        await warm(ASYNC, registry, Session)
-        events.clear()
         failing.append(True)
         container = registry.container()
 
@@ -389,7 +375,7 @@ class TestEntering:
 
         assert ["session entered"] == events
 
-    async def test_a_failed_make_cleans_up_what_it_needed(self, way, warm, registry):
+    async def test_a_failed_make_cleans_up_what_it_needed(self, way, registry):
         """What was made for a service that failed ends with the container."""
         events = []
         failing = []
@@ -403,8 +389,6 @@ class TestEntering:
         registry.register_factory(Database, leaving(events, "database"))
         registry.register_factory(Cache, leaving(events, "cache"))
         registry.register_factory(Session, make)
-        await warm(way, registry, Session)
-        events.clear()
         failing.append(True)
         container = registry.container()
         with pytest.raises(Boom):
@@ -416,12 +400,10 @@ class TestEntering:
         assert ([], ["cache", "database"]) == (before, events)
 
     @pytest.mark.parametrize("close", [SYNC, ASYNC], ids=["close", "aclose"])
-    async def test_both_kinds_under_get(self, warm, registry, close):
+    async def test_both_kinds_under_get(self, registry, close):
         """What is both sync and async is entered by `get` as sync, and left so, always."""
         events = []
         registry.register_factory(Session, lambda: BothKinds(events))
-        await warm(SYNC, registry, Session)
-        events.clear()
         container = registry.container()
         container.get(Session)
 
@@ -429,12 +411,10 @@ class TestEntering:
 
         assert ["sync entered", "sync left"] == events
 
-    async def test_both_kinds_under_aget(self, warm, registry):
+    async def test_both_kinds_under_aget(self, registry):
         """What is both sync and async is left by `aclose` as `aget` has entered it."""
         events = []
         registry.register_factory(Session, lambda: BothKinds(events))
-        await warm(ASYNC, registry, Session)
-        events.clear()
         container = registry.container()
         await container.aget(Session)
 
@@ -442,13 +422,10 @@ class TestEntering:
 
         assert events in (["sync entered", "sync left"], ["async entered", "async left"])
 
-    async def test_both_kinds_entered_by_both_ways(self, warm, registry):
+    async def test_both_kinds_entered_by_both_ways(self, registry):
         """Each of two containers leaves what is of both kinds as it entered it."""
         events = []
         registry.register_factory(Session, lambda: BothKinds(events))
-        await warm(SYNC, registry, Session)
-        await warm(ASYNC, registry, Session)
-        events.clear()
         first, second = registry.container(), registry.container()
         first.get(Session)
         await second.aget(Session)
@@ -469,12 +446,11 @@ class TestEntering:
 
         assert [] == events
 
-    async def test_an_async_only_context_manager_met_now_and_then(self, warm, registry):
+    async def test_an_async_only_context_manager_met_now_and_then(self, registry):
         """`get` refuses an async context manager also where others came before."""
         events = []
         products = [1] * 100
         registry.register_factory(Session, lambda: products.pop())
-        await warm(SYNC, registry, Session)
         products.append(AsyncManagerOf(events, "session"))
         container = registry.container()
 
@@ -484,7 +460,7 @@ class TestEntering:
         assert [] == events
         assert 1 == container.get(Session)
 
-    async def test_a_generator_that_yields_nothing(self, way, warm, registry):
+    async def test_a_generator_that_yields_nothing(self, way, registry):
         """A generator factory that yields nothing is an error that names it."""
         empty = []
 
@@ -493,7 +469,6 @@ class TestEntering:
                 yield 1
 
         registry.register_factory(Session, make)
-        await warm(way, registry, Session)
         empty.append(True)
 
         with registry.container() as container, pytest.raises(FactoryError) as caught:
@@ -502,7 +477,7 @@ class TestEntering:
             text_of(caught.value), "Session", "make", "test_cleanups.py:"
         )
 
-    async def test_an_async_generator_that_yields_nothing(self, warm, registry):
+    async def test_an_async_generator_that_yields_nothing(self, registry):
         """An async generator factory that yields nothing is the same error."""
         empty = []
 
@@ -511,7 +486,6 @@ class TestEntering:
                 yield 1
 
         registry.register_factory(Session, make)
-        await warm(ASYNC, registry, Session)
         empty.append(True)
 
         async with registry.container() as container:
@@ -549,7 +523,7 @@ class TestEntering:
         assert ["ended", "database"] == events
 
     @pytest.mark.parametrize("waits", [False, True])
-    async def test_an_async_generator_that_yields_twice(self, warm, registry, waits):
+    async def test_an_async_generator_that_yields_twice(self, registry, waits):
         """An async generator factory that yields again is closed, and is the same error."""
         events = []
         twice = []
@@ -572,8 +546,6 @@ class TestEntering:
                 events.append("ended")
 
         registry.register_factory(Session, wait if waits else make)
-        await warm(ASYNC, registry, Session)
-        events.clear()
         twice.append(True)
         container = registry.container()
         await container.aget(Session)
@@ -664,11 +636,10 @@ def fail(error):
 
 class TestSuccess:
     @pytest.mark.parametrize(("way", "watcher"), WATCHERS)
-    async def test_nothing_is_thrown_in(self, way, watcher, warm, registry):
+    async def test_nothing_is_thrown_in(self, way, watcher, registry):
         """On success a generator runs on after its `yield`: it sees no `GeneratorExit`."""
         seen = []
         registry.register_factory(Session, watcher(seen))
-        await warm(way, registry, Session)
         seen.clear()
         container = registry.container()
         await way.get(container, Session)
@@ -678,11 +649,10 @@ class TestSuccess:
         assert [None] == seen
 
     @pytest.mark.parametrize(("way", "watcher"), WATCHERS)
-    async def test_nothing_is_thrown_in_by_the_with_block(self, way, watcher, warm, registry):
+    async def test_nothing_is_thrown_in_by_the_with_block(self, way, watcher, registry):
         """A `with` block that ends well leaves its services without an exception."""
         seen = []
         registry.register_factory(Session, watcher(seen))
-        await warm(way, registry, Session)
         seen.clear()
         container = registry.container()
         await way.get(container, Session)
@@ -714,12 +684,11 @@ class TestTheExceptionUnderWay:
     @pytest.mark.parametrize(
         "kind", [Boom, asyncio.CancelledError, KeyboardInterrupt, SystemExit]
     )
-    async def test_it_reaches_the_cleanups(self, way, watcher, warm, registry, kind):
+    async def test_it_reaches_the_cleanups(self, way, watcher, registry, kind):
         """What ends the block is thrown in at the `yield`, and propagates unchanged."""
         error = kind("request")
         seen = []
         registry.register_factory(Session, watcher(seen))
-        await warm(way, registry, Session)
         seen.clear()
         container = registry.container()
         await way.get(container, Session)
@@ -732,12 +701,11 @@ class TestTheExceptionUnderWay:
 
     @pytest.mark.parametrize("kind", [StopIteration, StopAsyncIteration])
     @pytest.mark.parametrize(("way", "watcher"), WATCHERS)
-    async def test_the_exceptions_that_end_generators(self, way, watcher, warm, registry, kind):
+    async def test_the_exceptions_that_end_generators(self, way, watcher, registry, kind):
         """`StopIteration` and its async twin reach the cleanups like any exception."""
         error = kind("request")
         seen = []
         registry.register_factory(Session, watcher(seen))
-        await warm(way, registry, Session)
         seen.clear()
         container = registry.container()
         await way.get(container, Session)
@@ -757,14 +725,13 @@ class TestTheExceptionUnderWay:
         assert [error] == seen
 
     @pytest.mark.parametrize(("way", "watcher"), WATCHERS)
-    async def test_it_reaches_all(self, way, watcher, warm, registry):
+    async def test_it_reaches_all(self, way, watcher, registry):
         """Every service of the container sees it, also behind one that handles it."""
         seen = []
         handled = []
         registry.register_factory(Database, watcher(seen))
         registry.register_factory(Cache, watching(handled, reraise=False))
         registry.register_factory(Mailer, watcher(seen))
-        await warm(way, registry, Database, Cache, Mailer)
         seen.clear()
         handled.clear()
         container = registry.container()
@@ -788,11 +755,10 @@ class TestTheExceptionUnderWay:
         ],
         ids=["generator", "generator, async", "async generator", "cm", "cm, async", "async cm"],
     )
-    async def test_it_cannot_be_swallowed(self, way, factory, warm, registry):
+    async def test_it_cannot_be_swallowed(self, way, factory, registry):
         """A service that handles the exception does not take it away from the caller."""
         seen = []
         registry.register_factory(Session, factory(seen))
-        await warm(way, registry, Session)
         container = registry.container()
         await way.get(container, Session)
         error = Boom()
@@ -804,13 +770,12 @@ class TestTheExceptionUnderWay:
         assert "" == notes_of(error)
 
     @pytest.mark.parametrize(("way", "watcher"), WATCHERS)
-    async def test_it_may_be_hidden_from_one(self, way, watcher, warm, registry):
+    async def test_it_may_be_hidden_from_one(self, way, watcher, registry):
         """`suppress_context_exit=True` hides it from one service."""
         hidden = []
         seen = []
         registry.register_factory(Session, watcher(hidden), suppress_context_exit=True)
         registry.register_factory(Database, watcher(seen))
-        await warm(way, registry, Database, Session)
         hidden.clear()
         seen.clear()
         container = registry.container()
@@ -980,7 +945,7 @@ class TestFailingCleanups:
         assert [Mailer, Cache, Database] == events
         assert (CleanupError if issubclass(failure, Exception) else failure) is outcome
 
-    async def test_all_errors_in_one_group(self, way, warm, registry, caplog):
+    async def test_all_errors_in_one_group(self, way, registry, caplog):
         """Errors of cleanups are raised as one group, in the order in which they happened."""
         errors = {Database: OSError("first"), Mailer: ValueError("second")}
         failing = []
@@ -996,7 +961,6 @@ class TestFailingCleanups:
         registry.register_factory(Database, failing_with(Database))
         registry.register_factory(Cache, Cache)
         registry.register_factory(Mailer, failing_with(Mailer))
-        await warm(way, registry, Database, Cache, Mailer)
         failing.append(True)
         container = registry.container()
         await way.get(container, Database, Cache, Mailer)
@@ -1027,7 +991,7 @@ class TestFailingCleanups:
 
         assert caught.group_contains(OSError, match="cleanup")
 
-    async def test_with_an_exception_under_way(self, way, warm, registry, caplog):
+    async def test_with_an_exception_under_way(self, way, registry, caplog):
         """An exception under way propagates; cleanup errors are notes on it, and logged."""
         failing = []
 
@@ -1043,7 +1007,6 @@ class TestFailingCleanups:
 
         registry.register_factory(Session, make("the disk is full"))
         registry.register_factory(Database, make("the line is cut"))
-        await warm(way, registry, Session, Database)
         failing.append(True)
         container = registry.container()
         await way.get(container, Session, Database)
@@ -1073,10 +1036,9 @@ class TestFailingCleanups:
         assert "late" in notes_of(under_way)
         assert "late" in caplog.text
 
-    async def test_the_same_exception_again_is_no_error(self, way, warm, registry):
+    async def test_the_same_exception_again_is_no_error(self, way, registry):
         """A cleanup that lets the exception pass has not failed."""
         registry.register_factory(Session, watching([]))
-        await warm(way, registry, Session)
         container = registry.container()
         await way.get(container, Session)
         error = Boom()
@@ -1186,12 +1148,10 @@ class TestFailingCleanups:
 class TestExactlyOnce:
     """Behaviour 15."""
 
-    async def test_closed_twice(self, way, warm, registry):
+    async def test_closed_twice(self, way, registry):
         """Closing a closed container does nothing."""
         events = []
         registry.register_factory(Session, leaving(events))
-        await warm(way, registry, Session)
-        events.clear()
         container = registry.container()
         await way.get(container, Session)
 
@@ -1337,7 +1297,7 @@ class TestExactlyOnce:
 
         assert ["child", "parent"] == events
 
-    async def test_get_from_within_a_cleanup(self, way, warm, registry):
+    async def test_get_from_within_a_cleanup(self, way, registry):
         """A cleanup that asks its container is refused, also for what is made (behaviour 18)."""
         outcomes = []
 
@@ -1360,7 +1320,6 @@ class TestExactlyOnce:
         registry.register_factory(Database, Database)
         registry.register_factory(Mailer, Mailer)
         registry.register_factory(Session, aasking if way.is_async else asking)
-        await warm(way, registry, Database, Session)
         outcomes.clear()
         container = registry.container()
         await way.get(container, Database, Session)
@@ -1373,12 +1332,11 @@ class TestExactlyOnce:
 class TestClosed:
     """Behaviour 18."""
 
-    async def test_get(self, way, warm, registry):
+    async def test_get(self, way, registry):
         """A closed container refuses, also for what it had made, and after long use."""
         registry.register_factory(Database, Database)
         registry.register_factory(Cache, Cache)
         registry.register_value(Mailer, "value")
-        await warm(way, registry, Database, Cache, Mailer)
         container = registry.container({Session: "given"})
         await way.get(container, Database, Session)
         await way.close(container)
@@ -1437,7 +1395,7 @@ class TestClosed:
             await way.get(container, Session)
         assert None is await way.close(container)
 
-    async def test_the_last_thing_it_does(self, way, warm, registry):
+    async def test_the_last_thing_it_does(self, way, registry):
         """A container is closed for others as soon as its first cleanup runs."""
         seen = []
         containers = []
@@ -1450,7 +1408,6 @@ class TestClosed:
                 seen.append(caught.type)
 
         registry.register_factory(Session, make)
-        await warm(way, registry, Session)
         container = registry.container()
         containers.append(container)
         await way.get(container, Session)
@@ -1463,13 +1420,11 @@ class TestClosed:
 class TestReset:
     """Behaviour 18: `reset()` closes and reopens."""
 
-    async def test_anew(self, way, warm, registry, container):
+    async def test_anew(self, way, registry, container):
         """After `reset` services are made anew, and the old ones have been cleaned up."""
         events = []
         registry.register_factory(Session, leaving(events))
         registry.register_factory(Database, Database)
-        await warm(way, registry, Session, Database)
-        events.clear()
         first = await way.get(container, Database)
         await way.get(container, Session)
 
@@ -1550,12 +1505,10 @@ class TestSyncCloseOfAsyncServices:
         assert (keys[position],) == caught.value.keys
         assert [] == missing_parts(str(caught.value), keys[position].__name__, "aclose()")
 
-    async def test_after_much_use(self, warm, registry):
+    async def test_after_much_use(self, registry):
         """The short cut for what is asked for often knows pending async cleanups, too."""
         events = []
         registry.register_factory(Session, aleaving(events))
-        await warm(ASYNC, registry, Session)
-        events.clear()
         container = registry.container()
         await container.aget(Session)
 
@@ -1617,7 +1570,7 @@ class TestCancellation:
     """Behaviour 15: async cleanups are shielded, and the cancellation is raised after them."""
 
     @pytest.mark.parametrize("times", [1, 3])
-    async def test_of_the_closing_task(self, warm, registry, times):
+    async def test_of_the_closing_task(self, registry, times):
         """A cancelled `aclose` runs every cleanup to its end, then raises the cancellation."""
         events = []
         entered = asyncio.Event()
@@ -1633,10 +1586,7 @@ class TestCancellation:
         registry.register_factory(Database, aleaving(events, "database"))
         registry.register_factory(Session, make)
         released.set()
-        await warm(ASYNC, registry, Database, Session)
         released.clear()
-        entered.clear()
-        events.clear()
         container = registry.container()
         await container.aget(Database, Session)
         task = asyncio.create_task(container.aclose())
@@ -1675,13 +1625,11 @@ class TestCancellation:
 
         assert ["cancelled", "database"] == events
 
-    async def test_before_the_first_cleanup(self, warm, registry):
+    async def test_before_the_first_cleanup(self, registry):
         """A task that is cancelled before it closes cleans up all the same."""
         events = []
         registry.register_factory(Database, aleaving(events, "database"))
         registry.register_factory(Session, aleaving(events))
-        await warm(ASYNC, registry, Database, Session)
-        events.clear()
         waiting = asyncio.Event()
 
         async def work():
@@ -1698,7 +1646,7 @@ class TestCancellation:
 
         assert ["session", "database"] == events
 
-    async def test_again_during_the_cleanups(self, warm, registry):
+    async def test_again_during_the_cleanups(self, registry):
         """A task that is cancelled, and again in its cleanups, cleans up all the same."""
         seen = []
         entered = asyncio.Event()
@@ -1719,7 +1667,6 @@ class TestCancellation:
                 await asyncio.Event().wait()
 
         registry.register_factory(Session, make)
-        await warm(ASYNC, registry, Session)
         task = asyncio.create_task(work())
         await settle()
         task.cancel()
@@ -1802,7 +1749,7 @@ class TestCancellation:
         assert ["session"] == events
 
     @pytest.mark.parametrize("is_cancelled", [False, True])
-    async def test_a_timeout_within_a_cleanup(self, warm, registry, is_cancelled):
+    async def test_a_timeout_within_a_cleanup(self, registry, is_cancelled):
         """`asyncio.timeout` in a cleanup works, also while the closing task is cancelled."""
         outcomes = []
         entered = asyncio.Event()
@@ -2158,7 +2105,7 @@ VARIABLE = contextvars.ContextVar("VARIABLE", default="default")
 
 
 class TestContextVariables:
-    async def test_a_token_across_the_yield(self, warm, registry):
+    async def test_a_token_across_the_yield(self, registry):
         """An async generator may reset a context variable after its `yield`."""
         seen = []
 
@@ -2169,7 +2116,6 @@ class TestContextVariables:
             VARIABLE.reset(token)
 
         registry.register_factory(Session, make)
-        await warm(ASYNC, registry, Session)
         seen.clear()
 
         async with registry.container() as container:
@@ -2177,7 +2123,7 @@ class TestContextVariables:
 
         assert (["set"], "default") == (seen, VARIABLE.get())
 
-    async def test_a_token_across_the_yield_of_a_sync_generator(self, way, warm, registry):
+    async def test_a_token_across_the_yield_of_a_sync_generator(self, way, registry):
         """A sync generator may reset a context variable after its `yield`."""
         seen = []
 
@@ -2188,7 +2134,6 @@ class TestContextVariables:
             VARIABLE.reset(token)
 
         registry.register_factory(Session, make)
-        await warm(way, registry, Session)
         seen.clear()
         container = registry.container()
         await way.get(container, Session)
@@ -2197,7 +2142,7 @@ class TestContextVariables:
         assert (["set"], "default") == (seen, VARIABLE.get())
 
     @pytest.mark.parametrize("when", ["before", "during"])
-    async def test_a_token_across_the_yield_of_a_cancelled_task(self, warm, registry, when):
+    async def test_a_token_across_the_yield_of_a_cancelled_task(self, registry, when):
         """Shielded cleanups run in the context of the task that closes."""
         seen = []
         entered = asyncio.Event()
@@ -2215,9 +2160,7 @@ class TestContextVariables:
 
         registry.register_factory(Session, make)
         released.set()
-        await warm(ASYNC, registry, Session)
         seen.clear()
-        entered.clear()
         released.clear()
 
         async def work():
@@ -2238,7 +2181,7 @@ class TestContextVariables:
 
         assert ["default"] == seen
 
-    async def test_what_a_factory_sets_is_seen_by_who_asked(self, warm, registry):
+    async def test_what_a_factory_sets_is_seen_by_who_asked(self, registry):
         """A factory runs in the context of the task that asks for its service."""
 
         async def make():
@@ -2246,7 +2189,6 @@ class TestContextVariables:
             return "service"
 
         registry.register_factory(Session, make)
-        await warm(ASYNC, registry, Session)
 
         async def work():
             VARIABLE.set("before")
@@ -2256,7 +2198,7 @@ class TestContextVariables:
 
         assert "set" == await asyncio.create_task(work())
 
-    async def test_what_a_cleanup_sees(self, way, warm, registry):
+    async def test_what_a_cleanup_sees(self, way, registry):
         """A cleanup sees what was set by the task that closes."""
         seen = []
 
@@ -2265,7 +2207,6 @@ class TestContextVariables:
             seen.append(VARIABLE.get())
 
         registry.register_factory(Session, make)
-        await warm(ASYNC, registry, Session)
         seen.clear()
 
         async def work():
@@ -2277,7 +2218,7 @@ class TestContextVariables:
 
         assert ["by the request"] == seen
 
-    async def test_a_cancel_scope_across_the_yield(self, warm, registry):
+    async def test_a_cancel_scope_across_the_yield(self, registry):
         """`asyncio.timeout` may span the `yield`: entering and leaving share one task."""
         seen = []
 
@@ -2287,7 +2228,6 @@ class TestContextVariables:
             seen.append(asyncio.current_task())
 
         registry.register_factory(Session, make)
-        await warm(ASYNC, registry, Session)
         seen.clear()
 
         async with registry.container() as container:
@@ -2350,11 +2290,10 @@ class TestDropped:
         ]
 
     @pytest.mark.parametrize("leave", [leaving, aleaving])
-    async def test_a_container(self, warm, registry, leave):
+    async def test_a_container(self, registry, leave):
         """A container dropped with cleanups pending warns, and names them."""
         registry.register_factory(Session, leave([]))
         registry.register_factory(Database, Database)
-        await warm(ASYNC, registry, Session)
         container = registry.container()
         await container.aget(Session, Database)
         with warnings.catch_warnings(record=True) as caught:
