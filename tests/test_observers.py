@@ -14,7 +14,6 @@ import pytest
 from tests.support.services import Cache, Database, Mailer, Repository, Session, Shop
 from tests.support.ways import use
 from wares import (
-    CleanupError,
     Depends,
     InvalidRegistrationError,
     PendingAsyncCleanupError,
@@ -169,7 +168,7 @@ async def test_a_failing_cleanup(way, registry, journal):
     registry.register_factory(Database, make_awaited if way.is_async else make)
     container = registry.container()
     await way.get(container, Database)
-    with pytest.raises(CleanupError):
+    with pytest.raises(Boom):
         await way.close(container)
 
     assert ("closed", Database, "scoped") == journal.entries[-1]

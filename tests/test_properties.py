@@ -8,7 +8,6 @@ from hypothesis import example, given, settings, strategies
 from tests.support.graphs import SYNC_SHAPES, Failure, Node, World, graphs
 from wares import (
     CircularDependencyError,
-    CleanupError,
     InvalidRegistryError,
     LifetimeError,
     Registry,
@@ -41,8 +40,6 @@ async def aoutcome_of(function, *args):
         return await function(*args)
     except Failure as error:
         return error.args
-    except CleanupError as error:
-        return [failure.args for failure in error.exceptions]
 
 
 def outcome_of(function, *args):
@@ -51,8 +48,6 @@ def outcome_of(function, *args):
         return function(*args)
     except Failure as error:
         return error.args
-    except CleanupError as error:
-        return [failure.args for failure in error.exceptions]
 
 
 def keys_for(world, numbers):
