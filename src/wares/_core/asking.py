@@ -207,13 +207,15 @@ class Asking:
         except KeyError:
             # An override has taken a singleton away between the two look-ups.
             pass
+        if type(made) is Closed:
+            raise self._make_closed_error()
         makers = self._makers.sync
-        maker = makers[key] if key in makers else self._makers.link(key)
+        maker = makers[key] if key in makers else self._makers.link(key, self)
         making = self._making
         claim = Claim()
         while True:
             try:
-                if self._made is not made or type(made) is Closed:
+                if self._made is not made:
                     raise self._make_closed_error()
                 service = maker(self, made, making, claim)
                 if self._made is not made:
@@ -355,8 +357,10 @@ class Asking:
         except KeyError:
             # See `get`.
             pass
+        if type(made) is Closed:
+            raise self._make_closed_error()
         makers = self._makers.awaited
-        maker, is_async = makers[key] if key in makers else self._makers.alink(key)
+        maker, is_async = makers[key] if key in makers else self._makers.alink(key, self)
         making = self._making
         claim = Claim()
         if is_async:
@@ -366,7 +370,7 @@ class Asking:
         try:
             while True:
                 try:
-                    if self._made is not made or type(made) is Closed:
+                    if self._made is not made:
                         raise self._make_closed_error()
                     service = maker(self, made, making, claim)
                     if is_async:

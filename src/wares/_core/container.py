@@ -107,15 +107,15 @@ class Family:
     Attributes:
         parent: The container that it is a child of.
         children: The children that are open, in the order in which they were opened.
+        given: What the container was given before anything was registered locally.
         recipes: What was registered locally.
-        values: What of it is ready-made.
         callbacks: What runs when the container closes, for its local registrations.
     """
 
     parent: Container | None = None
     children: dict[Container, None] = attrs.field(factory=dict)
+    given: Mapping[Hashable, Any] | None = None
     recipes: dict[Hashable, Recipe] = attrs.field(factory=dict)
-    values: dict[Hashable, Any] = attrs.field(factory=dict)
     callbacks: Cleanups = attrs.field(factory=Cleanups)
 
 
@@ -418,12 +418,7 @@ class Container(Asking):
         if self._made is CLOSED:
             raise self._make_closed_error()
         self._given = {**self._given, **given}
-        overrides = self.registry._known.overrides
-        self._made.update(
-            {key: thing for key, thing in given.items() if key not in overrides}
-            if overrides
-            else given
-        )
+        self._made.update(given)
 
     def _become_child_of(
         self, parent: Container, given: Mapping[Hashable, Any] | None = None
@@ -435,15 +430,15 @@ class Container(Asking):
         self._use_makers(parent._makers.request or parent._makers)
         # From here on the parent may close it, and shows it what is registered there.
         family.children[self] = None
-        inherited = {**parent._given, **family.values}
-        if inherited or given:
-            with LOCK:
-                if self._made is not CLOSED:
-                    self._give({**inherited, **(given or {})})
+        with LOCK:
+            if self._made is not CLOSED and (parent._given or given):
+                self._give({**parent._given, **(given or {})})
 
     def _reopen(self) -> None:
         """Start anew: what was given stays, what was registered locally goes."""
         family, given = self._family, self._given
+        if family is not None and family.given is not None:
+            given = family.given
         self._family = None
         self._given = _NOTHING
         self._making = {}
@@ -453,6 +448,11 @@ class Container(Asking):
             self._become_child_of(family.parent, given)
         elif given:
             self._give(given)
+
+    def _find_local_keys(self) -> list[Hashable]:
+        """List what is registered locally, here and in the containers around this one."""
+        families = [container._family for container in self._line()]
+        return [key for family in families if family is not None for key in family.recipes]
 
     def _get_family(self) -> Family:
         if self._family is None:
@@ -470,10 +470,13 @@ class Container(Asking):
 
     def _descend(self) -> list[Container]:
         """List this container and the open ones within it, each before its own children."""
-        found = [self]
-        for container in found:
+        found: list[Container] = []
+        todo = [self]
+        while todo:
+            container = todo.pop()
+            found.append(container)
             if container._family is not None:
-                found += container._family.children
+                todo += reversed(list(container._family.children))
         return found
 
     def _register_locally(self, recipe: Recipe, on_close: OnRegistryClose | None) -> None:
@@ -485,25 +488,32 @@ class Container(Asking):
         if on_close is not None:
             family.callbacks.must_await = True
             family.callbacks.append((leave_callback, on_close, recipe))
-        key = recipe.key
+        is_given = recipe.is_ready and recipe.key not in self.registry._known.overrides
         with LOCK:
-            family.recipes[key] = recipe
-            before = family.values.pop(key, MISSING)
-            if recipe.is_ready and key not in self.registry._known.overrides:
-                family.values[key] = recipe.value
+            if family.given is None:
+                family.given = self._given
+            family.recipes[recipe.key] = recipe
             for container in self._descend():
-                if before is not MISSING and container._made.get(key) is before:
-                    del container._made[key]
-                if key in family.values and container._made is not CLOSED:
-                    container._made.setdefault(key, recipe.value)
-            if key not in family.values:
+                container._take_back(recipe.key)
+                if is_given and not container.is_closed:
+                    container._given = {**container._given, recipe.key: recipe.value}
+                    container._made.setdefault(recipe.key, recipe.value)
+            if not is_given:
                 outer = family.parent._makers if family.parent else self.registry._makers
                 self._use_makers(outer)
+
+    def _take_back(self, key: Hashable) -> None:
+        """Let what was given under *key* be given no longer, unless something was made of it."""
+        before = self._given.get(key, MISSING)
+        if before is not MISSING:
+            self._given = {other: it for other, it in self._given.items() if other != key}
+            if self._made.get(key) is before:
+                del self._made[key]
 
     def _use_makers(self, outer: Makers) -> None:
         """Let what is registered locally, here and in the children, stand before *outer*."""
         family = self._get_family()
-        has_factories = len(family.recipes) > len(family.values)
+        has_factories = any(not recipe.is_ready for recipe in family.recipes.values())
         self._makers = LocalMakers(outer, family.recipes) if has_factories else outer
         for child in list(family.children):
             child._use_makers(self._makers)

@@ -14,9 +14,12 @@ around them.
 from __future__ import annotations
 
 import linecache
-from collections.abc import Callable, Hashable
+from collections import ChainMap
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
+
+import attrs
 
 from wares._core import steps
 from wares._core.keys import MISSING
@@ -67,52 +70,77 @@ class Makers:
             self.awaited: dict[Any, Maker] = {}
             self.calls: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
             self._written: tuple[dict[Node, Maker], dict[Node, Maker]] = ({}, {})
-            self.wiring = Wiring(
-                self.find,
-                self.registry.read,
-                self.registry.container_class,
-                self.keeper,
-                is_function=self.request is not None,
-            )
+            self.wiring = self.make_wiring()
 
-    def link(self, key: Any) -> Callable[..., Any]:
-        """Write the maker of a key for `get`."""
+    def link(self, key: Any, container: Any) -> Callable[..., Any]:
+        """Write the maker of a key that *container* is asked for by `get`."""
+        if type(key) is Order:
+            return key.maker[0]
         token = self.token
-        maker, _ = self.write(self._find_node(key), can_await=False)
+        maker, _ = self._write_asked(key, container, can_await=False)
         with LOCK:
             if token is self.token:
                 self.sync[key] = maker
         return maker
 
-    def alink(self, key: Any) -> Maker:
-        """Write the maker of a key for `aget`."""
+    def alink(self, key: Any, container: Any) -> Maker:
+        """Write the maker of a key that *container* is asked for by `aget`."""
+        if type(key) is Order:
+            return key.maker
         token = self.token
-        maker = self.write(self._find_node(key), can_await=True)
+        maker = self._write_asked(key, container, can_await=True)
         with LOCK:
             if token is self.token:
                 self.awaited[key] = maker
         return maker
 
-    def write(self, node: Node, *, can_await: bool) -> Maker:
-        """Write the maker of a node, and of all below it that get one of their own."""
-        wiring, written = self.wiring, self._written[can_await]
+    def write(
+        self, node: Node, *, can_await: bool, own: dict[Node, Maker] | None = None
+    ) -> Maker:
+        """Write the maker of a node, and of all below it that get one of their own.
+
+        Args:
+            node: What is made.
+            can_await: Whether it is for `aget`.
+            own: Where the makers of what nobody has registered are kept; left out, they are kept
+                here.
+        """
+        here = self._written[can_await]
+        written = here if own is None else ChainMap(own, here)
         if node not in written:
+            wiring = self.wiring if own is None else self.make_wiring()
             found = walk(node, wiring)
             for each in found.order:
                 if each not in written:
-                    writer = Writer(self, wiring, found, written, can_await=can_await)
-                    written[each] = writer.write(each)
+                    writer = Writer(self, wiring, found, written, can_await=can_await, own=own)
+                    maker = writer.write(each)
+                    place = here if own is None or not each.recipe.is_derived else own
+                    place[each] = maker
         return written[node]
 
-    def write_elsewhere(self, wire: Wire, *, can_await: bool) -> Maker:
+    def write_elsewhere(
+        self, wire: Wire, *, can_await: bool, own: dict[Node, Maker] | None = None
+    ) -> Maker:
         """Write the maker of something that a longer-lived container keeps."""
         assert wire.node is not None  # what comes from elsewhere is made there
-        makers = {
-            "registry": lambda: self.registry.root_makers,
-            "outermost": self._for_outermost,
-            "request": lambda: self.request,
-        }[wire.source]()
-        return makers.write(wire.node, can_await=can_await)
+        makers = self
+        if wire.source == "registry":
+            makers = self.registry.root_makers
+        elif wire.source == "outermost":
+            makers = self._for_outermost()
+        elif self.request is not None:
+            makers = self.request
+        return makers.write(wire.node, can_await=can_await, own=own)
+
+    def make_wiring(self) -> Wiring:
+        """Wire anew, from the point of view of these containers."""
+        return Wiring(
+            self.find,
+            self.registry.read,
+            self.registry.container_class,
+            self.keeper,
+            is_function=self.request is not None,
+        )
 
     def make_for_functions(self) -> Makers:
         """Give the makers of containers that end with a function, within one of these."""
@@ -126,16 +154,26 @@ class Makers:
             self.outermost = Makers(self.registry, self.find, keeper="connection")
         return self.outermost
 
-    def _find_node(self, key: Any) -> Node:
-        if type(key) is Node:
-            return key
-        if type(key) is Recipe:
-            return Node(key, key.lifetime == "transient")
-        need = Need("", key, by_keyword=False)
-        recipe = self.find(need)
-        if recipe is None:
-            raise steps.not_found(self.registry, need, self.keeper)
-        return Node(recipe, recipe.lifetime == "transient")
+    def _write_asked(self, key: Any, container: Any, *, can_await: bool) -> Maker:
+        wire = self.wiring.wire(Need("", key, by_keyword=False))
+        if wire.source == "absent":
+            raise steps.not_found(container, wire.need)
+        if wire.source == "here":
+            assert wire.node is not None  # it is made here
+            return self.write(wire.node, can_await=can_await)
+        writer = Writer(self, self.wiring, Walk((), {}), {}, can_await=can_await)
+        return writer.write_hand_over(wire)
+
+
+@attrs.frozen(eq=False)
+class Order:
+    """What an injected function asks a container for, though nobody has registered it.
+
+    Attributes:
+        maker: Its maker.
+    """
+
+    maker: Maker
 
 
 class LocalMakers(Makers):
@@ -164,6 +202,7 @@ class Writer:
         found: What lies below the node that is asked for.
         written: The makers of the nodes that have one.
         can_await: Whether it is for `aget`.
+        own: Where the makers of what nobody has registered are kept, if not with the others.
     """
 
     def __init__(
@@ -171,10 +210,12 @@ class Writer:
         makers: Makers,
         wiring: Wiring,
         found: Walk,
-        written: dict[Node, Maker],
+        written: Mapping[Node, Maker],
         *,
         can_await: bool,
+        own: dict[Node, Maker] | None = None,
     ) -> None:
+        self.own = own
         self.makers = makers
         self.wiring = wiring
         self.walk = found
@@ -197,6 +238,16 @@ class Writer:
         else:
             result = self._make(node.recipe, 2, is_checked=True)
         self.put(2, f"return {result}")
+        return self.compile("c, made, making, claim"), self.is_async
+
+    def write_hand_over(self, wire: Wire) -> Maker:
+        """Write what hands over a service that is ready, or is kept by another container."""
+        asker = Node(wire.node.recipe if wire.node else _ASKED, is_fresh=True)
+        service = self.get(wire, 2, asker)
+        if wire.source == "container":
+            self.put(2, f"return {service}")
+        else:
+            self.put(2, f"return made.setdefault({self.define('k', wire.need.key)}, {service})")
         return self.compile("c, made, making, claim"), self.is_async
 
     def compile(self, parameters: str) -> Callable[..., Any]:
@@ -231,10 +282,15 @@ class Writer:
 
     def get(self, wire: Wire, indent: int, asker: Node) -> str:
         """Write how what fills a parameter is got; give the expression for it."""
+        need = wire.need
         if wire.source == "container":
-            return "c"
+            is_around = self.wiring.is_function and need.is_marked and need.scope != "function"
+            return "c._request" if is_around else "c"
         if wire.source == "absent":
             return self._get_absent(wire, indent, asker)
+        if wire.source == "too short":
+            self.put(indent, f"too_short({self.define('need', need)})")
+            return "None"
         assert wire.node is not None  # all others are made by something
         recipe = wire.node.recipe
         key = self.define("k", recipe.key)
@@ -266,7 +322,7 @@ class Writer:
 
     def _get_elsewhere(self, wire: Wire, key: str, service: str, indent: int) -> None:
         """Write that something is got from the container that keeps it."""
-        maker = self.makers.write_elsewhere(wire, can_await=self.can_await)
+        maker = self.makers.write_elsewhere(wire, can_await=self.can_await, own=self.own)
         if wire.source == "registry":
             root = self.define("root", self.makers.registry.root)
             kept = self.define("kept", self.makers.registry.root._made)
@@ -275,18 +331,18 @@ class Writer:
             call = self._call_maker(maker, f"{root}, {root}._made, {root}._making, claim")
             self.put(indent, f"if {service} is MISSING: {service} = {call}")
             return
-        owner = "c._request" if wire.source == "request" else "c._outermost"
         make = self._call_maker(maker, "owner, its, owner._making, claim")
-        if wire.node is not None and wire.node.is_fresh:
-            self.put(indent, f"owner = {owner}; its = owner._made")
-            self.put(indent, f"{service} = {make}")
+        if wire.source == "request":
+            there = "" if wire.node.is_fresh else f"its[{key}] if {key} in its else "  # type: ignore[union-attr]  # it has one
+            self.put(indent, "owner = c._request; its = owner._made")
+            self.put(indent, f"{service} = {there}{make}")
             return
         self.put(indent, f"if {key} in made: {service} = made[{key}]")
         self.put(indent, "else:")
-        self.put(indent + 1, f"owner = c if {owner} is None else {owner}; its = owner._made")
+        self.put(indent + 1, "owner = c if c._outermost is None else c._outermost")
+        self.put(indent + 1, "its = owner._made")
         self.put(indent + 1, f"{service} = its[{key}] if {key} in its else {make}")
-        if wire.source == "outermost":
-            self.put(indent + 1, f"made[{key}] = {service}")
+        self.put(indent + 1, f"made[{key}] = {service}")
 
     def _get_absent(self, wire: Wire, indent: int, asker: Node) -> str:
         """Write what fills a parameter for which nothing is registered: it may be given."""
@@ -296,7 +352,7 @@ class Writer:
             otherwise = self.define("default", need.default)
         else:
             name = self.define("need", need)
-            otherwise = f"missing(c, registry, {name}, recipes[{self._place(asker.recipe)}])"
+            otherwise = f"missing(c, {name}, recipes[{self._place(asker.recipe)}])"
         if need.key is MISSING:
             self.put(indent, f"{service} = {otherwise}")
         else:
@@ -452,6 +508,9 @@ class Writer:
             self.put(indent, f"if type({service}) not in {plain}: {service} = {settled}")
         return service
 
+
+#: Stands for what a container is asked by.
+_ASKED = Recipe("a container", object, "transient", is_derived=True)
 
 #: The functions within which makers are made, by their text.
 _shapes: dict[str, Callable[..., Callable[..., Any]]] = {}

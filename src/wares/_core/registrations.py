@@ -16,7 +16,7 @@ from wares._core.recipes import (
     recipe_for_dependency,
     recipe_for_value,
 )
-from wares._core.signatures import Need, is_derivable
+from wares._core.signatures import Need
 from wares.exceptions import RegistryClosedError, ServiceNotFoundError, WaresError
 
 
@@ -130,10 +130,8 @@ class Registrations:
             return recipe_for_value(
                 key, self.registry, enter=False, ping=None, suppress_context_exit=False
             )
-        if not is_derivable(key):
-            return None
         recipe = self._derived.get(key) or find_dependency(key) or recipe_for_dependency(key)
-        return self._derived.setdefault(key, recipe)
+        return None if recipe is None else self._derived.setdefault(key, recipe)
 
     def read(self, recipe: Recipe) -> tuple[Need, ...]:
         """Read what a recipe needs.

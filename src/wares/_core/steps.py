@@ -94,28 +94,41 @@ def unreadable(registry: Registrations, recipe: Recipe) -> None:
     registry.read(recipe)
 
 
-def missing(container: Any, registry: Registrations, need: Need, asker: Recipe) -> NoReturn:
+def missing(container: Any, need: Need, asker: Recipe) -> NoReturn:
     """Refuse what nobody has registered or given."""
     if need.takes_argument or need.key is MISSING:
         raise cannot_fill(need, asker, (), [one.describe_step() for one in find_path()])
-    raise not_found(registry, need, "singleton" if container is registry.root else "scoped")
+    raise not_found(container, need)
 
 
-def not_found(registry: Registrations, need: Need, keeper: str) -> WaresError:
+def too_short(need: Need) -> NoReturn:
+    """Refuse what ends with a function, where something needs it that lives longer."""
+    recipes = find_path()
+    asker = recipes[-1] if recipes else None
+    raise LifetimeError(
+        need.key if asker is None else asker.key,
+        "request",
+        need.key,
+        "function",
+        steps=[recipe.describe_step() for recipe in recipes],
+    )
+
+
+def not_found(container: Any, need: Need) -> WaresError:
     """Make the error for a key under which there is nothing."""
-    key = need.key
+    key, known = need.key, container.registry._known
     recipes = find_path()
     steps = [recipe.describe_step() for recipe in recipes]
     asker = next((recipe for recipe in reversed(recipes) if recipe.is_kept), None)
-    is_expected = key in registry.expected
-    if keeper == "singleton" and is_expected and asker is not None:
+    is_expected = key in known.expected
+    if container is known.root and is_expected and asker is not None:
         return LifetimeError(asker.key, asker.lifetime, key, "given", steps=steps)
     parameter = f", for the parameter {need.name!r}" if need.name else ""
     return ServiceNotFoundError(
         key,
         path=[*(recipe.key for recipe in recipes), key],
         steps=[*steps, f"{describe(key)}, not registered{parameter}"],
-        nearest=find_nearest(key, registry.recipes),
+        nearest=find_nearest(key, [*known.recipes, *container._find_local_keys()]),
         is_expected=is_expected,
     )
 
@@ -290,6 +303,7 @@ NAMES = {
     "refuse": refuse,
     "settle": settle,
     "take_back": take_back,
+    "too_short": too_short,
     "unreadable": unreadable,
     "wake": wake,
 }
