@@ -244,7 +244,8 @@ class Writer:
         """Write what hands over a service that is ready, or is kept by another container."""
         asker = Node(wire.node.recipe if wire.node else _ASKED, is_fresh=True)
         service = self.get(wire, 2, asker)
-        if wire.source == "container":
+        if wire.source == "container" or self.makers.keeper == "singleton":
+            # The registry keeps what it has made, and nothing that an override may replace.
             self.put(2, f"return {service}")
         else:
             self.put(2, f"return made.setdefault({self.define('k', wire.need.key)}, {service})")
@@ -327,7 +328,8 @@ class Writer:
             root = self.define("root", self.makers.registry.root)
             kept = self.define("kept", self.makers.registry.root._made)
             # One look-up, as an override may take the singleton away between two.
-            self.put(indent, f"{service} = {kept}.get({key}, MISSING)")
+            there = f"made[{key}] if {key} in made else "
+            self.put(indent, f"{service} = {there}{kept}.get({key}, MISSING)")
             call = self._call_maker(maker, f"{root}, {root}._made, {root}._making, claim")
             self.put(indent, f"if {service} is MISSING: {service} = {call}")
             return

@@ -67,7 +67,7 @@ class Recipe:
     enter: bool = True
     ping: Ping | None = None
     suppress_context_exit: bool = False
-    value: Any = MISSING
+    value: Any = attrs.field(default=MISSING, repr=False)
     is_derived: bool = False
     ping_timeout: float | None = None
     tags: tuple[str, ...] = ()
