@@ -242,10 +242,12 @@ def _refuse_deadlock(busy: Busy, lineage: tuple[Claim, ...], thread: int | None)
         if link in lineage:
             raise _make_circle(busy)
         if thread is not None and link.thread == thread:
+            direct = "another task of this thread's event loop is making it"
+            indirect = "it waits for a task of the event loop that this call blocks"
             raise AsyncServiceError(
                 busy.key,
                 [recipe.key for recipe in find_path(busy)] or [busy.key],
-                "it waits for a task of the event loop that this call blocks",
+                direct if link is busy.holder else indirect,
             )
         if link not in seen:
             seen.add(link)

@@ -231,8 +231,8 @@ def replace(
 ) -> BaseException:
     """Let *new* be under way in the place of *old*, which becomes its context.
 
-    An *old* that nobody will see any more is logged: a cancellation and the like are not printed,
-    and ``raise ... from None`` hides what was before.
+    An *old* that was not replaced on purpose, by ``raise new from old``, is logged, as it is no
+    longer on its way to anybody.
 
     Args:
         old: The exception that was under way.
@@ -245,7 +245,7 @@ def replace(
     if old is None or old is new:
         return new
     _put_at_the_end(new, old)
-    if isinstance(old, Exception) and not _shows(new, old):
+    if isinstance(old, Exception) and not _names(new, old):
         log_lost(old, recipe)
     return new
 
@@ -278,14 +278,13 @@ def _contexts(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__context__
 
 
-def _shows(new: BaseException, old: BaseException) -> bool:
-    """Tell whether the traceback of *new* shows *old*, and is going to be printed."""
+def _names(new: BaseException, old: BaseException) -> bool:
+    """Tell whether *new* was raised from *old*, and is going to be printed."""
     link: BaseException | None = new if isinstance(new, Exception) else None
     seen: set[int] = set()
     while link is not None and link is not old and id(link) not in seen:
         seen.add(id(link))
-        hides_context = link.__suppress_context__
-        link = link.__cause__ or (None if hides_context else link.__context__)
+        link = link.__cause__
     return link is old
 
 

@@ -19,6 +19,7 @@ from wares._core.asking import CLOSED, ROOT_CLOSED, Asking
 from wares._core.cleanups import (
     Cleanups,
     Entry,
+    RegistryCleanups,
     aleave_all,
     awaited_callbacks,
     leave_all,
@@ -149,6 +150,7 @@ class Container(Asking):
     _given: Mapping[Hashable, Any] = _NOTHING
     _outermost: Container | None = None
     _request: Container | None = None
+    _new_cleanups: type[Cleanups] = Cleanups
 
     # One parameter, and no default: Python makes objects faster where it has nothing to fill in.
     def __init__(self, registry: Registry) -> None:
@@ -188,14 +190,14 @@ class Container(Asking):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if self._cleanups or self._family is not None:
+            self._refuse_pending()
+        # First this, then the look: whoever notes a cleanup or opens a child does it the other
+        # way round.
+        self._made = self._making = CLOSED
         if self._family is not None:
             self._close_family(error)
-            return
-        if self._cleanups:
-            self._refuse_pending([self])
-        # First this, then the look: whoever notes a cleanup does it the other way round.
-        self._made = self._making = CLOSED
-        if self._cleanups:
+        elif self._cleanups:
             after = leave_all(self._take_cleanups(), error, self.registry._known.observers)
             if after is not error and after is not None:
                 raise_as_it_is(after)
@@ -211,11 +213,10 @@ class Container(Asking):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._made = self._making = CLOSED
         if self._family is not None:
             await self._aclose_family(error)
-            return
-        self._made = self._making = CLOSED
-        if self._cleanups:
+        elif self._cleanups:
             entries = self._take_cleanups()
             after = await aleave_all(entries, error, self.registry._known.observers)
             if after is not error and after is not None:
@@ -518,14 +519,14 @@ class Container(Asking):
         for child in list(family.children):
             child._use_makers(self._makers)
 
-    def _refuse_pending(self, containers: list[Container]) -> None:
+    def _refuse_pending(self) -> None:
         """Refuse to close what must be awaited.
 
         Raises:
             PendingAsyncCleanupError: Something must be awaited.
         """
         pending: list[Hashable] = []
-        for container in containers:
+        for container in self._descend():
             pending += container._cleanups.find_pending() if container._cleanups else []
             pending += container._family.callbacks.find_pending() if container._family else []
         if pending:
@@ -550,9 +551,7 @@ class Container(Asking):
         return self._take_cleanups(), callbacks
 
     def _close_family(self, error: BaseException | None) -> None:
-        containers = self._descend()
-        self._refuse_pending(containers)
-        ended = [container._end() for container in containers]
+        ended = [container._end() for container in self._descend()]
         after = error
         for cleanups, callbacks in reversed(ended):
             after = leave_all(cleanups, after, self.registry._known.observers)
@@ -583,6 +582,8 @@ def _refuse_singleton(key: object, lifetime: str) -> None:
 
 class Root(Container):
     """The container that keeps a registry's singletons."""
+
+    _new_cleanups = RegistryCleanups
 
     def __init__(self, registry: Registry) -> None:
         super().__init__(registry)

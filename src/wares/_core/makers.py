@@ -59,18 +59,22 @@ class Makers:
         self.request = request
         self.outermost = self if keeper == "connection" else None
         self.for_functions: Makers | None = None
-        self.clear()
+        self.forget()
+        self.begin_anew()
         registry.books.add(self)
 
-    def clear(self) -> None:
-        """Forget everything, because something else is registered now."""
-        with LOCK:
-            self.token = object()
-            self.sync: dict[Any, Callable[..., Any]] = {}
-            self.awaited: dict[Any, Maker] = {}
-            self.calls: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
-            self._written: tuple[dict[Node, Maker], dict[Node, Maker]] = ({}, {})
-            self.wiring = self.make_wiring()
+    def forget(self) -> None:
+        """Forget what was written, because something else is registered now."""
+        # First this: what is written with an old wiring must not get into the new dict.
+        self.wiring = self.make_wiring()
+        self._written: tuple[dict[Node, Maker], dict[Node, Maker]] = ({}, {})
+
+    def begin_anew(self) -> None:
+        """Let everything be linked anew, after all books have forgotten what was written."""
+        self.sync: dict[Any, Callable[..., Any]] = {}
+        self.awaited: dict[Any, Maker] = {}
+        self.calls: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
+        self.token = object()
 
     def link(self, key: Any, container: Any) -> Callable[..., Any]:
         """Write the maker of a key that *container* is asked for by `get`."""
@@ -503,6 +507,8 @@ class Writer:
         if recipe.shape is Shape.COROUTINE and self.can_await:
             call = f"{self._await()}{call}"
         self.put(indent, f"{service} = {call}")
+        if recipe.shape is Shape.COROUTINE and self.can_await:
+            self.put(indent, "if c._made is not made: check_open(c, made)")
         if not is_plain(recipe):
             plain = self.define("plain", set[type]())
             settle = f"{self._await()}asettle" if self.can_await else "settle"

@@ -100,8 +100,12 @@ class Registrations:
         """Let everything be found anew."""
         with LOCK:
             self._names = None
-            for book in list(self.books):
-                book.clear()
+            books = list(self.books)
+            for book in books:
+                book.forget()
+            # Not before all have forgotten: a maker is written with those of other books.
+            for book in books:
+                book.begin_anew()
             self.singletons.revise()
 
     def get_registered(self, key: Hashable) -> Recipe:

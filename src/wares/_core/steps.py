@@ -142,7 +142,7 @@ def begin_cleanups(container: Any) -> Cleanups:
     """Give the cleanups of a container, which are begun at the first one."""
     with LOCK:
         if container._cleanups is None:
-            container._cleanups = Cleanups()
+            container._cleanups = container._new_cleanups()
         cleanups: Cleanups = container._cleanups
         return cleanups
 
@@ -193,11 +193,18 @@ async def asettle(
         not_yielded(recipe)
     if not recipe.is_value and inspect.iscoroutine(product):
         product = await product
+        check_open(container, made)
     kind: Any = type(product)
     if recipe.enter and is_async_context_manager(kind):
         service = await kind.__aenter__(product)
         return await _anote(container, made, (leave_async_context, product, recipe), service)
     return settle(container, made, recipe, plain, product)
+
+
+def check_open(container: Any, made: dict[Any, Any]) -> None:
+    """Go no further where the container was closed during an ``await``."""
+    if container._made is not made:
+        raise container._make_closed_error()
 
 
 def take_back(container: Any, cleanups: Cleanups, thing: Any) -> NoReturn:
@@ -291,6 +298,7 @@ NAMES = {
     "asettle": asettle,
     "atake_back": atake_back,
     "begin_cleanups": begin_cleanups,
+    "check_open": check_open,
     "circular": circular,
     "find_made": find_made,
     "leave_async_generator": leave_async_generator,
