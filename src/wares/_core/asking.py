@@ -45,7 +45,7 @@ _NOTE = "wares was making "
 
 
 class Closed(dict[Hashable, Any]):
-    """What a closed container has made, and makes: nothing, and nothing can be put in.
+    """The claims and cleanups of a closed container: there are none, and none can be put in.
 
     Args:
         error: What is raised where somebody tries.
@@ -56,7 +56,7 @@ class Closed(dict[Hashable, Any]):
         self._error = error
 
     def setdefault(self, *_: Any) -> NoReturn:
-        """Refuse a claim.
+        """Refuse to go on.
 
         Raises:
             WaresError: Always.
@@ -66,9 +66,17 @@ class Closed(dict[Hashable, Any]):
     __setitem__ = setdefault
 
 
+class ClosedMade(Closed):
+    """The services of a closed container, for which nobody may even ask."""
+
+    __contains__ = Closed.setdefault
+
+
 #: Shared by all containers that are closed, and by those that keep singletons.
-CLOSED = Closed(ContainerClosedError)
-ROOT_CLOSED = Closed(RegistryClosedError)
+CLOSED = ClosedMade(ContainerClosedError)
+ROOT_CLOSED = ClosedMade(RegistryClosedError)
+ENDED = Closed(ContainerClosedError)
+ROOT_ENDED = Closed(RegistryClosedError)
 
 
 class Asking:
@@ -207,10 +215,13 @@ class Asking:
         except KeyError:
             # An override has taken a singleton away between the two look-ups.
             pass
-        if type(made) is Closed:
-            raise self._make_closed_error()
-        makers = self._makers.sync
-        maker = makers[key] if key in makers else self._makers.link(key, self)
+        makers = self._makers
+        if key in makers.sync:
+            maker = makers.sync[key]
+        elif key in makers.ready:
+            return made.setdefault(key, makers.ready[key])
+        else:
+            maker = makers.link(key, self)
         making = self._making
         claim = Claim()
         while True:
@@ -357,10 +368,13 @@ class Asking:
         except KeyError:
             # See `get`.
             pass
-        if type(made) is Closed:
-            raise self._make_closed_error()
-        makers = self._makers.awaited
-        maker, is_async = makers[key] if key in makers else self._makers.alink(key, self)
+        makers = self._makers
+        if key in makers.awaited:
+            maker, is_async = makers.awaited[key]
+        elif key in makers.ready:
+            return made.setdefault(key, makers.ready[key])
+        else:
+            maker, is_async = makers.alink(key, self)
         making = self._making
         claim = Claim()
         if is_async:

@@ -26,6 +26,11 @@ from wares.exceptions import AsyncServiceError, CircularDependencyError
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
+#: The key under which the dict of claims holds the cleanups of a container, once it has some. Of
+#: several threads one begins them, and of several that close one takes them.
+CLEANUPS = object()
+
+
 class Claim:
     """One `get` that makes services, one at a time."""
 

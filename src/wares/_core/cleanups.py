@@ -39,12 +39,11 @@ class Cleanups(list[Entry]):
         must_await: Whether one of them may have to be awaited.
     """
 
-    __slots__ = ("__weakref__", "must_await")
+    # No __init__, because one is made for each request.
 
     owner: ClassVar[str] = "container"
 
-    def __init__(self) -> None:
-        self.must_await = False
+    must_await = False
 
     def find_pending(self) -> list[Hashable]:
         """List the services whose cleanups must be awaited."""
@@ -64,8 +63,6 @@ class Cleanups(list[Entry]):
 
 class RegistryCleanups(Cleanups):
     """The cleanups of a registry: of its singletons, or what it calls when it closes."""
-
-    __slots__ = ()
 
     owner = "registry"
 

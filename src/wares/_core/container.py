@@ -15,7 +15,8 @@ from weakref import WeakSet
 import attrs
 from typing_extensions import TypeForm, TypeVar
 
-from wares._core.asking import CLOSED, ROOT_CLOSED, Asking
+from wares._core.asking import CLOSED, ENDED, ROOT_CLOSED, ROOT_ENDED, Asking, ClosedMade
+from wares._core.claims import CLEANUPS
 from wares._core.cleanups import (
     Cleanups,
     Entry,
@@ -145,7 +146,6 @@ class Container(Asking):
     """
 
     registry: Registry
-    _cleanups: Cleanups | None = None
     _family: Family | None = None
     _given: Mapping[Hashable, Any] = _NOTHING
     _outermost: Container | None = None
@@ -168,7 +168,7 @@ class Container(Asking):
 
     def __contains__(self, key: object) -> bool:
         """Tell whether the service of *key* is made already."""
-        return key in self._made
+        return not self.is_closed and key in self._made
 
     def __bool__(self) -> bool:
         """Be true, also where nothing is made."""
@@ -177,7 +177,7 @@ class Container(Asking):
     @property
     def is_closed(self) -> bool:
         """Whether the container is closed."""
-        return self._made is CLOSED
+        return isinstance(self._made, ClosedMade)
 
     def __enter__(self) -> Self:
         if self._made is CLOSED:
@@ -190,17 +190,13 @@ class Container(Asking):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._cleanups or self._family is not None:
-            self._refuse_pending()
-        # First this, then the look: whoever notes a cleanup or opens a child does it the other
-        # way round.
-        self._made = self._making = CLOSED
-        if self._family is not None:
-            self._close_family(error)
-        elif self._cleanups:
-            after = leave_all(self._take_cleanups(), error, self.registry._known.observers)
-            if after is not error and after is not None:
-                raise_as_it_is(after)
+        making = self._making
+        if CLEANUPS not in making and self._family is None:
+            # First this, then the look: whoever notes a cleanup or opens a child does it the
+            # other way round.
+            self._made, self._making = CLOSED, ENDED
+        if CLEANUPS in making or self._family is not None:
+            self._close(making, error)
 
     async def __aenter__(self) -> Self:
         if self._made is CLOSED:
@@ -213,11 +209,12 @@ class Container(Asking):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._made = self._making = CLOSED
+        making = self._making
+        self._made, self._making = CLOSED, ENDED
         if self._family is not None:
-            await self._aclose_family(error)
-        elif self._cleanups:
-            entries = self._take_cleanups()
+            await self._aclose_family(making, error)
+        elif CLEANUPS in making:
+            entries = take_cleanups(making)
             after = await aleave_all(entries, error, self.registry._known.observers)
             if after is not error and after is not None:
                 raise_as_it_is(after)
@@ -532,41 +529,68 @@ class Container(Asking):
         if pending:
             raise PendingAsyncCleanupError(pending, "container")
 
-    def _take_cleanups(self) -> list[Entry]:
-        """Take the cleanups; of two that close at once, one gets them."""
-        with LOCK:
-            cleanups = self._cleanups
-            self._cleanups = None
-        return [] if cleanups is None else cleanups
-
-    def _end(self) -> tuple[list[Entry], list[Entry]]:
+    def _end(self, making: dict[Hashable, Any]) -> tuple[list[Entry], list[Entry]]:
         """Be closed; give what is to be cleaned up, and what is to be called after that."""
-        self._made = self._making = CLOSED
+        self._made, self._making = CLOSED, ENDED
         family = self._get_family()
         if family.parent is not None and family.parent._family is not None:
             family.parent._family.children.pop(self, None)
         with LOCK:
             callbacks = list(family.callbacks)
             family.callbacks.clear()
-        return self._take_cleanups(), callbacks
+        return take_cleanups(making), callbacks
 
-    def _close_family(self, error: BaseException | None) -> None:
-        ended = [container._end() for container in self._descend()]
+    def _close(self, making: dict[Hashable, Any], error: BaseException | None) -> None:
+        """Close what has cleanups, or a family."""
         after = error
-        for cleanups, callbacks in reversed(ended):
-            after = leave_all(cleanups, after, self.registry._known.observers)
-            after = leave_all(callbacks, after)
+        if self._family is None:
+            if making[CLEANUPS].must_await:
+                self._refuse_pending()
+            self._made, self._making = CLOSED, ENDED
+            after = leave_all(take_cleanups(making), error, self.registry._known.observers)
+        else:
+            after = self._close_family(making, error)
         if after is not error and after is not None:
             raise_as_it_is(after)
 
-    async def _aclose_family(self, error: BaseException | None) -> None:
-        ended = [container._end() for container in self._descend()]
+    def _close_family(
+        self, making: dict[Hashable, Any], error: BaseException | None
+    ) -> BaseException | None:
+        self._refuse_pending()
         after = error
-        for cleanups, callbacks in reversed(ended):
+        for cleanups, callbacks in self._end_all(making):
+            after = leave_all(cleanups, after, self.registry._known.observers)
+            after = leave_all(callbacks, after)
+        return after
+
+    async def _aclose_family(
+        self, making: dict[Hashable, Any], error: BaseException | None
+    ) -> None:
+        after = error
+        for cleanups, callbacks in self._end_all(making):
             after = await aleave_all(cleanups, after, self.registry._known.observers)
             after = await aleave_all(awaited_callbacks(callbacks), after)
         if after is not error and after is not None:
             raise_as_it_is(after)
+
+    def _end_all(
+        self, making: dict[Hashable, Any]
+    ) -> list[tuple[list[Entry], list[Entry]]]:
+        """End this container and the open ones within it; give what each has to clean up."""
+        _, *children = self._descend()
+        ended = [self._end(making), *(child._end(child._making) for child in children)]
+        return ended[::-1]
+
+    @property
+    def _cleanups(self) -> Cleanups | None:
+        """What is to be cleaned up, if anything is."""
+        return self._making.get(CLEANUPS)
+
+
+def take_cleanups(making: dict[Hashable, Any]) -> list[Entry]:
+    """Take the cleanups; of several that close at once, one gets them."""
+    cleanups: list[Entry] = making.pop(CLEANUPS, [])
+    return cleanups
 
 
 def _refuse_singleton(key: object, lifetime: str) -> None:
@@ -790,12 +814,12 @@ class Registry(Registering):
     def _end_root(self) -> list[Entry]:
         """Close the container that keeps the singletons; give what is to be cleaned up."""
         root = self._root
-        made = root._made
-        root._made = root._making = ROOT_CLOSED
+        made, making = root._made, root._making
+        root._made, root._making = ROOT_CLOSED, ROOT_ENDED
         # Makers look in there.
         made.clear()
         self._known.singletons.forget()
-        return root._take_cleanups()
+        return take_cleanups(making)
 
     def _pending_async(self) -> list[Hashable]:
         cleanups = self._root._cleanups
@@ -834,3 +858,4 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_begin_in_child)
 
 Registrations.container_class = Container
+Registrations.cleanups = (Cleanups, RegistryCleanups)

@@ -41,6 +41,7 @@ class Makers:
     Attributes:
         sync: The makers for `get`, by the key, or the node, that is asked for.
         awaited: The makers for `aget`, each with whether it is a coroutine function.
+        ready: The registered values that were asked for.
         token: Another object after each change of what is registered.
         calls: What was written for calls of functions; for `inject`.
     """
@@ -73,6 +74,7 @@ class Makers:
         """Let everything be linked anew, after all books have forgotten what was written."""
         self.sync: dict[Any, Callable[..., Any]] = {}
         self.awaited: dict[Any, Maker] = {}
+        self.ready: dict[Any, Any] = {}
         self.calls: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
         self.token = object()
 
@@ -80,22 +82,28 @@ class Makers:
         """Write the maker of a key that *container* is asked for by `get`."""
         if type(key) is Order:
             return key.maker[0]
-        token = self.token
-        maker, _ = self._write_asked(key, container, can_await=False)
-        with LOCK:
-            if token is self.token:
-                self.sync[key] = maker
-        return maker
+        return self._link(key, container, can_await=False)[0]
 
     def alink(self, key: Any, container: Any) -> Maker:
         """Write the maker of a key that *container* is asked for by `aget`."""
         if type(key) is Order:
             return key.maker
+        return self._link(key, container, can_await=True)
+
+    def _link(self, key: Any, container: Any, *, can_await: bool) -> Maker:
         token = self.token
-        maker = self._write_asked(key, container, can_await=True)
+        wire = self.wiring.wire(Need("", key, by_keyword=False))
+        maker = self._write_asked(wire, container, can_await=can_await)
         with LOCK:
-            if token is self.token:
+            if token is not self.token:
+                # Something was registered meanwhile.
+                return maker
+            if wire.source == "ready" and self.keeper != "singleton":
+                self.ready[key] = wire.node.recipe.value  # type: ignore[union-attr]  # it has one
+            elif can_await:
                 self.awaited[key] = maker
+            else:
+                self.sync[key] = maker[0]
         return maker
 
     def write(
@@ -158,8 +166,7 @@ class Makers:
             self.outermost = Makers(self.registry, self.find, keeper="connection")
         return self.outermost
 
-    def _write_asked(self, key: Any, container: Any, *, can_await: bool) -> Maker:
-        wire = self.wiring.wire(Need("", key, by_keyword=False))
+    def _write_asked(self, wire: Wire, container: Any, *, can_await: bool) -> Maker:
         if wire.source == "absent":
             raise steps.not_found(container, wire.need)
         if wire.source == "here":
@@ -238,7 +245,7 @@ class Writer:
     def write(self, node: Node) -> Maker:
         """Write the maker of *node*."""
         if node.is_fresh:
-            result = self._build(node.recipe, self._gather(node, 2), 2)
+            result = self._build(node, self._gather(node, 2), 2)
         else:
             result = self._make(node.recipe, 2, is_checked=True)
         self.put(2, f"return {result}")
@@ -247,12 +254,14 @@ class Writer:
     def write_hand_over(self, wire: Wire) -> Maker:
         """Write what hands over a service that is ready, or is kept by another container."""
         asker = Node(wire.node.recipe if wire.node else _ASKED, is_fresh=True)
-        service = self.get(wire, 2, asker)
-        if wire.source == "container" or self.makers.keeper == "singleton":
-            # The registry keeps what it has made, and nothing that an override may replace.
-            self.put(2, f"return {service}")
+        if wire.source == "ready":
+            service = self.define("value", asker.recipe.value)
         else:
-            self.put(2, f"return made.setdefault({self.define('k', wire.need.key)}, {service})")
+            service = self.get(wire, 2, asker)
+        if wire.source != "container" and self.makers.keeper != "singleton":
+            # The registry keeps what it has made, and nothing that an override may replace.
+            service = f"made.setdefault({self.define('k', wire.need.key)}, {service})"
+        self.put(2, f"return {service}")
         return self.compile("c, made, making, claim"), self.is_async
 
     def compile(self, parameters: str) -> Callable[..., Any]:
@@ -440,7 +449,7 @@ class Writer:
         if is_root:
             self.put(indent + 1, "claim.sources = []")
         self._chain.pop()
-        result = self._build(recipe, gathered, indent + 1)
+        result = self._build(Node(recipe, is_fresh=False), gathered, indent + 1)
         self._chain.append(place)
         if is_root:
             sources = self.define("sources", tuple(self.wiring.sources_of(recipe)))
@@ -453,29 +462,31 @@ class Writer:
         self._chain.pop()
         return service
 
-    def _build(self, recipe: Recipe, gathered: list[Any], indent: int) -> str:
+    def _build(self, node: Node, gathered: list[Any], indent: int) -> str:
         """Write the call of a factory, after the calls for what it needs anew."""
+        recipe = node.recipe
         place = self._place(recipe)
         self._chain.append(place)
         arguments = []
         for wire, argument in gathered:
             if isinstance(argument, list):
-                argument = self._build(wire.node.recipe, argument, indent)
+                argument = self._build(wire.node, argument, indent)
             arguments.append(f"{wire.need.name}={argument}" if wire.need.by_keyword else argument)
         if recipe.shape.is_async and not self.can_await:
             self.put(indent, f"refuse(made, making, recipes[{place}])")
-        result = self.call(recipe, place, ", ".join(arguments), indent)
+        result = self.call(node, ", ".join(arguments), indent)
         self._chain.pop()
         return result
 
-    def call(self, recipe: Recipe, place: int, arguments: str, indent: int) -> str:
+    def call(self, node: Node, arguments: str, indent: int) -> str:
         """Write the call of a factory, and what turns its product into the service."""
+        place = self._place(node.recipe)
         if not self.observers:
-            return self._call(recipe, place, arguments, indent)
+            return self._call(node, arguments, indent)
         observers = self.define("observers", self.observers)
         self.put(indent, f"begin = observe_beginning({observers}, recipes[{place}])")
         self.put(indent, "try:")
-        service = self._call(recipe, place, arguments, indent + 1)
+        service = self._call(node, arguments, indent + 1)
         self.put(indent, "except BaseException as error:")
         self.put(indent + 1, f"observe_end({observers}, recipes[{place}], begin, error)")
         self.put(indent + 1, "raise")
@@ -486,7 +497,8 @@ class Writer:
         """Give what is called for a recipe."""
         return recipe.factory
 
-    def _call(self, recipe: Recipe, place: int, arguments: str, indent: int) -> str:
+    def _call(self, node: Node, arguments: str, indent: int) -> str:
+        recipe, place, is_fresh = node.recipe, self._place(node.recipe), node.is_fresh
         service = self.new_variable()
         factory = self.define("factory", self.find_factory(recipe))
         call = f"{factory}({arguments})"
@@ -496,7 +508,11 @@ class Writer:
             self.put(indent, f"generator = {call}")
             self.put(indent, f"{'async ' * is_async}for {service} in generator: break")
             self.put(indent, f"else: not_yielded(recipes[{place}])")
-            self.put(indent, "cleanups = c._cleanups or begin_cleanups(c)")
+            begin = "begin_cleanups(c, making)"
+            if not is_fresh:
+                new = self.define("Cleanups", self.makers.registry.cleanups[self.makers.keeper == "singleton"])
+                begin = f"making.setdefault(CLEANUPS, {new}())"
+            self.put(indent, f"cleanups = making[CLEANUPS] if CLEANUPS in making else {begin}")
             if is_async:
                 self.put(indent, "cleanups.must_await = True")
             leave = f"leave_{'async_' * is_async}generator"
@@ -512,7 +528,7 @@ class Writer:
         if not is_plain(recipe):
             plain = self.define("plain", set[type]())
             settle = f"{self._await()}asettle" if self.can_await else "settle"
-            settled = f"{settle}(c, made, recipes[{place}], {plain}, {service})"
+            settled = f"{settle}(c, made, making, recipes[{place}], {plain}, {service})"
             self.put(indent, f"if type({service}) not in {plain}: {service} = {settled}")
         return service
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 from typing import Any, NoReturn
 
-from wares._core.claims import Busy, Claim, find_path, wake
+from wares._core.claims import CLEANUPS, Busy, Claim, find_path, wake
 from wares._core.cleanups import (
     Cleanups,
     Entry,
@@ -138,23 +138,29 @@ def not_yielded(recipe: Recipe) -> NoReturn:
     raise FactoryError(recipe.key, describe_callable(recipe.factory), "did not yield")
 
 
-def begin_cleanups(container: Any) -> Cleanups:
+def begin_cleanups(container: Any, making: dict[Any, Any]) -> Cleanups:
     """Give the cleanups of a container, which are begun at the first one."""
-    with LOCK:
-        if container._cleanups is None:
-            container._cleanups = container._new_cleanups()
-        cleanups: Cleanups = container._cleanups
-        return cleanups
+    if type(making) is not dict:
+        # It was closed before it was asked. What is noted here is taken back at once.
+        return Cleanups()
+    cleanups: Cleanups = making.setdefault(CLEANUPS, container._new_cleanups())
+    return cleanups
 
 
 def settle(
-    container: Any, made: dict[Any, Any], recipe: Recipe, plain: set[type], product: Any
+    container: Any,
+    made: dict[Any, Any],
+    making: dict[Any, Any],
+    recipe: Recipe,
+    plain: set[type],
+    product: Any,
 ) -> Any:
     """Turn what a factory has given into the service.
 
     Args:
         container: What its cleanup belongs to.
         made: The services of the container, as it was when it was asked.
+        making: Its claims and cleanups.
         recipe: The recipe of the factory.
         plain: The classes whose objects need nothing further; the next object of such a class
             does not come here.
@@ -167,13 +173,13 @@ def settle(
         service = next(product, MISSING)
         if service is MISSING:
             not_yielded(recipe)
-        return _note(container, made, (leave_generator, product, recipe), service)
+        return _note(container, made, making, (leave_generator, product, recipe), service)
     if not recipe.is_value and inspect.iscoroutine(product):
         product.close()
         raise _must_be_awaited(recipe, "its factory returned a coroutine")
     if recipe.enter and is_sync_context_manager(kind):
         return _note(
-            container, made, (leave_context, product, recipe), kind.__enter__(product)
+            container, made, making, (leave_context, product, recipe), kind.__enter__(product)
         )
     if recipe.enter and is_async_context_manager(kind):
         raise _must_be_awaited(recipe, "it is an asynchronous context manager")
@@ -182,13 +188,18 @@ def settle(
 
 
 async def asettle(
-    container: Any, made: dict[Any, Any], recipe: Recipe, plain: set[type], product: Any
+    container: Any,
+    made: dict[Any, Any],
+    making: dict[Any, Any],
+    recipe: Recipe,
+    plain: set[type],
+    product: Any,
 ) -> Any:
     """Turn what a factory has given into the service, awaiting what has to be awaited."""
     if _is_own_generator(recipe, product) and inspect.isasyncgen(product):
         async for service in product:
             return await _anote(
-                container, made, (leave_async_generator, product, recipe), service
+                container, made, making, (leave_async_generator, product, recipe), service
             )
         not_yielded(recipe)
     if not recipe.is_value and inspect.iscoroutine(product):
@@ -197,8 +208,8 @@ async def asettle(
     kind: Any = type(product)
     if recipe.enter and is_async_context_manager(kind):
         service = await kind.__aenter__(product)
-        return await _anote(container, made, (leave_async_context, product, recipe), service)
-    return settle(container, made, recipe, plain, product)
+        return await _anote(container, made, making, (leave_async_context, product, recipe), service)
+    return settle(container, made, making, recipe, plain, product)
 
 
 def check_open(container: Any, made: dict[Any, Any]) -> None:
@@ -234,8 +245,10 @@ def _take(cleanups: Cleanups, thing: Any) -> Entry | None:
     return None
 
 
-def _note(container: Any, made: dict[Any, Any], entry: Entry, service: Any) -> Any:
-    cleanups = container._cleanups or begin_cleanups(container)
+def _note(
+    container: Any, made: dict[Any, Any], making: dict[Any, Any], entry: Entry, service: Any
+) -> Any:
+    cleanups = begin_cleanups(container, making)
     cleanups.append(entry)
     # First the cleanup, then the look: whoever closes does it the other way round.
     if container._made is not made:
@@ -243,8 +256,10 @@ def _note(container: Any, made: dict[Any, Any], entry: Entry, service: Any) -> A
     return service
 
 
-async def _anote(container: Any, made: dict[Any, Any], entry: Entry, service: Any) -> Any:
-    cleanups = container._cleanups or begin_cleanups(container)
+async def _anote(
+    container: Any, made: dict[Any, Any], making: dict[Any, Any], entry: Entry, service: Any
+) -> Any:
+    cleanups = begin_cleanups(container, making)
     cleanups.must_await = True
     cleanups.append(entry)
     if container._made is not made:
@@ -294,6 +309,7 @@ def _must_be_awaited(recipe: Recipe, reason: str) -> AsyncServiceError:
 
 #: What the text of makers uses by name.
 NAMES = {
+    "CLEANUPS": CLEANUPS,
     "MISSING": MISSING,
     "asettle": asettle,
     "atake_back": atake_back,

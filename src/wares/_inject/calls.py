@@ -178,7 +178,7 @@ class CallWriter(Writer):
             arguments.append(f"{need.name}={argument}" if need.by_keyword else argument)
         if recipe.shape.is_async and not self.can_await:
             self.put(indent, f"refuse(made, making, recipes[{place}])")
-        result = self.call(recipe, place, ", ".join(arguments), indent)
+        result = self.call(Node(recipe, is_fresh=True), ", ".join(arguments), indent)
         self._chain.pop()
         return result
 
