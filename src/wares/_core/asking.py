@@ -9,13 +9,16 @@ from typing import Any, NoReturn, overload
 from typing_extensions import TypeForm, TypeVar
 
 from wares._core.claims import (
+    CLEANUPS,
     Busy,
     Claim,
     begin_wait,
     current_claim,
     end_wait,
+    fail,
     find_path,
     give_up,
+    wake,
 )
 from wares._core.keys import describe_path
 from wares._core.makers import Makers
@@ -45,7 +48,7 @@ _NOTE = "wares was making "
 
 
 class Closed(dict[Hashable, Any]):
-    """The claims and cleanups of a closed container: there are none, and none can be put in.
+    """What a closed container keeps: nothing, and nobody may ask for it or put something in.
 
     Args:
         error: What is raised where somebody tries.
@@ -63,27 +66,28 @@ class Closed(dict[Hashable, Any]):
         """
         raise self._error
 
-    __setitem__ = setdefault
+    __setitem__ = __getitem__ = setdefault
 
+    def __contains__(self, key: object) -> bool:
+        """Refuse to look, but for cleanups, of which there are none.
 
-class ClosedMade(Closed):
-    """The services of a closed container, for which nobody may even ask."""
-
-    __contains__ = Closed.setdefault
+        Raises:
+            WaresError: Whatever else is looked for.
+        """
+        if key is CLEANUPS:
+            return False
+        raise self._error
 
 
 #: Shared by all containers that are closed, and by those that keep singletons.
-CLOSED = ClosedMade(ContainerClosedError)
-ROOT_CLOSED = ClosedMade(RegistryClosedError)
-ENDED = Closed(ContainerClosedError)
-ROOT_ENDED = Closed(RegistryClosedError)
+CLOSED = Closed(ContainerClosedError)
+ROOT_CLOSED = Closed(RegistryClosedError)
 
 
 class Asking:
     """A container, as far as it is asked for services."""
 
     _made: dict[Hashable, Any]
-    _making: dict[Hashable, Claim]
     _makers: Makers
     _outermost: Asking | None = None
     _request: Asking | None = None
@@ -211,9 +215,11 @@ class Asking:
         made = self._made
         try:
             if key in made:
-                return made[key]
+                service = made[key]
+                if type(service) is not Claim:
+                    return service
         except KeyError:
-            # An override has taken a singleton away between the two look-ups.
+            # Another thread gave it up between the two look-ups.
             pass
         makers = self._makers
         if key in makers.sync:
@@ -222,24 +228,24 @@ class Asking:
             return made.setdefault(key, makers.ready[key])
         else:
             maker = makers.link(key, self)
-        making = self._making
         claim = Claim()
         while True:
             try:
                 if self._made is not made:
                     raise self._make_closed_error()
-                service = maker(self, made, making, claim)
+                service = maker(self, made, claim)
                 if self._made is not made:
                     raise self._make_closed_error()
             except Busy as found:
                 busy = found
             except BaseException as error:
-                give_up(claim, self, making, error)
+                fail(claim, self, made, error)
                 explain(error)
                 raise
             else:
                 return service
             try:
+                give_up(claim, self, made)
                 wait_for_another(claim, busy)
             finally:
                 # An exception that its own frame knows would be left to the garbage collector.
@@ -364,7 +370,9 @@ class Asking:
         made = self._made
         try:
             if key in made:
-                return made[key]
+                service = made[key]
+                if type(service) is not Claim:
+                    return service
         except KeyError:
             # See `get`.
             pass
@@ -375,7 +383,6 @@ class Asking:
             return made.setdefault(key, makers.ready[key])
         else:
             maker, is_async = makers.alink(key, self)
-        making = self._making
         claim = Claim()
         if is_async:
             claim.thread = get_ident()
@@ -386,7 +393,7 @@ class Asking:
                 try:
                     if self._made is not made:
                         raise self._make_closed_error()
-                    service = maker(self, made, making, claim)
+                    service = maker(self, made, claim)
                     if is_async:
                         claim.coroutine = service
                         service = await service
@@ -395,12 +402,13 @@ class Asking:
                 except Busy as found:
                     busy = found
                 except BaseException as error:
-                    give_up(claim, self, making, error)
+                    fail(claim, self, made, error)
                     explain(error)
                     raise
                 else:
                     return service
                 try:
+                    give_up(claim, self, made)
                     await await_another(claim, busy)
                 finally:
                     del busy
@@ -417,6 +425,8 @@ class Asking:
 
 def wait_for_another(claim: Claim, busy: Busy) -> None:
     """Wait for what another `get` makes; raises the error that it has failed with."""
+    if claim.waiters:
+        wake(claim)
     wait = begin_wait(claim, busy, blocks=True)
     if wait is None:
         return
@@ -430,6 +440,8 @@ def wait_for_another(claim: Claim, busy: Busy) -> None:
 
 async def await_another(claim: Claim, busy: Busy) -> None:
     """Do what `wait_for_another` does, in an event loop."""
+    if claim.waiters:
+        wake(claim)
     wait = begin_wait(claim, busy, blocks=False)
     if wait is None:
         return

@@ -15,8 +15,8 @@ from weakref import WeakSet
 import attrs
 from typing_extensions import TypeForm, TypeVar
 
-from wares._core.asking import CLOSED, ENDED, ROOT_CLOSED, ROOT_ENDED, Asking, ClosedMade
-from wares._core.claims import CLEANUPS
+from wares._core.asking import CLOSED, ROOT_CLOSED, Asking, Closed
+from wares._core.claims import CLEANUPS, Claim
 from wares._core.cleanups import (
     Cleanups,
     Entry,
@@ -58,6 +58,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _current: ContextVar[Container | None] = ContextVar("wares_container", default=None)
+
+#: Stands for what is not made.
+_CLAIM = Claim()
 
 #: What is given to most containers.
 _NOTHING: Mapping[Hashable, Any] = {}
@@ -158,17 +161,17 @@ class Container(Asking):
             raise RegistryClosedError
         self.registry = registry
         self._made = {}
-        self._making = {}
         self._makers = registry._makers
 
     def __repr__(self) -> str:
         if self.is_closed:
             return "<wares.Container(closed)>"
-        return f"<wares.Container(made={len(self._made)}, cleanups={len(self._cleanups or ())})>"
+        made = sum(key in self for key in self._made.copy())
+        return f"<wares.Container(made={made}, cleanups={len(self._cleanups or ())})>"
 
     def __contains__(self, key: object) -> bool:
         """Tell whether the service of *key* is made already."""
-        return not self.is_closed and key in self._made
+        return key is not CLEANUPS and not isinstance(self._made.get(key, _CLAIM), Claim)
 
     def __bool__(self) -> bool:
         """Be true, also where nothing is made."""
@@ -177,7 +180,7 @@ class Container(Asking):
     @property
     def is_closed(self) -> bool:
         """Whether the container is closed."""
-        return isinstance(self._made, ClosedMade)
+        return isinstance(self._made, Closed)
 
     def __enter__(self) -> Self:
         if self._made is CLOSED:
@@ -190,13 +193,13 @@ class Container(Asking):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        making = self._making
-        if CLEANUPS not in making and self._family is None:
+        made = self._made
+        if CLEANUPS not in made and self._family is None:
             # First this, then the look: whoever notes a cleanup or opens a child does it the
             # other way round.
-            self._made, self._making = CLOSED, ENDED
-        if CLEANUPS in making or self._family is not None:
-            self._close(making, error)
+            self._made = CLOSED
+        if CLEANUPS in made or self._family is not None:
+            self._close(made, error)
 
     async def __aenter__(self) -> Self:
         if self._made is CLOSED:
@@ -209,12 +212,12 @@ class Container(Asking):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        making = self._making
-        self._made, self._making = CLOSED, ENDED
+        made = self._made
+        self._made = CLOSED
         if self._family is not None:
-            await self._aclose_family(making, error)
-        elif CLEANUPS in making:
-            entries = take_cleanups(making)
+            await self._aclose_family(made, error)
+        elif CLEANUPS in made:
+            entries = take_cleanups(made)
             after = await aleave_all(entries, error, self.registry._known.observers)
             if after is not error and after is not None:
                 raise_as_it_is(after)
@@ -439,7 +442,6 @@ class Container(Asking):
             given = family.given
         self._family = None
         self._given = _NOTHING
-        self._making = {}
         self._made = {}
         self._makers = self.registry._makers
         if family is not None and family.parent is not None:
@@ -529,67 +531,68 @@ class Container(Asking):
         if pending:
             raise PendingAsyncCleanupError(pending, "container")
 
-    def _end(self, making: dict[Hashable, Any]) -> tuple[list[Entry], list[Entry]]:
+    def _end(self, made: dict[Hashable, Any]) -> tuple[list[Entry], list[Entry]]:
         """Be closed; give what is to be cleaned up, and what is to be called after that."""
-        self._made, self._making = CLOSED, ENDED
+        self._made = CLOSED
         family = self._get_family()
         if family.parent is not None and family.parent._family is not None:
             family.parent._family.children.pop(self, None)
         with LOCK:
             callbacks = list(family.callbacks)
             family.callbacks.clear()
-        return take_cleanups(making), callbacks
+        return take_cleanups(made), callbacks
 
-    def _close(self, making: dict[Hashable, Any], error: BaseException | None) -> None:
+    def _close(self, made: dict[Hashable, Any], error: BaseException | None) -> None:
         """Close what has cleanups, or a family."""
         after = error
         if self._family is None:
-            if making[CLEANUPS].must_await:
+            cleanups = made.get(CLEANUPS)
+            if cleanups and cleanups.must_await:
                 self._refuse_pending()
-            self._made, self._making = CLOSED, ENDED
-            after = leave_all(take_cleanups(making), error, self.registry._known.observers)
+            self._made = CLOSED
+            after = leave_all(take_cleanups(made), error, self.registry._known.observers)
         else:
-            after = self._close_family(making, error)
+            after = self._close_family(made, error)
         if after is not error and after is not None:
             raise_as_it_is(after)
 
     def _close_family(
-        self, making: dict[Hashable, Any], error: BaseException | None
+        self, made: dict[Hashable, Any], error: BaseException | None
     ) -> BaseException | None:
         self._refuse_pending()
         after = error
-        for cleanups, callbacks in self._end_all(making):
+        for cleanups, callbacks in self._end_all(made):
             after = leave_all(cleanups, after, self.registry._known.observers)
             after = leave_all(callbacks, after)
         return after
 
     async def _aclose_family(
-        self, making: dict[Hashable, Any], error: BaseException | None
+        self, made: dict[Hashable, Any], error: BaseException | None
     ) -> None:
         after = error
-        for cleanups, callbacks in self._end_all(making):
+        for cleanups, callbacks in self._end_all(made):
             after = await aleave_all(cleanups, after, self.registry._known.observers)
             after = await aleave_all(awaited_callbacks(callbacks), after)
         if after is not error and after is not None:
             raise_as_it_is(after)
 
     def _end_all(
-        self, making: dict[Hashable, Any]
+        self, made: dict[Hashable, Any]
     ) -> list[tuple[list[Entry], list[Entry]]]:
         """End this container and the open ones within it; give what each has to clean up."""
         _, *children = self._descend()
-        ended = [self._end(making), *(child._end(child._making) for child in children)]
+        ended = [self._end(made), *(child._end(child._made) for child in children)]
         return ended[::-1]
 
     @property
     def _cleanups(self) -> Cleanups | None:
         """What is to be cleaned up, if anything is."""
-        return self._making.get(CLEANUPS)
+        return self._made.get(CLEANUPS)
 
 
-def take_cleanups(making: dict[Hashable, Any]) -> list[Entry]:
+def take_cleanups(made: dict[Hashable, Any]) -> list[Entry]:
     """Take the cleanups; of several that close at once, one gets them."""
-    cleanups: list[Entry] = making.pop(CLEANUPS, [])
+    cleanups: list[Entry] = made.pop(CLEANUPS, [])
     return cleanups
 
 
@@ -814,12 +817,13 @@ class Registry(Registering):
     def _end_root(self) -> list[Entry]:
         """Close the container that keeps the singletons; give what is to be cleaned up."""
         root = self._root
-        made, making = root._made, root._making
-        root._made, root._making = ROOT_CLOSED, ROOT_ENDED
+        made = root._made
+        root._made = ROOT_CLOSED
+        cleanups = take_cleanups(made)
         # Makers look in there.
         made.clear()
         self._known.singletons.forget()
-        return take_cleanups(making)
+        return cleanups
 
     def _pending_async(self) -> list[Hashable]:
         cleanups = self._root._cleanups
@@ -834,7 +838,7 @@ class Registry(Registering):
             return
         if self._root._cleanups:
             self._root._cleanups.clear()
-        self._root._made, self._root._making = {}, {}
+        self._root._made = {}
         self._known.singletons.forget()
         self._known.change()
 

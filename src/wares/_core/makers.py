@@ -234,7 +234,8 @@ class Writer:
         self.can_await = can_await
         self.is_async = False
         self.recipes: list[Recipe] = []
-        self.constants: dict[str, Any] = {"registry": makers.registry}
+        cleanups = makers.registry.cleanups[makers.keeper == "singleton"]
+        self.constants: dict[str, Any] = {"registry": makers.registry, "Cleanups": cleanups}
         self.observers = makers.registry.observers
         self._lines: list[str] = []
         self._chain: list[int] = []
@@ -247,9 +248,9 @@ class Writer:
         if node.is_fresh:
             result = self._build(node, self._gather(node, 2), 2)
         else:
-            result = self._make(node.recipe, 2, is_checked=True)
+            result = self._make(node.recipe, 2)
         self.put(2, f"return {result}")
-        return self.compile("c, made, making, claim"), self.is_async
+        return self.compile("c, made, claim"), self.is_async
 
     def write_hand_over(self, wire: Wire) -> Maker:
         """Write what hands over a service that is ready, or is kept by another container."""
@@ -262,7 +263,7 @@ class Writer:
             # The registry keeps what it has made, and nothing that an override may replace.
             service = f"made.setdefault({self.define('k', wire.need.key)}, {service})"
         self.put(2, f"return {service}")
-        return self.compile("c, made, making, claim"), self.is_async
+        return self.compile("c, made, claim"), self.is_async
 
     def compile(self, parameters: str) -> Callable[..., Any]:
         """Compile what was written; makers of one shape are compiled once."""
@@ -309,8 +310,7 @@ class Writer:
         recipe = wire.node.recipe
         key = self.define("k", recipe.key)
         if wire.source == "ready":
-            value = self.define("value", recipe.value)
-            return f"(made[{key}] if {key} in made else {value})"
+            return self._get_or(key, self.define("value", recipe.value), indent)
         service = self.new_variable()
         if wire.source == "outlived":
             call = self._raising("outlived", asker.recipe, recipe)
@@ -325,13 +325,22 @@ class Writer:
         circle = self.walk.circles.get((asker, node))
         if circle is None and node not in self.written:
             return self._make(node.recipe, indent)
-        service = self.new_variable()
         if circle is not None:
-            call = self._raising("circular", *circle)
+            otherwise = self._raising("circular", *circle)
         else:
-            call = self._call_maker(self.written[node])
-        there = "" if node.is_fresh else f"made[{key}] if {key} in made else "
-        self.put(indent, f"{service} = {there}{call}")
+            otherwise = self._call_maker(self.written[node])
+        if not node.is_fresh:
+            return self._get_or(key, otherwise, indent)
+        service = self.new_variable()
+        self.put(indent, f"{service} = {otherwise}")
+        return service
+
+    def _get_or(self, key: str, otherwise: str, indent: int, made: str = "made") -> str:
+        """Write that something is taken from where it is kept, or else comes from elsewhere."""
+        service = self.new_variable()
+        # What is being made counts as not there. One look-up, as it may be given up between two.
+        self.put(indent, f"{service} = {made}.get({key}, claim)")
+        self.put(indent, f"if type({service}) is Claim: {service} = {otherwise}")
         return service
 
     def _get_elsewhere(self, wire: Wire, key: str, service: str, indent: int) -> None:
@@ -340,24 +349,25 @@ class Writer:
         if wire.source == "registry":
             root = self.define("root", self.makers.registry.root)
             kept = self.define("kept", self.makers.registry.root._made)
-            # One look-up, as an override may take the singleton away between two.
-            there = f"made[{key}] if {key} in made else "
-            self.put(indent, f"{service} = {there}{kept}.get({key}, MISSING)")
-            call = self._call_maker(maker, f"{root}, {root}._made, {root}._making, claim")
-            self.put(indent, f"if {service} is MISSING: {service} = {call}")
+            # An override may take it away from there; what this container has got, it keeps.
+            self.put(indent, f"{service} = made[{key}] if {key} in made else {kept}.get({key}, claim)")
+            call = self._call_maker(maker, f"{root}, {root}._made, claim")
+            self.put(indent, f"if type({service}) is Claim: {service} = {call}")
             return
-        make = self._call_maker(maker, "owner, its, owner._making, claim")
+        make = self._call_maker(maker, "owner, its, claim")
         if wire.source == "request":
-            there = "" if wire.node.is_fresh else f"its[{key}] if {key} in its else "  # type: ignore[union-attr]  # it has one
             self.put(indent, "owner = c._request; its = owner._made")
-            self.put(indent, f"{service} = {there}{make}")
+            if wire.node is not None and wire.node.is_fresh:
+                self.put(indent, f"{service} = {make}")
+            else:
+                self.put(indent, f"{service} = {self._get_or(key, make, indent, 'its')}")
             return
-        self.put(indent, f"if {key} in made: {service} = made[{key}]")
-        self.put(indent, "else:")
+        self.put(indent, f"{service} = made.get({key}, claim)")
+        self.put(indent, f"if type({service}) is Claim:")
         self.put(indent + 1, "owner = c if c._outermost is None else c._outermost")
         self.put(indent + 1, "its = owner._made")
-        self.put(indent + 1, f"{service} = its[{key}] if {key} in its else {make}")
-        self.put(indent + 1, f"made[{key}] = {service}")
+        got = self._get_or(key, make, indent + 1, "its")
+        self.put(indent + 1, f"made[{key}] = {service} = {got}")
 
     def _get_absent(self, wire: Wire, indent: int, asker: Node) -> str:
         """Write what fills a parameter for which nothing is registered: it may be given."""
@@ -372,7 +382,7 @@ class Writer:
             self.put(indent, f"{service} = {otherwise}")
         else:
             key = self.define("k", need.key)
-            self.put(indent, f"{service} = made[{key}] if {key} in made else {otherwise}")
+            return self._get_or(key, otherwise, indent)
         return service
 
     def _raising(self, function: str, *recipes: Recipe) -> str:
@@ -380,7 +390,7 @@ class Writer:
         places = ", ".join(f"recipes[{self._place(recipe)}]" for recipe in recipes)
         return f"{function}({places})"
 
-    def _call_maker(self, maker: Maker, arguments: str = "c, made, making, claim") -> str:
+    def _call_maker(self, maker: Maker, arguments: str = "c, made, claim") -> str:
         function, is_async = maker
         name = self.define("make", function)
         return f"{self._await() if is_async else ''}{name}({arguments})"
@@ -424,41 +434,33 @@ class Writer:
             return False
         return node not in self.written and (asker, node) not in self.walk.circles
 
-    def _make(self, recipe: Recipe, indent: int, *, is_checked: bool = False) -> str:
+    def _make(self, recipe: Recipe, indent: int) -> str:
         """Write how something that is kept is made, unless it is there."""
-        service, key = self.new_variable(), self.define("k", recipe.key)
-        place = self._place(recipe)
+        key, place = self.define("k", recipe.key), self._place(recipe)
         self._chain.append(place)
         if recipe.shape.is_async and not self.can_await:
-            call = f"refuse(made, making, recipes[{place}])"
-            self.put(indent, f"{service} = made[{key}] if {key} in made else {call}")
+            service = self._get_or(key, f"refuse(made, recipes[{place}])", indent)
             self._chain.pop()
             return service
-        if not is_checked:
-            self.put(indent, f"if {key} in made: {service} = made[{key}]")
-            self.put(indent, "else:")
-            indent += 1
+        service = self.new_variable()
+        self.put(indent, f"{service} = made.setdefault({key}, claim)")
+        self.put(indent, f"if {service} is claim:")
         self._chain.pop()
-        gathered = self._gather(Node(recipe, is_fresh=False), indent)
-        self._chain.append(place)
-        self.put(indent, f"{service} = making.setdefault({key}, claim)")
-        self.put(indent, f"if {service} is not claim:")
-        self.put(indent + 1, f"{service} = find_made(made, making, {key}, {service})")
-        self.put(indent, "else:")
+        node = Node(recipe, is_fresh=False)
+        gathered = self._gather(node, indent + 1)
         is_root = self.makers.keeper == "singleton"
         if is_root:
             self.put(indent + 1, "claim.sources = []")
-        self._chain.pop()
-        result = self._build(Node(recipe, is_fresh=False), gathered, indent + 1)
+        result = self._build(node, gathered, indent + 1)
         self._chain.append(place)
         if is_root:
             sources = self.define("sources", tuple(self.wiring.sources_of(recipe)))
             arguments = f"claim, made, recipes[{place}], {result}, {sources}"
-            result = f"registry.singletons.keep({arguments})"
-            self.put(indent + 1, f"{service} = {result}")
+            self.put(indent + 1, f"{service} = registry.singletons.keep({arguments})")
         else:
             self.put(indent + 1, f"made[{key}] = {service} = {result}")
         self.put(indent + 1, "if claim.waiters: wake(claim)")
+        self.put(indent, f"elif type({service}) is Claim: raise Busy(made, {key}, {service})")
         self._chain.pop()
         return service
 
@@ -473,7 +475,7 @@ class Writer:
                 argument = self._build(wire.node, argument, indent)
             arguments.append(f"{wire.need.name}={argument}" if wire.need.by_keyword else argument)
         if recipe.shape.is_async and not self.can_await:
-            self.put(indent, f"refuse(made, making, recipes[{place}])")
+            self.put(indent, f"refuse(made, recipes[{place}])")
         result = self.call(node, ", ".join(arguments), indent)
         self._chain.pop()
         return result
@@ -508,11 +510,11 @@ class Writer:
             self.put(indent, f"generator = {call}")
             self.put(indent, f"{'async ' * is_async}for {service} in generator: break")
             self.put(indent, f"else: not_yielded(recipes[{place}])")
-            begin = "begin_cleanups(c, making)"
+            begin = "begin_cleanups(made, Cleanups)"
             if not is_fresh:
-                new = self.define("Cleanups", self.makers.registry.cleanups[self.makers.keeper == "singleton"])
-                begin = f"making.setdefault(CLEANUPS, {new}())"
-            self.put(indent, f"cleanups = making[CLEANUPS] if CLEANUPS in making else {begin}")
+                # The claim has shown that the container was open.
+                begin = "made.setdefault(CLEANUPS, Cleanups())"
+            self.put(indent, f"cleanups = made[CLEANUPS] if CLEANUPS in made else {begin}")
             if is_async:
                 self.put(indent, "cleanups.must_await = True")
             leave = f"leave_{'async_' * is_async}generator"
@@ -528,7 +530,7 @@ class Writer:
         if not is_plain(recipe):
             plain = self.define("plain", set[type]())
             settle = f"{self._await()}asettle" if self.can_await else "settle"
-            settled = f"{settle}(c, made, making, recipes[{place}], {plain}, {service})"
+            settled = f"{settle}(c, made, Cleanups, recipes[{place}], {plain}, {service})"
             self.put(indent, f"if type({service}) not in {plain}: {service} = {settled}")
         return service
 

@@ -41,24 +41,11 @@ from wares.exceptions import (
 _CLASSES = 16
 
 
-def find_made(
-    made: dict[Any, Any], making: dict[Any, Claim], key: Any, holder: Claim
-) -> Any:
-    """Give what another `get` has just made.
-
-    Raises:
-        Busy: It is still being made.
-    """
-    if key in made:
-        return made[key]
-    raise Busy(made, making, key, holder)
-
-
-def refuse(made: dict[Any, Any], making: dict[Any, Claim], recipe: Recipe) -> Any:
+def refuse(made: dict[Any, Any], recipe: Recipe) -> Any:
     """Refuse to make under `get` what must be awaited, unless another one is making it."""
-    holder = making.get(recipe.key)
-    if holder is not None:
-        return find_made(made, making, recipe.key, holder)
+    holder = made.get(recipe.key)
+    if type(holder) is Claim:
+        raise Busy(made, recipe.key, holder)
     factory = describe_callable(recipe.factory)
     raise _must_be_awaited(recipe, f"its factory, {factory}, is asynchronous")
 
@@ -138,19 +125,19 @@ def not_yielded(recipe: Recipe) -> NoReturn:
     raise FactoryError(recipe.key, describe_callable(recipe.factory), "did not yield")
 
 
-def begin_cleanups(container: Any, making: dict[Any, Any]) -> Cleanups:
+def begin_cleanups(made: dict[Any, Any], kind: type[Cleanups]) -> Cleanups:
     """Give the cleanups of a container, which are begun at the first one."""
-    if type(making) is not dict:
+    if type(made) is not dict:
         # It was closed before it was asked. What is noted here is taken back at once.
-        return Cleanups()
-    cleanups: Cleanups = making.setdefault(CLEANUPS, container._new_cleanups())
+        return kind()
+    cleanups: Cleanups = made.setdefault(CLEANUPS, kind())
     return cleanups
 
 
 def settle(
     container: Any,
     made: dict[Any, Any],
-    making: dict[Any, Any],
+    kind_of_cleanups: type[Cleanups],
     recipe: Recipe,
     plain: set[type],
     product: Any,
@@ -160,7 +147,7 @@ def settle(
     Args:
         container: What its cleanup belongs to.
         made: The services of the container, as it was when it was asked.
-        making: Its claims and cleanups.
+        kind_of_cleanups: What keeps its cleanups.
         recipe: The recipe of the factory.
         plain: The classes whose objects need nothing further; the next object of such a class
             does not come here.
@@ -173,13 +160,13 @@ def settle(
         service = next(product, MISSING)
         if service is MISSING:
             not_yielded(recipe)
-        return _note(container, made, making, (leave_generator, product, recipe), service)
+        return _note(container, made, kind_of_cleanups, (leave_generator, product, recipe), service)
     if not recipe.is_value and inspect.iscoroutine(product):
         product.close()
         raise _must_be_awaited(recipe, "its factory returned a coroutine")
     if recipe.enter and is_sync_context_manager(kind):
         return _note(
-            container, made, making, (leave_context, product, recipe), kind.__enter__(product)
+            container, made, kind_of_cleanups, (leave_context, product, recipe), kind.__enter__(product)
         )
     if recipe.enter and is_async_context_manager(kind):
         raise _must_be_awaited(recipe, "it is an asynchronous context manager")
@@ -190,7 +177,7 @@ def settle(
 async def asettle(
     container: Any,
     made: dict[Any, Any],
-    making: dict[Any, Any],
+    kind_of_cleanups: type[Cleanups],
     recipe: Recipe,
     plain: set[type],
     product: Any,
@@ -199,7 +186,7 @@ async def asettle(
     if _is_own_generator(recipe, product) and inspect.isasyncgen(product):
         async for service in product:
             return await _anote(
-                container, made, making, (leave_async_generator, product, recipe), service
+                container, made, kind_of_cleanups, (leave_async_generator, product, recipe), service
             )
         not_yielded(recipe)
     if not recipe.is_value and inspect.iscoroutine(product):
@@ -208,8 +195,8 @@ async def asettle(
     kind: Any = type(product)
     if recipe.enter and is_async_context_manager(kind):
         service = await kind.__aenter__(product)
-        return await _anote(container, made, making, (leave_async_context, product, recipe), service)
-    return settle(container, made, making, recipe, plain, product)
+        return await _anote(container, made, kind_of_cleanups, (leave_async_context, product, recipe), service)
+    return settle(container, made, kind_of_cleanups, recipe, plain, product)
 
 
 def check_open(container: Any, made: dict[Any, Any]) -> None:
@@ -246,9 +233,9 @@ def _take(cleanups: Cleanups, thing: Any) -> Entry | None:
 
 
 def _note(
-    container: Any, made: dict[Any, Any], making: dict[Any, Any], entry: Entry, service: Any
+    container: Any, made: dict[Any, Any], kind: type[Cleanups], entry: Entry, service: Any
 ) -> Any:
-    cleanups = begin_cleanups(container, making)
+    cleanups = begin_cleanups(made, kind)
     cleanups.append(entry)
     # First the cleanup, then the look: whoever closes does it the other way round.
     if container._made is not made:
@@ -257,9 +244,9 @@ def _note(
 
 
 async def _anote(
-    container: Any, made: dict[Any, Any], making: dict[Any, Any], entry: Entry, service: Any
+    container: Any, made: dict[Any, Any], kind: type[Cleanups], entry: Entry, service: Any
 ) -> Any:
-    cleanups = begin_cleanups(container, making)
+    cleanups = begin_cleanups(made, kind)
     cleanups.must_await = True
     cleanups.append(entry)
     if container._made is not made:
@@ -309,14 +296,15 @@ def _must_be_awaited(recipe: Recipe, reason: str) -> AsyncServiceError:
 
 #: What the text of makers uses by name.
 NAMES = {
+    "Busy": Busy,
     "CLEANUPS": CLEANUPS,
+    "Claim": Claim,
     "MISSING": MISSING,
     "asettle": asettle,
     "atake_back": atake_back,
     "begin_cleanups": begin_cleanups,
     "check_open": check_open,
     "circular": circular,
-    "find_made": find_made,
     "leave_async_generator": leave_async_generator,
     "leave_generator": leave_generator,
     "missing": missing,
