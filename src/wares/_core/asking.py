@@ -12,6 +12,7 @@ from wares._core.claims import (
     CLEANUPS,
     Busy,
     Claim,
+    Run,
     begin_wait,
     current_claim,
     end_wait,
@@ -21,7 +22,7 @@ from wares._core.claims import (
     wake,
 )
 from wares._core.keys import describe_path
-from wares._core.makers import Makers
+from wares._core.makers import Makers, Mode
 from wares._core.recipes import Recipe
 from wares._core.signatures import describe_callable
 from wares._core.waiting import wait_in_the_event_loop
@@ -378,15 +379,15 @@ class Asking:
             pass
         makers = self._makers
         if key in makers.awaited:
-            maker, is_async = makers.awaited[key]
+            maker, mode = makers.awaited[key]
         elif key in makers.ready:
             return made.setdefault(key, makers.ready[key])
         else:
-            maker, is_async = makers.alink(key, self)
+            maker, mode = makers.alink(key, self)
         claim = Claim()
-        if is_async:
-            claim.thread = get_ident()
-            claim.parent = current_claim.get()
+        outer = None
+        if mode is Mode.ASKS:
+            outer = current_claim.get()
             current_claim.set(claim)
         try:
             while True:
@@ -394,8 +395,8 @@ class Asking:
                     if self._made is not made:
                         raise self._make_closed_error()
                     service = maker(self, made, claim)
-                    if is_async:
-                        claim.coroutine = service
+                    if mode is not Mode.SYNC:
+                        claim.run = Run(get_ident(), outer, service)
                         service = await service
                     if self._made is not made:
                         raise self._make_closed_error()
@@ -413,10 +414,9 @@ class Asking:
                 finally:
                     del busy
         finally:
-            if is_async:
-                claim.coroutine = None
+            if mode is Mode.ASKS:
                 # Not by a token: a coroutine that is closed ends in another context.
-                current_claim.set(claim.parent)
+                current_claim.set(outer)
 
     def _make_closed_error(self) -> WaresError:
         """Make the error that says what is closed."""

@@ -15,7 +15,7 @@ import os
 from _thread import get_ident
 from collections.abc import Coroutine, Hashable, Iterator
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import attrs
 
@@ -31,17 +31,27 @@ if TYPE_CHECKING:
 CLEANUPS = object()
 
 
+class Run(NamedTuple):
+    """How an `aget` runs.
+
+    Attributes:
+        thread: The thread whose event loop runs it.
+        parent: The claim of the `aget` in whose factory it was asked for, in another task maybe.
+        coroutine: What makes the service.
+    """
+
+    thread: int
+    parent: Claim | None
+    coroutine: Coroutine[Any, Any, Any]
+
+
 class Claim:
     """One `get` that makes services, one at a time."""
 
     # Without an __init__, because one is made for each `get` that makes something.
 
-    #: The claim of the `aget` within whose factory this one was asked for.
-    parent: Claim | None = None
-    #: The thread whose event loop runs this one, if it may suspend.
-    thread: int | None = None
-    #: What makes the service, while it is suspended.
-    coroutine: Coroutine[Any, Any, Any] | None = None
+    #: How it runs, if it may suspend.
+    run: Run | None = None
     #: Whether it has failed; what it may still hold is nobody's.
     is_over = False
     #: Those that wait for a key that this one has claimed.
@@ -199,7 +209,7 @@ def find_lineage(claim: Claim | None) -> Iterator[Claim]:
         link = start
         while link is not None:
             seen[link] = None
-            link = link.parent
+            link = None if link.run is None else link.run.parent
     return iter(seen)
 
 
@@ -233,7 +243,8 @@ def _refuse_deadlock(busy: Busy, lineage: tuple[Claim, ...], thread: int | None)
         link = todo.pop()
         if link in lineage:
             raise _make_circle(busy)
-        if thread is not None and link.thread == thread:
+        own = None if link.run is None else link.run.thread
+        if thread is not None and own == thread:
             direct = "another task of this thread's event loop is making it"
             indirect = "it waits for a task of the event loop that this call blocks"
             raise AsyncServiceError(
@@ -244,7 +255,7 @@ def _refuse_deadlock(busy: Busy, lineage: tuple[Claim, ...], thread: int | None)
         if link not in seen:
             seen.add(link)
             todo += [wait.holder for wait in link.waits]
-            blocking = _blocked.get(link.thread) if link.thread is not None else None
+            blocking = None if own is None else _blocked.get(own)
             todo += [] if blocking is None else [blocking.holder]
 
 

@@ -186,6 +186,11 @@ def leave_all(
             if observers:
                 with observe_leaving(observers, recipe):
                     leave(thing, recipe, error)
+            elif leave is leave_generator and error is None:
+                # Written out, as it is what nearly every request comes to.
+                for _ in thing:
+                    thing.close()
+                    raise _second_yield(recipe)  # noqa: TRY301  # a failure like any other
             else:
                 leave(thing, recipe, error)
         except BaseException as raised:  # noqa: BLE001  # every other cleanup must run
@@ -205,6 +210,11 @@ async def aleave_all(
                     left = leave(thing, recipe, error)
                     if left is not None:
                         await left
+            elif leave is leave_async_generator and error is None:
+                # See `leave_all`.
+                async for _ in thing:
+                    await thing.aclose()
+                    raise _second_yield(recipe)  # noqa: TRY301  # see there
             else:
                 left = leave(thing, recipe, error)
                 if left is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 from _thread import allocate_lock
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from types import TracebackType
@@ -194,33 +194,38 @@ class Container(Asking):
         traceback: TracebackType | None,
     ) -> None:
         made = self._made
-        if CLEANUPS not in made and self._family is None:
-            # First this, then the look: whoever notes a cleanup or opens a child does it the
-            # other way round.
-            self._made = CLOSED
-        if CLEANUPS in made or self._family is not None:
-            self._close(made, error)
+        cleanups = made.get(CLEANUPS)
+        if self._family is not None or (cleanups and cleanups.must_await):
+            self._refuse_pending()
+        # First this, then the look: whoever notes a cleanup or opens a child does it the other
+        # way round.
+        self._made = CLOSED
+        if self._family is not None:
+            after = self._close_family(made, error)
+        elif CLEANUPS in made:
+            after = leave_all(take_cleanups(made), error, self.registry._known.observers)
+        else:
+            return
+        if after is not error and after is not None:
+            raise_as_it_is(after)
 
     async def __aenter__(self) -> Self:
         if self._made is CLOSED:
             raise self._make_closed_error()
         return self
 
-    async def __aexit__(
+    def __aexit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
-    ) -> None:
+    ) -> Coroutine[Any, Any, None]:
+        # No coroutine function itself, so that there is one coroutine, not two.
         made = self._made
         self._made = CLOSED
         if self._family is not None:
-            await self._aclose_family(made, error)
-        elif CLEANUPS in made:
-            entries = take_cleanups(made)
-            after = await aleave_all(entries, error, self.registry._known.observers)
-            if after is not error and after is not None:
-                raise_as_it_is(after)
+            return self._aclose_family(made, error)
+        return _aleave(made, error, self.registry._known.observers)
 
     def child(self, given: Mapping[Hashable, Any] | None = None) -> Container:
         """Open a container within this one: an event of a connection, an item of a batch.
@@ -542,24 +547,9 @@ class Container(Asking):
             family.callbacks.clear()
         return take_cleanups(made), callbacks
 
-    def _close(self, made: dict[Hashable, Any], error: BaseException | None) -> None:
-        """Close what has cleanups, or a family."""
-        after = error
-        if self._family is None:
-            cleanups = made.get(CLEANUPS)
-            if cleanups and cleanups.must_await:
-                self._refuse_pending()
-            self._made = CLOSED
-            after = leave_all(take_cleanups(made), error, self.registry._known.observers)
-        else:
-            after = self._close_family(made, error)
-        if after is not error and after is not None:
-            raise_as_it_is(after)
-
     def _close_family(
         self, made: dict[Hashable, Any], error: BaseException | None
     ) -> BaseException | None:
-        self._refuse_pending()
         after = error
         for cleanups, callbacks in self._end_all(made):
             after = leave_all(cleanups, after, self.registry._known.observers)
@@ -588,6 +578,16 @@ class Container(Asking):
     def _cleanups(self) -> Cleanups | None:
         """What is to be cleaned up, if anything is."""
         return self._made.get(CLEANUPS)
+
+
+async def _aleave(
+    made: dict[Hashable, Any], error: BaseException | None, observers: tuple[object, ...]
+) -> None:
+    """Leave what a container has had to clean up, awaiting what has to be awaited."""
+    if CLEANUPS in made:
+        after = await aleave_all(take_cleanups(made), error, observers)
+        if after is not error and after is not None:
+            raise_as_it_is(after)
 
 
 def take_cleanups(made: dict[Hashable, Any]) -> list[Entry]:

@@ -13,6 +13,7 @@ around them.
 
 from __future__ import annotations
 
+import enum
 import linecache
 from collections import ChainMap
 from collections.abc import Callable, Hashable, Mapping
@@ -31,8 +32,24 @@ from wares._core.signatures import Need, Shape
 from wares._core.wiring import FindRecipe, Keeper, Node, Walk, Wire, Wiring, walk
 from wares.exceptions import WaresError
 
-#: A maker, and whether it is a coroutine function.
-Maker = tuple[Callable[..., Any], bool]
+
+
+class Mode(enum.Enum):
+    """How a maker runs.
+
+    Attributes:
+        SYNC: It is a plain function.
+        ASYNC: It is a coroutine function.
+        ASKS: It is one, and a factory that it awaits can ask the container for more.
+    """
+
+    SYNC = enum.auto()
+    ASYNC = enum.auto()
+    ASKS = enum.auto()
+
+
+#: A maker, and how it runs.
+Maker = tuple[Callable[..., Any], Mode]
 
 
 class Makers:
@@ -40,7 +57,7 @@ class Makers:
 
     Attributes:
         sync: The makers for `get`, by the key, or the node, that is asked for.
-        awaited: The makers for `aget`, each with whether it is a coroutine function.
+        awaited: The makers for `aget`, each with how it runs.
         ready: The registered values that were asked for.
         token: Another object after each change of what is registered.
         calls: What was written for calls of functions; for `inject`.
@@ -232,7 +249,7 @@ class Writer:
         self.walk = found
         self.written = written
         self.can_await = can_await
-        self.is_async = False
+        self.mode = Mode.SYNC
         self.recipes: list[Recipe] = []
         cleanups = makers.registry.cleanups[makers.keeper == "singleton"]
         self.constants: dict[str, Any] = {"registry": makers.registry, "Cleanups": cleanups}
@@ -250,7 +267,7 @@ class Writer:
         else:
             result = self._make(node.recipe, 2)
         self.put(2, f"return {result}")
-        return self.compile("c, made, claim"), self.is_async
+        return self.compile("c, made, claim"), self.mode
 
     def write_hand_over(self, wire: Wire) -> Maker:
         """Write what hands over a service that is ready, or is kept by another container."""
@@ -263,14 +280,15 @@ class Writer:
             # The registry keeps what it has made, and nothing that an override may replace.
             service = f"made.setdefault({self.define('k', wire.need.key)}, {service})"
         self.put(2, f"return {service}")
-        return self.compile("c, made, claim"), self.is_async
+        return self.compile("c, made, claim"), self.mode
 
     def compile(self, parameters: str) -> Callable[..., Any]:
         """Compile what was written; makers of one shape are compiled once."""
         # What follows the return is never run: it lets the frame know the recipes.
         self.put(2, "recipes")
         self.constants["recipes"] = tuple(self.recipes)
-        definition = f"{'async ' * self.is_async}def make({parameters}):"
+        is_async = self.mode is not Mode.SYNC
+        definition = f"{'async ' * is_async}def make({parameters}):"
         text = "\n".join(
             [f"def write({', '.join(self.constants)}):", f"    {definition}", *self._lines]
         )
@@ -391,12 +409,15 @@ class Writer:
         return f"{function}({places})"
 
     def _call_maker(self, maker: Maker, arguments: str = "c, made, claim") -> str:
-        function, is_async = maker
+        function, mode = maker
         name = self.define("make", function)
-        return f"{self._await() if is_async else ''}{name}({arguments})"
+        if mode is Mode.ASKS:
+            self.mode = mode
+        return f"{'' if mode is Mode.SYNC else self._await()}{name}({arguments})"
 
     def _await(self) -> str:
-        self.is_async = True
+        if self.mode is Mode.SYNC:
+            self.mode = Mode.ASYNC
         return "await "
 
     def _place(self, recipe: Recipe) -> int:
@@ -495,6 +516,13 @@ class Writer:
         self.put(indent, f"observe_end({observers}, recipes[{place}], begin)")
         return service
 
+    def _can_ask(self, recipe: Recipe) -> bool:
+        """Tell whether a factory is given the container, and so may ask for more in a task."""
+        wires = self.wiring.wires_of(recipe)
+        return not isinstance(wires, WaresError) and any(
+            wire.source == "container" for wire in wires
+        )
+
     def find_factory(self, recipe: Recipe) -> Callable[..., Any]:
         """Give what is called for a recipe."""
         return recipe.factory
@@ -504,9 +532,12 @@ class Writer:
         service = self.new_variable()
         factory = self.define("factory", self.find_factory(recipe))
         call = f"{factory}({arguments})"
+        is_async = recipe.shape.is_async and self.can_await
+        if is_async and self._can_ask(recipe):
+            self.mode = Mode.ASKS
         if recipe.shape in (Shape.GENERATOR, Shape.ASYNC_GENERATOR):
-            is_async = recipe.shape.is_async and self.can_await
-            self.is_async = self.is_async or is_async
+            if is_async:
+                self._await()
             self.put(indent, f"generator = {call}")
             self.put(indent, f"{'async ' * is_async}for {service} in generator: break")
             self.put(indent, f"else: not_yielded(recipes[{place}])")
@@ -522,10 +553,10 @@ class Writer:
             take_back = f"{'await a' * is_async}take_back(c, cleanups, generator)"
             self.put(indent, f"if c._made is not made: {take_back}")
             return service
-        if recipe.shape is Shape.COROUTINE and self.can_await:
+        if is_async:
             call = f"{self._await()}{call}"
         self.put(indent, f"{service} = {call}")
-        if recipe.shape is Shape.COROUTINE and self.can_await:
+        if is_async:
             self.put(indent, "if c._made is not made: check_open(c, made)")
         if not is_plain(recipe):
             plain = self.define("plain", set[type]())

@@ -48,10 +48,10 @@ def read_path(claim: Any, traceback: types.TracebackType | None) -> Path:
         path += _read(traceback.tb_frame, traceback.tb_lineno)
         traceback = traceback.tb_next
     on_this_stack = {frame.f_locals.get("claim") for frame in frames}
-    while claim is not None:
+    while claim is not None and claim.run is not None:
         if claim not in on_this_stack:
-            path = [*_read_suspended(claim.coroutine), *path]
-        claim = claim.parent
+            path = [*_read_suspended(claim.run.coroutine), *path]
+        claim = claim.run.parent
     return path
 
 
