@@ -14,7 +14,6 @@ from wares._core.claims import (
     Claim,
     Run,
     begin_wait,
-    current_claim,
     end_wait,
     fail,
     find_path,
@@ -22,7 +21,7 @@ from wares._core.claims import (
     wake,
 )
 from wares._core.keys import describe_path
-from wares._core.makers import Makers, Mode
+from wares._core.makers import Makers
 from wares._core.recipes import Recipe
 from wares._core.signatures import describe_callable
 from wares._core.waiting import wait_in_the_event_loop
@@ -222,13 +221,13 @@ class Asking:
         except KeyError:
             # Another thread gave it up between the two look-ups.
             pass
-        makers = self._makers
-        if key in makers.sync:
-            maker = makers.sync[key]
-        elif key in makers.ready:
-            return made.setdefault(key, makers.ready[key])
+        makers, ready = self._makers.sync, self._makers.ready
+        if key in makers:
+            maker = makers[key]
+        elif key in ready:
+            return made.setdefault(key, ready[key])
         else:
-            maker = makers.link(key, self)
+            maker = self._makers.link(key, self)
         claim = Claim()
         while True:
             try:
@@ -377,46 +376,37 @@ class Asking:
         except KeyError:
             # See `get`.
             pass
-        makers = self._makers
-        if key in makers.awaited:
-            maker, mode = makers.awaited[key]
-        elif key in makers.ready:
-            return made.setdefault(key, makers.ready[key])
+        makers, ready = self._makers.awaited, self._makers.ready
+        if key in makers:
+            maker, is_async = makers[key]
+        elif key in ready:
+            return made.setdefault(key, ready[key])
         else:
-            maker, mode = makers.alink(key, self)
+            maker, is_async = self._makers.alink(key, self)
         claim = Claim()
-        outer = None
-        if mode is Mode.ASKS:
-            outer = current_claim.get()
-            current_claim.set(claim)
-        try:
-            while True:
-                try:
-                    if self._made is not made:
-                        raise self._make_closed_error()
-                    service = maker(self, made, claim)
-                    if mode is not Mode.SYNC:
-                        claim.run = Run(get_ident(), outer, service)
-                        service = await service
-                    if self._made is not made:
-                        raise self._make_closed_error()
-                except Busy as found:
-                    busy = found
-                except BaseException as error:
-                    fail(claim, self, made, error)
-                    explain(error)
-                    raise
-                else:
-                    return service
-                try:
-                    give_up(claim, self, made)
-                    await await_another(claim, busy)
-                finally:
-                    del busy
-        finally:
-            if mode is Mode.ASKS:
-                # Not by a token: a coroutine that is closed ends in another context.
-                current_claim.set(outer)
+        while True:
+            try:
+                if self._made is not made:
+                    raise self._make_closed_error()
+                service = maker(self, made, claim)
+                if is_async:
+                    claim.run = Run(get_ident(), service)
+                    service = await service
+                if self._made is not made:
+                    raise self._make_closed_error()
+            except Busy as found:
+                busy = found
+            except BaseException as error:
+                fail(claim, self, made, error)
+                explain(error)
+                raise
+            else:
+                return service
+            try:
+                give_up(claim, self, made)
+                await await_another(claim, busy)
+            finally:
+                del busy
 
     def _make_closed_error(self) -> WaresError:
         """Make the error that says what is closed."""

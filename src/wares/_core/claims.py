@@ -36,12 +36,10 @@ class Run(NamedTuple):
 
     Attributes:
         thread: The thread whose event loop runs it.
-        parent: The claim of the `aget` in whose factory it was asked for, in another task maybe.
         coroutine: What makes the service.
     """
 
     thread: int
-    parent: Claim | None
     coroutine: Coroutine[Any, Any, Any]
 
 
@@ -75,9 +73,25 @@ class Busy(Exception):  # noqa: N818  # it tells what is going on, and is no err
         return self.holder.is_over or self.made.get(self.key) is not self.holder
 
 
-#: The claim of the `aget` that runs in this context. Tasks and threads that a factory starts
+class Making(NamedTuple):
+    """The call of an asynchronous factory that can ask the container for more.
+
+    Attributes:
+        claim: The claim of the `aget` that has called it.
+        made: The services of the container that is going to keep the product.
+        key: The key that is made; `None` if it is not going to be kept.
+        outer: The call around this one.
+    """
+
+    claim: Claim
+    made: dict[Hashable, Any]
+    key: Hashable | None
+    outer: Making | None
+
+
+#: The call of a factory that this context belongs to. Tasks and threads that a factory starts
 #: inherit it; within one task, the stack tells more.
-current_claim: ContextVar[Claim | None] = ContextVar("wares_claim", default=None)
+current_making: ContextVar[Making | None] = ContextVar("wares_making", default=None)
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -205,12 +219,17 @@ def find_lineage(claim: Claim | None) -> Iterator[Claim]:
     """Find the claims that cannot go on until *claim* does: its own, and those it is within."""
     seen: dict[Claim, None] = {} if claim is None else {claim: None}
     seen.update(dict.fromkeys(find_claims_on_the_stack()))
-    for start in (*seen, current_claim.get()):
-        link = start
-        while link is not None:
-            seen[link] = None
-            link = None if link.run is None else link.run.parent
+    seen.update(dict.fromkeys(_find_claims_of_the_context()))
     return iter(seen)
+
+
+def _find_claims_of_the_context() -> Iterator[Claim]:
+    making = current_making.get()
+    while making is not None:
+        # A task may outlive the factory that has started it.
+        if making.key is None or making.made.get(making.key) is making.claim:
+            yield making.claim
+        making = making.outer
 
 
 def find_path(error: BaseException | None = None) -> Path:
@@ -219,7 +238,9 @@ def find_path(error: BaseException | None = None) -> Path:
     Args:
         error: What was raised below here, if the path goes on to where that happened.
     """
-    return read_path(current_claim.get(), None if error is None else error.__traceback__)
+    return read_path(
+        list(_find_claims_of_the_context()), None if error is None else error.__traceback__
+    )
 
 
 def _forget(wait: Wait) -> None:

@@ -13,7 +13,6 @@ around them.
 
 from __future__ import annotations
 
-import enum
 import linecache
 from collections import ChainMap
 from collections.abc import Callable, Hashable, Mapping
@@ -34,22 +33,8 @@ from wares.exceptions import WaresError
 
 
 
-class Mode(enum.Enum):
-    """How a maker runs.
-
-    Attributes:
-        SYNC: It is a plain function.
-        ASYNC: It is a coroutine function.
-        ASKS: It is one, and a factory that it awaits can ask the container for more.
-    """
-
-    SYNC = enum.auto()
-    ASYNC = enum.auto()
-    ASKS = enum.auto()
-
-
-#: A maker, and how it runs.
-Maker = tuple[Callable[..., Any], Mode]
+#: A maker, and whether it is a coroutine function.
+Maker = tuple[Callable[..., Any], bool]
 
 
 class Makers:
@@ -57,7 +42,7 @@ class Makers:
 
     Attributes:
         sync: The makers for `get`, by the key, or the node, that is asked for.
-        awaited: The makers for `aget`, each with how it runs.
+        awaited: The makers for `aget`, each with whether it is a coroutine function.
         ready: The registered values that were asked for.
         token: Another object after each change of what is registered.
         calls: What was written for calls of functions; for `inject`.
@@ -249,7 +234,7 @@ class Writer:
         self.walk = found
         self.written = written
         self.can_await = can_await
-        self.mode = Mode.SYNC
+        self.is_async = False
         self.recipes: list[Recipe] = []
         cleanups = makers.registry.cleanups[makers.keeper == "singleton"]
         self.constants: dict[str, Any] = {"registry": makers.registry, "Cleanups": cleanups}
@@ -267,7 +252,7 @@ class Writer:
         else:
             result = self._make(node.recipe, 2)
         self.put(2, f"return {result}")
-        return self.compile("c, made, claim"), self.mode
+        return self.compile("c, made, claim"), self.is_async
 
     def write_hand_over(self, wire: Wire) -> Maker:
         """Write what hands over a service that is ready, or is kept by another container."""
@@ -280,15 +265,14 @@ class Writer:
             # The registry keeps what it has made, and nothing that an override may replace.
             service = f"made.setdefault({self.define('k', wire.need.key)}, {service})"
         self.put(2, f"return {service}")
-        return self.compile("c, made, claim"), self.mode
+        return self.compile("c, made, claim"), self.is_async
 
     def compile(self, parameters: str) -> Callable[..., Any]:
         """Compile what was written; makers of one shape are compiled once."""
         # What follows the return is never run: it lets the frame know the recipes.
         self.put(2, "recipes")
         self.constants["recipes"] = tuple(self.recipes)
-        is_async = self.mode is not Mode.SYNC
-        definition = f"{'async ' * is_async}def make({parameters}):"
+        definition = f"{'async ' * self.is_async}def make({parameters}):"
         text = "\n".join(
             [f"def write({', '.join(self.constants)}):", f"    {definition}", *self._lines]
         )
@@ -409,15 +393,12 @@ class Writer:
         return f"{function}({places})"
 
     def _call_maker(self, maker: Maker, arguments: str = "c, made, claim") -> str:
-        function, mode = maker
+        function, is_async = maker
         name = self.define("make", function)
-        if mode is Mode.ASKS:
-            self.mode = mode
-        return f"{'' if mode is Mode.SYNC else self._await()}{name}({arguments})"
+        return f"{self._await() if is_async else ''}{name}({arguments})"
 
     def _await(self) -> str:
-        if self.mode is Mode.SYNC:
-            self.mode = Mode.ASYNC
+        self.is_async = True
         return "await "
 
     def _place(self, recipe: Recipe) -> int:
@@ -528,30 +509,33 @@ class Writer:
         return recipe.factory
 
     def _call(self, node: Node, arguments: str, indent: int) -> str:
-        recipe, place, is_fresh = node.recipe, self._place(node.recipe), node.is_fresh
+        recipe = node.recipe
+        if not (recipe.shape.is_async and self.can_await and self._can_ask(recipe)):
+            return self._call_and_settle(node, arguments, indent)
+        # Tasks that the factory starts may ask for more: they are to know what they belong to.
+        key = self.define("k", recipe.key) if not node.is_fresh else "None"
+        outer = f"outer{len(self._lines)}"
+        self.put(indent, f"{outer} = current_making.get()")
+        self.put(indent, f"current_making.set(Making(claim, made, {key}, {outer}))")
+        self.put(indent, "try:")
+        service = self._call_and_settle(node, arguments, indent + 1)
+        # Not by a token: a coroutine that is closed ends in another context.
+        self.put(indent, f"finally: current_making.set({outer})")
+        return service
+
+    def _call_and_settle(self, node: Node, arguments: str, indent: int) -> str:
+        recipe, place = node.recipe, self._place(node.recipe)
         service = self.new_variable()
         factory = self.define("factory", self.find_factory(recipe))
         call = f"{factory}({arguments})"
         is_async = recipe.shape.is_async and self.can_await
-        if is_async and self._can_ask(recipe):
-            self.mode = Mode.ASKS
         if recipe.shape in (Shape.GENERATOR, Shape.ASYNC_GENERATOR):
             if is_async:
                 self._await()
             self.put(indent, f"generator = {call}")
             self.put(indent, f"{'async ' * is_async}for {service} in generator: break")
             self.put(indent, f"else: not_yielded(recipes[{place}])")
-            begin = "begin_cleanups(made, Cleanups)"
-            if not is_fresh:
-                # The claim has shown that the container was open.
-                begin = "made.setdefault(CLEANUPS, Cleanups())"
-            self.put(indent, f"cleanups = made[CLEANUPS] if CLEANUPS in made else {begin}")
-            if is_async:
-                self.put(indent, "cleanups.must_await = True")
-            leave = f"leave_{'async_' * is_async}generator"
-            self.put(indent, f"cleanups.append(({leave}, generator, recipes[{place}]))")
-            take_back = f"{'await a' * is_async}take_back(c, cleanups, generator)"
-            self.put(indent, f"if c._made is not made: {take_back}")
+            self._note_cleanup(node, indent, is_async=is_async)
             return service
         if is_async:
             call = f"{self._await()}{call}"
@@ -564,6 +548,20 @@ class Writer:
             settled = f"{settle}(c, made, Cleanups, recipes[{place}], {plain}, {service})"
             self.put(indent, f"if type({service}) not in {plain}: {service} = {settled}")
         return service
+
+    def _note_cleanup(self, node: Node, indent: int, *, is_async: bool) -> None:
+        """Write that a generator is going to be left."""
+        place = self._place(node.recipe)
+        # A claim has shown that the container was open; what is fresh has none.
+        begin = "begin_cleanups(made, Cleanups)"
+        begin = begin if node.is_fresh else "made.setdefault(CLEANUPS, Cleanups())"
+        self.put(indent, f"cleanups = made[CLEANUPS] if CLEANUPS in made else {begin}")
+        if is_async:
+            self.put(indent, "cleanups.must_await = True")
+        leave = f"leave_{'async_' * is_async}generator"
+        self.put(indent, f"cleanups.append(({leave}, generator, recipes[{place}]))")
+        take_back = f"{'await a' * is_async}take_back(c, cleanups, generator)"
+        self.put(indent, f"if c._made is not made: {take_back}")
 
 
 #: Stands for what a container is asked by.

@@ -8,7 +8,15 @@ from __future__ import annotations
 import inspect
 from typing import Any, NoReturn
 
-from wares._core.claims import CLEANUPS, Busy, Claim, find_path, wake
+from wares._core.claims import (
+    CLEANUPS,
+    Busy,
+    Claim,
+    Making,
+    current_making,
+    find_path,
+    wake,
+)
 from wares._core.cleanups import (
     Cleanups,
     Entry,
@@ -297,6 +305,8 @@ def _must_be_awaited(recipe: Recipe, reason: str) -> AsyncServiceError:
 #: What the text of makers uses by name.
 NAMES = {
     "Busy": Busy,
+    "Making": Making,
+    "current_making": current_making,
     "CLEANUPS": CLEANUPS,
     "Claim": Claim,
     "MISSING": MISSING,

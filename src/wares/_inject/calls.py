@@ -15,7 +15,7 @@ import attrs
 from wares._core.asking import Closed, explain
 from wares._core.claims import Claim
 from wares._core.keys import MISSING
-from wares._core.makers import Maker, Makers, Mode, Order, Writer
+from wares._core.makers import Maker, Makers, Order, Writer
 from wares._core.recipes import Recipe, cannot_fill
 from wares._core.signatures import Need
 from wares._core.wiring import Node, Walk, Wire
@@ -89,7 +89,7 @@ class CallWriter(Writer):
         # What the needs of one call share, and within which of them it is written.
         self._shared: dict[Recipe, tuple[str, set[Need | None]]] = {}
         self._within: Need | None = None
-        self.mode = Mode.ASYNC if asker.can_await else Mode.SYNC
+        self.is_async = asker.can_await
 
     def write_call(self) -> Callable[..., Any]:
         """Write it."""
