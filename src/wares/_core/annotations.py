@@ -15,7 +15,7 @@ import inspect
 import sys
 import types
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -78,7 +78,7 @@ class Surroundings:
         if type(annotation) is type:
             return annotation
         evaluated = self._evaluate(annotation, find_name)
-        return _expand(evaluated, lambda alias: self._read_alias(alias, find_name), ())
+        return _expand(evaluated, lambda alias: self.read_alias(alias, find_name), ())
 
     def _evaluate(self, annotation: object, find_name: FindName) -> Any:
         names: dict[str, Any] = {}
@@ -128,7 +128,7 @@ class Surroundings:
                 return vars(kind)[name]
         return MISSING
 
-    def _read_alias(self, alias: Any, find_name: FindName) -> Any:
+    def read_alias(self, alias: Any, find_name: FindName) -> Any:
         """Read what a PEP 695 alias stands for, as it is seen where the alias is defined."""
         module = sys.modules.get(alias.__module__)
         home = self if module is None else attrs.evolve(self, modules=(vars(module),), near={})
@@ -150,6 +150,19 @@ if sys.version_info >= (3, 14):
         """Read a signature; what names something that is not there yet stays unevaluated."""
         return inspect.signature(function, annotation_format=annotationlib.Format.FORWARDREF)
 
+    def show_annotations(
+        wrapper: Callable[..., Any], function: Callable[..., Any], hidden: Container[str]
+    ) -> None:
+        """Let *wrapper* show the annotations of *function*, but for *hidden* parameters."""
+
+        def annotate(form: int) -> dict[str, Any]:
+            annotations = annotationlib.get_annotations(
+                function, format=annotationlib.Format(form)
+            )
+            return {name: it for name, it in annotations.items() if name not in hidden}
+
+        wrapper.__annotate__ = annotate  # type: ignore[attr-defined]  # PEP 649 reads it
+
     def _read_value(alias: Any) -> Any:
         try:
             return alias.__value__
@@ -158,7 +171,8 @@ if sys.version_info >= (3, 14):
                 alias.evaluate_value, annotationlib.Format.FORWARDREF, owner=alias
             )
 
-else:
+
+if sys.version_info < (3, 14):
 
     def read_own_annotations(kind: type) -> Iterable[str]:
         """List the names that the body of a class itself annotates, and evaluate nothing."""
@@ -167,6 +181,15 @@ else:
     def inspect_signature(function: Callable[..., Any]) -> inspect.Signature:
         """Read a signature; annotations that are strings stay strings."""
         return inspect.signature(function)
+
+    def show_annotations(
+        wrapper: Callable[..., Any], function: Callable[..., Any], hidden: Container[str]
+    ) -> None:
+        """Let *wrapper* show the annotations of *function*, but for *hidden* parameters."""
+        annotations = getattr(function, "__annotations__", {})
+        wrapper.__annotations__ = {
+            name: it for name, it in annotations.items() if name not in hidden
+        }
 
     def _read_value(alias: Any) -> Any:
         return alias.__value__
@@ -179,17 +202,13 @@ def expand_alias(key: Any) -> Any:
         key: Any key.
 
     Returns:
-        The key without aliases; *key* itself, if there are none or their values name something
-        that is not there.
+        The key without aliases; *key* itself, if there are none or their values cannot be read.
     """
+    nowhere = Surroundings((), {})
     try:
-        return Surroundings((), {}).evaluate(key, lambda _: MISSING) if _may_alias(key) else key
-    except NameError:
+        return _expand(key, lambda alias: nowhere.read_alias(alias, _find_own_package), ())
+    except (NameError, AttributeError, TypeError, SyntaxError):
         return key
-
-
-def _may_alias(key: object) -> bool:
-    return _is_alias(key) or typing.get_origin(key) is not None
 
 
 def _is_alias(thing: object) -> bool:
@@ -337,17 +356,20 @@ def _read_closure(function: Callable[..., Any]) -> dict[str, Any]:
     return dict(inspect.getclosurevars(function).nonlocals) if function.__closure__ else {}
 
 
-@functools.lru_cache(maxsize=1024)
 def _read_type_checking_imports(module: str) -> Mapping[str, _Origin]:
     """Read what *module* imports for type checkers only."""
     try:
-        tree = parse(inspect.getsource(sys.modules[module]))
+        source = inspect.getsource(sys.modules[module])
+        return _parse_imports(source, getattr(sys.modules[module], "__package__", None) or "")
     except (KeyError, OSError, TypeError, SyntaxError):
         return {}
-    package = getattr(sys.modules[module], "__package__", None) or ""
+
+
+@functools.lru_cache(maxsize=256)
+def _parse_imports(source: str, package: str) -> Mapping[str, _Origin]:
     return {
         name: origin
-        for node in ast.walk(tree)
+        for node in ast.walk(parse(source))
         if isinstance(node, ast.If) and _is_type_checking(node.test)
         for statement in node.body
         for name, origin in _origins(statement, package)

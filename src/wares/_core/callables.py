@@ -91,7 +91,7 @@ def _is_generated(code: types.CodeType) -> bool:
 def find_owner(factory: Callable[..., Any]) -> Owner | None:
     """Find the class that *factory*, or what it wraps, belongs to."""
     for candidate in unwrap(factory):
-        if _as_class(candidate) is not None:
+        if is_class(candidate):
             return find_constructor(candidate)
         if isinstance(candidate, types.MethodType):
             bound = candidate.__self__
@@ -146,6 +146,11 @@ def _as_class(candidate: object) -> type | None:
     """Give the class that *candidate* is, also where types in brackets follow it."""
     origin = typing.get_origin(candidate) or candidate
     return origin if isinstance(origin, type) else None
+
+
+def is_class(candidate: object) -> bool:
+    """Tell whether *candidate* is a class, also where types in brackets follow it."""
+    return _as_class(candidate) is not None
 
 
 def read_shape(factory: Callable[..., Any]) -> Shape:

@@ -410,6 +410,16 @@ class MarkedReader(NeedsReader):
         return self._read_marked(parameter, marker, by_keyword=by_keyword)
 
 
+def evaluate_result(factory: Callable[..., Any], find_name: FindName) -> Any:
+    """Evaluate what *factory* is annotated to return; `MISSING` without an annotation.
+
+    Raises:
+        UnresolvableParameterError: The annotation cannot be evaluated.
+    """
+    reader = NeedsReader(factory, type(None), find_name, fills_defaults=False)
+    return reader.evaluate_result()
+
+
 def _as_parameter(name: str, annotation: Any) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.POSITIONAL_ONLY, annotation=annotation)
 

@@ -33,6 +33,7 @@ from wares._core.needs import (
     is_bare,
     no_annotation,
 )
+from wares._core.results import entered, fits, may_be_none, returns
 from wares.exceptions import InvalidRegistrationError
 
 __all__ = [
@@ -47,15 +48,18 @@ __all__ = [
     "callable_of",
     "check_parameters",
     "describe_callable",
-    "evaluate_result",
+    "entered",
     "expand_alias",
     "find_place",
+    "fits",
     "is_derivable",
     "is_marker",
+    "may_be_none",
     "read_annotations",
     "read_marked",
     "read_shape",
     "read_signature",
+    "returns",
     "unwrap",
 ]
 
@@ -138,16 +142,6 @@ def read_annotations(
         function, type(None), find_name, fills_defaults=False, viewpoint=viewpoint
     )
     return dict(reader.read_annotations())
-
-
-def evaluate_result(factory: Callable[..., Any], find_name: FindName) -> Any:
-    """Evaluate what *factory* is annotated to return; `MISSING` without an annotation.
-
-    Raises:
-        UnresolvableParameterError: The annotation cannot be evaluated.
-    """
-    reader = NeedsReader(factory, type(None), find_name, fills_defaults=False)
-    return reader.evaluate_result()
 
 
 def check_parameters(factory: Callable[..., Any]) -> None:
