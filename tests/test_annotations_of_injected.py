@@ -13,15 +13,19 @@ from tests.support.loading import load_lazily
 from tests.support.services import Database
 from wares import Registry, UnresolvableParameterError, apply_types, inject
 
-MODULES = [injected_in_strings]
-if sys.version_info >= (3, 14):
-    MODULES.append(load_lazily(injected_in_strings))
+KINDS = ["strings", "lazily"] if sys.version_info >= (3, 14) else ["strings"]
 
 
-@pytest.fixture(params=MODULES, ids=lambda module: module.__name__.rpartition("_")[2])
+@pytest.fixture(scope="module")
+def lazy():
+    """The functions with annotations that are evaluated when they are read (PEP 649)."""
+    return load_lazily(injected_in_strings)
+
+
+@pytest.fixture(params=KINDS)
 def strings(request):
-    """The functions, with annotations of one kind."""
-    return request.param
+    """The functions, with annotations of each kind."""
+    return injected_in_strings if request.param == "strings" else request.getfixturevalue("lazy")
 
 
 def test_what_is_imported_for_type_checkers(strings):
