@@ -25,12 +25,12 @@ def load_lazily(module: types.ModuleType) -> types.ModuleType:
     return _load(module, f"{module.__name__}_lazily", source.replace(_IN_STRINGS, "\n"), 0)
 
 
-def load_source(name: str, source: str) -> types.ModuleType:
-    """Make a module of *source*, which this version of Python may be too old to import."""
-    module = types.ModuleType(name)
-    sys.modules[name] = module
-    exec(compile(source, f"<{name}>", "exec", dont_inherit=True), module.__dict__)
-    return module
+def load_source(path: Path, source: str) -> types.ModuleType:
+    """Write a module to *path* and load it; this version of Python may be too old to have it."""
+    path.write_text(source, encoding="utf-8")
+    module = types.ModuleType(f"tests.support.{path.stem}")
+    module.__file__ = str(path)
+    return _load(module, module.__name__, source, 0)
 
 
 def _read(module: types.ModuleType) -> str:

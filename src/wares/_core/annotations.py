@@ -231,9 +231,9 @@ def _expand(annotation: Any, read: Callable[[Any], Any], outer: tuple[Any, ...])
     if origin is None or origin is typing.Literal:
         return annotation
     if _is_alias(origin):
-        if origin in outer:
-            return annotation
         meanings = bind_type_parameters(origin.__type_params__, arguments)
+        if origin in outer or not meanings:
+            return annotation
         return _expand(substitute(read(origin), meanings), read, (*outer, origin))
     # What else stands in an `Annotated` are no types.
     count = 1 if origin is typing.Annotated else len(arguments)
