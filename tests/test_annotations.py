@@ -40,7 +40,6 @@ def registry():
 @pytest.fixture
 def make(registry):
     """Make the service of a factory, in a container of its own."""
-
     with contextlib.ExitStack() as containers:
 
         def make(factory):
@@ -74,6 +73,8 @@ Again = typing_extensions.TypeAliasType("Again", Main)
 Named = typing_extensions.TypeAliasType("Named", Annotated[T, "named"], type_params=(T,))
 Flipped = typing_extensions.TypeAliasType("Flipped", Mapping[K, T], type_params=(T, K))
 Written = typing_extensions.TypeAliasType("Written", list["DefinedLater"])
+Json = typing_extensions.TypeAliasType("Json", dict[str, "Json"])
+Deep = typing_extensions.TypeAliasType("Deep", list["Deep[T]"], type_params=(T,))
 Nowhere = typing_extensions.TypeAliasType("Nowhere", list["Nobody"])  # noqa: F821  # on purpose
 
 
@@ -146,12 +147,14 @@ class TestAliases:
             (int | list[Main], int | list[Database]),
             (Callable[[Main], Again], Callable[[Database], Database]),
             (Written, list[DefinedLater]),
+            (Json, dict[str, Json]),
+            (Deep[int], list[Deep[int]]),
             (Nowhere, Nowhere),
             (typing.Literal["a"], typing.Literal["a"]),
             (typing.List[int], typing.List[int]),
             (Database, Database),
             ("Main", "Main"),
-            (list["x y"], list["x y"]),
+            (list["Main"], list["Main"]),
             (5432, 5432),
         ],
         ids=str,
@@ -199,7 +202,9 @@ class TestNewSyntax:
             "Nowhere": module.Nowhere,
         } == expanded
 
-    @pytest.mark.skipif(sys.version_info < (3, 14), reason="no Python before 3.14 shows the names")
+    @pytest.mark.skipif(
+        sys.version_info < (3, 14), reason="no Python before 3.14 shows the names"
+    )
     def test_aliases_of_what_is_imported_for_type_checkers(self, registry, make, module):
         """The value of an alias may name what its module imports for type checkers only."""
         registry.register_value(Annotated[Cache, "named"], "the named one")
@@ -324,7 +329,7 @@ class TestGenerics:
         """What stands for several types stays as it is: nobody has registered that."""
         many = typing_extensions.TypeVarTuple("many")
 
-        class Several(Generic[typing_extensions.Unpack[many]]):
+        class Several(Generic[typing_extensions.Unpack[many]]):  # noqa: UP044  # an older form
             def __init__(self, database: Database) -> None:
                 self.database = database
 
@@ -467,6 +472,38 @@ class TestConstructors:
 
         assert Database is type(make(Said).database)
 
+    def test_of_a_method_of_no_class(self, make):
+        """A function that is bound to something by hand takes what it says."""
+
+        def factory(self, database: Database):
+            return [self, database]
+
+        bound, database = make(types.MethodType(factory, "anything"))
+
+        assert ("anything", Database) == (bound, type(database))
+
+    def test_a_partial_of_what_is_autowired(self, make):
+        """Within a partial, a callable is not autowired: what has a default keeps it."""
+
+        def factory(database: Database, other: Database = None):
+            return [database, other]
+
+        database, other = make(functools.partial(autowire(factory)))
+
+        assert (Database, None) == (type(database), other)
+
+    def test_fields_of_the_constructor_only(self, make):
+        """A field that is there for the constructor only may be written as a string."""
+
+        @dataclasses.dataclass
+        class Made:
+            database: "dataclasses.InitVar[Database]"
+
+            def __post_init__(self, database):
+                self.same = database
+
+        assert Database is type(make(Made).same)
+
     def test_final_fields(self, make):
         """A field of a data class may be final."""
 
@@ -512,6 +549,25 @@ class TestNames:
         with pytest.raises(UnresolvableParameterError, match="'it'"):
             registry.container().get(Key)
 
+    def test_without_a_module(self, registry):
+        """A function of no module at all is read as far as that is possible."""
+        namespace = {}
+        exec("def make(it: 'Nobody'): ...", namespace)
+        del namespace["__builtins__"]
+        registry.register_factory(Key, namespace["make"])
+
+        with pytest.raises(UnresolvableParameterError, match="Nobody"):
+            registry.container().get(Key)
+
+    def test_of_a_nested_function(self, registry):
+        """A name that a nested function hides from the search is an error, and no endless loop."""
+        namespace = {"__name__": "nowhere.at_all"}
+        exec("def make(it: '(lambda: Key)()'): ...", namespace)
+        registry.register_factory(Key, namespace["make"])
+
+        with pytest.raises(UnresolvableParameterError, match="Key"):
+            registry.container().get(Key)
+
     def test_of_a_decorated_function(self, make):
         """The names of the function count, not those of the module of its decorator."""
         namespace = {"__name__": "nowhere.at_all", "closing": Database}
@@ -527,15 +583,21 @@ class TestNames:
         class Outer:
             Inner = Database
 
-            def __init__(self, it: "Inner", other: "Outer" = None) -> None:  # noqa: F821  # as people write
+            def __init__(self, it: "Inner", other: "Outer" = None) -> None:
                 self.it = it
 
-        assert Database is type(make(Outer).it)
+        class Inherits(Outer):
+            pass
+
+        assert Database is type(make(Outer).it) is type(make(Inherits).it)
 
     def test_a_class_that_names_itself(self, registry, make):
         """A class in a module that is not to be found may name itself."""
         namespace = {"__name__": "nowhere.at_all"}
-        exec("class Node:\n    def __init__(self, node: 'Node' = None): self.node = node", namespace)
+        exec(
+            "class Node:\n    def __init__(self, node: 'Node' = None): self.node = node",
+            namespace,
+        )
         node = namespace.pop("Node")
         registry.register_value(node, "another")
 
@@ -633,7 +695,9 @@ class TestLazily:
 
         assert "the named one" == make(lazy.in_an_annotated).database
 
-    @pytest.mark.parametrize("name", ["with_an_unknown_parameter", "from_nowhere", "with_an_alias"])
+    @pytest.mark.parametrize(
+        "name", ["with_an_unknown_parameter", "from_nowhere", "with_an_alias"]
+    )
     def test_unknown_names(self, make, lazy, name):
         """A name that is found nowhere is an error at the first use, not before."""
         with pytest.raises(UnresolvableParameterError, match=name):
@@ -695,6 +759,14 @@ class TestMarkers:
             return a, b
 
         assert (look_alike, 2) == function()
+
+    def test_a_reference(self, make):
+        """A marker may refer to its dependency by name, as Python 3.14 does on its own."""
+
+        def factory(port: Annotated[int, Depends(typing.ForwardRef("get_port"))]):
+            return [port]
+
+        assert [5432] == make(factory)
 
     def test_mocks_are_left_alone(self):
         """A mock, also one of a marker, is none."""
@@ -764,7 +836,9 @@ class TestFastDepends:
 
         return Field()
 
-    @pytest.mark.parametrize("place", ["annotation", "default", "dependency", "deep dependency"])
+    @pytest.mark.parametrize(
+        "place", ["annotation", "default", "dependency", "deep dependency"]
+    )
     def test_what_takes_a_field_of_its_own(self, library, field, place):
         """A function that takes what only FastDepends fills is left to it, dependencies too."""
         depends = __import__("fast_depends").Depends
@@ -815,5 +889,3 @@ def test_type_hints_of_what_is_public():
     functions = [autowire, *(error.__init__ for error in errors if "__init__" in vars(error))]
 
     assert all(typing.get_type_hints(it) for it in functions)
-
-

@@ -25,7 +25,9 @@ def lazy():
 @pytest.fixture(params=KINDS)
 def strings(request):
     """The functions, with annotations of each kind."""
-    return injected_in_strings if request.param == "strings" else request.getfixturevalue("lazy")
+    return (
+        injected_in_strings if request.param == "strings" else request.getfixturevalue("lazy")
+    )
 
 
 def test_what_is_imported_for_type_checkers(strings):

@@ -296,7 +296,7 @@ class Fields(typing.TypedDict):
         (T, True),
         (MISSING, True),
         ("Database", True),
-        (Literal["a", None], True),
+        (Literal["a", None], True),  # noqa: PYI061  # an older form
         (collections.abc.Hashable, True),
         (Literal["a"], False),
         (Database, False),

@@ -1,6 +1,6 @@
 """Aliases and generics in the syntax of PEP 695, as source: Python 3.11 cannot read it."""
 
-SOURCE = '''
+SOURCE = """
 import typing
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated
@@ -79,4 +79,4 @@ def take_named(named: Named[Database]):
 
 def take_generic_function[T: Database](database: Database) -> list[T]:
     return [database]
-'''
+"""

@@ -15,7 +15,7 @@ import inspect
 import sys
 import types
 import typing
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -94,11 +94,10 @@ class Surroundings:
             try:
                 hints = typing.get_type_hints(holder, world, names, include_extras=True)
             except NameError as error:
-                name = error.name
-                found = MISSING
-                if name is not None and name not in names:
-                    found = self._find(name, find_name)
-                if name is None or found is MISSING:
+                name = error.name or ""
+                # One that is there already was looked for in vain: by a nested function, say.
+                found = MISSING if name in names else self._find(name, find_name)
+                if found is MISSING:
                     raise
                 names[name] = found
             else:
@@ -142,9 +141,9 @@ def _find_own_package(name: str) -> Any:
 if sys.version_info >= (3, 14):
     import annotationlib
 
-    def read_own_annotations(kind: type) -> Iterable[str]:
-        """List the names that the body of a class itself annotates, and evaluate nothing."""
-        return annotationlib.get_annotations(kind, format=annotationlib.Format.STRING)
+    def read_annotated_names(thing: Callable[..., Any]) -> Collection[str]:
+        """List what a function or the body of a class itself annotates, and evaluate nothing."""
+        return annotationlib.get_annotations(thing, format=annotationlib.Format.STRING)
 
     def inspect_signature(function: Callable[..., Any]) -> inspect.Signature:
         """Read a signature; what names something that is not there yet stays unevaluated."""
@@ -174,9 +173,9 @@ if sys.version_info >= (3, 14):
 
 if sys.version_info < (3, 14):
 
-    def read_own_annotations(kind: type) -> Iterable[str]:
-        """List the names that the body of a class itself annotates, and evaluate nothing."""
-        return inspect.get_annotations(kind)
+    def read_annotated_names(thing: Callable[..., Any]) -> Collection[str]:
+        """List what a function or the body of a class itself annotates, and evaluate nothing."""
+        return inspect.get_annotations(thing)
 
     def inspect_signature(function: Callable[..., Any]) -> inspect.Signature:
         """Read a signature; annotations that are strings stay strings."""

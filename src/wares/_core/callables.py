@@ -16,7 +16,7 @@ from typing import Any
 
 import attrs
 
-from wares._core.annotations import inspect_signature, read_own_annotations
+from wares._core.annotations import inspect_signature, read_annotated_names
 from wares._core.keys import describe
 from wares._core.sources import find_place_of_class
 from wares.exceptions import InvalidRegistrationError
@@ -74,7 +74,7 @@ class Owner:
             return self.home
         for base in self.origin.__mro__:
             # attrs leaves the underscore out.
-            if not {parameter, f"_{parameter}"}.isdisjoint(read_own_annotations(base)):
+            if not {parameter, f"_{parameter}"}.isdisjoint(read_annotated_names(base)):
                 return base
         return self.home
 

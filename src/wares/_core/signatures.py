@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 
 import attrs
 
-from wares._core.annotations import FindName, Viewpoint, expand_alias
+from wares._core.annotations import FindName, Viewpoint, expand_alias, read_annotated_names
 from wares._core.callables import (
     Autowired,
     Shape,
@@ -170,11 +170,10 @@ def _looks_unannotated(factory: Any) -> bool:
     if code is None:
         return not is_class
     count: int = code.co_argcount + code.co_kwonlyargcount - is_class
-    try:
-        annotations = function.__annotations__
-    except Exception:  # noqa: BLE001  # from Python 3.14 on they are evaluated now: user's code
-        return True
-    return count > 0 and len(annotations) - ("return" in annotations) < count
+    if count <= 0:
+        return False
+    annotated = read_annotated_names(function)
+    return len(annotated) - ("return" in annotated) < count
 
 
 F = TypeVar("F", bound=Callable[..., Any])
