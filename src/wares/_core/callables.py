@@ -11,7 +11,7 @@ import functools
 import inspect
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import attrs
@@ -116,27 +116,38 @@ def find_constructor(kind: Any) -> Owner | None:
     A metaclass's ``__call__`` or a ``__new__`` that takes ``*args, **kwargs`` only passes them
     on to the next one, and so does what a Protocol puts in the place of ``__init__``.
     """
-    origin = typing.get_origin(kind) or kind
-    candidates = [(base, "__call__") for base in type(origin).__mro__ if base is not type]
-    candidates += [(base, name) for base in origin.__mro__ for name in ("__new__", "__init__")]
-    for base, name in candidates:
-        function = vars(base).get(name)
+    origin = kind if isinstance(kind, type) else typing.get_origin(kind)
+    for base, name in _list_constructors(origin):
+        function = vars(base)[name]
         function = getattr(function, "__func__", function)
-        if function is None or base is object:
-            continue
-        if not inspect.isfunction(function):
+        if not isinstance(function, types.FunctionType):
             return None
-        if name == "__init__" and function.__module__ not in _TYPING_MODULES:
-            return Owner(kind, base, function)
-        if name != "__init__" and not _passes_everything_on(function):
+        if not _passes_everything_on(function, name):
             return Owner(kind, base, function)
     return None
+
+
+def _list_constructors(kind: type) -> Iterator[tuple[type, str]]:
+    """List what takes the arguments when a class is called, in the order of asking."""
+    metaclass: type = type(kind)
+    for base in metaclass.__mro__:
+        if base is type:
+            break
+        if "__call__" in vars(base):
+            yield base, "__call__"
+    for base in kind.__mro__[:-1]:
+        for name in ("__new__", "__init__"):
+            if name in vars(base):
+                yield base, name
 
 
 _TYPING_MODULES = ("typing", "typing_extensions")
 
 
-def _passes_everything_on(function: types.FunctionType) -> bool:
+def _passes_everything_on(function: types.FunctionType, name: str) -> bool:
+    if name == "__init__":
+        # Others of that kind may do anything.
+        return function.__module__ in _TYPING_MODULES
     code = getattr(inspect.unwrap(function), "__code__", function.__code__)
     both = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS
     return code.co_argcount + code.co_kwonlyargcount <= 1 and code.co_flags & both == both
