@@ -35,6 +35,13 @@ def is_hashable(key: object) -> bool:
 
 def describe(key: object) -> str:
     """Name *key* as one would write it in a program, without its module."""
+    try:
+        return _describe(key)
+    except Exception:  # noqa: BLE001  # a key may do anything when it is looked at
+        return f"<{type(key).__qualname__}>"
+
+
+def _describe(key: object) -> str:
     if isinstance(key, str):
         return repr(key)
     if isinstance(key, types.GenericAlias) or typing.get_origin(key) is not None:
