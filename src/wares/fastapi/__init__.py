@@ -380,6 +380,7 @@ def health_router(path: str = "/healthy", **options: Unpack[HealthOptions]) -> A
         status_code=endpoint.ok_status,
         response_class=Response,
         responses={
+            404: {"description": "No service has the tag."},
             endpoint.ok_status: describe("All services are well."),
             endpoint.failing_status: describe("Some services are failing."),
         },
