@@ -72,12 +72,15 @@ class Loop(Protocol):
 def find_loop() -> Loop:
     """Find the event loop that runs here."""
     trio: Any = sys.modules.get("trio")
-    if trio is not None:
-        with contextlib.suppress(RuntimeError):
-            # Raised where trio does not run.
-            trio.lowlevel.current_task()
-            return TrioLoop(trio)
-    return AsyncioLoop()
+    return AsyncioLoop() if trio is None or not _runs(trio) else TrioLoop(trio)
+
+
+def _runs(trio: Any) -> bool:
+    try:
+        trio.lowlevel.current_task()
+    except RuntimeError:
+        return False
+    return True
 
 
 class AsyncioLoop:
