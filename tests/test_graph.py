@@ -243,7 +243,6 @@ class TestDrawings:
         assert 2 == len(graph.edges)
         assert (1, 1) == (graph.to_mermaid().count(" --> "), graph.to_dot().count(" -> "))
 
-
     @pytest.mark.parametrize("text", TRICKY)
     def test_mermaid_names_are_text(self, registry, text):
         """Whatever a key is called, it is one label on one line, and no statement of its own."""

@@ -6,11 +6,12 @@ an application is shows in its attributes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any
 
-from wares._adapters.lifespan import REGISTRY_KEY
+from wares._adapters.lifespan import REGISTRY_KEY, Lifespan
 from wares._core.registry import Registry
+from wares._inject.injected import find_needed
 
 #: Where one finds what an application, a server, a test client or a middleware is wrapped around.
 _INSIDE = (
@@ -37,7 +38,13 @@ def find_registry(thing: object) -> Registry | None:
 
 
 def find_views(app: object) -> Iterator[Callable[..., Any]]:
-    """Find what answers the requests of a Flask application, the methods of classes, too."""
+    """Find what answers the requests of a Flask application, the methods of classes, too.
+
+    Of an application of Starlette they are the endpoints of its routes.
+    """
+    for route in getattr(app, "routes", None) or ():
+        yield from filter(None, [getattr(route, "endpoint", None)])
+        yield from find_views(route)
     views: Mapping[str, Any] = getattr(app, "view_functions", {})
     for view in views.values():
         yield view
@@ -48,16 +55,34 @@ def find_views(app: object) -> Iterator[Callable[..., Any]]:
                 yield method
 
 
+def find_wanted(app: object, registry: Registry) -> Iterator[Hashable]:
+    """Find the keys that the handlers of an application ask for, as far as one can see."""
+    yield from find_needed(find_views(app), registry)
+    with Registry() as empty:
+        for current in _look_inside(app):
+            lifespan = getattr(getattr(current, "router", None), "lifespan_context", None)
+            if isinstance(lifespan, Lifespan):
+                # What handlers would miss if nothing were registered is what they ask for.
+                problems = lifespan._find_problems(current, empty)
+                yield from (one.key for one in problems if hasattr(one, "key"))
+
+
 def _find_registries(thing: object) -> Iterator[Registry]:
+    for current in _look_inside(thing):
+        if isinstance(current, Registry):
+            yield current
+        yield from filter(_is_registry, _kept_by(current))
+
+
+def _look_inside(thing: object) -> Iterator[object]:
+    """Give *thing*, and all that it is wrapped around."""
     seen: set[int] = set()
     todo = [thing]
     for current in todo:
         if current is None or id(current) in seen:
             continue
         seen.add(id(current))
-        if isinstance(current, Registry):
-            yield current
-        yield from filter(_is_registry, _kept_by(current))
+        yield current
         todo += [getattr(current, name, None) for name in _INSIDE]
 
 

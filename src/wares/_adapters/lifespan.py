@@ -7,6 +7,7 @@ after them. It must not know a framework: an application is whatever is handed i
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -33,6 +34,13 @@ LifespanFunction: TypeAlias = (
 
 #: Where the registry is found in the state of a lifespan.
 REGISTRY_KEY = "wares_registry"
+
+
+#: Whether applications refuse to start where something that is registered cannot be made. Not
+#: while they are started to draw just that.
+VALIDATES: contextvars.ContextVar[bool] = contextvars.ContextVar(
+    "wares_validates", default=True
+)
 
 
 class Lifespan(Generic[App]):
@@ -91,7 +99,7 @@ class Lifespan(Generic[App]):
         """
         async with self._open(app) as registry, self._run(app, registry) as state:
             whole_state = {**self._check(state), REGISTRY_KEY: registry}
-            if self._validates and self._is_last(app):
+            if self._validates and VALIDATES.get() and self._is_last(app):
                 self._validate(app, registry)
             await self._prepare(app)
             yield whole_state
