@@ -20,6 +20,7 @@ SHOP = """
 import asyncio
 import functools
 import time
+from typing import Annotated
 from fastapi import FastAPI
 from flask import Flask
 from starlette.applications import Starlette
@@ -46,6 +47,18 @@ invalid = Registry()
 invalid.register_factory(Needy, Needy)
 invalid.register_factory("other", Needy)
 silent = Registry()
+pingless = Registry()
+pingless.register_value("without a ping", 1, tags=["rady"])
+
+class _Name:
+    def __init__(self, name=None):
+        if name:
+            self.__wares_name__ = name
+
+private = Registry()
+private.register_value(_Name(), 1)
+private.register_value(Annotated[object, _Name()], 1)
+private.register_value(Annotated[object, _Name("Auth")], 1)
 
 async def start(app, registry):
     register(registry)
@@ -581,6 +594,7 @@ class TestPing:
         [
             ("shop:failing", "No service has the tag 'rady'. There are: ready."),
             ("shop:silent", "No service has the tag 'rady'. No service has any."),
+            ("shop:pingless", "No service has the tag 'rady'. No service has any."),
         ],
     )
     def test_a_tag_that_is_not_there(self, call, target, message):
@@ -666,6 +680,13 @@ class TestList:
         code, out, _ = call("list", "shop:problematic")
 
         assert (0, True) == (code, "Needy" in out)
+
+    def test_keys_are_named_as_they_are_written(self, call):
+        """A key that is made of an object is named by its type, or as it says, each time alike."""
+        _, out, _ = call("list", "shop:private")
+
+        names = [line.split("│")[1].strip() for line in out.splitlines() if "value" in line]
+        assert ["<_Name>", "Annotated[object, <_Name>]", "Auth"] == names
 
     def test_nothing(self, call):
         """Where nothing is registered, it says so."""

@@ -260,7 +260,8 @@ def ping(target: Target, tags: tuple[str, ...], timeout: float, watch: float | N
     """Ping the services that can be pinged; exit with 1 if one is failing."""
 
     async def ping_all(registry: Registry, _app: object) -> int:
-        _check_tags(registry, tags)
+        with registry.container() as container:
+            _check_tags(container.get_pings(), tags)
         while True:
             async with registry.container() as container:
                 pings = choose_pings(container, frozenset(tags) if tags else None)
@@ -359,9 +360,9 @@ def _cells_of(node: Node) -> tuple[str, ...]:
     )
 
 
-def _check_tags(registry: Registry, tags: tuple[str, ...]) -> None:
-    """Refuse tags that no service has: nothing would be pinged, and all seem well."""
-    known = {tag: None for node in registry.graph().nodes for tag in node.tags}
+def _check_tags(pings: list[ServicePing], tags: tuple[str, ...]) -> None:
+    """Refuse tags that none of *pings* has: nothing would be pinged, and all seem well."""
+    known = {tag: None for one in pings for tag in one.tags}
     for tag in tags:
         if tag not in known:
             there = f"There are: {', '.join(known)}." if known else "No service has any."
