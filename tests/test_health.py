@@ -17,7 +17,6 @@ import wares._health.loops
 from tests.support.services import Cache, Database, Mailer, Session
 from wares import (
     AsyncServiceError,
-    CleanupError,
     ContainerClosedError,
     InvalidOptionError,
     InvalidRegistrationError,
@@ -296,7 +295,7 @@ class TestRunning:
         assert ["Cache"] == report.ok
 
     async def test_a_failing_cleanup_is_a_failure(self, way, registry, container):
-        """What fails behind a ping fails the service."""
+        """What fails after a ping fails the service."""
 
         def make():
             yield 1
@@ -306,7 +305,7 @@ class TestRunning:
 
         report = await check_by(way, container)
 
-        assert [CleanupError] == [type(service.error) for service in report.services]
+        assert [Boom] == [type(service.error) for service in report.services]
 
     def test_asynchronous_pings_in_a_synchronous_check(self, registry, container):
         """`check` cannot await, and the error says so."""
@@ -406,13 +405,15 @@ class TestTimeouts:
         assert ["cancelled", "cleaned up"] == events
 
     async def test_a_cleanup_that_hangs(self, registry, container, monkeypatch, caplog):
-        """Not even a cleanup that does not end keeps a check from ending."""
+        """Not even a cleanup that resists being cancelled keeps a check from ending."""
         monkeypatch.setattr(wares._health.loops, "_SECONDS_TO_GIVE_UP", 0.02)
         end = asyncio.Event()
 
         async def make():
             yield 1
-            await end.wait()
+            while not end.is_set():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await end.wait()
 
         registry.register_factory(Database, make, ping=print)
 

@@ -28,8 +28,7 @@ from wares._core.compositions import FactoryOptions, ValueOptions
 from wares._core.container import Container, _current
 from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
 from wares._inject.injected import find_missing
-from wares._core.records import CLOSED
-from wares._core.registry import Registry
+from wares._core.container import Registry
 from wares.exceptions import (
     NoContainerError,
     NoRegistryError,
@@ -133,7 +132,7 @@ class _Serving:
         """Raise what closing the container has raised; close it first, if nobody has."""
         if self.failure is not None:
             raise self.failure
-        if self.container._made is not CLOSED and not self.is_held:
+        if not self.container.is_closed and not self.is_held:
             # A teardown function of somebody else has failed, and ours was not called.
             self.close(error)
 
@@ -151,7 +150,7 @@ class _ServedContext(AppContext):
         """Push the context; the first time, with a container of its own."""
         pushed = self._wares_pushed
         serving: _Serving | None = self.g.__dict__.get(SERVING_KEY)
-        if serving is None or (pushed is None and serving.container._made is CLOSED):
+        if serving is None or (pushed is None and serving.container.is_closed):
             # It is new; or it was torn down, and is pushed again, as streamed responses do.
             registry = self.app.extensions[REGISTRY_KEY]
             # If nothing is left to serve from, whoever asks is told.

@@ -19,10 +19,9 @@ import attrs
 import pytest
 
 from wares._adapters.applications import find_registry
-from wares._core.container import Container
+from wares._core.container import Container, Registry, Root
 from wares._core.keys import describe
-from wares._core.registry import Registry
-from wares.exceptions import ContainerClosedError, NoRegistryError, PendingAsyncCleanupError
+from wares.exceptions import NoRegistryError, PendingAsyncCleanupError
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm, TypeVar
@@ -311,12 +310,7 @@ class _Opened:
     @property
     def is_open(self) -> bool:
         """Whether it can still be asked."""
-        try:
-            # Does nothing else than to refuse where it is closed.
-            self.container.__enter__()
-        except ContainerClosedError:
-            return False
-        return True
+        return not self.container.is_closed
 
     @property
     def pending(self) -> list[Hashable]:
@@ -337,7 +331,7 @@ _open_container = Container.__init__
 
 def _note_opening(self: Container, *args: Any, **kwargs: Any) -> None:
     _open_container(self, *args, **kwargs)
-    if not self._is_root:
+    if not isinstance(self, Root):
         opened = _Opened(self, _find_place())
         for watcher in _watchers:
             watcher.append(opened)

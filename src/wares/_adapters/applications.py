@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any
 
 from wares._adapters.lifespan import REGISTRY_KEY, Lifespan
-from wares._core.registry import Registry
+from wares._core.container import Registry
 from wares._inject.injected import find_needed
 
 #: Where one finds what an application, a server, a test client or a middleware is wrapped around.

@@ -18,7 +18,7 @@ from typing import Any, Self, TypedDict
 
 import attrs
 
-from wares._core.registry import Registry
+from wares._core.container import Registry
 from wares._health.loops import find_loop
 from wares.exceptions import InvalidOptionError
 from wares.health import (

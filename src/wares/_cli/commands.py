@@ -26,9 +26,8 @@ from wares._adapters.applications import find_views, find_wanted
 from wares._adapters.lifespan import VALIDATES
 from wares._cli.findings import WRITERS, Finding
 from wares._cli.targets import Target, TargetError, open_registry
-from wares._core.container import Container
+from wares._core.container import Container, Registry
 from wares._core.pings import ServicePing
-from wares._core.registry import Registry
 from wares._graph.graph import Graph, Node
 from wares._inject.injected import find_missing
 from wares.exceptions import InvalidRegistryError, raise_problems
