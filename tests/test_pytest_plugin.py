@@ -419,6 +419,35 @@ async def test_it(registry, acontainer):
         result.assert_outcomes(failed=1)
         assert "Boom: no" in text_of(result)
 
+    def test_trio(self, run):
+        """Under trio it is closed in the task of the test, too."""
+        result = run(
+            """
+import trio
+
+pytestmark = pytest.mark.anyio
+
+@pytest.fixture
+def anyio_backend():
+    return "trio"
+
+async def make():
+    async with trio.open_nursery():
+        yield 5
+    log.append("closed")
+
+async def test_use(registry, acontainer):
+    registry.register_factory(int, make)
+    assert 5 == await acontainer.aget(int)
+
+async def test_after():
+    assert ["closed"] == log
+""",
+            *RUNNERS["anyio"],
+        )
+
+        result.assert_outcomes(passed=2)
+
     def test_examples_of_hypothesis(self, run_async):
         """Where hypothesis runs a test many times, the services are new for each example."""
         result = run_async("""
