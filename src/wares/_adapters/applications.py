@@ -12,6 +12,7 @@ from typing import Any
 from wares._adapters.lifespan import REGISTRY_KEY, Lifespan
 from wares._core.container import Registry
 from wares._inject.injected import find_needed
+from wares.exceptions import ServiceNotFoundError
 
 #: Where one finds what an application, a server, a test client or a middleware is wrapped around.
 _INSIDE = (
@@ -64,7 +65,8 @@ def find_wanted(app: object, registry: Registry) -> Iterator[Hashable]:
             if isinstance(lifespan, Lifespan):
                 # What handlers would miss if nothing were registered is what they ask for.
                 problems = lifespan._find_problems(current, empty)
-                yield from (one.key for one in problems if hasattr(one, "key"))
+                missing = (one for one in problems if isinstance(one, ServiceNotFoundError))
+                yield from (one.key for one in missing)
 
 
 def _find_registries(thing: object) -> Iterator[Registry]:

@@ -14,7 +14,7 @@ import logging
 import math
 import sys
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from wares._health.threads import start_thread
 
@@ -35,41 +35,7 @@ class TooLateError(Exception):
     """Something took longer than it may."""
 
 
-class Loop(Protocol):
-    """What running pings takes."""
-
-    async def sleep(self, seconds: float) -> None:
-        """Let others run for so many *seconds*."""
-
-    async def gather(self, works: Iterable[Work]) -> None:
-        """Run *works*, which raise nothing, at the same time."""
-
-    async def run_in_thread(self, function: Callable[[], T]) -> T:
-        """Run *function*, which raises nothing, in a thread; leave it if this is cancelled."""
-
-    async def attempt(
-        self, work: Work, seconds: float, name: str, leave: Callable[[], object]
-    ) -> BaseException | None:
-        """Run *work*, and cancel it after so many *seconds*.
-
-        Args:
-            work: What to run.
-            seconds: How long it may take.
-            name: What it is called in the log.
-            leave: Called when it has ended; it may end later than this method.
-
-        Returns:
-            What it raised, if anything; `TooLateError` if it took too long.
-        """
-
-    def spawn(self, work: Work) -> None:
-        """Run *work*, which raises nothing, independently of who calls this."""
-
-    async def wait(self, future: concurrent.futures.Future[T]) -> T:
-        """Wait for the result of *future*."""
-
-
-def find_loop() -> Loop:
+def find_loop() -> AsyncioLoop | TrioLoop:
     """Find the event loop that runs here."""
     trio: Any = sys.modules.get("trio")
     return AsyncioLoop() if trio is None or not _runs(trio) else TrioLoop(trio)
@@ -87,15 +53,15 @@ class AsyncioLoop:
     """The event loop of asyncio."""
 
     async def sleep(self, seconds: float) -> None:
-        """See `Loop`."""
+        """Let others run for so many *seconds*."""
         await asyncio.sleep(seconds)
 
     async def gather(self, works: Iterable[Work]) -> None:
-        """See `Loop`."""
+        """Run *works*, which raise nothing, at the same time."""
         await asyncio.gather(*(work() for work in works))
 
     async def run_in_thread(self, function: Callable[[], T]) -> T:
-        """See `Loop`."""
+        """Run *function*, which raises nothing, in a thread; leave it if this is cancelled."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
 
@@ -111,7 +77,17 @@ class AsyncioLoop:
     async def attempt(
         self, work: Work, seconds: float, name: str, leave: Callable[[], object]
     ) -> BaseException | None:
-        """See `Loop`. The task that runs *work* also cleans up, and can be left behind."""
+        """Run *work* in a task, which can be left behind, and cancel it after so many *seconds*.
+
+        Args:
+            work: What to run.
+            seconds: How long it may take.
+            name: What it is called in the log.
+            leave: Called when it has ended; it may end later than this method.
+
+        Returns:
+            What it raised, if anything; `TooLateError` if it took too long.
+        """
         task = asyncio.ensure_future(work())
         task.add_done_callback(lambda _: leave())
         try:
@@ -127,14 +103,14 @@ class AsyncioLoop:
         return task.exception()
 
     def spawn(self, work: Work) -> None:
-        """See `Loop`."""
+        """Run *work*, which raises nothing, independently of who calls this."""
         loop = asyncio.get_running_loop()
         task = loop.create_task(_await(work), context=contextvars.Context())
         _tasks.add(task)
         task.add_done_callback(_tasks.discard)
 
     async def wait(self, future: concurrent.futures.Future[T]) -> T:
-        """See `Loop`."""
+        """Wait for the result of *future*."""
         return await asyncio.wrap_future(future)
 
 
@@ -151,17 +127,17 @@ class TrioLoop:
         self._trio = trio
 
     async def sleep(self, seconds: float) -> None:
-        """See `Loop`."""
+        """See `AsyncioLoop`."""
         await self._trio.sleep(seconds)
 
     async def gather(self, works: Iterable[Work]) -> None:
-        """See `Loop`."""
+        """See `AsyncioLoop`."""
         async with self._trio.open_nursery() as nursery:
             for work in works:
                 nursery.start_soon(work)
 
     async def run_in_thread(self, function: Callable[[], T]) -> T:
-        """See `Loop`."""
+        """See `AsyncioLoop`."""
         limiter = self._trio.CapacityLimiter(math.inf)
         result: T = await self._trio.to_thread.run_sync(
             function, abandon_on_cancel=True, limiter=limiter
@@ -171,7 +147,7 @@ class TrioLoop:
     async def attempt(
         self, work: Work, seconds: float, name: str, leave: Callable[[], object]
     ) -> BaseException | None:
-        """See `Loop`."""
+        """See `AsyncioLoop`."""
         del name  # nothing is logged, as nothing is left behind
         error: Exception | None = None
         try:
@@ -186,11 +162,11 @@ class TrioLoop:
         return TooLateError() if is_late else error
 
     def spawn(self, work: Work) -> None:
-        """See `Loop`."""
+        """See `AsyncioLoop`."""
         self._trio.lowlevel.spawn_system_task(work, context=contextvars.Context())
 
     async def wait(self, future: concurrent.futures.Future[T]) -> T:
-        """See `Loop`."""
+        """See `AsyncioLoop`."""
         event = self._trio.Event()
         token = self._trio.lowlevel.current_trio_token()
 
