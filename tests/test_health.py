@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import contextvars
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -590,6 +591,50 @@ class TestHanging:
             time.sleep(0.001)
 
         assert ["Database"] == report.failing
+
+
+FORK = """
+import os
+import sys
+import threading
+import warnings
+
+from wares import Registry
+from wares._adapters.health_endpoint import HealthEndpoint
+from wares.health import check
+
+warnings.simplefilter("ignore")  # of forking with threads, which is what happens here
+runs = []
+registry = Registry()
+registry.register_value(int, 1, ping=lambda _: os.getpid() == parent and threading.Event().wait())
+parent = os.getpid()
+endpoint = HealthEndpoint(timeout=5)
+
+with registry.container() as container:
+    first = check(container, timeout=0.05)
+    threading.Thread(target=endpoint.respond, args=[registry], daemon=True).start()
+    child = os.fork()
+    if child == 0:
+        print(check(container).ok, endpoint.respond(registry).status, flush=True)
+        os._exit(0)
+    os.waitpid(child, 0)
+    print(first.failing, check(container, timeout=0.05).failing, flush=True)
+os._exit(0)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+def test_a_child_process():
+    """What runs in a process does not run in its child, where pings begin anew."""
+    done = subprocess.run(
+        [sys.executable, "-c", FORK],
+        capture_output=True,
+        check=False,
+        encoding="utf-8",
+        timeout=60,
+    )
+
+    assert ["['int'] 200", "['int'] ['int']"] == done.stdout.splitlines(), done.stderr
 
 
 class TestTrio:

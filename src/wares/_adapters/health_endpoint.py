@@ -10,6 +10,7 @@ import concurrent.futures
 import functools
 import json
 import logging
+import os
 import threading
 import time
 import weakref
@@ -19,6 +20,7 @@ from typing import Any, Self, TypedDict
 import attrs
 
 from wares._core.container import Registry
+from wares._core.waiting import wait_in_the_event_loop
 from wares._health.loops import find_loop
 from wares.exceptions import InvalidOptionError
 from wares.health import (
@@ -155,13 +157,12 @@ class HealthEndpoint:
         unknown = self._refuse_unknown(registry, wanted)
         if unknown is not None:
             return unknown
-        loop = find_loop()
         run, is_mine = self._claim(registry)
         if is_mine:
             # It belongs to all who wait for it: neither the context of the first request nor its
             # end may matter.
-            loop.spawn(functools.partial(self._arun, run, registry))
-        findings = await loop.wait(run.future)
+            find_loop().spawn(functools.partial(self._arun, run, registry))
+        findings = await wait_in_the_event_loop(run.future)
         return self._answer(findings.narrow(wanted), accept)
 
     def _refuse_unknown(
@@ -274,9 +275,13 @@ class _SharedRun:
         # From now on no waiter that is cancelled can cancel it.
         self.future.set_running_or_notify_cancel()
         self._end = float("-inf")
+        self._process = os.getpid()
 
     def can_be_shared(self, max_age: float) -> bool:
         """Tell whether its report will do, or do still."""
+        if self._process != os.getpid():
+            # It does not go on in a child process.
+            return False
         return not self.future.done() or time.monotonic() < self._end + max_age
 
     def end(self, report: HealthReport) -> None:

@@ -7,7 +7,6 @@ runs already.
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import contextlib
 import contextvars
 import logging
@@ -16,6 +15,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeAlias, TypeVar
 
+from wares._core.waiting import runs_trio
 from wares._health.threads import start_thread
 
 T = TypeVar("T")
@@ -37,16 +37,7 @@ class TooLateError(Exception):
 
 def find_loop() -> AsyncioLoop | TrioLoop:
     """Find the event loop that runs here."""
-    trio: Any = sys.modules.get("trio")
-    return AsyncioLoop() if trio is None or not _runs(trio) else TrioLoop(trio)
-
-
-def _runs(trio: Any) -> bool:
-    try:
-        trio.lowlevel.current_task()
-    except RuntimeError:
-        return False
-    return True
+    return TrioLoop(sys.modules["trio"]) if runs_trio() else AsyncioLoop()
 
 
 class AsyncioLoop:
@@ -109,10 +100,6 @@ class AsyncioLoop:
         _tasks.add(task)
         task.add_done_callback(_tasks.discard)
 
-    async def wait(self, future: concurrent.futures.Future[T]) -> T:
-        """Wait for the result of *future*."""
-        return await asyncio.wrap_future(future)
-
 
 class TrioLoop:
     """The event loop of trio.
@@ -164,19 +151,6 @@ class TrioLoop:
     def spawn(self, work: Work) -> None:
         """See `AsyncioLoop`."""
         self._trio.lowlevel.spawn_system_task(work, context=contextvars.Context())
-
-    async def wait(self, future: concurrent.futures.Future[T]) -> T:
-        """See `AsyncioLoop`."""
-        event = self._trio.Event()
-        token = self._trio.lowlevel.current_trio_token()
-
-        def tell(_: object) -> None:
-            with contextlib.suppress(self._trio.RunFinishedError):
-                token.run_sync_soon(event.set)
-
-        future.add_done_callback(tell)
-        await event.wait()
-        return future.result()
 
 
 async def _await(work: Work) -> None:

@@ -5,6 +5,7 @@ This module knows which pings are running. It must not know how they are run.
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Any, Self
 
@@ -63,4 +64,9 @@ class Turn:
     def leave(self) -> None:
         """Note that a part of the run has ended; after the last one, the next run may begin."""
         if self._parts.pop():
-            del _running[self._identity]
+            _running.pop(self._identity, None)
+
+
+if hasattr(os, "register_at_fork"):  # pragma: no branch  # Windows has no fork
+    # The threads of the parent do not go on in a child process.
+    os.register_at_fork(after_in_child=_running.clear)
