@@ -60,6 +60,9 @@ private.register_value(_Name(), 1)
 private.register_value(Annotated[object, _Name()], 1)
 private.register_value(Annotated[object, _Name("Auth")], 1)
 
+async def start_nothing(app, registry):
+    yield
+
 async def start(app, registry):
     register(registry)
     yield
@@ -84,6 +87,12 @@ import wares.socketio
 sio = wares.socketio.init_app(socketio.AsyncServer(async_mode="asgi"), registry)
 sio_app = socketio.ASGIApp(sio)
 
+asking_too = FastAPI(lifespan=wares.fastapi.lifespan(start_nothing))
+
+@asking_too.get("/")
+async def ask_too(missing: wares.fastapi.Inject[Missing]):
+    return "never"
+
 def make():
     return fastapi
 
@@ -92,9 +101,6 @@ async def make_later():
 
 class Factory:
     registry = register(Registry())
-
-async def start_nothing(app, registry):
-    yield
 
 async def broken_start(app, registry):
     raise RuntimeError("no such port")
@@ -521,6 +527,15 @@ class TestGraph:
         assert (0, "1 problem, drawn in red. `wares check` tells more.\n") == (code, err)
         assert "problem" in out.splitlines()[-2]
         assert "linkStyle 0 stroke:#dc2626" in out
+
+    def test_what_handlers_miss(self, call):
+        """What a handler asks for is no part of the drawing, and is told of."""
+        code, _, err = call("graph", "shop:asking")
+        unstarted, _, more = call("graph", "shop:asking_too")
+
+        expected = "1 problem of handlers, not drawn. `wares check` tells more.\n"
+        assert (0, expected) == (code, err)
+        assert (0, expected) == (unstarted, more)
 
     @pytest.mark.parametrize(
         ("name", "message"),

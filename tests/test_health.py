@@ -242,7 +242,7 @@ class TestRunning:
         assert ["here"] == seen
 
     async def test_a_child_for_each(self, way, registry, container):
-        """Each ping has its own scoped services, which are cleaned up behind it."""
+        """Each ping has its own scoped services, which are cleaned up after it."""
         events = []
 
         def make():

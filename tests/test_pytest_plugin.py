@@ -118,7 +118,7 @@ def test_after():
         result.assert_outcomes(passed=2)
 
     def test_a_registry_of_ones_own(self, run):
-        """Who overrides the fixture `registry` has containers of theirs; and closes it."""
+        """A project that overrides the fixture `registry` gets containers of its own registry, and closes it."""
         result = run("""
 @pytest.fixture(scope="session")
 def registry():
@@ -701,7 +701,7 @@ def test_it():
 
 
 def test_the_plugin_is_an_entry_point():
-    """Who installs wares has the plugin."""
+    """An installation of wares has the plugin."""
     project = tomllib.loads(
         (Path(__file__).parent.parent / "pyproject.toml").read_text("utf-8")
     )

@@ -1,7 +1,7 @@
 """All pings of a container, run at once, and what came of them.
 
 This module knows how pings are run together: concurrently, each within its time, each in a
-container of its own. It must not know HTTP, nor who asks.
+container of its own. It must not know HTTP, nor what the report is used for.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from typing import Any
 
 from wares._adapters.lifespan import REGISTRY_KEY, Lifespan
 from wares._core.container import Registry
-from wares._inject.injected import find_needed
+from wares._inject.injected import find_missing, find_needed
 from wares.exceptions import ServiceNotFoundError
 
 #: Where one finds what an application, a server, a test client or a middleware is wrapped around.
@@ -56,17 +56,27 @@ def find_views(app: object) -> Iterator[Callable[..., Any]]:
                 yield method
 
 
+def find_problems(app: object, registry: Registry) -> Iterator[Exception]:
+    """Find what the handlers of an application ask for and *registry* does not have."""
+    yield from find_missing(find_views(app), registry)
+    yield from _find_problems_of_lifespans(app, registry)
+
+
 def find_wanted(app: object, registry: Registry) -> Iterator[Hashable]:
     """Find the keys that the handlers of an application ask for, as far as one can see."""
     yield from find_needed(find_views(app), registry)
     with Registry() as empty:
-        for current in _look_inside(app):
-            lifespan = getattr(getattr(current, "router", None), "lifespan_context", None)
-            if isinstance(lifespan, Lifespan):
-                # What handlers would miss if nothing were registered is what they ask for.
-                problems = lifespan._find_problems(current, empty)
-                missing = (one for one in problems if isinstance(one, ServiceNotFoundError))
-                yield from (one.key for one in missing)
+        # What handlers would miss if nothing were registered is what they ask for.
+        for problem in _find_problems_of_lifespans(app, empty):
+            if isinstance(problem, ServiceNotFoundError):
+                yield problem.key
+
+
+def _find_problems_of_lifespans(app: object, registry: Registry) -> Iterator[Exception]:
+    for current in _look_inside(app):
+        lifespan = getattr(getattr(current, "router", None), "lifespan_context", None)
+        if isinstance(lifespan, Lifespan):
+            yield from lifespan._find_problems(current, registry)
 
 
 def _find_registries(thing: object) -> Iterator[Registry]:

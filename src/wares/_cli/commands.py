@@ -22,14 +22,13 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from wares._adapters.applications import find_views, find_wanted
+from wares._adapters.applications import find_problems, find_wanted
 from wares._adapters.lifespan import VALIDATES
 from wares._cli.findings import WRITERS, Finding
 from wares._cli.targets import Target, TargetError, open_registry
 from wares._core.container import Container, Registry
 from wares._core.pings import ServicePing
 from wares._graph.graph import Graph, Node
-from wares._inject.injected import find_missing
 from wares.exceptions import InvalidRegistryError, raise_problems
 from wares.health import ServiceHealth, arun_ping, choose_pings, describe_error
 
@@ -108,13 +107,11 @@ def check(target: Target, form: str, unused: bool) -> None:
 
     async def check_registry(registry: Registry, app: object) -> int:
         graph = registry.graph()
-        raise_problems(
-            "The registry has", [*graph.problems, *find_missing(find_views(app), registry)]
-        )
+        raise_problems("The registry has", [*graph.problems, *find_problems(app, registry)])
         count = len(list(registry))
         if not count:
             raise InvalidRegistryError("There is nothing to check", [_NOTHING])
-        # Of a registry alone one sees nobody who asks; that is no reason to warn.
+        # The handlers that use a bare registry are not known; that is no reason to warn.
         looks_closer = unused or app is not registry
         idle = _find_unused(graph, app, registry) if looks_closer else []
         findings = [_describe_unused(node, target, is_error=unused) for node in idle]
@@ -197,16 +194,24 @@ def graph(target: Target, form: str | None, output: Path | None, title: str) -> 
             f"There is no folder {str(output.parent)!r}. Make it first.", param_hint="--output"
         )
 
-    async def draw(registry: Registry, _app: object) -> int:
+    async def draw(registry: Registry, app: object) -> int:
         drawn = registry.graph()
         _write(write(drawn, title), output)
-        count = len(drawn.problems)
-        if count:
-            problems = "1 problem" if count == 1 else f"{count} problems"
-            click.echo(f"{problems}, drawn in red. `wares check` tells more.", err=True)
+        _tell_of_problems(len(drawn.problems), len([*find_problems(app, registry)]))
         return 0
 
     _run(target, draw, validates=False)
+
+
+def _tell_of_problems(drawn: int, not_drawn: int) -> None:
+    """Say that something is wrong, for whoever does not look at the drawing."""
+    for count, text in (
+        (drawn, ", drawn in red"),
+        (not_drawn, " of handlers, not drawn"),
+    ):
+        if count:
+            problems = "1 problem" if count == 1 else f"{count} problems"
+            click.echo(f"{problems}{text}. `wares check` tells more.", err=True)
 
 
 def _choose_form(output: Path | None) -> str:

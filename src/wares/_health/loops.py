@@ -68,7 +68,7 @@ class AsyncioLoop:
     async def attempt(
         self, work: Work, seconds: float, name: str, leave: Callable[[], object]
     ) -> BaseException | None:
-        """Run *work* in a task, which can be left behind, and cancel it after so many *seconds*.
+        """Run *work* in a task of its own, and cancel it after so many *seconds*.
 
         Args:
             work: What to run.
@@ -104,7 +104,7 @@ class AsyncioLoop:
 class TrioLoop:
     """The event loop of trio.
 
-    Nothing is left behind here: what is cancelled and shields itself has to end.
+    A cancelled ping is waited for, as trio demands, even if it shields itself.
 
     Args:
         trio: The module.
@@ -135,7 +135,7 @@ class TrioLoop:
         self, work: Work, seconds: float, name: str, leave: Callable[[], object]
     ) -> BaseException | None:
         """See `AsyncioLoop`."""
-        del name  # nothing is logged, as nothing is left behind
+        del name  # nothing is logged, as trio leaves no task to itself
         error: Exception | None = None
         try:
             with self._trio.move_on_after(seconds) as scope:
