@@ -118,7 +118,7 @@ def test_after():
         result.assert_outcomes(passed=2)
 
     def test_a_registry_of_ones_own(self, run):
-        """A project that overrides the fixture `registry` gets containers of its own registry, and closes it."""
+        """A project that overrides `registry` gets containers of its own one, and closes it."""
         result = run("""
 @pytest.fixture(scope="session")
 def registry():
