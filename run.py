@@ -1,8 +1,8 @@
 """The two commands: `python3 run.py app` and `python3 run.py test`.
 
-Knows how to make `.venv`, what a command needs installed in it, and which interpreters this
-machine has; needs nothing but the standard library. Must not know what the application or
-the tests do.
+Knows how to make `.venv`, what a command needs installed in it, which parts the gate has, and
+which interpreters this machine has; needs nothing but the standard library. Must not know
+what the application or the tests do. What other interpreters run is in tox.ini.
 """
 
 import sys
@@ -14,26 +14,37 @@ if sys.version_info < (3, 11):
         f" python3.13 {' '.join(sys.argv)}"
     )
 
+import concurrent.futures
+import dataclasses
 import hashlib
 import importlib.util
 import io
 import os
 import re
+import shutil
 import subprocess
-from collections.abc import Iterable, Iterator
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 ENVIRONMENT = ROOT / ".venv"
-PYTHON = ENVIRONMENT / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+SCRIPTS = ENVIRONMENT / ("Scripts" if os.name == "nt" else "bin")
+PYTHON = SCRIPTS / ("python.exe" if os.name == "nt" else "python")
+COVERAGE = ENVIRONMENT / "coverage"
 
 USAGE = """\
 usage: python3 run.py COMMAND [ARGUMENTS]
 
   app      start the example application; it gets the ARGUMENTS
-  test     run every check, on every Python found; ARGUMENTS name single parts:
+  test     run every check on this Python; --every-python adds the other interpreters of this
+           machine, the oldest versions of what wares needs, and its peers. ARGUMENTS name
+           single parts, and what follows -- is for pytest:
+             python3 run.py test --every-python
              python3 run.py test lint mypy
-             python3 run.py test py313 -- tests/test_imports.py
+             python3 run.py test core -- tests/test_imports.py
+             python3 run.py test py312 oldest
   develop  install everything into .venv, for an editor and for pytest by hand
 """
 
@@ -53,19 +64,113 @@ if (
     sys.version_info >= (3, 11)
     and sys.version_info.releaselevel == "final"
     and sys.implementation.name == "cpython"
-    and not sysconfig.get_config_var("Py_GIL_DISABLED")
 ):
-    print("%d %d %d " % sys.version_info[:3] + os.path.realpath(sys._base_executable))
+    threads = "t" if sysconfig.get_config_var("Py_GIL_DISABLED") else "-"
+    print("%d %d %d" % sys.version_info[:3], threads, os.path.realpath(sys._base_executable))
 """
 
 CLOSING_LINE = re.compile(r"=* ?\d+ (passed|failed|errors?|skipped)\b.* in [\d.]+s.*")
 
-PARTS_ON_ONE_PYTHON = ("oldest", "examples", "peers", "lint", "mypy", "pyright", "docs")
+TESTS_ON_THEIR_OWN = {
+    "HYPOTHESIS_PROFILE": "ci",
+    # Seconds: a deadlock fails and does not hang. Not in pyproject.toml, as it would also end
+    # a debugger's session.
+    "PYTEST_TIMEOUT": "300",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """A part of the gate.
+
+    Attributes:
+        name: What it is called at the command line.
+        about: What it does.
+        command: Its program, with the arguments.
+        options: The arguments that others, given after `--`, take the place of.
+        environment: Variables that are set for it.
+        after: The parts that have to end before it begins.
+    """
+
+    name: str
+    about: str
+    command: Sequence[str]
+    options: Sequence[str] = ()
+    environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    after: Sequence[str] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """How a part ended.
+
+    Attributes:
+        part: Which one.
+        code: What its program returned.
+        seconds: How long it took.
+        closing_lines: How pytest ended, if it ran.
+    """
+
+    part: Part
+    code: int
+    seconds: float
+    closing_lines: Sequence[str]
+
+
+def measured(name: str, about: str, paths: Sequence[str]) -> Part:
+    """Describe a part that runs tests, and measures what they cover."""
+    command = [str(PYTHON), "-m", "coverage", "run", "-m", "pytest"]
+    environment = TESTS_ON_THEIR_OWN | {"COVERAGE_FILE": str(COVERAGE / name)}
+    return Part(name, about, command, paths, environment)
+
+
+# The longest first, as two run at once.
+PARTS = (
+    measured("core", "the tests of the core", ["tests", "--ignore=tests/adapters"]),
+    measured(
+        "adapters",
+        "the tests of the adapters, and the code of the documentation",
+        ["tests/adapters", "README.md", "CHANGELOG.md", "docs", "src"],
+    ),
+    Part(
+        "coverage",
+        "every branch was taken by core and adapters",
+        [str(PYTHON), str(Path(__file__).resolve()), "report-coverage"],
+        after=("core", "adapters"),
+    ),
+    Part("pyright", "pyright, as Python 3.11", [str(PYTHON), "-m", "pyright", "--warnings"]),
+    Part("mypy", "mypy, strict, as Python 3.11", [str(PYTHON), "-m", "mypy"]),
+    Part(
+        "docs",
+        "the documentation, without a warning",
+        [
+            *(str(PYTHON), "-m", "sphinx", "--fail-on-warning", "--keep-going", "-b", "html"),
+            *("-d", "docs/_build/doctrees", "docs", "docs/_build/html"),
+        ],
+    ),
+    Part(
+        "examples",
+        "the tests of the example applications",
+        [str(PYTHON), "-m", "pytest"],
+        ["examples"],
+        TESTS_ON_THEIR_OWN,
+    ),
+    Part("lint", "ruff: the rules", [str(PYTHON), "-m", "ruff", "check"], ["."]),
+    Part("format", "ruff: the format", [str(PYTHON), "-m", "ruff", "format", "--check"], ["."]),
+)
+
+#: The parts that tox runs beside one for each interpreter, in environments of their own.
+PARTS_OF_TOX = ("oldest", "peers", "installed")
 
 
 def main(arguments: list[str]) -> int:
     """Run the command that the first argument names."""
-    commands = {"app": start_application, "test": run_tests, "develop": install_everything}
+    commands = {
+        "app": start_application,
+        "test": run_tests,
+        "develop": install_everything,
+        "report-coverage": report_coverage,
+    }
     name, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
     if name not in commands:
         print(USAGE)
@@ -90,27 +195,30 @@ def install_everything(_arguments: list[str]) -> int:
     return 0
 
 
-def run_tests(arguments: list[str]) -> int:
-    """Run the parts of the gate that are named, else all, and say how pytest ended."""
-    install("tox")
-    interpreters = find_interpreters()
-    parts, options = split_at_dashes(arguments)
-    parts = parts or [*map(name_part, interpreters), *PARTS_ON_ONE_PYTHON]
-    for version, path in interpreters.items():
-        print(f"Found Python {'.'.join(map(str, version))}: {path}")
-    print(f"Running {', '.join(parts)}", flush=True)
+# The gate
 
-    command = [str(PYTHON), "-m", "tox", "run-parallel", "--parallel-no-spinner"]
-    command += ["--root", str(ROOT), "--discover", *map(str, interpreters.values())]
-    command += ["-e", ",".join(parts)]
-    if len(parts) == 1:
-        command += ["--parallel-live"]
+
+def run_tests(arguments: list[str]) -> int:
+    """Run the parts of the gate that are named, else all, and say how each ended."""
+    begin = time.monotonic()
+    names, options = split_at_dashes(arguments)
+    install("develop")
+    parts = choose_parts(names)
     if options:
-        command += ["--", *options]
-    result, closing_lines = run_and_watch(command)
-    print("\n".join(closing_lines))
-    print("All parts passed." if result == 0 else "Not all parts passed: see above.")
-    return result
+        parts = [dataclasses.replace(part, options=options) for part in parts]
+    shutil.rmtree(COVERAGE, ignore_errors=True)
+    COVERAGE.mkdir()
+    results = run_side_by_side(parts)
+    for result in results:
+        for line in result.closing_lines:
+            print(f"{result.part.name:>9}: {line}")
+    failed = [result.part.name for result in results if result.code != 0]
+    seconds = time.monotonic() - begin
+    if failed:
+        print(f"Failed, see above: {', '.join(failed)}. {seconds:.0f} s in all.")
+        return 1
+    print(f"All {len(results)} parts passed, in {seconds:.0f} s.")
+    return 0
 
 
 def split_at_dashes(arguments: list[str]) -> tuple[list[str], list[str]]:
@@ -119,18 +227,84 @@ def split_at_dashes(arguments: list[str]) -> tuple[list[str], list[str]]:
     return arguments[:position], arguments[position + 1 :]
 
 
-def name_part(version: tuple[int, ...]) -> str:
-    """Name the part that runs the tests on this version of Python."""
-    return f"py{version[0]}{version[1]}"
+def choose_parts(names: list[str]) -> list[Part]:
+    """Choose the parts that are named; none stand for all on this Python."""
+    own = {part.name: part for part in PARTS}
+    every = "--every-python" in names
+    names = [name for name in names if name != "--every-python"]
+    others = find_other_parts() if every or set(names) - set(own) else {}
+    known = own | others
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        sys.exit(f"No such part: {', '.join(unknown)}. There are: {', '.join(known)}.")
+    if names:
+        return [known[name] for name in names]
+    return list((known if every else own).values())
 
 
-def run_and_watch(command: list[str]) -> tuple[int, list[str]]:
-    """Run tox, show what it says, and return its result and pytest's closing lines."""
-    closing_lines: list[str] = []
-    part = ""
-    environment = os.environ | ({"FORCE_COLOR": "1"} if sys.stdout.isatty() else {})
+def find_other_parts() -> dict[str, Part]:
+    """Describe the parts that tox runs: for the other interpreters, and in other environments."""
+    interpreters = find_interpreters()
+    own = introduce(PYTHON)
+    with_lock = [found for found in interpreters if not found.is_threaded]
+    parts = {}
+    for interpreter in interpreters:
+        print(f"Found Python {interpreter.version}: {interpreter.path}", flush=True)
+        if own is None or interpreter.name != own.name:
+            is_measured = interpreter in (with_lock[0], with_lock[-1])
+            parts[interpreter.name] = run_by_tox(
+                interpreter.name, interpreters, is_measured=is_measured
+            )
+    for name in PARTS_OF_TOX:
+        parts[name] = run_by_tox(name, interpreters)
+    return parts
+
+
+def run_by_tox(
+    name: str, interpreters: Sequence["Interpreter"], *, is_measured: bool = False
+) -> Part:
+    """Describe a part of tox.ini.
+
+    Each has a working directory of its own, as those that run side by side would disturb each
+    other while they build the package.
+    """
+    command = [str(PYTHON), "-m", "tox", "run", "--quiet", "--root", str(ROOT)]
+    command += ["--workdir", str(ROOT / ".tox" / name)]
+    command += ["--discover", *[str(interpreter.path) for interpreter in interpreters]]
+    command += ["-e", f"{name}-measured" if is_measured else name, "--"]
+    return Part(name, "see tox.ini", command)
+
+
+def run_side_by_side(parts: Sequence[Part]) -> list[Result]:
+    """Run parts, as many at once as there are processors, and tell of each how it goes."""
+    width = max(2, os.cpu_count() or 2)
+    is_alone = len(parts) == 1
+    ended = {part.name: threading.Event() for part in parts}
+
+    def run(part: Part) -> Result:
+        for name in part.after:
+            if name in ended:
+                ended[name].wait()
+        try:
+            return run_part(part, is_alone=is_alone)
+        finally:
+            ended[part.name].set()
+
+    # What waits for others comes last, so that it takes no place from what it waits for.
+    in_order = sorted(parts, key=lambda part: bool(part.after))
+    with concurrent.futures.ThreadPoolExecutor(width) as pool:
+        return list(pool.map(run, in_order))
+
+
+def run_part(part: Part, *, is_alone: bool) -> Result:
+    """Run a part, and tell when it begins and ends; show what it says if it fails or is alone."""
+    say(f"{part.name} begins: {part.about}")
+    begin = time.monotonic()
+    environment = {**os.environ, **part.environment}
+    environment["PATH"] = f"{SCRIPTS}{os.pathsep}{os.environ.get('PATH', '')}"
+    lines = []
     with subprocess.Popen(
-        command,
+        [*part.command, *part.options],
         cwd=ROOT,
         env=environment,
         stdout=subprocess.PIPE,
@@ -140,14 +314,33 @@ def run_and_watch(command: list[str]) -> tuple[int, list[str]]:
     ) as process:
         assert process.stdout is not None  # as it was asked for
         for line in process.stdout:
-            print(line, end="", flush=True)
-            plain = re.sub(r"\x1b\[[0-9;]*m", "", line).strip()
-            heading = re.match(r"(\w+): commands\[\d+\]>", plain)
-            if heading:
-                part = heading[1]
-            if CLOSING_LINE.fullmatch(plain):
-                closing_lines.append(f"{part:>8}: {plain}")
-    return process.returncode, closing_lines
+            lines.append(line)
+            if is_alone:
+                print(line, end="", flush=True)
+    seconds = time.monotonic() - begin
+    outcome = "passed" if process.returncode == 0 else "FAILED"
+    shown = "" if process.returncode == 0 or is_alone else f"\n{''.join(lines)}"
+    say(f"{part.name} {outcome} after {seconds:.0f} s{shown}")
+    return Result(part, process.returncode, seconds, find_closing_lines(lines))
+
+
+def say(text: str) -> None:
+    """Print *text* in one piece, with the time of day."""
+    print(f"{time.strftime('%H:%M:%S')}  {text}", flush=True)
+
+
+def find_closing_lines(lines: Iterable[str]) -> list[str]:
+    """Find the lines with which pytest ends."""
+    plain = [re.sub(r"\x1b\[[0-9;]*m", "", line).strip() for line in lines]
+    return [line for line in plain if CLOSING_LINE.fullmatch(line)]
+
+
+def report_coverage(_arguments: list[str]) -> int:
+    """Put together what the parts have measured, and fail if a branch was not taken."""
+    os.environ["COVERAGE_FILE"] = str(COVERAGE / "all")
+    coverage = [str(PYTHON), "-m", "coverage"]
+    combined = subprocess.call([*coverage, "combine", "--quiet", str(COVERAGE)], cwd=ROOT)
+    return combined or subprocess.call([*coverage, "report"], cwd=ROOT)
 
 
 # The environment
@@ -199,19 +392,39 @@ def environment_works() -> bool:
 # The interpreters
 
 
-def find_interpreters() -> dict[tuple[int, ...], Path]:
-    """Find the newest interpreter of each minor version on PATH and among pyenv's.
+@dataclasses.dataclass(frozen=True, order=True)
+class Interpreter:
+    """A Python that can run the tests.
 
-    Returns:
-        The interpreters that can run the tests by their version, oldest first.
+    Attributes:
+        numbers: Its version.
+        is_threaded: Whether it was built to run without the global interpreter lock.
+        path: Where it is.
     """
-    newest: dict[tuple[int, ...], tuple[tuple[int, ...], Path]] = {}
+
+    numbers: tuple[int, ...]
+    is_threaded: bool
+    path: Path
+
+    @property
+    def version(self) -> str:
+        """Its version, as people write it."""
+        return ".".join(map(str, self.numbers)) + "t" * self.is_threaded
+
+    @property
+    def name(self) -> str:
+        """The name of the part that runs the tests on it."""
+        return f"py{self.numbers[0]}{self.numbers[1]}" + "t" * self.is_threaded
+
+
+def find_interpreters() -> list[Interpreter]:
+    """Find the newest interpreter of each kind on PATH and among pyenv's, oldest first."""
+    newest: dict[str, Interpreter] = {}
     for path in {candidate.resolve() for candidate in find_candidates()}:
-        introduction = introduce(path)
-        if introduction is not None:
-            minor = introduction[0][:2]
-            newest[minor] = max(newest.get(minor, introduction), introduction)
-    return dict(sorted(newest.values()))
+        found = introduce(path)
+        if found is not None:
+            newest[found.name] = max(newest.get(found.name, found), found)
+    return sorted(newest.values())
 
 
 def find_candidates() -> Iterator[Path]:
@@ -220,7 +433,7 @@ def find_candidates() -> Iterator[Path]:
     for directory in search_directories():
         if directory.is_dir():
             for path in directory.iterdir():
-                if re.fullmatch(r"python(3(\.\d+)?)?(\.exe)?", path.name):
+                if re.fullmatch(r"python(3(\.\d+t?)?)?(\.exe)?", path.name):
                     yield path
 
 
@@ -236,8 +449,8 @@ def search_directories() -> Iterable[Path]:
     return [path for path in (*on_path, *of_pyenv) if path.name != "shims"]
 
 
-def introduce(path: Path) -> tuple[tuple[int, ...], Path] | None:
-    """Return the version and the real place of an interpreter, None if it will not do."""
+def introduce(path: Path) -> Interpreter | None:
+    """Return what an interpreter tells of itself, None if it will not do."""
     try:
         answer = subprocess.run(
             [str(path), "-I", "-c", INTRODUCTION],
@@ -250,8 +463,8 @@ def introduce(path: Path) -> tuple[tuple[int, ...], Path] | None:
         return None
     if not answer.stdout:
         return None
-    *version, place = answer.stdout.strip().split(" ", 3)
-    return tuple(map(int, version)), Path(place)
+    *numbers, threads, place = answer.stdout.strip().split(" ", 4)
+    return Interpreter(tuple(map(int, numbers)), threads == "t", Path(place))
 
 
 if __name__ == "__main__":

@@ -926,6 +926,83 @@ class TestThreadsAndTasks:
         assert isinstance(in_loop(work), WaresError)
 
 
+class TestWithoutACircle:
+    """A loop that is blocked by one of its tasks makes a deadlock where there is no circle."""
+
+    @pytest.mark.parametrize("kind", ["in a factory", "in a coroutine"])
+    def test_get_that_waits_for_its_own_loop_through_a_thread(self, registry, kind):
+        """A `get` that would wait, through a thread, for a task of the loop it blocks is refused.
+
+        A thread makes S. A task has begun B, and awaits S. Another thread has begun C, and waits
+        for B. Then another task of that loop asks for C.
+        """
+        begun = {key: threading.Event() for key in "SBC"}
+        released = threading.Event()
+
+        def make_s():
+            begun["S"].set()
+            assert released.wait(10)
+            return "s"
+
+        async def make_b(wares_container):
+            begun["B"].set()
+            return [await wares_container.aget("S")]
+
+        def make_c(wares_container):
+            begun["C"].set()
+            return [wares_container.get("B")]
+
+        registry.register_factory("S", make_s, lifetime="singleton")
+        registry.register_factory("B", make_b)
+        registry.register_factory("C", make_c)
+        registry.register_factory("D", asking("C"))
+        container = registry.container()
+
+        def wait_and_get(event, key):
+            assert begun[event].wait(10)
+            time.sleep(0.02)  # only makes it likelier that the other waits already
+            return container.get(key)
+
+        async def ask():
+            return await container.aget("D") if kind == "in a factory" else container.get("C")
+
+        async def work():
+            await asyncio.to_thread(begun["S"].wait, 10)
+            first = asyncio.create_task(container.aget("B"))
+            await asyncio.to_thread(begun["C"].wait, 10)
+            await asyncio.sleep(0.05)  # lets the thread wait for B
+            second = asyncio.create_task(ask())
+            await asyncio.wait([second], timeout=5)
+            released.set()
+            return await asyncio.gather(first, second, return_exceptions=True)
+
+        made_s, (made_b, refused), made_c = in_threads(
+            lambda: container.get("S"),
+            lambda: asyncio.run(work()),
+            lambda: wait_and_get("B", "C"),
+        )
+
+        assert ("s", ["s"], [["s"]]) == (made_s, made_b, made_c)
+        assert AsyncServiceError is type(refused)
+        assert container.get("D") == [[["s"]]]
+
+    def test_get_that_waits_for_another_thread(self, registry):
+        """A `get` in a coroutine waits for a thread that needs nothing from its loop."""
+        gate = ThreadGate()
+        registry.register_factory(Database, gate.make)
+        container = registry.container()
+
+        async def work():
+            await asyncio.to_thread(gate.entered.wait, 10)
+            threading.Timer(0.05, gate.released.set).start()
+            return container.get(Database)
+
+        made, waited = in_threads(lambda: container.get(Database), lambda: asyncio.run(work()))
+
+        assert Database is type(made)
+        assert made is waited
+
+
 def asking(*keys):
     """Return a factory that asks its container for *keys*."""
 
@@ -1544,6 +1621,55 @@ class TestClosingMeanwhile:
 
         assert [ContainerClosedError, type(None)] == list(map(type, outcomes))
         assert ["entered", "left"] == events
+
+    @pytest.mark.parametrize("use", range(3))
+    async def test_a_child_closed_while_it_waits_for_its_parent(self, registry, use):
+        """A closed child hands nothing out, though the `connection` service it needs arrives."""
+        gate = Gate()
+        registry.register_factory(Database, gate.make, lifetime="connection")
+        registry.register_factory(Repository, Repository)
+        for _ in range(use):
+            gate.released.set()
+            async with registry.container() as other, other.child() as child:
+                await child.aget(Repository)
+        gate.released.clear()
+        gate.entered.clear()
+        parent = registry.container()
+        child = parent.child()
+        tasks = await start(
+            child.aget(Repository), child.aget(Database), child.aget(Repository)
+        )
+        await gate.entered.wait()
+        await child.aclose()
+        gate.released.set()
+
+        outcomes = await outcomes_of(tasks)
+        databases = [await parent.aget(Database), await parent.child().aget(Database)]
+
+        assert [ContainerClosedError] * 3 == list(map(type, outcomes))
+        assert databases[0] is databases[1]
+        await parent.aclose()
+
+    def test_a_child_closed_while_threads_wait_for_its_parent(self, registry):
+        """The same with threads."""
+        gate = ThreadGate()
+        registry.register_factory(Database, gate.make, lifetime="connection")
+        registry.register_factory(Repository, Repository)
+        parent = registry.container()
+        child = parent.child()
+
+        def close():
+            assert gate.entered.wait(10)
+            time.sleep(0.02)  # only makes it likelier that the others wait already
+            child.close()
+            gate.released.set()
+
+        *outcomes, _ = in_threads(
+            *[lambda: child.get(Repository)] * 2, lambda: child.get(Database), close
+        )
+
+        assert [ContainerClosedError] * 3 == list(map(type, outcomes))
+        assert parent.get(Database) is parent.child().get(Database)
 
     async def test_a_singleton_is_made_to_its_end(self, registry):
         """A singleton that is being made when its container closes serves the next one."""

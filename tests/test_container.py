@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import contextvars
 import gc
 import itertools
 import weakref
@@ -1017,3 +1018,32 @@ async def test_sync_and_async_use_of_one_registry():
 
         assert repository is await container.aget(Repository)
         assert repository.database is await container.aget(Database)
+
+
+class TestActivationAcrossContexts:
+    """Frameworks may enter a context manager in one context and leave it in another."""
+
+    def test_entered_and_left_in_different_contexts(self, registry):
+        """An activation that is left in another context than it was entered in fails nowhere."""
+        container = registry.container()
+        activation = container.activate()
+        entering, leaving = contextvars.copy_context(), contextvars.copy_context()
+
+        entering.run(activation.__enter__)
+        seen = entering.run(current_container)
+        leaving.run(activation.__exit__, None, None, None)
+
+        assert container is seen
+        with pytest.raises(NoContainerError):
+            leaving.run(current_container)
+
+    def test_nested_ones(self, registry):
+        """The outer container is current again, where the context knows of it."""
+        outer, inner = registry.container(), registry.container()
+        with outer.activate():
+            activation = inner.activate()
+            context = contextvars.copy_context()
+            context.run(activation.__enter__)
+            contextvars.copy_context().run(activation.__exit__, None, None, None)
+
+            assert outer is current_container()

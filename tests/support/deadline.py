@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -28,8 +29,9 @@ def in_threads(*functions: Callable[[], Any], seconds: float = SECONDS) -> list[
     ]
     for thread in threads:
         thread.start()
+    end = time.monotonic() + seconds
     for thread in threads:
-        thread.join(seconds)
+        thread.join(max(0, end - time.monotonic()))
     stuck = [thread.name for thread in threads if thread.is_alive()]
     if stuck:
         pytest.fail(f"still waiting after {seconds} s: {', '.join(stuck)}")

@@ -1,14 +1,13 @@
 """From an annotation as it is written to the object that it means.
 
 This module knows how Python looks names up, and where an annotation may hide them: in the
-function's module, in the modules of a class's bases, in a closure, behind ``TYPE_CHECKING``. It
-must not know what the annotations are used for.
+function's module, in the modules of a class's bases, in a closure, behind ``TYPE_CHECKING``, in
+an alias. It must not know what the annotations are used for.
 """
 
 from __future__ import annotations
 
 import ast
-import builtins
 import functools
 import importlib
 import importlib.util
@@ -16,7 +15,7 @@ import inspect
 import sys
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -27,24 +26,8 @@ from wares._core.sources import parse
 #: Finds what a bare name stands for, where Python itself does not know; or `MISSING`.
 FindName = Callable[[str], Any]
 
-
-class _Names(dict[str, Any]):
-    """The names that an annotation may use besides its module's own globals."""
-
-    def __init__(
-        self, near: Mapping[str, Any], world: Mapping[str, Any], find: FindName
-    ) -> None:
-        super().__init__(near)
-        self._world = world
-        self._find = find
-
-    def __missing__(self, name: str) -> Any:
-        if name in self._world or hasattr(builtins, name):
-            raise KeyError(name)
-        found = self._find(name)
-        if found is MISSING:
-            raise KeyError(name)
-        return found
+#: The package whose `Container` an annotation may name without an import.
+_OWN_PACKAGE = __name__.partition(".")[0]
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -67,13 +50,24 @@ class Surroundings:
 
     Attributes:
         modules: The namespaces of modules, the nearest first.
-        near: What stands nearer than a module: a closure, a class body, type parameters.
+        near: Names that win over a module's: those of a closure, type parameters.
+        classes: The class that the callable belongs to, and its bases.
         may_import: Whether what is imported for type checkers only may be imported.
     """
 
     modules: tuple[dict[str, Any], ...]
     near: dict[str, Any]
+    classes: tuple[type, ...] = ()
     may_import: bool = True
+
+    def within(self, home: type) -> Surroundings:
+        """Look from the body of *home*, one of the classes, which wrote an annotation."""
+        modules = self.modules
+        nearest = modules[0].get("__name__") if modules else None
+        if home.__module__ != nearest:
+            modules = (*_namespaces([home]), *modules)
+        near = {**self.near, **_type_parameters(home)}
+        return attrs.evolve(self, modules=modules, near=near)
 
     def evaluate(self, annotation: object, find_name: FindName) -> Any:
         """Evaluate *annotation*, with *find_name* as the last resort.
@@ -81,19 +75,41 @@ class Surroundings:
         Raises:
             NameError: A name that nobody knows.
         """
-        world: dict[str, Any] = {}
+        if type(annotation) is type:
+            return annotation
+        evaluated = self._evaluate(annotation, find_name)
+        return _expand(evaluated, lambda alias: self.read_alias(alias, find_name), ())
+
+    def _evaluate(self, annotation: object, find_name: FindName) -> Any:
+        names: dict[str, Any] = {}
         for namespace in reversed(self.modules):
-            world.update(namespace)
+            names.update(namespace)
+        names.update(self.near)
+        # Functions that the annotation itself defines see the module, as they do elsewhere.
+        world = self.modules[0] if self.modules else {}
+        # A module, because `typing` accepts `Final` there.
+        holder = types.ModuleType("holder")
+        holder.__annotations__ = {"it": annotation}
+        while True:
+            try:
+                hints = typing.get_type_hints(holder, world, names, include_extras=True)
+            except NameError as error:
+                name = error.name or ""
+                # One that is there already was looked for in vain: by a nested function, say.
+                found = MISSING if name in names else self._find(name, find_name)
+                if found is MISSING:
+                    raise
+                names[name] = found
+            else:
+                return hints["it"]
 
-        def find(name: str) -> Any:
-            hidden = self._find_behind_type_checking(name)
-            return find_name(name) if hidden is MISSING else hidden
+    def _find(self, name: str, find_name: FindName) -> Any:
+        searches = (self._find_hidden, self._find_in_classes, _find_own_package, find_name)
+        results = (search(name) for search in searches)
+        return next((found for found in results if found is not MISSING), MISSING)
 
-        holder = types.SimpleNamespace(__annotations__={"it": annotation})
-        names = _Names(self.near, world, find)
-        return typing.get_type_hints(holder, world, names, include_extras=True)["it"]
-
-    def _find_behind_type_checking(self, name: str) -> Any:
+    def _find_hidden(self, name: str) -> Any:
+        """Find what a module imports for type checkers only."""
         for namespace in self.modules:
             module = namespace.get("__name__")
             if isinstance(module, str):
@@ -101,6 +117,179 @@ class Surroundings:
                 if origin is not None:
                     return _import(origin, may_load=self.may_import)
         return MISSING
+
+    def _find_in_classes(self, name: str) -> Any:
+        """Find a class that names itself, or what stands in its body."""
+        for kind in self.classes:
+            if kind.__name__ == name:
+                return kind
+            if name in vars(kind):
+                return vars(kind)[name]
+        return MISSING
+
+    def read_alias(self, alias: Any, find_name: FindName) -> Any:
+        """Read what a PEP 695 alias stands for, as it is seen where the alias is defined."""
+        module = sys.modules.get(alias.__module__)
+        home = self if module is None else attrs.evolve(self, modules=(vars(module),), near={})
+        return home._evaluate(_read_value(alias), find_name)
+
+
+def _find_own_package(name: str) -> Any:
+    return sys.modules[name] if name == _OWN_PACKAGE else MISSING
+
+
+if sys.version_info >= (3, 14):
+    import annotationlib
+
+    def read_annotated_names(thing: Callable[..., Any]) -> Collection[str]:
+        """List what a function or the body of a class itself annotates, and evaluate nothing."""
+        return annotationlib.get_annotations(thing, format=annotationlib.Format.STRING)
+
+    def inspect_signature(function: Callable[..., Any]) -> inspect.Signature:
+        """Read a signature; what names something that is not there yet stays unevaluated."""
+        return inspect.signature(function, annotation_format=annotationlib.Format.FORWARDREF)
+
+    def show_annotations(
+        wrapper: Callable[..., Any], function: Callable[..., Any], hidden: Container[str]
+    ) -> None:
+        """Let *wrapper* show the annotations of *function*, but for *hidden* parameters."""
+
+        def annotate(form: int) -> dict[str, Any]:
+            annotations = annotationlib.get_annotations(
+                function, format=annotationlib.Format(form)
+            )
+            return {name: it for name, it in annotations.items() if name not in hidden}
+
+        wrapper.__annotate__ = annotate  # type: ignore[attr-defined]  # PEP 649 reads it
+
+    def _read_value(alias: Any) -> Any:
+        try:
+            return alias.__value__
+        except NameError:
+            return annotationlib.call_evaluate_function(
+                alias.evaluate_value, annotationlib.Format.FORWARDREF, owner=alias
+            )
+
+
+if sys.version_info < (3, 14):
+
+    def read_annotated_names(thing: Callable[..., Any]) -> Collection[str]:
+        """List what a function or the body of a class itself annotates, and evaluate nothing."""
+        return inspect.get_annotations(thing)
+
+    def inspect_signature(function: Callable[..., Any]) -> inspect.Signature:
+        """Read a signature; annotations that are strings stay strings."""
+        return inspect.signature(function)
+
+    def show_annotations(
+        wrapper: Callable[..., Any], function: Callable[..., Any], hidden: Container[str]
+    ) -> None:
+        """Let *wrapper* show the annotations of *function*, but for *hidden* parameters."""
+        annotations = getattr(function, "__annotations__", {})
+        wrapper.__annotations__ = {
+            name: it for name, it in annotations.items() if name not in hidden
+        }
+
+    def _read_value(alias: Any) -> Any:
+        return alias.__value__
+
+
+def expand_alias(key: Any) -> Any:
+    """Give what *key* stands for, where it is a PEP 695 alias or has one in its brackets.
+
+    Args:
+        key: Any key.
+
+    Returns:
+        The key without aliases; *key* itself, if there are none or their values cannot be read.
+    """
+    nowhere = Surroundings((), {})
+    try:
+        return _expand(key, lambda alias: nowhere.read_alias(alias, _find_own_package), ())
+    except (NameError, AttributeError, TypeError, SyntaxError):
+        return key
+
+
+def _is_alias(thing: object) -> bool:
+    """Tell whether *thing* is a PEP 695 alias; `typing_extensions` has a class of its own."""
+    kind = type(thing)
+    return kind.__name__ == "TypeAliasType" and kind.__module__ in _TYPING_MODULES
+
+
+_TYPING_MODULES = ("typing", "typing_extensions")
+
+
+def _expand(annotation: Any, read: Callable[[Any], Any], outer: tuple[Any, ...]) -> Any:
+    """Replace the aliases in *annotation*; one that names itself stays, within its own value."""
+    if _is_alias(annotation):
+        if annotation in outer:
+            return annotation
+        return _expand(read(annotation), read, (*outer, annotation))
+    origin = typing.get_origin(annotation)
+    arguments = typing.get_args(annotation)
+    if origin is None or origin is typing.Literal:
+        return annotation
+    if _is_alias(origin):
+        meanings = bind_type_parameters(origin.__type_params__, arguments)
+        if origin in outer or not meanings:
+            return annotation
+        return _expand(substitute(read(origin), meanings), read, (*outer, origin))
+    # What else stands in an `Annotated` are no types.
+    count = 1 if origin is typing.Annotated else len(arguments)
+    expanded = [_expand_argument(argument, read, outer) for argument in arguments[:count]]
+    if expanded == list(arguments[:count]):
+        return annotation
+    if origin is types.UnionType:
+        origin = typing.Union
+    return origin[(*expanded, *arguments[count:])]
+
+
+def _expand_argument(argument: Any, read: Callable[[Any], Any], outer: tuple[Any, ...]) -> Any:
+    if isinstance(argument, list):
+        # The parameters of a `Callable`.
+        return [_expand_argument(item, read, outer) for item in argument]
+    return _expand(argument, read, outer)
+
+
+def bind_type_parameters(
+    parameters: Iterable[Any], arguments: Iterable[Any]
+) -> Mapping[Any, Any]:
+    """Tell what type *parameters* stand for; of those that stand for several types, nothing."""
+    pairs = list(zip(parameters, arguments, strict=False))
+    if all(isinstance(parameter, typing.TypeVar) for parameter, _ in pairs):
+        return dict(pairs)
+    return {}
+
+
+def substitute(annotation: Any, meanings: Mapping[Any, Any]) -> Any:
+    """Put what type parameters stand for into *annotation*."""
+    if isinstance(annotation, typing.TypeVar):
+        return meanings.get(annotation, annotation)
+    if typing.get_origin(annotation) is None:
+        return annotation
+    parameters = getattr(annotation, "__parameters__", ())
+    if not any(parameter in meanings for parameter in parameters):
+        return annotation
+    return annotation[tuple(meanings.get(item, item) for item in parameters)]
+
+
+def find_type_arguments(kind: Any, home: type) -> Mapping[Any, Any]:
+    """Find what the type parameters of *home* stand for.
+
+    Args:
+        kind: A class, or a class with types in brackets, as in ``Repository[User]``.
+        home: That class, or one of its bases.
+    """
+    origin = typing.get_origin(kind) or kind
+    meanings = bind_type_parameters(
+        getattr(origin, "__parameters__", ()), typing.get_args(kind)
+    )
+    if origin is home:
+        return meanings
+    for base in vars(origin).get("__orig_bases__", origin.__bases__):
+        if home in getattr(typing.get_origin(base) or base, "__mro__", ()):
+            return find_type_arguments(substitute(base, meanings), home)
+    return {}
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -120,28 +309,37 @@ def surroundings_of(
 
     Args:
         functions: A callable and the ones it wraps, the outermost first.
-        owner: The class whose construction is meant, if one is.
+        owner: The class whose construction or method is meant, if one is.
         viewpoint: From where they are looked up.
 
     Returns:
         The surroundings, in which a class's bases and their modules count as well.
     """
-    modules = [
-        function.__globals__ for function in functions if hasattr(function, "__globals__")
-    ]
-    near: dict[str, Any] = {}
-    for base in reversed(owner.__mro__ if owner is not None else ()):
-        module = sys.modules.get(base.__module__)
-        if module is not None and base is not object:
-            modules.append(module.__dict__)
-        near.update({base.__name__: base})
-        near.update(_type_parameters(base))
+    viewpoint = viewpoint or Viewpoint()
+    classes = () if owner is None else owner.__mro__[:-1]
+    near: dict[str, Any] = {
+        kind.__name__: kind for kind in reversed(classes) if "<locals>" in kind.__qualname__
+    }
     for function in functions:
         near.update(_read_closure(function))
         near.update(_type_parameters(function))
-    if viewpoint is None:
-        return Surroundings(tuple(modules), near)
-    return Surroundings(tuple(modules), {**near, **viewpoint.names}, viewpoint.may_import)
+    near.update(viewpoint.names)
+    modules = [
+        # The innermost wrote the annotations; the others only show them.
+        function.__globals__
+        for function in reversed(functions)
+        if hasattr(function, "__globals__")
+    ]
+    modules.extend(_namespaces(classes))
+    return Surroundings(tuple(modules), near, classes, viewpoint.may_import)
+
+
+def _namespaces(classes: Iterable[type]) -> Iterator[dict[str, Any]]:
+    """Find the namespaces of the modules in which *classes* are defined."""
+    for kind in classes:
+        module = sys.modules.get(kind.__module__)
+        if module is not None:
+            yield vars(module)
 
 
 def _type_parameters(thing: object) -> dict[str, Any]:
@@ -157,17 +355,20 @@ def _read_closure(function: Callable[..., Any]) -> dict[str, Any]:
     return dict(inspect.getclosurevars(function).nonlocals) if function.__closure__ else {}
 
 
-@functools.lru_cache(maxsize=1024)
 def _read_type_checking_imports(module: str) -> Mapping[str, _Origin]:
     """Read what *module* imports for type checkers only."""
     try:
-        tree = parse(inspect.getsource(sys.modules[module]))
+        source = inspect.getsource(sys.modules[module])
+        return _parse_imports(source, getattr(sys.modules[module], "__package__", None) or "")
     except (KeyError, OSError, TypeError, SyntaxError):
         return {}
-    package = getattr(sys.modules[module], "__package__", None) or ""
+
+
+@functools.lru_cache(maxsize=256)
+def _parse_imports(source: str, package: str) -> Mapping[str, _Origin]:
     return {
         name: origin
-        for node in ast.walk(tree)
+        for node in ast.walk(parse(source))
         if isinstance(node, ast.If) and _is_type_checking(node.test)
         for statement in node.body
         for name, origin in _origins(statement, package)

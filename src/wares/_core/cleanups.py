@@ -39,12 +39,11 @@ class Cleanups(list[Entry]):
         must_await: Whether one of them may have to be awaited.
     """
 
-    __slots__ = ("__weakref__", "must_await")
+    # No __init__, because one is made for each request.
 
     owner: ClassVar[str] = "container"
 
-    def __init__(self) -> None:
-        self.must_await = False
+    must_await = False
 
     def find_pending(self) -> list[Hashable]:
         """List the services whose cleanups must be awaited."""
@@ -64,8 +63,6 @@ class Cleanups(list[Entry]):
 
 class RegistryCleanups(Cleanups):
     """The cleanups of a registry: of its singletons, or what it calls when it closes."""
-
-    __slots__ = ()
 
     owner = "registry"
 
@@ -189,6 +186,11 @@ def leave_all(
             if observers:
                 with observe_leaving(observers, recipe):
                     leave(thing, recipe, error)
+            elif leave is leave_generator and error is None:
+                # Written out, as it is what nearly every request comes to.
+                for _ in thing:
+                    thing.close()
+                    raise _second_yield(recipe)  # noqa: TRY301  # a failure like any other
             else:
                 leave(thing, recipe, error)
         except BaseException as raised:  # noqa: BLE001  # every other cleanup must run
@@ -208,6 +210,11 @@ async def aleave_all(
                     left = leave(thing, recipe, error)
                     if left is not None:
                         await left
+            elif leave is leave_async_generator and error is None:
+                # See `leave_all`.
+                async for _ in thing:
+                    await thing.aclose()
+                    raise _second_yield(recipe)  # noqa: TRY301  # see there
             else:
                 left = leave(thing, recipe, error)
                 if left is not None:

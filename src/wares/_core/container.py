@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 from _thread import allocate_lock
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from types import TracebackType
@@ -15,7 +15,8 @@ from weakref import WeakSet
 import attrs
 from typing_extensions import TypeForm, TypeVar
 
-from wares._core.asking import CLOSED, ROOT_CLOSED, Asking
+from wares._core.asking import CLOSED, ROOT_CLOSED, Asking, Closed
+from wares._core.claims import CLEANUPS, Claim
 from wares._core.cleanups import (
     Cleanups,
     Entry,
@@ -57,6 +58,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _current: ContextVar[Container | None] = ContextVar("wares_container", default=None)
+
+#: Stands for what is not made.
+_CLAIM = Claim()
 
 #: What is given to most containers.
 _NOTHING: Mapping[Hashable, Any] = {}
@@ -145,7 +149,6 @@ class Container(Asking):
     """
 
     registry: Registry
-    _cleanups: Cleanups | None = None
     _family: Family | None = None
     _given: Mapping[Hashable, Any] = _NOTHING
     _outermost: Container | None = None
@@ -158,17 +161,17 @@ class Container(Asking):
             raise RegistryClosedError
         self.registry = registry
         self._made = {}
-        self._making = {}
         self._makers = registry._makers
 
     def __repr__(self) -> str:
         if self.is_closed:
             return "<wares.Container(closed)>"
-        return f"<wares.Container(made={len(self._made)}, cleanups={len(self._cleanups or ())})>"
+        made = sum(key in self for key in self._made.copy())
+        return f"<wares.Container(made={made}, cleanups={len(self._cleanups or ())})>"
 
     def __contains__(self, key: object) -> bool:
         """Tell whether the service of *key* is made already."""
-        return key in self._made
+        return key is not CLEANUPS and not isinstance(self._made.get(key, _CLAIM), Claim)
 
     def __bool__(self) -> bool:
         """Be true, also where nothing is made."""
@@ -177,7 +180,7 @@ class Container(Asking):
     @property
     def is_closed(self) -> bool:
         """Whether the container is closed."""
-        return self._made is CLOSED
+        return isinstance(self._made, Closed)
 
     def __enter__(self) -> Self:
         if self._made is CLOSED:
@@ -190,37 +193,39 @@ class Container(Asking):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._cleanups or self._family is not None:
+        made = self._made
+        cleanups = made.get(CLEANUPS)
+        if self._family is not None or (cleanups and cleanups.must_await):
             self._refuse_pending()
         # First this, then the look: whoever notes a cleanup or opens a child does it the other
         # way round.
-        self._made = self._making = CLOSED
+        self._made = CLOSED
         if self._family is not None:
-            self._close_family(error)
-        elif self._cleanups:
-            after = leave_all(self._take_cleanups(), error, self.registry._known.observers)
-            if after is not error and after is not None:
-                raise_as_it_is(after)
+            after = self._close_family(made, error)
+        elif CLEANUPS in made:
+            after = leave_all(take_cleanups(made), error, self.registry._known.observers)
+        else:
+            return
+        if after is not error and after is not None:
+            raise_as_it_is(after)
 
     async def __aenter__(self) -> Self:
         if self._made is CLOSED:
             raise self._make_closed_error()
         return self
 
-    async def __aexit__(
+    def __aexit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
-    ) -> None:
-        self._made = self._making = CLOSED
+    ) -> Coroutine[Any, Any, None]:
+        # No coroutine function itself, so that there is one coroutine, not two.
+        made = self._made
+        self._made = CLOSED
         if self._family is not None:
-            await self._aclose_family(error)
-        elif self._cleanups:
-            entries = self._take_cleanups()
-            after = await aleave_all(entries, error, self.registry._known.observers)
-            if after is not error and after is not None:
-                raise_as_it_is(after)
+            return self._aclose_family(made, error)
+        return _aleave(made, error, self.registry._known.observers)
 
     def child(self, given: Mapping[Hashable, Any] | None = None) -> Container:
         """Open a container within this one: an event of a connection, an item of a batch.
@@ -442,7 +447,6 @@ class Container(Asking):
             given = family.given
         self._family = None
         self._given = _NOTHING
-        self._making = {}
         self._made = {}
         self._makers = self.registry._makers
         if family is not None and family.parent is not None:
@@ -532,41 +536,64 @@ class Container(Asking):
         if pending:
             raise PendingAsyncCleanupError(pending, "container")
 
-    def _take_cleanups(self) -> list[Entry]:
-        """Take the cleanups; of two that close at once, one gets them."""
-        with LOCK:
-            cleanups = self._cleanups
-            self._cleanups = None
-        return [] if cleanups is None else cleanups
-
-    def _end(self) -> tuple[list[Entry], list[Entry]]:
+    def _end(self, made: dict[Hashable, Any]) -> tuple[list[Entry], list[Entry]]:
         """Be closed; give what is to be cleaned up, and what is to be called after that."""
-        self._made = self._making = CLOSED
+        self._made = CLOSED
         family = self._get_family()
         if family.parent is not None and family.parent._family is not None:
             family.parent._family.children.pop(self, None)
         with LOCK:
             callbacks = list(family.callbacks)
             family.callbacks.clear()
-        return self._take_cleanups(), callbacks
+        return take_cleanups(made), callbacks
 
-    def _close_family(self, error: BaseException | None) -> None:
-        ended = [container._end() for container in self._descend()]
+    def _close_family(
+        self, made: dict[Hashable, Any], error: BaseException | None
+    ) -> BaseException | None:
         after = error
-        for cleanups, callbacks in reversed(ended):
+        for cleanups, callbacks in self._end_all(made):
             after = leave_all(cleanups, after, self.registry._known.observers)
             after = leave_all(callbacks, after)
-        if after is not error and after is not None:
-            raise_as_it_is(after)
+        return after
 
-    async def _aclose_family(self, error: BaseException | None) -> None:
-        ended = [container._end() for container in self._descend()]
+    async def _aclose_family(
+        self, made: dict[Hashable, Any], error: BaseException | None
+    ) -> None:
         after = error
-        for cleanups, callbacks in reversed(ended):
+        for cleanups, callbacks in self._end_all(made):
             after = await aleave_all(cleanups, after, self.registry._known.observers)
             after = await aleave_all(awaited_callbacks(callbacks), after)
         if after is not error and after is not None:
             raise_as_it_is(after)
+
+    def _end_all(
+        self, made: dict[Hashable, Any]
+    ) -> list[tuple[list[Entry], list[Entry]]]:
+        """End this container and the open ones within it; give what each has to clean up."""
+        _, *children = self._descend()
+        ended = [self._end(made), *(child._end(child._made) for child in children)]
+        return ended[::-1]
+
+    @property
+    def _cleanups(self) -> Cleanups | None:
+        """What is to be cleaned up, if anything is."""
+        return self._made.get(CLEANUPS)
+
+
+async def _aleave(
+    made: dict[Hashable, Any], error: BaseException | None, observers: tuple[object, ...]
+) -> None:
+    """Leave what a container has had to clean up, awaiting what has to be awaited."""
+    if CLEANUPS in made:
+        after = await aleave_all(take_cleanups(made), error, observers)
+        if after is not error and after is not None:
+            raise_as_it_is(after)
+
+
+def take_cleanups(made: dict[Hashable, Any]) -> list[Entry]:
+    """Take the cleanups; of several that close at once, one gets them."""
+    cleanups: list[Entry] = made.pop(CLEANUPS, [])
+    return cleanups
 
 
 def _refuse_singleton(key: object, lifetime: str) -> None:
@@ -791,11 +818,12 @@ class Registry(Registering):
         """Close the container that keeps the singletons; give what is to be cleaned up."""
         root = self._root
         made = root._made
-        root._made = root._making = ROOT_CLOSED
+        root._made = ROOT_CLOSED
+        cleanups = take_cleanups(made)
         # Makers look in there.
         made.clear()
         self._known.singletons.forget()
-        return root._take_cleanups()
+        return cleanups
 
     def _pending_async(self) -> list[Hashable]:
         cleanups = self._root._cleanups
@@ -810,7 +838,7 @@ class Registry(Registering):
             return
         if self._root._cleanups:
             self._root._cleanups.clear()
-        self._root._made, self._root._making = {}, {}
+        self._root._made = {}
         self._known.singletons.forget()
         self._known.change()
 
@@ -834,3 +862,4 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_begin_in_child)
 
 Registrations.container_class = Container
+Registrations.cleanups = (Cleanups, RegistryCleanups)

@@ -31,6 +31,8 @@ from wares._core.signatures import Need, Shape
 from wares._core.wiring import FindRecipe, Keeper, Node, Walk, Wire, Wiring, walk
 from wares.exceptions import WaresError
 
+
+
 #: A maker, and whether it is a coroutine function.
 Maker = tuple[Callable[..., Any], bool]
 
@@ -41,6 +43,7 @@ class Makers:
     Attributes:
         sync: The makers for `get`, by the key, or the node, that is asked for.
         awaited: The makers for `aget`, each with whether it is a coroutine function.
+        ready: The registered values that were asked for.
         token: Another object after each change of what is registered.
         calls: What was written for calls of functions; for `inject`.
     """
@@ -73,6 +76,7 @@ class Makers:
         """Let everything be linked anew, after all books have forgotten what was written."""
         self.sync: dict[Any, Callable[..., Any]] = {}
         self.awaited: dict[Any, Maker] = {}
+        self.ready: dict[Any, Any] = {}
         self.calls: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
         self.token = object()
 
@@ -80,22 +84,28 @@ class Makers:
         """Write the maker of a key that *container* is asked for by `get`."""
         if type(key) is Order:
             return key.maker[0]
-        token = self.token
-        maker, _ = self._write_asked(key, container, can_await=False)
-        with LOCK:
-            if token is self.token:
-                self.sync[key] = maker
-        return maker
+        return self._link(key, container, can_await=False)[0]
 
     def alink(self, key: Any, container: Any) -> Maker:
         """Write the maker of a key that *container* is asked for by `aget`."""
         if type(key) is Order:
             return key.maker
+        return self._link(key, container, can_await=True)
+
+    def _link(self, key: Any, container: Any, *, can_await: bool) -> Maker:
         token = self.token
-        maker = self._write_asked(key, container, can_await=True)
+        wire = self.wiring.wire(Need("", key, by_keyword=False))
+        maker = self._write_asked(wire, container, can_await=can_await)
         with LOCK:
-            if token is self.token:
+            if token is not self.token:
+                # Something was registered meanwhile.
+                return maker
+            if wire.source == "ready" and self.keeper != "singleton":
+                self.ready[key] = wire.node.recipe.value  # type: ignore[union-attr]  # it has one
+            elif can_await:
                 self.awaited[key] = maker
+            else:
+                self.sync[key] = maker[0]
         return maker
 
     def write(
@@ -158,8 +168,7 @@ class Makers:
             self.outermost = Makers(self.registry, self.find, keeper="connection")
         return self.outermost
 
-    def _write_asked(self, key: Any, container: Any, *, can_await: bool) -> Maker:
-        wire = self.wiring.wire(Need("", key, by_keyword=False))
+    def _write_asked(self, wire: Wire, container: Any, *, can_await: bool) -> Maker:
         if wire.source == "absent":
             raise steps.not_found(container, wire.need)
         if wire.source == "here":
@@ -227,7 +236,8 @@ class Writer:
         self.can_await = can_await
         self.is_async = False
         self.recipes: list[Recipe] = []
-        self.constants: dict[str, Any] = {"registry": makers.registry}
+        cleanups = makers.registry.cleanups[makers.keeper == "singleton"]
+        self.constants: dict[str, Any] = {"registry": makers.registry, "Cleanups": cleanups}
         self.observers = makers.registry.observers
         self._lines: list[str] = []
         self._chain: list[int] = []
@@ -238,22 +248,24 @@ class Writer:
     def write(self, node: Node) -> Maker:
         """Write the maker of *node*."""
         if node.is_fresh:
-            result = self._build(node.recipe, self._gather(node, 2), 2)
+            result = self._build(node, self._gather(node, 2), 2)
         else:
-            result = self._make(node.recipe, 2, is_checked=True)
+            result = self._make(node.recipe, 2)
         self.put(2, f"return {result}")
-        return self.compile("c, made, making, claim"), self.is_async
+        return self.compile("c, made, claim"), self.is_async
 
     def write_hand_over(self, wire: Wire) -> Maker:
         """Write what hands over a service that is ready, or is kept by another container."""
         asker = Node(wire.node.recipe if wire.node else _ASKED, is_fresh=True)
-        service = self.get(wire, 2, asker)
-        if wire.source == "container" or self.makers.keeper == "singleton":
-            # The registry keeps what it has made, and nothing that an override may replace.
-            self.put(2, f"return {service}")
+        if wire.source == "ready":
+            service = self.define("value", asker.recipe.value)
         else:
-            self.put(2, f"return made.setdefault({self.define('k', wire.need.key)}, {service})")
-        return self.compile("c, made, making, claim"), self.is_async
+            service = self.get(wire, 2, asker)
+        if wire.source != "container" and self.makers.keeper != "singleton":
+            # The registry keeps what it has made, and nothing that an override may replace.
+            service = f"made.setdefault({self.define('k', wire.need.key)}, {service})"
+        self.put(2, f"return {service}")
+        return self.compile("c, made, claim"), self.is_async
 
     def compile(self, parameters: str) -> Callable[..., Any]:
         """Compile what was written; makers of one shape are compiled once."""
@@ -300,8 +312,7 @@ class Writer:
         recipe = wire.node.recipe
         key = self.define("k", recipe.key)
         if wire.source == "ready":
-            value = self.define("value", recipe.value)
-            return f"(made[{key}] if {key} in made else {value})"
+            return self._get_or(key, self.define("value", recipe.value), indent)
         service = self.new_variable()
         if wire.source == "outlived":
             call = self._raising("outlived", asker.recipe, recipe)
@@ -316,13 +327,22 @@ class Writer:
         circle = self.walk.circles.get((asker, node))
         if circle is None and node not in self.written:
             return self._make(node.recipe, indent)
-        service = self.new_variable()
         if circle is not None:
-            call = self._raising("circular", *circle)
+            otherwise = self._raising("circular", *circle)
         else:
-            call = self._call_maker(self.written[node])
-        there = "" if node.is_fresh else f"made[{key}] if {key} in made else "
-        self.put(indent, f"{service} = {there}{call}")
+            otherwise = self._call_maker(self.written[node])
+        if not node.is_fresh:
+            return self._get_or(key, otherwise, indent)
+        service = self.new_variable()
+        self.put(indent, f"{service} = {otherwise}")
+        return service
+
+    def _get_or(self, key: str, otherwise: str, indent: int, made: str = "made") -> str:
+        """Write that something is taken from where it is kept, or else comes from elsewhere."""
+        service = self.new_variable()
+        # What is being made counts as not there. One look-up, as it may be given up between two.
+        self.put(indent, f"{service} = {made}.get({key}, claim)")
+        self.put(indent, f"if type({service}) is Claim: {service} = {otherwise}")
         return service
 
     def _get_elsewhere(self, wire: Wire, key: str, service: str, indent: int) -> None:
@@ -331,24 +351,25 @@ class Writer:
         if wire.source == "registry":
             root = self.define("root", self.makers.registry.root)
             kept = self.define("kept", self.makers.registry.root._made)
-            # One look-up, as an override may take the singleton away between two.
-            there = f"made[{key}] if {key} in made else "
-            self.put(indent, f"{service} = {there}{kept}.get({key}, MISSING)")
-            call = self._call_maker(maker, f"{root}, {root}._made, {root}._making, claim")
-            self.put(indent, f"if {service} is MISSING: {service} = {call}")
+            # An override may take it away from there; what this container has got, it keeps.
+            self.put(indent, f"{service} = made[{key}] if {key} in made else {kept}.get({key}, claim)")
+            call = self._call_maker(maker, f"{root}, {root}._made, claim")
+            self.put(indent, f"if type({service}) is Claim: {service} = {call}")
             return
-        make = self._call_maker(maker, "owner, its, owner._making, claim")
+        make = self._call_maker(maker, "owner, its, claim")
         if wire.source == "request":
-            there = "" if wire.node.is_fresh else f"its[{key}] if {key} in its else "  # type: ignore[union-attr]  # it has one
             self.put(indent, "owner = c._request; its = owner._made")
-            self.put(indent, f"{service} = {there}{make}")
+            if wire.node is not None and wire.node.is_fresh:
+                self.put(indent, f"{service} = {make}")
+            else:
+                self.put(indent, f"{service} = {self._get_or(key, make, indent, 'its')}")
             return
-        self.put(indent, f"if {key} in made: {service} = made[{key}]")
-        self.put(indent, "else:")
+        self.put(indent, f"{service} = made.get({key}, claim)")
+        self.put(indent, f"if type({service}) is Claim:")
         self.put(indent + 1, "owner = c if c._outermost is None else c._outermost")
         self.put(indent + 1, "its = owner._made")
-        self.put(indent + 1, f"{service} = its[{key}] if {key} in its else {make}")
-        self.put(indent + 1, f"made[{key}] = {service}")
+        got = self._get_or(key, make, indent + 1, "its")
+        self.put(indent + 1, f"made[{key}] = {service} = {got}")
 
     def _get_absent(self, wire: Wire, indent: int, asker: Node) -> str:
         """Write what fills a parameter for which nothing is registered: it may be given."""
@@ -363,7 +384,7 @@ class Writer:
             self.put(indent, f"{service} = {otherwise}")
         else:
             key = self.define("k", need.key)
-            self.put(indent, f"{service} = made[{key}] if {key} in made else {otherwise}")
+            return self._get_or(key, otherwise, indent)
         return service
 
     def _raising(self, function: str, *recipes: Recipe) -> str:
@@ -371,7 +392,7 @@ class Writer:
         places = ", ".join(f"recipes[{self._place(recipe)}]" for recipe in recipes)
         return f"{function}({places})"
 
-    def _call_maker(self, maker: Maker, arguments: str = "c, made, making, claim") -> str:
+    def _call_maker(self, maker: Maker, arguments: str = "c, made, claim") -> str:
         function, is_async = maker
         name = self.define("make", function)
         return f"{self._await() if is_async else ''}{name}({arguments})"
@@ -415,106 +436,132 @@ class Writer:
             return False
         return node not in self.written and (asker, node) not in self.walk.circles
 
-    def _make(self, recipe: Recipe, indent: int, *, is_checked: bool = False) -> str:
+    def _make(self, recipe: Recipe, indent: int) -> str:
         """Write how something that is kept is made, unless it is there."""
-        service, key = self.new_variable(), self.define("k", recipe.key)
-        place = self._place(recipe)
+        key, place = self.define("k", recipe.key), self._place(recipe)
         self._chain.append(place)
         if recipe.shape.is_async and not self.can_await:
-            call = f"refuse(made, making, recipes[{place}])"
-            self.put(indent, f"{service} = made[{key}] if {key} in made else {call}")
+            service = self._get_or(key, f"refuse(made, recipes[{place}])", indent)
             self._chain.pop()
             return service
-        if not is_checked:
-            self.put(indent, f"if {key} in made: {service} = made[{key}]")
-            self.put(indent, "else:")
-            indent += 1
+        service = self.new_variable()
+        self.put(indent, f"{service} = made.setdefault({key}, claim)")
+        self.put(indent, f"if {service} is claim:")
         self._chain.pop()
-        gathered = self._gather(Node(recipe, is_fresh=False), indent)
-        self._chain.append(place)
-        self.put(indent, f"{service} = making.setdefault({key}, claim)")
-        self.put(indent, f"if {service} is not claim:")
-        self.put(indent + 1, f"{service} = find_made(made, making, {key}, {service})")
-        self.put(indent, "else:")
+        node = Node(recipe, is_fresh=False)
+        gathered = self._gather(node, indent + 1)
         is_root = self.makers.keeper == "singleton"
         if is_root:
             self.put(indent + 1, "claim.sources = []")
-        self._chain.pop()
-        result = self._build(recipe, gathered, indent + 1)
+        result = self._build(node, gathered, indent + 1)
         self._chain.append(place)
         if is_root:
             sources = self.define("sources", tuple(self.wiring.sources_of(recipe)))
             arguments = f"claim, made, recipes[{place}], {result}, {sources}"
-            result = f"registry.singletons.keep({arguments})"
-            self.put(indent + 1, f"{service} = {result}")
+            self.put(indent + 1, f"{service} = registry.singletons.keep({arguments})")
         else:
             self.put(indent + 1, f"made[{key}] = {service} = {result}")
         self.put(indent + 1, "if claim.waiters: wake(claim)")
+        self.put(indent, f"elif type({service}) is Claim: raise Busy(made, {key}, {service})")
         self._chain.pop()
         return service
 
-    def _build(self, recipe: Recipe, gathered: list[Any], indent: int) -> str:
+    def _build(self, node: Node, gathered: list[Any], indent: int) -> str:
         """Write the call of a factory, after the calls for what it needs anew."""
+        recipe = node.recipe
         place = self._place(recipe)
         self._chain.append(place)
         arguments = []
         for wire, argument in gathered:
             if isinstance(argument, list):
-                argument = self._build(wire.node.recipe, argument, indent)
+                argument = self._build(wire.node, argument, indent)
             arguments.append(f"{wire.need.name}={argument}" if wire.need.by_keyword else argument)
         if recipe.shape.is_async and not self.can_await:
-            self.put(indent, f"refuse(made, making, recipes[{place}])")
-        result = self.call(recipe, place, ", ".join(arguments), indent)
+            self.put(indent, f"refuse(made, recipes[{place}])")
+        result = self.call(node, ", ".join(arguments), indent)
         self._chain.pop()
         return result
 
-    def call(self, recipe: Recipe, place: int, arguments: str, indent: int) -> str:
+    def call(self, node: Node, arguments: str, indent: int) -> str:
         """Write the call of a factory, and what turns its product into the service."""
+        place = self._place(node.recipe)
         if not self.observers:
-            return self._call(recipe, place, arguments, indent)
+            return self._call(node, arguments, indent)
         observers = self.define("observers", self.observers)
         self.put(indent, f"begin = observe_beginning({observers}, recipes[{place}])")
         self.put(indent, "try:")
-        service = self._call(recipe, place, arguments, indent + 1)
+        service = self._call(node, arguments, indent + 1)
         self.put(indent, "except BaseException as error:")
         self.put(indent + 1, f"observe_end({observers}, recipes[{place}], begin, error)")
         self.put(indent + 1, "raise")
         self.put(indent, f"observe_end({observers}, recipes[{place}], begin)")
         return service
 
+    def _can_ask(self, recipe: Recipe) -> bool:
+        """Tell whether a factory is given the container, and so may ask for more in a task."""
+        wires = self.wiring.wires_of(recipe)
+        return not isinstance(wires, WaresError) and any(
+            wire.source == "container" for wire in wires
+        )
+
     def find_factory(self, recipe: Recipe) -> Callable[..., Any]:
         """Give what is called for a recipe."""
         return recipe.factory
 
-    def _call(self, recipe: Recipe, place: int, arguments: str, indent: int) -> str:
+    def _call(self, node: Node, arguments: str, indent: int) -> str:
+        recipe = node.recipe
+        if not (recipe.shape.is_async and self.can_await and self._can_ask(recipe)):
+            return self._call_and_settle(node, arguments, indent)
+        # Tasks that the factory starts may ask for more: they are to know what they belong to.
+        key = self.define("k", recipe.key) if not node.is_fresh else "None"
+        outer = f"outer{len(self._lines)}"
+        self.put(indent, f"{outer} = current_making.get()")
+        self.put(indent, f"current_making.set(Making(claim, made, {key}, {outer}))")
+        self.put(indent, "try:")
+        service = self._call_and_settle(node, arguments, indent + 1)
+        # Not by a token: a coroutine that is closed ends in another context.
+        self.put(indent, f"finally: current_making.set({outer})")
+        return service
+
+    def _call_and_settle(self, node: Node, arguments: str, indent: int) -> str:
+        recipe, place = node.recipe, self._place(node.recipe)
         service = self.new_variable()
         factory = self.define("factory", self.find_factory(recipe))
         call = f"{factory}({arguments})"
+        is_async = recipe.shape.is_async and self.can_await
         if recipe.shape in (Shape.GENERATOR, Shape.ASYNC_GENERATOR):
-            is_async = recipe.shape.is_async and self.can_await
-            self.is_async = self.is_async or is_async
+            if is_async:
+                self._await()
             self.put(indent, f"generator = {call}")
             self.put(indent, f"{'async ' * is_async}for {service} in generator: break")
             self.put(indent, f"else: not_yielded(recipes[{place}])")
-            self.put(indent, "cleanups = c._cleanups or begin_cleanups(c)")
-            if is_async:
-                self.put(indent, "cleanups.must_await = True")
-            leave = f"leave_{'async_' * is_async}generator"
-            self.put(indent, f"cleanups.append(({leave}, generator, recipes[{place}]))")
-            take_back = f"{'await a' * is_async}take_back(c, cleanups, generator)"
-            self.put(indent, f"if c._made is not made: {take_back}")
+            self._note_cleanup(node, indent, is_async=is_async)
             return service
-        if recipe.shape is Shape.COROUTINE and self.can_await:
+        if is_async:
             call = f"{self._await()}{call}"
         self.put(indent, f"{service} = {call}")
-        if recipe.shape is Shape.COROUTINE and self.can_await:
+        if is_async:
             self.put(indent, "if c._made is not made: check_open(c, made)")
         if not is_plain(recipe):
             plain = self.define("plain", set[type]())
             settle = f"{self._await()}asettle" if self.can_await else "settle"
-            settled = f"{settle}(c, made, recipes[{place}], {plain}, {service})"
+            settled = f"{settle}(c, made, Cleanups, recipes[{place}], {plain}, {service})"
             self.put(indent, f"if type({service}) not in {plain}: {service} = {settled}")
         return service
+
+    def _note_cleanup(self, node: Node, indent: int, *, is_async: bool) -> None:
+        """Write that a generator is going to be left."""
+        place = self._place(node.recipe)
+        # A claim has shown that the container was open; what is fresh has none.
+        begin = "begin_cleanups(made, Cleanups)"
+        begin = begin if node.is_fresh else "made.setdefault(CLEANUPS, Cleanups())"
+        self.put(indent, f"cleanups = made[CLEANUPS] if CLEANUPS in made else {begin}")
+        if is_async:
+            self.put(indent, "cleanups.must_await = True")
+        leave = f"leave_{'async_' * is_async}generator"
+        self.put(indent, f"cleanups.append(({leave}, generator, recipes[{place}]))")
+        take_back = f"{'await a' * is_async}take_back(c, cleanups, generator)"
+        self.put(indent, f"if c._made is not made: {take_back}")
 
 
 #: Stands for what a container is asked by.

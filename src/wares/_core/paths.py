@@ -35,11 +35,12 @@ def find_claims_on_the_stack() -> Iterator[Any]:
     return (frame.f_locals["claim"] for frame in _find_frames() if "claim" in frame.f_locals)
 
 
-def read_path(claim: Any, traceback: types.TracebackType | None) -> Path:
+def read_path(claims: list[Any], traceback: types.TracebackType | None) -> Path:
     """Read the path from the stack, from claims that go on elsewhere, and from a traceback.
 
     Args:
-        claim: The claim of the context, whose maker may be suspended in another task.
+        claims: The claims of the context, the innermost first. Their makers may be suspended in
+            other tasks.
         traceback: What goes on below this stack.
     """
     frames = list(_find_frames())
@@ -48,10 +49,9 @@ def read_path(claim: Any, traceback: types.TracebackType | None) -> Path:
         path += _read(traceback.tb_frame, traceback.tb_lineno)
         traceback = traceback.tb_next
     on_this_stack = {frame.f_locals.get("claim") for frame in frames}
-    while claim is not None:
-        if claim not in on_this_stack:
-            path = [*_read_suspended(claim.coroutine), *path]
-        claim = claim.parent
+    for claim in claims:
+        if claim.run is not None and claim not in on_this_stack:
+            path = [*_read_suspended(claim.run.coroutine), *path]
     return path
 
 

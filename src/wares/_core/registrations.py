@@ -41,6 +41,9 @@ class Registrations:
     #: The class that asks for the container itself.
     container_class: ClassVar[type] = object
 
+    #: What keeps the cleanups of containers, and of the registry.
+    cleanups: ClassVar[tuple[type, type]] = (list, list)
+
     def __init__(self, registry: Any) -> None:
         self.registry = registry
         self.registered: dict[Hashable, Recipe] = {}

@@ -8,7 +8,15 @@ from __future__ import annotations
 import inspect
 from typing import Any, NoReturn
 
-from wares._core.claims import Busy, Claim, find_path, wake
+from wares._core.claims import (
+    CLEANUPS,
+    Busy,
+    Claim,
+    Making,
+    current_making,
+    find_path,
+    wake,
+)
 from wares._core.cleanups import (
     Cleanups,
     Entry,
@@ -41,24 +49,11 @@ from wares.exceptions import (
 _CLASSES = 16
 
 
-def find_made(
-    made: dict[Any, Any], making: dict[Any, Claim], key: Any, holder: Claim
-) -> Any:
-    """Give what another `get` has just made.
-
-    Raises:
-        Busy: It is still being made.
-    """
-    if key in made:
-        return made[key]
-    raise Busy(made, making, key, holder)
-
-
-def refuse(made: dict[Any, Any], making: dict[Any, Claim], recipe: Recipe) -> Any:
+def refuse(made: dict[Any, Any], recipe: Recipe) -> Any:
     """Refuse to make under `get` what must be awaited, unless another one is making it."""
-    holder = making.get(recipe.key)
-    if holder is not None:
-        return find_made(made, making, recipe.key, holder)
+    holder = made.get(recipe.key)
+    if type(holder) is Claim:
+        raise Busy(made, recipe.key, holder)
     factory = describe_callable(recipe.factory)
     raise _must_be_awaited(recipe, f"its factory, {factory}, is asynchronous")
 
@@ -138,23 +133,29 @@ def not_yielded(recipe: Recipe) -> NoReturn:
     raise FactoryError(recipe.key, describe_callable(recipe.factory), "did not yield")
 
 
-def begin_cleanups(container: Any) -> Cleanups:
+def begin_cleanups(made: dict[Any, Any], kind: type[Cleanups]) -> Cleanups:
     """Give the cleanups of a container, which are begun at the first one."""
-    with LOCK:
-        if container._cleanups is None:
-            container._cleanups = container._new_cleanups()
-        cleanups: Cleanups = container._cleanups
-        return cleanups
+    if type(made) is not dict:
+        # It was closed before it was asked. What is noted here is taken back at once.
+        return kind()
+    cleanups: Cleanups = made.setdefault(CLEANUPS, kind())
+    return cleanups
 
 
 def settle(
-    container: Any, made: dict[Any, Any], recipe: Recipe, plain: set[type], product: Any
+    container: Any,
+    made: dict[Any, Any],
+    kind_of_cleanups: type[Cleanups],
+    recipe: Recipe,
+    plain: set[type],
+    product: Any,
 ) -> Any:
     """Turn what a factory has given into the service.
 
     Args:
         container: What its cleanup belongs to.
         made: The services of the container, as it was when it was asked.
+        kind_of_cleanups: What keeps its cleanups.
         recipe: The recipe of the factory.
         plain: The classes whose objects need nothing further; the next object of such a class
             does not come here.
@@ -167,13 +168,13 @@ def settle(
         service = next(product, MISSING)
         if service is MISSING:
             not_yielded(recipe)
-        return _note(container, made, (leave_generator, product, recipe), service)
+        return _note(container, made, kind_of_cleanups, (leave_generator, product, recipe), service)
     if not recipe.is_value and inspect.iscoroutine(product):
         product.close()
         raise _must_be_awaited(recipe, "its factory returned a coroutine")
     if recipe.enter and is_sync_context_manager(kind):
         return _note(
-            container, made, (leave_context, product, recipe), kind.__enter__(product)
+            container, made, kind_of_cleanups, (leave_context, product, recipe), kind.__enter__(product)
         )
     if recipe.enter and is_async_context_manager(kind):
         raise _must_be_awaited(recipe, "it is an asynchronous context manager")
@@ -182,13 +183,18 @@ def settle(
 
 
 async def asettle(
-    container: Any, made: dict[Any, Any], recipe: Recipe, plain: set[type], product: Any
+    container: Any,
+    made: dict[Any, Any],
+    kind_of_cleanups: type[Cleanups],
+    recipe: Recipe,
+    plain: set[type],
+    product: Any,
 ) -> Any:
     """Turn what a factory has given into the service, awaiting what has to be awaited."""
     if _is_own_generator(recipe, product) and inspect.isasyncgen(product):
         async for service in product:
             return await _anote(
-                container, made, (leave_async_generator, product, recipe), service
+                container, made, kind_of_cleanups, (leave_async_generator, product, recipe), service
             )
         not_yielded(recipe)
     if not recipe.is_value and inspect.iscoroutine(product):
@@ -197,8 +203,8 @@ async def asettle(
     kind: Any = type(product)
     if recipe.enter and is_async_context_manager(kind):
         service = await kind.__aenter__(product)
-        return await _anote(container, made, (leave_async_context, product, recipe), service)
-    return settle(container, made, recipe, plain, product)
+        return await _anote(container, made, kind_of_cleanups, (leave_async_context, product, recipe), service)
+    return settle(container, made, kind_of_cleanups, recipe, plain, product)
 
 
 def check_open(container: Any, made: dict[Any, Any]) -> None:
@@ -234,8 +240,10 @@ def _take(cleanups: Cleanups, thing: Any) -> Entry | None:
     return None
 
 
-def _note(container: Any, made: dict[Any, Any], entry: Entry, service: Any) -> Any:
-    cleanups = container._cleanups or begin_cleanups(container)
+def _note(
+    container: Any, made: dict[Any, Any], kind: type[Cleanups], entry: Entry, service: Any
+) -> Any:
+    cleanups = begin_cleanups(made, kind)
     cleanups.append(entry)
     # First the cleanup, then the look: whoever closes does it the other way round.
     if container._made is not made:
@@ -243,8 +251,10 @@ def _note(container: Any, made: dict[Any, Any], entry: Entry, service: Any) -> A
     return service
 
 
-async def _anote(container: Any, made: dict[Any, Any], entry: Entry, service: Any) -> Any:
-    cleanups = container._cleanups or begin_cleanups(container)
+async def _anote(
+    container: Any, made: dict[Any, Any], kind: type[Cleanups], entry: Entry, service: Any
+) -> Any:
+    cleanups = begin_cleanups(made, kind)
     cleanups.must_await = True
     cleanups.append(entry)
     if container._made is not made:
@@ -294,13 +304,17 @@ def _must_be_awaited(recipe: Recipe, reason: str) -> AsyncServiceError:
 
 #: What the text of makers uses by name.
 NAMES = {
+    "Busy": Busy,
+    "Making": Making,
+    "current_making": current_making,
+    "CLEANUPS": CLEANUPS,
+    "Claim": Claim,
     "MISSING": MISSING,
     "asettle": asettle,
     "atake_back": atake_back,
     "begin_cleanups": begin_cleanups,
     "check_open": check_open,
     "circular": circular,
-    "find_made": find_made,
     "leave_async_generator": leave_async_generator,
     "leave_generator": leave_generator,
     "missing": missing,

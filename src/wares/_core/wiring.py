@@ -39,8 +39,8 @@ Source: TypeAlias = Literal[
 #: What lives at least as long as what a keeper keeps.
 Keeper: TypeAlias = Literal["scoped", "connection", "singleton"]
 
-#: A maker of its own is written for every twelfth level, so that none is nested too deeply.
-LEVELS = 12
+#: A maker of its own is written for every so many levels, as Python allows 100 indentations.
+LEVELS = 32
 
 
 @attrs.frozen
@@ -181,7 +181,7 @@ class _Step:
 def walk(first: Node, wiring: Wiring) -> Walk:
     """Go over everything that is made here for a node.
 
-    A node gets a maker of its own where several others need it, and at every twelfth level. What
+    A node gets a maker of its own where several others need it, and where it lies deep. What
     is fresh is written into each of those that need it, unless that could make a text explode.
     """
     depths: dict[Node, int] = {}

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from wares._core.asking import Closed, explain
+from wares._core.claims import Claim
 from wares._core.keys import MISSING
 from wares._core.makers import Maker, Makers, Order, Writer
 from wares._core.recipes import Recipe, cannot_fill
@@ -70,6 +71,10 @@ def _find_open_names(call: Recipe, makers: Makers) -> Iterator[str]:
                 todo.append(node.recipe)
 
 
+#: Stands for what is not made.
+_NOT_MADE = Claim()
+
+
 class CallWriter(Writer):
     """Writes what gets the needs of one function for a call."""
 
@@ -91,7 +96,7 @@ class CallWriter(Writer):
         asker = self._asker
         call = Node(asker.recipe, is_fresh=True)
         self._chain.append(self._place(asker.recipe))
-        self.constants |= {"Closed": Closed, "explain": explain, "making": {}}
+        self.constants |= {"Closed": Closed, "explain": explain, "claim": _NOT_MADE}
         self.put(2, "try:")
         self.put(3, "made = c._made")
         self.put(3, "if type(made) is Closed: raise c._make_closed_error()")
@@ -129,9 +134,9 @@ class CallWriter(Writer):
         service, key = self.new_variable(), self.define("k", need.key)
         owner, order = self._order(wire)
         get = f"await {owner}.aget({order})" if self.can_await else f"{owner}.get({order})"
-        is_there = owner == "c" and not wire.node.is_fresh
-        there = f"made[{key}] if {key} in made else " if is_there else ""
-        self.put(indent, f"{service} = {there}{get}")
+        if owner == "c" and not wire.node.is_fresh:
+            return self._get_or(key, get, indent)
+        self.put(indent, f"{service} = {get}")
         return service
 
     def _order(self, wire: Wire) -> tuple[str, str]:
@@ -177,8 +182,8 @@ class CallWriter(Writer):
             argument = self._fill(need, Node(recipe, is_fresh=True), indent)
             arguments.append(f"{need.name}={argument}" if need.by_keyword else argument)
         if recipe.shape.is_async and not self.can_await:
-            self.put(indent, f"refuse(made, making, recipes[{place}])")
-        result = self.call(recipe, place, ", ".join(arguments), indent)
+            self.put(indent, f"refuse(made, recipes[{place}])")
+        result = self.call(Node(recipe, is_fresh=True), ", ".join(arguments), indent)
         self._chain.pop()
         return result
 
@@ -217,8 +222,7 @@ class CallWriter(Writer):
             key = self.define("k", need.key)
             service = self.new_variable()
             call = f"cannot_fill_in_call({name}, recipes[{place}], {names})"
-            self.put(indent, f"{service} = made[{key}] if {key} in made else {call}")
-            return service
+            return self._get_or(key, call, indent)
         return super()._get_absent(wire, indent, asker)
 
 

@@ -1,0 +1,297 @@
+"""Callables of every shape: what they wrap, where they are defined, which parameters they take.
+
+This module knows how Python calls things. It must not know what their annotations are read for,
+nor what fills their parameters.
+"""
+
+from __future__ import annotations
+
+import enum
+import functools
+import inspect
+import types
+import typing
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import attrs
+
+from wares._core.annotations import inspect_signature, read_annotated_names
+from wares._core.keys import describe
+from wares._core.sources import find_place_of_class
+from wares.exceptions import InvalidRegistrationError
+
+
+class Shape(enum.Enum):
+    """What calling a callable leads to."""
+
+    PLAIN = "plain"
+    COROUTINE = "coroutine"
+    GENERATOR = "generator"
+    ASYNC_GENERATOR = "async generator"
+
+    @property
+    def is_async(self) -> bool:
+        """Whether the service is there only after an ``await``."""
+        return self in (Shape.COROUTINE, Shape.ASYNC_GENERATOR)
+
+
+@attrs.frozen
+class Autowired:
+    """A callable whose parameters with defaults are filled as well."""
+
+    factory: Callable[..., Any]
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the factory itself."""
+        return self.factory(*args, **kwargs)
+
+
+@attrs.frozen
+class Owner:
+    """The class that a callable belongs to: the one that it makes, or whose method it is.
+
+    Attributes:
+        kind: The class as it is called, perhaps with types in brackets.
+        home: That class or the one of its bases that defines what is called.
+        function: The constructor or method, as *home* defines it.
+    """
+
+    kind: Any
+    home: type
+    function: Callable[..., Any]
+
+    @property
+    def origin(self) -> type:
+        """The class without brackets."""
+        origin: type = typing.get_origin(self.kind) or self.kind
+        return origin
+
+    def find_home_of(self, parameter: str) -> type:
+        """Find the class that annotates a *parameter*: for a field, the one that declares it."""
+        code = getattr(inspect.unwrap(self.function), "__code__", None)
+        if code is None or (_takes(code, parameter) and not _is_generated(code)):
+            return self.home
+        for base in self.origin.__mro__:
+            # attrs leaves the underscore out.
+            if not {parameter, f"_{parameter}"}.isdisjoint(read_annotated_names(base)):
+                return base
+        return self.home
+
+
+def _takes(code: types.CodeType, parameter: str) -> bool:
+    return parameter in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+
+
+def _is_generated(code: types.CodeType) -> bool:
+    """Tell whether there is no file, as for the constructors of data classes."""
+    return code.co_filename.startswith("<")
+
+
+def find_owner(factory: Callable[..., Any]) -> Owner | None:
+    """Find the class that *factory*, or what it wraps, belongs to."""
+    for candidate in unwrap(factory):
+        if is_class(candidate):
+            return find_constructor(candidate)
+        if isinstance(candidate, types.MethodType):
+            bound = candidate.__self__
+            kind = bound if isinstance(bound, type) else type(bound)
+            return _find_method(kind, candidate.__func__)
+        call = getattr(type(candidate), "__call__", None)  # noqa: B004  # the function, not whether there is one
+        if inspect.isfunction(call) and not isinstance(candidate, Autowired):
+            return _find_method(type(candidate), call)
+    return None
+
+
+def _find_method(kind: type, function: Any) -> Owner | None:
+    for base in kind.__mro__:
+        if any(getattr(item, "__func__", item) is function for item in vars(base).values()):
+            return Owner(kind, base, function)
+    return None
+
+
+def find_constructor(kind: Any) -> Owner | None:
+    """Find the function that tells what a class takes, if it is written in Python.
+
+    A metaclass's ``__call__`` or a ``__new__`` that takes ``*args, **kwargs`` only passes them
+    on to the next one, and so does what a Protocol puts in the place of ``__init__``.
+    """
+    origin = kind if isinstance(kind, type) else typing.get_origin(kind)
+    for base, name in _list_constructors(origin):
+        function = vars(base)[name]
+        function = getattr(function, "__func__", function)
+        if not isinstance(function, types.FunctionType):
+            return None
+        if not _passes_everything_on(function, name):
+            return Owner(kind, base, function)
+    return None
+
+
+def _list_constructors(kind: type) -> Iterator[tuple[type, str]]:
+    """List what takes the arguments when a class is called, in the order of asking."""
+    metaclass: type = type(kind)
+    for base in metaclass.__mro__:
+        if base is type:
+            break
+        if "__call__" in vars(base):
+            yield base, "__call__"
+    for base in kind.__mro__[:-1]:
+        for name in ("__new__", "__init__"):
+            if name in vars(base):
+                yield base, name
+
+
+_TYPING_MODULES = ("typing", "typing_extensions")
+
+
+def _passes_everything_on(function: types.FunctionType, name: str) -> bool:
+    if name == "__init__":
+        # Others of that kind may do anything.
+        return function.__module__ in _TYPING_MODULES
+    code = getattr(inspect.unwrap(function), "__code__", function.__code__)
+    both = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS
+    return code.co_argcount + code.co_kwonlyargcount <= 1 and code.co_flags & both == both
+
+
+def _as_class(candidate: object) -> type | None:
+    """Give the class that *candidate* is, also where types in brackets follow it."""
+    origin = typing.get_origin(candidate) or candidate
+    return origin if isinstance(origin, type) else None
+
+
+def is_class(candidate: object) -> bool:
+    """Tell whether *candidate* is a class, also where types in brackets follow it."""
+    return _as_class(candidate) is not None
+
+
+def read_shape(factory: Callable[..., Any]) -> Shape:
+    """Tell what calling *factory* leads to, as far as it says so itself."""
+    called = factory.func if isinstance(factory, functools.partial) else factory
+    for candidate in (called, getattr(type(called), "__call__", None)):  # noqa: B004  # the function, not whether there is one
+        if isinstance(called, type):
+            break
+        if inspect.isasyncgenfunction(candidate):
+            return Shape.ASYNC_GENERATOR
+        if inspect.isgeneratorfunction(candidate):
+            return Shape.GENERATOR
+        if inspect.iscoroutinefunction(candidate):
+            return Shape.COROUTINE
+    return Shape.PLAIN
+
+
+def wraps_generator(factory: Callable[..., Any]) -> bool:
+    """Tell whether there is a generator function within *factory*, sync or async."""
+    innermost = unwrap(factory)[-1]
+    return inspect.isgeneratorfunction(innermost) or inspect.isasyncgenfunction(innermost)
+
+
+def unwrap(factory: Callable[..., Any]) -> tuple[Callable[..., Any], ...]:
+    """List *factory* and what it wraps, the outermost first, down to a plain function."""
+    chain: list[Any] = []
+    current: Any = factory
+    while current is not None and not any(current is seen for seen in chain):
+        chain.append(current)
+        current = _unwrap_once(current)
+    return tuple(chain)
+
+
+def _unwrap_once(current: Any) -> Any:
+    if isinstance(current, functools.partial):
+        return current.func
+    if isinstance(current, Autowired):
+        return current.factory
+    if isinstance(current, types.MethodType):
+        return current.__func__
+    if isinstance(typing.get_origin(current), type):
+        return typing.get_origin(current)
+    if hasattr(current, "__wrapped__"):
+        return current.__wrapped__
+    if isinstance(current, type):
+        owner = find_constructor(current)
+        return None if owner is None else owner.function
+    if hasattr(current, "__code__"):
+        return None
+    call = getattr(type(current), "__call__", None)  # noqa: B004  # the function, not whether there is one
+    return call if inspect.isfunction(call) else None
+
+
+def describe_callable(factory: Callable[..., Any]) -> str:
+    """Name *factory* and where it is defined, as ``name (file:line)``."""
+    name = name_callable(factory)
+    place = find_place(factory)
+    return f"{name} ({place})" if place else name
+
+
+def name_callable(factory: Callable[..., Any]) -> str:
+    """Name *factory*, or what it wraps, or else its class."""
+    for candidate in unwrap(factory):
+        name = getattr(candidate, "__qualname__", None)
+        if isinstance(name, str):
+            return name.rpartition("<locals>.")[2]
+    return describe(type(factory))
+
+
+def find_place(factory: Callable[..., Any]) -> str | None:
+    """Find the file and line where *factory* is defined, as ``file:line``."""
+    if isinstance(factory, type):
+        return find_place_of_class(factory)
+    for candidate in reversed(unwrap(factory)):
+        code = getattr(candidate, "__code__", None)
+        if isinstance(code, types.CodeType) and not _is_generated(code):
+            return f"{code.co_filename}:{code.co_firstlineno}"
+    return find_place_of_class(type(factory))
+
+
+def read_parameters(factory: Callable[..., Any]) -> tuple[inspect.Parameter, ...]:
+    """List the parameters of *factory*; a builtin that does not tell has none.
+
+    Raises:
+        InvalidRegistrationError: They cannot be read.
+    """
+    try:
+        return tuple(read_raw(factory).parameters.values())
+    except ValueError:
+        return ()
+    except TypeError as error:
+        message = f"Cannot read the parameters of {describe_callable(factory)}: {error}"
+        raise InvalidRegistrationError(message) from error
+
+
+def read_raw(factory: Callable[..., Any]) -> inspect.Signature:
+    """Read the signature of any callable; names that are not there yet stay unevaluated.
+
+    Raises:
+        ValueError: A builtin does not tell.
+        TypeError: It is not callable, or an annotation cannot be evaluated.
+    """
+    if isinstance(factory, Autowired):
+        return read_raw(factory.factory)
+    if isinstance(factory, functools.partial):
+        # What `partial` leaves of a signature, `inspect` knows.
+        inner = _Signed(read_raw(factory.func))
+        return inspect.signature(functools.partial(inner, *factory.args, **factory.keywords))
+    kind = _as_class(factory)
+    if kind is not None:
+        return _read_constructor(kind)
+    if isinstance(factory, types.MethodType):
+        return inspect_signature(factory)
+    shown = inspect.unwrap(factory, stop=lambda wrapper: hasattr(wrapper, "__signature__"))
+    return inspect_signature(factory) if shown is factory else read_raw(shown)
+
+
+class _Signed:
+    """A callable that has nothing but a signature."""
+
+    def __init__(self, signature: inspect.Signature) -> None:
+        self.__signature__ = signature
+
+    def __call__(self, *args: Any, **kwargs: Any) -> None:
+        """Be callable, for `functools.partial`; nobody calls it."""
+
+
+def _read_constructor(kind: type) -> inspect.Signature:
+    owner = None if hasattr(kind, "__signature__") else find_constructor(kind)
+    if owner is None:
+        return inspect_signature(kind)
+    # As a method, it is shown without its first parameter.
+    return inspect_signature(types.MethodType(owner.function, kind))

@@ -1,0 +1,125 @@
+"""What marks a parameter as a dependency, and what a mark may name.
+
+This module knows marks by their classes: ours, FastAPI's and FastDepends', without importing
+them. Those of other frameworks look alike, and are left to them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import inspect
+import sys
+import types
+import typing
+from collections.abc import Callable, Hashable, Iterator
+from typing import Any
+
+import attrs
+
+from wares._core.annotations import FindName, surroundings_of
+from wares._core.callables import name_callable, read_parameters, unwrap
+
+#: Modules, and the classes in them that mark a dependency. FastAPI's `Security` is a `Depends`.
+_MARKS = (
+    ("wares._inject.markers", "Depends"),
+    ("fastapi.params", "Depends"),
+    ("fast_depends.dependencies", "Dependant"),
+)
+
+
+def is_marker(thing: object) -> bool:
+    """Tell whether *thing* is a marker of wares, FastAPI or FastDepends."""
+    return any(_is_a(thing, module, name) for module, name in _MARKS)
+
+
+def is_fast_depends_marker(thing: object) -> bool:
+    """Tell whether *thing* is a marker of FastDepends, which FastStream uses as well."""
+    return _is_a(thing, "fast_depends.dependencies", "Dependant")
+
+
+def is_custom_field(thing: object) -> bool:
+    """Tell whether *thing* marks what only FastDepends fills, as FastStream's ``Context`` does."""
+    return _is_a(thing, "fast_depends.library", "CustomField")
+
+
+def _is_a(thing: object, module: str, name: str) -> bool:
+    # Who has made a marker has imported its module. A mock's type is a mock, whatever it says.
+    kind = getattr(sys.modules.get(module), name, None)
+    return kind is not None and issubclass(type(thing), kind)
+
+
+def takes_custom_field(function: Callable[..., Any], find_name: FindName) -> bool:
+    """Tell whether *function*, or what FastDepends' markers in it name, takes such a thing."""
+    todo = [function]
+    for asker in todo:
+        for mark in _read_marks(asker, find_name):
+            if is_custom_field(mark):
+                return True
+            if is_fast_depends_marker(mark) and mark.dependency not in todo:
+                todo.append(mark.dependency)
+    return False
+
+
+def _read_marks(function: Callable[..., Any], find_name: FindName) -> Iterator[Any]:
+    """Read the defaults and the metadata of all parameters, as far as they can be read."""
+    surroundings = surroundings_of(unwrap(function), None)
+    for parameter in read_parameters(function):
+        yield parameter.default
+        with contextlib.suppress(NameError, AttributeError, TypeError, SyntaxError):
+            annotation = surroundings.evaluate(parameter.annotation, find_name)
+            yield from getattr(annotation, "__metadata__", ())
+
+
+@attrs.frozen(repr=False)
+class Identity:
+    """The key of a callable that is not hashable: itself and no other."""
+
+    callable: Callable[..., Any] = attrs.field(eq=id)
+
+    def __repr__(self) -> str:
+        return name_callable(self.callable)
+
+
+def as_key(dependency: Any) -> Hashable:
+    """Give the key under which what *dependency* makes is shared."""
+    try:
+        hash(dependency)
+    except TypeError:
+        # An alias, as in Annotated[int, []], is a key that cannot be one, and no callable.
+        return dependency if typing.get_origin(dependency) else Identity(dependency)
+    key: Hashable = dependency
+    return key
+
+
+def callable_of(key: Hashable) -> Any:
+    """Give the callable that *key* stands for."""
+    return key.callable if isinstance(key, Identity) else key
+
+
+def is_derivable(key: object) -> bool:
+    """Tell whether a key that nobody registered can be called to make its own service."""
+    if isinstance(key, Identity):
+        return True
+    if isinstance(key, type):
+        is_protocol = getattr(key, "_is_protocol", False)
+        return not (is_protocol or inspect.isabstract(key) or key.__module__ == "builtins")
+    return (
+        callable(key)
+        and typing.get_origin(key) is None
+        and not isinstance(key, typing.NewType | typing.TypeVar)
+    )
+
+
+def can_be_asked_for(key: object) -> bool:
+    """Tell whether a marker may name *key*: numbers and the like are surely mistakes."""
+    is_number = isinstance(key, int | float | complex) and not isinstance(key, enum.Enum)
+    return not (is_number or isinstance(key, bytes | types.EllipsisType))
+
+
+def without_markers(annotation: Any) -> Any:
+    """Give what *annotation* asks for apart from its marker: ``Annotated[T, "name"]`` stays."""
+    if typing.get_origin(annotation) is not typing.Annotated:
+        return annotation
+    rest = tuple(item for item in annotation.__metadata__ if not is_marker(item))
+    return typing.Annotated[annotation.__origin__, *rest] if rest else annotation.__origin__
