@@ -30,7 +30,7 @@ class Turn:
     def __init__(self, ping: ServicePing, seconds: float) -> None:
         self._ping = ping
         self._seconds = seconds
-        registry, check = ping._container.registry, ping._ping
+        registry, check = ping._container._makers.registry, ping._ping
         self._identity = (id(registry), ping.key, id(check))
         self._holds_on_to: tuple[Any, ...] = (registry, check)
         self.begin = time.monotonic()
