@@ -121,6 +121,7 @@ class WaresMiddleware:
             await self.app(scope, receive, _watch(send, answered))
         except BaseException as error:
             answered[:] = [error]
+            self._explain(error, scope)
             raise
         finally:
             # Not by a token: a coroutine that is closed ends in another context.
@@ -142,6 +143,9 @@ class WaresMiddleware:
 
     def _find_registry(self, scope: Scope) -> Registry:
         return find_registry(scope)
+
+    def _explain(self, error: BaseException, scope: Scope) -> None:
+        """Add to an error what only an adapter can know."""
 
     def _open(
         self,

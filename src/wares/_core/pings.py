@@ -99,7 +99,7 @@ def _must_await(container: Asking, recipe: Recipe) -> bool:
     """Tell whether a ping, or the making of what it takes, must be awaited, as far as one sees."""
     if inspect.iscoroutinefunction(recipe.ping):
         return True
-    known = container.registry._known
+    known = container._makers.registry
     todo = [recipe]
     seen = {recipe}
     while todo:
