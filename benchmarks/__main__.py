@@ -1,16 +1,18 @@
-"""The command line: `python -m benchmarks [ROW...]`, with options that `--help` explains."""
+"""The command line: `python -m benchmarks [quick] [ROW...]`; `--help` explains the options."""
 
 import argparse
 import asyncio
 import json
 import sys
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import rows
-from benchmarks.figures import Table
+from benchmarks import report, rows
+from benchmarks.figures import Table, is_wares
 from benchmarks.printing import print_table
-from benchmarks.row import Settings
+from benchmarks.quick import choose_quick, run_quick
+from benchmarks.row import Row, Settings
 from benchmarks.versions import describe
 
 
@@ -30,35 +32,54 @@ def main() -> int:
     warnings.simplefilter("ignore")
     versions = describe()
     print(", ".join(f"{name} {version}" for name, version in versions.items()))
+    tables = asyncio.run(_run(options))
+    run = {"versions": versions, "tables": [table.as_json() for table in tables]}
+    if options.json:
+        options.json.write_text(json.dumps(run, indent=2) + "\n", "utf-8")
+    if options.write:
+        report.write(run)
+    return int(any(_is_broken(table) for table in tables))
+
+
+async def _run(options: argparse.Namespace) -> list[Table]:
+    if options.quick:
+        return await run_quick(options.chosen)
     settings = Settings(
         rounds=options.rounds,
         once=options.once,
         only=frozenset(name for name in options.only.lower().split(",") if name),
     )
     tables = []
-    for row in rows.choose(options.rows):
-        tables.append(asyncio.run(row.run(settings)))
+    for row in options.chosen:
+        tables.append(await row.run(settings))
         print_table(tables[-1])
         sys.stdout.flush()
-    if options.json:
-        written = {"versions": versions, "tables": [table.as_json() for table in tables]}
-        options.json.write_text(json.dumps(written, indent=2) + "\n")
-    return int(any(_is_broken(table) for table in tables))
+    return tables
 
 
 def _is_broken(table: Table) -> bool:
     return any(
-        figure.verdict == "failed" and figure.candidate.split()[0] in {"by", "wares"}
+        figure.verdict == "failed"
+        and (figure.candidate == "by hand" or is_wares(figure.candidate))
         for figure in table.figures
     )
 
 
 def _read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__)
-    parser.add_argument("rows", nargs="*", help="rows, or beginnings of their names; else all")
+    parser.add_argument(
+        "rows",
+        nargs="*",
+        metavar="ROW",
+        help="rows, or beginnings of their names; else all; `quick` before them: "
+        "few rounds, four containers, one line for each row",
+    )
     parser.add_argument("--list", action="store_true", help="name the rows, and end")
     parser.add_argument(
         "--json", type=Path, metavar="FILE", help="also write the figures there"
+    )
+    parser.add_argument(
+        "--write", action="store_true", help="put the figures of all rows into README.md"
     )
     parser.add_argument("--once", action="store_true", help="only check, without timing")
     parser.add_argument("--rounds", type=int, default=80, metavar="N", help="default: 80")
@@ -66,11 +87,18 @@ def _read_options() -> argparse.Namespace:
         "--only", default="", metavar="CANDIDATE,...", help="these, and the hand-written code"
     )
     options = parser.parse_args()
+    if options.write and (options.rows or options.only or options.once):
+        parser.error("--write needs the figures of all rows and candidates")
+    options.quick = options.rows[:1] == ["quick"]
     try:
-        rows.choose(options.rows)
+        options.chosen = _choose(options.rows[options.quick :], is_quick=options.quick)
     except LookupError as error:
         parser.error(str(error))
     return options
+
+
+def _choose(names: Sequence[str], *, is_quick: bool) -> list[Row]:
+    return choose_quick() if is_quick and not names else rows.choose(names)
 
 
 if __name__ == "__main__":

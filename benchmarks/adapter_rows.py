@@ -7,7 +7,6 @@ from importlib import import_module
 from benchmarks import socket_client, wiring, wsgi
 from benchmarks.applications import flask, socketio, starlette
 from benchmarks.candidate import AsyncLoop
-from benchmarks.figures import Target
 from benchmarks.row import Row
 from benchmarks.web_rows import ApplicationRow, DirectRow, check_shop
 from benchmarks.work import Witness
@@ -53,26 +52,22 @@ class SocketRow(ApplicationRow):
         return loop
 
 
-_HALF_OF_SVCS = Target(0.5, of="svcs", above="by hand", first=True)
-
 ROWS: list[Row] = [
     DirectRow(
         name="starlette",
-        title="Starlette in process, seven nodes with an async session",
+        title="Starlette in process, seven nodes, a session that awaits",
         package=starlette,
         path=starlette.PATH,
         check=check_shop,
-        target=_HALF_OF_SVCS,
     ),
     FlaskRow(
         name="flask",
-        title="Flask in process, seven nodes with a session",
+        title="Flask in process, seven nodes",
         package=flask,
-        target=_HALF_OF_SVCS,
     ),
     SocketRow(
         name="socketio",
-        title="a Socket.IO event in process, seven nodes with an async session",
+        title="a Socket.IO event in process, seven nodes, a session that awaits",
         package=socketio,
     ),
 ]

@@ -54,11 +54,11 @@ class Candidate:
 
     def asking(self, wiring: Wiring) -> AbstractContextManager[Operation]:
         """Do what `operation` does, by factories that take the container and ask it."""
-        raise NotOfferedError("its factories declare what they need")
+        raise NotOfferedError("its factories cannot ask")
 
     def asking_async(self, wiring: Wiring) -> AbstractAsyncContextManager[AsyncOperation]:
         """Do what `asking` does, in async code."""
-        raise NotOfferedError("its factories declare what they need")
+        raise NotOfferedError("its factories cannot ask")
 
     def cached(self, wiring: Wiring) -> AbstractContextManager[Loop]:
         """Ask an open container again and again for what it has made already.

@@ -1,7 +1,7 @@
 """What a run found out: one `Figure` for each row and candidate, and what was aimed at."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any, Literal
 
@@ -29,6 +29,11 @@ class Figure:
     rounds: int = 0
 
 
+def is_wares(candidate: str) -> bool:
+    """Tell whether a candidate is one of ours."""
+    return candidate.split(maxsplit=1)[0] == "wares"
+
+
 def measured(candidate: str, samples: Sequence[float]) -> Figure:
     """Make the figure of a candidate's rounds."""
     return Figure(
@@ -47,33 +52,23 @@ class Target:
     Attributes:
         limit: At most this, in the row's unit or as a multiple of `of`.
         of: The candidate that `limit` is a multiple of; None for a plain limit.
-        above: The candidate whose figure is taken away on both sides: what is added to it
+        above: The candidate whose figure is subtracted on both sides: what is added to it
             is limited, not the whole.
-        plus: What is added to the limit, in the row's unit.
-        first: Whether nobody but the hand-written code may be faster.
-        own: Other limits, for single entries of wares.
+        first: Whether only the hand-written code may be faster.
     """
 
     limit: float
     of: str | None = None
     above: str | None = None
-    plus: float = 0
     first: bool = False
-    own: Mapping[str, float] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        """Say it as the tables do."""
-        what = f"at most {self.limit:g}"
-        if self.of is not None:
-            times = "" if self.limit == 1 else f"{self.limit:g} times "
-            what = f"at most {times}{self.of}"
-        if self.above is not None:
-            what += f", counting what is added to {self.above}"
-        if self.plus:
-            what += f" + {self.plus:g}"
-        for entry, limit in self.own.items():
-            what += f", {entry} {limit:g} times"
-        return f"{what}, first of all" if self.first else what
+        """Write the target as the tables do."""
+        first = ", first" if self.first else ""
+        if self.of is None:
+            return f"≤ {self.limit:g}{first}"
+        what = self.of if self.above is None else f"what {self.of} adds to {self.above}"
+        return f"≤ {self.limit:.3g} × {what}{first}"  # noqa: RUF001 - the sign for times
 
 
 @dataclass(frozen=True)
@@ -98,52 +93,51 @@ class Table:
         """Find a candidate's figure; None where it was not measured."""
         return next((f.minimum for f in self.figures if f.candidate == candidate), None)
 
-    def ratio(self, figure: Figure, baseline: str) -> float | None:
-        """Divide a figure by a baseline; None where there is nothing to divide."""
-        base = self.minimum_of(baseline)
-        if figure.minimum is None or not base:
-            return None
-        return figure.minimum / base
+    @property
+    def baseline(self) -> str:
+        """The candidate that is 1 in this row: the target's, else the hand-written code."""
+        return "by hand" if self.target is None or not self.target.of else self.target.of
 
-    def limit_for(self, candidate: str) -> float | None:
-        """Work out the target, in the row's unit; None where there is none to compare with."""
-        if self.target is None:
+    def ratio(self, figure: Figure) -> float | None:
+        """Divide a figure by the baseline's, as the target counts; None without a baseline."""
+        base, under = self.minimum_of(self.baseline), 0.0
+        if self.target is not None and self.target.above is not None:
+            under = self.minimum_of(self.target.above) or 0.0
+        if figure.minimum is None or base is None or base == under:
             return None
-        base = 1.0 if self.target.of is None else self.minimum_of(self.target.of)
-        under = 0.0 if self.target.above is None else self.minimum_of(self.target.above)
-        if base is None or under is None:
-            return None
-        limit = self.target.own.get(candidate, self.target.limit)
-        return under + limit * (base - under) + self.target.plus
+        return (figure.minimum - under) / (base - under)
 
     def misses(self) -> list[str]:
-        """Say by how much each entry of wares misses the target; empty where none does."""
+        """Say how each entry of wares misses the target; empty where none does."""
         return [
-            miss
+            f"{figure.candidate}: {miss}"
             for figure in self.figures
-            if figure.candidate.split()[0] == "wares" and figure.minimum is not None
+            if is_wares(figure.candidate) and figure.minimum is not None
             for miss in self._misses_of(figure, figure.minimum)
         ]
 
     def _misses_of(self, figure: Figure, own: float) -> Iterable[str]:
-        limit = self.limit_for(figure.candidate)
-        if limit is not None and own > limit:
-            yield f"{figure.candidate}: {own:,.0f} {self.unit}, at most {limit:,.0f} wanted"
-        if self.target is not None and self.target.first:
-            for other in self.figures:
-                is_peer = other.candidate.split()[0] not in {"by", "wares", "attrs"}
-                if is_peer and other.minimum is not None and other.minimum < own:
-                    yield (
-                        f"{figure.candidate}: {own:,.0f} {self.unit}, "
-                        f"{other.candidate} has {other.minimum:,.0f}"
-                    )
+        if self.target is None:
+            return
+        reached = own if self.target.of is None else self.ratio(figure)
+        if reached is not None and reached > self.target.limit:
+            yield f"{reached:.3g} is over {self.target.limit:.3g}"
+        if self.target.first:
+            yield from (f"{other.candidate} is faster" for other in self._faster_than(own))
+
+    def _faster_than(self, own: float) -> Iterable[Figure]:
+        """Find the peers that beat one of our figures."""
+        for other in self.figures:
+            is_peer = not is_wares(other.candidate) and other.candidate != "by hand"
+            if is_peer and other.minimum is not None and other.minimum < own:
+                yield other
 
     def as_json(self) -> dict[str, Any]:
         """Make what is written to a file."""
         written = asdict(self)
         written["target"] = None if self.target is None else str(self.target)
+        written["baseline"] = self.baseline
         written["misses"] = self.misses()
         for figure, fields in zip(self.figures, written["figures"], strict=True):
-            fields["by_hand"] = self.ratio(figure, "by hand")
-            fields["svcs"] = self.ratio(figure, "svcs")
+            fields["ratio"] = self.ratio(figure)
         return written

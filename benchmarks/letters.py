@@ -1,13 +1,14 @@
 """The services of wireup's published benchmark: Settings, and A to I, each on those before it.
 
-Settings, A and B live as long as the application; C to G stand on each other, H is made by a
+Settings, A and B live as long as the application; C to G need each other, H is made by a
 generator and I by an async generator, all of them once per request.
 """
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
-from benchmarks.wiring import expect
+from benchmarks.wiring import Wiring, expect
 
 
 class Settings:
@@ -25,7 +26,7 @@ class A:
 
 @dataclass(frozen=True)
 class B:
-    """Stands on A."""
+    """Needs A."""
 
     a: A
 
@@ -37,14 +38,14 @@ class C:
 
 @dataclass(frozen=True)
 class D:
-    """Stands on C."""
+    """Needs C."""
 
     c: C
 
 
 @dataclass(frozen=True)
 class E:
-    """Stands on C and D."""
+    """Needs C and D."""
 
     c: C
     d: D
@@ -52,7 +53,7 @@ class E:
 
 @dataclass(frozen=True)
 class F:
-    """Stands on C to E."""
+    """Needs C to E."""
 
     c: C
     d: D
@@ -61,7 +62,7 @@ class F:
 
 @dataclass(frozen=True)
 class G:
-    """Stands on C to F."""
+    """Needs C to F."""
 
     c: C
     d: D
@@ -71,7 +72,7 @@ class G:
 
 @dataclass(frozen=True)
 class H:
-    """Stands on C and D, and ends with the request."""
+    """Needs C and D, and ends with the request."""
 
     c: C
     d: D
@@ -79,7 +80,7 @@ class H:
 
 @dataclass(frozen=True)
 class I:  # noqa: E742 - the name that wireup's benchmark gives it
-    """Stands on E and F, and ends with the request."""
+    """Needs E and F, and ends with the request."""
 
     e: E
     f: F
@@ -127,3 +128,40 @@ def use_scoped(
     expect(d.c is c and e.d is d and f.e is e and g.f is f, "not built on each other")
     expect(h.d is d and i.f is f, "H and I are not built on the others")
     return {"ended": Ended.h + Ended.i}
+
+
+THE_A = make_a(Settings())
+#: For peers whose applications make what lives as long as they do before they start.
+LETTERS = Wiring(
+    "letters",
+    {A: THE_A, B: B(THE_A)},
+    (C, D, E, F, G, open_h, open_i),
+    I,
+    lambda first, second: None,
+)
+_SCOPED = {"c": C, "cc": C, "ccc": C, "d": D, "dd": D, "e": E, "f": F, "g": G, "h": H, "i": I}
+
+Endpoint = Callable[..., Awaitable[dict[str, int]]]
+
+
+def make_endpoints(mark: Callable[[type], Any]) -> dict[str, Endpoint]:
+    """Write the two endpoints, whose parameters say by annotation what they need.
+
+    Args:
+        mark: Makes the annotation of a parameter, as the peer wants it.
+
+    Returns:
+        The endpoints by their paths.
+    """
+
+    async def singleton(a: A, b: B) -> dict[str, int]:
+        return use_singletons(a, b)
+
+    async def scoped(
+        c: C, cc: C, ccc: C, d: D, dd: D, e: E, f: F, g: G, h: H, i: I
+    ) -> dict[str, int]:
+        return use_scoped(c, cc, ccc, d, dd, e, f, g, h, i)
+
+    singleton.__annotations__ |= {"a": mark(A), "b": mark(B)}
+    scoped.__annotations__ |= {name: mark(kind) for name, kind in _SCOPED.items()}
+    return {"/singleton": singleton, "/scoped": scoped}

@@ -1,13 +1,9 @@
-"""Draw a saved run: `python -m benchmarks.plot FILE SVG`; needs matplotlib.
-
-The run may be one of the benchmark, or of `benchmarks.ablation`.
+"""Draw a run; needs matplotlib.
 
 The drawing has no background and takes its colours of text and lines from the reader's
 scheme, light or dark.
 """
 
-import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +18,8 @@ WORK = {
     "factory": "one service",
     "graph": "seven nodes",
     "graph-async": "seven nodes, async",
+    "asking": "seven nodes, factories that ask",
+    "asking-async": "the same, async",
     "chain": "chain of 50",
     "wide": "200 leaves",
     "inject": "injected function",
@@ -43,13 +41,6 @@ MARKS = {
     "FastAPI Depends": ("*", "#999999"),
 }
 SIZES = {"wares": 9}
-# The columns of the ablation.
-WAYS = {
-    "sync": ("o", "#0072b2"),
-    "async": ("s", "#e69f00"),
-    "waiting": ("D", "#009e73"),
-}
-MOST_DRAWN = 3.5
 INK = "#767676"
 STYLE = """<style>
 @media (prefers-color-scheme: light) { text { fill: #24292f !important } }
@@ -58,14 +49,13 @@ STYLE = """<style>
 """
 
 
-def draw(source: Path, target: Path) -> None:
+def draw(run: dict[str, Any], target: Path) -> None:
     """Draw a run.
 
     Args:
-        source: What `--json` has written.
+        run: The run, as `--json` writes it.
         target: The SVG file to write.
     """
-    run = json.loads(source.read_text("utf-8"))
     mpl.rcParams |= {
         "svg.fonttype": "none",
         "svg.hashsalt": "wares",
@@ -76,8 +66,7 @@ def draw(source: Path, target: Path) -> None:
         "xtick.color": INK,
         "ytick.color": INK,
     }
-    figure = _draw_run(run) if "tables" in run else _draw_ablation(run)
-    figure.savefig(target, transparent=True, metadata={"Date": None})
+    _draw_run(run).savefig(target, transparent=True, metadata={"Date": None})
     drawn = target.read_text("utf-8")
     opening = drawn.index(">", drawn.index("<svg")) + 1
     target.write_text(f"{drawn[:opening]}\n{STYLE}{drawn[opening:]}", "utf-8")
@@ -104,33 +93,14 @@ def _draw_run(run: dict[str, Any]) -> Figure:
     return figure
 
 
-def _draw_ablation(found: dict[str, dict[str, float]]) -> Figure:
-    """Draw how long the seven nodes take with each change."""
-    figure, axes = plt.subplots(figsize=(8, 4), layout="constrained")
-    for name, (marker, colour) in WAYS.items():
-        ratios = [variant[name] for variant in found.values()]
-        axes.plot(ratios, range(len(ratios)), marker, color=colour, label=name, alpha=0.9)
-    for place, variant in enumerate(found.values()):
-        if min(variant.values()) > MOST_DRAWN:
-            beyond = ", ".join(f"{variant[name]:.0f}" for name in WAYS)
-            axes.text(
-                MOST_DRAWN, place, f"{beyond} \N{RIGHTWARDS ARROW} ", ha="right", va="center"
-            )
-    axes.set_xlim(1, MOST_DRAWN)
-    _lay_out(axes, list(found))
-    axes.set_xlabel("times the hand-written code (less is better)")
-    figure.legend(loc="outside upper center", ncols=len(WAYS), frameon=False)
-    return figure
-
-
 def _read_ratios(table: dict[str, Any]) -> dict[str, float]:
     """Read the multiples of the hand-written code; of several entries, the first stands."""
     ratios: dict[str, float] = {}
-    for figure in table["figures"]:
-        name = figure["candidate"]
-        name = "wares" if name.startswith("wares") else name
-        if figure["by_hand"] is not None and name in MARKS:
-            ratios.setdefault(name, figure["by_hand"])
+    least = {figure["candidate"]: figure["minimum"] for figure in table["figures"]}
+    for candidate, minimum in least.items():
+        name = "wares" if candidate.startswith("wares") else candidate
+        if minimum and least.get("by hand") and name in MARKS:
+            ratios.setdefault(name, minimum / least["by hand"])
     return ratios
 
 
@@ -192,7 +162,3 @@ def _draw_scaling(
 def _strip(axes: Axes) -> None:
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
-
-
-if __name__ == "__main__":
-    draw(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,6 +1,6 @@
-"""Tables for people who read a terminal."""
+"""Tables for people who read a terminal: one for each row, or one line for each row."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from benchmarks.figures import Figure, Table
 
@@ -13,31 +13,59 @@ def print_table(table: Table) -> None:
         key=lambda figure: figure.minimum or 0,
     )
     if ranked:
-        print(f"  {'':22}{'minimum':>14}{'median':>14}{'/ by hand':>12}{'/ svcs':>9}")
+        print(f"  {'':22}{'minimum':>14}{'median':>14}{table.baseline + ' = 1':>18}")
     for figure in ranked:
-        print("".join(_cells(table, figure)))
+        print(
+            f"  {figure.candidate:22}{number(figure.minimum):>14}{number(figure.median):>14}"
+            f"{_ratio(table, figure):>18}"
+        )
     for figure in table.figures:
         if figure.minimum is None:
-            print(f"  {figure.candidate:22}{_say(figure)}")
+            print(f"  {figure.candidate:22}{explain(figure)}")
     if table.target is not None:
         print(f"  target of wares: {table.target}")
     for miss in table.misses():
         print(f"  MISSED by {miss}")
 
 
-def _cells(table: Table, figure: Figure) -> Iterable[str]:
-    yield f"  {figure.candidate:22}"
-    yield f"{_number(figure.minimum):>14}{_number(figure.median):>14}"
-    for baseline, width in (("by hand", 12), ("svcs", 9)):
-        ratio = table.ratio(figure, baseline)
-        yield f"{'' if ratio is None else format(ratio, '.2f'):>{width}}"
+def print_heading(peers: Sequence[str]) -> None:
+    """Print the names of the columns that `print_line` fills."""
+    columns = "".join(f"{peer:>9}" for peer in peers)
+    print(f"{'row':22}{'baseline = 1':>24}{columns}   target of wares")
 
 
-def _number(number: float | None) -> str:
-    if number is None:
+def print_line(table: Table, peers: Sequence[str]) -> None:
+    """Print a row as one line: the baseline's figure, ratios, the target and what misses it."""
+    base = table.minimum_of(table.baseline)
+    baseline = "" if base is None else f"{table.baseline} {number(base)} {table.unit}"
+    figures = {figure.candidate: figure for figure in table.figures}
+    cells = "".join(f"{_cell(table, figures.get(peer)):>9}" for peer in peers)
+    misses = "; ".join(table.misses())
+    verdict = f"  MISSED: {misses}" if misses else "  reached" if table.target else ""
+    print(f"{table.row:22}{baseline:>24}{cells}   {table.target or ''}{verdict}", flush=True)
+    for figure in table.figures:
+        if figure.verdict in {"failed", "missing"}:
+            print(f"  {figure.candidate} {explain(figure)}")
+
+
+def number(figure: float | None) -> str:
+    """Write a figure with as many digits as it is worth."""
+    if figure is None:
         return ""
-    return format(number, ",.0f" if number >= 100 else ",.1f")
+    return format(figure, ",.0f" if figure >= 100 else ",.1f")
 
 
-def _say(figure: Figure) -> str:
+def explain(figure: Figure) -> str:
+    """Say why a candidate has no figure."""
     return figure.verdict if not figure.reason else f"{figure.verdict}: {figure.reason}"
+
+
+def _ratio(table: Table, figure: Figure) -> str:
+    ratio = table.ratio(figure)
+    return "" if ratio is None else format(ratio, ".2f")
+
+
+def _cell(table: Table, figure: Figure | None) -> str:
+    if figure is None or figure.minimum is None:
+        return "-"
+    return _ratio(table, figure) or number(figure.minimum)

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from benchmarks.candidate import AsyncLoop, AsyncOperation, Loop, NotOfferedError, Operation
-from benchmarks.figures import Figure, Table, Target, measured
+from benchmarks.figures import Figure, Table, measured
+from benchmarks.targets import TARGETS
 from benchmarks.timing import Clock, time_interleaved
 
 NANOSECONDS = {"ns": 1, "µs": 1_000, "ms": 1_000_000}
@@ -48,7 +49,6 @@ class Row:
         name: What it is called on the command line.
         title: What is done.
         unit: Of the figures.
-        target: What wares is to reach.
         clock: Counts nanoseconds; of this process, unless waiting is the point.
         most_rounds: No more rounds than this, for what takes long.
     """
@@ -56,7 +56,6 @@ class Row:
     name: str
     title: str
     unit: str = "ns"
-    target: Target | None = None
     clock: Clock = time.process_time_ns
     most_rounds: int = 1_000
 
@@ -93,7 +92,9 @@ class Row:
                 await stacks[entrant].aclose()
             except Exception as error:  # noqa: BLE001 - as for its check
                 figures[entrant] = _blame(entrant, error)
-        return Table(self.name, self.title, self.unit, tuple(figures.values()), self.target)
+        return Table(
+            self.name, self.title, self.unit, tuple(figures.values()), TARGETS.get(self.name)
+        )
 
     async def measure(
         self, loops: Mapping[str, AsyncLoop], settings: Settings

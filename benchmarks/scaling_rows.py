@@ -89,7 +89,7 @@ ROWS: list[Row] = [
         TasksRow(
             name=f"tasks-{count}",
             title=f"concurrent requests in one event loop, seven nodes each: {count:,}",
-            wiring=lambda: wiring.GRAPH_WAITING,
+            wiring=lambda: wiring.GRAPH_ASYNC,
             count=count,
         )
         for count in (1, 10, 100, 1_000)

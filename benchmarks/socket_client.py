@@ -6,9 +6,10 @@ names, and no other way in runs without a server and a client.
 
 import json
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import socketio
+if TYPE_CHECKING:
+    import socketio
 
 
 class Client:
@@ -20,7 +21,7 @@ class Client:
 
     _engine_id = "benchmark"
 
-    def __init__(self, server: socketio.AsyncServer) -> None:
+    def __init__(self, server: "socketio.AsyncServer") -> None:
         self._server = server
         self._sent: list[Any] = []
         server.eio.send = self._keep

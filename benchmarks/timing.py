@@ -40,7 +40,7 @@ async def time_interleaved(
     samples: dict[str, list[float]] = {name: [] for name in loops}
     spent = dict.fromkeys(loops, 0)
     names = list(loops)
-    # What exists before the rounds is nobody's garbage: it is not looked at again and again.
+    # What exists before the rounds is no garbage: the collector need not look at it.
     gc.collect()
     gc.freeze()
     try:
@@ -59,7 +59,7 @@ async def time_interleaved(
 
 
 async def _calibrate(loop: AsyncLoop, clock: Clock) -> int:
-    """Find out how many turns fill a round, after whoever prepares for much use has done so."""
+    """Find out how many turns fill a round, once caches are filled."""
     first = await _time(loop, 1, clock)
     await _time(loop, min(WARM_TIMES, WARM_NANOSECONDS // max(1, first)), clock)
     times = 1

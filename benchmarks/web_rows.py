@@ -20,7 +20,7 @@ from benchmarks.applications import fastapi as seven_nodes
 from benchmarks.applications import letters as wireup_application
 from benchmarks.asgi import Client
 from benchmarks.candidate import AsyncLoop, NotOfferedError
-from benchmarks.figures import Figure, Target, measured
+from benchmarks.figures import Figure, measured
 from benchmarks.row import Row, Settings, read_figure
 from benchmarks.wiring import expect
 from benchmarks.work import Witness
@@ -121,7 +121,7 @@ class LoadRow(WebRow):
     async def measure(
         self, loops: Mapping[str, AsyncLoop], settings: Settings
     ) -> dict[str, Figure]:
-        """Load by turns."""
+        """Load one application after the other, again and again."""
         samples: dict[str, list[float]] = {entrant: [] for entrant in loops}
         for _ in range(min(settings.rounds, LOAD_ROUNDS)):
             for entrant, loop in loops.items():
@@ -166,7 +166,7 @@ def _load(url: str) -> float:
 
 
 async def check_shop(get: Get) -> None:
-    """The endpoint works on an open session, shared by all, closed once behind it."""
+    """The endpoint works on one open session, which is committed and closed once afterwards."""
     shops = []
     for _ in range(2):
         status, body = await get("/")
@@ -190,19 +190,13 @@ async def check_letters(get: Get) -> None:
         )
 
 
-def _share(share: float) -> float:
-    """Give the multiple of the hand-written endpoint for a share of its requests per second."""
-    return round(1 / share, 3)
-
-
 ROWS: list[Row] = [
     DirectRow(
         name="fastapi",
-        title="FastAPI in process, seven nodes with an async session",
+        title="FastAPI in process, seven nodes, a session that awaits",
         package=seven_nodes,
         path=seven_nodes.PATH,
         check=check_shop,
-        target=Target(_share(0.95), of="by hand", own={"wares DepContainer": _share(0.90)}),
     ),
     *[
         DirectRow(
@@ -211,13 +205,12 @@ ROWS: list[Row] = [
             package=wireup_application,
             path=path,
             check=check_letters,
-            target=Target(1, of="wireup"),
         )
         for path in wireup_application.PATHS
     ],
     LoadRow(
         name="load-fastapi",
-        title="FastAPI under uvicorn, loaded by wrk, seven nodes with an async session",
+        title="FastAPI under uvicorn, loaded by wrk, seven nodes, a session that awaits",
         package=seven_nodes,
         path=seven_nodes.PATH,
         check=check_shop,

@@ -22,7 +22,7 @@ class Wiring:
     """One piece of work.
 
     Attributes:
-        name: What it is called in the hand-written candidate.
+        name: By which the hand-written candidate finds its code.
         values: Ready-made objects by the type that they are asked for by.
         factories: In an order in which each needs only earlier ones.
         root: The type that is asked for.
@@ -35,6 +35,11 @@ class Wiring:
     factories: Sequence[Factory]
     root: type
     check: Callable[[Any, Any], None]
+
+    @property
+    def cleans_up(self) -> bool:
+        """Whether anything has to be cleaned up."""
+        return any(map(is_generator, self.factories))
 
     @cached_property
     def asynchronous(self) -> frozenset[type]:
@@ -88,10 +93,11 @@ def check_engine(first: Any, second: Any) -> None:
 
 
 def check_users(first: Any, second: Any) -> None:
-    """Each container makes its own session, and closes it exactly once."""
+    """Each container makes its own session, and commits and closes it exactly once."""
     expect(type(first) is work.Users, f"not a repository: {first!r}")
     for users in (first, second):
         check_engine(users.session.engine, None)
+        expect(users.session.committed == 1, f"committed {users.session.committed} times")
         expect(users.session.closed == 1, f"session closed {users.session.closed} times")
     expect(first.session is not second.session, "two containers shared one session")
 
@@ -107,6 +113,16 @@ def check_shop(first: Any, second: Any) -> None:
         expect(shop.orders.session is session, "users and orders have two sessions")
         expect(shop.products.session is session, "users and products have two sessions")
     check_users(first.users, second.users)
+
+
+def check_pair(first: Any, second: Any) -> None:
+    """Each container makes one pool and one unit, and closes the unit before the pool."""
+    expected = ["pool opens", "unit opens", "unit closes", "pool closes"]
+    for pair in (first, second):
+        expect(type(pair) is work.Pair, f"not a pair: {pair!r}")
+        expect(pair.unit.pool is pair.pool, "one container made two pools")
+        expect(pair.pool.events == expected, f"closed in the wrong order: {pair.pool.events}")
+    expect(first.pool is not second.pool, "two containers shared one pool")
 
 
 def _checking_leaf(root: type) -> Callable[[Any, Any], None]:
@@ -137,45 +153,46 @@ WIDTH = 200
 
 _VALUES = {work.Config: work.CONFIG}
 _REPOSITORIES = (work.Users, work.Orders, work.Products)
+_SESSIONS = {
+    "": work.open_session,
+    " async": work.open_async_session,
+    " instant": work.open_instant_session,
+}
 _CHAIN, chain_by_hand = make_chain(CHAIN_LENGTH)
 _WIDE, wide_by_hand = make_wide(WIDTH)
 
 VALUE = Wiring("value", _VALUES, (), work.Config, check_value)
 FACTORY = Wiring("factory", _VALUES, (work.Engine,), work.Engine, check_engine)
-THREE_LEVELS = Wiring(
-    "three levels",
-    _VALUES,
-    (work.Engine, work.open_session, work.Users),
-    work.Users,
-    check_users,
+THREE_LEVELS, THREE_LEVELS_ASYNC, THREE_LEVELS_INSTANT = (
+    Wiring(
+        f"three levels{kind}",
+        _VALUES,
+        (work.Engine, session, work.Users),
+        work.Users,
+        check_users,
+    )
+    for kind, session in _SESSIONS.items()
 )
-THREE_LEVELS_ASYNC = Wiring(
-    "three levels",
-    _VALUES,
-    (work.Engine, work.open_async_session, work.Users),
-    work.Users,
-    check_users,
+GRAPH, GRAPH_ASYNC, GRAPH_INSTANT = (
+    Wiring(
+        f"graph{kind}",
+        _VALUES,
+        (work.Engine, session, *_REPOSITORIES, work.Shop),
+        work.Shop,
+        check_shop,
+    )
+    for kind, session in _SESSIONS.items()
 )
-GRAPH = Wiring(
-    "graph",
-    _VALUES,
-    (work.Engine, work.open_session, *_REPOSITORIES, work.Shop),
-    work.Shop,
-    check_shop,
+# Never timed: every candidate that cleans up has to pass it first.
+ORDER = Wiring(
+    "order", _VALUES, (work.open_pool, work.open_unit, work.Pair), work.Pair, check_pair
 )
-GRAPH_ASYNC = Wiring(
-    "graph",
+ORDER_ASYNC = Wiring(
+    "order async",
     _VALUES,
-    (work.Engine, work.open_async_session, *_REPOSITORIES, work.Shop),
-    work.Shop,
-    check_shop,
-)
-GRAPH_WAITING = Wiring(
-    "waiting graph",
-    _VALUES,
-    (work.Engine, work.open_waiting_session, *_REPOSITORIES, work.Shop),
-    work.Shop,
-    check_shop,
+    (work.open_async_pool, work.open_async_unit, work.Pair),
+    work.Pair,
+    check_pair,
 )
 CHAIN = Wiring("chain", _VALUES, _CHAIN, _CHAIN[-1], _check_chain)
 WIDE = Wiring("wide", _VALUES, _WIDE, _WIDE[-1], _check_wide)

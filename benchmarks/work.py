@@ -23,10 +23,11 @@ class Engine:
 
 
 class Session:
-    """What has to be closed; it counts how often it was."""
+    """A session that has to be committed and closed; it counts how often it was."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self.committed = 0
         self.closed = 0
 
 
@@ -61,32 +62,90 @@ class Shop:
 
 
 def open_session(engine: Engine) -> Iterator[Session]:
-    """Open a session, and close it afterwards."""
+    """Open a session, commit it where all went well, and close it."""
     session = Session(engine)
     try:
         yield session
+        session.committed += 1
     finally:
         session.closed += 1
 
 
 async def open_async_session(engine: Engine) -> AsyncIterator[Session]:
-    """Open a session in an async generator that happens not to wait."""
-    session = Session(engine)
-    try:
-        yield session
-    finally:
-        session.closed += 1
-
-
-async def open_waiting_session(engine: Engine) -> AsyncIterator[Session]:
-    """Open a session and let other tasks run, on the way in and on the way out."""
+    """Open a session as database drivers do: it awaits when it opens and when it closes."""
     session = Session(engine)
     await asyncio.sleep(0)
     try:
         yield session
+        session.committed += 1
     finally:
         await asyncio.sleep(0)
         session.closed += 1
+
+
+async def open_instant_session(engine: Engine) -> AsyncIterator[Session]:
+    """Open a session in an async generator that never awaits."""
+    session = Session(engine)
+    try:
+        yield session
+        session.committed += 1
+    finally:
+        session.closed += 1
+
+
+class Pool:
+    """A pool that notes what is opened and closed, itself and its units."""
+
+    def __init__(self) -> None:
+        self.events = ["pool opens"]
+
+
+class Unit:
+    """A unit of work, which has to close before its pool does."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+        pool.events.append("unit opens")
+
+
+class Pair:
+    """A service that needs a pool, and a unit of work on the same pool."""
+
+    def __init__(self, pool: Pool, unit: Unit) -> None:
+        self.pool = pool
+        self.unit = unit
+
+
+def open_pool(config: Config) -> Iterator[Pool]:
+    """Open a pool and close it."""
+    pool = Pool()
+    yield pool
+    pool.events.append("pool closes")
+
+
+def open_unit(pool: Pool) -> Iterator[Unit]:
+    """Open a unit of work and close it."""
+    unit = Unit(pool)
+    yield unit
+    pool.events.append("unit closes")
+
+
+async def open_async_pool(config: Config) -> AsyncIterator[Pool]:
+    """Open a pool and close it, in async code."""
+    pool = Pool()
+    await asyncio.sleep(0)
+    yield pool
+    await asyncio.sleep(0)
+    pool.events.append("pool closes")
+
+
+async def open_async_unit(pool: Pool) -> AsyncIterator[Unit]:
+    """Open a unit of work and close it, in async code."""
+    unit = Unit(pool)
+    await asyncio.sleep(0)
+    yield unit
+    await asyncio.sleep(0)
+    pool.events.append("unit closes")
 
 
 CONFIG = Config("sqlite://")

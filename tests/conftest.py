@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests.support.ways import ASYNC, MANY, SYNC, use
+from tests.support.ways import ASYNC, SYNC, use
 from wares import PendingAsyncCleanupError, Registry
 
 
@@ -20,7 +20,7 @@ def finish(closeable) -> None:
 
 @pytest.fixture
 def registry():
-    """A registry of its own for each test, closed behind it."""
+    """A registry of its own for each test, closed after it."""
     registry = Registry()
     yield registry
     finish(registry)
@@ -28,7 +28,7 @@ def registry():
 
 @pytest.fixture
 def container(registry):
-    """A container on the test's registry, closed behind the test."""
+    """A container on the test's registry, closed after the test."""
     container = registry.container()
     yield container
     finish(container)
@@ -40,12 +40,12 @@ def way(request):
     return request.param
 
 
-@pytest.fixture(params=[0, MANY], ids=["cold", "hot"])
-def warm(request):
-    """Use keys in throw-away containers: not at all, then often enough for every short cut."""
+@pytest.fixture
+def warm():
+    """Use keys once in a throw-away container; for test_signatures.py."""
 
     async def warm(way, registry, *keys) -> None:
-        await use(way, registry, request.param, *keys)
+        await use(way, registry, 1, *keys)
 
     return warm
 

@@ -29,12 +29,6 @@ def form(request):
     return request.param
 
 
-@pytest.fixture(params=[16, 1], ids=["cold", "hot"], autouse=True)
-def plans(request, monkeypatch):
-    """Resolve the slow way, then by what is written for functions that are called often."""
-    monkeypatch.setattr("wares._inject.askers.USES_BEFORE_PLAN", request.param)
-
-
 def cast(form, function, **options):
     """Decorate a function in its form."""
     return apply_types(**options)(form.dependency(function))

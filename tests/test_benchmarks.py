@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import report, rows
 from benchmarks.candidates import MODULES
+from benchmarks.targets import TARGETS
 
 ROOT = Path(__file__).parent.parent
 PEERS = (
@@ -40,7 +42,7 @@ def run_benchmarks(*arguments: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=110,
+        timeout=300,
     )
 
 
@@ -93,16 +95,54 @@ def test_nothing_is_timed_when_only_checks_are_asked_for(checked) -> None:
 
 
 def test_a_row_is_measured(tmp_path) -> None:
-    """A short run measures the candidates that are asked for, beside the hand-written code."""
+    """A short run measures the candidates that are asked for, and the hand-written code."""
     file = tmp_path / "figures.json"
 
-    run_benchmarks("graph", "--only", "wares", "--rounds", "1", "--json", str(file))
+    run_benchmarks("factory", "--only", "wares", "--rounds", "1", "--json", str(file))
 
     tables = json.loads(file.read_text("utf-8"))["tables"]
     actual = {
         table["row"]: [figure["candidate"] for figure in table["figures"]] for table in tables
     }
-    assert {"graph": ["by hand", "wares"], "graph-async": ["by hand", "wares"]} == actual
+    assert {"factory": ["by hand", "wares"], "factory-async": ["by hand", "wares"]} == actual
+
+
+def test_the_quick_run_shows_the_target_of_a_row() -> None:
+    """The quick run prints one line for each row: ratios, the target, and whether it is met."""
+    run = run_benchmarks("quick", "cached")
+
+    (line,) = [line for line in run.stdout.splitlines() if line.startswith("cached ")]
+    said = (str(TARGETS["cached"]) in line, "reached" in line or "MISSED" in line)
+    assert (0, (True, True)) == (run.returncode, said)
+
+
+def test_every_target_belongs_to_a_row() -> None:
+    """No target is left over from a row that is gone."""
+    names = {row.name for row in rows.ROWS}
+
+    assert set() == TARGETS.keys() - names
+
+
+def test_a_run_replaces_the_figures_of_its_version_only(checked, tmp_path) -> None:
+    """A run is written in place of the earlier one on the same Python; others stay."""
+    page = tmp_path / "README.md"
+    old, other = "### CPython 3.13.0\n\nold\n\n", "### CPython 3.11.7\n\nother\n\n"
+    page.write_text(f"before {report.BEGIN}\n\n{old}{other}{report.END} after", "utf-8")
+    versions = {"python": "CPython 3.13.1", "machine": "a machine", "wares": "1"}
+
+    report.write({"versions": versions, "tables": checked}, page, tmp_path / "figures.svg")
+
+    text = page.read_text("utf-8")
+    kept = text.startswith("before ") and text.endswith(f"{other}{report.END} after")
+    actual = (kept, "### CPython 3.13.1" in text, old in text)
+    assert (True, True, False) == actual
+
+
+def test_figures_of_some_rows_are_not_written() -> None:
+    """The page shows whole runs: a part of one is refused."""
+    run = run_benchmarks("graph", "--write")
+
+    assert (2, True) == (run.returncode, "needs the figures of all rows" in run.stderr)
 
 
 def test_an_unknown_row_is_refused() -> None:

@@ -11,7 +11,6 @@ import pytest
 from tests.support.deadline import in_loop, in_thread, in_threads, settle
 from tests.support.messages import missing_parts
 from tests.support.services import Cache, Database, Engine, Mailer, Repository, Session, Shop
-from tests.support.ways import ASYNC, MANY, use
 from wares import (
     AsyncServiceError,
     CircularDependencyError,
@@ -32,20 +31,12 @@ class Boom(Exception):
 class Gate:
     """A factory that waits to be let on, counts its runs, and may fail."""
 
-    def __init__(self, *, is_open=False):
+    def __init__(self):
         self.runs = 0
         self.cancelled = 0
         self.errors = []
         self.entered = asyncio.Event()
         self.released = asyncio.Event()
-        if is_open:
-            self.released.set()
-
-    def close(self):
-        """Let nobody on any more, and forget what happened."""
-        self.runs = 0
-        self.entered.clear()
-        self.released.clear()
 
     async def make(self):
         self.runs += 1
@@ -63,18 +54,11 @@ class Gate:
 class ThreadGate:
     """The same for threads."""
 
-    def __init__(self, *, is_open=False):
+    def __init__(self):
         self.runs = 0
         self.errors = []
         self.entered = threading.Event()
         self.released = threading.Event()
-        if is_open:
-            self.released.set()
-
-    def close(self):
-        self.runs = 0
-        self.entered.clear()
-        self.released.clear()
 
     def make(self):
         self.runs += 1
@@ -104,13 +88,10 @@ class TestTasks:
     """Behaviours 1 and 2 with tasks."""
 
     @pytest.mark.parametrize("lifetime", OWNERS)
-    async def test_one_run_for_all(self, warm, registry, lifetime):
+    async def test_one_run_for_all(self, registry, lifetime):
         """N concurrent `aget` of one key run one factory, and all get the same object."""
-        gate = Gate(is_open=True)
+        gate = Gate()
         registry.register_factory(Database, gate.make, lifetime=lifetime)
-        if lifetime != "singleton":
-            await warm(ASYNC, registry, Database)
-        gate.close()
         container = registry.container()
         tasks = await start(*[container.aget(Database) for _ in range(20)])
         gate.released.set()
@@ -148,17 +129,14 @@ class TestTasks:
 
         assert (1, 1) == (gate.runs, len(set(map(id, services))))
 
-    async def test_a_need_of_two(self, warm, registry):
+    async def test_a_need_of_two(self, registry):
         """Two different keys that need one service, asked for at once, share it."""
-        gate = Gate(is_open=True)
+        gate = Gate()
         registry.register_factory(Database, gate.make)
         registry.register_factory(Repository, Repository)
         registry.register_factory(Shop, Shop)
         registry.register_factory(Cache, lambda wares_container: [wares_container])
         registry.register_factory("other", Repository)
-        await warm(ASYNC, registry, Shop, "other")
-        await warm(ASYNC, registry, "other")
-        gate.close()
         container = registry.container()
         tasks = await start(
             container.aget(Shop),
@@ -178,12 +156,10 @@ class TestTasks:
         ]
         assert shop.repository is repository
 
-    async def test_a_cancelled_waiter(self, warm, registry):
+    async def test_a_cancelled_waiter(self, registry):
         """One waiter cancelled cancels neither the maker nor the others."""
-        gate = Gate(is_open=True)
+        gate = Gate()
         registry.register_factory(Database, gate.make)
-        await warm(ASYNC, registry, Database)
-        gate.close()
         container = registry.container()
         tasks = await start(*[container.aget(Database) for _ in range(4)])
         tasks[2].cancel()
@@ -214,13 +190,10 @@ class TestTasks:
         assert made is container.get(Database)
 
     @pytest.mark.parametrize("lifetime", OWNERS)
-    async def test_a_cancelled_maker(self, warm, registry, lifetime):
+    async def test_a_cancelled_maker(self, registry, lifetime):
         """Where the maker is cancelled, one of the waiters becomes the maker."""
-        gate = Gate(is_open=True)
+        gate = Gate()
         registry.register_factory(Database, gate.make, lifetime=lifetime)
-        if lifetime != "singleton":
-            await warm(ASYNC, registry, Database)
-        gate.close()
         container = registry.container()
         tasks = await start(*[container.aget(Database) for _ in range(5)])
         tasks[0].cancel()
@@ -254,13 +227,11 @@ class TestTasks:
         assert made is container.get(Database)
         assert 5 == gate.runs
 
-    async def test_a_cancelled_maker_without_waiters(self, warm, registry):
+    async def test_a_cancelled_maker_without_waiters(self, registry):
         """A cancelled maker leaves nothing behind: the next `aget` makes the service."""
-        gate = Gate(is_open=True)
+        gate = Gate()
         registry.register_factory(Database, gate.make)
         registry.register_factory(Repository, Repository)
-        await warm(ASYNC, registry, Repository)
-        gate.close()
         container = registry.container()
         (task,) = await start(container.aget(Repository))
         task.cancel()
@@ -305,10 +276,10 @@ class TestTasks:
         assert [asyncio.CancelledError] * 2 == list(map(type, outcomes[:2]))
         assert outcomes[2] is outcomes[3] is container.get(Database)
 
-    async def test_what_a_cancelled_maker_had_made(self, warm, registry):
+    async def test_what_a_cancelled_maker_had_made(self, registry):
         """Needs that were finished before the maker was cancelled are kept and cleaned up once."""
         events = []
-        gate = Gate(is_open=True)
+        gate = Gate()
 
         def make_cache():
             events.append("entered")
@@ -321,9 +292,6 @@ class TestTasks:
         registry.register_factory(Cache, make_cache)
         registry.register_factory(Database, gate.make)
         registry.register_factory("both", make)
-        await warm(ASYNC, registry, "both")
-        gate.close()
-        events.clear()
         container = registry.container()
         tasks = await start(container.aget("both"), container.aget("both"))
         tasks[0].cancel()
@@ -337,13 +305,10 @@ class TestTasks:
         assert ["entered", "left"] == events
 
     @pytest.mark.parametrize("lifetime", OWNERS)
-    async def test_a_failing_factory(self, warm, registry, lifetime):
+    async def test_a_failing_factory(self, registry, lifetime):
         """A failing factory's error reaches all waiters, and is not kept."""
-        gate = Gate(is_open=True)
+        gate = Gate()
         registry.register_factory(Database, gate.make, lifetime=lifetime)
-        if lifetime != "singleton":
-            await warm(ASYNC, registry, Database)
-        gate.close()
         error = Boom()
         gate.errors = [error]
         container = registry.container()
@@ -421,13 +386,11 @@ class TestTasks:
         assert [container.get(Database)] * 2 == others
 
     @pytest.mark.skipif(sys.version_info < (3, 12), reason="there are no eager tasks yet")
-    async def test_eager_tasks(self, warm, registry):
+    async def test_eager_tasks(self, registry):
         """Tasks that begin at once share what they make like others."""
-        gate = Gate(is_open=True)
+        gate = Gate()
         registry.register_factory(Database, gate.make)
         registry.register_factory(Repository, Repository)
-        await warm(ASYNC, registry, Repository)
-        gate.close()
         container = registry.container()
         asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
         tasks = await start(*[container.aget(Repository) for _ in range(5)])
@@ -458,12 +421,10 @@ class TestTasks:
 
         assert [TimeoutError, Database] == list(map(type, outcomes))
 
-    async def test_transient_services_are_not_shared(self, warm, registry):
+    async def test_transient_services_are_not_shared(self, registry):
         """Concurrent `aget` of a transient service make one each."""
-        gate = Gate(is_open=True)
+        gate = Gate()
         registry.register_factory(Database, gate.make, lifetime="transient")
-        await warm(ASYNC, registry, Database)
-        gate.close()
         container = registry.container()
         tasks = await start(*[container.aget(Database) for _ in range(5)])
         gate.released.set()
@@ -472,7 +433,7 @@ class TestTasks:
 
         assert (5, 5) == (gate.runs, len(set(map(id, services))))
 
-    async def test_each_key_once_in_a_random_crowd(self, warm, registry):
+    async def test_each_key_once_in_a_random_crowd(self, registry):
         """Any mixture of concurrent `aget` calls makes each service once."""
         runs = []
 
@@ -492,9 +453,6 @@ class TestTasks:
         keys = [type(f"Key{number}", (), {}) for number in range(10)]
         for number, key in enumerate(keys):
             registry.register_factory(key, counted(key, *keys[max(0, number - 3) : number]))
-        await warm(ASYNC, registry, keys[-1])
-        await warm(ASYNC, registry, keys[5])
-        runs.clear()
         container = registry.container()
 
         await outcomes_of([container.aget(key) for key in keys[::-1] + keys])
@@ -505,7 +463,7 @@ class TestTasks:
 class TestInParallel:
     """Behaviour 3."""
 
-    async def test_different_keys(self, warm, registry):
+    async def test_different_keys(self, registry):
         """Different keys are made in parallel: one factory may wait for what another does."""
         first, second = asyncio.Event(), asyncio.Event()
 
@@ -521,11 +479,6 @@ class TestInParallel:
 
         registry.register_factory(Database, make_database)
         registry.register_factory(Cache, make_cache)
-        second.set()
-        await warm(ASYNC, registry, Database)
-        await warm(ASYNC, registry, Cache)
-        first.clear()
-        second.clear()
         container = registry.container()
 
         services = await outcomes_of([container.aget(Database), container.aget(Cache)])
@@ -548,19 +501,15 @@ class TestInParallel:
 
         assert [object, object] == list(map(type, services))
 
-    async def test_different_containers(self, warm, registry):
+    async def test_different_containers(self, registry):
         """Different containers make the same key in parallel."""
         both = asyncio.Barrier(2)
-        waiting = []
 
         async def make():
-            if waiting:
-                await both.wait()
+            await both.wait()
             return Database()
 
         registry.register_factory(Database, make)
-        await warm(ASYNC, registry, Database)
-        waiting.append(True)
 
         services = await outcomes_of(
             [registry.container().aget(Database), registry.container().aget(Database)]
@@ -642,16 +591,11 @@ class TestThreads:
     """Behaviours 1 and 2 with threads."""
 
     @pytest.mark.parametrize("lifetime", OWNERS)
-    @pytest.mark.parametrize("hot", [0, MANY])
-    def test_one_run_for_all(self, lifetime, hot):
+    def test_one_run_for_all(self, lifetime):
         """N concurrent `get` of one key run one factory, and all get the same object."""
         registry = Registry()
-        gate = ThreadGate(is_open=True)
+        gate = ThreadGate()
         registry.register_factory(Database, gate.make, lifetime=lifetime)
-        for _ in range(hot if lifetime != "singleton" else 0):
-            with registry.container() as container:
-                container.get(Database)
-        gate.close()
         container = registry.container()
 
         def release():
@@ -668,8 +612,7 @@ class TestThreads:
 
     @pytest.mark.usefixtures("busy_threads")
     @pytest.mark.parametrize("lifetime", OWNERS)
-    @pytest.mark.parametrize("hot", [0, MANY])
-    def test_a_race_for_a_quick_factory(self, lifetime, hot):
+    def test_a_race_for_a_quick_factory(self, lifetime):
         """Threads that race for a quick factory get one object."""
         rounds = []
         for _ in range(30):
@@ -679,10 +622,6 @@ class TestThreads:
                 Database, lambda runs=runs: runs.append(1) or Database(), lifetime=lifetime
             )
             registry.register_factory(Repository, Repository)
-            for _ in range(hot if lifetime != "singleton" else 0):
-                with registry.container() as container:
-                    container.get(Repository)
-            runs.clear()
             container = registry.container()
             outcomes = in_threads(*[lambda it=container: it.get(Repository, Database)] * 4)
             repositories = {id(repository) for repository, _ in outcomes}
@@ -710,15 +649,10 @@ class TestThreads:
             assert 1 == len({id(repository) for repository, _ in outcomes})
             assert 1 == len({id(database) for _, database in outcomes})
 
-    @pytest.mark.parametrize("hot", [0, MANY])
-    def test_a_failing_factory(self, registry, hot):
+    def test_a_failing_factory(self, registry):
         """A failing factory's error reaches all waiting threads, and is not kept."""
-        gate = ThreadGate(is_open=True)
+        gate = ThreadGate()
         registry.register_factory(Database, gate.make)
-        for _ in range(hot):
-            with registry.container() as container:
-                container.get(Database)
-        gate.close()
         error = Boom()
         gate.errors = [error]
         container = registry.container()
@@ -837,10 +771,9 @@ class TestThreadsAndTasks:
         assert Database is type(made)
         assert made is waited
 
-    @pytest.mark.parametrize("uses", [0, MANY])
-    async def test_get_beside_a_task_of_the_same_loop(self, registry, uses):
+    async def test_get_beside_a_task_of_the_same_loop(self, registry):
         """A `get` for what another task of its loop is entering cannot wait, and says so."""
-        gate = Gate(is_open=True)
+        gate = Gate()
 
         class Connecting:
             async def __aenter__(self):
@@ -851,8 +784,6 @@ class TestThreadsAndTasks:
 
         registry.register_factory(Database, lambda: Connecting())
         registry.register_factory(Repository, Repository)
-        await use(ASYNC, registry, uses, Repository)
-        gate.close()
         container = registry.container()
         task = asyncio.create_task(container.aget(Repository))
         await gate.entered.wait()
@@ -967,7 +898,7 @@ class TestThreadsAndTasks:
         assert isinstance(in_loop(work), WaresError)
 
     def test_a_sync_need_in_the_loop_of_the_maker(self, registry):
-        """The same for a sync service that is being made by an async factory's plan."""
+        """The same for a sync service that is being made by an `aget` of what needs it."""
         entered = asyncio.Event()
         released = asyncio.Event()
 
@@ -981,10 +912,6 @@ class TestThreadsAndTasks:
         registry.register_factory(Shop, Shop)
 
         async def work():
-            await asyncio.sleep(0)
-            released.set()
-            await use(ASYNC, registry, MANY, Shop)
-            released.clear()
             container = registry.container()
             (task,) = await start(container.aget(Shop))
             try:
@@ -1078,11 +1005,12 @@ class TestCycles:
         assert (Cache, Mailer, Cache) == path[path.index(Cache) :]
 
     async def test_a_cycle_that_comes_late(self, way, registry, needing):
-        """A registration that closes a circle is noticed also after much use."""
+        """A registration that closes a circle is noticed also after use."""
         registry.register_factory(Database, lambda: "database")
         registry.register_factory(Cache, needing(Database))
         registry.register_factory(Mailer, needing(Cache))
-        await use(way, registry, MANY, Mailer)
+        with registry.container() as container:
+            await way.get(container, Mailer)
         registry.register_factory(Database, needing(Mailer))
 
         with registry.container() as container, pytest.raises(CircularDependencyError):
@@ -1158,17 +1086,13 @@ class TestCycles:
 
         assert ["parent's"] == await child.aget(Session)
 
-    @pytest.mark.parametrize("hot", [0, MANY])
     @pytest.mark.parametrize("lifetime", OWNERS)
-    async def test_across_tasks(self, registry, lifetime, hot):
+    async def test_across_tasks(self, registry, lifetime):
         """Two tasks that come from both ends of a circle do not wait for each other."""
         both = asyncio.Barrier(2)
-        is_circle = []
 
         def meeting(key):
             async def make(wares_container):
-                if not is_circle:
-                    return "no circle"
                 await both.wait()
                 return [await wares_container.aget(key)]
 
@@ -1176,12 +1100,6 @@ class TestCycles:
 
         registry.register_factory(Database, meeting(Cache), lifetime=lifetime)
         registry.register_factory(Cache, meeting(Database), lifetime=lifetime)
-        for _ in range(hot if lifetime != "singleton" else 0):
-            async with registry.container() as container:
-                await container.aget(Database)
-            async with registry.container() as container:
-                await container.aget(Cache)
-        is_circle.append(True)
         container = registry.container()
 
         outcomes = await outcomes_of([container.aget(Database), container.aget(Cache)])
@@ -1247,7 +1165,7 @@ class TestCycles:
         assert CircularDependencyError is type(outcome)
         assert [] == missing_parts(str(outcome), "Database", "Mailer")
 
-    async def test_a_gather_without_a_cycle(self, warm, registry):
+    async def test_a_gather_without_a_cycle(self, registry):
         """A factory may gather what it needs; what both parts need is made once."""
         runs = []
 
@@ -1265,8 +1183,6 @@ class TestCycles:
         registry.register_factory(Cache, aasking(Engine))
         registry.register_factory(Mailer, aasking(Engine))
         registry.register_factory(Database, make)
-        await warm(ASYNC, registry, Database)
-        runs.clear()
 
         async with registry.container() as container:
             assert [["engine"], ["engine"]] == await container.aget(Database)
@@ -1313,17 +1229,13 @@ class TestCycles:
         assert Database is type(made)
         assert outcome is made or isinstance(outcome, CircularDependencyError)
 
-    @pytest.mark.parametrize("hot", [0, MANY])
     @pytest.mark.parametrize("lifetime", OWNERS)
-    def test_across_threads(self, registry, lifetime, hot):
+    def test_across_threads(self, registry, lifetime):
         """Two threads that come from both ends of a circle do not wait for each other."""
         both = threading.Barrier(2)
-        is_circle = []
 
         def meeting(key):
             def make(wares_container):
-                if not is_circle:
-                    return "no circle"
                 with contextlib.suppress(threading.BrokenBarrierError):
                     both.wait(2)
                 return [wares_container.get(key)]
@@ -1332,12 +1244,6 @@ class TestCycles:
 
         registry.register_factory(Database, meeting(Cache), lifetime=lifetime)
         registry.register_factory(Cache, meeting(Database), lifetime=lifetime)
-        for _ in range(hot if lifetime != "singleton" else 0):
-            with registry.container() as container:
-                container.get(Database)
-            with registry.container() as container:
-                container.get(Cache)
-        is_circle.append(True)
         container = registry.container()
 
         outcomes = in_threads(lambda: container.get(Database), lambda: container.get(Cache))
@@ -1388,22 +1294,18 @@ class TestCycles:
 
         assert {CircularDependencyError} == set(map(type, outcomes))
 
-    @pytest.mark.parametrize("hot", [0, MANY])
-    async def test_from_within_a_hot_graph(self, way, registry, hot):
-        """A circle that a factory closes by asking is found on the short cut, too."""
-        is_circle = []
+    async def test_from_within_a_graph(self, way, registry):
+        """A circle that a factory closes by asking that has declared needs above it is found."""
 
         async def amake(wares_container):
-            return [await wares_container.aget(Shop)] if is_circle else "no circle"
+            return [await wares_container.aget(Shop)]
 
         def make(wares_container):
-            return [wares_container.get(Shop)] if is_circle else "no circle"
+            return [wares_container.get(Shop)]
 
         registry.register_factory(Database, amake if way.is_async else make)
         registry.register_factory(Repository, Repository)
         registry.register_factory(Shop, Shop)
-        await use(way, registry, hot, Shop)
-        is_circle.append(True)
         container = registry.container()
 
         with pytest.raises(CircularDependencyError) as caught:
@@ -1415,23 +1317,18 @@ class TestCycles:
         assert (Shop, Repository, Database) == (path[:-1] * 2)[start : start + 3]
         assert (4, path[0]) == (len(path), path[-1])
 
-    @pytest.mark.parametrize("hot", [0, MANY])
-    def test_through_another_container(self, registry, container, hot):
+    def test_through_another_container(self, registry, container):
         """A circle that goes through a second container is found at whatever is asked there."""
-        is_circle = []
         other = registry.container()
 
         def make_database(wares_container):
             wares_container.get(Cache)
-            return container.get(Shop) if is_circle else "no circle"
+            return container.get(Shop)
 
         registry.register_factory(Cache, Cache)
         registry.register_factory(Database, make_database)
         registry.register_factory(Repository, Repository)
         registry.register_factory(Shop, lambda: other.get(Repository))
-        for _ in range(hot):
-            registry.container().get(Repository)
-        is_circle.append(True)
 
         with pytest.raises(CircularDependencyError) as caught:
             container.get(Shop)
@@ -1439,22 +1336,18 @@ class TestCycles:
         assert (Shop, Repository, Database, Shop) == caught.value.path
         other.close()
 
-    @pytest.mark.parametrize("hot", [0, MANY])
-    async def test_through_the_current_container(self, way, registry, hot):
+    async def test_through_the_current_container(self, way, registry):
         """A factory that asks the current container is found in the circle that it closes."""
-        is_circle = []
 
         async def amake():
-            return [await current_container().aget(Shop)] if is_circle else "no circle"
+            return [await current_container().aget(Shop)]
 
         def make():
-            return [current_container().get(Shop)] if is_circle else "no circle"
+            return [current_container().get(Shop)]
 
         registry.register_factory(Database, amake if way.is_async else make)
         registry.register_factory(Repository, Repository)
         registry.register_factory(Shop, Shop)
-        await use(way, registry, hot, Shop)
-        is_circle.append(True)
         container = registry.container()
 
         with container.activate(), pytest.raises(CircularDependencyError) as caught:
@@ -1516,9 +1409,8 @@ def aasking_in(container, *keys):
 class TestClosingMeanwhile:
     """A container that is closed while something is being made in it leaks nothing."""
 
-    @pytest.mark.parametrize("hot", [0, MANY])
     @pytest.mark.parametrize("is_generator", [False, True])
-    async def test_by_another_task(self, registry, hot, is_generator):
+    async def test_by_another_task(self, registry, is_generator):
         """What is finished after the container closed is cleaned up, and its maker is told."""
         events = []
         entered = asyncio.Event()
@@ -1539,11 +1431,6 @@ class TestClosingMeanwhile:
 
         registry.register_factory(Database, generator if is_generator else Manager)
         registry.register_factory(Repository, Repository)
-        released.set()
-        await use(ASYNC, registry, hot, Repository)
-        released.clear()
-        entered.clear()
-        events.clear()
         container = registry.container()
         tasks = await start(
             container.aget(Repository), container.aget(Database), container.aget(Repository)
@@ -1557,10 +1444,10 @@ class TestClosingMeanwhile:
         assert [*[ContainerClosedError] * 3, type(None)] == list(map(type, outcomes))
         assert ["entered", "left"] == events
 
-    async def test_what_comes_next_is_not_made(self, warm, registry):
+    async def test_what_comes_next_is_not_made(self, registry):
         """A graph whose container is closed half-way is not made any further."""
         made = []
-        gate = Gate(is_open=True)
+        gate = Gate()
 
         def make_cache():
             made.append("cache")
@@ -1571,9 +1458,6 @@ class TestClosingMeanwhile:
         registry.register_factory(Database, gate.make)
         registry.register_factory(Cache, make_cache)
         registry.register_factory("both", make)
-        await warm(ASYNC, registry, "both")
-        gate.close()
-        made.clear()
         container = registry.container()
         (task,) = await start(container.aget("both"))
         closing = asyncio.create_task(container.aclose())
@@ -1585,12 +1469,10 @@ class TestClosingMeanwhile:
         assert ContainerClosedError is type(outcome)
         assert [] == made
 
-    async def test_a_service_without_a_cleanup(self, warm, registry):
+    async def test_a_service_without_a_cleanup(self, registry):
         """The maker of a service that came too late is told, also where nothing is to be undone."""
-        gate = Gate(is_open=True)
+        gate = Gate()
         registry.register_factory(Database, gate.make)
-        await warm(ASYNC, registry, Database)
-        gate.close()
         container = registry.container()
         tasks = await start(container.aget(Database), container.aget(Database))
         await container.aclose()
@@ -1632,8 +1514,7 @@ class TestClosingMeanwhile:
         assert [ContainerClosedError] * 4 == refusals
         assert [False, False] == [Database in waiter, Repository in waiter]
 
-    @pytest.mark.parametrize("hot", [0, MANY])
-    def test_by_another_thread(self, registry, hot):
+    def test_by_another_thread(self, registry):
         """A thread that finishes a service of a closed container cleans it up, and is told."""
         events = []
         entered = threading.Event()
@@ -1650,13 +1531,6 @@ class TestClosingMeanwhile:
 
         registry.register_factory(Database, make)
         registry.register_factory(Repository, Repository)
-        released.set()
-        for _ in range(hot):
-            with registry.container() as container:
-                container.get(Repository)
-        released.clear()
-        entered.clear()
-        events.clear()
         container = registry.container()
 
         def close():

@@ -33,12 +33,6 @@ def form(request):
     return request.param
 
 
-@pytest.fixture(params=[16, 1], ids=["cold", "hot"], autouse=True)
-def plans(request, monkeypatch):
-    """Resolve the slow way, then by what is written for functions that are called often."""
-    monkeypatch.setattr("wares._inject.askers.USES_BEFORE_PLAN", request.param)
-
-
 @pytest.fixture
 def log():
     """What has happened, in order."""

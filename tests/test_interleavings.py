@@ -3,20 +3,17 @@
 Stress tests meet a race now and then; these go to every line of ours on purpose.
 """
 
-import threading
-import time
-
 import pytest
 
-from tests.support.interleaving import SECONDS, Halt, explore
+from tests.support.interleaving import explore
 from tests.support.services import Database, Engine, Repository, Session, Shop
 from wares import ContainerClosedError, Registry, WaresError
 
 
 class Scene:
-    """A registry that counts, with containers, used before as often as a test wants."""
+    """A registry that counts, whose *keys* were asked for before."""
 
-    def __init__(self, uses, *keys):
+    def __init__(self, *keys):
         self.runs = {}
         self.entered = []
         self.left = []
@@ -29,15 +26,9 @@ class Scene:
         self.registry.register_factory(Repository, Repository)
         self.registry.register_factory(Shop, Shop)
         self.registry.register_factory(Session, self.session)
-        self.warm(uses, [key for key in keys if key is not Engine])
-
-    def warm(self, uses, keys):
-        """Use *keys* in containers and in children."""
-        for _ in range(uses):
-            for key in keys:
-                with self.registry.container() as container:
-                    container.get(key)
-                with self.registry.container() as container, container.child() as child:
+        for key in keys:
+            with self.registry.container() as container, container.child() as child:
+                if key is not Engine:
                     child.get(key)
         self.forget()
 
@@ -85,11 +76,6 @@ class Scene:
         assert sorted(map(str, self.entered)) == sorted(map(str, self.left))
 
 
-#: As few as make a key hot: every scene is warmed anew.
-USES_OF_HOT = 18
-USES = pytest.mark.parametrize("uses", [0, USES_OF_HOT], ids=["cold", "hot"])
-
-
 PAIRS = [
     ([Database], [Database]),
     ([Shop], [Shop]),
@@ -101,24 +87,22 @@ PAIRS = [
     (["connection"], ["connection"]),
     ([Session, Engine], [Engine, Session]),
 ]
-#: What two threads ask for, and which of it was asked for often before.
+#: What two threads ask for, and whether it is asked for the first time in this registry.
 QUESTIONS = [
-    pytest.param(first, second, warm, id=f"{number}, {len(warm)} warm")
+    pytest.param(first, second, is_first, id=f"{number}{', first time' * is_first}")
     for number, (first, second) in enumerate(PAIRS)
-    for warm in ([], [*first, *second], first, second)
-    if warm in ([], [*first, *second]) or first != second
+    for is_first in (False, True)
 ]
 
 
-@pytest.mark.parametrize(("first_keys", "second_keys", "warm_keys"), QUESTIONS)
-def test_get_and_get(first_keys, second_keys, warm_keys):
+@pytest.mark.parametrize(("first_keys", "second_keys", "is_first"), QUESTIONS)
+def test_get_and_get(first_keys, second_keys, is_first):
     """Two threads that ask one container share what they make, and make it once."""
-    shared = Scene(USES_OF_HOT, *warm_keys)
+    keys = () if is_first else (*first_keys, *second_keys)
+    shared = Scene(*keys)
 
     def prepare():
-        scene = shared
-        if Engine in first_keys:
-            scene = Scene(USES_OF_HOT, *warm_keys)
+        scene = Scene(*keys) if is_first or Engine in first_keys else shared
         scene.forget()
         container = scene.registry.container()
 
@@ -144,61 +128,12 @@ def test_get_and_get(first_keys, second_keys, warm_keys):
     shared.close()
 
 
-def test_get_while_a_plan_publishes():
-    """Wherever a thread is as a plan publishes what it asks for, it gets that very thing."""
-    gates = []
-
-    def make():
-        if gates:
-            inside, gate = gates
-            inside.set()
-            gate.wait(SECONDS)
-        return Database()
-
-    registry = Registry()
-    registry.register_factory(Database, make)
-    registry.register_factory(Repository, Repository)
-    registry.register_factory(Shop, Shop)
-    for _ in range(USES_OF_HOT):
-        with registry.container() as container:
-            container.get(Shop)
-    for line in range(1, 200):
-        gates[:] = inside, gate = threading.Event(), threading.Event()
-        container = registry.container()
-        shops, asked = [], {}
-        planned = threading.Thread(target=lambda: shops.append(container.get(Shop)))  # noqa: B023  # it ends in this round
-        planned.start()
-        inside.wait(SECONDS)
-        halt = Halt(line)
-        asking = threading.Thread(
-            target=halt.run,
-            args=(lambda: container.get(Database), asked),  # noqa: B023  # it ends in this round
-        )
-        asking.start()
-        halt.reached.wait(0.05)
-        gate.set()
-        while Database not in container:
-            time.sleep(0)
-        halt.go_on.set()
-        planned.join(SECONDS)
-        asking.join(SECONDS)
-
-        assert shops[0].repository.database is asked["first"]
-        container.close()
-        if len(halt.seen) < line:
-            break
-
-    assert line > 20
-    registry.close()
-
-
-@USES
 @pytest.mark.parametrize("key", [Engine, "connection"])
-def test_get_in_two_containers(uses, key):
+def test_get_in_two_containers(key):
     """Two threads with containers, or children, of their own share what lives longer."""
 
     def prepare():
-        scene = Scene(uses, key)
+        scene = Scene(key)
         parent = scene.registry.container()
         if key is Engine:
             containers = [scene.registry.container(), scene.registry.container()]
@@ -219,15 +154,14 @@ def test_get_in_two_containers(uses, key):
     assert explore(prepare) > 10
 
 
-@USES
 @pytest.mark.parametrize("key", [Session, Shop, Engine, "connection"])
 @pytest.mark.parametrize("closes_first", [False, True])
-def test_get_and_close(uses, key, closes_first):
+def test_get_and_close(key, closes_first):
     """A service that is made while another thread closes is handed out or refused, never leaked."""
-    shared = Scene(uses, key)
+    shared = Scene(key)
 
     def prepare():
-        scene = Scene(uses, key) if key is Engine else shared
+        scene = Scene(key) if key is Engine else shared
         scene.forget()
         container = scene.registry.container()
         container.get(Database)
@@ -249,10 +183,9 @@ def test_get_and_close(uses, key, closes_first):
     shared.close()
 
 
-@USES
-def test_close_and_close(uses):
+def test_close_and_close():
     """Two threads that close one container run each cleanup once."""
-    scene = Scene(uses, Session)
+    scene = Scene(Session)
 
     def prepare():
         scene.forget()
@@ -270,10 +203,9 @@ def test_close_and_close(uses):
     scene.close()
 
 
-@USES
-def test_reset_and_get(uses):
+def test_reset_and_get():
     """A service that is made while another thread resets belongs to before or to after."""
-    scene = Scene(uses, Session)
+    scene = Scene(Session)
 
     def prepare():
         scene.forget()
@@ -295,11 +227,10 @@ def test_reset_and_get(uses):
     scene.close()
 
 
-@USES
 @pytest.mark.parametrize("closes_first", [False, True])
-def test_child_and_close(uses, closes_first):
+def test_child_and_close(closes_first):
     """A child that is opened while its parent closes is refused, or closed with it."""
-    scene = Scene(uses, Session)
+    scene = Scene(Session)
 
     def prepare():
         scene.forget()
@@ -325,7 +256,7 @@ def test_child_and_close(uses, closes_first):
 @pytest.mark.parametrize("has_made", [False, True])
 def test_child_and_aclose(has_made):
     """The same where the parent is closed in an event loop."""
-    scene = Scene(0)
+    scene = Scene()
 
     def prepare():
         scene.forget()
@@ -354,7 +285,7 @@ def test_registry_close_and_close():
     """Two threads that close one registry run each cleanup once."""
 
     def prepare():
-        scene = Scene(0)
+        scene = Scene()
         closed = []
         scene.registry.register_value("value", 1, on_registry_close=lambda: closed.append(1))
         scene.registry.container().get(Engine)
@@ -367,13 +298,12 @@ def test_registry_close_and_close():
     assert explore(prepare) > 5
 
 
-@USES
 @pytest.mark.parametrize("closes_first", [False, True])
-def test_registry_close_and_singleton(uses, closes_first):
+def test_registry_close_and_singleton(closes_first):
     """A singleton that is made while its registry closes is refused, or closed with it."""
 
     def prepare():
-        scene = Scene(uses)
+        scene = Scene()
         container = scene.registry.container()
 
         def check(first, second):
@@ -389,13 +319,12 @@ def test_registry_close_and_singleton(uses, closes_first):
     assert explore(prepare) > 5
 
 
-@USES
 @pytest.mark.parametrize("registers_first", [False, True])
-def test_get_and_register(uses, registers_first):
+def test_get_and_register(registers_first):
     """Whoever asks after a registration gets what was registered last."""
 
     def prepare():
-        scene = Scene(uses, Shop)
+        scene = Scene(Shop)
         container = scene.registry.container()
 
         def register():
@@ -407,9 +336,8 @@ def test_get_and_register(uses, registers_first):
             registered, got = (first, second) if registers_first else (second, first)
             assert "new" == registered
             assert got.repository.database is container.get(Database)
-            for _ in range(uses):
-                with scene.registry.container() as fresh:
-                    assert "new" == fresh.get(Shop).repository.database
+            with scene.registry.container() as fresh:
+                assert "new" == fresh.get(Shop).repository.database
             scene.close(container)
 
         functions = [lambda: container.get(Shop), register]
@@ -418,22 +346,18 @@ def test_get_and_register(uses, registers_first):
     assert explore(prepare) > 5
 
 
-@USES
 @pytest.mark.parametrize("overrides_first", [False, True])
 @pytest.mark.parametrize("lifetime", ["scoped", "singleton"])
-def test_get_and_override(uses, overrides_first, lifetime):
+def test_get_and_override(overrides_first, lifetime):
     """An override that comes and goes meanwhile counts within its block, and leaves no trace."""
 
     def prepare():
-        scene = Scene(uses)
+        scene = Scene()
         registry = scene.registry
         registry.register_factory(Database, scene.counted(Database), lifetime="singleton")
         registry.register_factory(Repository, Repository, lifetime=lifetime)
         with registry.container() as container:
             before = container.get(Shop).repository.database
-        for _ in range(uses):
-            with registry.container() as container:
-                container.get(Shop)
 
         def ask():
             with registry.container() as container:
@@ -457,10 +381,9 @@ def test_get_and_override(uses, overrides_first, lifetime):
     assert explore(prepare) > 5
 
 
-@USES
-def test_get_and_local_registration(uses):
+def test_get_and_local_registration():
     """A local registration that comes meanwhile counts for what is not made yet."""
-    scene = Scene(uses, Shop)
+    scene = Scene(Shop)
 
     def prepare():
         container = scene.registry.container()
@@ -480,10 +403,9 @@ def test_get_and_local_registration(uses):
     scene.close()
 
 
-@USES
-def test_close_and_another_container(uses):
+def test_close_and_another_container():
     """What is made as its container closes does not come into one that is opened right then."""
-    scene = Scene(uses, Session)
+    scene = Scene(Session)
 
     def prepare():
         scene.forget()
@@ -509,62 +431,3 @@ def test_close_and_another_container(uses):
 
     assert explore(prepare) > 5
     scene.close()
-
-
-def test_a_plan_that_ends_while_another_begins():
-    """A record goes on to the next plan, also where somebody waits for the first one."""
-    gates = []
-
-    def wait(number):
-        if gates:
-            gates[number].set()
-            gates[number + 1].wait(SECONDS)
-        return number
-
-    def make():
-        wait(0)
-        return Database()
-
-    scene = Scene(0)
-    scene.registry.register_factory(Database, make)
-    scene.registry.register_factory("slow", lambda: wait(2))
-    scene.registry.register_factory("waits", lambda wares_container: wares_container.get(Shop))
-    scene.warm(USES_OF_HOT, [Shop])
-    scene.warm(USES_OF_HOT, ["slow"])
-    for line in range(1, 200):
-        gates[:] = [threading.Event() for _ in range(4)]
-        container = scene.registry.container()
-        got = {}
-        halt = Halt(line)
-        planned = threading.Thread(
-            target=halt.run, args=(lambda it=container: it.get(Shop), got), daemon=True
-        )
-        waiting, asking = (
-            threading.Thread(
-                target=lambda key=key, it=container, got=got: got.update({key: it.get(key)}),
-                daemon=True,
-            )
-            for key in ("waits", "slow")
-        )
-        planned.start()
-        gates[0].wait(0.02)
-        waiting.start()
-        waiting.join(0.002)
-        gates[1].set()
-        halt.reached.wait(SECONDS)
-        asking.start()
-        gates[2].wait(0.02)
-        halt.go_on.set()
-        planned.join(0.002)
-        gates[3].set()
-        for thread in (planned, waiting, asking):
-            thread.join(SECONDS)
-
-        assert got["first"] is got["waits"] is container.get(Shop)
-        assert 2 == got["slow"] == container.get("slow")
-        container.close()
-        if len(halt.seen) < line:
-            break
-
-    assert line > 15
-    scene.registry.close()

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.messages import missing_parts
 from tests.support.services import Cache, Database, Engine, Mailer, Repository, Session, Shop
-from tests.support.ways import ASYNC, MANY, use
+from tests.support.ways import use
 from wares import (
     Container,
     InvalidRegistryError,
@@ -35,23 +35,20 @@ def session_factory(events, name="session"):
 
 
 class TestScoped:
-    async def test_it_is_the_default(self, way, warm, registry):
+    async def test_it_is_the_default(self, way, registry):
         """Without a lifetime, a service is made once per container."""
         registry.register_factory(Session, Session)
         registry.register_factory(Database, Database, lifetime="scoped")
-        await warm(way, registry, Session, Database)
         first, second = registry.container(), registry.container()
 
         made = [await way.get(container, Session, Database) for container in (first, second)]
 
         assert 4 == len({id(service) for services in made for service in services})
 
-    async def test_it_ends_with_its_container(self, way, warm, registry):
+    async def test_it_ends_with_its_container(self, way, registry):
         """A scoped service is cleaned up when its container closes."""
         events = []
         registry.register_factory(Session, session_factory(events))
-        await warm(way, registry, Session)
-        events.clear()
         container = registry.container()
 
         await way.get(container, Session)
@@ -103,12 +100,11 @@ class TestSingleton:
         assert ["session entered"] == before
         assert ["session entered", "session left"] == events
 
-    async def test_as_a_need(self, way, warm, registry):
+    async def test_as_a_need(self, way, registry):
         """A scoped service may need a singleton."""
         registry.register_factory(Database, Database, lifetime="singleton")
         registry.register_factory(Repository, Repository)
         registry.register_factory(Shop, Shop)
-        await warm(way, registry, Shop)
         first, second = registry.container(), registry.container()
 
         shops = [await way.get(container, Shop) for container in (first, second)]
@@ -116,8 +112,8 @@ class TestSingleton:
         assert shops[0].repository is not shops[1].repository
         assert shops[0].repository.database is shops[1].repository.database
 
-    async def test_first_made_as_a_need_of_a_hot_service(self, way, registry):
-        """A singleton that is evicted from under a hot service is made again, once."""
+    async def test_evicted_below_what_needs_it(self, way, registry):
+        """A singleton that is registered anew below what needs it is made again, once."""
         made = []
 
         def make():
@@ -126,9 +122,9 @@ class TestSingleton:
 
         registry.register_factory(Repository, Repository)
         registry.register_factory(Database, make, lifetime="singleton")
-        await use(way, registry, MANY, Repository)
+        await use(way, registry, 2, Repository)
         registry.register_factory(Database, make, lifetime="singleton")
-        await use(way, registry, MANY, Repository)
+        await use(way, registry, 2, Repository)
 
         assert ["made", "made"] == made
 
@@ -162,11 +158,11 @@ class TestSingleton:
         registry.register_factory(
             Engine, session_factory(events, "first"), lifetime="singleton"
         )
-        await use(way, registry, MANY, Engine)
+        await use(way, registry, 2, Engine)
         registry.register_factory(
             Engine, session_factory(events, "second"), lifetime="singleton"
         )
-        await use(way, registry, MANY, Engine)
+        await use(way, registry, 2, Engine)
         await way.close(registry)
 
         assert [1, 1, 1, 1] == [
@@ -256,7 +252,7 @@ class TestSingleton:
 
 
 class TestTransient:
-    async def test_new_each_time(self, way, warm, registry):
+    async def test_new_each_time(self, way, registry):
         """A transient service is made for each `get`, and for each that needs it."""
 
         def need(database: Database):
@@ -269,7 +265,6 @@ class TestTransient:
         registry.register_factory(Cache, need)
         registry.register_factory(Mailer, need)
         registry.register_factory("three", need_two)
-        await warm(way, registry, "three")
 
         with registry.container() as container:
             made = [
@@ -282,7 +277,7 @@ class TestTransient:
             assert 7 == len(set(map(id, made)))
             assert Database not in container
 
-    async def test_it_ends_with_the_container_that_asked(self, way, warm, registry):
+    async def test_it_ends_with_the_container_that_asked(self, way, registry):
         """Every transient service is cleaned up when the container closes, newest first."""
         events = []
         numbers = itertools.count()
@@ -293,8 +288,6 @@ class TestTransient:
             events.append(number)
 
         registry.register_factory(Session, make, lifetime="transient")
-        await warm(way, registry, Session)
-        events.clear()
         container = registry.container()
 
         made = [await way.get(container, Session) for _ in range(3)]
@@ -408,7 +401,7 @@ class TestLongerNeedsShorter:
         def make(wares_container):
             return [wares_container.get(Database)]
 
-        registry.register_factory(Repository, amake if way is ASYNC else make, lifetime=longer)
+        registry.register_factory(Repository, amake if way.is_async else make, lifetime=longer)
 
         with pytest.raises(LifetimeError) as caught:
             await way.get(container, Repository)
@@ -417,7 +410,7 @@ class TestLongerNeedsShorter:
 
     @pytest.mark.parametrize("session", [Session, lambda: Session(), session_factory([])])
     async def test_found_where_one_that_is_asked_for_often_is_asked_for(
-        self, way, warm, registry, container, session
+        self, way, registry, container, session
     ):
         """That the shorter-lived service is asked for often, by others, does not help."""
 
@@ -428,8 +421,7 @@ class TestLongerNeedsShorter:
             return [wares_container.get(Session)]
 
         registry.register_factory(Session, session)
-        registry.register_factory(Shop, amake if way is ASYNC else make, lifetime="connection")
-        await warm(way, registry, Session)
+        registry.register_factory(Shop, amake if way.is_async else make, lifetime="connection")
 
         with pytest.raises(LifetimeError) as caught:
             await way.get(container, Shop)
@@ -438,7 +430,7 @@ class TestLongerNeedsShorter:
 
     @pytest.mark.parametrize("session", [Session, lambda: Session(), session_factory([])])
     async def test_found_where_who_asks_is_asked_for_often(
-        self, way, warm, registry, container, session
+        self, way, registry, container, session
     ):
         """That the longer-lived service was made often, without it, does not help."""
         needs = []
@@ -450,8 +442,7 @@ class TestLongerNeedsShorter:
             return [wares_container.get(key) for key in needs]
 
         registry.register_factory(Session, session)
-        registry.register_factory(Shop, amake if way is ASYNC else make, lifetime="connection")
-        await warm(way, registry, Session, Shop)
+        registry.register_factory(Shop, amake if way.is_async else make, lifetime="connection")
         needs.append(Session)
 
         with pytest.raises(LifetimeError):
@@ -491,24 +482,22 @@ class TestLongerNeedsShorter:
 @pytest.mark.parametrize(
     ("longer", "shorter"), [(b, a) for a, b in TOO_SHORT] + [(each, each) for each in LIFETIMES]
 )
-async def test_shorter_needs_longer(way, warm, registry, longer, shorter):
+async def test_shorter_needs_longer(way, registry, longer, shorter):
     """A service may need what lives as long or longer."""
     registry.register_factory(Database, Database, lifetime=shorter)
     registry.register_factory(Repository, Repository, lifetime=longer)
     registry.validate()
-    await warm(way, registry, Repository)
 
     with registry.container() as container:
         assert container.get(Database) is (await way.get(container, Repository)).database
 
 
 @pytest.mark.parametrize("lifetime", LIFETIMES)
-async def test_anything_may_need_a_value(way, warm, registry, lifetime):
+async def test_anything_may_need_a_value(way, registry, lifetime):
     """A value lives as long as the registry."""
     registry.register_value(Database, "value")
     registry.register_factory(Repository, Repository, lifetime=lifetime)
     registry.validate()
-    await warm(way, registry, Repository)
 
     with registry.container() as container:
         assert "value" == (await way.get(container, Repository)).database
@@ -560,7 +549,7 @@ async def test_a_connection_that_is_given_needs_nothing(way, registry):
     registry.register_factory(Session, Session)
     registry.register_factory(Wire, Wire, lifetime="connection")
     registry.register_factory(Shop, use_wire)
-    for _ in range(MANY):
+    for _ in range(2):
         container = registry.container({Wire: "given"})
         assert ["given"] == await way.get(container, Shop)
 
@@ -599,7 +588,7 @@ async def test_a_lifetime_may_change(way, registry):
     counts = []
     for lifetime in ["scoped", "singleton", "transient", "scoped", "singleton"]:
         registry.register_factory(Database, Database, lifetime=lifetime)
-        await use(way, registry, MANY, Database)
+        await use(way, registry, 2, Database)
         services = []
         for _ in range(2):
             container = registry.container()

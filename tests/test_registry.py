@@ -3,7 +3,6 @@
 import pytest
 
 from tests.support.services import Cache, Database, Mailer, Session
-from tests.support.ways import MANY, use
 from wares import Container, Registry, RegistryClosedError, ServiceNotFoundError
 
 
@@ -133,16 +132,15 @@ class TestTheLastRegistrationWins:
 
         assert 3 == await way.get(container, Database)
 
-    async def test_after_use(self, way, warm, registry):
+    async def test_after_use(self, way, registry):
         """A registration replaces an earlier one also when that one has been used."""
         registry.register_factory(Database, lambda: "first")
-        await warm(way, registry, Database)
         registry.register_factory(Database, lambda: "second")
 
         with registry.container() as container:
             assert "second" == await way.get(container, Database)
 
-    async def test_deep_below(self, way, warm, registry):
+    async def test_deep_below(self, way, registry):
         """A registration replaces an earlier one also where others need the service."""
 
         def make_cache(database: Database):
@@ -154,13 +152,12 @@ class TestTheLastRegistrationWins:
         registry.register_factory(Database, lambda: "first")
         registry.register_factory(Cache, make_cache)
         registry.register_factory(Mailer, make_mailer)
-        await warm(way, registry, Mailer)
         registry.register_factory(Database, lambda: "second")
 
         with registry.container() as container:
             assert [["second"]] == await way.get(container, Mailer)
 
-    async def test_new_needs(self, way, warm, registry):
+    async def test_new_needs(self, way, registry):
         """A registration may need other services than the one it replaces."""
 
         def make_from_database(database: Database):
@@ -171,14 +168,13 @@ class TestTheLastRegistrationWins:
 
         registry.register_value(Database, "database")
         registry.register_factory(Mailer, make_from_database)
-        await warm(way, registry, Mailer)
         registry.register_value(Cache, "cache")
         registry.register_factory(Mailer, make_from_cache)
 
         with registry.container() as container:
             assert "cache" == await way.get(container, Mailer)
 
-    async def test_live_containers(self, way, warm, registry):
+    async def test_live_containers(self, way, registry):
         """A live container sees a new registration for what it has not made yet."""
 
         def make_cache(database: Database):
@@ -186,13 +182,12 @@ class TestTheLastRegistrationWins:
 
         registry.register_value(Database, "first")
         registry.register_factory(Cache, make_cache)
-        await warm(way, registry, Cache)
         container = registry.container()
         registry.register_value(Database, "second")
 
         assert ["second"] == await way.get(container, Cache)
 
-    async def test_what_a_container_has_made_stays(self, way, warm, registry):
+    async def test_what_a_container_has_made_stays(self, way, registry):
         """A live container keeps what it has made, also for services made later."""
 
         def make_cache(database: Database):
@@ -200,14 +195,13 @@ class TestTheLastRegistrationWins:
 
         registry.register_factory(Database, lambda: "first")
         registry.register_factory(Cache, make_cache)
-        await warm(way, registry, Cache)
         container = registry.container()
         await way.get(container, Database)
         registry.register_factory(Database, lambda: "second")
 
         assert ("first", ["first"]) == await way.get(container, Database, Cache)
 
-    async def test_late_registration(self, way, warm, registry):
+    async def test_late_registration(self, way, registry):
         """What was missing a moment ago is found as soon as it is registered."""
 
         def make_cache(database: Database):
@@ -219,7 +213,6 @@ class TestTheLastRegistrationWins:
             with pytest.raises(ServiceNotFoundError):
                 await way.get(container, Cache)
         registry.register_value(Database, "late")
-        await warm(way, registry, Cache)
 
         assert ["late"] == await way.get(container, Cache)
 
@@ -234,19 +227,17 @@ class TestTheLastRegistrationWins:
 
         assert ["registered by a factory"] == await way.get(container, Cache)
 
-    @pytest.mark.parametrize("switches", [5])
-    async def test_to_and_fro(self, way, registry, switches):
+    async def test_to_and_fro(self, way, registry):
         """Use and registration may alternate for as long as one likes."""
         seen = []
-        for turn in range(switches):
+        for turn in range(5):
             registry.register_factory(Database, lambda turn=turn: turn)
-            await use(way, registry, MANY, Database)
             with registry.container() as container:
                 seen.append(await way.get(container, Database))
 
-        assert list(range(switches)) == seen
+        assert list(range(5)) == seen
 
-    async def test_another_kind(self, way, warm, registry):
+    async def test_another_kind(self, way, registry):
         """A factory may be replaced by a value, by an entered value, and by a factory again."""
         seen = []
 
@@ -269,7 +260,6 @@ class TestTheLastRegistrationWins:
             lambda: registry.register_factory(Database, lambda: "again"),
         ]:
             register()
-            await warm(way, registry, Cache)
             seen.clear()
             container = registry.container()
             made = await way.get(container, Cache)

@@ -1,10 +1,9 @@
-"""Several keys at once: `get(A, B)` gives what `get(A)` and `get(B)` do, by a plan of its own."""
+"""Several keys at once: `get(A, B)` gives what `get(A)` and `get(B)` do."""
 
 import pytest
 
 from tests.support.messages import missing_parts
 from tests.support.services import Cache, Database, Engine, Mailer, Repository, Session, Shop
-from tests.support.ways import MANY
 from wares import Registry, ServiceNotFoundError
 
 
@@ -27,10 +26,8 @@ def shop(registry: Registry) -> Registry:
 KEYS = (Shop, Session, Cache, Repository, Engine, Shop)
 
 
-async def test_the_same_as_one_by_one(way, warm, shop, container):
+async def test_the_same_as_one_by_one(way, shop, container):
     """All services are those that each key gives by itself, in the order of the keys."""
-    await warm(way, shop, *KEYS)
-
     services = await way.get(container, *KEYS)
 
     assert type(services) is tuple
@@ -38,9 +35,8 @@ async def test_the_same_as_one_by_one(way, warm, shop, container):
     assert services[0].repository is services[3]
 
 
-async def test_where_something_is_made_already(way, warm, shop, container):
+async def test_where_something_is_made_already(way, shop, container):
     """What is made already is used, whatever of it comes first."""
-    await warm(way, shop, *KEYS)
     session = await way.get(container, Session)
 
     first = await way.get(container, *KEYS)
@@ -50,7 +46,7 @@ async def test_where_something_is_made_already(way, warm, shop, container):
     assert first == again
 
 
-async def test_cleanups(way, warm, registry):
+async def test_cleanups(way, registry):
     """Services close in the reverse of the order in which they were finished."""
     events = []
 
@@ -63,23 +59,19 @@ async def test_cleanups(way, warm, registry):
 
     for name in ("one", "two", "three"):
         registry.register_factory(name, leaving(name))
-    await warm(way, registry, "two", "one", "three")
     container = registry.container()
     await way.get(container, "two", "one", "three")
-    events.clear()
 
     await way.close(container)
 
     assert ["three", "one", "two"] == events
 
 
-async def test_a_tuple_is_another_key(way, warm, registry, container):
+async def test_a_tuple_is_another_key(way, registry, container):
     """A tuple that is itself a key is not several keys."""
     registry.register_value((Database, Cache), "tuple")
     registry.register_value(Database, "database")
     registry.register_value(Cache, "cache")
-    await warm(way, registry, Database, Cache)
-    await warm(way, registry, (Database, Cache))
 
     services = (
         await way.get(container, Database, Cache),
@@ -89,19 +81,16 @@ async def test_a_tuple_is_another_key(way, warm, registry, container):
     assert (("database", "cache"), "tuple") == services
 
 
-async def test_an_override(way, warm, shop, container):
-    """What is registered last counts, also where a plan was made before."""
-    await warm(way, shop, Shop, Cache)
-
+async def test_an_override(way, shop, container):
+    """What is registered last counts."""
     with shop.override_value(Cache, "override"):
         _, cache = await way.get(container, Shop, Cache)
 
     assert "override" == cache
 
 
-async def test_a_local_registration(way, warm, shop):
+async def test_a_local_registration(way, shop):
     """What is registered locally counts in its container."""
-    await warm(way, shop, Shop, Cache)
     container = shop.container()
     container.register_local_value(Cache, "local")
 
@@ -113,7 +102,7 @@ async def test_a_local_registration(way, warm, shop):
 
 async def test_what_is_given(way, shop):
     """What is given to a container counts there, also where others are given something else."""
-    for number in range(MANY):
+    for number in range(2):
         container = shop.container({str: number})
         services = await way.get(container, Shop, str)
         assert number == services[1]
@@ -127,8 +116,8 @@ async def test_what_is_given(way, shop):
 
 
 async def test_a_local_registration_where_something_is_given(way, shop):
-    """The same holds where plans reckon with what is given."""
-    for _ in range(MANY):
+    """The same holds where other containers were given something."""
+    for _ in range(2):
         container = shop.container({str: "given"})
         await way.get(container, Session, Cache)
         await way.close(container)
@@ -159,10 +148,9 @@ async def test_in_the_factory_of_a_singleton(way, registry, container):
     assert parts == await way.get(container, Database, Cache)
 
 
-async def test_a_child(way, warm, shop, container):
+async def test_a_child(way, shop, container):
     """A child gets several services as its parent does, its own where they are scoped."""
-    await warm(way, shop, Shop, Engine)
-    for _ in range(30):
+    for _ in range(2):
         with container.child() as child:
             shops = await way.get(child, Shop, Engine), await way.get(container, Shop, Engine)
 
@@ -170,14 +158,11 @@ async def test_a_child(way, warm, shop, container):
             assert shops[0][1] is shops[1][1]
 
 
-async def test_what_fails(way, warm, registry):
+async def test_what_fails(way, registry):
     """A factory's own exception has its own path as a note, and no word of the others."""
-    fails = []
 
     def make() -> Mailer:
-        if fails:
-            raise OSError("no mail")
-        return Mailer()
+        raise OSError("no mail")
 
     def need(mailer: Mailer) -> Engine:
         return Engine()
@@ -185,8 +170,6 @@ async def test_what_fails(way, warm, registry):
     registry.register_factory(Mailer, make)
     registry.register_factory(Engine, need)
     registry.register_value(Cache, Cache())
-    await warm(way, registry, Cache, Engine)
-    fails.append(True)
 
     with pytest.raises(OSError, match="no mail") as caught:
         await way.get(registry.container(), Cache, Engine)
@@ -196,19 +179,17 @@ async def test_what_fails(way, warm, registry):
     assert "Cache" not in note
 
 
-async def test_what_is_missing(way, warm, shop, container):
+async def test_what_is_missing(way, shop, container):
     """A key that is not registered is named, and what came before it is kept."""
-    for _ in range(40):
+    for _ in range(2):
         with pytest.raises(ServiceNotFoundError, match="Mailer"):
             await way.get(container, Database, Mailer)
 
     assert Database in container
 
 
-async def test_a_singleton_that_is_not_there_yet(way, warm, shop, container):
-    """A plan makes singletons that are not there yet."""
-    await warm(way, shop, Shop, Engine)
-
+async def test_a_singleton_that_is_not_there_yet(way, shop, container):
+    """Singletons that are not there yet are made and shared."""
     with shop.override_factory(Database, Database):
         _, engine = await way.get(container, Shop, Engine)
 

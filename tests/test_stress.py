@@ -10,7 +10,7 @@ import time
 import pytest
 
 from tests.support.deadline import in_threads
-from wares import CleanupError, Container, Registry
+from wares import Container, Registry
 
 THREADS = 16
 TASKS = 1_000
@@ -170,7 +170,7 @@ def test_threads(seed):
         rounds = 0
         while time.monotonic() < end:
             rounds += 1
-            with contextlib.suppress(Failure, CleanupError), registry.container() as container:
+            with contextlib.suppress(Failure), registry.container() as container:
                 with container.child() as child:
                     audit = child.get(Audit)
                     assert audit.repository is child.get(Repository)
@@ -233,7 +233,7 @@ def test_threads_that_close_what_others_use():
     def use(container):
         try:
             container.get(Audit, Connection)
-        except (Failure, CleanupError, RuntimeError):
+        except (Failure, RuntimeError):
             pass
         except BaseException as error:  # noqa: BLE001  # an outcome like any other
             unexpected.append(error)
@@ -241,7 +241,7 @@ def test_threads_that_close_what_others_use():
     def close(container):
         try:
             container.close()
-        except (Failure, CleanupError):
+        except Failure:
             pass
         except BaseException as error:  # noqa: BLE001  # an outcome like any other
             unexpected.append(error)
@@ -281,7 +281,7 @@ def test_threads_and_overrides():
 
     def work():
         while time.monotonic() < end:
-            with contextlib.suppress(Failure, CleanupError), registry.container() as container:
+            with contextlib.suppress(Failure), registry.container() as container:
                 audit = container.get(Audit)
                 assert audit.repository.session is container.get(Session)
                 seen[type(audit.repository.session).__name__] += 1
@@ -295,7 +295,7 @@ def test_threads_and_overrides():
             time.sleep(0.001)
 
     outcomes = in_threads(*[work] * (THREADS - 1), override, seconds=60)
-    with contextlib.suppress(Failure, CleanupError), registry.container() as container:
+    with contextlib.suppress(Failure), registry.container() as container:
         assert Session is type(container.get(Session))
     registry.close()
 
@@ -332,7 +332,7 @@ async def test_tasks(seed):
     await registry.aclose()
 
     kinds = {type(outcome) for outcome in outcomes}
-    assert kinds <= {type(None), Failure, CleanupError, asyncio.CancelledError}
+    assert kinds <= {type(None), Failure, asyncio.CancelledError}
     assert {asyncio.CancelledError, type(None)} < kinds
     assert counter.acquired["session"] > 100
     assert counter.acquired == counter.released
@@ -381,14 +381,14 @@ async def test_tasks_that_close_what_others_use():
         tasks = [asyncio.create_task(container.aget(Audit, Connection)) for _ in range(10)]
         for _ in range(chance.randrange(12)):
             await asyncio.sleep(0)
-        with contextlib.suppress(Failure, CleanupError):
+        with contextlib.suppress(Failure):
             await container.aclose()
         outcomes = await asyncio.gather(*tasks, return_exceptions=True)
         assert [] == [
             outcome
             for outcome in outcomes
             if isinstance(outcome, BaseException)
-            and not isinstance(outcome, (Failure, CleanupError, RuntimeError))
+            and not isinstance(outcome, (Failure, RuntimeError))
         ]
     await registry.aclose()
 
@@ -419,7 +419,7 @@ def test_threads_with_event_loops():
     kinds = in_threads(*[lambda: asyncio.run(many())] * THREADS, seconds=60)
     asyncio.run(registry.aclose())
 
-    expected = {type(None), Failure, CleanupError, asyncio.CancelledError}
+    expected = {type(None), Failure, asyncio.CancelledError}
     assert [] == [it for it in kinds if not isinstance(it, set) or not it <= expected]
     assert counter.acquired == counter.released
     assert (1, 1) == (counter.acquired["engine"], len(engines))

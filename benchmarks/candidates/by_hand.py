@@ -10,42 +10,47 @@ from contextlib import (
     contextmanager,
 )
 
-from benchmarks import candidate
+from benchmarks import candidate, work
 from benchmarks.candidate import AsyncLoop, AsyncOperation, Loop, NotOfferedError, Operation
 from benchmarks.wiring import Wiring, chain_by_hand, wide_by_hand
-from benchmarks.work import (
-    CONFIG,
-    Engine,
-    Orders,
-    Products,
-    Session,
-    Shop,
-    Users,
-    open_async_session,
-    open_session,
-    open_waiting_session,
-)
+from benchmarks.work import CONFIG, Engine, Orders, Pair, Products, Session, Shop, Users
 
-opened_session = contextmanager(open_session)
-opened_async_session = asynccontextmanager(open_async_session)
-opened_waiting_session = asynccontextmanager(open_waiting_session)
+opened_session = contextmanager(work.open_session)
+opened_async_session = asynccontextmanager(work.open_async_session)
+opened_instant_session = asynccontextmanager(work.open_instant_session)
+opened_pool = contextmanager(work.open_pool)
+opened_unit = contextmanager(work.open_unit)
+opened_async_pool = asynccontextmanager(work.open_async_pool)
+opened_async_unit = asynccontextmanager(work.open_async_unit)
 
 
 def make_shop(session: Session) -> Shop:
-    """Make what stands on a session."""
+    """Make what needs a session."""
     return Shop(Users(session), Orders(session), Products(session))
 
 
 def factory() -> Engine:
-    """Make one service, ready to clean up behind it."""
+    """Make one service, ready to clean up afterwards."""
     with ExitStack():
         return Engine(CONFIG)
 
 
 async def factory_async() -> Engine:
-    """Make one service in async code, ready to clean up behind it."""
+    """Make one service in async code, ready to clean up afterwards."""
     async with AsyncExitStack():
         return Engine(CONFIG)
+
+
+def order() -> Pair:
+    """Make a unit of work on a pool."""
+    with opened_pool(CONFIG) as pool, opened_unit(pool) as unit:
+        return Pair(pool, unit)
+
+
+async def order_async() -> Pair:
+    """Make a unit of work on a pool, in async code."""
+    async with opened_async_pool(CONFIG) as pool, opened_async_unit(pool) as unit:
+        return Pair(pool, unit)
 
 
 def three_levels() -> Users:
@@ -57,6 +62,12 @@ def three_levels() -> Users:
 async def three_levels_async() -> Users:
     """Make a repository on an async session on an engine."""
     async with opened_async_session(Engine(CONFIG)) as session:
+        return Users(session)
+
+
+async def three_levels_instant() -> Users:
+    """Make a repository on an async session that never awaits."""
+    async with opened_instant_session(Engine(CONFIG)) as session:
         return Users(session)
 
 
@@ -72,9 +83,9 @@ async def graph_async() -> Shop:
         return make_shop(session)
 
 
-async def waiting_graph_async() -> Shop:
-    """Make the seven nodes on a session that lets other tasks run."""
-    async with opened_waiting_session(Engine(CONFIG)) as session:
+async def graph_instant() -> Shop:
+    """Make the seven nodes on an async session that never awaits."""
+    async with opened_instant_session(Engine(CONFIG)) as session:
         return make_shop(session)
 
 
@@ -88,8 +99,10 @@ async def wide_async() -> object:
     return wide_by_hand()
 
 
+# By the names of the wirings.
 OPERATIONS: dict[str, Operation] = {
     "factory": factory,
+    "order": order,
     "three levels": three_levels,
     "graph": graph,
     "chain": chain_by_hand,
@@ -97,9 +110,11 @@ OPERATIONS: dict[str, Operation] = {
 }
 ASYNC_OPERATIONS: dict[str, AsyncOperation] = {
     "factory": factory_async,
-    "three levels": three_levels_async,
-    "graph": graph_async,
-    "waiting graph": waiting_graph_async,
+    "order async": order_async,
+    "three levels async": three_levels_async,
+    "three levels instant": three_levels_instant,
+    "graph async": graph_async,
+    "graph instant": graph_instant,
     "chain": chain_async,
     "wide": wide_async,
 }
@@ -118,10 +133,10 @@ class Candidate(candidate.Candidate):
     @contextmanager
     def operation(self, wiring: Wiring) -> Iterator[Operation]:
         """Call the hand-written code."""
-        if wiring.name == "leaf":
-            yield self._leaf(wiring)
-        elif wiring.name in OPERATIONS:
+        if wiring.name in OPERATIONS:
             yield OPERATIONS[wiring.name]
+        elif wiring.factories:
+            yield self._leaf(wiring)
         else:
             raise NotOfferedError("there is nothing to open")
 
@@ -166,7 +181,7 @@ class Candidate(candidate.Candidate):
         yield loop
 
     def asking(self, wiring: Wiring) -> AbstractContextManager[Operation]:
-        """Do the same work: there is nobody to ask."""
+        """Do the same work: there is no container to ask."""
         return self.operation(wiring)
 
     def asking_async(self, wiring: Wiring) -> AbstractAsyncContextManager[AsyncOperation]:

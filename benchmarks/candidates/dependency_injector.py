@@ -1,11 +1,16 @@
-"""dependency-injector: singletons, and resources that an injected function closes behind it.
+"""dependency-injector: singletons, and resources that an injected function closes afterwards.
 
 It has no container per request. What comes nearest is a call of an injected function with
 `Closing`, on context-local resources; that is measured where there is something to close.
 """
 
 from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    contextmanager,
+)
 from sys import modules
 from types import ModuleType
 from typing import Any
@@ -99,6 +104,14 @@ class Candidate(candidate.Candidate):
             return service
 
         yield loop
+
+    def asking(self, wiring: Wiring) -> AbstractContextManager[Operation]:
+        """Refuse: what a factory asks for in its body would stay open."""
+        raise NotOfferedError("`Closing` closes only what is declared")
+
+    def asking_async(self, wiring: Wiring) -> AbstractAsyncContextManager[AsyncOperation]:
+        """Refuse for the same reason."""
+        raise NotOfferedError("`Closing` closes only what is declared")
 
     @contextmanager
     def injected(self, wiring: Wiring) -> Iterator[Operation]:

@@ -1,7 +1,12 @@
 """dishka: everything is provided in its request scope, which takes no lock by default."""
 
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    contextmanager,
+)
 from typing import Annotated, Any
 
 from dishka import (
@@ -16,14 +21,15 @@ from dishka import (
 from dishka.integrations.base import wrap_injection
 
 from benchmarks import candidate
+from benchmarks.asking import make_asking
 from benchmarks.candidate import AsyncLoop, AsyncOperation, Loop, Operation
-from benchmarks.wiring import Wiring
+from benchmarks.wiring import Factory, Wiring
 
 
-def provide(wiring: Wiring) -> Provider:
-    """Write the provider of a wiring."""
+def provide(wiring: Wiring, factories: Iterable[Factory] | None = None) -> Provider:
+    """Write the provider of a wiring, or of other factories for the same services."""
     provider = Provider(scope=Scope.REQUEST)
-    for factory in wiring.factories:
+    for factory in wiring.factories if factories is None else factories:
         provider.provide(factory)
     for key, value in wiring.values.items():
         provider.provide(_giving(value), provides=key, scope=Scope.APP)
@@ -45,10 +51,28 @@ class Candidate(candidate.Candidate):
         """Make the application's container."""
         return make_container(provide(wiring))
 
-    @contextmanager
-    def operation(self, wiring: Wiring) -> Iterator[Operation]:
+    def operation(self, wiring: Wiring) -> AbstractContextManager[Operation]:
         """Enter the request scope."""
-        root, container = wiring.root, self.register(wiring)
+        return self._use(provide(wiring), wiring.root)
+
+    def operation_async(self, wiring: Wiring) -> AbstractAsyncContextManager[AsyncOperation]:
+        """Enter the request scope of an async container."""
+        return self._use_async(provide(wiring), wiring.root)
+
+    def asking(self, wiring: Wiring) -> AbstractContextManager[Operation]:
+        """Enter the request scope; factories may need the container of their scope."""
+        factories = make_asking(wiring, Container, at_once=False)
+        return self._use(provide(wiring, factories.values()), wiring.root)
+
+    def asking_async(self, wiring: Wiring) -> AbstractAsyncContextManager[AsyncOperation]:
+        """Enter the request scope of an async container, whose every answer is awaited."""
+        ask = "await container.get({})"
+        factories = make_asking(wiring, AsyncContainer, get=ask, aget=ask, at_once=False)
+        return self._use_async(provide(wiring, factories.values()), wiring.root)
+
+    @contextmanager
+    def _use(self, provider: Provider, root: type) -> Iterator[Operation]:
+        container = make_container(provider)
 
         def operation() -> object:
             with container() as request:
@@ -58,9 +82,8 @@ class Candidate(candidate.Candidate):
         container.close()
 
     @asynccontextmanager
-    async def operation_async(self, wiring: Wiring) -> AsyncIterator[AsyncOperation]:
-        """Enter the request scope of an async container."""
-        root, container = wiring.root, make_async_container(provide(wiring))
+    async def _use_async(self, provider: Provider, root: type) -> AsyncIterator[AsyncOperation]:
+        container = make_async_container(provider)
 
         async def operation() -> object:
             async with container() as request:

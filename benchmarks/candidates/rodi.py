@@ -39,6 +39,10 @@ class Candidate(candidate.Candidate):
 
         yield operation
 
+    # Factories could ask; but none of them could have its session closed.
+    asking = operation
+    asking_async = candidate.Candidate.operation_async
+
     @contextmanager
     def cached(self, wiring: Wiring) -> Iterator[Loop]:
         """Ask by `get`."""

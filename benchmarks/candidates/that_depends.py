@@ -2,15 +2,22 @@
 
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    contextmanager,
+)
+from inspect import iscoroutinefunction
 from itertools import count
 from typing import Any
 
 from that_depends import BaseContainer, Provide, container_context, inject, providers
 
 from benchmarks import candidate
+from benchmarks.asking import make_asking
 from benchmarks.candidate import AsyncLoop, AsyncOperation, Loop, Operation
-from benchmarks.wiring import Factory, Wiring, is_generator, key_of, needs_of
+from benchmarks.wiring import VALUE, Factory, Wiring, is_generator, key_of, needs_of
 
 NUMBERS = count()
 
@@ -20,7 +27,7 @@ def declare(wiring: Wiring, *, keeping: bool = False) -> type[BaseContainer]:
 
     Args:
         wiring: What to declare.
-        keeping: Whether the context keeps the root too, for those who ask for it twice.
+        keeping: Whether the context keeps the root too, where it is asked for twice.
     """
     uses = Counter(need for factory in wiring.factories for need in needs_of(factory).values())
     declared: dict[type, Any] = {
@@ -35,17 +42,42 @@ def declare(wiring: Wiring, *, keeping: bool = False) -> type[BaseContainer]:
             declared[key] = providers.ContextResource(keep(factory), *needs)
         else:
             declared[key] = providers.Factory(factory, *needs)
-    members = {key.__name__.lower(): provider for key, provider in declared.items()}
-    return make_box({**members, "root": declared[wiring.root]})
+    return make_box(declared, wiring.root)
 
 
-def make_box(members: dict[str, Any]) -> type[BaseContainer]:
+def declare_asking(wiring: Wiring, *, get: str, aget: str) -> type[BaseContainer]:
+    """Declare the container of factories that ask its providers; the context keeps them all.
+
+    Args:
+        wiring: What to declare.
+        get: How a provider is asked for what is made synchronously.
+        aget: How a provider is asked for what is made asynchronously.
+    """
+    declared: dict[type, Any] = {
+        key: providers.Object(value) for key, value in wiring.values.items()
+    }
+    asking = make_asking(wiring, dict, get=get, aget=aget, at_once=False)
+    for key, factory in asking.items():
+        kept = factory if is_generator(factory) else keep(factory)
+        declared[key] = providers.ContextResource(kept, providers.Object(declared))
+    return make_box(declared, wiring.root)
+
+
+def make_box(declared: dict[type, Any], root: type) -> type[BaseContainer]:
     """Write a container class; it warns where two have one name."""
+    members = {key.__name__.lower(): provider for key, provider in declared.items()}
+    members["root"] = declared[root]
     return type(BaseContainer)(f"Box{next(NUMBERS)}", (BaseContainer,), members)
 
 
-def keep(factory: Factory) -> Callable[..., Iterator[Any]]:
+def keep(factory: Factory) -> Callable[..., Iterator[Any] | AsyncIterator[Any]]:
     """Make a factory into what a context keeps: a generator function."""
+    if iscoroutinefunction(factory):
+
+        async def kept_async(*needs: Any) -> AsyncIterator[Any]:
+            yield await factory(*needs)
+
+        return kept_async
 
     def kept(*needs: Any) -> Iterator[Any]:
         yield factory(*needs)
@@ -64,11 +96,26 @@ class Candidate(candidate.Candidate):
         """Declare a container."""
         return declare(wiring)
 
-    @contextmanager
-    def operation(self, wiring: Wiring) -> Iterator[Operation]:
+    def operation(self, wiring: Wiring) -> AbstractContextManager[Operation]:
         """Enter the container's context."""
-        box = declare(wiring)
+        return self._use(declare(wiring))
 
+    def operation_async(self, wiring: Wiring) -> AbstractAsyncContextManager[AsyncOperation]:
+        """Enter the container's async context."""
+        return self._use_async(declare(wiring))
+
+    def asking(self, wiring: Wiring) -> AbstractContextManager[Operation]:
+        """Enter the context of factories that ask providers."""
+        ask = "container[{}].resolve_sync()"
+        return self._use(declare_asking(wiring, get=ask, aget=ask))
+
+    def asking_async(self, wiring: Wiring) -> AbstractAsyncContextManager[AsyncOperation]:
+        """Enter the async context of factories that ask providers."""
+        get, aget = "container[{}].resolve_sync()", "await container[{}].resolve()"
+        return self._use_async(declare_asking(wiring, get=get, aget=aget))
+
+    @contextmanager
+    def _use(self, box: type[BaseContainer]) -> Iterator[Operation]:
         def operation() -> object:
             with container_context(box):
                 return box.root.resolve_sync()
@@ -76,10 +123,7 @@ class Candidate(candidate.Candidate):
         yield operation
 
     @asynccontextmanager
-    async def operation_async(self, wiring: Wiring) -> AsyncIterator[AsyncOperation]:
-        """Enter the container's async context."""
-        box = declare(wiring)
-
+    async def _use_async(self, box: type[BaseContainer]) -> AsyncIterator[AsyncOperation]:
         async def operation() -> object:
             async with container_context(box):
                 return await box.root.resolve()
@@ -114,8 +158,8 @@ class Candidate(candidate.Candidate):
 
     @contextmanager
     def opener(self) -> Iterator[Callable[[], AbstractContextManager[object]]]:
-        """Open contexts of an empty container."""
-        box = make_box({})
+        """Open contexts of a container that has one value."""
+        box = declare(VALUE)
         yield lambda: container_context(box)
 
     @contextmanager

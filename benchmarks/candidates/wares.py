@@ -12,7 +12,7 @@ from typing import Any
 import wares
 from benchmarks import candidate, depends
 from benchmarks.asking import make_asking
-from benchmarks.candidate import AsyncLoop, AsyncOperation, Loop, NotOfferedError, Operation
+from benchmarks.candidate import AsyncLoop, AsyncOperation, Loop, Operation
 from benchmarks.wiring import Wiring, key_of
 
 
@@ -44,7 +44,7 @@ class Candidate(candidate.Candidate):
         return registry
 
     def register_asking(self, wiring: Wiring) -> wares.Registry:
-        """Make the registry of an application that was written for svcs."""
+        """Make the registry of an application whose factories ask the container."""
         registry = wares.Registry()
         _fill(registry, wiring, make_asking(wiring, wares.Container))
         return registry
@@ -122,19 +122,9 @@ class Candidate(candidate.Candidate):
     @contextmanager
     def injected(self, wiring: Wiring) -> Iterator[Operation]:
         """Decorate with `inject`, on dependency functions."""
-        yield self._inject(depends.make_operation(wiring, self._depends()))
+        yield wares.inject(depends.make_operation(wiring, wares.Depends))
 
     @asynccontextmanager
     async def injected_async(self, wiring: Wiring) -> AsyncIterator[AsyncOperation]:
         """Decorate an async function with `inject`, on dependency functions."""
-        yield self._inject(depends.make_async_operation(wiring, self._depends()))
-
-    def _depends(self) -> Callable[[Callable[..., object]], object]:
-        if not hasattr(wares, "Depends"):
-            raise NotOfferedError("missing: this version has no Depends yet")
-        return wares.Depends
-
-    def _inject(self, function: Callable[..., object]) -> Callable[[], object]:
-        if not hasattr(wares, "inject"):
-            raise NotOfferedError("missing: this version has no inject yet")
-        return wares.inject(function)
+        yield wares.inject(depends.make_async_operation(wiring, wares.Depends))

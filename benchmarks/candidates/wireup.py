@@ -1,22 +1,28 @@
 """wireup: everything is scoped; one task or thread a scope, its default, so no locks."""
 
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    contextmanager,
+)
 from typing import Any
 
 import wireup
 from wireup import Injected
 
 from benchmarks import candidate
+from benchmarks.asking import make_asking
 from benchmarks.candidate import AsyncLoop, AsyncOperation, Loop, Operation
-from benchmarks.wiring import Wiring
+from benchmarks.wiring import Factory, Wiring
 
 
-def declare(wiring: Wiring) -> list[Any]:
-    """Declare the injectables of a wiring."""
+def declare(wiring: Wiring, factories: Iterable[Factory] | None = None) -> list[Any]:
+    """Declare the injectables of a wiring, or of other factories for the same services."""
     scoped = wireup.injectable(lifetime="scoped")
     values = [wireup.instance(value, as_type=key) for key, value in wiring.values.items()]
-    return [*values, *map(scoped, wiring.factories)]
+    return [*values, *map(scoped, wiring.factories if factories is None else factories)]
 
 
 class Candidate(candidate.Candidate):
@@ -30,10 +36,30 @@ class Candidate(candidate.Candidate):
         """Make the application's container."""
         return wireup.create_sync_container(injectables=declare(wiring))
 
-    @contextmanager
-    def operation(self, wiring: Wiring) -> Iterator[Operation]:
+    def operation(self, wiring: Wiring) -> AbstractContextManager[Operation]:
         """Enter a scope."""
-        root, container = wiring.root, self.register(wiring)
+        return self._use(declare(wiring), wiring.root)
+
+    def operation_async(self, wiring: Wiring) -> AbstractAsyncContextManager[AsyncOperation]:
+        """Enter a scope of an async container."""
+        return self._use_async(declare(wiring), wiring.root)
+
+    def asking(self, wiring: Wiring) -> AbstractContextManager[Operation]:
+        """Enter a scope; factories may need the container of their scope."""
+        factories = make_asking(wiring, wireup.ScopedSyncContainer, at_once=False)
+        return self._use(declare(wiring, factories.values()), wiring.root)
+
+    def asking_async(self, wiring: Wiring) -> AbstractAsyncContextManager[AsyncOperation]:
+        """Enter a scope of an async container, whose every answer is awaited."""
+        ask = "await container.get({})"
+        factories = make_asking(
+            wiring, wireup.ScopedAsyncContainer, get=ask, aget=ask, at_once=False
+        )
+        return self._use_async(declare(wiring, factories.values()), wiring.root)
+
+    @contextmanager
+    def _use(self, injectables: list[Any], root: type) -> Iterator[Operation]:
+        container = wireup.create_sync_container(injectables=injectables)
 
         def operation() -> object:
             with container.enter_scope() as scope:
@@ -43,10 +69,10 @@ class Candidate(candidate.Candidate):
         container.close()
 
     @asynccontextmanager
-    async def operation_async(self, wiring: Wiring) -> AsyncIterator[AsyncOperation]:
-        """Enter a scope of an async container."""
-        root = wiring.root
-        container = wireup.create_async_container(injectables=declare(wiring))
+    async def _use_async(
+        self, injectables: list[Any], root: type
+    ) -> AsyncIterator[AsyncOperation]:
+        container = wireup.create_async_container(injectables=injectables)
 
         async def operation() -> object:
             async with container.enter_scope() as scope:

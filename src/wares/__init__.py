@@ -6,16 +6,15 @@ The public names. What starts with an underscore may change at any time.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from wares._core.container import Container, current_container
+from wares._core.container import Container, Registry, current_container
 from wares._inject.markers import Depends, Inject
 from wares._core.recipes import Lifetime
-from wares._core.recording import record as _record  # noqa: F401  # tells Registry of itself
-from wares._core.registry import Registry
+
+
 from wares._core.signatures import autowire
 from wares.exceptions import (
     AsyncServiceError,
     CircularDependencyError,
-    CleanupError,
     ContainerClosedError,
     FactoryError,
     InvalidLifetimeError,
@@ -26,7 +25,6 @@ from wares.exceptions import (
     MissingExtraError,
     NoContainerError,
     NoRegistryError,
-    PendingAsyncCleanupError,
     RegistryClosedError,
     ServiceNotFoundError,
     UnresolvableParameterError,
@@ -45,7 +43,6 @@ aautowire = autowire
 __all__ = [
     "AsyncServiceError",
     "CircularDependencyError",
-    "CleanupError",
     "Container",
     "ContainerClosedError",
     "Depends",
@@ -63,7 +60,6 @@ __all__ = [
     "NoContainerError",
     "NoRegistryError",
     "Node",
-    "PendingAsyncCleanupError",
     "Registry",
     "RegistryClosedError",
     "ServiceNotFoundError",

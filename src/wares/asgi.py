@@ -18,7 +18,7 @@ from typing_extensions import Unpack
 from wares._core.container import Container, _current
 from wares._adapters.health_endpoint import HealthAnswer, HealthEndpoint, HealthOptions
 from wares._adapters.lifespan import REGISTRY_KEY, Lifespan
-from wares._core.registry import Registry
+from wares._core.container import Registry
 from wares.exceptions import InvalidOptionError, NoContainerError, NoRegistryError
 
 __all__ = ["WaresMiddleware", "health_app", "lifespan", "wares_from"]

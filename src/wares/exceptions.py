@@ -340,14 +340,6 @@ class PendingAsyncCleanupError(WaresError, RuntimeError):
         )
 
 
-class CleanupError(WaresError, ExceptionGroup[Exception]):
-    """Cleanups failed; every other cleanup ran all the same."""
-
-    def derive(self, exceptions: Sequence[Exception]) -> CleanupError:  # type: ignore[override]  # always of our kind
-        """Make the same group with other exceptions."""
-        return CleanupError(self.message, exceptions)
-
-
 class InvalidRegistryError(WaresError, ExceptionGroup[Exception]):
     """Every problem that `Registry.validate` found, in one group."""
 

@@ -21,7 +21,7 @@ from wares._adapters.applications import find_registry
 from wares._core.container import Container
 from wares._core.keys import describe
 from wares._core.records import CLOSED
-from wares._core.registry import Registry
+from wares._core.container import Registry
 from wares.exceptions import NoRegistryError
 
 if TYPE_CHECKING:

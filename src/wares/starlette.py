@@ -21,7 +21,7 @@ from wares import asgi
 from wares._core.container import Container, GivenContainer
 from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
 from wares._adapters.lifespan import REGISTRY_KEY, Lifespan
-from wares._core.registry import Registry
+from wares._core.container import Registry
 from wares.exceptions import NoRegistryError
 
 if TYPE_CHECKING:

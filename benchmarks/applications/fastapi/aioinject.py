@@ -1,4 +1,4 @@
-"""An endpoint with aioinject's `Injected`, behind its middleware."""
+"""An endpoint with aioinject's `Injected`, after its middleware."""
 
 import aioinject
 from aioinject import Injected

@@ -1,4 +1,4 @@
-"""An endpoint with a that-depends provider in FastAPI's `Depends`, behind its middleware."""
+"""An endpoint with a that-depends provider in FastAPI's `Depends`, after its middleware."""
 
 from typing import Annotated
 

@@ -4,5 +4,14 @@
 dense graph of seven request-lived ones, among them a generator and an async generator.
 """
 
-MODULES = ("by_hand", "wares", "wireup")
+MODULES = (
+    "by_hand",
+    "wares",
+    "aioinject",
+    "dishka",
+    "fastapi",
+    "svcs",
+    "that_depends",
+    "wireup",
+)
 PATHS = ("/singleton", "/scoped")

@@ -5,15 +5,13 @@ from contextlib import asynccontextmanager, contextmanager
 from fastapi import FastAPI
 
 from benchmarks.letters import (
-    A,
+    THE_A,
     B,
     C,
     D,
     E,
     F,
     G,
-    Settings,
-    make_a,
     open_h,
     open_i,
     use_scoped,
@@ -22,7 +20,6 @@ from benchmarks.letters import (
 
 NAMES = ("by hand",)
 
-THE_A: A = make_a(Settings())
 THE_B = B(THE_A)
 
 opened_h = contextmanager(open_h)

@@ -17,10 +17,9 @@ from benchmarks.letters import (
     I,
     Settings,
     make_a,
+    make_endpoints,
     open_h,
     open_i,
-    use_scoped,
-    use_singletons,
 )
 from wares.fastapi import Inject, lifespan
 
@@ -42,24 +41,6 @@ def make(name: str) -> FastAPI:
         yield
 
     app = FastAPI(lifespan=live)
-
-    @app.get("/singleton")
-    async def singleton(a: Inject[A], b: Inject[B]) -> dict[str, int]:
-        return use_singletons(a, b)
-
-    @app.get("/scoped")
-    async def scoped(
-        c: Inject[C],
-        cc: Inject[C],
-        ccc: Inject[C],
-        d: Inject[D],
-        dd: Inject[D],
-        e: Inject[E],
-        f: Inject[F],
-        g: Inject[G],
-        h: Inject[H],
-        i: Inject[I],
-    ) -> dict[str, int]:
-        return use_scoped(c, cc, ccc, d, dd, e, f, g, h, i)
-
+    for path, endpoint in make_endpoints(lambda kind: Inject[kind]).items():
+        app.get(path)(endpoint)
     return app

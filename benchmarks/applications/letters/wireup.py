@@ -18,6 +18,7 @@ from benchmarks.letters import (
     I,
     Settings,
     make_a,
+    make_endpoints,
     open_h,
     open_i,
     use_scoped,
@@ -25,22 +26,6 @@ from benchmarks.letters import (
 )
 
 NAMES = ("wireup", "wireup class-based")
-
-
-async def scoped(
-    c: Injected[C],
-    cc: Injected[C],
-    ccc: Injected[C],
-    d: Injected[D],
-    dd: Injected[D],
-    e: Injected[E],
-    f: Injected[F],
-    g: Injected[G],
-    h: Injected[H],
-    i: Injected[I],
-) -> dict[str, int]:
-    """Serve what lives for a request."""
-    return use_scoped(c, cc, ccc, d, dd, e, f, g, h, i)
 
 
 class Handler:
@@ -89,12 +74,8 @@ def make(name: str) -> FastAPI:
         wireup.integration.fastapi.setup(container, app, class_based_handlers=[Handler])
         return app
     router = APIRouter(route_class=WireupRoute)
-
-    @router.get("/singleton")
-    async def singleton(a: Injected[A], b: Injected[B]) -> dict[str, int]:
-        return use_singletons(a, b)
-
-    router.get("/scoped")(scoped)
+    for path, endpoint in make_endpoints(lambda kind: Injected[kind]).items():
+        router.get(path)(endpoint)
     app.include_router(router)
     wireup.integration.fastapi.setup(container, app)
     return app

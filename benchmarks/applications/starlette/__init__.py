@@ -1,4 +1,4 @@
 """The seven nodes with an async session in a Starlette endpoint."""
 
-MODULES = ("by_hand", "wares", "dishka", "svcs", "wireup")
+MODULES = ("by_hand", "wares", "dependency_injector", "dishka", "svcs", "wireup")
 PATH = "/"

@@ -1,4 +1,4 @@
-"""An endpoint with dishka's `inject`, behind its middleware."""
+"""An endpoint with dishka's `inject`, after its middleware."""
 
 from dishka import FromDishka, make_async_container
 from dishka.integrations.starlette import inject, setup_dishka

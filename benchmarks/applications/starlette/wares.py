@@ -1,4 +1,4 @@
-"""An endpoint with `wares_from`, behind the middleware."""
+"""An endpoint with `wares_from`, after the middleware."""
 
 from collections.abc import AsyncIterator
 

@@ -1,4 +1,4 @@
-"""An endpoint with wireup's `inject`, behind its middleware."""
+"""An endpoint with wireup's `inject`, after its middleware."""
 
 import wireup
 import wireup.integration.starlette

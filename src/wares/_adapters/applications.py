@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from wares._adapters.lifespan import REGISTRY_KEY
-from wares._core.registry import Registry
+from wares._core.container import Registry
 
 #: Where one finds what an application, a server, a test client or a middleware is wrapped around.
 _INSIDE = (

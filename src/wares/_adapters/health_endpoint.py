@@ -19,7 +19,7 @@ from typing import Any, TypedDict
 
 import attrs
 
-from wares._core.registry import Registry
+from wares._core.container import Registry
 from wares.exceptions import InvalidOptionError
 from wares.health import (
     HealthReport,

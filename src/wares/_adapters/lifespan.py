@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from wares._core.registry import Registry
+from wares._core.container import Registry
 from wares._core.signatures import Shape, describe_callable, read_shape, unwrap
 from wares.exceptions import InvalidRegistrationError, raise_problems
 

@@ -25,7 +25,7 @@ from wares._core.container import Container
 from wares._graph.graph import Graph, Node
 from wares._inject.injected import find_missing
 from wares._core.pings import ServicePing
-from wares._core.registry import Registry
+from wares._core.container import Registry
 from wares._cli.targets import TargetError, load, open_registry
 from wares.exceptions import InvalidRegistryError, raise_problems
 from wares.health import ServiceHealth, arun_ping, choose_pings, describe_error

@@ -17,7 +17,7 @@ from typing import Any
 from wares._adapters.applications import find_registry
 from wares._core.keys import find_nearest
 from wares._adapters.lifespan import REGISTRY_KEY
-from wares._core.registry import Registry
+from wares._core.container import Registry
 from wares.exceptions import WaresError
 
 #: How many parameters an ASGI application takes: scope, receive, send.

@@ -1,85 +1,56 @@
-"""What was entered, left in reverse, with every error gathered.
+"""What was entered, left in reverse, as nested ``with`` blocks leave it.
 
-This module knows generators and context managers that are to be left. It must not know keys'
-meaning, registries or containers: an entry carries its recipe only to name it.
+An entry is a tuple, because one is made for each request: how to leave, what to leave, and the
+recipe that it was made by. A cleanup is noted only after entering has succeeded.
 
-An entry is a tuple, because one is made for each request: how to leave, what to leave, the
-recipe. A cleanup is noted only after entering succeeded.
+Closing does what `contextlib.ExitStack` does with the same entries: each cleanup runs once,
+whatever the others raise, and sees the exception that is under way at its turn. It may replace
+that exception, but it may not swallow it.
 """
 
 from __future__ import annotations
 
 import inspect
-import types
 import warnings
-from collections.abc import AsyncGenerator, Callable, Generator, Hashable
+from collections.abc import AsyncGenerator, Callable, Generator, Hashable, Iterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
-from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, NoReturn, TypeAlias
 
 from wares._core.keys import describe
-from wares._core.log import log_closing
-from wares._core.observation import aleave_observed
+from wares._core.log import log_closing, log_lost
+from wares._core.observation import observe_leaving
 from wares._core.recipes import Recipe
 from wares._core.signatures import describe_callable
-from wares.exceptions import CleanupError, FactoryError, PendingAsyncCleanupError
+from wares.exceptions import FactoryError, PendingAsyncCleanupError
 
-if TYPE_CHECKING:
-    from wares._core.shield import Shield
-
-#: How to leave; what to leave; what it was made from. Who leaves heeds what the recipe says of
-#: the exception that is under way.
+#: How to leave; what to leave; what it was made by.
 Entry: TypeAlias = tuple[Callable[[Any, Recipe, BaseException | None], Any], Any, Recipe]
 
-#: What failed, by name, and how.
-Failure: TypeAlias = tuple[str, BaseException]
-
-_FINISHED = object()
-
-#: The steps of a cleanup that was done when it was called.
-_NO_STEPS: Any = iter(())
-
-#: The mark of the cleanups that run, as seen by whatever a cleanup starts: timers and tasks inherit
-#: it. By it a shield tells a cancellation from within a cleanup from one that comes from outside.
-#: A mark is a list of its own, which is empty once they are over.
-leaving: ContextVar[list[object] | None] = ContextVar("wares_leaving", default=None)
-
-#: `Shield`, once it is needed.
-_shield_class: type[Shield] | None = None
-
-#: Shared, so that a close that goes well makes no list. Nobody appends to it.
-_NO_FAILURES: list[Failure] = []
-
-
-#: What it takes to leave all of something: to call, to await what lets no other task run, or to
-#: await under a shield what may wait.
-CALLED, AWAITED, SHIELDED = range(3)
+#: Those that are told of cleanups.
+Observers: TypeAlias = tuple[object, ...]
 
 
 class Cleanups(list[Entry]):
     """The cleanups of one owner, in the order in which their services were finished.
 
-    They watch over themselves, so that a container needs no finalizer, and warn where they are
-    dropped.
+    They warn where they are dropped, so that a container needs no finalizer.
 
     Attributes:
-        way: What it takes to leave them: `CALLED`, `AWAITED` or `SHIELDED`.
+        must_await: Whether one of them may have to be awaited.
     """
 
-    __slots__ = ("way",)
+    __slots__ = ("__weakref__", "must_await")
 
     owner: ClassVar[str] = "container"
 
     def __init__(self) -> None:
-        super().__init__()
-        self.way = CALLED
+        self.must_await = False
 
-    def add(self, entry: Entry) -> None:
-        """Note a cleanup, of whatever kind."""
-        if entry[0] in ASYNC_LEAVES:
-            # First this: whoever closes looks at it before the entries.
-            self.way = SHIELDED
-        self.append(entry)
+    def find_pending(self) -> list[Hashable]:
+        """List the services whose cleanups must be awaited."""
+        if not self.must_await:
+            return []
+        return [recipe.key for leave, thing, recipe in self if _must_await(leave, thing)]
 
     def __del__(self) -> None:
         if self:
@@ -105,7 +76,8 @@ def leave_generator(
     """End a generator factory after its ``yield``, with *error* thrown in there if there is one."""
     if error is None or recipe.suppress_context_exit:
         for _ in generator:
-            raise yielded_again(generator, recipe)
+            generator.close()
+            raise _second_yield(recipe)
         return
     traceback = error.__traceback__
     try:
@@ -118,7 +90,8 @@ def leave_generator(
         raise
     finally:
         error.__traceback__ = traceback
-    raise yielded_again(generator, recipe)
+    generator.close()
+    raise _second_yield(recipe)
 
 
 async def leave_async_generator(
@@ -127,7 +100,8 @@ async def leave_async_generator(
     """End an async generator factory after its ``yield``, with *error* thrown in."""
     if error is None or recipe.suppress_context_exit:
         async for _ in generator:
-            raise await ayielded_again(generator, recipe)
+            await generator.aclose()
+            raise _second_yield(recipe)
         return
     traceback = error.__traceback__
     try:
@@ -140,19 +114,16 @@ async def leave_async_generator(
         raise
     finally:
         error.__traceback__ = traceback
-    raise await ayielded_again(generator, recipe)
+    await generator.aclose()
+    raise _second_yield(recipe)
 
 
 def leave_context(
     manager: AbstractContextManager[Any], recipe: Recipe, error: BaseException | None
 ) -> None:
-    """Exit a context manager; it cannot swallow *error*."""
-    if recipe.suppress_context_exit:
-        error = None
-    kind = None if error is None else type(error)
-    traceback = None if error is None else error.__traceback__
+    """Exit a context manager."""
     try:
-        type(manager).__exit__(manager, kind, error, traceback)
+        type(manager).__exit__(manager, *_details(recipe, error))
     except BaseException as raised:
         if raised is not error:
             raise
@@ -161,13 +132,9 @@ def leave_context(
 async def leave_async_context(
     manager: AbstractAsyncContextManager[Any], recipe: Recipe, error: BaseException | None
 ) -> None:
-    """Exit an async context manager; it cannot swallow *error*."""
-    if recipe.suppress_context_exit:
-        error = None
-    kind = None if error is None else type(error)
-    traceback = None if error is None else error.__traceback__
+    """Exit an async context manager."""
     try:
-        await type(manager).__aexit__(manager, kind, error, traceback)
+        await type(manager).__aexit__(manager, *_details(recipe, error))
     except BaseException as raised:
         if raised is not error:
             raise
@@ -176,19 +143,11 @@ async def leave_async_context(
 def leave_callback(callback: Any, recipe: Recipe, _error: BaseException | None) -> None:
     """Call what was to be called when the registry closes."""
     log_closing(recipe)
-    refuse_awaitable(callback(), recipe.key)
-
-
-def refuse_awaitable(result: object, key: Hashable) -> None:
-    """Refuse what would have to be awaited, where it cannot be.
-
-    Raises:
-        PendingAsyncCleanupError: *result* is awaitable; a coroutine is closed.
-    """
+    result = callback()
     if inspect.isawaitable(result):
         if inspect.iscoroutine(result):
             result.close()
-        raise PendingAsyncCleanupError([key], "registry")
+        raise PendingAsyncCleanupError([recipe.key], "registry")
 
 
 async def leave_async_callback(
@@ -202,132 +161,60 @@ async def leave_async_callback(
 
 
 #: The ways of leaving that must be awaited.
-ASYNC_LEAVES = frozenset(
-    {leave_async_generator, leave_async_context, leave_async_callback, aleave_observed}
-)
+_ASYNC_LEAVES = frozenset({leave_async_generator, leave_async_context})
 
 
-def _is_same(raised: BaseException, error: BaseException) -> bool:
-    """Tell whether a generator let *error* pass; Python wraps a thrown-in StopIteration."""
-    return raised is error or (
-        isinstance(raised, RuntimeError)
-        and isinstance(error, StopIteration | StopAsyncIteration)
-        and raised.__cause__ is error
-    )
+def _must_await(leave: Callable[..., Any], thing: Any) -> bool:
+    if leave is leave_callback:
+        return inspect.iscoroutinefunction(thing) or inspect.isawaitable(thing)
+    return leave in _ASYNC_LEAVES
 
 
-def yielded_again(generator: Generator[Any, Any, Any], recipe: Recipe) -> FactoryError:
-    """End a generator that has yielded once more, and make the error that says so."""
-    generator.close()
-    return _second_yield(recipe)
-
-
-async def ayielded_again(generator: AsyncGenerator[Any, Any], recipe: Recipe) -> FactoryError:
-    """End an async generator that has yielded once more, and make the error that says so."""
-    await generator.aclose()
-    return _second_yield(recipe)
-
-
-def _second_yield(recipe: Recipe) -> FactoryError:
-    return FactoryError(recipe.key, describe_callable(recipe.factory), "yielded a second time")
-
-
-def leave_all(entries: list[Entry], error: BaseException | None) -> list[Failure]:
+def leave_all(
+    entries: list[Entry], error: BaseException | None, observers: Observers = ()
+) -> BaseException | None:
     """Leave *entries*, none of which must be awaited, the last one first.
 
-    Returns:
-        What failed. Whatever it was, the others were left all the same.
-    """
-    failures: list[Failure] = _NO_FAILURES
-    while entries:
-        leave, thing, recipe = entries.pop()
-        try:
-            leave(thing, recipe, error)
-        except BaseException as failure:  # noqa: BLE001  # every other cleanup must run
-            failures = [*failures, (describe(recipe.key), failure)]
-    return failures
-
-
-@types.coroutine
-def aleave_all(
-    entries: list[Entry], error: BaseException | None, owner: str | None = None
-) -> Generator[Any, Any, list[Failure]]:
-    """Leave *entries*, the last one first, awaiting what has to be awaited.
-
     Args:
-        entries: What is to be left.
+        entries: What is left; it is empty afterwards.
         error: The exception that is under way.
-        owner: Whose they are, if they are all that it has to clean up: then failures are raised,
-            as by `report`. Left out, they are given back, because more is to be left.
+        observers: Those that are told.
 
     Returns:
-        What failed, unless *owner* was named; also the cancellation of the task, if it was
-        cancelled meanwhile.
+        The exception that is under way afterwards.
     """
-    failures: list[Failure] = _NO_FAILURES
-    shield: Shield | None = None
-    outer = leaving.get()
-    mark: list[object] = [entries]
-    leaving.set(mark)
     while entries:
         leave, thing, recipe = entries.pop()
         try:
-            left = leave(thing, recipe, error)
-            # Not awaited: what a cleanup waits on is not what the task is to wait on.
-            steps = _NO_STEPS if left is None else left.__await__()
-            waiting = next(steps, _FINISHED)
-            while waiting is not _FINISHED:
-                shield = shield or _make_shield(mark)
-                try:
-                    sent = yield shield.stand_in_for(waiting)
-                except BaseException as thrown:  # noqa: BLE001  # it belongs to the cleanup
-                    waiting = _resume(steps.throw, thrown)
-                else:
-                    # Tasks send nothing; and a default is much faster than to catch the end.
-                    waiting = _resume(steps.send, sent) if sent else next(steps, _FINISHED)
-        except BaseException as failure:  # noqa: BLE001  # every other cleanup must run
-            failures = [*failures, (describe(recipe.key), failure)]
-    mark.clear()
-    if outer:
-        # Not by a token: a coroutine that is closed ends in another context. What stays there
-        # otherwise is an empty list, by which nobody is mistaken for somebody within.
-        leaving.set(outer)
-    if shield is not None and shield.held_back:
-        # Of no service: that the task was cancelled is no failure to tell of.
-        failures = [*failures, ("", (yield from shield.deliver().__await__()))]
-    if failures and owner is not None:
-        report(failures, owner, error)
-        # What is true would, as the result of ``__aexit__``, swallow the exception under way.
-        return _NO_FAILURES
-    return failures
+            if observers:
+                with observe_leaving(observers, recipe):
+                    leave(thing, recipe, error)
+            else:
+                leave(thing, recipe, error)
+        except BaseException as raised:  # noqa: BLE001  # every other cleanup must run
+            error = replace(error, raised, recipe)
+    return error
 
 
-def _resume(resume: Callable[[Any], Any], argument: Any) -> Any:
-    """Go on with a cleanup; give what it waits for next, or `_FINISHED`."""
-    try:
-        return resume(argument)
-    except StopIteration:
-        return _FINISHED
-
-
-def attempt(name: str, close: Callable[[], object]) -> list[Failure]:
-    """Close something else as well; give what failed."""
-    try:
-        refuse_awaitable(close(), name)
-    except BaseException as failure:  # noqa: BLE001  # every other cleanup must run
-        return [(name, failure)]
-    return []
-
-
-async def aattempt(name: str, close: Callable[[], object]) -> list[Failure]:
-    """Close something else as well, awaiting it if need be; give what failed."""
-    try:
-        result = close()
-        if inspect.isawaitable(result):
-            await result
-    except BaseException as failure:  # noqa: BLE001  # every other cleanup must run
-        return [(name, failure)]
-    return []
+async def aleave_all(
+    entries: list[Entry], error: BaseException | None, observers: Observers = ()
+) -> BaseException | None:
+    """Leave *entries* as `leave_all` does, awaiting what has to be awaited."""
+    while entries:
+        leave, thing, recipe = entries.pop()
+        try:
+            if observers:
+                with observe_leaving(observers, recipe):
+                    left = leave(thing, recipe, error)
+                    if left is not None:
+                        await left
+            else:
+                left = leave(thing, recipe, error)
+                if left is not None:
+                    await left
+        except BaseException as raised:  # noqa: BLE001  # every other cleanup must run
+            error = replace(error, raised, recipe)
+    return error
 
 
 def awaited_callbacks(callbacks: list[Entry]) -> list[Entry]:
@@ -339,61 +226,84 @@ def awaited_callbacks(callbacks: list[Entry]) -> list[Entry]:
     return taken
 
 
-def _make_shield(mark: list[object]) -> Shield:
-    """Make a shield; asyncio is imported only now, because importing it takes long."""
-    global _shield_class  # noqa: PLW0603  # an import statement for each request takes long, too
-    if _shield_class is None:
-        from wares._core.shield import Shield  # noqa: PLC0415  # see above
+def replace(
+    old: BaseException | None, new: BaseException, recipe: Recipe | None = None
+) -> BaseException:
+    """Let *new* be under way in the place of *old*, which becomes its context.
 
-        _shield_class = Shield
-    return _shield_class(leaving, mark)
+    An *old* that nobody will see any more is logged: a cancellation and the like are not printed,
+    and ``raise ... from None`` hides what was before.
 
+    Args:
+        old: The exception that was under way.
+        new: What a cleanup has raised.
+        recipe: Whose cleanup that was.
 
-def report(failures: list[Failure], owner: str, error: BaseException | None) -> None:
-    """Raise what the closing of *owner* came to, with *error* under way.
-
-    Raises:
-        CleanupError: Cleanups failed, and no exception was under way.
-        BaseException: A cleanup was interrupted, as by KeyboardInterrupt, or the task was
-            cancelled.
+    Returns:
+        *new*.
     """
-    if not failures:
-        return
-    leading = _choose_leading(failures, error)
-    if leading is None:
-        message = (
-            f"Cleaning up a {owner} failed: {', '.join(name for name, _ in failures if name)}"
-        )
-        errors = [failure for _, failure in failures if isinstance(failure, Exception)]
-        raise CleanupError(message, errors)
-    for name, failure in failures:
-        if failure is not leading and name:
-            _tell(leading, owner, name, failure)
-    if leading is not error:
-        raise leading
+    if old is None or old is new:
+        return new
+    _put_at_the_end(new, old)
+    if isinstance(old, Exception) and not _shows(new, old):
+        log_lost(old, recipe)
+    return new
 
 
-def _choose_leading(
-    failures: list[Failure], error: BaseException | None
-) -> BaseException | None:
-    """Choose what propagates: an interruption before the exception that is under way."""
-    if error is not None and not isinstance(error, Exception):
-        return error
-    interruptions = (failure for _, failure in failures if not isinstance(failure, Exception))
-    return next(interruptions, error)
+def raise_as_it_is(error: BaseException) -> NoReturn:
+    """Raise *error* with the context that it has; Python would put what is handled now there."""
+    context = error.__context__
+    try:
+        raise error
+    finally:
+        error.__context__ = context
 
 
-def _tell(leading: BaseException, owner: str, name: str, failure: BaseException) -> None:
-    """Tell of *failure* where another exception propagates: in a note and in the log."""
-    import logging  # noqa: PLC0415  # only a failure needs it
+def _put_at_the_end(new: BaseException, old: BaseException) -> None:
+    """Let *old* be the context of *new*, or of what *new* has as its context."""
+    known = set(map(id, _contexts(old)))
+    for link in [*_contexts(new)]:
+        if link is old:
+            return
+        if link.__context__ is None or id(link.__context__) in known:
+            link.__context__ = old
+            return
 
-    leading.add_note(
-        f"While the {owner} was closed, the cleanup of {name} failed as well: "
-        f"{type(failure).__name__}: {failure}"
+
+def _contexts(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__context__
+
+
+def _shows(new: BaseException, old: BaseException) -> bool:
+    """Tell whether the traceback of *new* shows *old*, and is going to be printed."""
+    link: BaseException | None = new if isinstance(new, Exception) else None
+    seen: set[int] = set()
+    while link is not None and link is not old and id(link) not in seen:
+        seen.add(id(link))
+        hides_context = link.__suppress_context__
+        link = link.__cause__ or (None if hides_context else link.__context__)
+    return link is old
+
+
+def _details(recipe: Recipe, error: BaseException | None) -> tuple[Any, Any, Any]:
+    """Give what ``__exit__`` takes."""
+    if error is None or recipe.suppress_context_exit:
+        return None, None, None
+    return type(error), error, error.__traceback__
+
+
+def _is_same(raised: BaseException, error: BaseException) -> bool:
+    """Tell whether a generator let *error* pass; Python wraps a thrown-in StopIteration."""
+    return raised is error or (
+        isinstance(raised, RuntimeError)
+        and isinstance(error, StopIteration | StopAsyncIteration)
+        and raised.__cause__ is error
     )
-    logging.getLogger("wares").error(
-        "The cleanup of %s failed while another exception was under way.",
-        name,
-        exc_info=failure,
-        extra={"wares_service_name": name},
-    )
+
+
+def _second_yield(recipe: Recipe) -> FactoryError:
+    return FactoryError(recipe.key, describe_callable(recipe.factory), "yielded a second time")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Sequence
-from typing import Any, TypedDict
+from typing import Any, ClassVar, TypedDict
 
 import attrs
 
@@ -80,6 +80,7 @@ class ComposedRecipe(Recipe):
         composition: ``"alias"`` or ``"list"``.
     """
 
+    is_composed: ClassVar[bool] = True
     composition: str = "alias"
 
     def describe_step(self) -> str:

@@ -1,7 +1,6 @@
-"""What is written to the log about registrations, at level ``DEBUG``.
+"""What is written to the log: registrations, at level ``DEBUG``, and exceptions that got lost.
 
-This module knows the logger `wares` and the fields of its records. It must not know what is done
-with the recipes that it tells of; it never tells of the values in them, which may be secrets.
+Records never hold registered values, which may be secrets.
 """
 
 from __future__ import annotations
@@ -41,6 +40,19 @@ def log_closing(recipe: Recipe) -> None:
         name = describe(recipe.key)
         fields = {"wares_service_name": name, "wares_lifetime": recipe.lifetime}
         logger.debug("Calling on_registry_close of %s.", name, extra=fields)
+
+
+def log_lost(error: BaseException, recipe: Recipe | None) -> None:
+    """Tell of an exception that a cleanup has hidden from everybody else."""
+    import logging  # noqa: PLC0415  # takes long to import, and this is rare
+
+    name = "a service" if recipe is None else describe(recipe.key)
+    logging.getLogger("wares").error(
+        "The cleanup of %s has replaced an exception, which nobody else is told of.",
+        name,
+        exc_info=error,
+        extra={"wares_service_name": name},
+    )
 
 
 def _find_logger() -> logging.Logger | None:

@@ -14,7 +14,6 @@ import attrs
 
 from wares._core.keys import describe
 from wares._core.recipes import Recipe
-from wares._core.resolution import find_recipe
 from wares.exceptions import AsyncServiceError, WaresError
 
 if TYPE_CHECKING:
@@ -102,7 +101,7 @@ def _must_await(container: Container, recipe: Recipe) -> bool:
     """Tell whether a ping, or the making of what it takes, must be awaited, as far as one sees."""
     if inspect.iscoroutinefunction(recipe.ping):
         return True
-    registry = container.registry
+    known = container.registry._known
     todo = [recipe]
     seen = {recipe}
     while todo:
@@ -110,11 +109,11 @@ def _must_await(container: Container, recipe: Recipe) -> bool:
         if current.shape.is_async:
             return True
         try:
-            needs = current.read(container._own_class, registry._find_name).needs
+            needs = known.read(current)
         except WaresError:
             # Running the ping says what is wrong.
             continue
-        asked = (find_recipe(container, need) for need in needs)
+        asked = (container._makers.find(need) for need in needs)
         found = {other for other in asked if other is not None} - seen
         seen |= found
         todo += found

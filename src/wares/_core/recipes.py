@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from _thread import TIMEOUT_MAX
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from typing import Any, Literal, TypeAlias, cast, get_args
+from typing import Any, ClassVar, Literal, TypeAlias, cast, get_args
 from weakref import WeakValueDictionary
 
 import attrs
@@ -58,6 +58,7 @@ class Recipe:
         is_derived: Whether nobody registered it: a callable that a marker named.
         ping_timeout: How long the ping may take, in seconds, if it has a limit of its own.
         tags: Groups that the service belongs to, for health checks and the graph.
+        is_call: Whether this stands for a call of a function that `inject` has decorated.
     """
 
     key: Hashable
@@ -70,6 +71,7 @@ class Recipe:
     is_derived: bool = False
     ping_timeout: float | None = None
     tags: tuple[str, ...] = ()
+    is_call: bool = False
     _signature: Signature | None = attrs.field(default=None, init=False)
 
     @property
@@ -77,10 +79,18 @@ class Recipe:
         """Whether a ready-made object was registered."""
         return self.value is not MISSING
 
+    #: Whether it gives what is asked for elsewhere, as it is.
+    is_composed: ClassVar[bool] = False
+
     @property
-    def is_absent(self) -> bool:
-        """Whether this stands for a key under which there was nothing."""
-        return self.factory is _make_nothing
+    def is_kept(self) -> bool:
+        """Whether some owner keeps the service, so that it may not need what ends earlier."""
+        return self.lifetime != "transient" and not self.is_derived
+
+    @property
+    def may_return_generator(self) -> bool:
+        """Whether a generator that the factory returns is its own ``yield``."""
+        return self._signature is not None and self._signature.may_return_generator
 
     @property
     def is_ready(self) -> bool:
@@ -124,25 +134,12 @@ class Recipe:
             _remember(self, signature)
         return signature
 
-    def with_factory(self, factory: Callable[..., Any]) -> Recipe:
-        """Make the same recipe with something around its factory; it has been read."""
-        recipe = attrs.evolve(self, factory=factory)
-        signature = cast("Signature", self._signature)
-        is_generator = signature.shape in (Shape.GENERATOR, Shape.ASYNC_GENERATOR)
-        signature = attrs.evolve(
-            signature, may_return_generator=is_generator or signature.may_return_generator
-        )
-        _remember(recipe, signature)
-        return recipe
-
     def describe_step(self) -> str:
         """Tell which service this makes and where its factory is defined."""
         if self.is_value:
             return f"{describe(self.key)}, a registered value"
         if self.is_derived:
-            own = callable_of(self.key)
-            if self.factory is own or self.factory is give_all:
-                return describe_callable(own)
+            return describe_callable(callable_of(self.key))
         return (
             f"{describe(self.key)} ({self.lifetime}), made by {describe_callable(self.factory)}"
         )
@@ -153,41 +150,14 @@ def _remember(recipe: Recipe, signature: Signature) -> None:
     object.__setattr__(recipe, "_signature", signature)
 
 
-def give_all(*services: Any) -> tuple[Any, ...]:
-    """Give what a call needs: what a call "makes" is its arguments."""
-    return services
-
-
-#: Stands for the key of several keys that are asked for at once: nobody has to hear of it.
-SEVERAL: Hashable = object()
-
-
-def recipe_for_several(keys: tuple[Hashable, ...]) -> Recipe:
-    """Make the recipe of several services that are asked for at once."""
-    recipe = Recipe(SEVERAL, give_all, "transient", is_derived=True)
-    needs = tuple(Need("", key, by_keyword=False) for key in keys)
-    _remember(recipe, Signature(needs, Shape.PLAIN, may_return_generator=False))
-    return recipe
-
-
-def recipe_for_call(function: Callable[..., Any], needs: tuple[Need, ...]) -> Recipe:
-    """Make the recipe of what a call of *function* needs, in the order of its *needs*."""
-    recipe = Recipe(as_key(function), give_all, "transient", is_derived=True)
-    positional = tuple(attrs.evolve(need, by_keyword=False) for need in needs)
-    _remember(recipe, Signature(positional, Shape.PLAIN, may_return_generator=False))
-    return recipe
+def recipe_for_dependency(key: Hashable) -> Recipe:
+    """Make the recipe of a callable that nobody registered."""
+    return Recipe(key, callable_of(key), is_derived=True)
 
 
 #: The recipes of callables that injected functions name, by the identity of their keys, which
-#: they keep alive: equal callables share what they make, but each is called by who names it.
+#: they keep alive. They were read where the names around the function were known.
 _dependencies: WeakValueDictionary[int, Recipe] = WeakValueDictionary()
-
-
-def recipe_for_dependency(key: Hashable) -> Recipe | None:
-    """Make the recipe of a callable that nobody registered, or `None` if it is no callable."""
-    if not is_derivable(key):
-        return None
-    return Recipe(key, callable_of(key), is_derived=True)
 
 
 def share_dependency(recipe: Recipe) -> Recipe:
@@ -307,13 +277,25 @@ def recipe_for_value(
     )
 
 
-def recipe_of_absence(key: Hashable) -> Recipe:
-    """Make what stands for *key* where there is nothing, among what a singleton was made from."""
-    return Recipe(key, _make_nothing, "transient")
+def recipe_for_call(function: Callable[..., Any], needs: tuple[Need, ...]) -> Recipe:
+    """Make the recipe that stands for a call of *function*, and for what the call needs."""
+    recipe = Recipe(as_key(function), function, "transient", is_derived=True, is_call=True)
+    _remember(recipe, Signature(needs, Shape.PLAIN, may_return_generator=False))
+    return recipe
 
 
-def _make_nothing() -> None:
-    """Stand for a factory; nobody calls it."""
+def is_plain(recipe: Recipe) -> bool:
+    """Tell whether the product of a factory is surely the service itself, as it is."""
+    if recipe.is_composed:
+        return True
+    factory = recipe.factory.factory if isinstance(recipe.factory, Autowired) else recipe.factory
+    return (
+        isinstance(factory, type)
+        and type(factory).__call__ is type.__call__
+        and factory.__new__ is object.__new__
+        and not hasattr(factory, "__await__")
+        and not (recipe.enter and is_context_manager(factory))
+    )
 
 
 def is_context_manager(kind: type) -> bool:

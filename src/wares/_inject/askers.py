@@ -9,21 +9,17 @@ from __future__ import annotations
 import inspect
 import types
 import typing
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-import attrs
-
 from wares._core.annotations import Viewpoint
-from wares._inject.calls import Call, find_bound
+from wares._inject.calls import find_calls, write_call
 from wares._inject.casting import DependencyCasts, FunctionCasts
 from wares._inject.checks import Findings, check_dependencies
-from wares._core.container import Container
+from wares._core.container import Container, Registry
 from wares._core.keys import MISSING
-from wares._core.plans import USES_BEFORE_PLAN, PlanBook
 from wares._core.recipes import Recipe, recipe_for_call
-from wares._core.registry import Registry
-from wares._core.resolution import find_recipe, resolve, run
+from wares._core.registrations import Registrations
 from wares._core.signatures import (
     Need,
     as_key,
@@ -48,7 +44,8 @@ class Asker:
         extras: What is made for its effect, before them.
         names: The names of the others.
         can_await: Whether the function is asynchronous.
-        hot: The plan that gets the needs, with the book and the generation that it fits.
+        recipe: Stands for a call of the function.
+        hot: What gets the needs, with the token of the makers that it fits.
     """
 
     def __init__(
@@ -61,9 +58,9 @@ class Asker:
         self.function = function
         self.parameters = parameters
         self.can_await = read_shape(function).is_async
-        self.hot: tuple[PlanBook | None, int, Any] = (None, -1, None)
-        self._parts: dict[frozenset[str], Asker] = {}
-        self._take(needs, extras)
+        self.extras = extras
+        self.hot: tuple[object, Any] = (None, None)
+        self._take(needs)
         marked = {need.name for need in needs}
         self.names = tuple(
             parameter.name
@@ -74,8 +71,6 @@ class Asker:
         self._unread: _Reading | None = None
         # Dependencies that were read when the function was decorated live as long as it does.
         self._findings = Findings()
-        # Which plan is counted for, and how often the slow way was taken there.
-        self._uses: tuple[PlanBook | None, int, int] = (None, -1, 0)
 
     @property
     def has_unread(self) -> bool:
@@ -90,157 +85,47 @@ class Asker:
     @property
     def has_function_scope(self) -> bool:
         """Whether something that it needs ends when it returns."""
-        return self.need.scope == "function"
+        return any(need.scope == "function" for need in (*self.extras, *self.needs))
 
-    def ask(self, container: Container, arguments: Mapping[str, Any]) -> tuple[Any, ...]:
-        """Get what the function needs."""
-        self._prepare(container)
-        plan = self._find_plan(container, arguments)
-        return (
-            self.resolve(container, arguments) if plan is None else plan(container, arguments)
-        )
+    def link(self, container: Container, more: Collection[str] = ()) -> Callable[..., Any]:
+        """Give what gets the needs from *container*.
 
-    async def aask(self, container: Container, arguments: Mapping[str, Any]) -> tuple[Any, ...]:
-        """Get what the function needs, awaiting what has to be awaited."""
-        self._prepare(container)
-        plan = self._find_plan(container, arguments)
-        if plan is None:
-            return await self.aresolve(container, arguments)
-        services: tuple[Any, ...] = await plan(container, arguments)
-        return services
+        Args:
+            container: What will be asked.
+            more: The names of arguments that callers have passed beside `names`.
 
-    def resolve(self, container: Container, arguments: Mapping[str, Any]) -> tuple[Any, ...]:
-        """Get what the function needs the slow way."""
-        call = self.open_call(container, arguments)
-        services: tuple[Any, ...] = run(
-            resolve(container, self.need, can_await=False, call=call)
-        )
-        return services
-
-    async def aresolve(
-        self, container: Container, arguments: Mapping[str, Any]
-    ) -> tuple[Any, ...]:
-        """Get what the function needs the slow way, awaiting what has to be awaited."""
-        call = self.open_call(container, arguments)
-        services: tuple[Any, ...] = await resolve(
-            container, self.need, can_await=True, call=call
-        )
-        return services
-
-    def fill(
-        self, container: Container, arguments: Mapping[str, Any], given: Sequence[Any]
-    ) -> list[Any]:
-        """Get what the caller has not *given*; give one service for each need."""
-        part = self._part_for(container, given)
-        return part.complete(given, part.ask(container, arguments))
-
-    async def afill(
-        self, container: Container, arguments: Mapping[str, Any], given: Sequence[Any]
-    ) -> list[Any]:
-        """Do what `fill` does, awaiting what has to be awaited."""
-        part = self._part_for(container, given)
-        return part.complete(given, await part.aask(container, arguments))
-
-    def new_part(self, needs: tuple[Need, ...]) -> Asker:
-        """Make who asks for some of the needs only."""
-        return Asker(self.function, (), needs, self.extras)
-
-    def complete(self, given: Sequence[Any], services: tuple[Any, ...]) -> list[Any]:
-        """Put *services* where nothing was *given*."""
-        made = iter(services[len(self.extras) :])
-        return [next(made) if service is MISSING else service for service in given]
-
-    def open_call(self, container: Container, arguments: Mapping[str, Any]) -> Call:
-        """Find out which dependencies belong to a call with these arguments."""
-
-        def find(need: Need) -> Recipe | None:
-            if container._given and need.key in container._given:
-                return None
-            return find_recipe(container, need)
-
-        return Call(arguments, self.find_bound(container.registry, arguments, find))
-
-    def find_bound(
-        self,
-        registry: Registry,
-        arguments: Mapping[str, Any],
-        find: Callable[[Need], Recipe | None],
-    ) -> Mapping[Hashable, Recipe]:
-        """Find which dependencies belong to a call with these arguments."""
-
-        def read(recipe: Recipe) -> tuple[Need, ...]:
-            return recipe.read(Container, registry._find_name).needs
-
-        def takes(recipe: Recipe) -> bool:
-            return any(need.takes_argument and need.name in arguments for need in read(recipe))
-
-        return find_bound(self.recipe, takes, find, read)
-
-    def _take(self, needs: tuple[Need, ...], extras: tuple[Need, ...]) -> None:
-        self.needs = needs
-        self.extras = extras
-        self.recipe = recipe_for_call(self.function, (*extras, *needs))
-        is_short = any(need.scope == "function" for need in (*extras, *needs))
-        self.need = Need(
-            "",
-            self.recipe,
-            by_keyword=False,
-            is_marked=True,
-            use_cache=False,
-            scope="function" if is_short else None,
-        )
-
-    def _part_for(self, container: Container, given: Sequence[Any]) -> Asker:
-        """Give who asks only for what is not *given*."""
+        Returns:
+            A function of the container, the arguments called `names`, those that were passed for
+            the needs or `MISSING`, and what more was passed by name. It gives a tuple.
+        """
         self.read_rest(container)
-        pairs = zip(self.needs, given, strict=True)
-        missing = tuple(need for need, service in pairs if service is MISSING)
-        names = frozenset(need.name for need in missing)
-        part = self._parts.get(names)
-        if part is None:
-            part = self.new_part(missing)
-            part.names = self.names
-            # It asks where the whole would, though all that is short-lived may be given.
-            part.need = attrs.evolve(part.need, scope=self.need.scope)
-            self._parts[names] = part
-        return part
+        makers = container._makers
+        token = makers.token
+        calls = find_calls(self, makers)
+        names = calls.open_names.intersection(more)
+        if names not in calls.written:
+            calls.written[names] = write_call(self, makers, names)
+        if not names:
+            self.hot = (token, calls.written[names])
+        return calls.written[names]
 
-    def _find_plan(self, container: Container, arguments: Mapping[str, Any]) -> Any:
-        """Find the plan, if there is one that fits."""
-        book, generation, plan = self.hot
-        fits = book is container._plans and generation == container._plans.generation
-        # A plan knows of no arguments but those that every call has.
-        return plan if fits and len(arguments) == len(self.names) else None
+    def needs_call(
+        self, recipe: Recipe, needs: tuple[Need, ...], names: Collection[str], registry: Registrations
+    ) -> bool:
+        """Tell whether a dependency takes something of the call, and so belongs to it."""
+        return any(need.takes_argument and need.name in names for need in needs)
 
-    def _prepare(self, container: Container) -> None:
-        """Count a use, and write a plan when it is time."""
-        self.read_rest(container)
-        book = container._plans
-        generation = book.generation
-        counted, counted_generation, uses = self._uses
-        if counted is not book or counted_generation != generation:
-            uses = 0
-        self._uses = (book, generation, uses + 1)
-        if uses + 1 != USES_BEFORE_PLAN:
-            return
-        arguments = dict.fromkeys(self.names)
-        registry = container.registry
-        # What is given or registered locally, no plan knows of, and so it looks for that first.
-        bound = self.find_bound(registry, arguments, registry._find_recipe)
-        plan = book.write_call(
-            self.need,
-            Call(arguments, bound),
-            self.aresolve if self.can_await else self.resolve,
-            can_await=self.can_await,
-        )
-        if plan is not None:
-            self.hot = (book, generation, plan)
+    def find_factory(
+        self, recipe: Recipe, needs: tuple[Need, ...], registry: Registrations
+    ) -> Callable[..., Any]:
+        """Give what is called for a dependency that belongs to the call."""
+        return recipe.factory
 
     def read_rest(self, container: Container) -> None:
         """Read what could not be read when the function was decorated."""
         reading = self._unread
         if reading is not None:
-            self._take(reading.read_again(container.registry, self.needs), self.extras)
+            self._take(reading.read_again(container.registry, self.needs))
             viewpoint = reading.look(may_import=True)
             self.check(viewpoint)
             self.settle(viewpoint)
@@ -260,6 +145,10 @@ class Asker:
         )
         return self._findings
 
+    def _take(self, needs: tuple[Need, ...]) -> None:
+        self.needs = needs
+        self.recipe = recipe_for_call(self.function, (*self.extras, *needs))
+
 
 class CastingAsker(Asker):
     """What a function needs whose arguments are cast, and those of its dependencies, too.
@@ -270,46 +159,27 @@ class CastingAsker(Asker):
 
     casts: FunctionCasts
 
-    def _take(self, needs: tuple[Need, ...], extras: tuple[Need, ...]) -> None:
-        super()._take(needs, extras)
-        self._dependency_casts = DependencyCasts()
-
     def settle(self, viewpoint: Viewpoint) -> None:
         """Make the casts of the function's own arguments and result."""
         self.casts = FunctionCasts(self.function, self.needs, _find_nothing, viewpoint)
 
-    def find_bound(
-        self,
-        registry: Registry,
-        arguments: Mapping[str, Any],
-        find: Callable[[Need], Recipe | None],
-    ) -> Mapping[Hashable, Recipe]:
-        """Find which dependencies belong to the call, and let their arguments be cast."""
-        casts = self._dependency_casts
+    def needs_call(
+        self, recipe: Recipe, needs: tuple[Need, ...], names: Collection[str], registry: Registrations
+    ) -> bool:
+        """Tell whether a dependency takes something of the call, or of what is cast for it."""
+        if super().needs_call(recipe, needs, names, registry):
+            return True
+        return self._dependency_casts.may_change(recipe, needs, registry.find_name)
 
-        def read(recipe: Recipe) -> tuple[Need, ...]:
-            return recipe.read(Container, registry._find_name).needs
+    def find_factory(
+        self, recipe: Recipe, needs: tuple[Need, ...], registry: Registrations
+    ) -> Callable[..., Any]:
+        """Give what casts the arguments of a dependency before it is called."""
+        return self._dependency_casts.wrap(recipe, needs, registry.find_name)
 
-        def takes(recipe: Recipe) -> bool:
-            needs = read(recipe)
-            if recipe is self.recipe:
-                return False
-            takes_argument = any(
-                need.takes_argument and need.name in arguments for need in needs
-            )
-            return takes_argument or casts.may_change(recipe, needs, registry._find_name)
-
-        bound = find_bound(self.recipe, takes, find, read)
-        return {
-            key: recipe
-            if recipe is self.recipe
-            else casts.apply(recipe, read(recipe), registry._find_name)
-            for key, recipe in bound.items()
-        }
-
-    def new_part(self, needs: tuple[Need, ...]) -> Asker:
-        """Make who asks for some of the needs only."""
-        return CastingAsker(self.function, (), needs, self.extras)
+    def _take(self, needs: tuple[Need, ...]) -> None:
+        super()._take(needs)
+        self._dependency_casts = DependencyCasts()
 
 
 def read_asker(
@@ -388,7 +258,7 @@ class _Reading:
 
     def read_again(self, registry: Registry, before: tuple[Need, ...]) -> tuple[Need, ...]:
         """Read them once more, now that more is known than when *before* was read."""
-        needs = self.read(registry._find_name, self.look(may_import=True))
+        needs = self.read(registry._known.find_name, self.look(may_import=True))
         for need in needs:
             if _is_unknown(need.key):
                 raise self._unknown_error(need.name, "names something that is not there")

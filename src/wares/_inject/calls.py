@@ -1,75 +1,221 @@
-"""One call of an injected function, and which dependencies take its arguments by name.
+"""What gets the needs of one function for a call: written as text, as makers are.
 
-This module knows recipes and what they need. It must not know how a service is made, nor where
-it is kept.
-
-A dependency that takes an argument of the call, or needs one that does, belongs to that call:
-another call in the same container has other arguments. So it is shared within the call only,
-though it is cleaned up with the container, as every dependency is.
+A dependency that takes an argument of the call, or needs one that does, belongs to the call:
+another call in the same container has other arguments. It is shared within the call only, though
+it is cleaned up with the container. Everything else is asked of the container.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Iterator
+from typing import TYPE_CHECKING, Any
 
-from wares._core.recipes import Recipe
+import attrs
+
+from wares._core.asking import Closed, explain
+from wares._core.keys import MISSING
+from wares._core.makers import Makers, Writer
+from wares._core.recipes import Recipe, cannot_fill
 from wares._core.signatures import Need
+from wares._core.wiring import Node, Walk, Wire
+from wares.exceptions import CircularDependencyError
+
+if TYPE_CHECKING:
+    from wares._inject.askers import Asker
 
 
-class Call:
-    """One call: its arguments, and what has been made for it alone.
+@attrs.frozen(eq=False)
+class Calls:
+    """What gets the needs of one function, by the names of further arguments that are passed.
 
     Attributes:
-        arguments: The arguments that dependencies may take, by name.
-        bound: The recipes of the dependencies that take some, by their keys.
-        made: What they have made, by container and key.
+        open_names: The arguments that its dependencies take by name.
+        written: What was written, by those of them that are passed.
     """
 
-    __slots__ = ("arguments", "bound", "made")
-
-    def __init__(self, arguments: Mapping[str, Any], bound: Mapping[Hashable, Recipe]) -> None:
-        self.arguments = arguments
-        self.bound = bound
-        self.made: dict[tuple[object, Hashable], Any] = {}
+    open_names: frozenset[str]
+    written: dict[frozenset[str], Callable[..., Any]] = attrs.field(factory=dict)
 
 
-def find_bound(
-    root: Recipe,
-    takes: Callable[[Recipe], bool],
-    find: Callable[[Need], Recipe | None],
-    read: Callable[[Recipe], tuple[Need, ...]],
-) -> dict[Hashable, Recipe]:
-    """Find the dependencies that take something of the call, and what needs those.
+def find_calls(asker: Asker, makers: Makers) -> Calls:
+    """Give what was written for a function, and the makers of the container that is asked."""
+    calls: Calls | None = makers.calls.get(asker)
+    if calls is None:
+        calls = Calls(frozenset(_find_open_names(asker.recipe, makers)))
+        makers.calls[asker] = calls
+    return calls
+
+
+def write_call(asker: Asker, makers: Makers, more: Collection[str]) -> Callable[..., Any]:
+    """Write what gets the needs of a function.
 
     Args:
-        root: What the call itself needs.
-        takes: Tells of a recipe whether it takes something of the call.
-        find: Finds the recipe that is in force.
-        read: Reads what a recipe needs.
-
-    Returns:
-        The recipes, by the keys that they are asked for by; the call's own is always there.
+        asker: The function.
+        makers: The makers of the container that will be asked.
+        more: The names of further arguments that are passed.
     """
-    recipes: dict[Hashable, Recipe] = {root: root}
-    askers: dict[Hashable, list[Hashable]] = {}
-    takers: list[Hashable] = []
-    unread: list[Hashable] = [root]
-    while unread:
-        asker = unread.pop()
-        if takes(recipes[asker]):
-            takers.append(asker)
-        for need in read(recipes[asker]):
-            recipe = find(need) if need.is_marked else None
-            if recipe is None or not recipe.is_derived:
-                continue
-            askers.setdefault(need.key, []).append(asker)
-            if need.key not in recipes:
-                recipes[need.key] = recipe
-                unread.append(need.key)
-    bound: dict[Hashable, Recipe] = {root: root}
-    while takers:
-        key = takers.pop()
-        bound[key] = recipes[key]
-        takers += [asker for asker in askers.get(key, ()) if asker not in bound]
-    return bound
+    return CallWriter(asker, makers, more).write_call()
+
+
+def _find_open_names(call: Recipe, makers: Makers) -> Iterator[str]:
+    todo = [call]
+    seen = {call}
+    for recipe in todo:
+        for need in makers.registry.read(recipe):
+            if need.takes_argument:
+                yield need.name
+            node = makers.wiring.wire(need).node if need.is_marked else None
+            if node is not None and node.recipe.is_derived and node.recipe not in seen:
+                seen.add(node.recipe)
+                todo.append(node.recipe)
+
+
+class CallWriter(Writer):
+    """Writes what gets the needs of one function for a call."""
+
+    def __init__(self, asker: Asker, makers: Makers, more: Collection[str]) -> None:
+        super().__init__(makers, makers.wiring, Walk((), {}), {}, can_await=asker.can_await)
+        self._asker = asker
+        self._arguments = {name: f"a_{name}" for name in asker.names}
+        self._arguments |= {name: f"more[{name!r}]" for name in more}
+        self._bound: dict[Recipe, bool] = {}
+        # What the needs of one call share, and within which of them it is written.
+        self._shared: dict[Recipe, tuple[str, set[Need | None]]] = {}
+        self._within: Need | None = None
+        self.is_async = asker.can_await
+
+    def write_call(self) -> Callable[..., Any]:
+        """Write it."""
+        asker = self._asker
+        call = Node(asker.recipe, is_fresh=True)
+        self._chain.append(self._place(asker.recipe))
+        self.constants |= {"Closed": Closed, "explain": explain, "making": {}}
+        self.put(2, "try:")
+        self.put(3, "made = c._made")
+        self.put(3, "if type(made) is Closed: raise c._make_closed_error()")
+        self.put(3, "")
+        start = len(self._lines)
+        for need in asker.extras:
+            self._fill(need, call, 3)
+        results = []
+        for need in asker.needs:
+            self._within = need
+            self.put(3, f"if g_{need.name} is MISSING:")
+            service = self._fill(need, call, 4)
+            self.put(4, f"g_{need.name} = {service}")
+            results.append(f"g_{need.name}")
+        if self._shared:
+            shared = "".join(f"{service} = " for service, _ in self._shared.values())
+            self._lines[start - 1] = f"            {shared}MISSING"
+        self.put(2, "except BaseException as error:")
+        self.put(3, "explain(error)")
+        self.put(3, "raise")
+        self.put(2, f"return ({''.join(f'{result}, ' for result in results)})")
+        parameters = ["c", *[f"a_{name}" for name in asker.names]]
+        parameters += [f"g_{need.name}" for need in asker.needs]
+        return self.compile(", ".join([*parameters, "more"]))
+
+    def _fill(self, need: Need, asker: Node, indent: int) -> str:
+        """Write how something is got; give the expression for it."""
+        if need.takes_argument and need.name in self._arguments:
+            return self._arguments[need.name]
+        wire = self.wiring.wire(need)
+        if wire.node is None or wire.source == "ready":
+            return self.get(wire, indent, asker)
+        if self._is_bound(wire.node.recipe):
+            return self._fill_bound(wire, indent)
+        service, key = self.new_variable(), self.define("k", need.key)
+        asked = self._asked(wire)
+        get = f"await {asked[0]}.aget({asked[1]})" if self.can_await else f"{asked[0]}.get({asked[1]})"
+        there = "" if wire.node.is_fresh else f"made[{key}] if {key} in made else "
+        self.put(indent, f"{service} = {there}{get}")
+        return service
+
+    def _asked(self, wire: Wire) -> tuple[str, str]:
+        """Give which container is asked, and for what."""
+        assert wire.node is not None  # else there is nothing to ask for
+        owner = "c._request" if wire.source == "request" else "c"
+        recipe = wire.node.recipe
+        if wire.node.is_fresh and recipe.lifetime != "transient":
+            return owner, self.define("node", wire.node)
+        return owner, self.define("recipe" if recipe.is_derived else "k", recipe if recipe.is_derived else recipe.key)
+
+    def _fill_bound(self, wire: Wire, indent: int) -> str:
+        """Write how something is made that belongs to the call."""
+        assert wire.node is not None  # it is made
+        recipe = wire.node.recipe
+        place = self._place(recipe)
+        if place in self._chain:
+            path = [self.recipes[each].key for each in self._chain[self._chain.index(place) :]]
+            raise CircularDependencyError([*path, recipe.key])
+        if not wire.need.use_cache:
+            return self._call_bound(recipe, place, indent)
+        service, written = self._shared.setdefault(recipe, (self.new_variable(), set()))
+        if not written & {None, self._within}:
+            # A caller may have passed what another parameter needs it for.
+            written.add(self._within)
+            key = self.define("k", recipe.key)
+            self.put(indent, f"if {service} is MISSING: {service} = made.get({key}, MISSING)")
+            self.put(indent, f"if {service} is MISSING:")
+            result = self._call_bound(recipe, place, indent + 1)
+            self.put(indent + 1, f"{service} = {result}")
+        return service
+
+    def _call_bound(self, recipe: Recipe, place: int, indent: int) -> str:
+        """Write the call of a dependency; give the expression for its result."""
+        self._chain.append(place)
+        arguments = []
+        for need in self.makers.registry.read(recipe):
+            argument = self._fill(need, Node(recipe, is_fresh=True), indent)
+            arguments.append(f"{need.name}={argument}" if need.by_keyword else argument)
+        if recipe.shape.is_async and not self.can_await:
+            self.put(indent, f"refuse(made, making, recipes[{place}])")
+        result = self.call(recipe, place, ", ".join(arguments), indent)
+        self._chain.pop()
+        return result
+
+    def find_factory(self, recipe: Recipe) -> Callable[..., Any]:
+        """Give what is called: with arguments that are cast, perhaps."""
+        registry = self.makers.registry
+        return self._asker.find_factory(recipe, registry.read(recipe), registry)
+
+    def _is_bound(self, recipe: Recipe) -> bool:
+        """Tell whether a dependency belongs to the call."""
+        known = self._bound.get(recipe)
+        if known is not None:
+            return known
+        # Until more is known: a circle is not bound by itself.
+        self._bound[recipe] = False
+        if not recipe.is_derived:
+            return False
+        registry = self.makers.registry
+        needs = registry.read(recipe)
+        names = self._arguments
+        found = self._asker.needs_call(recipe, needs, names, registry)
+        for need in needs:
+            if need.is_marked and not found:
+                node = self.wiring.wire(need).node
+                found = node is not None and self._is_bound(node.recipe)
+        self._bound[recipe] = found
+        return found
+
+    def _get_absent(self, wire: Wire, indent: int, asker: Node) -> str:
+        need = wire.need
+        if need.default is MISSING and (need.takes_argument or need.key is MISSING):
+            names = self.define("names", tuple(self._arguments))
+            name = self.define("need", need)
+            self.constants["cannot_fill_in_call"] = cannot_fill_in_call
+            place = self._place(asker.recipe)
+            key = self.define("k", need.key)
+            service = self.new_variable()
+            call = f"cannot_fill_in_call({name}, recipes[{place}], {names})"
+            self.put(indent, f"{service} = made[{key}] if {key} in made else {call}")
+            return service
+        return super()._get_absent(wire, indent, asker)
+
+
+def cannot_fill_in_call(need: Need, recipe: Recipe, names: Collection[str]) -> Any:
+    """Refuse a parameter that neither the call nor a service fills."""
+    from wares._core.claims import find_path
+
+    raise cannot_fill(need, recipe, names, [one.describe_step() for one in find_path()])

@@ -165,23 +165,20 @@ class DependencyCasts:
 
     def __init__(self) -> None:
         self._casts: dict[Recipe, FunctionCasts] = {}
-        self._recipes: dict[Recipe, Recipe] = {}
 
     def may_change(self, recipe: Recipe, needs: Sequence[Need], find_name: FindName) -> bool:
         """Tell whether a dependency is made from something that is cast."""
         casts = self._read(recipe, needs, find_name)
         return any(casts.may_change(need.name) for need in needs if _is_cast(need))
 
-    def apply(self, recipe: Recipe, needs: Sequence[Need], find_name: FindName) -> Recipe:
-        """Make a recipe whose factory gets cast arguments."""
-        cast = self._recipes.get(recipe)
-        if cast is None:
-            casts = self._read(recipe, needs, find_name)
-            names = [need.name for need in needs if not need.by_keyword]
-            keywords = frozenset(need.name for need in needs if _is_cast(need))
-            factory = _cast_before(recipe.factory, casts, names, keywords)
-            cast = self._recipes[recipe] = recipe.with_factory(factory)
-        return cast
+    def wrap(
+        self, recipe: Recipe, needs: Sequence[Need], find_name: FindName
+    ) -> Callable[..., Any]:
+        """Give a factory that casts its arguments first."""
+        casts = self._read(recipe, needs, find_name)
+        names = [need.name for need in needs if not need.by_keyword]
+        keywords = frozenset(need.name for need in needs if _is_cast(need))
+        return _cast_before(recipe.factory, casts, names, keywords)
 
     def _read(
         self, recipe: Recipe, needs: Sequence[Need], find_name: FindName

@@ -13,7 +13,7 @@ from wares._inject.askers import Asker
 from wares._core.container import Container
 from wares._core.keys import MISSING, describe, find_nearest
 from wares._core.recipes import Recipe, cannot_fill
-from wares._core.registry import Registry
+from wares._core.container import Registry
 from wares._core.signatures import Need
 from wares.exceptions import ServiceNotFoundError, WaresError
 
@@ -51,8 +51,8 @@ def _find_missing(asker: Asker, registry: Registry) -> Iterator[WaresError]:
         seen = {asker.recipe}
         todo: list[tuple[Recipe, ...]] = [(asker.recipe,)]
         for path in todo:
-            for need in path[-1].read(Container, registry._find_name).needs:
-                found = registry._find_recipe(need)
+            for need in registry._known.read(path[-1]):
+                found = registry._known.find_recipe(need)
                 if found is None and not _is_filled(need, asker, registry):
                     yield _make_missing(need, path, asker, registry)
                 elif found is not None and found.is_derived and found not in seen:
@@ -81,5 +81,5 @@ def _is_filled(need: Need, asker: Asker, registry: Registry) -> bool:
     """Tell whether there is something for *need* that is not registered."""
     if need.takes_argument and (need.name in asker.names or asker.takes_any_name):
         return True
-    is_given = need.key is Container or need.key in registry._expected
+    is_given = need.key is Container or need.key in registry._known.expected
     return is_given or need.default is not MISSING

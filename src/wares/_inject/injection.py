@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, overload
 
 from wares._inject.askers import CastingAsker, read_asker
-from wares._core.registry import Registry
+from wares._core.container import Registry
 from wares._inject.wrappers import write_wrapper
 from wares.exceptions import InvalidRegistrationError
 

@@ -18,9 +18,10 @@ from typing import Any
 
 from wares._inject.askers import Asker, CastingAsker
 from wares._inject.casting import acast_items, cast_items
-from wares._core.container import Container, FunctionContainer, _current
+from wares._core.container import Container, _current
 from wares._core.keys import MISSING
-from wares._core.registry import Registry
+from wares._inject.functions import FunctionContainer
+from wares._core.container import Registry
 from wares._core.signatures import Shape, describe_callable, read_shape
 
 _POSITIONAL = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
@@ -185,34 +186,18 @@ class _Writer:
             if self._asker.has_unread:
                 self._put(indent, "if $asker.has_unread: $asker.read_rest($container)")
             return
-        named = self._named_arguments()
-        targets = "".join(
-            f"{name}, " for name in ["$_"] * len(self._asker.extras) + self._marked
-        )
-        ask = f"{self._awaiting}$asker.{'a' if self._asker.can_await else ''}"
-        if self._marked:
-            unset = " and ".join(f"{name} is $unset" for name in self._marked)
-            self._put(indent, f"if {unset}:")
-            self._write_plan(indent + 1, targets, ask, named)
-            self._put(indent, "else:")
-            marked = "".join(f"{name}, " for name in self._marked)
-            self._put(indent + 1, f"{marked}= {ask}fill({self._asked}, {named}, ({marked}))")
+        keywords = self._variadic(Parameter.VAR_KEYWORD)
+        self._put(indent, "$token, $make = $asker.hot")
+        is_other = f"$token is not {self._asked}._makers.token"
+        if keywords:
+            self._put(indent, f"if {is_other} or {keywords}:")
+            self._put(indent + 1, f"$make = $asker.link({self._asked}, {keywords})")
         else:
-            self._write_plan(indent, targets, ask, named)
-
-    def _write_plan(self, indent: int, targets: str, ask: str, named: str) -> None:
-        others = f" and not {self._variadic(Parameter.VAR_KEYWORD)}"
-        others = others if self._asker.takes_any_name else ""
-        self._put(indent, "$book, $generation, $plan = $asker.hot")
-        self._put(
-            indent,
-            f"if $book is {self._asked}._plans and $generation == $book.generation"
-            + others
-            + ":",
-        )
-        self._put(indent + 1, f"{targets}= {self._awaiting}$plan({self._asked}, {named})")
-        self._put(indent, "else:")
-        self._put(indent + 1, f"{targets}= {ask}ask({self._asked}, {named})")
+            self._put(indent, f"if {is_other}: $make = $asker.link({self._asked})")
+        targets = "".join(f"{name}, " for name in self._marked)
+        arguments = [self._asked, *self._asker.names, *self._marked, keywords or "$nothing"]
+        call = f"{self._awaiting}$make({', '.join(arguments)})"
+        self._put(indent, f"{targets}= {call}" if targets else call)
 
     def _write_delegation(self, indent: int, inner: str) -> None:
         """Write that everything goes to an inner generator and comes from it."""
@@ -302,13 +287,6 @@ class _Writer:
             Parameter.VAR_KEYWORD: "**{0}",
         }
         return ", ".join(written[p.kind].format(p.name) for p in self._asker.parameters)
-
-    def _named_arguments(self) -> str:
-        """Write the arguments that dependencies may take, by their names."""
-        pairs = [f"{name!r}: {name}" for name in self._asker.names]
-        if self._asker.takes_any_name:
-            pairs.insert(0, f"**{self._variadic(Parameter.VAR_KEYWORD)}")
-        return f"{{{', '.join(pairs)}}}" if pairs else "$nothing"
 
 
 def spread(

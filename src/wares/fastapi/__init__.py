@@ -33,7 +33,7 @@ from wares.fastapi._trial import try_out
 from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
 from wares._core.keys import MISSING, describe, find_nearest, is_hashable
 from wares._adapters.lifespan import REGISTRY_KEY
-from wares._core.registry import Registry
+from wares._core.container import Registry
 from wares._core.signatures import describe_callable
 from wares.asgi import ANSWERED_KEY, CONTAINER_KEY, Scope
 from wares.exceptions import InvalidRegistrationError, ServiceNotFoundError

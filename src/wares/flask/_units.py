@@ -24,8 +24,7 @@ from flask.signals import appcontext_tearing_down
 from werkzeug.wrappers import Response
 from werkzeug.wsgi import ClosingIterator
 
-from wares._core.container import Container, _current
-from wares._core.registry import Registry
+from wares._core.container import Container, Registry, _current
 from wares.exceptions import NoRegistryError, PendingAsyncCleanupError, RegistryClosedError
 from wares.flask._outcomes import is_failure, read_outcome, watch_events
 

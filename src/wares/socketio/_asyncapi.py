@@ -16,7 +16,7 @@ import attrs
 import socketio
 
 from wares._core.keys import MISSING
-from wares._core.registry import Registry
+from wares._core.container import Registry
 from wares.exceptions import MissingExtraError
 from wares.socketio._dispatch import Dispatch, Handler
 from wares.socketio._parameters import Parameter

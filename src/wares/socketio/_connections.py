@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import attrs
 
 from wares._core.container import Container
-from wares._core.registry import Registry
+from wares._core.container import Registry
 
 #: A namespace, and the id of a client in it.
 Key: TypeAlias = tuple[str, str]

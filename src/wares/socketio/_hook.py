@@ -20,7 +20,7 @@ from weakref import WeakSet
 import attrs
 
 from wares._core.container import Container, GivenContainer
-from wares._core.registry import Registry
+from wares._core.container import Registry
 from wares._core.resolution import run
 from wares.exceptions import CleanupError, NoContainerError, PendingAsyncCleanupError
 from wares.socketio._connections import Connection, Connections

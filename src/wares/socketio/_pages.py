@@ -14,7 +14,7 @@ from typing import Any
 import attrs
 import socketio
 
-from wares._core.registry import Registry
+from wares._core.container import Registry
 from wares.socketio._asyncapi import asyncapi
 
 #: What draws the page: AsyncAPI's own web component.

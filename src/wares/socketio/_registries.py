@@ -12,7 +12,7 @@ import socketio
 
 from wares._adapters.lifespan import REGISTRY_KEY
 from wares._core.recipes import Lifetime
-from wares._core.registry import Registry
+from wares._core.container import Registry
 from wares.socketio._events import FACTS
 
 #: What serves connections for which nobody has given a registry.

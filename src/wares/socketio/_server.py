@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import socketio
 
-from wares._core.registry import Registry
+from wares._core.container import Registry
 from wares.exceptions import InvalidRegistrationError
 from wares.socketio._dispatch import Dispatch
 from wares.socketio._hook import Hook

@@ -1,32 +1,25 @@
-"""Key to recipe, for an application's life.
-
-This module knows what is registered, and what of it is overridden. It must not know how a
-service is made, nor any framework.
-"""
+"""How services are registered: what `Registry` offers for it."""
 
 from __future__ import annotations
 
-import inspect
-from _thread import allocate_lock
+import functools
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Self, get_args, get_origin
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
-from wares._core.cleanups import (
-    Failure,
-    RegistryCleanups,
-    aattempt,
-    aleave_all,
-    attempt,
-    awaited_callbacks,
-    leave_all,
-    leave_callback,
-    report,
+from typing_extensions import TypeForm, TypeVar, Unpack
+
+from wares._core.cleanups import RegistryCleanups, leave_callback
+from wares._core.compositions import (
+    FactoryOptions,
+    Generic,
+    Part,
+    ValueOptions,
+    recipe_for_alias,
+    recipe_for_list,
+    recipes_for_decoration,
 )
-from wares._core.keys import MISSING, describe, find_nearest, is_hashable
-from wares._core.lock import LOCK
-from wares._core.log import log_registration
+from wares._core.keys import describe, is_hashable
 from wares._core.observation import EVENTS
 from wares._core.recipes import (
     Lifetime,
@@ -34,123 +27,39 @@ from wares._core.recipes import (
     Recipe,
     check_callback,
     check_key,
-    find_dependency,
-    recipe_for_dependency,
     recipe_for_factory,
     recipe_for_value,
 )
-from wares._core.signatures import Need, as_key, is_derivable
-from wares.exceptions import (
-    InvalidRegistrationError,
-    PendingAsyncCleanupError,
-    RegistryClosedError,
-    ServiceNotFoundError,
-    WaresError,
-    raise_problems,
-)
+from wares._core.registrations import Registrations
+from wares._core.signatures import as_key, is_derivable
+from wares.exceptions import InvalidRegistrationError
 
-if TYPE_CHECKING:
-    from typing_extensions import TypeForm, TypeVar, Unpack
-
-    from wares._core.compositions import FactoryOptions, Generic, Part, ValueOptions
-    from wares._core.container import Container, Root
-    from wares._graph.graph import Graph
-    from wares._core.plans import PlanBook
-
-    T = TypeVar("T")
+T = TypeVar("T")
 
 #: What runs when a registry closes: a callable, or an awaitable that is there already.
 OnRegistryClose = Callable[[], object] | Awaitable[object]
 
 
-class Registry:
-    """What services there are and how they are made.
-
-    Register at the start of the application, open a container for each request, and close the
-    registry at the end. It is also a context manager, with and without ``async``, that closes it.
-
-    >>> registry = Registry()
-    >>> registry.register_factory(list, lambda: ["made", "once"])
-    >>> with registry.container() as container:
-    ...     container.get(list) is container.get(list)
-    True
-    """
-
-    #: What `_container` fills in; so that imports go one way.
-    _container_class: ClassVar[Any]
-    _given_container_class: ClassVar[Any]
-    _root_class: ClassVar[type[Root]]
-    _new_plans: ClassVar[type[PlanBook]]
-
-    #: What `_recording` fills in.
-    _record: ClassVar[Callable[[Registry], AbstractContextManager[None]]]
+class Registering:
+    """Registers services, and lets tests override them."""
 
     def __init__(self) -> None:
-        self._registered: dict[Hashable, Recipe] = {}
-        self._overrides: dict[Hashable, list[Recipe]] = {}
-        # What is in force: the registered recipes under the overriding ones.
-        self._recipes: dict[Hashable, Recipe] = {}
-        self._expected: dict[Hashable, None] = {}
-        self._seen: dict[tuple[Hashable, Hashable], None] = {}
-        self._observers: tuple[object, ...] = ()
+        self._known = Registrations(self)
+        self._callbacks = RegistryCleanups()
         self._parts: dict[Hashable, list[Part]] = {}
         self._decorations = 0
-        self._generics: dict[Hashable, Generic] = {}
-        self._derived: dict[int, Recipe] = {}
-        self._names: dict[str, Any] | None = None
-        self._is_closed = False
-        self._close_claim = allocate_lock()
-        self._callbacks = RegistryCleanups()
-        self._before_close: list[Callable[[], object]] = []
-        # Of containers that have nothing but what they make, of those that are given something,
-        # of children, and of those that end with a function.
-        self._plans = Registry._new_plans(self)
-        self._given_plans = Registry._new_plans(self, has_given=True)
-        self._child_plans = Registry._new_plans(self, has_given=True, is_child=True)
-        self._function_plans = Registry._new_plans(
-            self, has_given=True, is_child=True, is_function=True
-        )
-        self._root = Registry._root_class(self)
-
-    def __repr__(self) -> str:
-        state = ", closed" if self._is_closed else ""
-        return f"<wares.Registry(services={len(self._recipes)}{state})>"
 
     def __contains__(self, key: object) -> bool:
         """Tell whether something is registered under *key*."""
-        return key in self._recipes
+        return key in self._known.recipes
 
     def __iter__(self) -> Iterator[Hashable]:
         """Go through the keys in the order of their registration."""
-        return iter(list(self._recipes))
+        return iter(list(self._known.recipes))
 
     def __bool__(self) -> bool:
         """Be true, also where nothing is registered."""
         return True
-
-    def __enter__(self) -> Self:
-        self._check_open()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._close(error)
-
-    async def __aenter__(self) -> Self:
-        self._check_open()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self._aclose(error)
 
     def register_factory(
         self,
@@ -272,8 +181,6 @@ class Registry:
             InvalidRegistrationError: A key is not hashable, or both are the same.
             RegistryClosedError: The registry is closed.
         """
-        from wares._core.compositions import recipe_for_alias  # noqa: PLC0415  # few applications compose
-
         self._register(recipe_for_alias(key, target), None)
 
     def add_factory(
@@ -365,17 +272,20 @@ class Registry:
             UnresolvableParameterError: A required parameter has no annotation.
             RegistryClosedError: The registry is closed.
         """
-        self._check_open()
+        self._known.check_open()
         if not hasattr(key, "__class_getitem__"):
             raise InvalidRegistrationError(
                 f"{describe(key)} is not generic. Use register_factory, or name a generic class."
             )
-        from wares._core.compositions import Generic  # noqa: PLC0415  # few applications compose
-
         generic = Generic(factory, options)
         generic.check(key)
-        self._generics[key] = generic
-        self._forget()
+
+
+        def register(full_key: Hashable, types: tuple[Any, ...]) -> None:
+            self.register_factory(full_key, generic.bind(types), **generic.options)
+
+        self._known.generics[key] = register
+        self._known.change()
 
     def decorate(self, key: TypeForm[T] | Hashable, decorator: Callable[..., Any]) -> None:
         """Put *decorator* around what is registered under *key*.
@@ -403,14 +313,10 @@ class Registry:
             UnresolvableParameterError: A required parameter has no annotation.
             RegistryClosedError: The registry is closed.
         """
-        self._check_open()
+        self._known.check_open()
         wanted: Any = key
-        recipe = self._registered.get(wanted)
-        if recipe is None:
-            raise ServiceNotFoundError(wanted, nearest=find_nearest(wanted, self._registered))
+        recipe = self._known.get_registered(wanted)
         self._decorations += 1
-        from wares._core.compositions import recipes_for_decoration  # noqa: PLC0415  # few applications compose
-
         for part in recipes_for_decoration(recipe, decorator, self._decorations):
             self._register(part, None)
 
@@ -427,8 +333,8 @@ class Registry:
         """
         for key in keys:
             check_key(key)
-        self._expected.update(dict.fromkeys(keys))
-        self._forget()
+        self._known.expected.update(dict.fromkeys(keys))
+        self._known.change()
 
     @contextmanager
     def override_factory(
@@ -471,7 +377,7 @@ class Registry:
             suppress_context_exit=suppress_context_exit,
             ping_timeout=ping_timeout,
             tags=tags,
-            is_derived=is_hashable(key) and key not in self._registered and is_derivable(key),
+            is_derived=is_hashable(key) and key not in self._known.registered and is_derivable(key),
         )
         with self._overriding(recipe, on_registry_close):
             yield
@@ -513,60 +419,10 @@ class Registry:
         with self._overriding(recipe, on_registry_close):
             yield
 
-    def container(self, given: Mapping[Hashable, Any] | None = None) -> Container:
-        """Open a container for one request, event or job.
-
-        Args:
-            given: Objects that are there from the start, by their keys; they are never entered,
-                awaited or closed.
-
-        Returns:
-            The container, to be closed when the request, event or job ends.
-
-        Raises:
-            RegistryClosedError: The registry is closed.
-        """
-        container: Container = (
-            self._container_class(self)
-            if given is None
-            else self._given_container_class(self, given)
-        )
-        return container
-
-    def validate(self) -> None:
-        """Check that everything that is registered can be made; runs no factory.
-
-        The lifespans of the adapters call it once the registrations are done.
-
-        Raises:
-            InvalidRegistryError: All problems at once: missing services, circles, lifetimes that
-                do not fit, parameters that nothing can fill.
-        """
-        raise_problems("The registry has", self.graph().problems)
-
-    def graph(self) -> Graph:
-        """Draw up what needs what, as the factories declare it; runs no factory.
-
-        Returns:
-            The graph, with its problems.
-        """
-        from wares._graph.graph import Graph  # noqa: PLC0415  # not every application draws it
-
-        self._make_generics()
-        return Graph.over(
-            self._recipes,
-            self._expected,
-            self._container_class,
-            self._find_name,
-            self._derive,
-            self._seen,
-        )
-
     def observe(self, observer: object) -> Callable[[], None]:
         """Tell *observer* what is made and cleaned up from now on, and how long it took.
 
-        Nothing is paid for it while there is none. While there is one, services are made in the
-        slower way that the first few requests take.
+        Nothing is paid for it while there is none.
 
         >>> class Counter:
         ...     count = 0
@@ -595,221 +451,39 @@ class Registry:
                 f"An instance of {type(observer).__qualname__} observes nothing: it has no method "
                 f"called {', '.join(EVENTS)}."
             )
-        self._observers = (*self._observers, observer)
-        self._forget()
+        known = self._known
+        known.observers = (*known.observers, observer)
+        known.change()
 
         def stop() -> None:
-            self._observers = tuple(one for one in self._observers if one is not observer)
-            self._forget()
+            known.observers = tuple(one for one in known.observers if one is not observer)
+            known.change()
 
         return stop
 
-    @contextmanager
-    def record(self) -> Iterator[None]:
-        """Note what factories ask for in their bodies, while the ``with`` block lasts.
-
-        No signature tells of it, so `graph` cannot know otherwise. Asking takes longer meanwhile.
-
-        >>> registry = Registry()
-        >>> registry.register_factory(list, lambda wares_container: [wares_container.get(int)])
-        >>> registry.register_factory(int, int)
-        >>> with registry.record(), registry.container() as container:
-        ...     service = container.get(list)
-        >>> [(edge.source, edge.target, edge.kind) for edge in registry.graph().edges]
-        [('list', 'int', 'seen')]
-        """
-        with Registry._record(self):
-            yield
-
-    def close(self) -> None:
-        """End what the registry keeps: singletons, then ``on_registry_close``, each in reverse.
-
-        Closing twice does nothing the second time.
-
-        Raises:
-            PendingAsyncCleanupError: A cleanup must be awaited; nothing has been touched.
-            CleanupError: Cleanups failed; every other one ran.
-        """
-        self._close(None)
-
-    async def aclose(self) -> None:
-        """End what the registry keeps, as `close` does, and await what has to be awaited.
-
-        Raises:
-            CleanupError: Cleanups failed; every other one ran.
-        """
-        await self._aclose(None)
-
-    def _make_generic(self, key: Hashable) -> Recipe | None:
-        """Register what a generic class with types in brackets asks for, at its first use."""
-        generic = self._generics.get(get_origin(key))
-        if generic is None:
-            return None
-        with LOCK:
-            # Of two threads, the second finds what the first has registered.
-            if key not in self._recipes:
-                self.register_factory(key, generic.bind(get_args(key)), **generic.options)
-            return self._recipes[key]
-
-    def _make_generics(self) -> None:
-        """Register what generic classes are needed with, as far as signatures tell."""
-        todo = list(self._recipes.values()) if self._generics else []
-        for recipe in todo:
-            try:
-                needs = recipe.read(self._container_class, self._find_name).needs
-            except WaresError:
-                # The graph says what is wrong.
-                continue
-            for need in needs:
-                made = None if need.key in self._recipes else self._make_generic(need.key)
-                todo += [] if made is None else [made]
-
     def _next_part(self, key: Any) -> Part:
-        from wares._core.compositions import Part  # noqa: PLC0415  # few applications compose
-
         return Part(key, "part", len(self._parts.get(key, ())) + 1)
 
     def _add(self, key: Any, *parts: Part) -> None:
-        from wares._core.compositions import recipe_for_list  # noqa: PLC0415  # few applications compose
-
-        self._check_open()
-        known = self._parts[key] = [*self._parts.get(key, ()), *parts]
-        self._register(recipe_for_list(list[key], known), None)
+        self._known.check_open()
+        parts = tuple(self._parts.setdefault(key, [])) + parts
+        self._parts[key] = list(parts)
+        self._register(recipe_for_list(list[key], parts), None)
 
     def _register(self, recipe: Recipe, on_close: OnRegistryClose | None) -> None:
-        self._check_open()
+        self._known.check_open()
         self._note_callback(recipe, on_close)
-        self._registered[recipe.key] = recipe
-        log_registration(recipe)
-        if recipe.key not in self._overrides:
-            self._put_in_force(recipe.key, recipe)
+        self._known.put(recipe)
+
+    @contextmanager
+    def _overriding(self, recipe: Recipe, on_close: OnRegistryClose | None) -> Iterator[None]:
+        self._known.check_open()
+        self._note_callback(recipe, on_close)
+        with self._known.overriding(recipe):
+            yield
 
     def _note_callback(self, recipe: Recipe, on_close: OnRegistryClose | None) -> None:
         check_callback(recipe.key, on_close)
         if on_close is not None:
+            self._callbacks.must_await = True
             self._callbacks.append((leave_callback, on_close, recipe))
-
-    def _put_in_force(self, key: Hashable, recipe: Recipe | None) -> None:
-        with LOCK:
-            # Who finds the recipe in force waits until what was made from it is back as well.
-            if recipe is None:
-                self._recipes.pop(key, None)
-            else:
-                self._recipes[key] = recipe
-            self._forget()
-
-    def _forget(self) -> None:
-        """Drop what was derived from the recipes that were in force."""
-        self._names = None
-        for plans in (
-            self._plans,
-            self._given_plans,
-            self._child_plans,
-            self._function_plans,
-        ):
-            plans.clear()
-        self._root._revise()
-
-    @contextmanager
-    def _overriding(self, recipe: Recipe, on_close: OnRegistryClose | None) -> Iterator[None]:
-        self._check_open()
-        self._note_callback(recipe, on_close)
-        log_registration(recipe)
-        key = recipe.key
-        stack = self._overrides.setdefault(key, [])
-        stack.append(recipe)
-        self._put_in_force(key, recipe)
-        try:
-            yield
-        finally:
-            stack.remove(recipe)
-            if stack:
-                self._put_in_force(key, stack[-1])
-            else:
-                self._overrides.pop(key, None)
-                self._put_in_force(key, self._registered.get(key))
-
-    def _derive(self, key: Hashable) -> Recipe | None:
-        """Make the recipe of a callable that nobody registered, or `None` if it is no callable."""
-        if key is Registry:
-            return recipe_for_value(
-                key, self, enter=False, ping=None, suppress_context_exit=False
-            )
-        # By identity: equal callables share what they make, but each is called by who names it.
-        recipe = self._derived.get(id(key)) or find_dependency(key)
-        if recipe is None:
-            recipe = recipe_for_dependency(key)
-            if recipe is not None:
-                recipe = self._derived.setdefault(id(key), recipe)
-        return recipe
-
-    def _find_recipe(self, need: Need) -> Recipe | None:
-        """Find how a service is made, as far as the registry decides that."""
-        recipe = self._recipes.get(need.key)
-        if recipe is None and self._generics:
-            recipe = self._make_generic(need.key)
-        if recipe is None and need.is_marked and need.key not in self._expected:
-            return self._derive(need.key)
-        return recipe
-
-    def _find_name(self, name: str) -> Any:
-        """Find the registered class that is called *name*, where there is just one."""
-        names = self._names
-        if names is None:
-            names = {}
-            for key in [*self._recipes, *self._expected]:
-                own = getattr(key, "__name__", None)
-                if isinstance(own, str):
-                    names[own] = MISSING if own in names else key
-            self._names = names
-        return names.get(name, MISSING)
-
-    def _get_root(self) -> Root:
-        """Give the container that keeps the singletons."""
-        return self._root
-
-    def _check_open(self) -> None:
-        if self._is_closed:
-            raise RegistryClosedError
-
-    def _close(self, error: BaseException | None) -> None:
-        if self._is_closed:
-            return
-        pending = self._pending_async()
-        if pending:
-            raise PendingAsyncCleanupError(pending, "registry")
-        if not self._close_claim.acquire(blocking=False):
-            return
-        failures: list[Failure] = []
-        for callback in self._start_closing():
-            failures += attempt("an adapter", callback)
-        failures += leave_all(self._root._end(), error)
-        failures += leave_all(self._callbacks, error)
-        report(failures, "registry", error)
-
-    async def _aclose(self, error: BaseException | None) -> None:
-        if self._is_closed or not self._close_claim.acquire(blocking=False):
-            return
-        failures: list[Failure] = []
-        for callback in self._start_closing():
-            failures += await aattempt("an adapter", callback)
-        failures += await aleave_all(self._root._end(), error)
-        failures += await aleave_all(awaited_callbacks(self._callbacks), error)
-        report(failures, "registry", error)
-
-    def _start_closing(self) -> list[Callable[[], object]]:
-        """Refuse new containers; give what closes before the singletons do, the last one first."""
-        self._is_closed = True
-        callbacks = self._before_close[::-1]
-        self._before_close.clear()
-        return callbacks
-
-    def _pending_async(self) -> list[Hashable]:
-        return [
-            *self._root._pending_async(),
-            *(
-                recipe.key
-                for _, callback, recipe in self._callbacks
-                if inspect.iscoroutinefunction(callback) or inspect.isawaitable(callback)
-            ),
-        ]

@@ -1,4 +1,4 @@
-"""Factories that ask their container, as those of svcs do, in any order (1, 2, 3 and 15)."""
+"""Factories that ask their container, as those of svcs do, in any order (1, 2, 3 and 14)."""
 
 import asyncio
 import random
@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.deadline import in_threads
 from tests.support.services import Cache, Database, Mailer, Repository, Session, Shop
-from tests.support.ways import ASYNC, MANY, SYNC, use
+from tests.support.ways import ASYNC, SYNC
 from wares import ContainerClosedError
 
 
@@ -77,7 +77,7 @@ def starts(registry, switch, events, tasks):
 
 
 class TestOneAfterTheOther:
-    async def test_services_are_shared_and_left_in_reverse(self, way, warm, registry, events):
+    async def test_services_are_shared_and_left_in_reverse(self, way, registry, events):
         """What factories ask for, one within the other, is made once and left in reverse."""
 
         def make_session(wares_container):
@@ -100,8 +100,6 @@ class TestOneAfterTheOther:
         registry.register_factory(Session, make_session)
         registry.register_factory(Database, make_database)
         registry.register_factory(Shop, make_shop)
-        await warm(way, registry, Shop)
-        events.clear()
         container = registry.container()
 
         shop = await way.get(container, Shop)
@@ -110,7 +108,7 @@ class TestOneAfterTheOther:
         assert shop.session is shop.repository.session
         assert ["session", "database", "left database", "left session"] == events
 
-    async def test_in_async_code(self, warm, registry, events, switch):
+    async def test_in_async_code(self, registry, events, switch):
         """Also where each of them is awaited."""
         register_slow(registry, switch, events)
 
@@ -122,8 +120,6 @@ class TestOneAfterTheOther:
 
         registry.register_factory(Repository, make_repository)
         registry.register_factory(Shop, make_shop)
-        await warm(ASYNC, registry, Shop)
-        events.clear()
 
         async with registry.container() as container:
             shop = await container.aget(Shop)
@@ -132,7 +128,7 @@ class TestOneAfterTheOther:
 
         assert ["made", "left"] == events
 
-    async def test_within_a_step_that_is_awaited(self, warm, registry, events, switch):
+    async def test_within_a_step_that_is_awaited(self, registry, events, switch):
         """A synchronous factory may ask within an asynchronous graph."""
         register_slow(registry, switch, events)
         registry.register_factory(Session, Session)
@@ -144,7 +140,6 @@ class TestOneAfterTheOther:
 
         registry.register_factory(Mailer, lambda wares_container: [wares_container.get(Cache)])
         registry.register_factory(Shop, make_shop)
-        await warm(ASYNC, registry, Shop)
         events.clear()
 
         async with registry.container() as container:
@@ -153,13 +148,13 @@ class TestOneAfterTheOther:
 
         assert ["made", True, "left"] == events
 
-    async def test_an_error_passes(self, way, warm, registry):
+    async def test_an_error_passes(self, way, registry):
         """The error of what a factory asks for reaches who asked first, with the whole path."""
-        errors = []
+        errors = [ValueError("no database")]
 
         def make_database(wares_container):
             if errors:
-                raise errors[0]
+                raise errors.pop()
             return Database()
 
         registry.register_factory(Database, make_database)
@@ -169,29 +164,21 @@ class TestOneAfterTheOther:
         registry.register_factory(
             Shop, lambda wares_container: [wares_container.get(Repository)]
         )
-        await warm(way, registry, Shop)
-        errors.append(ValueError("no database"))
         container = registry.container()
 
         with pytest.raises(ValueError, match="no database") as caught:
             await way.get(container, Shop)
-        errors.clear()
 
         assert "Shop -> Repository -> Database" in caught.value.__notes__[0]
         assert isinstance((await way.get(container, Shop))[0][0], Database)
         await way.close(container)
 
 
-@pytest.mark.parametrize("uses", [0, MANY])
 class TestTasks:
     """Tasks that a factory starts go on within what it makes, and may go on after it."""
 
-    async def test_one_that_outlives_the_factory(
-        self, uses, registry, switch, events, tasks, starts
-    ):
+    async def test_one_that_outlives_the_factory(self, registry, switch, events, tasks, starts):
         """What it makes is made once, also for others who ask after the factory has ended."""
-        await use(ASYNC, registry, uses, Shop)
-        events.clear()
         switch.clear()
         container = registry.container()
 
@@ -207,11 +194,9 @@ class TestTasks:
         assert ["made", "left"] == events
 
     async def test_one_that_outlives_a_factory_that_fails(
-        self, uses, registry, switch, events, tasks, starts
+        self, registry, switch, events, tasks, starts
     ):
         """Who asks again meanwhile has it made again, and does not wait for the one that failed."""
-        await use(ASYNC, registry, uses, Shop)
-        events.clear()
         switch.clear()
         starts.append(ValueError("no shop"))
         container = registry.container()
@@ -229,7 +214,7 @@ class TestTasks:
         assert isinstance(shop, Shop)
         assert ["made", "left"] == events
 
-    async def test_several_that_run_at_once(self, uses, registry, switch, events):
+    async def test_several_that_run_at_once(self, registry, switch, events):
         """Each thing is made once where tasks of one factory ask for the same things."""
         register_slow(registry, switch, events)
         register_slow(registry, switch, events, Session)
@@ -240,8 +225,6 @@ class TestTasks:
             )
 
         registry.register_factory(Shop, make)
-        await use(ASYNC, registry, uses, Shop)
-        events.clear()
         switch.clear()
 
         async with registry.container() as container:
@@ -254,7 +237,7 @@ class TestTasks:
             assert made[0] is await container.aget(Database)
         assert ["made", "made", "left", "left"] == events
 
-    async def test_one_that_is_cancelled(self, uses, registry, switch, events):
+    async def test_one_that_is_cancelled(self, registry, switch, events):
         """After a task that made something within something was cancelled, all can be made."""
         register_slow(registry, switch, events)
 
@@ -262,8 +245,6 @@ class TestTasks:
             return [await wares_container.aget(Database)]
 
         registry.register_factory(Shop, make)
-        await use(ASYNC, registry, uses, Shop)
-        events.clear()
         switch.clear()
         container = registry.container()
 
@@ -282,18 +263,13 @@ class TestTasks:
 
 async def test_a_closed_container_makes_nothing_within(registry, events):
     """A factory whose container was closed meanwhile gets nothing more from it."""
-    closes = []
 
     def make_shop(wares_container):
-        if closes:
-            wares_container.close()
+        wares_container.close()
         return [wares_container.get(Database)]
 
     registry.register_factory(Database, lambda: events.append("made"))
     registry.register_factory(Shop, make_shop)
-    await use(SYNC, registry, MANY, Shop)
-    events.clear()
-    closes.append(True)
 
     with pytest.raises(ContainerClosedError):
         registry.container().get(Shop)
@@ -400,10 +376,9 @@ def get_each(container, keys):
 
 
 @pytest.mark.usefixtures("busy_threads")
-@pytest.mark.parametrize("uses", [0, MANY])
-def test_threads_that_ask_for_what_is_tangled(registry, uses):
+def test_threads_that_ask_for_what_is_tangled(registry):
     """Threads that share containers, whose factories ask them in turn, make each service once."""
-    chance = random.Random(uses)
+    chance = random.Random(0)
     keys = [type(f"Key{number}", (), {}) for number in range(12)]
     made, left = [], []
 
@@ -421,12 +396,6 @@ def test_threads_that_ask_for_what_is_tangled(registry, uses):
     for number, key in enumerate(keys):
         needs = chance.sample(keys[:number], min(number, 3))
         registry.register_factory(key, asking(key, needs))
-    for _ in range(uses):
-        for key in keys:
-            with registry.container() as container:
-                container.get(key)
-    made.clear()
-    left.clear()
 
     for _ in range(40):
         container = registry.container()
@@ -440,8 +409,7 @@ def test_threads_that_ask_for_what_is_tangled(registry, uses):
     assert Counter(made) == Counter(left)
 
 
-@pytest.mark.parametrize("uses", [0, MANY])
-async def test_another_event_loop_within(registry, uses, events):
+async def test_another_event_loop_within(registry, events):
     """A factory may have another thread, with a loop of its own, ask for something."""
 
     async def make_database():
@@ -457,8 +425,6 @@ async def test_another_event_loop_within(registry, uses, events):
 
     registry.register_factory(Database, make_database)
     registry.register_factory(Shop, make_shop)
-    await use(ASYNC, registry, uses, Shop)
-    events.clear()
 
     async with registry.container() as container:
         first, second = await container.aget(Shop)
@@ -468,15 +434,14 @@ async def test_another_event_loop_within(registry, uses, events):
 
 
 class Closing:
-    """A context manager by which the container is closed as it is entered, once that is wanted."""
+    """A context manager by which the container is closed as it is entered."""
 
-    def __init__(self, container, events, closes):
-        self.container, self.events, self.closes = container, events, closes
+    def __init__(self, container, events):
+        self.container, self.events = container, events
 
     def __enter__(self):
         self.events.append("entered")
-        if self.closes:
-            self.container.close()
+        self.container.close()
         return self
 
     def __exit__(self, *_):
@@ -498,17 +463,13 @@ class AsyncClosing(Closing):
 @pytest.mark.parametrize(
     ("way", "kind"), [(SYNC, Closing), (ASYNC, Closing), (ASYNC, AsyncClosing)]
 )
-async def test_what_closes_the_container_as_it_is_entered(way, kind, warm, registry, events):
+async def test_what_closes_the_container_as_it_is_entered(way, kind, registry, events):
     """What was entered is left, though its container was closed in the middle of that."""
-    closes = []
 
     def open_shop(wares_container):
-        return kind(wares_container, events, closes)
+        return kind(wares_container, events)
 
     registry.register_factory(Shop, open_shop)
-    await warm(way, registry, Shop)
-    events.clear()
-    closes.append(True)
 
     with pytest.raises(ContainerClosedError):
         await way.get(registry.container(), Shop)

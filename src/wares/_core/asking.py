@@ -1,0 +1,460 @@
+"""How a container is asked: `get` and `aget`."""
+
+from __future__ import annotations
+
+from _thread import get_ident
+from collections.abc import Hashable
+from typing import Any, NoReturn, overload
+
+from typing_extensions import TypeForm, TypeVar
+
+from wares._core.claims import (
+    Busy,
+    Claim,
+    begin_wait,
+    current_claim,
+    end_wait,
+    find_path,
+    give_up,
+)
+from wares._core.keys import describe_path
+from wares._core.makers import Makers
+from wares._core.recipes import Recipe
+from wares._core.signatures import describe_callable
+from wares._core.waiting import wait_in_the_event_loop
+from wares.exceptions import (
+    CircularDependencyError,
+    ContainerClosedError,
+    RegistryClosedError,
+    WaresError,
+)
+
+T1 = TypeVar("T1")
+T2 = TypeVar("T2")
+T3 = TypeVar("T3")
+T4 = TypeVar("T4")
+T5 = TypeVar("T5")
+T6 = TypeVar("T6")
+T7 = TypeVar("T7")
+T8 = TypeVar("T8")
+T9 = TypeVar("T9")
+T10 = TypeVar("T10")
+
+#: How the note on a factory's own exception begins.
+_NOTE = "wares was making "
+
+
+class Closed(dict[Hashable, Any]):
+    """What a closed container has made, and makes: nothing, and nothing can be put in.
+
+    Args:
+        error: What is raised where somebody tries.
+    """
+
+    def __init__(self, error: type[WaresError]) -> None:
+        super().__init__()
+        self._error = error
+
+    def setdefault(self, *_: Any) -> NoReturn:
+        """Refuse a claim.
+
+        Raises:
+            WaresError: Always.
+        """
+        raise self._error
+
+    __setitem__ = setdefault
+
+
+#: Shared by all containers that are closed, and by those that keep singletons.
+CLOSED = Closed(ContainerClosedError)
+ROOT_CLOSED = Closed(RegistryClosedError)
+
+
+class Asking:
+    """A container, as far as it is asked for services."""
+
+    _made: dict[Hashable, Any]
+    _making: dict[Hashable, Claim]
+    _makers: Makers
+    _outermost: Asking | None = None
+    _request: Asking | None = None
+
+    @overload
+    def get(self, key: TypeForm[T1], /) -> T1: ...
+
+    @overload
+    def get(self, key1: TypeForm[T1], key2: TypeForm[T2], /) -> tuple[T1, T2]: ...
+
+    @overload
+    def get(
+        self, key1: TypeForm[T1], key2: TypeForm[T2], key3: TypeForm[T3], /
+    ) -> tuple[T1, T2, T3]: ...
+
+    @overload
+    def get(
+        self, key1: TypeForm[T1], key2: TypeForm[T2], key3: TypeForm[T3], key4: TypeForm[T4], /
+    ) -> tuple[T1, T2, T3, T4]: ...
+
+    @overload
+    def get(
+        self,
+        key1: TypeForm[T1],
+        key2: TypeForm[T2],
+        key3: TypeForm[T3],
+        key4: TypeForm[T4],
+        key5: TypeForm[T5],
+        /,
+    ) -> tuple[T1, T2, T3, T4, T5]: ...
+
+    @overload
+    def get(
+        self,
+        key1: TypeForm[T1],
+        key2: TypeForm[T2],
+        key3: TypeForm[T3],
+        key4: TypeForm[T4],
+        key5: TypeForm[T5],
+        key6: TypeForm[T6],
+        /,
+    ) -> tuple[T1, T2, T3, T4, T5, T6]: ...
+
+    @overload
+    def get(
+        self,
+        key1: TypeForm[T1],
+        key2: TypeForm[T2],
+        key3: TypeForm[T3],
+        key4: TypeForm[T4],
+        key5: TypeForm[T5],
+        key6: TypeForm[T6],
+        key7: TypeForm[T7],
+        /,
+    ) -> tuple[T1, T2, T3, T4, T5, T6, T7]: ...
+
+    @overload
+    def get(
+        self,
+        key1: TypeForm[T1],
+        key2: TypeForm[T2],
+        key3: TypeForm[T3],
+        key4: TypeForm[T4],
+        key5: TypeForm[T5],
+        key6: TypeForm[T6],
+        key7: TypeForm[T7],
+        key8: TypeForm[T8],
+        /,
+    ) -> tuple[T1, T2, T3, T4, T5, T6, T7, T8]: ...
+
+    @overload
+    def get(
+        self,
+        key1: TypeForm[T1],
+        key2: TypeForm[T2],
+        key3: TypeForm[T3],
+        key4: TypeForm[T4],
+        key5: TypeForm[T5],
+        key6: TypeForm[T6],
+        key7: TypeForm[T7],
+        key8: TypeForm[T8],
+        key9: TypeForm[T9],
+        /,
+    ) -> tuple[T1, T2, T3, T4, T5, T6, T7, T8, T9]: ...
+
+    @overload
+    def get(
+        self,
+        key1: TypeForm[T1],
+        key2: TypeForm[T2],
+        key3: TypeForm[T3],
+        key4: TypeForm[T4],
+        key5: TypeForm[T5],
+        key6: TypeForm[T6],
+        key7: TypeForm[T7],
+        key8: TypeForm[T8],
+        key9: TypeForm[T9],
+        key10: TypeForm[T10],
+        /,
+    ) -> tuple[T1, T2, T3, T4, T5, T6, T7, T8, T9, T10]: ...
+
+    @overload
+    def get(self, key: Any, /, *more: Any) -> Any: ...
+
+    def get(self, key: Any, /, *more: Any) -> Any:
+        """Get services, made on the first time and shared afterwards.
+
+        Args:
+            key: What to ask for.
+            more: What else to ask for.
+
+        Returns:
+            The service; for several keys a tuple of services.
+
+        Raises:
+            ServiceNotFoundError: Nothing is registered under a key.
+            AsyncServiceError: Something has to be awaited: use `aget`.
+            CircularDependencyError: Services need each other in a circle.
+            LifetimeError: A service would outlive what it needs.
+            ContainerClosedError: This container is closed.
+            Exception: Whatever a factory raises, with the path to it as a note.
+        """
+        if more:
+            return tuple([self.get(one) for one in (key, *more)])
+        made = self._made
+        try:
+            if key in made:
+                return made[key]
+        except KeyError:
+            # An override has taken a singleton away between the two look-ups.
+            pass
+        makers = self._makers.sync
+        maker = makers[key] if key in makers else self._makers.link(key)
+        making = self._making
+        claim = Claim()
+        while True:
+            try:
+                if self._made is not made or type(made) is Closed:
+                    raise self._make_closed_error()
+                service = maker(self, made, making, claim)
+                if self._made is not made:
+                    raise self._make_closed_error()
+            except Busy as found:
+                busy = found
+            except BaseException as error:
+                give_up(claim, self, making, error)
+                explain(error)
+                raise
+            else:
+                return service
+            try:
+                wait_for_another(claim, busy)
+            finally:
+                # An exception that its own frame knows would be left to the garbage collector.
+                del busy
+
+    @overload
+    async def aget(self, key: TypeForm[T1], /) -> T1: ...
+
+    @overload
+    async def aget(self, key1: TypeForm[T1], key2: TypeForm[T2], /) -> tuple[T1, T2]: ...
+
+    @overload
+    async def aget(
+        self, key1: TypeForm[T1], key2: TypeForm[T2], key3: TypeForm[T3], /
+    ) -> tuple[T1, T2, T3]: ...
+
+    @overload
+    async def aget(
+        self, key1: TypeForm[T1], key2: TypeForm[T2], key3: TypeForm[T3], key4: TypeForm[T4], /
+    ) -> tuple[T1, T2, T3, T4]: ...
+
+    @overload
+    async def aget(
+        self,
+        key1: TypeForm[T1],
+        key2: TypeForm[T2],
+        key3: TypeForm[T3],
+        key4: TypeForm[T4],
+        key5: TypeForm[T5],
+        /,
+    ) -> tuple[T1, T2, T3, T4, T5]: ...
+
+    @overload
+    async def aget(
+        self,
+        key1: TypeForm[T1],
+        key2: TypeForm[T2],
+        key3: TypeForm[T3],
+        key4: TypeForm[T4],
+        key5: TypeForm[T5],
+        key6: TypeForm[T6],
+        /,
+    ) -> tuple[T1, T2, T3, T4, T5, T6]: ...
+
+    @overload
+    async def aget(
+        self,
+        key1: TypeForm[T1],
+        key2: TypeForm[T2],
+        key3: TypeForm[T3],
+        key4: TypeForm[T4],
+        key5: TypeForm[T5],
+        key6: TypeForm[T6],
+        key7: TypeForm[T7],
+        /,
+    ) -> tuple[T1, T2, T3, T4, T5, T6, T7]: ...
+
+    @overload
+    async def aget(
+        self,
+        key1: TypeForm[T1],
+        key2: TypeForm[T2],
+        key3: TypeForm[T3],
+        key4: TypeForm[T4],
+        key5: TypeForm[T5],
+        key6: TypeForm[T6],
+        key7: TypeForm[T7],
+        key8: TypeForm[T8],
+        /,
+    ) -> tuple[T1, T2, T3, T4, T5, T6, T7, T8]: ...
+
+    @overload
+    async def aget(
+        self,
+        key1: TypeForm[T1],
+        key2: TypeForm[T2],
+        key3: TypeForm[T3],
+        key4: TypeForm[T4],
+        key5: TypeForm[T5],
+        key6: TypeForm[T6],
+        key7: TypeForm[T7],
+        key8: TypeForm[T8],
+        key9: TypeForm[T9],
+        /,
+    ) -> tuple[T1, T2, T3, T4, T5, T6, T7, T8, T9]: ...
+
+    @overload
+    async def aget(
+        self,
+        key1: TypeForm[T1],
+        key2: TypeForm[T2],
+        key3: TypeForm[T3],
+        key4: TypeForm[T4],
+        key5: TypeForm[T5],
+        key6: TypeForm[T6],
+        key7: TypeForm[T7],
+        key8: TypeForm[T8],
+        key9: TypeForm[T9],
+        key10: TypeForm[T10],
+        /,
+    ) -> tuple[T1, T2, T3, T4, T5, T6, T7, T8, T9, T10]: ...
+
+    @overload
+    async def aget(self, key: Any, /, *more: Any) -> Any: ...
+
+    async def aget(self, key: Any, /, *more: Any) -> Any:
+        """Get services as `get` does, awaiting what has to be awaited.
+
+        Args:
+            key: What to ask for.
+            more: What else to ask for.
+
+        Returns:
+            The service; for several keys a tuple of services.
+
+        Raises:
+            WaresError: As `get` does, but for AsyncServiceError.
+            Exception: Whatever a factory raises, with the path to it as a note.
+        """
+        if more:
+            return tuple([await self.aget(one) for one in (key, *more)])
+        made = self._made
+        try:
+            if key in made:
+                return made[key]
+        except KeyError:
+            # See `get`.
+            pass
+        makers = self._makers.awaited
+        maker, is_async = makers[key] if key in makers else self._makers.alink(key)
+        making = self._making
+        claim = Claim()
+        if is_async:
+            claim.thread = get_ident()
+            claim.parent = current_claim.get()
+            current_claim.set(claim)
+        try:
+            while True:
+                try:
+                    if self._made is not made or type(made) is Closed:
+                        raise self._make_closed_error()
+                    service = maker(self, made, making, claim)
+                    if is_async:
+                        claim.coroutine = service
+                        service = await service
+                    if self._made is not made:
+                        raise self._make_closed_error()
+                except Busy as found:
+                    busy = found
+                except BaseException as error:
+                    give_up(claim, self, making, error)
+                    explain(error)
+                    raise
+                else:
+                    return service
+                try:
+                    await await_another(claim, busy)
+                finally:
+                    del busy
+        finally:
+            if is_async:
+                claim.coroutine = None
+                # Not by a token: a coroutine that is closed ends in another context.
+                current_claim.set(claim.parent)
+
+    def _make_closed_error(self) -> WaresError:
+        """Make the error that says what is closed."""
+        return ContainerClosedError()
+
+
+def wait_for_another(claim: Claim, busy: Busy) -> None:
+    """Wait for what another `get` makes; raises the error that it has failed with."""
+    wait = begin_wait(claim, busy, blocks=True)
+    if wait is None:
+        return
+    try:
+        error = wait.future.result()
+    finally:
+        end_wait(wait)
+    if error is not None:
+        raise error
+
+
+async def await_another(claim: Claim, busy: Busy) -> None:
+    """Do what `wait_for_another` does, in an event loop."""
+    wait = begin_wait(claim, busy, blocks=False)
+    if wait is None:
+        return
+    try:
+        error = await wait_in_the_event_loop(wait.future)
+    finally:
+        end_wait(wait)
+    if error is not None:
+        raise error
+
+
+def explain(error: BaseException) -> None:
+    """Say of an error how it came about, as far as that is possible.
+
+    Raises:
+        CircularDependencyError: The stack was too small because of a circle.
+    """
+    if isinstance(error, WaresError) or not isinstance(error, Exception):
+        return
+    try:
+        path = find_path(error)
+        if isinstance(error, RecursionError):
+            refuse_circle(path)
+        notes = getattr(error, "__notes__", ())
+        if path and not any(str(note).startswith(_NOTE) for note in notes):
+            names = describe_path(recipe.key for recipe in path)
+            error.add_note(f"{_NOTE}{names}, made by {describe_callable(path[-1].factory)}")
+    except CircularDependencyError:
+        raise
+    except Exception:  # noqa: BLE001  # it may be frozen, or lack room for notes
+        return
+
+
+def refuse_circle(path: list[Recipe]) -> None:
+    """Refuse a path that comes by one recipe again and again.
+
+    Raises:
+        CircularDependencyError: It does.
+    """
+    for start, recipe in enumerate(path):
+        if path.count(recipe) > 1:
+            circle = path[start : path.index(recipe, start + 1)]
+            raise CircularDependencyError(
+                [*(one.key for one in circle), recipe.key],
+                steps=[one.describe_step() for one in circle],
+            ) from None

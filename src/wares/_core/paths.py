@@ -1,0 +1,79 @@
+"""What led to the service that is being made, read off the stack.
+
+Makers are written as text (see `makers`), and for each of its lines they know which recipes led
+there. So the frames of makers, of those that run and of those that are suspended, tell the whole
+path, and nothing has to be noted while all goes well.
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from wares._core.recipes import Recipe
+
+#: Recipes, the first one asked for first.
+Path: TypeAlias = "list[Recipe]"
+
+#: Which recipes led to a line, by their places among the maker's recipes.
+Chains: TypeAlias = Mapping[int, tuple[int, ...]]
+
+#: The chains of makers by their file names; those of one shape share their code.
+_chains: dict[str, Chains] = {}
+
+
+def know_maker(file_name: str, chains: Chains) -> None:
+    """Remember what led to each line of a maker."""
+    _chains[file_name] = chains
+
+
+def find_claims_on_the_stack() -> Iterator[Any]:
+    """Find the claims of the makers that run on this stack, the innermost first."""
+    return (frame.f_locals["claim"] for frame in _find_frames() if "claim" in frame.f_locals)
+
+
+def read_path(claim: Any, traceback: types.TracebackType | None) -> Path:
+    """Read the path from the stack, from claims that go on elsewhere, and from a traceback.
+
+    Args:
+        claim: The claim of the context, whose maker may be suspended in another task.
+        traceback: What goes on below this stack.
+    """
+    frames = list(_find_frames())
+    path = [recipe for frame in reversed(frames) for recipe in _read(frame, frame.f_lineno)]
+    while traceback is not None:
+        path += _read(traceback.tb_frame, traceback.tb_lineno)
+        traceback = traceback.tb_next
+    on_this_stack = {frame.f_locals.get("claim") for frame in frames}
+    while claim is not None:
+        if claim not in on_this_stack:
+            path = [*_read_suspended(claim.coroutine), *path]
+        claim = claim.parent
+    return path
+
+
+def _find_frames() -> Iterator[types.FrameType]:
+    frame: types.FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code.co_filename in _chains:
+            yield frame
+        frame = frame.f_back
+
+
+def _read(frame: types.FrameType, line: int) -> Path:
+    chain = _chains.get(frame.f_code.co_filename, {}).get(line, ())
+    recipes = frame.f_locals["recipes"] if chain else ()
+    return [recipes[place] for place in chain]
+
+
+def _read_suspended(awaitable: Any) -> Path:
+    """Read the path of a maker that waits, from the coroutines that it waits for."""
+    path: Path = []
+    while isinstance(awaitable, types.CoroutineType):
+        if awaitable.cr_frame is not None:
+            path += _read(awaitable.cr_frame, awaitable.cr_frame.f_lineno)
+        awaitable = awaitable.cr_await
+    return path

@@ -1,0 +1,196 @@
+"""Which recipe is in force for a key: what is registered, under what overrides it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar, get_args, get_origin
+from weakref import WeakSet, WeakValueDictionary
+
+from wares._core.keys import MISSING, describe, find_nearest
+from wares._core.locking import LOCK
+from wares._core.log import log_registration
+from wares._core.recipes import (
+    Recipe,
+    find_dependency,
+    recipe_for_dependency,
+    recipe_for_value,
+)
+from wares._core.signatures import Need, is_derivable
+from wares.exceptions import RegistryClosedError, ServiceNotFoundError, WaresError
+
+
+class Registrations:
+    """What is registered in one registry, and what follows from it.
+
+    Attributes:
+        registry: The registry itself, which may be asked for, too.
+        registered: The recipes as they were registered.
+        overrides: The recipes that override others, the last of each key being in force.
+        recipes: The recipes that are in force.
+        expected: The keys that containers are given.
+        seen: Who was seen to ask for what.
+        observers: Those that are told what is made and cleaned up.
+        books: Whatever has to be told when something changes.
+        root: The container that keeps the singletons.
+        root_makers: Its makers.
+        singletons: What they were made from.
+        is_closed: Whether the registry is closed.
+    """
+
+    #: The class that asks for the container itself.
+    container_class: ClassVar[type] = object
+
+    def __init__(self, registry: Any) -> None:
+        self.registry = registry
+        self.registered: dict[Hashable, Recipe] = {}
+        self.overrides: dict[Hashable, list[Recipe]] = {}
+        self.recipes: dict[Hashable, Recipe] = {}
+        self.expected: dict[Hashable, None] = {}
+        self.seen: dict[tuple[Hashable, Hashable], None] = {}
+        self.observers: tuple[object, ...] = ()
+        self.books: WeakSet[Any] = WeakSet()
+        self.root: Any = None
+        self.root_makers: Any = None
+        self.singletons: Any = None
+        self.is_closed = False
+        # How the services of generic classes are registered once the types are known.
+        self.generics: dict[Any, Callable[[Hashable, tuple[Any, ...]], None]] = {}
+        # Callables that are named for one request only do not stay.
+        self._derived: WeakValueDictionary[Hashable, Recipe] = WeakValueDictionary()
+        self._names: dict[str, Any] | None = None
+
+    def check_open(self) -> None:
+        """Refuse to go on after the end.
+
+        Raises:
+            RegistryClosedError: The registry is closed.
+        """
+        if self.is_closed:
+            raise RegistryClosedError
+
+    def put(self, recipe: Recipe) -> None:
+        """Register a recipe; it is in force unless its key is overridden."""
+        self.check_open()
+        self.registered[recipe.key] = recipe
+        log_registration(recipe)
+        if recipe.key not in self.overrides:
+            self._put_in_force(recipe.key, recipe)
+
+    @contextmanager
+    def overriding(self, recipe: Recipe) -> Iterator[None]:
+        """Let a recipe override what is registered under its key, while the block lasts."""
+        self.check_open()
+        log_registration(recipe)
+        key = recipe.key
+        stack = self.overrides.setdefault(key, [])
+        stack.append(recipe)
+        self._put_in_force(key, recipe)
+        try:
+            yield
+        finally:
+            stack.remove(recipe)
+            if stack:
+                self._put_in_force(key, stack[-1])
+            else:
+                self.overrides.pop(key, None)
+                self._put_in_force(key, self.registered.get(key))
+
+    def change(self) -> None:
+        """Let everything be found anew."""
+        with LOCK:
+            self._names = None
+            for book in list(self.books):
+                book.clear()
+            self.singletons.revise()
+
+    def get_registered(self, key: Hashable) -> Recipe:
+        """Give what is registered under *key*.
+
+        Raises:
+            ServiceNotFoundError: There is nothing.
+        """
+        recipe = self.registered.get(key)
+        if recipe is None:
+            raise ServiceNotFoundError(key, nearest=find_nearest(key, self.registered))
+        return recipe
+
+    def find_recipe(self, need: Need) -> Recipe | None:
+        """Find how the service of *need* is made, if it can be made."""
+        recipe = self.recipes.get(need.key)
+        if recipe is None and self.generics:
+            recipe = self._make_generic(need.key)
+        if recipe is None and need.is_marked and need.key not in self.expected:
+            return self.derive(need.key)
+        return recipe
+
+    def derive(self, key: Hashable) -> Recipe | None:
+        """Make the recipe of a callable that nobody registered, or `None` if it is no callable."""
+        if key is type(self.registry):
+            return recipe_for_value(
+                key, self.registry, enter=False, ping=None, suppress_context_exit=False
+            )
+        if not is_derivable(key):
+            return None
+        recipe = self._derived.get(key) or find_dependency(key) or recipe_for_dependency(key)
+        return self._derived.setdefault(key, recipe)
+
+    def read(self, recipe: Recipe) -> tuple[Need, ...]:
+        """Read what a recipe needs.
+
+        Raises:
+            WaresError: It cannot be read.
+        """
+        return recipe.read(self.container_class, self.find_name).needs
+
+    def find_name(self, name: str) -> Any:
+        """Find the registered class that is called *name*, where there is just one."""
+        names = self._names
+        if names is None:
+            names = {}
+            for key in [*self.recipes, *self.expected]:
+                own = getattr(key, "__name__", None)
+                if isinstance(own, str):
+                    names[own] = MISSING if own in names else key
+            self._names = names
+        return names.get(name, MISSING)
+
+    def may_return(self, recipe: Recipe) -> bool:
+        """Tell whether a recipe may be in force again after an override."""
+        key = recipe.key
+        return self.registered.get(key) is recipe or recipe in self.overrides.get(key, ())
+
+    def make_generics(self) -> None:
+        """Register what generic classes are needed with, as far as signatures tell."""
+        todo = list(self.recipes.values()) if self.generics else []
+        for recipe in todo:
+            try:
+                needs = self.read(recipe)
+            except WaresError:
+                # The graph says what is wrong.
+                continue
+            for need in needs:
+                made = None if need.key in self.recipes else self._make_generic(need.key)
+                todo += [] if made is None else [made]
+
+    def _make_generic(self, key: Hashable) -> Recipe | None:
+        """Register what a generic class with types in brackets asks for, at its first use."""
+        register = self.generics.get(get_origin(key))
+        if register is None:
+            return None
+        with LOCK:
+            # Of two threads, the second finds what the first has registered.
+            if key not in self.recipes:
+                register(key, get_args(key))
+            return self.recipes[key]
+
+    def _put_in_force(self, key: Hashable, recipe: Recipe | None) -> None:
+        with LOCK:
+            if recipe is None:
+                self.recipes.pop(key, None)
+            else:
+                self.recipes[key] = recipe
+            self.change()
+
+    def __repr__(self) -> str:
+        return f"<registrations of {', '.join(map(describe, self.recipes))}>"

@@ -1,0 +1,295 @@
+"""What makers call for the steps that are not written out: rare ones, and those that fail.
+
+What is raised here reads the path that led to it off the stack.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, NoReturn
+
+from wares._core.claims import Busy, Claim, find_path, wake
+from wares._core.cleanups import (
+    Cleanups,
+    Entry,
+    leave_async_context,
+    leave_async_generator,
+    leave_context,
+    leave_generator,
+)
+from wares._core.keys import MISSING, describe, find_nearest
+from wares._core.locking import LOCK
+from wares._core.observation import observe_beginning, observe_end
+from wares._core.recipes import (
+    Recipe,
+    cannot_fill,
+    is_async_context_manager,
+    is_sync_context_manager,
+)
+from wares._core.registrations import Registrations
+from wares._core.signatures import Need, Shape, describe_callable
+from wares.exceptions import (
+    AsyncServiceError,
+    CircularDependencyError,
+    FactoryError,
+    LifetimeError,
+    ServiceNotFoundError,
+    WaresError,
+)
+
+#: How many classes are remembered of what one factory gives.
+_CLASSES = 16
+
+
+def find_made(
+    made: dict[Any, Any], making: dict[Any, Claim], key: Any, holder: Claim
+) -> Any:
+    """Give what another `get` has just made.
+
+    Raises:
+        Busy: It is still being made.
+    """
+    if key in made:
+        return made[key]
+    raise Busy(made, making, key, holder)
+
+
+def refuse(made: dict[Any, Any], making: dict[Any, Claim], recipe: Recipe) -> Any:
+    """Refuse to make under `get` what must be awaited, unless another one is making it."""
+    holder = making.get(recipe.key)
+    if holder is not None:
+        return find_made(made, making, recipe.key, holder)
+    factory = describe_callable(recipe.factory)
+    raise _must_be_awaited(recipe, f"its factory, {factory}, is asynchronous")
+
+
+def circular(*circle: Recipe) -> NoReturn:
+    """Refuse what is needed to make itself."""
+    for recipe in find_path():
+        if recipe in circle:
+            start = circle.index(recipe)
+            circle = (*circle[start:], *circle[:start])
+            break
+    raise CircularDependencyError(
+        [*(recipe.key for recipe in circle), circle[0].key],
+        steps=[recipe.describe_step() for recipe in circle],
+    )
+
+
+def outlived(asker: Recipe, needed: Recipe) -> NoReturn:
+    """Refuse what ends before the service that needs it."""
+    path = [*find_path(), needed]
+    keeper = next((one for one in reversed(path[:-1]) if one.is_kept), asker)
+    raise LifetimeError(
+        keeper.key,
+        keeper.lifetime,
+        needed.key,
+        needed.lifetime,
+        steps=[recipe.describe_step() for recipe in path],
+    )
+
+
+def unreadable(registry: Registrations, recipe: Recipe) -> None:
+    """Raise why the needs of a factory cannot be read."""
+    registry.read(recipe)
+
+
+def missing(container: Any, registry: Registrations, need: Need, asker: Recipe) -> NoReturn:
+    """Refuse what nobody has registered or given."""
+    if need.takes_argument or need.key is MISSING:
+        raise cannot_fill(need, asker, (), [one.describe_step() for one in find_path()])
+    raise not_found(registry, need, "singleton" if container is registry.root else "scoped")
+
+
+def not_found(registry: Registrations, need: Need, keeper: str) -> WaresError:
+    """Make the error for a key under which there is nothing."""
+    key = need.key
+    recipes = find_path()
+    steps = [recipe.describe_step() for recipe in recipes]
+    asker = next((recipe for recipe in reversed(recipes) if recipe.is_kept), None)
+    is_expected = key in registry.expected
+    if keeper == "singleton" and is_expected and asker is not None:
+        return LifetimeError(asker.key, asker.lifetime, key, "given", steps=steps)
+    parameter = f", for the parameter {need.name!r}" if need.name else ""
+    return ServiceNotFoundError(
+        key,
+        path=[*(recipe.key for recipe in recipes), key],
+        steps=[*steps, f"{describe(key)}, not registered{parameter}"],
+        nearest=find_nearest(key, registry.recipes),
+        is_expected=is_expected,
+    )
+
+
+def not_yielded(recipe: Recipe) -> NoReturn:
+    """Refuse a generator factory that has ended before it yielded."""
+    raise FactoryError(recipe.key, describe_callable(recipe.factory), "did not yield")
+
+
+def begin_cleanups(container: Any) -> Cleanups:
+    """Give the cleanups of a container, which are begun at the first one."""
+    with LOCK:
+        if container._cleanups is None:
+            container._cleanups = Cleanups()
+        cleanups: Cleanups = container._cleanups
+        return cleanups
+
+
+def settle(
+    container: Any, made: dict[Any, Any], recipe: Recipe, plain: set[type], product: Any
+) -> Any:
+    """Turn what a factory has given into the service.
+
+    Args:
+        container: What its cleanup belongs to.
+        made: The services of the container, as it was when it was asked.
+        recipe: The recipe of the factory.
+        plain: The classes whose objects need nothing further; the next object of such a class
+            does not come here.
+        product: What the factory has given.
+    """
+    kind = type(product)
+    if _is_own_generator(recipe, product):
+        if inspect.isasyncgen(product):
+            raise _must_be_awaited(recipe, "its factory is an asynchronous generator")
+        service = next(product, MISSING)
+        if service is MISSING:
+            not_yielded(recipe)
+        return _note(container, made, (leave_generator, product, recipe), service)
+    if not recipe.is_value and inspect.iscoroutine(product):
+        product.close()
+        raise _must_be_awaited(recipe, "its factory returned a coroutine")
+    if recipe.enter and is_sync_context_manager(kind):
+        return _note(
+            container, made, (leave_context, product, recipe), kind.__enter__(product)
+        )
+    if recipe.enter and is_async_context_manager(kind):
+        raise _must_be_awaited(recipe, "it is an asynchronous context manager")
+    _remember_class(plain, kind)
+    return product
+
+
+async def asettle(
+    container: Any, made: dict[Any, Any], recipe: Recipe, plain: set[type], product: Any
+) -> Any:
+    """Turn what a factory has given into the service, awaiting what has to be awaited."""
+    if _is_own_generator(recipe, product) and inspect.isasyncgen(product):
+        async for service in product:
+            return await _anote(
+                container, made, (leave_async_generator, product, recipe), service
+            )
+        not_yielded(recipe)
+    if not recipe.is_value and inspect.iscoroutine(product):
+        product = await product
+    kind: Any = type(product)
+    if recipe.enter and is_async_context_manager(kind):
+        service = await kind.__aenter__(product)
+        return await _anote(container, made, (leave_async_context, product, recipe), service)
+    return settle(container, made, recipe, plain, product)
+
+
+def take_back(container: Any, cleanups: Cleanups, thing: Any) -> NoReturn:
+    """Clean up what was finished after its container had been closed, and say that it is closed."""
+    entry = _take(cleanups, thing)
+    if entry is not None:
+        entry[0](thing, entry[2], None)
+    raise container._make_closed_error()
+
+
+async def atake_back(container: Any, cleanups: Cleanups, thing: Any) -> NoReturn:
+    """Do what `take_back` does, awaiting what has to be awaited."""
+    entry = _take(cleanups, thing)
+    if entry is not None:
+        left = entry[0](thing, entry[2], None)
+        if left is not None:
+            await left
+    raise container._make_closed_error()
+
+
+def _take(cleanups: Cleanups, thing: Any) -> Entry | None:
+    """Take the cleanup of *thing*, unless whoever closes has taken it."""
+    with LOCK:
+        for position, entry in enumerate(cleanups):
+            if entry[1] is thing:
+                return cleanups.pop(position)
+    return None
+
+
+def _note(container: Any, made: dict[Any, Any], entry: Entry, service: Any) -> Any:
+    cleanups = container._cleanups or begin_cleanups(container)
+    cleanups.append(entry)
+    # First the cleanup, then the look: whoever closes does it the other way round.
+    if container._made is not made:
+        take_back(container, cleanups, entry[1])
+    return service
+
+
+async def _anote(container: Any, made: dict[Any, Any], entry: Entry, service: Any) -> Any:
+    cleanups = container._cleanups or begin_cleanups(container)
+    cleanups.must_await = True
+    cleanups.append(entry)
+    if container._made is not made:
+        await atake_back(container, cleanups, entry[1])
+    return service
+
+
+def _remember_class(plain: set[type], kind: type) -> None:
+    if len(plain) < _CLASSES and not issubclass(kind, _never_plain):
+        plain.add(kind)
+
+
+def _never() -> Any:
+    yield
+
+
+async def _anever() -> Any:
+    yield
+
+
+async def _await_never() -> None:
+    pass
+
+
+_coroutine = _await_never()
+#: What the look at a class does not tell enough of.
+_never_plain = (type(_never()), type(_anever()), type(_coroutine))
+_coroutine.close()
+
+
+def _is_own_generator(recipe: Recipe, product: object) -> bool:
+    """Tell whether *product* is the running factory itself, which has yet to yield."""
+    if not (inspect.isgenerator(product) or inspect.isasyncgen(product)) or recipe.is_value:
+        return False
+    if recipe.shape in (Shape.GENERATOR, Shape.ASYNC_GENERATOR):
+        return True
+    return recipe.may_return_generator
+
+
+def _must_be_awaited(recipe: Recipe, reason: str) -> AsyncServiceError:
+    recipes = find_path()
+    recipes = recipes if recipes[-1:] == [recipe] else [*recipes, recipe]
+    path = [one.key for one in recipes]
+    asker = path[0] if recipes[0].is_call else None
+    return AsyncServiceError(path[-1], path, reason, asker=asker)
+
+
+#: What the text of makers uses by name.
+NAMES = {
+    "MISSING": MISSING,
+    "asettle": asettle,
+    "atake_back": atake_back,
+    "begin_cleanups": begin_cleanups,
+    "circular": circular,
+    "find_made": find_made,
+    "leave_async_generator": leave_async_generator,
+    "leave_generator": leave_generator,
+    "missing": missing,
+    "not_yielded": not_yielded,
+    "observe_beginning": observe_beginning,
+    "observe_end": observe_end,
+    "outlived": outlived,
+    "refuse": refuse,
+    "settle": settle,
+    "take_back": take_back,
+    "unreadable": unreadable,
+    "wake": wake,
+}
