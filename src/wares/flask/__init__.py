@@ -13,7 +13,6 @@ from flask import Blueprint, Flask, g, request
 from flask import Response as FlaskResponse
 from flask.ctx import _AppCtxGlobals
 from flask.signals import (
-    appcontext_popped,
     appcontext_pushed,
     got_request_exception,
     request_finished,
@@ -31,6 +30,7 @@ from wares.exceptions import (
     NoContainerError,
     NoRegistryError,
     PendingAsyncCleanupError,
+    RegistryClosedError,
     raise_problems,
 )
 from wares.flask import _units
@@ -95,11 +95,9 @@ def init_app(
     app.extensions[UNCHECKED_KEY] = validate
     if is_new:
         appcontext_pushed.connect(_units.begin_context, app)
-        appcontext_popped.connect(_units.leave_context, app)
         request_started.connect(_begin_request, app)
         request_finished.connect(_units.hold, app)
         got_request_exception.connect(_units.note_unanswered, app)
-        app.teardown_request(_units.end_request)
         app.teardown_appcontext(_units.end_context)
         _units.put_around(app, "handle_user_exception", _units.note_answered)
         _units.put_around(app, "async_to_sync", _units.leave_generators)
@@ -114,7 +112,11 @@ def _begin_request(app: Flask, **_: Any) -> None:
             if app.extensions[UNCHECKED_KEY]:
                 _validate(app, get_registry(app))
                 app.extensions[UNCHECKED_KEY] = False
-    _units.begin_request()
+    try:
+        _units.serve(_units.get_context())
+    except RegistryClosedError:
+        # Whoever asks is told.
+        return
 
 
 def _validate(app: Flask, registry: Registry) -> None:
@@ -141,15 +143,13 @@ def wares_from(g: _AppCtxGlobals = g) -> Container:
         NoRegistryError: The application has not been initialised.
         RegistryClosedError: The registry is closed.
     """
-    context = _units.find_context()
-    if context is not None and g is not _proxy and g is not context.g:
-        context = _units.find_context_of(g)
+    context = _units.find_context(None if g is _proxy else g)
     if context is None:
         raise NoContainerError(
             "There is no application context, and so no container. Ask while a request, a command "
             "or a task is being served, or open a context: with app.app_context(): ..."
         )
-    return _units.serve(context).container
+    return _units.serve(context)
 
 
 def get_registry(app: Flask | None = None) -> Registry:
@@ -172,12 +172,7 @@ def get_registry(app: Flask | None = None) -> Registry:
                 "get_registry(app), or open a context: with app.app_context(): ..."
             )
         app = context.app
-    registry: Registry | None = app.extensions.get(REGISTRY_KEY)
-    if registry is None:
-        raise NoRegistryError(
-            "The application has no registry. Initialise it: wares.flask.init_app(app)"
-        )
-    return registry
+    return _units.get_registry_of(app)
 
 
 #: The registry of the application whose context is active.
