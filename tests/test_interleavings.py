@@ -179,7 +179,7 @@ def test_get_and_close(key, closes_first):
         functions = [lambda: container.get(key), container.close]
         return *(functions[::-1] if closes_first else functions), check
 
-    assert explore(prepare) > 5
+    assert explore(prepare) > 3
     shared.close()
 
 
@@ -199,7 +199,7 @@ def test_close_and_close():
 
         return container.close, container.close, check
 
-    assert explore(prepare) > 5
+    assert explore(prepare) > 3
     scene.close()
 
 
@@ -223,7 +223,7 @@ def test_reset_and_get():
 
         return container.reset, lambda: container.get(Session), check
 
-    assert explore(prepare) > 5
+    assert explore(prepare) > 3
     scene.close()
 
 
@@ -249,7 +249,7 @@ def test_child_and_close(closes_first):
         functions = [use_child, parent.close]
         return *(functions[::-1] if closes_first else functions), check
 
-    assert explore(prepare) > 5
+    assert explore(prepare) > 3
     scene.close()
 
 
@@ -277,7 +277,7 @@ def test_child_and_aclose(has_made):
 
         return aclose, lambda: parent.child().get(Session), check
 
-    assert explore(prepare) > 5
+    assert explore(prepare) > 3
     scene.close()
 
 
@@ -295,7 +295,7 @@ def test_registry_close_and_close():
 
         return scene.registry.close, scene.registry.close, check
 
-    assert explore(prepare) > 5
+    assert explore(prepare) > 3
 
 
 @pytest.mark.parametrize("closes_first", [False, True])
@@ -316,7 +316,7 @@ def test_registry_close_and_singleton(closes_first):
         functions = [lambda: container.get(Engine), scene.registry.close]
         return *(functions[::-1] if closes_first else functions), check
 
-    assert explore(prepare) > 5
+    assert explore(prepare) > 3
 
 
 @pytest.mark.parametrize("registers_first", [False, True])
@@ -343,7 +343,7 @@ def test_get_and_register(registers_first):
         functions = [lambda: container.get(Shop), register]
         return *(functions[::-1] if registers_first else functions), check
 
-    assert explore(prepare) > 5
+    assert explore(prepare) > 3
 
 
 @pytest.mark.parametrize("overrides_first", [False, True])
@@ -378,7 +378,7 @@ def test_get_and_override(overrides_first, lifetime):
         functions = [ask, override]
         return *(functions[::-1] if overrides_first else functions), check
 
-    assert explore(prepare) > 5
+    assert explore(prepare) > 3
 
 
 def test_get_and_local_registration():
@@ -399,7 +399,7 @@ def test_get_and_local_registration():
             check,
         )
 
-    assert explore(prepare) > 5
+    assert explore(prepare) > 3
     scene.close()
 
 
@@ -429,5 +429,5 @@ def test_close_and_another_container():
 
         return lambda: container.get("connection"), close_and_open, check
 
-    assert explore(prepare) > 5
+    assert explore(prepare) > 3
     scene.close()

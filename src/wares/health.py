@@ -22,8 +22,6 @@ import attrs
 from wares._core.container import Container
 from wares._core.pings import ServicePing
 from wares._core.recipes import is_positive_number
-from wares._core.records import CLOSED
-from wares._core.resolution import closed_error
 from wares.exceptions import InvalidOptionError
 
 __all__ = ["HealthReport", "ServiceHealth", "acheck", "check"]
@@ -210,8 +208,8 @@ def choose_pings(container: Container, *groups: frozenset[str] | None) -> list[S
     Raises:
         ContainerClosedError: The container is closed.
     """
-    if container._made is CLOSED:
-        raise closed_error(container)
+    if container.is_closed:
+        raise container._make_closed_error()
     return [
         ping
         for ping in container.get_pings()

@@ -20,7 +20,6 @@ import pytest
 from wares._adapters.applications import find_registry
 from wares._core.container import Container
 from wares._core.keys import describe
-from wares._core.records import CLOSED
 from wares._core.container import Registry
 from wares.exceptions import NoRegistryError
 
@@ -202,7 +201,7 @@ class _Opened:
 
     @property
     def is_open(self) -> bool:
-        return self.container._made is not CLOSED
+        return not self.container.is_closed
 
     def describe(self) -> str:
         """Tell where it was opened, and what is in it."""

@@ -18,7 +18,7 @@ from starlette.websockets import WebSocket
 from typing_extensions import Unpack
 
 from wares import asgi
-from wares._core.container import Container, GivenContainer
+from wares._core.container import Container
 from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
 from wares._adapters.lifespan import REGISTRY_KEY, Lifespan
 from wares._core.container import Registry
@@ -107,7 +107,7 @@ class WaresMiddleware(asgi.WaresMiddleware):
         self, registry: Registry, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send
     ) -> Container:
         kind = Request if scope["type"] == "http" else WebSocket
-        return GivenContainer(registry, given_by(kind(scope, receive, send)))
+        return registry.container(given_by(kind(scope, receive, send)))
 
 
 def wares_from(connection: HTTPConnection) -> Container:

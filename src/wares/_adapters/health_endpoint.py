@@ -230,7 +230,7 @@ class _SharedRun:
 
 def _tags_of(registry: Registry) -> frozenset[str]:
     """List the tags there are, so that made-up ones do not count as different questions."""
-    recipes = list(registry._recipes.values())
+    recipes = list(registry._known.recipes.values())
     return frozenset(tag for recipe in recipes for tag in recipe.tags)
 
 

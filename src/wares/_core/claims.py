@@ -26,6 +26,11 @@ from wares.exceptions import AsyncServiceError, CircularDependencyError
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
+#: The key under which a container's dict holds its cleanups, once it has some. Of several threads
+#: one begins them, and of several that close one takes them.
+CLEANUPS = object()
+
+
 class Claim:
     """One `get` that makes services, one at a time."""
 
@@ -50,25 +55,14 @@ class Claim:
 class Busy(Exception):  # noqa: N818  # it tells what is going on, and is no error
     """Another `get` is making a key."""
 
-    def __init__(
-        self,
-        made: dict[Hashable, Any],
-        making: dict[Hashable, Claim],
-        key: Hashable,
-        holder: Claim,
-    ) -> None:
+    def __init__(self, made: dict[Hashable, Any], key: Hashable, holder: Claim) -> None:
         self.made = made
-        self.making = making
         self.key = key
         self.holder = holder
 
     def is_over(self) -> bool:
         """Tell whether there is nothing to wait for any more."""
-        return (
-            self.key in self.made
-            or self.holder.is_over
-            or self.making.get(self.key) is not self.holder
-        )
+        return self.holder.is_over or self.made.get(self.key) is not self.holder
 
 
 #: The claim of the `aget` that runs in this context. Tasks and threads that a factory starts
@@ -96,13 +90,17 @@ class Wait:
     thread: int | None
     future: Future[BaseException | None]
 
+    def is_over(self) -> bool:
+        """Tell whether the key is made, or is no longer being made."""
+        return self.made.get(self.key) is not self.holder
+
 
 #: The waits by which threads stand still.
 _blocked: dict[int, Wait] = {}
 
 
 def begin_wait(claim: Claim, busy: Busy, *, blocks: bool) -> Wait | None:
-    """Announce that *claim* waits.
+    """Announce that *claim* waits; it holds nothing meanwhile.
 
     Args:
         claim: The claim of the one that waits.
@@ -149,54 +147,48 @@ def end_wait(wait: Wait) -> None:
             wait.holder.waiters.remove(wait)  # type: ignore[union-attr]  # it is in there
 
 
-def wake(claim: Claim, error: BaseException | None = None, *, is_over: bool = False) -> None:
-    """Wake those that wait for what *claim* has made by now.
+def wake(claim: Claim, error: BaseException | None = None) -> None:
+    """Wake those that wait for what *claim* has made by now, or has given up.
 
     Args:
         claim: The claim that they wait for.
-        error: What its factory failed with, for those whose key is not made.
-        is_over: Whether it makes nothing further, so that all of them are woken.
+        error: What its factory failed with.
     """
     with LOCK:
-        woken = [wait for wait in claim.waiters if is_over or wait.key in wait.made]
+        woken = [wait for wait in claim.waiters if wait.is_over()]
         claim.waiters = [wait for wait in claim.waiters if wait not in woken]
         for wait in woken:
             _forget(wait)
     for wait in woken:
         if wait.future.set_running_or_notify_cancel():
             # An error is passed as a result: futures refuse a StopIteration.
-            wait.future.set_result(None if wait.key in wait.made else error)
+            wait.future.set_result(error)
 
 
-def give_up(
-    claim: Claim, container: Any, making: dict[Hashable, Claim], error: BaseException
-) -> None:
-    """Give up what *claim* holds, as making it has failed; then tell of it.
+def give_up(claim: Claim, container: Any, made: dict[Hashable, Any]) -> None:
+    """Give up the keys that *claim* holds.
 
     Args:
-        claim: The claim of the one that has failed.
+        claim: The claim.
         container: What was asked.
-        making: The claims of the container, as it was when it was asked.
-        error: What was raised. Those that wait get it, too, if it is an error.
+        made: What it keeps, as it was when it was asked.
     """
-    claim.is_over = True
-    owners = (container._outermost, container._request, container.registry._root)
+    owners = (container, container._outermost, container._request, container.registry._root)
     with LOCK:
-        _release(claim, container._made, making)
-        for owner in owners:
-            if owner is not None:
-                _release(claim, owner._made, owner._making)
-    if claim.waiters:
-        wake(claim, error if isinstance(error, Exception) else None, is_over=True)
+        for kept in (made, *(owner._made for owner in owners if owner is not None)):
+            for key, holder in kept.copy().items():
+                if holder is claim:
+                    kept.pop(key, None)
 
 
-def _release(
-    claim: Claim, made: dict[Hashable, Any], making: dict[Hashable, Claim]
+def fail(
+    claim: Claim, container: Any, made: dict[Hashable, Any], error: BaseException
 ) -> None:
-    # What is made stays claimed: nobody may begin to make it again.
-    for key, holder in making.copy().items():
-        if holder is claim and key not in made:
-            making.pop(key, None)
+    """Give up what *claim* holds, as making it has failed; those that wait get the error, too."""
+    claim.is_over = True
+    give_up(claim, container, made)
+    if claim.waiters:
+        wake(claim, error if isinstance(error, Exception) else None)
 
 
 def find_lineage(claim: Claim | None) -> Iterator[Claim]:
@@ -242,10 +234,12 @@ def _refuse_deadlock(busy: Busy, lineage: tuple[Claim, ...], thread: int | None)
         if link in lineage:
             raise _make_circle(busy)
         if thread is not None and link.thread == thread:
+            direct = "another task of this thread's event loop is making it"
+            indirect = "it waits for a task of the event loop that this call blocks"
             raise AsyncServiceError(
                 busy.key,
                 [recipe.key for recipe in find_path(busy)] or [busy.key],
-                "it waits for a task of the event loop that this call blocks",
+                direct if link is busy.holder else indirect,
             )
         if link not in seen:
             seen.add(link)

@@ -39,12 +39,11 @@ class Cleanups(list[Entry]):
         must_await: Whether one of them may have to be awaited.
     """
 
-    __slots__ = ("__weakref__", "must_await")
+    # No __init__, because one is made for each request.
 
     owner: ClassVar[str] = "container"
 
-    def __init__(self) -> None:
-        self.must_await = False
+    must_await = False
 
     def find_pending(self) -> list[Hashable]:
         """List the services whose cleanups must be awaited."""
@@ -64,8 +63,6 @@ class Cleanups(list[Entry]):
 
 class RegistryCleanups(Cleanups):
     """The cleanups of a registry: of its singletons, or what it calls when it closes."""
-
-    __slots__ = ()
 
     owner = "registry"
 
@@ -231,8 +228,8 @@ def replace(
 ) -> BaseException:
     """Let *new* be under way in the place of *old*, which becomes its context.
 
-    An *old* that nobody will see any more is logged: a cancellation and the like are not printed,
-    and ``raise ... from None`` hides what was before.
+    An *old* that was not replaced on purpose, by ``raise new from old``, is logged, as it is no
+    longer on its way to anybody.
 
     Args:
         old: The exception that was under way.
@@ -245,7 +242,7 @@ def replace(
     if old is None or old is new:
         return new
     _put_at_the_end(new, old)
-    if isinstance(old, Exception) and not _shows(new, old):
+    if isinstance(old, Exception) and not _names(new, old):
         log_lost(old, recipe)
     return new
 
@@ -278,14 +275,13 @@ def _contexts(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__context__
 
 
-def _shows(new: BaseException, old: BaseException) -> bool:
-    """Tell whether the traceback of *new* shows *old*, and is going to be printed."""
+def _names(new: BaseException, old: BaseException) -> bool:
+    """Tell whether *new* was raised from *old*, and is going to be printed."""
     link: BaseException | None = new if isinstance(new, Exception) else None
     seen: set[int] = set()
     while link is not None and link is not old and id(link) not in seen:
         seen.add(id(link))
-        hides_context = link.__suppress_context__
-        link = link.__cause__ or (None if hides_context else link.__context__)
+        link = link.__cause__
     return link is old
 
 

@@ -15,10 +15,12 @@ from weakref import WeakSet
 import attrs
 from typing_extensions import TypeForm, TypeVar
 
-from wares._core.asking import CLOSED, ROOT_CLOSED, Asking
+from wares._core.asking import CLOSED, ROOT_CLOSED, Asking, Closed
+from wares._core.claims import CLEANUPS, Claim
 from wares._core.cleanups import (
     Cleanups,
     Entry,
+    RegistryCleanups,
     aleave_all,
     awaited_callbacks,
     leave_all,
@@ -56,6 +58,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _current: ContextVar[Container | None] = ContextVar("wares_container", default=None)
+
+#: Stands for what is not made.
+_CLAIM = Claim()
 
 #: What is given to most containers.
 _NOTHING: Mapping[Hashable, Any] = {}
@@ -107,15 +112,15 @@ class Family:
     Attributes:
         parent: The container that it is a child of.
         children: The children that are open, in the order in which they were opened.
+        given: What the container was given before anything was registered locally.
         recipes: What was registered locally.
-        values: What of it is ready-made.
         callbacks: What runs when the container closes, for its local registrations.
     """
 
     parent: Container | None = None
     children: dict[Container, None] = attrs.field(factory=dict)
+    given: Mapping[Hashable, Any] | None = None
     recipes: dict[Hashable, Recipe] = attrs.field(factory=dict)
-    values: dict[Hashable, Any] = attrs.field(factory=dict)
     callbacks: Cleanups = attrs.field(factory=Cleanups)
 
 
@@ -144,11 +149,11 @@ class Container(Asking):
     """
 
     registry: Registry
-    _cleanups: Cleanups | None = None
     _family: Family | None = None
     _given: Mapping[Hashable, Any] = _NOTHING
     _outermost: Container | None = None
     _request: Container | None = None
+    _new_cleanups: type[Cleanups] = Cleanups
 
     # One parameter, and no default: Python makes objects faster where it has nothing to fill in.
     def __init__(self, registry: Registry) -> None:
@@ -156,17 +161,17 @@ class Container(Asking):
             raise RegistryClosedError
         self.registry = registry
         self._made = {}
-        self._making = {}
         self._makers = registry._makers
 
     def __repr__(self) -> str:
         if self.is_closed:
             return "<wares.Container(closed)>"
-        return f"<wares.Container(made={len(self._made)}, cleanups={len(self._cleanups or ())})>"
+        made = sum(key in self for key in self._made.copy())
+        return f"<wares.Container(made={made}, cleanups={len(self._cleanups or ())})>"
 
     def __contains__(self, key: object) -> bool:
         """Tell whether the service of *key* is made already."""
-        return key in self._made
+        return key is not CLEANUPS and not isinstance(self._made.get(key, _CLAIM), Claim)
 
     def __bool__(self) -> bool:
         """Be true, also where nothing is made."""
@@ -175,7 +180,7 @@ class Container(Asking):
     @property
     def is_closed(self) -> bool:
         """Whether the container is closed."""
-        return self._made is CLOSED
+        return isinstance(self._made, Closed)
 
     def __enter__(self) -> Self:
         if self._made is CLOSED:
@@ -188,17 +193,13 @@ class Container(Asking):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._family is not None:
-            self._close_family(error)
-            return
-        if self._cleanups:
-            self._refuse_pending([self])
-        # First this, then the look: whoever notes a cleanup does it the other way round.
-        self._made = self._making = CLOSED
-        if self._cleanups:
-            after = leave_all(self._take_cleanups(), error, self.registry._known.observers)
-            if after is not error and after is not None:
-                raise_as_it_is(after)
+        made = self._made
+        if CLEANUPS not in made and self._family is None:
+            # First this, then the look: whoever notes a cleanup or opens a child does it the
+            # other way round.
+            self._made = CLOSED
+        if CLEANUPS in made or self._family is not None:
+            self._close(made, error)
 
     async def __aenter__(self) -> Self:
         if self._made is CLOSED:
@@ -211,12 +212,12 @@ class Container(Asking):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        made = self._made
+        self._made = CLOSED
         if self._family is not None:
-            await self._aclose_family(error)
-            return
-        self._made = self._making = CLOSED
-        if self._cleanups:
-            entries = self._take_cleanups()
+            await self._aclose_family(made, error)
+        elif CLEANUPS in made:
+            entries = take_cleanups(made)
             after = await aleave_all(entries, error, self.registry._known.observers)
             if after is not error and after is not None:
                 raise_as_it_is(after)
@@ -418,12 +419,7 @@ class Container(Asking):
         if self._made is CLOSED:
             raise self._make_closed_error()
         self._given = {**self._given, **given}
-        overrides = self.registry._known.overrides
-        self._made.update(
-            {key: thing for key, thing in given.items() if key not in overrides}
-            if overrides
-            else given
-        )
+        self._made.update(given)
 
     def _become_child_of(
         self, parent: Container, given: Mapping[Hashable, Any] | None = None
@@ -435,24 +431,28 @@ class Container(Asking):
         self._use_makers(parent._makers.request or parent._makers)
         # From here on the parent may close it, and shows it what is registered there.
         family.children[self] = None
-        inherited = {**parent._given, **family.values}
-        if inherited or given:
-            with LOCK:
-                if self._made is not CLOSED:
-                    self._give({**inherited, **(given or {})})
+        with LOCK:
+            if self._made is not CLOSED and (parent._given or given):
+                self._give({**parent._given, **(given or {})})
 
     def _reopen(self) -> None:
         """Start anew: what was given stays, what was registered locally goes."""
         family, given = self._family, self._given
+        if family is not None and family.given is not None:
+            given = family.given
         self._family = None
         self._given = _NOTHING
-        self._making = {}
         self._made = {}
         self._makers = self.registry._makers
         if family is not None and family.parent is not None:
             self._become_child_of(family.parent, given)
         elif given:
             self._give(given)
+
+    def _find_local_keys(self) -> list[Hashable]:
+        """List what is registered locally, here and in the containers around this one."""
+        families = [container._family for container in self._line()]
+        return [key for family in families if family is not None for key in family.recipes]
 
     def _get_family(self) -> Family:
         if self._family is None:
@@ -470,10 +470,13 @@ class Container(Asking):
 
     def _descend(self) -> list[Container]:
         """List this container and the open ones within it, each before its own children."""
-        found = [self]
-        for container in found:
+        found: list[Container] = []
+        todo = [self]
+        while todo:
+            container = todo.pop()
+            found.append(container)
             if container._family is not None:
-                found += container._family.children
+                todo += reversed(list(container._family.children))
         return found
 
     def _register_locally(self, recipe: Recipe, on_close: OnRegistryClose | None) -> None:
@@ -485,79 +488,112 @@ class Container(Asking):
         if on_close is not None:
             family.callbacks.must_await = True
             family.callbacks.append((leave_callback, on_close, recipe))
-        key = recipe.key
+        is_given = recipe.is_ready and recipe.key not in self.registry._known.overrides
         with LOCK:
-            family.recipes[key] = recipe
-            before = family.values.pop(key, MISSING)
-            if recipe.is_ready and key not in self.registry._known.overrides:
-                family.values[key] = recipe.value
+            if family.given is None:
+                family.given = self._given
+            family.recipes[recipe.key] = recipe
             for container in self._descend():
-                if before is not MISSING and container._made.get(key) is before:
-                    del container._made[key]
-                if key in family.values and container._made is not CLOSED:
-                    container._made.setdefault(key, recipe.value)
-            if key not in family.values:
+                container._take_back(recipe.key)
+                if is_given and not container.is_closed:
+                    container._given = {**container._given, recipe.key: recipe.value}
+                    container._made.setdefault(recipe.key, recipe.value)
+            if not is_given:
                 outer = family.parent._makers if family.parent else self.registry._makers
                 self._use_makers(outer)
+
+    def _take_back(self, key: Hashable) -> None:
+        """Let what was given under *key* be given no longer, unless something was made of it."""
+        before = self._given.get(key, MISSING)
+        if before is not MISSING:
+            self._given = {other: it for other, it in self._given.items() if other != key}
+            if self._made.get(key) is before:
+                del self._made[key]
 
     def _use_makers(self, outer: Makers) -> None:
         """Let what is registered locally, here and in the children, stand before *outer*."""
         family = self._get_family()
-        has_factories = len(family.recipes) > len(family.values)
+        has_factories = any(not recipe.is_ready for recipe in family.recipes.values())
         self._makers = LocalMakers(outer, family.recipes) if has_factories else outer
         for child in list(family.children):
             child._use_makers(self._makers)
 
-    def _refuse_pending(self, containers: list[Container]) -> None:
+    def _refuse_pending(self) -> None:
         """Refuse to close what must be awaited.
 
         Raises:
             PendingAsyncCleanupError: Something must be awaited.
         """
         pending: list[Hashable] = []
-        for container in containers:
+        for container in self._descend():
             pending += container._cleanups.find_pending() if container._cleanups else []
             pending += container._family.callbacks.find_pending() if container._family else []
         if pending:
             raise PendingAsyncCleanupError(pending, "container")
 
-    def _take_cleanups(self) -> list[Entry]:
-        """Take the cleanups; of two that close at once, one gets them."""
-        with LOCK:
-            cleanups = self._cleanups
-            self._cleanups = None
-        return [] if cleanups is None else cleanups
-
-    def _end(self) -> tuple[list[Entry], list[Entry]]:
+    def _end(self, made: dict[Hashable, Any]) -> tuple[list[Entry], list[Entry]]:
         """Be closed; give what is to be cleaned up, and what is to be called after that."""
-        self._made = self._making = CLOSED
+        self._made = CLOSED
         family = self._get_family()
         if family.parent is not None and family.parent._family is not None:
             family.parent._family.children.pop(self, None)
         with LOCK:
             callbacks = list(family.callbacks)
             family.callbacks.clear()
-        return self._take_cleanups(), callbacks
+        return take_cleanups(made), callbacks
 
-    def _close_family(self, error: BaseException | None) -> None:
-        containers = self._descend()
-        self._refuse_pending(containers)
-        ended = [container._end() for container in containers]
+    def _close(self, made: dict[Hashable, Any], error: BaseException | None) -> None:
+        """Close what has cleanups, or a family."""
         after = error
-        for cleanups, callbacks in reversed(ended):
-            after = leave_all(cleanups, after, self.registry._known.observers)
-            after = leave_all(callbacks, after)
+        if self._family is None:
+            cleanups = made.get(CLEANUPS)
+            if cleanups and cleanups.must_await:
+                self._refuse_pending()
+            self._made = CLOSED
+            after = leave_all(take_cleanups(made), error, self.registry._known.observers)
+        else:
+            after = self._close_family(made, error)
         if after is not error and after is not None:
             raise_as_it_is(after)
 
-    async def _aclose_family(self, error: BaseException | None) -> None:
-        ended = [container._end() for container in self._descend()]
+    def _close_family(
+        self, made: dict[Hashable, Any], error: BaseException | None
+    ) -> BaseException | None:
+        self._refuse_pending()
         after = error
-        for cleanups, callbacks in reversed(ended):
+        for cleanups, callbacks in self._end_all(made):
+            after = leave_all(cleanups, after, self.registry._known.observers)
+            after = leave_all(callbacks, after)
+        return after
+
+    async def _aclose_family(
+        self, made: dict[Hashable, Any], error: BaseException | None
+    ) -> None:
+        after = error
+        for cleanups, callbacks in self._end_all(made):
             after = await aleave_all(cleanups, after, self.registry._known.observers)
             after = await aleave_all(awaited_callbacks(callbacks), after)
         if after is not error and after is not None:
             raise_as_it_is(after)
+
+    def _end_all(
+        self, made: dict[Hashable, Any]
+    ) -> list[tuple[list[Entry], list[Entry]]]:
+        """End this container and the open ones within it; give what each has to clean up."""
+        _, *children = self._descend()
+        ended = [self._end(made), *(child._end(child._made) for child in children)]
+        return ended[::-1]
+
+    @property
+    def _cleanups(self) -> Cleanups | None:
+        """What is to be cleaned up, if anything is."""
+        return self._made.get(CLEANUPS)
+
+
+def take_cleanups(made: dict[Hashable, Any]) -> list[Entry]:
+    """Take the cleanups; of several that close at once, one gets them."""
+    cleanups: list[Entry] = made.pop(CLEANUPS, [])
+    return cleanups
 
 
 def _refuse_singleton(key: object, lifetime: str) -> None:
@@ -573,6 +609,8 @@ def _refuse_singleton(key: object, lifetime: str) -> None:
 
 class Root(Container):
     """The container that keeps a registry's singletons."""
+
+    _new_cleanups = RegistryCleanups
 
     def __init__(self, registry: Registry) -> None:
         super().__init__(registry)
@@ -780,11 +818,12 @@ class Registry(Registering):
         """Close the container that keeps the singletons; give what is to be cleaned up."""
         root = self._root
         made = root._made
-        root._made = root._making = ROOT_CLOSED
+        root._made = ROOT_CLOSED
+        cleanups = take_cleanups(made)
         # Makers look in there.
         made.clear()
         self._known.singletons.forget()
-        return root._take_cleanups()
+        return cleanups
 
     def _pending_async(self) -> list[Hashable]:
         cleanups = self._root._cleanups
@@ -799,7 +838,7 @@ class Registry(Registering):
             return
         if self._root._cleanups:
             self._root._cleanups.clear()
-        self._root._made, self._root._making = {}, {}
+        self._root._made = {}
         self._known.singletons.forget()
         self._known.change()
 
@@ -823,3 +862,4 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_begin_in_child)
 
 Registrations.container_class = Container
+Registrations.cleanups = (Cleanups, RegistryCleanups)

@@ -14,9 +14,12 @@ around them.
 from __future__ import annotations
 
 import linecache
-from collections.abc import Callable, Hashable
+from collections import ChainMap
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
+
+import attrs
 
 from wares._core import steps
 from wares._core.keys import MISSING
@@ -38,6 +41,7 @@ class Makers:
     Attributes:
         sync: The makers for `get`, by the key, or the node, that is asked for.
         awaited: The makers for `aget`, each with whether it is a coroutine function.
+        ready: The registered values that were asked for.
         token: Another object after each change of what is registered.
         calls: What was written for calls of functions; for `inject`.
     """
@@ -56,63 +60,99 @@ class Makers:
         self.request = request
         self.outermost = self if keeper == "connection" else None
         self.for_functions: Makers | None = None
-        self.clear()
+        self.forget()
+        self.begin_anew()
         registry.books.add(self)
 
-    def clear(self) -> None:
-        """Forget everything, because something else is registered now."""
-        with LOCK:
-            self.token = object()
-            self.sync: dict[Any, Callable[..., Any]] = {}
-            self.awaited: dict[Any, Maker] = {}
-            self.calls: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
-            self._written: tuple[dict[Node, Maker], dict[Node, Maker]] = ({}, {})
-            self.wiring = Wiring(
-                self.find,
-                self.registry.read,
-                self.registry.container_class,
-                self.keeper,
-                is_function=self.request is not None,
-            )
+    def forget(self) -> None:
+        """Forget what was written, because something else is registered now."""
+        # First this: what is written with an old wiring must not get into the new dict.
+        self.wiring = self.make_wiring()
+        self._written: tuple[dict[Node, Maker], dict[Node, Maker]] = ({}, {})
 
-    def link(self, key: Any) -> Callable[..., Any]:
-        """Write the maker of a key for `get`."""
-        token = self.token
-        maker, _ = self.write(self._find_node(key), can_await=False)
-        with LOCK:
-            if token is self.token:
-                self.sync[key] = maker
-        return maker
+    def begin_anew(self) -> None:
+        """Let everything be linked anew, after all books have forgotten what was written."""
+        self.sync: dict[Any, Callable[..., Any]] = {}
+        self.awaited: dict[Any, Maker] = {}
+        self.ready: dict[Any, Any] = {}
+        self.calls: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
+        self.token = object()
 
-    def alink(self, key: Any) -> Maker:
-        """Write the maker of a key for `aget`."""
+    def link(self, key: Any, container: Any) -> Callable[..., Any]:
+        """Write the maker of a key that *container* is asked for by `get`."""
+        if type(key) is Order:
+            return key.maker[0]
+        return self._link(key, container, can_await=False)[0]
+
+    def alink(self, key: Any, container: Any) -> Maker:
+        """Write the maker of a key that *container* is asked for by `aget`."""
+        if type(key) is Order:
+            return key.maker
+        return self._link(key, container, can_await=True)
+
+    def _link(self, key: Any, container: Any, *, can_await: bool) -> Maker:
         token = self.token
-        maker = self.write(self._find_node(key), can_await=True)
+        wire = self.wiring.wire(Need("", key, by_keyword=False))
+        maker = self._write_asked(wire, container, can_await=can_await)
         with LOCK:
-            if token is self.token:
+            if token is not self.token:
+                # Something was registered meanwhile.
+                return maker
+            if wire.source == "ready" and self.keeper != "singleton":
+                self.ready[key] = wire.node.recipe.value  # type: ignore[union-attr]  # it has one
+            elif can_await:
                 self.awaited[key] = maker
+            else:
+                self.sync[key] = maker[0]
         return maker
 
-    def write(self, node: Node, *, can_await: bool) -> Maker:
-        """Write the maker of a node, and of all below it that get one of their own."""
-        wiring, written = self.wiring, self._written[can_await]
+    def write(
+        self, node: Node, *, can_await: bool, own: dict[Node, Maker] | None = None
+    ) -> Maker:
+        """Write the maker of a node, and of all below it that get one of their own.
+
+        Args:
+            node: What is made.
+            can_await: Whether it is for `aget`.
+            own: Where the makers of what nobody has registered are kept; left out, they are kept
+                here.
+        """
+        here = self._written[can_await]
+        written = here if own is None else ChainMap(own, here)
         if node not in written:
+            wiring = self.wiring if own is None else self.make_wiring()
             found = walk(node, wiring)
             for each in found.order:
                 if each not in written:
-                    writer = Writer(self, wiring, found, written, can_await=can_await)
-                    written[each] = writer.write(each)
+                    writer = Writer(self, wiring, found, written, can_await=can_await, own=own)
+                    maker = writer.write(each)
+                    place = here if own is None or not each.recipe.is_derived else own
+                    place[each] = maker
         return written[node]
 
-    def write_elsewhere(self, wire: Wire, *, can_await: bool) -> Maker:
+    def write_elsewhere(
+        self, wire: Wire, *, can_await: bool, own: dict[Node, Maker] | None = None
+    ) -> Maker:
         """Write the maker of something that a longer-lived container keeps."""
         assert wire.node is not None  # what comes from elsewhere is made there
-        makers = {
-            "registry": lambda: self.registry.root_makers,
-            "outermost": self._for_outermost,
-            "request": lambda: self.request,
-        }[wire.source]()
-        return makers.write(wire.node, can_await=can_await)
+        makers = self
+        if wire.source == "registry":
+            makers = self.registry.root_makers
+        elif wire.source == "outermost":
+            makers = self._for_outermost()
+        elif self.request is not None:
+            makers = self.request
+        return makers.write(wire.node, can_await=can_await, own=own)
+
+    def make_wiring(self) -> Wiring:
+        """Wire anew, from the point of view of these containers."""
+        return Wiring(
+            self.find,
+            self.registry.read,
+            self.registry.container_class,
+            self.keeper,
+            is_function=self.request is not None,
+        )
 
     def make_for_functions(self) -> Makers:
         """Give the makers of containers that end with a function, within one of these."""
@@ -126,16 +166,25 @@ class Makers:
             self.outermost = Makers(self.registry, self.find, keeper="connection")
         return self.outermost
 
-    def _find_node(self, key: Any) -> Node:
-        if type(key) is Node:
-            return key
-        if type(key) is Recipe:
-            return Node(key, key.lifetime == "transient")
-        need = Need("", key, by_keyword=False)
-        recipe = self.find(need)
-        if recipe is None:
-            raise steps.not_found(self.registry, need, self.keeper)
-        return Node(recipe, recipe.lifetime == "transient")
+    def _write_asked(self, wire: Wire, container: Any, *, can_await: bool) -> Maker:
+        if wire.source == "absent":
+            raise steps.not_found(container, wire.need)
+        if wire.source == "here":
+            assert wire.node is not None  # it is made here
+            return self.write(wire.node, can_await=can_await)
+        writer = Writer(self, self.wiring, Walk((), {}), {}, can_await=can_await)
+        return writer.write_hand_over(wire)
+
+
+@attrs.frozen(eq=False)
+class Order:
+    """What an injected function asks a container for, though nobody has registered it.
+
+    Attributes:
+        maker: Its maker.
+    """
+
+    maker: Maker
 
 
 class LocalMakers(Makers):
@@ -164,6 +213,7 @@ class Writer:
         found: What lies below the node that is asked for.
         written: The makers of the nodes that have one.
         can_await: Whether it is for `aget`.
+        own: Where the makers of what nobody has registered are kept, if not with the others.
     """
 
     def __init__(
@@ -171,10 +221,12 @@ class Writer:
         makers: Makers,
         wiring: Wiring,
         found: Walk,
-        written: dict[Node, Maker],
+        written: Mapping[Node, Maker],
         *,
         can_await: bool,
+        own: dict[Node, Maker] | None = None,
     ) -> None:
+        self.own = own
         self.makers = makers
         self.wiring = wiring
         self.walk = found
@@ -182,7 +234,8 @@ class Writer:
         self.can_await = can_await
         self.is_async = False
         self.recipes: list[Recipe] = []
-        self.constants: dict[str, Any] = {"registry": makers.registry}
+        cleanups = makers.registry.cleanups[makers.keeper == "singleton"]
+        self.constants: dict[str, Any] = {"registry": makers.registry, "Cleanups": cleanups}
         self.observers = makers.registry.observers
         self._lines: list[str] = []
         self._chain: list[int] = []
@@ -193,11 +246,24 @@ class Writer:
     def write(self, node: Node) -> Maker:
         """Write the maker of *node*."""
         if node.is_fresh:
-            result = self._build(node.recipe, self._gather(node, 2), 2)
+            result = self._build(node, self._gather(node, 2), 2)
         else:
-            result = self._make(node.recipe, 2, is_checked=True)
+            result = self._make(node.recipe, 2)
         self.put(2, f"return {result}")
-        return self.compile("c, made, making, claim"), self.is_async
+        return self.compile("c, made, claim"), self.is_async
+
+    def write_hand_over(self, wire: Wire) -> Maker:
+        """Write what hands over a service that is ready, or is kept by another container."""
+        asker = Node(wire.node.recipe if wire.node else _ASKED, is_fresh=True)
+        if wire.source == "ready":
+            service = self.define("value", asker.recipe.value)
+        else:
+            service = self.get(wire, 2, asker)
+        if wire.source != "container" and self.makers.keeper != "singleton":
+            # The registry keeps what it has made, and nothing that an override may replace.
+            service = f"made.setdefault({self.define('k', wire.need.key)}, {service})"
+        self.put(2, f"return {service}")
+        return self.compile("c, made, claim"), self.is_async
 
     def compile(self, parameters: str) -> Callable[..., Any]:
         """Compile what was written; makers of one shape are compiled once."""
@@ -231,16 +297,20 @@ class Writer:
 
     def get(self, wire: Wire, indent: int, asker: Node) -> str:
         """Write how what fills a parameter is got; give the expression for it."""
+        need = wire.need
         if wire.source == "container":
-            return "c"
+            is_around = self.wiring.is_function and need.is_marked and need.scope != "function"
+            return "c._request" if is_around else "c"
         if wire.source == "absent":
             return self._get_absent(wire, indent, asker)
+        if wire.source == "too short":
+            self.put(indent, f"too_short({self.define('need', need)})")
+            return "None"
         assert wire.node is not None  # all others are made by something
         recipe = wire.node.recipe
         key = self.define("k", recipe.key)
         if wire.source == "ready":
-            value = self.define("value", recipe.value)
-            return f"(made[{key}] if {key} in made else {value})"
+            return self._get_or(key, self.define("value", recipe.value), indent)
         service = self.new_variable()
         if wire.source == "outlived":
             call = self._raising("outlived", asker.recipe, recipe)
@@ -255,38 +325,49 @@ class Writer:
         circle = self.walk.circles.get((asker, node))
         if circle is None and node not in self.written:
             return self._make(node.recipe, indent)
-        service = self.new_variable()
         if circle is not None:
-            call = self._raising("circular", *circle)
+            otherwise = self._raising("circular", *circle)
         else:
-            call = self._call_maker(self.written[node])
-        there = "" if node.is_fresh else f"made[{key}] if {key} in made else "
-        self.put(indent, f"{service} = {there}{call}")
+            otherwise = self._call_maker(self.written[node])
+        if not node.is_fresh:
+            return self._get_or(key, otherwise, indent)
+        service = self.new_variable()
+        self.put(indent, f"{service} = {otherwise}")
+        return service
+
+    def _get_or(self, key: str, otherwise: str, indent: int, made: str = "made") -> str:
+        """Write that something is taken from where it is kept, or else comes from elsewhere."""
+        service = self.new_variable()
+        # What is being made counts as not there. One look-up, as it may be given up between two.
+        self.put(indent, f"{service} = {made}.get({key}, claim)")
+        self.put(indent, f"if type({service}) is Claim: {service} = {otherwise}")
         return service
 
     def _get_elsewhere(self, wire: Wire, key: str, service: str, indent: int) -> None:
         """Write that something is got from the container that keeps it."""
-        maker = self.makers.write_elsewhere(wire, can_await=self.can_await)
+        maker = self.makers.write_elsewhere(wire, can_await=self.can_await, own=self.own)
         if wire.source == "registry":
             root = self.define("root", self.makers.registry.root)
             kept = self.define("kept", self.makers.registry.root._made)
-            # One look-up, as an override may take the singleton away between two.
-            self.put(indent, f"{service} = {kept}.get({key}, MISSING)")
-            call = self._call_maker(maker, f"{root}, {root}._made, {root}._making, claim")
-            self.put(indent, f"if {service} is MISSING: {service} = {call}")
+            # An override may take it away from there; what this container has got, it keeps.
+            self.put(indent, f"{service} = made[{key}] if {key} in made else {kept}.get({key}, claim)")
+            call = self._call_maker(maker, f"{root}, {root}._made, claim")
+            self.put(indent, f"if type({service}) is Claim: {service} = {call}")
             return
-        owner = "c._request" if wire.source == "request" else "c._outermost"
-        make = self._call_maker(maker, "owner, its, owner._making, claim")
-        if wire.node is not None and wire.node.is_fresh:
-            self.put(indent, f"owner = {owner}; its = owner._made")
-            self.put(indent, f"{service} = {make}")
+        make = self._call_maker(maker, "owner, its, claim")
+        if wire.source == "request":
+            self.put(indent, "owner = c._request; its = owner._made")
+            if wire.node is not None and wire.node.is_fresh:
+                self.put(indent, f"{service} = {make}")
+            else:
+                self.put(indent, f"{service} = {self._get_or(key, make, indent, 'its')}")
             return
-        self.put(indent, f"if {key} in made: {service} = made[{key}]")
-        self.put(indent, "else:")
-        self.put(indent + 1, f"owner = c if {owner} is None else {owner}; its = owner._made")
-        self.put(indent + 1, f"{service} = its[{key}] if {key} in its else {make}")
-        if wire.source == "outermost":
-            self.put(indent + 1, f"made[{key}] = {service}")
+        self.put(indent, f"{service} = made.get({key}, claim)")
+        self.put(indent, f"if type({service}) is Claim:")
+        self.put(indent + 1, "owner = c if c._outermost is None else c._outermost")
+        self.put(indent + 1, "its = owner._made")
+        got = self._get_or(key, make, indent + 1, "its")
+        self.put(indent + 1, f"made[{key}] = {service} = {got}")
 
     def _get_absent(self, wire: Wire, indent: int, asker: Node) -> str:
         """Write what fills a parameter for which nothing is registered: it may be given."""
@@ -296,12 +377,12 @@ class Writer:
             otherwise = self.define("default", need.default)
         else:
             name = self.define("need", need)
-            otherwise = f"missing(c, registry, {name}, recipes[{self._place(asker.recipe)}])"
+            otherwise = f"missing(c, {name}, recipes[{self._place(asker.recipe)}])"
         if need.key is MISSING:
             self.put(indent, f"{service} = {otherwise}")
         else:
             key = self.define("k", need.key)
-            self.put(indent, f"{service} = made[{key}] if {key} in made else {otherwise}")
+            return self._get_or(key, otherwise, indent)
         return service
 
     def _raising(self, function: str, *recipes: Recipe) -> str:
@@ -309,7 +390,7 @@ class Writer:
         places = ", ".join(f"recipes[{self._place(recipe)}]" for recipe in recipes)
         return f"{function}({places})"
 
-    def _call_maker(self, maker: Maker, arguments: str = "c, made, making, claim") -> str:
+    def _call_maker(self, maker: Maker, arguments: str = "c, made, claim") -> str:
         function, is_async = maker
         name = self.define("make", function)
         return f"{self._await() if is_async else ''}{name}({arguments})"
@@ -353,67 +434,61 @@ class Writer:
             return False
         return node not in self.written and (asker, node) not in self.walk.circles
 
-    def _make(self, recipe: Recipe, indent: int, *, is_checked: bool = False) -> str:
+    def _make(self, recipe: Recipe, indent: int) -> str:
         """Write how something that is kept is made, unless it is there."""
-        service, key = self.new_variable(), self.define("k", recipe.key)
-        place = self._place(recipe)
+        key, place = self.define("k", recipe.key), self._place(recipe)
         self._chain.append(place)
         if recipe.shape.is_async and not self.can_await:
-            call = f"refuse(made, making, recipes[{place}])"
-            self.put(indent, f"{service} = made[{key}] if {key} in made else {call}")
+            service = self._get_or(key, f"refuse(made, recipes[{place}])", indent)
             self._chain.pop()
             return service
-        if not is_checked:
-            self.put(indent, f"if {key} in made: {service} = made[{key}]")
-            self.put(indent, "else:")
-            indent += 1
+        service = self.new_variable()
+        self.put(indent, f"{service} = made.setdefault({key}, claim)")
+        self.put(indent, f"if {service} is claim:")
         self._chain.pop()
-        gathered = self._gather(Node(recipe, is_fresh=False), indent)
-        self._chain.append(place)
-        self.put(indent, f"{service} = making.setdefault({key}, claim)")
-        self.put(indent, f"if {service} is not claim:")
-        self.put(indent + 1, f"{service} = find_made(made, making, {key}, {service})")
-        self.put(indent, "else:")
+        node = Node(recipe, is_fresh=False)
+        gathered = self._gather(node, indent + 1)
         is_root = self.makers.keeper == "singleton"
         if is_root:
             self.put(indent + 1, "claim.sources = []")
-        self._chain.pop()
-        result = self._build(recipe, gathered, indent + 1)
+        result = self._build(node, gathered, indent + 1)
         self._chain.append(place)
         if is_root:
             sources = self.define("sources", tuple(self.wiring.sources_of(recipe)))
             arguments = f"claim, made, recipes[{place}], {result}, {sources}"
-            result = f"registry.singletons.keep({arguments})"
-            self.put(indent + 1, f"{service} = {result}")
+            self.put(indent + 1, f"{service} = registry.singletons.keep({arguments})")
         else:
             self.put(indent + 1, f"made[{key}] = {service} = {result}")
         self.put(indent + 1, "if claim.waiters: wake(claim)")
+        self.put(indent, f"elif type({service}) is Claim: raise Busy(made, {key}, {service})")
         self._chain.pop()
         return service
 
-    def _build(self, recipe: Recipe, gathered: list[Any], indent: int) -> str:
+    def _build(self, node: Node, gathered: list[Any], indent: int) -> str:
         """Write the call of a factory, after the calls for what it needs anew."""
+        recipe = node.recipe
         place = self._place(recipe)
         self._chain.append(place)
         arguments = []
         for wire, argument in gathered:
             if isinstance(argument, list):
-                argument = self._build(wire.node.recipe, argument, indent)
+                argument = self._build(wire.node, argument, indent)
             arguments.append(f"{wire.need.name}={argument}" if wire.need.by_keyword else argument)
         if recipe.shape.is_async and not self.can_await:
-            self.put(indent, f"refuse(made, making, recipes[{place}])")
-        result = self.call(recipe, place, ", ".join(arguments), indent)
+            self.put(indent, f"refuse(made, recipes[{place}])")
+        result = self.call(node, ", ".join(arguments), indent)
         self._chain.pop()
         return result
 
-    def call(self, recipe: Recipe, place: int, arguments: str, indent: int) -> str:
+    def call(self, node: Node, arguments: str, indent: int) -> str:
         """Write the call of a factory, and what turns its product into the service."""
+        place = self._place(node.recipe)
         if not self.observers:
-            return self._call(recipe, place, arguments, indent)
+            return self._call(node, arguments, indent)
         observers = self.define("observers", self.observers)
         self.put(indent, f"begin = observe_beginning({observers}, recipes[{place}])")
         self.put(indent, "try:")
-        service = self._call(recipe, place, arguments, indent + 1)
+        service = self._call(node, arguments, indent + 1)
         self.put(indent, "except BaseException as error:")
         self.put(indent + 1, f"observe_end({observers}, recipes[{place}], begin, error)")
         self.put(indent + 1, "raise")
@@ -424,7 +499,8 @@ class Writer:
         """Give what is called for a recipe."""
         return recipe.factory
 
-    def _call(self, recipe: Recipe, place: int, arguments: str, indent: int) -> str:
+    def _call(self, node: Node, arguments: str, indent: int) -> str:
+        recipe, place, is_fresh = node.recipe, self._place(node.recipe), node.is_fresh
         service = self.new_variable()
         factory = self.define("factory", self.find_factory(recipe))
         call = f"{factory}({arguments})"
@@ -434,7 +510,11 @@ class Writer:
             self.put(indent, f"generator = {call}")
             self.put(indent, f"{'async ' * is_async}for {service} in generator: break")
             self.put(indent, f"else: not_yielded(recipes[{place}])")
-            self.put(indent, "cleanups = c._cleanups or begin_cleanups(c)")
+            begin = "begin_cleanups(made, Cleanups)"
+            if not is_fresh:
+                # The claim has shown that the container was open.
+                begin = "made.setdefault(CLEANUPS, Cleanups())"
+            self.put(indent, f"cleanups = made[CLEANUPS] if CLEANUPS in made else {begin}")
             if is_async:
                 self.put(indent, "cleanups.must_await = True")
             leave = f"leave_{'async_' * is_async}generator"
@@ -445,13 +525,18 @@ class Writer:
         if recipe.shape is Shape.COROUTINE and self.can_await:
             call = f"{self._await()}{call}"
         self.put(indent, f"{service} = {call}")
+        if recipe.shape is Shape.COROUTINE and self.can_await:
+            self.put(indent, "if c._made is not made: check_open(c, made)")
         if not is_plain(recipe):
             plain = self.define("plain", set[type]())
             settle = f"{self._await()}asettle" if self.can_await else "settle"
-            settled = f"{settle}(c, made, recipes[{place}], {plain}, {service})"
+            settled = f"{settle}(c, made, Cleanups, recipes[{place}], {plain}, {service})"
             self.put(indent, f"if type({service}) not in {plain}: {service} = {settled}")
         return service
 
+
+#: Stands for what a container is asked by.
+_ASKED = Recipe("a container", object, "transient", is_derived=True)
 
 #: The functions within which makers are made, by their text.
 _shapes: dict[str, Callable[..., Callable[..., Any]]] = {}

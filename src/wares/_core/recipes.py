@@ -67,7 +67,7 @@ class Recipe:
     enter: bool = True
     ping: Ping | None = None
     suppress_context_exit: bool = False
-    value: Any = MISSING
+    value: Any = attrs.field(default=MISSING, repr=False)
     is_derived: bool = False
     ping_timeout: float | None = None
     tags: tuple[str, ...] = ()
@@ -150,8 +150,10 @@ def _remember(recipe: Recipe, signature: Signature) -> None:
     object.__setattr__(recipe, "_signature", signature)
 
 
-def recipe_for_dependency(key: Hashable) -> Recipe:
-    """Make the recipe of a callable that nobody registered."""
+def recipe_for_dependency(key: Hashable) -> Recipe | None:
+    """Make the recipe of a callable that nobody registered, or `None` if it is no callable."""
+    if not is_derivable(key):
+        return None
     return Recipe(key, callable_of(key), is_derived=True)
 
 

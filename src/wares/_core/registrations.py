@@ -16,7 +16,7 @@ from wares._core.recipes import (
     recipe_for_dependency,
     recipe_for_value,
 )
-from wares._core.signatures import Need, is_derivable
+from wares._core.signatures import Need
 from wares.exceptions import RegistryClosedError, ServiceNotFoundError, WaresError
 
 
@@ -40,6 +40,9 @@ class Registrations:
 
     #: The class that asks for the container itself.
     container_class: ClassVar[type] = object
+
+    #: What keeps the cleanups of containers, and of the registry.
+    cleanups: ClassVar[tuple[type, type]] = (list, list)
 
     def __init__(self, registry: Any) -> None:
         self.registry = registry
@@ -100,8 +103,12 @@ class Registrations:
         """Let everything be found anew."""
         with LOCK:
             self._names = None
-            for book in list(self.books):
-                book.clear()
+            books = list(self.books)
+            for book in books:
+                book.forget()
+            # Not before all have forgotten: a maker is written with those of other books.
+            for book in books:
+                book.begin_anew()
             self.singletons.revise()
 
     def get_registered(self, key: Hashable) -> Recipe:
@@ -130,10 +137,8 @@ class Registrations:
             return recipe_for_value(
                 key, self.registry, enter=False, ping=None, suppress_context_exit=False
             )
-        if not is_derivable(key):
-            return None
         recipe = self._derived.get(key) or find_dependency(key) or recipe_for_dependency(key)
-        return self._derived.setdefault(key, recipe)
+        return None if recipe is None else self._derived.setdefault(key, recipe)
 
     def read(self, recipe: Recipe) -> tuple[Need, ...]:
         """Read what a recipe needs.

@@ -70,9 +70,9 @@ class Singletons:
                 self._in_force[recipe.key] = kept
                 made[recipe.key] = service
             else:
-                root._making.pop(recipe.key, None)
+                made.pop(recipe.key, None)
         if claim.waiters:
-            wake(claim, is_over=True)
+            wake(claim)
         return service
 
     def note_source(self, key: Hashable) -> None:
@@ -97,7 +97,6 @@ class Singletons:
             for key, kept in before.items():
                 if self._in_force.get(key) is not kept:
                     root._made.pop(key, None)
-                    root._making.pop(key, None)
             for key, kept in self._in_force.items():
                 root._made[key] = kept.service
             self._all = [

@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 from typing import Any, NoReturn
 
-from wares._core.claims import Busy, Claim, find_path, wake
+from wares._core.claims import CLEANUPS, Busy, Claim, find_path, wake
 from wares._core.cleanups import (
     Cleanups,
     Entry,
@@ -41,24 +41,11 @@ from wares.exceptions import (
 _CLASSES = 16
 
 
-def find_made(
-    made: dict[Any, Any], making: dict[Any, Claim], key: Any, holder: Claim
-) -> Any:
-    """Give what another `get` has just made.
-
-    Raises:
-        Busy: It is still being made.
-    """
-    if key in made:
-        return made[key]
-    raise Busy(made, making, key, holder)
-
-
-def refuse(made: dict[Any, Any], making: dict[Any, Claim], recipe: Recipe) -> Any:
+def refuse(made: dict[Any, Any], recipe: Recipe) -> Any:
     """Refuse to make under `get` what must be awaited, unless another one is making it."""
-    holder = making.get(recipe.key)
-    if holder is not None:
-        return find_made(made, making, recipe.key, holder)
+    holder = made.get(recipe.key)
+    if type(holder) is Claim:
+        raise Busy(made, recipe.key, holder)
     factory = describe_callable(recipe.factory)
     raise _must_be_awaited(recipe, f"its factory, {factory}, is asynchronous")
 
@@ -94,28 +81,41 @@ def unreadable(registry: Registrations, recipe: Recipe) -> None:
     registry.read(recipe)
 
 
-def missing(container: Any, registry: Registrations, need: Need, asker: Recipe) -> NoReturn:
+def missing(container: Any, need: Need, asker: Recipe) -> NoReturn:
     """Refuse what nobody has registered or given."""
     if need.takes_argument or need.key is MISSING:
         raise cannot_fill(need, asker, (), [one.describe_step() for one in find_path()])
-    raise not_found(registry, need, "singleton" if container is registry.root else "scoped")
+    raise not_found(container, need)
 
 
-def not_found(registry: Registrations, need: Need, keeper: str) -> WaresError:
+def too_short(need: Need) -> NoReturn:
+    """Refuse what ends with a function, where something needs it that lives longer."""
+    recipes = find_path()
+    asker = recipes[-1] if recipes else None
+    raise LifetimeError(
+        need.key if asker is None else asker.key,
+        "request",
+        need.key,
+        "function",
+        steps=[recipe.describe_step() for recipe in recipes],
+    )
+
+
+def not_found(container: Any, need: Need) -> WaresError:
     """Make the error for a key under which there is nothing."""
-    key = need.key
+    key, known = need.key, container.registry._known
     recipes = find_path()
     steps = [recipe.describe_step() for recipe in recipes]
     asker = next((recipe for recipe in reversed(recipes) if recipe.is_kept), None)
-    is_expected = key in registry.expected
-    if keeper == "singleton" and is_expected and asker is not None:
+    is_expected = key in known.expected
+    if container is known.root and is_expected and asker is not None:
         return LifetimeError(asker.key, asker.lifetime, key, "given", steps=steps)
     parameter = f", for the parameter {need.name!r}" if need.name else ""
     return ServiceNotFoundError(
         key,
         path=[*(recipe.key for recipe in recipes), key],
         steps=[*steps, f"{describe(key)}, not registered{parameter}"],
-        nearest=find_nearest(key, registry.recipes),
+        nearest=find_nearest(key, [*known.recipes, *container._find_local_keys()]),
         is_expected=is_expected,
     )
 
@@ -125,23 +125,29 @@ def not_yielded(recipe: Recipe) -> NoReturn:
     raise FactoryError(recipe.key, describe_callable(recipe.factory), "did not yield")
 
 
-def begin_cleanups(container: Any) -> Cleanups:
+def begin_cleanups(made: dict[Any, Any], kind: type[Cleanups]) -> Cleanups:
     """Give the cleanups of a container, which are begun at the first one."""
-    with LOCK:
-        if container._cleanups is None:
-            container._cleanups = Cleanups()
-        cleanups: Cleanups = container._cleanups
-        return cleanups
+    if type(made) is not dict:
+        # It was closed before it was asked. What is noted here is taken back at once.
+        return kind()
+    cleanups: Cleanups = made.setdefault(CLEANUPS, kind())
+    return cleanups
 
 
 def settle(
-    container: Any, made: dict[Any, Any], recipe: Recipe, plain: set[type], product: Any
+    container: Any,
+    made: dict[Any, Any],
+    kind_of_cleanups: type[Cleanups],
+    recipe: Recipe,
+    plain: set[type],
+    product: Any,
 ) -> Any:
     """Turn what a factory has given into the service.
 
     Args:
         container: What its cleanup belongs to.
         made: The services of the container, as it was when it was asked.
+        kind_of_cleanups: What keeps its cleanups.
         recipe: The recipe of the factory.
         plain: The classes whose objects need nothing further; the next object of such a class
             does not come here.
@@ -154,13 +160,13 @@ def settle(
         service = next(product, MISSING)
         if service is MISSING:
             not_yielded(recipe)
-        return _note(container, made, (leave_generator, product, recipe), service)
+        return _note(container, made, kind_of_cleanups, (leave_generator, product, recipe), service)
     if not recipe.is_value and inspect.iscoroutine(product):
         product.close()
         raise _must_be_awaited(recipe, "its factory returned a coroutine")
     if recipe.enter and is_sync_context_manager(kind):
         return _note(
-            container, made, (leave_context, product, recipe), kind.__enter__(product)
+            container, made, kind_of_cleanups, (leave_context, product, recipe), kind.__enter__(product)
         )
     if recipe.enter and is_async_context_manager(kind):
         raise _must_be_awaited(recipe, "it is an asynchronous context manager")
@@ -169,22 +175,34 @@ def settle(
 
 
 async def asettle(
-    container: Any, made: dict[Any, Any], recipe: Recipe, plain: set[type], product: Any
+    container: Any,
+    made: dict[Any, Any],
+    kind_of_cleanups: type[Cleanups],
+    recipe: Recipe,
+    plain: set[type],
+    product: Any,
 ) -> Any:
     """Turn what a factory has given into the service, awaiting what has to be awaited."""
     if _is_own_generator(recipe, product) and inspect.isasyncgen(product):
         async for service in product:
             return await _anote(
-                container, made, (leave_async_generator, product, recipe), service
+                container, made, kind_of_cleanups, (leave_async_generator, product, recipe), service
             )
         not_yielded(recipe)
     if not recipe.is_value and inspect.iscoroutine(product):
         product = await product
+        check_open(container, made)
     kind: Any = type(product)
     if recipe.enter and is_async_context_manager(kind):
         service = await kind.__aenter__(product)
-        return await _anote(container, made, (leave_async_context, product, recipe), service)
-    return settle(container, made, recipe, plain, product)
+        return await _anote(container, made, kind_of_cleanups, (leave_async_context, product, recipe), service)
+    return settle(container, made, kind_of_cleanups, recipe, plain, product)
+
+
+def check_open(container: Any, made: dict[Any, Any]) -> None:
+    """Go no further where the container was closed during an ``await``."""
+    if container._made is not made:
+        raise container._make_closed_error()
 
 
 def take_back(container: Any, cleanups: Cleanups, thing: Any) -> NoReturn:
@@ -214,8 +232,10 @@ def _take(cleanups: Cleanups, thing: Any) -> Entry | None:
     return None
 
 
-def _note(container: Any, made: dict[Any, Any], entry: Entry, service: Any) -> Any:
-    cleanups = container._cleanups or begin_cleanups(container)
+def _note(
+    container: Any, made: dict[Any, Any], kind: type[Cleanups], entry: Entry, service: Any
+) -> Any:
+    cleanups = begin_cleanups(made, kind)
     cleanups.append(entry)
     # First the cleanup, then the look: whoever closes does it the other way round.
     if container._made is not made:
@@ -223,8 +243,10 @@ def _note(container: Any, made: dict[Any, Any], entry: Entry, service: Any) -> A
     return service
 
 
-async def _anote(container: Any, made: dict[Any, Any], entry: Entry, service: Any) -> Any:
-    cleanups = container._cleanups or begin_cleanups(container)
+async def _anote(
+    container: Any, made: dict[Any, Any], kind: type[Cleanups], entry: Entry, service: Any
+) -> Any:
+    cleanups = begin_cleanups(made, kind)
     cleanups.must_await = True
     cleanups.append(entry)
     if container._made is not made:
@@ -274,12 +296,15 @@ def _must_be_awaited(recipe: Recipe, reason: str) -> AsyncServiceError:
 
 #: What the text of makers uses by name.
 NAMES = {
+    "Busy": Busy,
+    "CLEANUPS": CLEANUPS,
+    "Claim": Claim,
     "MISSING": MISSING,
     "asettle": asettle,
     "atake_back": atake_back,
     "begin_cleanups": begin_cleanups,
+    "check_open": check_open,
     "circular": circular,
-    "find_made": find_made,
     "leave_async_generator": leave_async_generator,
     "leave_generator": leave_generator,
     "missing": missing,
@@ -290,6 +315,7 @@ NAMES = {
     "refuse": refuse,
     "settle": settle,
     "take_back": take_back,
+    "too_short": too_short,
     "unreadable": unreadable,
     "wake": wake,
 }

@@ -23,9 +23,17 @@ FindRecipe: TypeAlias = Callable[[Need], Recipe | None]
 
 #: Where the service of a wire comes from: it is the container itself; nothing is registered; the
 #: object is ready; it is kept by the registry, the outermost container, or the container of the
-#: request; it would end too early; it is made here.
+#: request; it would end too early; it ends with a function; it is made here.
 Source: TypeAlias = Literal[
-    "container", "absent", "ready", "registry", "outermost", "request", "outlived", "here"
+    "container",
+    "absent",
+    "ready",
+    "registry",
+    "outermost",
+    "request",
+    "outlived",
+    "too short",
+    "here",
 ]
 
 #: What lives at least as long as what a keeper keeps.
@@ -88,7 +96,7 @@ class Wiring:
         self._read = read
         self._container = container
         self._keeper = keeper
-        self._is_function = is_function
+        self.is_function = is_function
         self._wires: dict[Recipe, tuple[Wire, ...] | WaresError] = {}
 
     def wires_of(self, recipe: Recipe) -> tuple[Wire, ...] | WaresError:
@@ -104,6 +112,9 @@ class Wiring:
 
     def wire(self, need: Need) -> Wire:
         """Find what fills *need*."""
+        is_short = need.scope == "function" and not self.is_function
+        if is_short and need.is_marked:
+            return Wire(need, "too short")
         if need.key is self._container:
             return Wire(need, "container")
         recipe = None if need.key is MISSING else self._find(need)
@@ -118,9 +129,9 @@ class Wiring:
             return "ready"
         is_for_longer = need is not None and need.is_marked and need.scope != "function"
         if recipe.is_derived or recipe.lifetime == "transient":
-            return "request" if self._is_function and is_for_longer else "here"
+            return "request" if self.is_function and is_for_longer else "here"
         if recipe.lifetime == self._keeper:
-            return "request" if self._is_function and is_for_longer else "here"
+            return "request" if self.is_function and is_for_longer else "here"
         if recipe.lifetime == "singleton":
             return "registry"
         if recipe.lifetime == "connection" and self._keeper == "scoped":

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from wares._core.asking import Closed, explain
+from wares._core.claims import Claim
 from wares._core.keys import MISSING
-from wares._core.makers import Makers, Writer
+from wares._core.makers import Maker, Makers, Order, Writer
 from wares._core.recipes import Recipe, cannot_fill
 from wares._core.signatures import Need
 from wares._core.wiring import Node, Walk, Wire
@@ -70,11 +71,17 @@ def _find_open_names(call: Recipe, makers: Makers) -> Iterator[str]:
                 todo.append(node.recipe)
 
 
+#: Stands for what is not made.
+_NOT_MADE = Claim()
+
+
 class CallWriter(Writer):
     """Writes what gets the needs of one function for a call."""
 
     def __init__(self, asker: Asker, makers: Makers, more: Collection[str]) -> None:
-        super().__init__(makers, makers.wiring, Walk((), {}), {}, can_await=asker.can_await)
+        own: dict[Node, Maker] = {}
+        wiring = makers.make_wiring()
+        super().__init__(makers, wiring, Walk((), {}), {}, can_await=asker.can_await, own=own)
         self._asker = asker
         self._arguments = {name: f"a_{name}" for name in asker.names}
         self._arguments |= {name: f"more[{name!r}]" for name in more}
@@ -89,7 +96,7 @@ class CallWriter(Writer):
         asker = self._asker
         call = Node(asker.recipe, is_fresh=True)
         self._chain.append(self._place(asker.recipe))
-        self.constants |= {"Closed": Closed, "explain": explain, "making": {}}
+        self.constants |= {"Closed": Closed, "explain": explain, "claim": _NOT_MADE}
         self.put(2, "try:")
         self.put(3, "made = c._made")
         self.put(3, "if type(made) is Closed: raise c._make_closed_error()")
@@ -125,20 +132,26 @@ class CallWriter(Writer):
         if self._is_bound(wire.node.recipe):
             return self._fill_bound(wire, indent)
         service, key = self.new_variable(), self.define("k", need.key)
-        asked = self._asked(wire)
-        get = f"await {asked[0]}.aget({asked[1]})" if self.can_await else f"{asked[0]}.get({asked[1]})"
-        there = "" if wire.node.is_fresh else f"made[{key}] if {key} in made else "
-        self.put(indent, f"{service} = {there}{get}")
+        owner, order = self._order(wire)
+        get = f"await {owner}.aget({order})" if self.can_await else f"{owner}.get({order})"
+        if owner == "c" and not wire.node.is_fresh:
+            return self._get_or(key, get, indent)
+        self.put(indent, f"{service} = {get}")
         return service
 
-    def _asked(self, wire: Wire) -> tuple[str, str]:
+    def _order(self, wire: Wire) -> tuple[str, str]:
         """Give which container is asked, and for what."""
         assert wire.node is not None  # else there is nothing to ask for
-        owner = "c._request" if wire.source == "request" else "c"
         recipe = wire.node.recipe
-        if wire.node.is_fresh and recipe.lifetime != "transient":
-            return owner, self.define("node", wire.node)
-        return owner, self.define("recipe" if recipe.is_derived else "k", recipe if recipe.is_derived else recipe.key)
+        owner = "c"
+        if self.wiring.is_function and wire.need.scope != "function" and wire.need.is_marked:
+            owner = "c._request"
+        if not recipe.is_derived and (wire.need.use_cache or recipe.lifetime == "transient"):
+            return owner, self.define("k", recipe.key)
+        makers = self.makers if owner == "c" else self.makers.request
+        assert makers is not None  # that of a function's container has one
+        maker = makers.write(wire.node, can_await=self.can_await, own=self.own)
+        return owner, self.define("order", Order(maker))
 
     def _fill_bound(self, wire: Wire, indent: int) -> str:
         """Write how something is made that belongs to the call."""
@@ -155,7 +168,7 @@ class CallWriter(Writer):
             # A caller may have passed what another parameter needs it for.
             written.add(self._within)
             key = self.define("k", recipe.key)
-            self.put(indent, f"if {service} is MISSING: {service} = made.get({key}, MISSING)")
+            self.put(indent, f"if {service} is MISSING: {service} = c._given.get({key}, MISSING)")
             self.put(indent, f"if {service} is MISSING:")
             result = self._call_bound(recipe, place, indent + 1)
             self.put(indent + 1, f"{service} = {result}")
@@ -169,8 +182,8 @@ class CallWriter(Writer):
             argument = self._fill(need, Node(recipe, is_fresh=True), indent)
             arguments.append(f"{need.name}={argument}" if need.by_keyword else argument)
         if recipe.shape.is_async and not self.can_await:
-            self.put(indent, f"refuse(made, making, recipes[{place}])")
-        result = self.call(recipe, place, ", ".join(arguments), indent)
+            self.put(indent, f"refuse(made, recipes[{place}])")
+        result = self.call(Node(recipe, is_fresh=True), ", ".join(arguments), indent)
         self._chain.pop()
         return result
 
@@ -209,8 +222,7 @@ class CallWriter(Writer):
             key = self.define("k", need.key)
             service = self.new_variable()
             call = f"cannot_fill_in_call({name}, recipes[{place}], {names})"
-            self.put(indent, f"{service} = made[{key}] if {key} in made else {call}")
-            return service
+            return self._get_or(key, call, indent)
         return super()._get_absent(wire, indent, asker)
 
 

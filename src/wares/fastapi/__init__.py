@@ -102,7 +102,6 @@ class _ConnectionContainer(Container):
             given = dict(given_by(connection))
         self._given = given
         self._made = given.copy()
-        self._plans = registry._given_plans
         self._scope = connection.scope
         self._outer = _current.get()
 

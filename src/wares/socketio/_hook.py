@@ -19,7 +19,7 @@ from weakref import WeakSet
 
 import attrs
 
-from wares._core.container import Container, GivenContainer
+from wares._core.container import Container
 from wares._core.container import Registry
 from wares._core.resolution import run
 from wares.exceptions import CleanupError, NoContainerError, PendingAsyncCleanupError
@@ -256,7 +256,7 @@ class Hook:
         registry = find_registry(self.registry, environ)
         self.prepare(registry)
         given = give_connection(self.server, key[1], environ)
-        container = GivenContainer(registry, given)
+        container = registry.container(given)
         transport = self.server.manager.eio_sid_from_sid(key[1], key[0])
         return Connection(key, transport, container, environ)
 
