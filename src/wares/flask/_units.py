@@ -188,8 +188,10 @@ def serve(context: AppContext) -> Unit:
         NoRegistryError: The application has not been initialised.
         RegistryClosedError: The registry is closed.
     """
-    # The context may have been pushed before `init_app`.
-    unit = find_unit(context) or _begin(context, context)
+    unit = find_unit(context)
+    if unit is None:
+        # The context was pushed before `init_app`.
+        unit = _begin(context, context)
     if _IS_MERGED or not has_request_context():
         return unit
     request = _get_request()
@@ -221,7 +223,8 @@ def _shares_context(request: Any) -> bool:
 
 
 def _begin(context: AppContext, owner: object) -> Unit:
-    _watch_events(context.app)
+    if "socketio" in context.app.extensions:
+        _watch_events(context.app.extensions["socketio"])
     unit = Unit(context)
     setattr(owner, _KEY, unit)
     unit.enter()
@@ -320,15 +323,12 @@ def note_answered(handle: Callable[..., Any], *args: Any) -> Any:
     return handle(*args)
 
 
-def _watch_events(app: Flask) -> None:
+def _watch_events(server: Any) -> None:
     """Have the error handlers of Flask-SocketIO note the exceptions that they answer.
 
     It keeps them in ``exception_handlers`` and ``default_exception_handler`` (5.3.7 to 5.7.0),
     and tells nobody else. Where those are missing, an answered exception is no failure.
     """
-    server: Any = app.extensions.get("socketio")
-    if server is None:
-        return
     handlers: dict[str, Any] = getattr(server, "exception_handlers", {})
     for namespace, handler in list(handlers.items()):
         handlers[namespace] = _noting(handler)
