@@ -26,6 +26,7 @@ from flask import (
     appcontext_pushed,
     current_app,
     g,
+    got_request_exception,
     redirect,
     render_template_string,
     stream_with_context,
@@ -483,11 +484,11 @@ class TestRequests:
         assert ["open", "rollback LookupError"] == journal
 
     def test_exception_without_a_context(self, app):
-        """An exception that comes before there is a context arrives as it is."""
-        app.testing = True
+        """An exception that is signalled where there is no context is nobody's."""
+        got_request_exception.send(app, exception=LookupError())
 
-        with pytest.raises(LookupError):
-            app.handle_exception(LookupError())
+        with pytest.raises(NoContainerError):
+            current_container()
 
     def test_current_wherever_flask_calls(self, app, client):
         """The container is current in hooks, in handlers, in templates and after the view."""
@@ -581,8 +582,10 @@ class TestRequests:
 
         with pytest.raises(RuntimeError, match="cannot commit"):
             other.test_client().get("/")
+        with other.app_context():
+            journal.append("another context")
 
-        assert ["another's teardown"] == journal
+        assert ["another's teardown", "another context", "another's teardown"] == journal
 
     @pytest.mark.parametrize("is_answered", [True, False])
     def test_cleanup_error_besides_another(self, app, client, caplog, is_answered):
@@ -1017,9 +1020,15 @@ class TestContexts:
         outer = app.app_context()
         with outer:
             container = wares_from()
-            with app.app_context(), outer:
+            for _ in range(2):
+                with app.app_context():
+                    with outer:
+                        assert container is current_container()
+                    assert container is not current_container()
                 assert container is current_container()
-            assert container is current_container()
+
+        with pytest.raises(NoContainerError):
+            current_container()
 
     def test_pushed_after_its_end(self, app, journal):
         """A context that has ended and is pushed once more has new services."""

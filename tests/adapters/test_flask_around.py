@@ -67,6 +67,12 @@ def app(journal):
 
     register_factory(app, Session, make_session)
 
+    add_views(app)
+    add_streams(app)
+    return app
+
+
+def add_views(app):
     @app.get("/asking")
     def asking():
         assert wares_from() is current_container()
@@ -83,6 +89,8 @@ def app(journal):
         wares_from().get(Session)
         raise LookupError
 
+
+def add_streams(app):
     def stream(session):
         for number in range(3):
             assert session.is_open
@@ -103,8 +111,6 @@ def app(journal):
                 yield chunk + request.path[0]
 
         return Response(stream_with_context(chunks()))
-
-    return app
 
 
 @pytest.fixture(params=["nothing", "context", "request", "request in context", "context in it"])
@@ -189,10 +195,10 @@ class TestWhateverIsAround:
 
             return Response(chunks(), 500)
 
-        answer = app.test_client().get("/failing")
+        response = app.test_client().get("/failing")
         assert ["open"] == journal
 
-        assert "TrueTrue" == answer.text
+        assert "TrueTrue" == response.text
         assert ["open", "rollback LookupError"] == journal
 
     @pytest.mark.parametrize("is_default", [True, False])
@@ -458,6 +464,23 @@ class TestCommands:
 
         assert ["open", expected] == journal
         assert (expected == "commit") is (result.exit_code == 0)
+
+    def test_closed_while_failing(self, app, journal):
+        """A command whose context is closed while an exception is handled has failed."""
+
+        @app.cli.command("work")
+        @click.pass_context
+        def work(context):
+            wares_from().get(Session)
+            try:
+                raise LookupError
+            except LookupError:
+                # As Click did before 8.2 with every exception.
+                context.close()
+
+        app.test_cli_runner().invoke(args=["work"])
+
+        assert ["open", "rollback LookupError"] == journal
 
 
 class TestWhatIsLeft:

@@ -106,12 +106,11 @@ def init_app(
 
 def _begin_request(app: Flask, **_: Any) -> None:
     """Have the first request find out whether everything can be made; begin to serve it."""
-    if app.extensions[UNCHECKED_KEY]:
-        with _validating:
-            # Several first requests may come at once: one of them looks, the others wait.
-            if app.extensions[UNCHECKED_KEY]:
-                _validate(app, get_registry(app))
-                app.extensions[UNCHECKED_KEY] = False
+    with _validating:
+        # Several first requests may come at once: one of them looks, the others wait.
+        if app.extensions[UNCHECKED_KEY]:
+            _validate(app, get_registry(app))
+            app.extensions[UNCHECKED_KEY] = False
     try:
         _units.serve(_units.get_context())
     except RegistryClosedError:

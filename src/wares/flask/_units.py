@@ -93,12 +93,11 @@ class Unit(Container):
         is_answered = sys.exception() is self.surrounding
         try:
             self.finish(type(error), error)
-        except Exception as failure:
+        except Exception:
             if not is_answered:
                 raise
-            if failure is not error:
-                message = "A cleanup has failed after the request had been answered."
-                logging.getLogger("wares").exception(message)
+            message = "A cleanup has failed after the request had been answered."
+            logging.getLogger("wares").exception(message)
 
     def finish(self, kind: type[BaseException] | None, error: BaseException | None) -> None:
         """Close with or without an event loop."""
@@ -327,7 +326,7 @@ def _watch_events(server: Any) -> None:
     """Have the error handlers of Flask-SocketIO note the exceptions that they answer.
 
     It keeps them in ``exception_handlers`` and ``default_exception_handler`` (5.3.7 to 5.7.0),
-    and tells nobody else. Where those are missing, an answered exception is no failure.
+    and tells nobody else. Where those are missing, an exception that is answered is no failure.
     """
     handlers: dict[str, Any] = getattr(server, "exception_handlers", {})
     for namespace, handler in list(handlers.items()):
