@@ -402,16 +402,12 @@ class TestLongerNeedsShorter:
         def make(wares_container):
             return [wares_container.get(Database)]
 
-        registry.register_factory(
-            Shop, amake if way.is_async else make, lifetime="singleton"
-        )
+        registry.register_factory(Shop, amake if way.is_async else make, lifetime="singleton")
 
         with pytest.raises(LifetimeError) as caught:
             await way.get(container, Shop)
 
-        assert [] == missing_parts(
-            str(caught.value), "Shop", "Database", "singleton", shorter
-        )
+        assert [] == missing_parts(str(caught.value), "Shop", "Database", "singleton", shorter)
 
     async def test_a_connection_may_ask_the_container_that_keeps_it(self, way, registry):
         """What a connection's factory asks for in its body ends with the same container."""
@@ -424,9 +420,7 @@ class TestLongerNeedsShorter:
         def make(wares_container):
             return [wares_container.get(Session)]
 
-        registry.register_factory(
-            Shop, amake if way.is_async else make, lifetime="connection"
-        )
+        registry.register_factory(Shop, amake if way.is_async else make, lifetime="connection")
         outermost = registry.container()
         child = outermost.child()
         (session,) = await way.get(child, Shop)

@@ -38,7 +38,9 @@ class ManagerOf:
         return self
 
     def __exit__(self, kind, error, trace):
-        self.events.append(f"{self.name} left with {show(error)}" if error else f"{self.name} left")
+        self.events.append(
+            f"{self.name} left with {show(error)}" if error else f"{self.name} left"
+        )
         if self.error is not None:
             raise self.error
         return self.swallows

@@ -31,8 +31,6 @@ from wares._core.signatures import Need, Shape
 from wares._core.wiring import FindRecipe, Keeper, Node, Walk, Wire, Wiring, walk
 from wares.exceptions import WaresError
 
-
-
 #: A maker, and whether it is a coroutine function.
 Maker = tuple[Callable[..., Any], bool]
 
@@ -352,7 +350,10 @@ class Writer:
             root = self.define("root", self.makers.registry.root)
             kept = self.define("kept", self.makers.registry.root._made)
             # An override may take it away from there; what this container has got, it keeps.
-            self.put(indent, f"{service} = made[{key}] if {key} in made else {kept}.get({key}, claim)")
+            self.put(
+                indent,
+                f"{service} = made[{key}] if {key} in made else {kept}.get({key}, claim)",
+            )
             call = self._call_maker(maker, f"{root}, {root}._made, claim")
             self.put(indent, f"if type({service}) is Claim: {service} = {call}")
             return
@@ -473,9 +474,9 @@ class Writer:
         self._chain.append(place)
         arguments = []
         for wire, argument in gathered:
-            if isinstance(argument, list):
-                argument = self._build(wire.node, argument, indent)
-            arguments.append(f"{wire.need.name}={argument}" if wire.need.by_keyword else argument)
+            is_late = isinstance(argument, list)
+            value = self._build(wire.node, argument, indent) if is_late else argument
+            arguments.append(f"{wire.need.name}={value}" if wire.need.by_keyword else value)
         if recipe.shape.is_async and not self.can_await:
             self.put(indent, f"refuse(made, recipes[{place}])")
         result = self.call(node, ", ".join(arguments), indent)
@@ -571,7 +572,9 @@ _ASKED = Recipe("a container", object, "transient", is_derived=True)
 _shapes: dict[str, Callable[..., Callable[..., Any]]] = {}
 
 
-def _compile(text: str, chains: dict[int, tuple[int, ...]]) -> Callable[..., Callable[..., Any]]:
+def _compile(
+    text: str, chains: dict[int, tuple[int, ...]]
+) -> Callable[..., Callable[..., Any]]:
     shape = _shapes.get(text)
     if shape is None:
         file_name = f"<maker {len(_shapes) + 1} of wares>"
@@ -579,7 +582,11 @@ def _compile(text: str, chains: dict[int, tuple[int, ...]]) -> Callable[..., Cal
         exec(compile(text, file_name, "exec"), names)  # noqa: S102  # our own source
         know_maker(file_name, chains)
         # Tracebacks and debuggers show it.
-        linecache.cache[file_name] = (len(text), None, text.splitlines(keepends=True), file_name)
+        linecache.cache[file_name] = (
+            len(text),
+            None,
+            text.splitlines(keepends=True),
+            file_name,
+        )
         shape = _shapes.setdefault(text, names["write"])
     return shape
-

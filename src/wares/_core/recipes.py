@@ -286,14 +286,21 @@ def recipe_for_call(function: Callable[..., Any], needs: tuple[Need, ...]) -> Re
     return recipe
 
 
+#: What a class does when it is called, unless its metaclass does something else.
+_construct: Any = type.__call__
+
+
 def is_plain(recipe: Recipe) -> bool:
     """Tell whether the product of a factory is surely the service itself, as it is."""
     if recipe.is_composed:
         return True
-    factory = recipe.factory.factory if isinstance(recipe.factory, Autowired) else recipe.factory
+    factory: Any = recipe.factory
+    factory = factory.factory if isinstance(factory, Autowired) else factory
+    if not isinstance(factory, type):
+        return False
+    metaclass: Any = type(factory)
     return (
-        isinstance(factory, type)
-        and type(factory).__call__ is type.__call__
+        metaclass.__call__ is _construct
         and factory.__new__ is object.__new__
         and not hasattr(factory, "__await__")
         and not (recipe.enter and is_context_manager(factory))

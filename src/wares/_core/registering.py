@@ -280,7 +280,6 @@ class Registering:
         generic = Generic(factory, options)
         generic.check(key)
 
-
         def register(full_key: Hashable, types: tuple[Any, ...]) -> None:
             self.register_factory(full_key, generic.bind(types), **generic.options)
 
@@ -377,7 +376,9 @@ class Registering:
             suppress_context_exit=suppress_context_exit,
             ping_timeout=ping_timeout,
             tags=tags,
-            is_derived=is_hashable(key) and key not in self._known.registered and is_derivable(key),
+            is_derived=is_hashable(key)
+            and key not in self._known.registered
+            and is_derivable(key),
         )
         with self._overriding(recipe, on_registry_close):
             yield

@@ -133,7 +133,8 @@ class Registrations:
 
     def derive(self, key: Hashable) -> Recipe | None:
         """Make the recipe of a callable that nobody registered, or `None` if it is no callable."""
-        if key is type(self.registry):
+        own: object = type(self.registry)
+        if key is own:
             return recipe_for_value(
                 key, self.registry, enter=False, ping=None, suppress_context_exit=False
             )

@@ -47,4 +47,3 @@ async def _wait_on_trio(future: Future[T]) -> T:
         future.cancel()
         raise
     return future.result()
-
