@@ -18,11 +18,11 @@ import socketio
 from wares._core.keys import MISSING
 from wares._core.registry import Registry
 from wares.exceptions import MissingExtraError
-from wares.socketio._dispatch import Dispatch, Handler
+from wares.socketio._dispatch import Dispatch, Registered
+from wares.socketio._hook import DEFAULT
 from wares.socketio._parameters import Parameter
 from wares.socketio._payloads import find_adapter
-from wares.socketio._registries import DEFAULT
-from wares.socketio._server import find_dispatch
+from wares.socketio._servers import find_dispatch
 
 _SPECIFICATION = "3.0.0"
 
@@ -36,6 +36,7 @@ class _Message:
         name: The name of the event.
         direction: Who sends it: the client, the server of its own, the server in answer.
         adapters: What it consists of, one item for each argument; None stands for anything.
+        required: How many of them, from the first on, have to be sent.
         summary: What it is about.
     """
 
@@ -43,6 +44,7 @@ class _Message:
     name: str
     direction: Literal["receive", "send", "answer"]
     adapters: Sequence[Any]
+    required: int = 0
     summary: str = ""
 
     @property
@@ -114,11 +116,11 @@ def asyncapi(
 
 
 def _read_messages(dispatch: Dispatch, registry: Registry) -> Iterator[_Message]:
-    for handler in dispatch.all_handlers():
-        place = handler.binding.place
+    for made in dispatch.list_handlers():
+        place = made.handler.place
         parameters = [
             parameter
-            for parameter in handler.binding.reading.parameters
+            for parameter in made.handler.reading.parameters
             if _is_payload(parameter, registry)
         ]
         yield _Message(
@@ -126,12 +128,13 @@ def _read_messages(dispatch: Dispatch, registry: Registry) -> Iterator[_Message]
             place.event,
             "receive",
             [_adapter_of(parameter) for parameter in parameters],
-            _summarise(handler),
+            sum(not _is_optional(parameter) for parameter in parameters),
+            _summarise(made),
         )
-        adapter = None if handler.response is MISSING else find_adapter(handler.response)
+        adapter = None if made.response is MISSING else find_adapter(made.response)
         if adapter is not None:
             yield _Message(place.namespace, place.event, "answer", [adapter])
-    for (namespace, event), model in dispatch.emitted.items():
+    for (namespace, event), model in dispatch.route.emitted.items():
         yield _Message(namespace, event, "send", [find_adapter(model)])
 
 
@@ -143,13 +146,19 @@ def _is_payload(parameter: Parameter, registry: Registry) -> bool:
     return parameter.key is MISSING or parameter.key not in registry
 
 
+def _is_optional(parameter: Parameter) -> bool:
+    if parameter.payload is not None:
+        return parameter.payload.is_optional
+    return parameter.default is not MISSING
+
+
 def _adapter_of(parameter: Parameter) -> Any:
     return None if parameter.payload is None else parameter.payload.adapter
 
 
-def _summarise(handler: Handler) -> str:
+def _summarise(made: Registered) -> str:
     """Give the first line of the handler's docstring."""
-    text = inspect.getdoc(handler.binding.handler) or ""
+    text = inspect.getdoc(made.handler.function) or ""
     return text.partition("\n")[0]
 
 
@@ -161,6 +170,8 @@ def _write_schemas(
         from pydantic import TypeAdapter  # noqa: PLC0415  # only the document needs it
     except ImportError:  # pragma: no cover  # the tests have pydantic
         raise MissingExtraError("asyncapi()", "pydantic") from None
+    from wares.socketio._schemas import Draft07  # noqa: PLC0415  # needs pydantic
+
     inputs: list[tuple[Hashable, Any, Any]] = [
         ((number, position), message.mode, adapter)
         for number, message in enumerate(messages)
@@ -168,7 +179,9 @@ def _write_schemas(
         if adapter is not None
     ]
     written, rest = TypeAdapter.json_schemas(
-        inputs, ref_template="#/components/schemas/{model}"
+        inputs,
+        ref_template="#/components/schemas/{model}",
+        schema_generator=Draft07,
     )
     by_place = {key: schema for (key, _), schema in written.items()}
     schemas = {
@@ -188,7 +201,11 @@ def _write_message(message: _Message, schemas: list[Any]) -> dict[str, Any]:
         written["payload"] = schemas[0]
     elif schemas:
         # Several arguments, as JSON Schema Draft 07 writes them, which AsyncAPI builds on.
-        written["payload"] = {"type": "array", "items": schemas, "minItems": len(schemas)}
+        written["payload"] = {
+            "type": "array",
+            "items": schemas,
+            "minItems": message.required,
+        }
     return written
 
 

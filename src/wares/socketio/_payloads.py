@@ -1,8 +1,8 @@
-"""From what a client sent to what a handler declares, by pydantic.
+"""From what a client sent to what a handler declares, and back, by pydantic.
 
-This module knows types and their validation. It must not know handlers, events or containers.
-pydantic is imported only where a payload is declared: it takes long, and plain handlers need
-none of it.
+This module knows types, their validation, and what can be sent. It must not know handlers or
+containers. pydantic is imported only where a payload is declared: it takes long, and plain
+handlers need none of it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
+from socketio.packet import ACK
 
 from wares._core.keys import MISSING
 from wares.exceptions import WaresError
@@ -43,6 +44,31 @@ class PayloadError(WaresError, ValueError):
         }
 
 
+class AnswerError(WaresError, TypeError):
+    """What a handler has returned cannot be sent; its services have seen this error.
+
+    Attributes:
+        event: The name of the event.
+        answer: The type of what was returned.
+    """
+
+    def __init__(self, event: str, answer: type) -> None:
+        self.event = event
+        self.answer = answer
+        super().__init__(event, answer)
+
+    def __str__(self) -> str:
+        return (
+            f"The handler of {self.event!r} has returned a {self.answer.__qualname__} that cannot "
+            f"be sent, or that holds something that cannot. Return what JSON has, bytes, or models "
+            f"of pydantic; or annotate what the handler returns, so that it is written by its type."
+        )
+
+    def as_answer(self) -> dict[str, Any]:
+        """Give what the client is answered, unless an exception handler answers otherwise."""
+        return {"error": {"type": "answer_error", "event": self.event}}
+
+
 @attrs.frozen(eq=False)
 class Payload:
     """One argument of an event, as it is declared.
@@ -73,9 +99,7 @@ class Payload:
             return self.adapter.validate_python(None if value is MISSING else value)
         except ValidationError as error:
             if value is MISSING:
-                problems.append(
-                    {"type": "missing", "loc": [self.name], "msg": "Field required"}
-                )
+                problems.append(missing(self.name))
                 return MISSING
             problems += [
                 {**problem, "loc": [self.name, *problem["loc"]]}
@@ -84,6 +108,22 @@ class Payload:
                 )
             ]
             return MISSING
+
+    @property
+    def is_optional(self) -> bool:
+        """Whether the client may leave the argument out."""
+        return self.default is not MISSING or not self.validate_nothing()
+
+    def validate_nothing(self) -> list[dict[str, Any]]:
+        """List what is wrong if the argument is not sent."""
+        problems: list[dict[str, Any]] = []
+        self.validate(MISSING, problems, shows_input=False)
+        return problems
+
+
+def missing(name: str) -> dict[str, Any]:
+    """Describe an argument that was not sent."""
+    return {"type": "missing", "loc": [name], "msg": "Field required"}
 
 
 def find_adapter(annotation: Any) -> Any:
@@ -103,14 +143,86 @@ def find_adapter(annotation: Any) -> Any:
         return None
 
 
-def dump(adapter: Any, result: Any) -> Any:
-    """Turn what a handler returned into what can be sent; several values stay several.
+def write_answer(packet_class: Any, event: str, adapter: Any, result: Any) -> Any:
+    """Turn what a handler has returned into what can be sent; several values stay several.
 
     Args:
-        adapter: What knows the type, or None: then a model of pydantic knows it itself.
-        result: What the handler returned.
+        packet_class: What python-socketio encodes the acknowledgement by.
+        event: The name of the event.
+        adapter: What knows the declared type, or None.
+        result: What the handler has returned.
+
+    Raises:
+        AnswerError: It cannot be sent.
     """
-    if adapter is None:
-        return result.model_dump(mode="json") if hasattr(result, "model_dump") else result
-    dumped = adapter.dump_python(result, mode="json")
-    return tuple(dumped) if isinstance(result, tuple) else dumped
+    try:
+        if adapter is not None:
+            return _write(result, adapter.dump_python)
+        if _can_be_sent(packet_class, result):
+            return result
+        written = _write_parts(result)
+    except (TypeError, ValueError) as error:
+        raise AnswerError(event, type(result)) from error
+    if not _can_be_sent(packet_class, written):
+        raise AnswerError(event, type(result))
+    return written
+
+
+def _can_be_sent(packet_class: Any, result: Any) -> bool:
+    """Encode an acknowledgement as python-socketio is going to."""
+    if result is None or isinstance(result, str | bool | bytes):
+        return True
+    data = list(result) if isinstance(result, tuple) else [result]
+    try:
+        packet_class(ACK, namespace="/", id=0, data=data).encode()
+    except Exception:  # noqa: BLE001  # whatever an encoder raises
+        return False
+    return True
+
+
+def _write_parts(result: Any) -> Any:
+    """Write the models of pydantic in a structure that holds other things as well."""
+    if isinstance(result, dict):
+        return {key: _write_parts(item) for key, item in result.items()}
+    if isinstance(result, list):
+        return [_write_parts(item) for item in result]
+    if isinstance(result, tuple):
+        return tuple([_write_parts(item) for item in result])
+    if hasattr(result, "model_dump"):
+        return _write(result, lambda model, mode: model.model_dump(mode=mode))
+    return result
+
+
+def _write(result: Any, dump: Any) -> Any:
+    """Write something by its type: as JSON has it, but with bytes as they are.
+
+    Socket.IO sends bytes, and pydantic's JSON does not: what holds bytes is therefore written in
+    pydantic's other mode, and then whatever JSON does not have.
+    """
+    written = dump(result, mode="python")
+    if _holds_bytes(written):
+        written = _write_rest(written)
+    else:
+        written = dump(result, mode="json")
+    return tuple(written) if isinstance(result, tuple) else written
+
+
+def _holds_bytes(written: Any) -> bool:
+    if isinstance(written, dict):
+        return any(map(_holds_bytes, written.values()))
+    if isinstance(written, list | tuple | set | frozenset):
+        return any(map(_holds_bytes, written))
+    return isinstance(written, bytes | bytearray)
+
+
+def _write_rest(written: Any) -> Any:
+    from pydantic_core import to_jsonable_python  # noqa: PLC0415  # see above
+
+    if isinstance(written, bytes | bytearray):
+        return bytes(written)
+    if isinstance(written, dict):
+        keys = to_jsonable_python(dict.fromkeys(written))
+        return dict(zip(keys, map(_write_rest, written.values()), strict=True))
+    if isinstance(written, list | tuple | set | frozenset):
+        return list(map(_write_rest, written))
+    return to_jsonable_python(written)

@@ -36,9 +36,9 @@ from wares.socketio import (
     SocketID,
     expect,
     init_app,
-    register_dependency,
     wares_from,
 )
+from wares.socketio.fastsio import register_dependency
 
 
 class Message(pydantic.BaseModel):
@@ -406,14 +406,14 @@ class TestServices:
         """A class that nobody knows is missing when the event comes; with a default it is not."""
 
         @sio.event
-        async def connect(it: Unknown | None = None):
-            assert it is None
+        async def leave(it: Unknown | None = None):
+            return it
 
         @sio.event
         async def work(it: Unknown):
             """Never called."""
 
-        await sio._trigger_event("connect", "/", "sid", {}, None)
+        assert None is await sio._trigger_event("leave", "/", "sid")
         with pytest.raises(ServiceNotFoundError):
             await sio._trigger_event("work", "/", "sid")
 

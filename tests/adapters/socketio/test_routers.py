@@ -101,7 +101,7 @@ class TestRouters:
             namespace: list(handlers) for namespace, handlers in sio.handlers.items()
         }
         assert "/shop/orders" == await sio._trigger_event("where", "/shop/orders", "sid")
-        assert {("/shop/orders", "news"): Message} == sio._wares_dispatch.emitted
+        assert {("/shop/orders", "news"): Message} == sio._wares_dispatch.route.emitted
 
     async def test_classes(self, sio, journal):
         """Objects for namespaces are registered on routers, too, below their namespaces."""
