@@ -18,8 +18,7 @@ _INSIDE = (
     "application",
     "lifespan",
     "engineio_server",  # of an application of Socket.IO: the server
-    "_wares_dispatch",  # of a server of Socket.IO: what calls its handlers, and
-    "hook",  # what opens their containers
+    "_wares_dispatch",  # of a server of Socket.IO: what calls its handlers
     "other_asgi_app",
 )
 
@@ -37,7 +36,10 @@ def find_registry(thing: object) -> Registry | None:
 
 
 def find_views(app: object) -> Iterator[Callable[..., Any]]:
-    """Find what answers the requests of a Flask application, the methods of classes, too."""
+    """Find the views of a Flask application, methods of classes too, and Socket.IO's handlers."""
+    dispatch = getattr(getattr(app, "engineio_server", app), "_wares_dispatch", None)
+    if dispatch is not None:
+        yield from dispatch.list_injected()
     views: Mapping[str, Any] = getattr(app, "view_functions", {})
     for view in views.values():
         yield view

@@ -19,12 +19,16 @@ from wares._core.keys import MISSING
 from wares._core.registry import Registry
 from wares.exceptions import MissingExtraError
 from wares.socketio._dispatch import Dispatch, Registered
-from wares.socketio._hook import DEFAULT
 from wares.socketio._parameters import Parameter
 from wares.socketio._payloads import find_adapter
 from wares.socketio._servers import find_dispatch
 
 _SPECIFICATION = "3.0.0"
+
+#: Where in a schema of pydantic there are other schemas.
+_SCHEMAS_IN = frozenset(
+    {"items", "prefixItems", "additionalProperties", "anyOf", "oneOf", "allOf", "not"}
+)
 
 
 @attrs.frozen(eq=False)
@@ -93,7 +97,7 @@ def asyncapi(
         MissingExtraError: pydantic is not installed.
     """
     dispatch = find_dispatch(sio)
-    known = registry or dispatch.hook.registry or DEFAULT
+    known = registry or dispatch.registry
     messages = list(_read_messages(dispatch, known))
     schemas, definitions = _write_schemas(messages)
     info = {"title": title, "version": version}
@@ -170,8 +174,6 @@ def _write_schemas(
         from pydantic import TypeAdapter  # noqa: PLC0415  # only the document needs it
     except ImportError:  # pragma: no cover  # the tests have pydantic
         raise MissingExtraError("asyncapi()", "pydantic") from None
-    from wares.socketio._schemas import Draft07  # noqa: PLC0415  # needs pydantic
-
     inputs: list[tuple[Hashable, Any, Any]] = [
         ((number, position), message.mode, adapter)
         for number, message in enumerate(messages)
@@ -179,18 +181,38 @@ def _write_schemas(
         if adapter is not None
     ]
     written, rest = TypeAdapter.json_schemas(
-        inputs,
-        ref_template="#/components/schemas/{model}",
-        schema_generator=Draft07,
+        inputs, ref_template="#/components/schemas/{model}"
     )
-    by_place = {key: schema for (key, _), schema in written.items()}
+    by_place = {key: _as_draft_07(schema) for (key, _), schema in written.items()}
     schemas = {
         number: [
             by_place.get((number, position), {}) for position in range(len(message.adapters))
         ]
         for number, message in enumerate(messages)
     }
-    return schemas, rest.get("$defs", {})
+    definitions = rest.get("$defs", {})
+    return schemas, {name: _as_draft_07(schema) for name, schema in definitions.items()}
+
+
+def _as_draft_07(schema: Any) -> Any:
+    """Write tuples as Draft 07 does (https://json-schema.org/draft-07), AsyncAPI's own dialect.
+
+    There ``items`` is a list, and ``prefixItems``, which pydantic writes, unknown.
+    """
+    if isinstance(schema, list):
+        return [_as_draft_07(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    written = dict(schema)
+    for key in _SCHEMAS_IN.intersection(schema):
+        written[key] = _as_draft_07(schema[key])
+    if "properties" in schema:
+        properties = schema["properties"].items()
+        written["properties"] = {name: _as_draft_07(item) for name, item in properties}
+    if "prefixItems" in written:
+        # pydantic never writes both: each tuple has a length, or else items of one type.
+        written["items"] = written.pop("prefixItems")
+    return written
 
 
 def _write_message(message: _Message, schemas: list[Any]) -> dict[str, Any]:

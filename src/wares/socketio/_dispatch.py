@@ -26,7 +26,7 @@ from wares.exceptions import ServiceNotFoundError, WaresError
 from wares.socketio._coroutines import run
 from wares.socketio._events import CONNECT, DISCONNECT, SocketEvent
 from wares.socketio._handlers import Handler, raw_arguments
-from wares.socketio._hook import Hook, Serving, find_serving, is_answered
+from wares.socketio._hook import DEFAULT, Hook, Serving, find_serving, is_answered
 from wares.socketio._parameters import Place, place_of, place_of_method
 from wares.socketio._payloads import AnswerError, PayloadError, find_adapter, write_answer
 from wares.socketio._routers import Route, RouterSIO, find_frame
@@ -64,6 +64,11 @@ class Dispatch:
         self._functions: dict[tuple[str, str], Registered] = {}
         self._methods: dict[tuple[str, str], Registered] = {}
         self._namespaces: WeakSet[Any] = WeakSet()
+
+    @property
+    def registry(self) -> Registry:
+        """The registry of connections that bring none of a lifespan."""
+        return self.hook.registry or DEFAULT
 
     def install(self) -> None:
         """Take the places of the server's methods, and take over what is registered already."""

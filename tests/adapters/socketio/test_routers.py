@@ -25,6 +25,7 @@ from wares.socketio import (
     Server,
     SocketEvent,
     SocketID,
+    TestClient,
     include_router,
     init_app,
     wares_from,
@@ -436,6 +437,93 @@ class TestMiddleware:
             raise LookupError
 
         assert "answered instead" == await sio._trigger_event("work", "/", "sid")
+
+    @pytest.mark.parametrize("has_handler", ["function", "class", "no handler"])
+    @pytest.mark.parametrize(
+        ("answer", "told"),
+        [
+            ({"error": "no"}, {"message": "The connection is refused.", "data": {"error": "no"}}),
+            (Message(text="no"), {"message": "The connection is refused.", "data": {"text": "no"}}),
+            (False, {"message": "Connection rejected by server"}),
+            (None, {"message": "Connection rejected by server"}),
+        ],
+    )
+    async def test_connect(self, sio, has_handler, answer, told):
+        """A middleware that does not go on to the connect handler lets nobody in, and tells why."""
+        if has_handler == "function":
+            sio.on("connect", lambda sid, environ: None)
+        elif has_handler == "class":
+            kind = type("Shop", (socketio.AsyncNamespace,), {"on_connect": lambda *_: None})
+            sio.register_namespace(kind("/"))
+
+        @sio.middleware
+        async def refuse(call_next, event):
+            return answer
+
+        async with TestClient(sio) as client:
+            with pytest.raises(socketio.exceptions.ConnectionRefusedError) as caught:
+                await client.connect()
+
+        assert told == caught.value.error_args
+        assert 0 == open_connections(sio)
+
+    @pytest.mark.parametrize(
+        ("answered", "by_handler", "is_let_in"),
+        [
+            ("the same", None, True),
+            ("the same", "hello", True),
+            ("the same", False, False),
+            (None, None, True),
+            (None, False, False),
+            (["something else"], None, True),
+            (False, None, False),
+            ("an exception", "raise", False),
+        ],
+    )
+    async def test_connect_answered(self, sio, answered, by_handler, is_let_in):
+        """A client is let in by the connect handler, and kept out by whoever says so."""
+
+        @sio.event
+        async def connect(sid, environ):
+            if by_handler == "raise":
+                raise LookupError
+            return by_handler
+
+        @sio.middleware
+        async def change(call_next, event):
+            try:
+                result = await call_next(event)
+            except LookupError:
+                return {"error": "no"}
+            return result if answered == "the same" else answered
+
+        async with TestClient(sio) as client:
+            try:
+                await client.connect()
+            except socketio.exceptions.ConnectionRefusedError:
+                was_let_in = False
+            else:
+                was_let_in = True
+
+        assert is_let_in == was_let_in
+
+    async def test_let_in(self, sio):
+        """A middleware may let a client in without the connect handler, by True."""
+        sio.middleware(lambda call_next, event: True)
+        sio.on("connect", lambda sid, environ: False)
+
+        async with TestClient(sio) as client:
+            assert (await client.connect()).sid
+
+    def test_connect_on_a_synchronous_server(self):
+        """So it is on a synchronous server."""
+        sio = Server(registry=Registry(), async_mode="threading")
+        sio.middleware(lambda call_next, event: {"error": "no"})
+        sio.on("connect", lambda sid, environ: None)
+
+        with TestClient(sio) as client:
+            with pytest.raises(socketio.exceptions.ConnectionRefusedError):
+                client.connect()
 
     def test_synchronous_server(self):
         """On a synchronous server a middleware is synchronous."""

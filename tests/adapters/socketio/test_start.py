@@ -1,13 +1,15 @@
 """What is found at the start: services that handlers need and nobody has registered."""
 
 import abc
+import subprocess
+import sys
 
 import pytest
 import socketio
 from fastapi import FastAPI
 
 import wares.fastapi
-from tests.adapters.socketio.serving import connected, serving
+from tests.adapters.socketio.serving import new_client, serving
 from wares import InvalidRegistryError, Registry, Inject
 from wares.exceptions import InvalidRegistrationError
 from wares.socketio import (
@@ -104,12 +106,13 @@ class TestMissing:
         """Clients are refused, not left waiting, and the log tells why."""
         add_marked(sio)
 
+        client, told = new_client(), []
+        client.on("connect_error", told.append)
         async with serving(sio) as address:
-            with pytest.raises(socketio.exceptions.ConnectionError) as caught:
-                async with connected(address):
-                    pass
+            with pytest.raises(socketio.exceptions.ConnectionError):
+                await client.connect(address, transports=["websocket"])
 
-        assert "The server is not ready." in str(caught.value)
+        assert [{"message": "The server is not ready."}] == told
         assert "Nothing is registered for Missing" in caplog.text
 
     async def test_mended(self, sio, registry):
@@ -164,6 +167,38 @@ class TestMissing:
             pass
         with pytest.raises(socketio.exceptions.ConnectionRefusedError):
             sio._trigger_event("connect", "/", "sid", {}, None)
+
+
+class TestCheck:
+    """`wares check module:sio` finds the registry of a server, and what its handlers lack."""
+
+    @pytest.mark.parametrize("is_wrapped", [True, False])
+    @pytest.mark.parametrize("has_registry", [True, False])
+    def test_command(self, tmp_path, has_registry, is_wrapped):
+        """The command names the handler, whether or not the server was given a registry."""
+        (tmp_path / "shop.py").write_text(
+            "import abc, socketio, wares, wares.socketio\n"
+            "class Missing(abc.ABC):\n"
+            "    @abc.abstractmethod\n"
+            "    def work(self): ...\n"
+            f"registry = {'wares.Registry()' if has_registry else None}\n"
+            "sio = wares.socketio.AsyncServer(async_mode='asgi', registry=registry)\n"
+            "app = socketio.ASGIApp(sio)\n"
+            "@sio.event\n"
+            "async def buy(missing: wares.Inject[Missing]): ...\n"
+        )
+        target = "shop:app" if is_wrapped else "shop:sio"
+
+        found = subprocess.run(
+            [sys.executable, "-m", "wares", "check", target],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+        )
+
+        assert 1 == found.returncode
+        assert "Nothing is registered for Missing" in found.stderr
+        assert "buy" in found.stderr
 
 
 @pytest.mark.parametrize("environ", ["environ", None, {"asgi.scope": "scope"}, {"asgi.scope": {}}])
