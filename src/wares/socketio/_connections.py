@@ -64,28 +64,16 @@ class Connections:
             connection.events += 1
 
     def end_event(self, connection: Connection, *, is_last: bool) -> bool:
-        """Note that an event has been handled.
-
-        Args:
-            connection: The connection.
-            is_last: Whether the connection is over with it.
-
-        Returns:
-            Whether the connection's container is to be closed now, by the caller.
-        """
+        """Note that an event has been handled; tell whether to close the container now."""
         with self._lock:
             connection.events -= 1
             connection.is_over |= is_last
             return self._take_if_unused(connection)
 
     def end(self, is_meant: Callable[[Connection], bool]) -> Sequence[Connection]:
-        """End some connections; those with a running event close with the last of their events.
+        """End the connections that are meant; give those whose containers the caller is to close.
 
-        Args:
-            is_meant: Tells whether a connection is over.
-
-        Returns:
-            The connections whose containers are to be closed now, by the caller.
+        The others close with the last of their events.
         """
         with self._lock:
             ended = [one for one in reversed(self._open.values()) if is_meant(one)]

@@ -12,14 +12,7 @@ T = TypeVar("T")
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Take a coroutine that never suspends to its end.
-
-    Args:
-        work: The coroutine; nothing that it awaits suspends.
-
-    Returns:
-        What the coroutine returns.
-    """
+    """Take a coroutine that never suspends to its end."""
     try:
         work.send(None)
     except StopIteration as end:

@@ -37,12 +37,6 @@ _log = logging.getLogger("wares")
 class Dispatch:
     """The handlers of one server.
 
-    Args:
-        server: The server.
-        registry: Where services are registered, unless it is left to each connection.
-        dependencies: Markers of what is made for its effect, before each handler runs.
-        shows_input: Whether errors about payloads show what was sent.
-
     Attributes:
         hook: What opens the containers.
         route: What all handlers have in common.
@@ -114,13 +108,7 @@ class Dispatch:
         response_model: Any,
         frame: types.FrameType | None,
     ) -> None:
-        """Register a handler.
-
-        Raises:
-            InvalidRegistrationError: It is not callable, or asynchronous on a synchronous server.
-            UnresolvableParameterError: A parameter that nothing can fill at that place.
-            AsyncServiceError: The handler is synchronous, a dependency is not.
-        """
+        """Register a handler."""
         made = self._make(function, place, route, response_model, frame)
         self._functions[place.namespace, place.event] = made
         self._on(place.event, function, place.namespace)
@@ -182,7 +170,7 @@ class Dispatch:
         handler, arguments = self._find_event_handler(event, namespace, args)
         if not handler:
             if event == CONNECT and self.route.middlewares and not self._connects(namespace):
-                return self._make(_let_in, Place(event, namespace), self.route).wrapper, args
+                return self._take_over(event, namespace, _let_in).wrapper, args
             return handler, arguments
         handlers = self._server.handlers
         for one_namespace in (namespace, "*"):
@@ -228,21 +216,16 @@ class Dispatch:
         dependencies = [marker for one in routes for marker in one.dependencies]
         handler = Handler(function, place, dependencies=dependencies, frame=frame)
         handler.check_server(can_await=self.hook.can_await)
+        self.hook.checked.clear()
         return Registered(self, handler, route, response_model)
 
 
-def _let_in(sid: str, environ: Any, auth: Any) -> None:  # noqa: ARG001  # a connect handler is passed them
+def _let_in(sid: str, environ: Any, auth: Any) -> None:  # a connect handler is passed them
     """Stand in for a connect handler that is not there, so that middlewares are asked."""
 
 
 class Registered:
     """A handler that has been registered.
-
-    Args:
-        dispatch: The dispatch of its server.
-        handler: How it is called.
-        route: What it has in common with others.
-        response_model: What it answers, where that was said.
 
     Attributes:
         handler: How it is called.
@@ -304,15 +287,7 @@ class Registered:
         return await result if is_awaited else result
 
     async def answer(self, serving: Serving, error: Exception) -> Any:
-        """Give the acknowledgement for an exception of the handler, or of its services.
-
-        Args:
-            serving: The event, and the container in which it is answered.
-            error: The exception.
-
-        Raises:
-            Exception: The exception, if nothing answers it.
-        """
+        """Give the acknowledgement for an exception of the handler, or of its services."""
         answer = self.route.find_answer(error)
         if answer is not None:
             result = await answer.call(serving, ())
@@ -383,9 +358,6 @@ class _Came:
         The connect handler lets it in, and each middleware may refuse it by False. A middleware
         that did not go on to the handler, or answers its exception, lets nobody in but by True;
         the client is told what it answers.
-
-        Raises:
-            ConnectionRefusedError: The middleware has answered something.
         """
         if result is False or self.result is False:
             return False

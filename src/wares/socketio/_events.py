@@ -88,16 +88,7 @@ FACTS: Mapping[Any, str] = {
 def read_event(
     server: Any, name: str, namespace: str, environ: dict[str, Any], raw: tuple[Any, ...]
 ) -> SocketEvent:
-    """Read what python-socketio triggers with.
-
-    Args:
-        server: The Socket.IO server.
-        name: The name of the event.
-        namespace: The namespace in which it happened.
-        environ: The environment of the client's first request.
-        raw: What goes to the handler: the sid, then the environment and what the client sent to
-            be let in, or the reason, or the payload.
-    """
+    """Read what python-socketio triggers with."""
     sid, rest = raw[0], raw[1:]
     if name == CONNECT:
         auth = rest[1] if len(rest) > 1 else None

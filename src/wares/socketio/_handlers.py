@@ -29,24 +29,11 @@ _BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_
 class Handler:
     """A handler, a middleware or an exception handler, and where its arguments come from.
 
-    Args:
-        function: The function, or another callable.
-        place: Where it is registered.
-        dependencies: Markers of what is made for its effect, before it runs.
-        frame: Where it is defined.
-        may_be_plain: Whether it may be python-socketio's own kind.
-        skip: How many parameters at the beginning `call` is passed.
-
     Attributes:
         function: The function.
         called: The function, injected.
         place: Where it is registered.
         reading: Its parameters.
-
-    Raises:
-        InvalidRegistrationError: It is not callable.
-        UnresolvableParameterError: A parameter that nothing can fill at that place.
-        AsyncServiceError: It is synchronous, a dependency is not.
     """
 
     def __init__(
@@ -77,11 +64,7 @@ class Handler:
         self._attempts: dict[int, Callable[..., tuple[tuple[Any, ...], ...]]] = {}
 
     def check_server(self, *, can_await: bool) -> None:
-        """Refuse to be called by a synchronous server, where the function is asynchronous.
-
-        Raises:
-            InvalidRegistrationError: It has to be awaited, and the server is synchronous.
-        """
+        """Refuse to be called by a synchronous server, where the function is asynchronous."""
         function = self.function
         is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
             getattr(function, "__call__", None)  # noqa: B004  # the function, not whether there is one
@@ -96,17 +79,7 @@ class Handler:
         *first: Any,
         shows_input: bool = False,
     ) -> Any:
-        """Call the handler.
-
-        Args:
-            serving: The event that is being handled.
-            raw: What python-socketio passes.
-            first: Arguments to pass before all others.
-            shows_input: Whether an error about the payload shows what was sent.
-
-        Raises:
-            PayloadError: The payload is not what is declared.
-        """
+        """Call the handler."""
         if self.reading.is_plain:
             return await self._call_plain(serving, raw)
         positional, keywords = await self._fill(serving, shows_input=shows_input)
@@ -141,11 +114,7 @@ class Handler:
     async def _fill(
         self, serving: Serving, *, shows_input: bool
     ) -> tuple[list[Any], dict[str, Any]]:
-        """Find or make what goes into the parameters; the payload is looked at first.
-
-        Raises:
-            PayloadError: The payload is not what is declared.
-        """
+        """Find or make what goes into the parameters; the payload is looked at first."""
         problems: list[dict[str, Any]] = []
         sent = iter(serving.event.arguments)
         values = {
@@ -230,20 +199,20 @@ def _show_signature(
 ) -> Callable[..., Any]:
     """Make a decorator that looks like what it wraps look like itself."""
 
-    if any(map(inspect.iscoroutinefunction, unwrap(function))):
+    async def show_async(*args: Any, **kwargs: Any) -> Any:
+        result = function(*args, **kwargs)
+        return await result if inspect.isawaitable(result) else result
 
-        async def show(*args: Any, **kwargs: Any) -> Any:
-            result = function(*args, **kwargs)
-            return await result if inspect.isawaitable(result) else result
-    else:
+    def show_sync(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
 
-        def show(*args: Any, **kwargs: Any) -> Any:
-            return function(*args, **kwargs)
-
+    is_async = any(map(inspect.iscoroutinefunction, unwrap(function)))
+    show: Any = show_async if is_async else show_sync
     functools.update_wrapper(show, function, ("__module__", "__name__", "__qualname__"), ())
     del show.__wrapped__
-    show.__signature__ = signature  # type: ignore[attr-defined]  # `inspect` looks for it
-    return show
+    show.__signature__ = signature
+    shown: Callable[..., Any] = show
+    return shown
 
 
 def _check_callable(function: Any) -> None:
@@ -256,7 +225,8 @@ def _check_callable(function: Any) -> None:
 
 def _takes_any(signature: inspect.Signature) -> bool:
     return any(
-        parameter.kind is parameter.VAR_POSITIONAL for parameter in signature.parameters.values()
+        parameter.kind is parameter.VAR_POSITIONAL
+        for parameter in signature.parameters.values()
     )
 
 

@@ -105,11 +105,7 @@ def is_answered() -> bool:
 
 
 def current_serving() -> Serving:
-    """Give the event that is being handled.
-
-    Raises:
-        NoContainerError: No event is being handled.
-    """
+    """Give the event that is being handled."""
     serving = _serving.get()
     if serving is None:
         raise NoContainerError(
@@ -123,16 +119,12 @@ def current_serving() -> Serving:
 class Hook:
     """Containers for one server.
 
-    Args:
-        server: The server.
-        registry: Where services are registered, unless it is left to each connection.
-        find_problems: Finds what the handlers need and a registry lacks.
-
     Attributes:
         server: The server.
         registry: Where services are registered, unless it is left to each connection.
         can_await: Whether the server is asynchronous.
         connections: The connections that are open.
+        checked: The registries that have what the handlers need.
     """
 
     def __init__(
@@ -147,7 +139,7 @@ class Hook:
         self.connections = Connections()
         self._find_problems = find_problems
         self._announced: WeakSet[Registry] = WeakSet()
-        self._checked: WeakSet[Registry] = WeakSet()
+        self.checked: WeakSet[Registry] = WeakSet()
         # python-socketio calls a connect handler again that has raised a TypeError.
         self._refused: dict[Key, TypeError] = {}
 
@@ -176,23 +168,15 @@ class Hook:
             registry._before_close.append(lambda: self._leave(registry))
 
     def check(self, registry: Registry) -> None:
-        """Check that the handlers can have what they need of *registry*; once, if they can.
-
-        Raises:
-            InvalidRegistryError: Something is missing, or cannot be made.
-        """
+        """Check that the handlers can have what they need of *registry*; once, if they can."""
         self.prepare(registry)
-        if registry not in self._checked:
+        if registry not in self.checked:
             problems = list(self._find_problems(registry))
             raise_problems("The Socket.IO server does not start, because there is", problems)
-            self._checked.add(registry)
+            self.checked.add(registry)
 
     async def finish(self, result: Any, called: object = None) -> Any:
-        """Await what the application has returned, where it can be awaited.
-
-        Raises:
-            InvalidRegistrationError: It has to be awaited, and the server is synchronous.
-        """
+        """Await what the application has returned, where it can be awaited."""
         if not inspect.isawaitable(result):
             return result
         if self.can_await:
@@ -271,9 +255,7 @@ class Hook:
         is_last = name != DISCONNECT
         error: BaseException | None = None
         try:
-            event = read_event(
-                self.server, name, connection.key[0], connection.environ, raw
-            )
+            event = read_event(self.server, name, connection.key[0], connection.environ, raw)
             result = await self._handle_event(connection, event, raw)
             is_last = name == DISCONNECT or (name == CONNECT and result is False)
         except BaseException as raised:
@@ -397,16 +379,7 @@ class Hook:
 
 
 def find_registry(given: Registry | None, environ: Any) -> Registry:
-    """Find the registry of a connection.
-
-    Args:
-        given: The one that the server was initialised with.
-        environ: The environment of the request by which the client connected. Under ASGI it has
-            the scope, and that the state of the lifespan.
-
-    Returns:
-        The one that was given, else the one of the lifespan, else the default one.
-    """
+    """Find the registry of a connection."""
     if given is not None:
         return given
     state = _look_up(_look_up(environ, "asgi.scope"), "state")

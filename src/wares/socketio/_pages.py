@@ -39,16 +39,7 @@ _PAGE = """<!DOCTYPE html>
 
 @attrs.frozen(eq=False)
 class _Pages:
-    """What is served, and where.
-
-    Args:
-        sio: The server, after `init_app`.
-        title: As in `asyncapi`.
-        version: As in `asyncapi`.
-        description: As in `asyncapi`.
-        registry: As in `asyncapi`.
-        script_url: The script that draws the page, for where the default one cannot be reached.
-    """
+    """What is served, and where."""
 
     sio: socketio.AsyncServer | socketio.Server
     title: str = attrs.field(kw_only=True)
@@ -135,16 +126,7 @@ class AsyncAPIApp(_Pages):
 
 @attrs.frozen(eq=False)
 class AsyncAPIWSGIApp(_Pages):
-    """A WSGI application that serves the AsyncAPI document of a server; see `AsyncAPIApp`.
-
-    Args:
-        sio: The server, after `init_app`.
-        title: As in `asyncapi`.
-        version: As in `asyncapi`.
-        description: As in `asyncapi`.
-        registry: As in `asyncapi`.
-        script_url: The script that draws the page, for where the default one cannot be reached.
-    """
+    """A WSGI application that serves the AsyncAPI document of a server; see `AsyncAPIApp`."""
 
     def __call__(
         self, environ: dict[str, Any], start_response: Callable[..., Any]

@@ -135,16 +135,12 @@ def read_called(
     That is the function that is called. `functools.wraps` makes a decorator look like what it
     wraps, which says nothing about how it is called: only a decorator that takes no more than
     ``*args, **kwargs``, and passes them on, takes what the inner function takes.
-
-    Returns:
-        The function; its signature, or None for a builtin that does not tell; and whether it looks
-        like another one.
     """
-    current = handler
+    current: Any = handler
     while True:
         own = _uncover(current)
         signature = _read_signature(own)
-        wrapped = getattr(current, "__wrapped__", None)
+        wrapped: Any = getattr(current, "__wrapped__", None)
         is_covered = wrapped is not None and not hasattr(own, "__signature__")
         if not (is_covered and _passes_all(signature)):
             return current, signature, is_covered
@@ -201,19 +197,11 @@ def _passes_all(signature: inspect.Signature | None) -> bool:
 class Reader:
     """Reads the parameters of one handler.
 
-    Args:
-        handler: The handler.
-        place: Where it is registered.
-        frame: Where it is defined, for names of that place.
-
     Attributes:
         function: The function whose parameters count.
         signature: Its signature, with evaluated annotations; None for a builtin that does not
             tell.
         is_covered: Whether the function looks like another one.
-
-    Raises:
-        UnresolvableParameterError: An annotation that cannot be evaluated.
     """
 
     def __init__(
@@ -250,17 +238,7 @@ class Reader:
     def read(
         self, left: Iterable[inspect.Parameter], *, may_be_plain: bool, skip: int
     ) -> Reading:
-        """Read what is to be filled.
-
-        Args:
-            left: The parameters that `inject` leaves to be filled, in order; those that only
-                dependencies take among them.
-            may_be_plain: Whether it may be python-socketio's own kind.
-            skip: How many parameters at the beginning somebody else fills.
-
-        Raises:
-            UnresolvableParameterError: A parameter that nothing can fill at that place.
-        """
+        """Read what is to be filled."""
         if self.signature is None:
             return Reading(is_plain=True)
         known = self.signature.parameters
@@ -322,9 +300,7 @@ class Reader:
             self._free_labels.clear()
             adapter = find_adapter(annotation)
             payload = None if adapter is None else Payload(parameter.name, adapter, default)
-        return Parameter(
-            parameter.name, parameter.kind, key, payload=payload, default=default
-        )
+        return Parameter(parameter.name, parameter.kind, key, payload=payload, default=default)
 
     def _check_place(self, parameter: inspect.Parameter, fact: str) -> None:
         event = self._place.event

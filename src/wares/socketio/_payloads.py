@@ -84,13 +84,7 @@ class Payload:
     default: Any = MISSING
 
     def validate(self, value: Any, problems: list[dict[str, Any]], *, shows_input: bool) -> Any:
-        """Turn what was sent into what is declared.
-
-        Args:
-            value: The argument, or `MISSING` if it was not sent.
-            problems: Where what is wrong with it is noted.
-            shows_input: Whether what was sent is noted as well.
-        """
+        """Turn what was sent into what is declared."""
         from pydantic import ValidationError  # noqa: PLC0415  # see above
 
         if value is MISSING and self.default is not MISSING:
@@ -127,11 +121,7 @@ def missing(name: str) -> dict[str, Any]:
 
 
 def find_adapter(annotation: Any) -> Any:
-    """Make what validates values of a type, or None if pydantic does not know such values.
-
-    Raises:
-        pydantic.errors.PydanticUserError: pydantic knows it, but it is not written properly.
-    """
+    """Make what validates values of a type, or None if pydantic does not know such values."""
     try:
         from pydantic import TypeAdapter  # noqa: PLC0415  # see above
         from pydantic.errors import PydanticSchemaGenerationError  # noqa: PLC0415  # see above
@@ -144,17 +134,7 @@ def find_adapter(annotation: Any) -> Any:
 
 
 def write_answer(packet_class: Any, event: str, adapter: Any, result: Any) -> Any:
-    """Turn what a handler has returned into what can be sent; several values stay several.
-
-    Args:
-        packet_class: What python-socketio encodes the acknowledgement by.
-        event: The name of the event.
-        adapter: What knows the declared type, or None.
-        result: What the handler has returned.
-
-    Raises:
-        AnswerError: It cannot be sent.
-    """
+    """Turn what a handler has returned into what can be sent; several values stay several."""
     try:
         if adapter is not None:
             return _write(result, adapter.dump_python)
@@ -200,10 +180,7 @@ def _write(result: Any, dump: Any) -> Any:
     pydantic's other mode, and then whatever JSON does not have.
     """
     written = dump(result, mode="python")
-    if _holds_bytes(written):
-        written = _write_rest(written)
-    else:
-        written = dump(result, mode="json")
+    written = _write_rest(written) if _holds_bytes(written) else dump(result, mode="json")
     return tuple(written) if isinstance(result, tuple) else written
 
 

@@ -5,6 +5,7 @@ This module knows declarations. It must not know servers, nor how a handler is c
 
 from __future__ import annotations
 
+import abc
 import copy
 import sys
 import types
@@ -89,26 +90,25 @@ class Declared:
     frame: types.FrameType | None
 
 
-class Registering:
+class Registering(abc.ABC):
     """What routers and the servers of this package have in common."""
 
+    #: The namespace of what names none.
+    _namespace = "/"
+
+    @abc.abstractmethod
     def _declare(
         self, event: str, function: Any, namespace: str | None, response_model: Any
     ) -> None:
-        """Register one handler; each that inherits this does it in its own way."""
-        raise NotImplementedError
+        """Register one handler."""
 
+    @abc.abstractmethod
     def _own_route(self) -> Route:
         """Give what all handlers have in common."""
-        raise NotImplementedError
 
-    def _own_namespace(self) -> str:
-        """Give the namespace of what names none."""
-        return "/"
-
+    @abc.abstractmethod
     def _include(self, router: RouterSIO) -> None:
         """Register what has been registered on a router."""
-        raise NotImplementedError
 
     @overload
     def on(
@@ -202,7 +202,8 @@ class Registering:
         Raises:
             InvalidRegistrationError: It is no class of exceptions.
         """
-        if not (isinstance(kind, type) and issubclass(kind, Exception)):
+        given: Any = kind
+        if not (isinstance(given, type) and issubclass(given, Exception)):
             raise InvalidRegistrationError(
                 f"An exception handler is registered for a class of exceptions, not for {kind!r}."
             )
@@ -243,7 +244,7 @@ class Registering:
             model: The type of its payload.
             namespace: The namespace, instead of the router's, or of ``"/"``.
         """
-        self._own_route().emitted[namespace or self._own_namespace(), event] = model
+        self._own_route().emitted[namespace or self._namespace, event] = model
 
     def add_router(self, router: RouterSIO) -> None:
         """Register what is registered on a router.
@@ -283,7 +284,7 @@ class RouterSIO(Registering):
     def __init__(
         self, namespace: str | None = "/", *, dependencies: Sequence[Any] = ()
     ) -> None:
-        self.namespace = namespace or "/"
+        self.namespace = self._namespace = namespace or "/"
         self._route = Route(dependencies=tuple(dependencies))
         self._declared: list[Declared] = []
         self._namespaces: list[Any] = []
@@ -299,9 +300,6 @@ class RouterSIO(Registering):
 
     def _own_route(self) -> Route:
         return self._route
-
-    def _own_namespace(self) -> str:
-        return self.namespace
 
     def _include(self, router: RouterSIO) -> None:
         if any(one is self for one, _, _ in router.walk()):
@@ -368,11 +366,7 @@ def join_namespaces(outer: str, inner: str) -> str:
 
 
 def find_frame() -> types.FrameType | None:
-    """Find the function in which a handler is being registered; annotations may use its names.
-
-    Returns:
-        Its frame, or None where a module itself registers: its names are known anyway.
-    """
+    """Find the function in which a handler is being registered; annotations may use its names."""
     frame: types.FrameType | None = sys._getframe(1)
     while frame is not None and _is_helper(frame.f_globals.get("__name__", "")):
         frame = frame.f_back

@@ -73,11 +73,7 @@ def init_app(
 
 
 def find_dispatch(sio: socketio.AsyncServer | socketio.Server) -> Dispatch:
-    """Find what `init_app` has put into a server.
-
-    Raises:
-        InvalidRegistrationError: The server has not been initialised.
-    """
+    """Find what `init_app` has put into a server."""
     dispatch: Dispatch | None = vars(sio).get(DISPATCH_KEY)
     if dispatch is None:
         raise InvalidRegistrationError(
@@ -154,8 +150,20 @@ def wares_from(
 class Declaring(Registering):
     """What the servers of this package have beyond those of python-socketio."""
 
+    def __init__(
+        self,
+        *args: Any,
+        registry: Registry | None = None,
+        dependencies: Sequence[Any] = (),
+        shows_input: bool = False,
+        **options: Any,
+    ) -> None:
+        super().__init__(*args, **options)
+        server: Any = self  # this is mixed into servers only
+        init_app(server, registry, dependencies=dependencies, shows_input=shows_input)
+
     def _dispatch(self) -> Dispatch:
-        server: Any = self  # this is mixed into nothing else
+        server: Any = self
         return find_dispatch(server)
 
     def native_on(self, event: str, handler: Any, namespace: str | None) -> Any:
@@ -176,7 +184,9 @@ class Declaring(Registering):
         self._dispatch().include(router)
 
     def _accept(self, handler: Handler) -> Handler:
-        handler.check_server(can_await=self._dispatch().hook.can_await)
+        hook = self._dispatch().hook
+        handler.check_server(can_await=hook.can_await)
+        hook.checked.clear()
         return handler
 
 
@@ -190,35 +200,6 @@ class AsyncServer(Declaring, socketio.AsyncServer):
         options: Everything else is python-socketio's.
     """
 
-    def __init__(
-        self,
-        *args: Any,
-        registry: Registry | None = None,
-        dependencies: Sequence[Any] = (),
-        shows_input: bool = False,
-        **options: Any,
-    ) -> None:
-        super().__init__(*args, **options)  # type: ignore[no-untyped-call]  # python-socketio has no types
-        init_app(self, registry, dependencies=dependencies, shows_input=shows_input)
-
 
 class Server(Declaring, socketio.Server):
-    """python-socketio's synchronous server, initialised by `init_app`.
-
-    Args:
-        registry: As in `init_app`.
-        dependencies: As in `init_app`.
-        shows_input: As in `init_app`.
-        options: Everything else is python-socketio's.
-    """
-
-    def __init__(
-        self,
-        *args: Any,
-        registry: Registry | None = None,
-        dependencies: Sequence[Any] = (),
-        shows_input: bool = False,
-        **options: Any,
-    ) -> None:
-        super().__init__(*args, **options)  # type: ignore[no-untyped-call]  # python-socketio has no types
-        init_app(self, registry, dependencies=dependencies, shows_input=shows_input)
+    """python-socketio's synchronous server, initialised by `init_app`; see `AsyncServer`."""

@@ -209,11 +209,7 @@ class Lifespan:
         self._task.add_done_callback(lambda _: self._answers.put_nowait(None))
 
     async def start(self) -> Mapping[str, Any]:
-        """Start the application, and give its state.
-
-        Raises:
-            Exception: The application fails as it starts.
-        """
+        """Start the application, and give its state."""
         await self._pass("startup")
         return self._state
 

@@ -1,7 +1,7 @@
 """What handlers answer, and bytes in both directions."""
 
 import dataclasses
-import datetime
+import datetime as dt
 import enum
 import logging
 from typing import Annotated, Any
@@ -22,7 +22,15 @@ from tests.adapters.socketio.serving import (
     until,
 )
 from wares import Inject, Registry
-from wares.socketio import AnswerError, AsyncServer, Data, Server, SocketID, TestClient, init_app
+from wares.socketio import (
+    AnswerError,
+    AsyncServer,
+    Data,
+    Server,
+    SocketID,
+    TestClient,
+    init_app,
+)
 
 #: Bytes that are no text.
 BYTES = b"\xff\x00\xfe"
@@ -35,7 +43,7 @@ class Color(enum.Enum):
 class Picture(pydantic.BaseModel):
     name: str
     content: bytes
-    taken: datetime.date = datetime.date(2026, 1, 2)
+    taken: dt.date = dt.date(2026, 1, 2)
     colors: dict[Color, set[int]] = {}
 
 
@@ -150,7 +158,7 @@ class TestBytes:
 class TestWhatCannotBeSent:
     @pytest.mark.parametrize("annotation", [None, list[Any]])
     async def test_answered(self, sio, journal, caplog, annotation):
-        """What cannot be sent fails the event before its services are committed, and is answered."""
+        """What cannot be sent fails the event before its services commit, and is answered."""
 
         async def work(sid: SocketID, service: Inject[Work]):
             return [object()]
@@ -227,9 +235,7 @@ class TestWhatCannotBeSent:
         class Packet(socketio.packet.Packet):
             json = Json
 
-        sio = init_app(
-            socketio.AsyncServer(async_mode="asgi", serializer=Packet), registry
-        )
+        sio = init_app(socketio.AsyncServer(async_mode="asgi", serializer=Packet), registry)
         sio.on("work", lambda sid: Note("no model"))
 
         assert isinstance(await sio._trigger_event("work", "/", "sid"), Note)
@@ -278,5 +284,5 @@ class TestCommit:
 
         async with TestClient(sio) as client:
             connection = await client.connect()
-            with pytest.raises(Exception, match="commit|Cleaning"):
+            with pytest.raises(Exception, match=r"commit|Cleaning"):
                 await connection.call("work")

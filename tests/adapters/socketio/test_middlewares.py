@@ -87,10 +87,14 @@ def test_names():
     """What an application imports from fastsio, it can import from here."""
     unmoved = {"AsyncAPIConfig", "MiddlewareChain"}  # the page on fastsio tells what to use
 
-    missing = {name for name in NAMES_OF_FASTSIO.split() if not hasattr(wares.socketio.fastsio, name)}
+    missing = {
+        name for name in NAMES_OF_FASTSIO.split() if not hasattr(wares.socketio.fastsio, name)
+    }
 
     assert unmoved == missing
-    assert set() == set(NAMES_OF_FASTSIO.split()) - unmoved - set(wares.socketio.fastsio.__all__)
+    assert set() == set(NAMES_OF_FASTSIO.split()) - unmoved - set(
+        wares.socketio.fastsio.__all__
+    )
 
 
 class TestMethods:

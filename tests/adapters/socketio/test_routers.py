@@ -442,8 +442,14 @@ class TestMiddleware:
     @pytest.mark.parametrize(
         ("answer", "told"),
         [
-            ({"error": "no"}, {"message": "The connection is refused.", "data": {"error": "no"}}),
-            (Message(text="no"), {"message": "The connection is refused.", "data": {"text": "no"}}),
+            (
+                {"error": "no"},
+                {"message": "The connection is refused.", "data": {"error": "no"}},
+            ),
+            (
+                Message(text="no"),
+                {"message": "The connection is refused.", "data": {"text": "no"}},
+            ),
             (False, {"message": "Connection rejected by server"}),
             (None, {"message": "Connection rejected by server"}),
         ],

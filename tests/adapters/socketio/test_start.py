@@ -1,8 +1,10 @@
 """What is found at the start: services that handlers need and nobody has registered."""
 
 import abc
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import socketio
@@ -10,7 +12,7 @@ from fastapi import FastAPI
 
 import wares.fastapi
 from tests.adapters.socketio.serving import new_client, serving
-from wares import InvalidRegistryError, Registry, Inject
+from wares import Inject, InvalidRegistryError, Registry
 from wares.exceptions import InvalidRegistrationError
 from wares.socketio import (
     AsyncServer,
@@ -192,6 +194,8 @@ class TestCheck:
         found = subprocess.run(
             [sys.executable, "-m", "wares", "check", target],
             cwd=tmp_path,
+            check=False,
+            env={**os.environ, "PYTHONPATH": str(Path(wares.__file__).parents[1])},
             capture_output=True,
             text=True,
         )
@@ -201,7 +205,9 @@ class TestCheck:
         assert "buy" in found.stderr
 
 
-@pytest.mark.parametrize("environ", ["environ", None, {"asgi.scope": "scope"}, {"asgi.scope": {}}])
+@pytest.mark.parametrize(
+    "environ", ["environ", None, {"asgi.scope": "scope"}, {"asgi.scope": {}}]
+)
 async def test_environment(environ):
     """Whatever python-socketio passes for an environment is handed on."""
     sio = init_app(socketio.AsyncServer(async_mode="asgi"))
