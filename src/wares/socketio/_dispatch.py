@@ -315,16 +315,20 @@ class Registered:
         if not middlewares:
             shows_input = self._dispatch.shows_input
             return await self.handler.call(serving, raw, shows_input=shows_input)
-        came = _Came()
+        come: list[Any] = []
+
+        async def go_on(following: SocketEvent) -> Any:
+            come[:] = [await self._go_through(serving, following, raw, middlewares[1:])]
+            return come[0]
 
         def call_next(following: SocketEvent = event) -> Any:
-            rest = came.note(self._go_through(serving, following, raw, middlewares[1:]))
+            rest = go_on(following)
             return rest if self._dispatch.hook.can_await else run(rest)
 
         result = await middlewares[0].call(serving, (), call_next, event)
         if event.name != CONNECT:
             return result
-        return came.judge(result, lambda answer: self._write(CONNECT, None, answer))
+        return _judge(come, result, lambda answer: self._write(CONNECT, None, answer))
 
     def _write_answer(self, serving: Serving, adapter: Any, result: Any) -> Any:
         """Write an acknowledgement, if it is sent at all."""
@@ -337,32 +341,17 @@ class Registered:
         return write_answer(packet_class, event, adapter, result)
 
 
-class _Came:
-    """What has come of a connection behind one middleware.
+def _judge(come: list[Any], result: Any, write: Callable[[Any], Any]) -> Any:
+    """Tell whether a client is let in, by what a middleware has returned.
 
-    Attributes:
-        result: What was returned, or `MISSING` if nothing was.
+    The connect handler lets it in, and each middleware may refuse it by False. A middleware that
+    did not go on to the handler, or answers its exception, lets nobody in but by True; the client
+    is told what it answers.
     """
-
-    result: Any = MISSING
-
-    async def note(self, rest: Any) -> Any:
-        """Do the rest, and note what it returns."""
-        self.result = MISSING
-        self.result = await rest
-        return self.result
-
-    def judge(self, result: Any, write: Callable[[Any], Any]) -> Any:
-        """Tell whether the client is let in, by what a middleware has returned.
-
-        The connect handler lets it in, and each middleware may refuse it by False. A middleware
-        that did not go on to the handler, or answers its exception, lets nobody in but by True;
-        the client is told what it answers.
-        """
-        if result is False or self.result is False:
-            return False
-        if self.result is not MISSING or result is True:
-            return result
-        if result is None:
-            return False
-        raise Refusal("The connection is refused.", write(result))
+    if result is False or any(one is False for one in come):
+        return False
+    if come or result is True:
+        return result
+    if result is None:
+        return False
+    raise Refusal("The connection is refused.", write(result))

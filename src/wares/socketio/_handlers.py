@@ -61,7 +61,6 @@ class Handler:
         is_whole = reader.signature is None or len(left) == len(reader.signature.parameters)
         self.reading = reader.read(left, may_be_plain=may_be_plain and is_whole, skip=skip)
         self._signature = reader.signature
-        self._attempts: dict[int, Callable[..., tuple[tuple[Any, ...], ...]]] = {}
 
     def check_server(self, *, can_await: bool) -> None:
         """Refuse to be called by a synchronous server, where the function is asynchronous."""

@@ -142,7 +142,7 @@ def read_called(
         signature = _read_signature(own)
         wrapped: Any = getattr(current, "__wrapped__", None)
         is_covered = wrapped is not None and not hasattr(own, "__signature__")
-        if not (is_covered and _passes_all(signature)):
+        if wrapped is None or not (is_covered and _passes_all(signature)):
             return current, signature, is_covered
         owner = getattr(current, "__self__", None)
         # The decorator of a method wraps a function that takes `self`.

@@ -106,13 +106,9 @@ class Payload:
     @property
     def is_optional(self) -> bool:
         """Whether the client may leave the argument out."""
-        return self.default is not MISSING or not self.validate_nothing()
-
-    def validate_nothing(self) -> list[dict[str, Any]]:
-        """List what is wrong if the argument is not sent."""
         problems: list[dict[str, Any]] = []
         self.validate(MISSING, problems, shows_input=False)
-        return problems
+        return not problems
 
 
 def missing(name: str) -> dict[str, Any]:

@@ -166,7 +166,7 @@ class SyncWire:
                     self._request("POST", packet.Packet(packet.PONG))
                 elif heard.packet_type == packet.MESSAGE:
                     self._heard.put(heard.data)
-                elif heard.packet_type == packet.CLOSE:
+                else:
                     self._heard.put(CLOSED)
                     return
 

@@ -238,6 +238,10 @@ def test_optional_arguments():
     assert (4, 1) == (len(payload["items"]), payload["minItems"])
 
 
+class Settled(pydantic.BaseModel, extra="allow"):
+    """A model whose schema has more than one boolean in the place of a schema."""
+
+
 class Pair(NamedTuple):
     left: int
     right: str
@@ -251,7 +255,7 @@ def test_tuples():
     async def say(pair: Pair) -> tuple[int, Message]: ...
 
     @sio.event
-    async def more(pairs: dict[str, list[Pair | tuple[int, ...]]]) -> bytes: ...
+    async def more(pairs: dict[str, list[Pair | tuple[int, ...]]]) -> Settled: ...
 
     document = asyncapi(sio, title="Shop", version="1")
 

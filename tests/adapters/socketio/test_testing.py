@@ -176,7 +176,7 @@ class TestAsynchronous:
 
     async def test_nothing_comes(self, sio):
         """A client does not wait for ever."""
-        async with TestClient(sio, timeout=0.01) as client:
+        async with TestClient(sio, timeout=0.3) as client:
             connection = await client.connect()
 
             with pytest.raises(TimeoutError, match="has said nothing"):
@@ -359,7 +359,7 @@ class TestSynchronous:
 
     def test_nothing_comes(self, sio):
         """A client does not wait for ever."""
-        with TestClient(sio, timeout=0.1) as client:
+        with TestClient(sio, timeout=0.3) as client:
             connection = client.connect()
 
             with pytest.raises(TimeoutError, match="has said nothing"):
