@@ -275,7 +275,8 @@ class Registered:
             # As they are now: some may be added or removed while this event is being served.
             middlewares = tuple(self.route.list_middlewares())
             result = await self._go_through(serving, serving.event, raw, middlewares)
-            return self._write_answer(serving, self._adapter, result)
+            # What the handler has returned is written; a middleware may have answered instead.
+            return self._write_answer(serving, None, result) if middlewares else result
         except BaseException as error:
             # python-socketio swallows cancellations.
             serving.error = error
@@ -314,7 +315,8 @@ class Registered:
             raw = raw_arguments(self.handler.place, event)
         if not middlewares:
             shows_input = self._dispatch.shows_input
-            return await self.handler.call(serving, raw, shows_input=shows_input)
+            result = await self.handler.call(serving, raw, shows_input=shows_input)
+            return self._write_answer(serving, self._adapter, result)
         come: list[Any] = []
 
         async def go_on(following: SocketEvent) -> Any:

@@ -157,7 +157,7 @@ class Hook:
         own["shutdown"] = self._as_method(self._end)
         handlers = server.eio.handlers
         if handlers["disconnect"] == self._disconnect_transport:
-            # Otherwise somebody stands before it who looks for it on the server.
+            # Otherwise an instrumented server stands before it, and calls the method on the server.
             handlers["disconnect"] = own["_handle_eio_disconnect"]
 
     def prepare(self, registry: Registry) -> None:

@@ -141,9 +141,9 @@ def read_called(
         own = _uncover(current)
         signature = _read_signature(own)
         wrapped: Any = getattr(current, "__wrapped__", None)
-        is_covered = wrapped is not None and not hasattr(own, "__signature__")
-        if wrapped is None or not (is_covered and _passes_all(signature)):
-            return current, signature, is_covered
+        says_itself = hasattr(own, "__signature__")
+        if wrapped is None or says_itself or not _passes_all(signature):
+            return current, signature, wrapped is not None and not says_itself
         owner = getattr(current, "__self__", None)
         # The decorator of a method wraps a function that takes `self`.
         current = wrapped if owner is None else types.MethodType(wrapped, owner)

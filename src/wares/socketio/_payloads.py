@@ -7,7 +7,7 @@ handlers need none of it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -165,18 +165,23 @@ def _write_parts(result: Any) -> Any:
     if isinstance(result, tuple):
         return tuple([_write_parts(item) for item in result])
     if hasattr(result, "model_dump"):
-        return _write(result, lambda model, mode: model.model_dump(mode=mode))
+        return _write(result, type(result).model_dump)
     return result
 
 
-def _write(result: Any, dump: Any) -> Any:
+def _write(result: Any, dump: Callable[..., Any]) -> Any:
     """Write something by its type: as JSON has it, but with bytes as they are.
 
     Socket.IO sends bytes, and pydantic's JSON does not: what holds bytes is therefore written in
     pydantic's other mode, and then whatever JSON does not have.
     """
-    written = dump(result, mode="python")
-    written = _write_rest(written) if _holds_bytes(written) else dump(result, mode="json")
+
+    def dump_as(mode: str) -> Any:
+        # A warning about something of another type than is declared would show its value.
+        return dump(result, mode=mode, warnings=False)
+
+    written = dump_as("python")
+    written = _write_rest(written) if _holds_bytes(written) else dump_as("json")
     return tuple(written) if isinstance(result, tuple) else written
 
 

@@ -40,8 +40,7 @@ from socketio import (
     get_tornado_handler,
 )
 
-from wares import Depends, Inject
-from wares._core.recipes import Lifetime
+from wares import Depends, Inject, Lifetime
 from wares.exceptions import InvalidRegistrationError
 from wares.socketio import _servers
 from wares.socketio._coroutines import run
@@ -221,7 +220,7 @@ class SyncMiddleware(BaseMiddleware):
         return data
 
     def after_event(self, event: str, sid: str, response: Any, **context: Any) -> Any:
-        """Do something behind the handler; see `BaseMiddleware`."""
+        """Do something after the handler; see `BaseMiddleware`."""
         return response
 
     def handle_exception(

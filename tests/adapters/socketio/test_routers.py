@@ -392,6 +392,29 @@ class TestMiddleware:
             async with connected(address, headers=headers) as client:
                 assert "done" == await client.call("work")
 
+    async def test_answers_itself(self, sio):
+        """What a middleware answers is sent as it is, whatever type the handler declares."""
+
+        @sio.middleware
+        async def limit(call_next, event):
+            answer = await call_next(event)
+            return {"error": Message(text="slow down")} if event.arguments else answer
+
+        @sio.event
+        async def work(*data) -> Message:
+            return Message(text="done")
+
+        @sio.event
+        async def typed(sid: SocketID) -> Message:
+            return {"text": "no model"}
+
+        async with TestClient(sio) as client:
+            connection = await client.connect()
+
+            assert {"error": {"text": "slow down"}} == await connection.call("work", 1)
+            assert {"text": "done"} == await connection.call("work")
+            assert {"text": "no model"} == await connection.call("typed")
+
     async def test_another_event(self, sio):
         """A middleware may pass on another event, to plain and to typed handlers."""
 
