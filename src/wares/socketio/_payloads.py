@@ -7,6 +7,7 @@ handlers need none of it.
 
 from __future__ import annotations
 
+import types
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,10 @@ from socketio.packet import ACK
 
 from wares._core.keys import MISSING
 from wares.exceptions import WaresError
+
+
+#: Scalars that every kind of packet can carry.
+_SENDABLE = frozenset({types.NoneType, bool, float, str, bytes})
 
 
 class PayloadError(WaresError, ValueError):
@@ -136,7 +141,8 @@ def write_answer(packet_class: Any, event: str, adapter: Any, result: Any) -> An
             return _write(result, adapter.dump_python)
         if _can_be_sent(packet_class, result):
             return result
-        written = _write_parts(result)
+        is_several = isinstance(result, tuple)
+        written = tuple(map(_write_parts, result)) if is_several else _write_parts(result)
     except (TypeError, ValueError) as error:
         raise AnswerError(event, type(result)) from error
     if not _can_be_sent(packet_class, written):
@@ -145,10 +151,10 @@ def write_answer(packet_class: Any, event: str, adapter: Any, result: Any) -> An
 
 
 def _can_be_sent(packet_class: Any, result: Any) -> bool:
-    """Encode an acknowledgement as python-socketio is going to."""
-    if result is None or isinstance(result, str | bool | bytes):
-        return True
+    """Tell whether an acknowledgement can be sent; encode it, if its types do not tell."""
     data = list(result) if isinstance(result, tuple) else [result]
+    if all(map(_is_known, data)):
+        return True
     try:
         packet_class(ACK, namespace="/", id=0, data=data).encode()
     except Exception:  # noqa: BLE001  # whatever an encoder raises
@@ -156,14 +162,27 @@ def _can_be_sent(packet_class: Any, result: Any) -> bool:
     return True
 
 
+def _is_known(result: Any) -> bool:
+    """Tell whether something consists of what every kind of packet can carry."""
+    kind = type(result)
+    if kind in _SENDABLE:
+        return True
+    if kind is int:
+        return -(1 << 63) <= result < 1 << 64  # as msgpack has it
+    if kind is dict:
+        return all(type(key) is str for key in result) and all(map(_is_known, result.values()))
+    # python-socketio does not look for bytes in a tuple within something else.
+    return kind is list and all(map(_is_known, result))
+
+
 def _write_parts(result: Any) -> Any:
-    """Write the models of pydantic in a structure that holds other things as well."""
+    """Write what is not known in a structure: models of pydantic, bytes within tuples."""
     if isinstance(result, dict):
         return {key: _write_parts(item) for key, item in result.items()}
-    if isinstance(result, list):
+    if isinstance(result, list | tuple):
         return [_write_parts(item) for item in result]
-    if isinstance(result, tuple):
-        return tuple([_write_parts(item) for item in result])
+    if isinstance(result, bytearray):
+        return bytes(result)
     if hasattr(result, "model_dump"):
         return _write(result, type(result).model_dump)
     return result

@@ -156,6 +156,28 @@ class TestBytes:
 
 
 class TestWhatCannotBeSent:
+    @pytest.mark.parametrize(
+        ("serializer", "answer", "is_sent"),
+        [
+            ("default", {"a": [1, 2.5, None, True, (b"b",)]}, True),
+            ("default", {1: "a number as a key"}, True),
+            ("default", [bytearray(b"bytes")], True),
+            ("default", 1 << 64, True),
+            ("default", {"a": {1, 2}}, False),
+            ("msgpack", 1 << 64, False),
+            ("msgpack", [(1 << 64) - 1, -(1 << 63)], True),
+        ],
+    )
+    async def test_kinds(self, serializer, answer, is_sent):
+        """It depends on the kind of packets what can be sent."""
+        sio = AsyncServer(async_mode="asgi", registry=Registry(), serializer=serializer)
+        sio.on("work", lambda sid: answer)
+
+        async with TestClient(sio) as client:
+            answered = await (await client.connect()).call("work")
+
+        assert is_sent == ("answer_error" not in str(answered))
+
     @pytest.mark.parametrize("annotation", [None, list[Any]])
     async def test_answered(self, sio, journal, caplog, annotation):
         """What cannot be sent fails the event before its services commit, and is answered."""
