@@ -20,8 +20,7 @@ _INSIDE = (
     "application",
     "lifespan",
     "engineio_server",  # of an application of Socket.IO: the server
-    "_wares_dispatch",  # of a server of Socket.IO: what calls its handlers, and
-    "hook",  # what opens their containers
+    "_wares_dispatch",  # of a server of Socket.IO: what calls its handlers
     "other_asgi_app",
 )
 
@@ -41,8 +40,12 @@ def find_registry(thing: object) -> Registry | None:
 def find_views(app: object) -> Iterator[Callable[..., Any]]:
     """Find what answers the requests of a Flask application, the methods of classes, too.
 
-    Of an application of Starlette they are the endpoints of its routes.
+    Of an application of Starlette they are the endpoints of its routes, of a Socket.IO server its
+    handlers.
     """
+    dispatch = getattr(getattr(app, "engineio_server", app), "_wares_dispatch", None)
+    if dispatch is not None:
+        yield from dispatch.list_injected()
     for route in getattr(app, "routes", None) or ():
         yield from filter(None, [getattr(route, "endpoint", None)])
         yield from find_views(route)

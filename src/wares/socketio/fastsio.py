@@ -1,7 +1,7 @@
-"""Middlewares that are classes: methods before and behind an event, as fastsio has them.
+"""What only users of fastsio need: its names, middlewares that are classes, `register_dependency`.
 
 This module knows events, and how a middleware of that kind becomes a function of ``call_next``
-and the event. It must not know servers, nor how such functions are called.
+and the event. It must not know how such functions are called.
 """
 
 # ruff: noqa: ARG002  # methods that are there to be overridden are passed what others may need
@@ -16,10 +16,104 @@ from time import monotonic
 from typing import Any
 
 import attrs
+from socketio import (
+    ASGIApp,
+    AsyncAioPikaManager,
+    AsyncClient,
+    AsyncClientNamespace,
+    AsyncManager,
+    AsyncNamespace,
+    AsyncRedisManager,
+    AsyncSimpleClient,
+    Client,
+    ClientNamespace,
+    KafkaManager,
+    KombuManager,
+    Manager,
+    Middleware,
+    Namespace,
+    PubSubManager,
+    RedisManager,
+    SimpleClient,
+    WSGIApp,
+    ZmqManager,
+    get_tornado_handler,
+)
 
-from wares._core.resolution import run
+from wares import Depends, Inject, Lifetime
 from wares.exceptions import InvalidRegistrationError
-from wares.socketio._events import CONNECT, DISCONNECT, SocketEvent
+from wares.socketio import _servers
+from wares.socketio._coroutines import run
+from wares.socketio._events import (
+    CONNECT,
+    DISCONNECT,
+    Auth,
+    Data,
+    Environ,
+    Event,
+    Reason,
+    SocketEvent,
+    SocketID,
+)
+from wares.socketio._hook import DEFAULT
+from wares.socketio._routers import RouterSIO
+
+__all__ = [
+    "ASGIApp",
+    "AsyncAioPikaManager",
+    "AsyncClient",
+    "AsyncClientNamespace",
+    "AsyncManager",
+    "AsyncNamespace",
+    "AsyncRedisManager",
+    "AsyncServer",
+    "AsyncSimpleClient",
+    "Auth",
+    "BaseMiddleware",
+    "Client",
+    "ClientNamespace",
+    "Data",
+    "Depends",
+    "Environ",
+    "Event",
+    "Inject",
+    "KafkaManager",
+    "KombuManager",
+    "Manager",
+    "Middleware",
+    "Namespace",
+    "PubSubManager",
+    "Reason",
+    "RedisManager",
+    "RouterSIO",
+    "Server",
+    "SimpleClient",
+    "SocketID",
+    "SyncMiddleware",
+    "WSGIApp",
+    "ZmqManager",
+    "auth_middleware",
+    "get_tornado_handler",
+    "logging_middleware",
+    "rate_limit_middleware",
+    "register_dependency",
+]
+
+
+def register_dependency(
+    name: str, factory: Callable[..., Any], *, lifetime: Lifetime = "scoped"
+) -> None:
+    """Register how ``Depends("name")`` is filled, on the default registry.
+
+    The default registry serves the servers for which there is no other: neither one that they
+    were initialised with nor one of a lifespan.
+
+    Args:
+        name: What is asked for.
+        factory: What makes it.
+        lifetime: As in `wares.Registry.register_factory`.
+    """
+    DEFAULT.register_factory(name, factory, lifetime=lifetime)
 
 
 class BaseMiddleware:
@@ -41,7 +135,7 @@ class BaseMiddleware:
         namespace: str | None = None,
         global_middleware: bool = True,
     ) -> None:
-        self.events = as_names(events)
+        self.events = _as_names(events)
         self.namespace = namespace
         self.global_middleware = global_middleware and not (events or namespace)
 
@@ -70,7 +164,7 @@ class BaseMiddleware:
         return data
 
     async def after_event(self, event: str, sid: str, response: Any, **context: Any) -> Any:
-        """Do something behind the handler.
+        """Do something after the handler.
 
         Args:
             event: The name of the event.
@@ -126,7 +220,7 @@ class SyncMiddleware(BaseMiddleware):
         return data
 
     def after_event(self, event: str, sid: str, response: Any, **context: Any) -> Any:
-        """Do something behind the handler; see `BaseMiddleware`."""
+        """Do something after the handler; see `BaseMiddleware`."""
         return response
 
     def handle_exception(
@@ -167,7 +261,7 @@ async def _settle(result: Any) -> Any:
 
 
 @attrs.frozen(eq=False)
-class Adapted:
+class _Adapted:
     """A middleware of this kind, as a function of ``call_next`` and the event.
 
     Attributes:
@@ -201,31 +295,71 @@ class Adapted:
         )
 
 
-def adapt(middleware: Any, *, can_await: bool) -> Adapted:
-    """Make a function of ``call_next`` and the event.
+class _Adapting(_servers.Declaring):
+    """What the servers have for middlewares that are classes."""
 
-    Args:
-        middleware: The middleware.
-        can_await: Whether the server is asynchronous.
+    def add_middleware(
+        self,
+        middleware: BaseMiddleware,
+        events: str | Iterable[str] | None = None,
+        namespace: str | None = None,
+        global_middleware: bool = False,
+    ) -> None:
+        """Wrap the events that a middleware is for, which is an instance of a class.
 
-    Raises:
-        InvalidRegistrationError: It is of another kind, or asynchronous where the server is not.
-    """
-    if not isinstance(middleware, BaseMiddleware):
-        raise InvalidRegistrationError(
-            f"add_middleware takes an instance of BaseMiddleware, not of "
-            f"{type(middleware).__qualname__}. A function of `call_next` and the event is added "
-            f"by sio.middleware(...)."
-        )
-    if not can_await and not isinstance(middleware, SyncMiddleware):
-        raise InvalidRegistrationError(
-            f"{type(middleware).__qualname__} is asynchronous, and the server is not: derive it "
-            f"from SyncMiddleware."
-        )
-    return Adapted(middleware, can_await)
+        Args:
+            middleware: The middleware.
+            events: The names of the events that it is for from now on, instead of its own.
+            namespace: The namespace that it is for from now on, instead of its own.
+            global_middleware: Whether to note on it that it is for all events.
+
+        Raises:
+            InvalidRegistrationError: It is of another kind, or asynchronous where the server is
+                not.
+        """
+        if not isinstance(middleware, BaseMiddleware):
+            raise InvalidRegistrationError(
+                f"add_middleware takes an instance of BaseMiddleware, not of "
+                f"{type(middleware).__qualname__}. A function of `call_next` and the event is "
+                f"added by sio.middleware(...)."
+            )
+        can_await = self._dispatch().hook.can_await
+        if not can_await and not isinstance(middleware, SyncMiddleware):
+            raise InvalidRegistrationError(
+                f"{type(middleware).__qualname__} is asynchronous, and the server is not: derive "
+                f"it from SyncMiddleware."
+            )
+        if events is not None:
+            middleware.events = _as_names(events)
+        if namespace is not None:
+            middleware.namespace = namespace
+        if global_middleware:
+            middleware.global_middleware = True
+        self.middleware(_Adapted(middleware, can_await))
+
+    def remove_middleware(self, middleware: BaseMiddleware) -> None:
+        """Wrap events no longer by what `add_middleware` has added, if it has."""
+        added = self._own_route().middlewares
+        for handler in added:
+            if getattr(handler.function, "middleware", None) is middleware:
+                added.remove(handler)
+                return
+
+    def get_middlewares(self) -> list[BaseMiddleware]:
+        """List what `add_middleware` has added."""
+        functions = [handler.function for handler in self._own_route().middlewares]
+        return [one.middleware for one in functions if isinstance(one, _Adapted)]
 
 
-def as_names(events: str | Iterable[str] | None) -> set[str]:
+class AsyncServer(_Adapting, _servers.AsyncServer):
+    """`wares.socketio.AsyncServer`, which takes middlewares that are classes as well."""
+
+
+class Server(_Adapting, _servers.Server):
+    """`wares.socketio.Server`, which takes middlewares that are classes as well."""
+
+
+def _as_names(events: str | Iterable[str] | None) -> set[str]:
     """Give the names of events that somebody may have written as one."""
     if events is None:
         return set()
