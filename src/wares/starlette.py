@@ -10,19 +10,22 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from starlette.applications import Starlette
-from starlette.requests import HTTPConnection, Request
-from starlette.responses import Response
-from starlette.routing import Route
-from starlette.websockets import WebSocket
 from typing_extensions import Unpack
 
 from wares import asgi
-from wares._core.container import Container, GivenContainer
+from wares._adapters.extras import needs_extra
 from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
 from wares._adapters.lifespan import REGISTRY_KEY, Lifespan
+from wares._core.container import Container, GivenContainer
 from wares._core.registry import Registry
 from wares.exceptions import NoRegistryError
+
+with needs_extra("wares.starlette", "starlette"):
+    from starlette.applications import Starlette
+    from starlette.requests import HTTPConnection, Request
+    from starlette.responses import Response
+    from starlette.routing import Route
+    from starlette.websockets import WebSocket
 
 if TYPE_CHECKING:
     from starlette.testclient import TestClient

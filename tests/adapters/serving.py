@@ -26,9 +26,11 @@ async def serve(app: Any, **options: Any) -> AsyncIterator[str]:
     """Serve *app* by uvicorn in this event loop; give its ``host:port``."""
     settings = {"lifespan": "on", "log_config": None, "ws": WEBSOCKETS, **options}
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, **settings))
-    task = asyncio.create_task(server.serve())
+    task = asyncio.create_task(_run(server))
     async with asyncio.timeout(SECONDS):
         while not server.started:
+            if task.done():
+                await task
             await asyncio.sleep(0.001)
     host, port = server.servers[0].sockets[0].getsockname()
     try:
@@ -37,6 +39,14 @@ async def serve(app: Any, **options: Any) -> AsyncIterator[str]:
         server.should_exit = True
         async with asyncio.timeout(SECONDS):
             await task
+
+
+async def _run(server: uvicorn.Server) -> None:
+    """Run *server*; where the application does not start, raise what does not end the tests."""
+    try:
+        await server.serve()
+    except SystemExit as error:
+        raise RuntimeError("the application did not start") from error
 
 
 async def hang_up(address: str, path: str, *, after: bytes) -> None:
