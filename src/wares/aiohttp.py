@@ -6,7 +6,7 @@ services are made.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from typing_extensions import Unpack
@@ -43,7 +43,9 @@ __all__ = [
 REGISTRY_KEY = web.AppKey("wares_registry", Registry)
 
 #: Where the container is found in a request. Typed keys of requests are new in aiohttp 3.14.
-CONTAINER_KEY: Any = getattr(web, "RequestKey", lambda name, _: name)("wares_container", Container)
+CONTAINER_KEY: Any = getattr(web, "RequestKey", lambda name, _: name)(
+    "wares_container", Container
+)
 
 
 def init_app(
@@ -64,7 +66,7 @@ def init_app(
     a raised response is such an exception if its status is 400 or more.
 
     One container serves the sub-applications of *app*, too. Initialise a sub-application itself,
-    with the same registry, if it has middlewares that answer exceptions.
+    with the same registry, if it has middlewares that answer exceptions, when they are all there.
 
     Args:
         app: The application.
@@ -80,6 +82,7 @@ def init_app(
     app[REGISTRY_KEY] = Registry() if registry is None else registry
     app[REGISTRY_KEY].expect(web.Request)
     app.middlewares.insert(middleware_pos, wares_middleware)
+    app.middlewares.append(_note_failure)
     if validate:
         app.on_startup.append(_check)
     app.on_startup.append(_watch_innermost)
@@ -233,11 +236,12 @@ def _find_registry(request: web.Request) -> Registry:
 
 
 async def _check(app: web.Application) -> None:
-    handlers = (route.handler for route in app.router.routes())
+    # A route for GET is often one for HEAD, too.
+    handlers = dict.fromkeys(route.handler for route in app.router.routes())
     check(get_registry(app), "The application does not start", _with_methods(handlers))
 
 
-def _with_methods(handlers: Iterator[Any]) -> Iterator[Callable[..., Any]]:
+def _with_methods(handlers: Iterable[Any]) -> Iterator[Callable[..., Any]]:
     for handler in handlers:
         yield handler
         # Of a class-based view, what answers is a method.
@@ -248,8 +252,9 @@ def _with_methods(handlers: Iterator[Any]) -> Iterator[Callable[..., Any]]:
 
 
 async def _watch_innermost(app: web.Application) -> None:
-    """Add the innermost middleware, now that there will be no other."""
-    app.middlewares.append(_note_failure)
+    """Add the innermost middleware once more, now that there will be no other."""
+    if not app.middlewares.frozen and app.middlewares[-1] is not _note_failure:
+        app.middlewares.append(_note_failure)
 
 
 @web.middleware

@@ -105,7 +105,8 @@ class Work:
 
     def run(self, container: Container) -> str:
         """Do the work in a synchronous handler; give the text of the answer."""
-        return _drive(self._do(container, _Mode()))
+        text: str = _drive(self._do(container, _Mode()))
+        return text
 
     async def arun(self, container: Container) -> str:
         """Do the work in an asynchronous handler; give the text of the answer."""
