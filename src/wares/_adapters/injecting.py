@@ -1,0 +1,80 @@
+"""Handlers that are injected without a decorator, in frameworks with markers of their own.
+
+This module knows signatures, and which markers are ours. It must not know a framework: whatever
+else marks a parameter is left to whoever understands it.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from inspect import Parameter
+from typing import Annotated, Any, get_origin
+
+from wares._inject.injection import inject
+from wares._inject.markers import Depends
+
+
+def inject_own(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Inject what `Inject` and `Depends` of wares mark, and nothing else.
+
+    Args:
+        function: A handler. Its annotations must be known by now.
+
+    Returns:
+        The handler, of the same kind, with the remaining parameters; *function* itself if it asks
+        for nothing.
+    """
+    try:
+        signature = inspect.signature(function, eval_str=True)
+    except (NameError, TypeError, ValueError):
+        # `inject` knows where else to look for names, and other markers it cannot then tell.
+        return inject(function)
+    parameters = list(signature.parameters.values())
+    own = {parameter.name for parameter in parameters if _is_own(parameter)}
+    if not own:
+        return function
+    shim = _make_shim(function)
+    hidden = [p if p.name in own else _hide_marker(p) for p in parameters]
+    shim.__signature__ = signature.replace(parameters=hidden)  # type: ignore[attr-defined]  # PEP 362 reads it
+    injected = functools.update_wrapper(inject(shim), function)
+    shown = [parameter for parameter in parameters if parameter.name not in own]
+    injected.__signature__ = signature.replace(parameters=shown)  # type: ignore[attr-defined]  # the same
+    injected.__annotations__ = {
+        name: annotation
+        for name, annotation in inspect.get_annotations(function).items()
+        if name not in own
+    }
+    return injected
+
+
+def _is_own(parameter: Parameter) -> bool:
+    return isinstance(parameter.default, Depends) or any(
+        isinstance(item, Depends) for item in _metadata(parameter.annotation)
+    )
+
+
+def _metadata(annotation: Any) -> tuple[Any, ...]:
+    return annotation.__metadata__ if get_origin(annotation) is Annotated else ()
+
+
+def _hide_marker(parameter: Parameter) -> Parameter:
+    """Leave out what another framework may have marked; it passes the argument."""
+    default = parameter.default if parameter.default is parameter.empty else None
+    return parameter.replace(annotation=parameter.empty, default=default)
+
+
+def _make_shim(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a function of the same kind, to be given another signature."""
+    if inspect.iscoroutinefunction(function):
+
+        async def acall(*args: Any, **kwargs: Any) -> Any:
+            return await function(*args, **kwargs)
+
+        return acall
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return call
