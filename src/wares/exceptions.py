@@ -362,6 +362,23 @@ class InvalidRegistryError(WaresError, ExceptionGroup[Exception]):
         return f"{self.message}\n{problems}"
 
 
+class ResponseFailed(WaresError, RuntimeError):  # noqa: N818  # says what happened, as NotFound does
+    """A response tells that a unit of work failed, and no exception was to be seen.
+
+    It is never raised. Cleanups see it in the place of the exception that a framework has answered.
+
+    Attributes:
+        status: The HTTP status of the response.
+    """
+
+    def __init__(self, status: int) -> None:
+        self.status = status
+        super().__init__(status)
+
+    def __str__(self) -> str:
+        return f"The work was answered by a response of status {self.status}."
+
+
 def raise_problems(beginning: str, problems: Sequence[Exception]) -> None:
     """Raise an `InvalidRegistryError` of all *problems*, if there are any.
 

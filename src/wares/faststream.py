@@ -14,12 +14,12 @@ from wares._adapters.extras import needs_extra
 from wares._adapters.injecting import inject_own
 from wares._adapters.lifespan import REGISTRY_KEY
 from wares._adapters.units import Unit, check, note_failure
-from wares._core.container import Container, current_container
+from wares._core.container import current_container
 from wares._core.registry import Registry
 from wares.exceptions import NoRegistryError
 
 with needs_extra("wares.faststream", "faststream"):
-    from faststream import BaseMiddleware, ContextRepo, FastStream, StreamMessage
+    from faststream import BaseMiddleware, ContextRepo, StreamMessage
     from faststream._internal.application import Application
     from faststream._internal.broker import BrokerUsecase
     from faststream.exceptions import AckMessage, StopConsume
@@ -156,7 +156,7 @@ def _inject_subscribers(broker: BrokerUsecase[Any, Any, Any]) -> None:
     where it has them no more, subscribers are decorated by `wares.inject`, under
     ``@broker.subscriber``.
     """
-    config = getattr(broker.config, "fd_config", None)
+    config: Any = getattr(broker.config, "fd_config", None)
     if hasattr(config, "call_decorators"):
         config.call_decorators = (*config.call_decorators, inject_own)
 
@@ -174,7 +174,7 @@ def _check(app: Application, registry: Registry, **_: Any) -> None:
     check(registry, "The application does not start", handlers)
 
 
-def _find_subclasses(kind: type[Any]) -> Iterator[type[Any]]:
+def _find_subclasses(kind: type[Any]) -> Iterator[Any]:
     """Find the classes of messages of the brokers that are imported."""
     for subclass in kind.__subclasses__():
         yield subclass

@@ -56,7 +56,14 @@ async def hang_up(address: str, path: str, *, after: bytes) -> None:
     writer.write(f"GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n".encode())
     async with asyncio.timeout(SECONDS):
         await reader.readuntil(after)
+    await cut(writer)
+
+
+async def cut(writer: asyncio.StreamWriter) -> None:
+    """Cut a connection without a word."""
     writer.transport.abort()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
 
 
 async def until(condition: Any) -> None:

@@ -15,6 +15,9 @@ from typing import Annotated, Any, get_origin
 from wares._inject.injection import inject
 from wares._inject.markers import Depends
 
+#: The class of our markers, which type checkers take for a function.
+_Marker: Any = Depends
+
 
 def inject_own(function: Callable[..., Any]) -> Callable[..., Any]:
     """Inject what `Inject` and `Depends` of wares mark, and nothing else.
@@ -50,8 +53,8 @@ def inject_own(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _is_own(parameter: Parameter) -> bool:
-    return isinstance(parameter.default, Depends) or any(
-        isinstance(item, Depends) for item in _metadata(parameter.annotation)
+    return isinstance(parameter.default, _Marker) or any(
+        isinstance(item, _Marker) for item in _metadata(parameter.annotation)
     )
 
 

@@ -6,9 +6,12 @@ work. It must not know a framework: an adapter says where its units of work begi
 
 from __future__ import annotations
 
+import asyncio
+import functools
+import inspect
 from collections.abc import Callable, Coroutine, Iterable
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from wares._core.container import Container, _current
@@ -16,18 +19,22 @@ from wares._core.registry import Registry
 from wares._inject.injected import find_missing
 from wares.exceptions import PendingAsyncCleanupError, raise_problems
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 #: Failures that were answered, instead of raised, by the container of the work that failed.
 _failures: WeakKeyDictionary[Container, BaseException] = WeakKeyDictionary()
 
 
-def note_failure(container: Container, error: BaseException) -> None:
+def note_failure(container: Container, error: BaseException, *, replace: bool = True) -> None:
     """Note that the work of *container* failed, though nobody may raise *error* any more.
 
     Args:
         container: Whose unit of work failed.
         error: What the cleanups see.
+        replace: Whether it counts more than what was noted before.
     """
-    _failures[container] = error
+    if replace or container not in _failures:
+        _failures[container] = error
 
 
 class Unit:
@@ -42,6 +49,7 @@ class Unit:
 
     Attributes:
         container: The container.
+        run: What runs what has to be awaited.
     """
 
     def __init__(
@@ -49,11 +57,11 @@ class Unit:
         container: Container,
         *,
         is_failure: Callable[[BaseException], bool] | None = None,
-        run: Callable[[Coroutine[Any, Any, None]], object] | None = None,
+        run: Callable[[Coroutine[Any, Any, None]], object] = asyncio.run,
     ) -> None:
         self.container = container
+        self.run = run
         self._is_failure = is_failure
-        self._run = run
 
     def __enter__(self) -> Container:
         self._outer = _current.get()
@@ -66,13 +74,8 @@ class Unit:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        failure = self._leave(error)
-        try:
-            self.container.__exit__(*_details(failure))
-        except PendingAsyncCleanupError:
-            if self._run is None:
-                raise
-            self._run(self.container.__aexit__(*_details(failure)))
+        self.leave()
+        self.close(error)
 
     async def __aenter__(self) -> Container:
         return self.__enter__()
@@ -83,15 +86,54 @@ class Unit:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self.container.__aexit__(*_details(self._leave(error)))
+        self.leave()
+        await self.aclose(error)
 
-    def _leave(self, error: BaseException | None) -> BaseException | None:
-        """Make the outer container current again; tell what the cleanups are to see."""
-        # Not by a token: a stream may end in another context than it began in.
+    def leave(self) -> None:
+        """Make the outer container current again; the container stays open, for a stream."""
+        # Not by a token: a block may end in another context than it began in.
         _current.set(self._outer)
+
+    def close(self, error: BaseException | None = None) -> None:
+        """Close the container of work that ended with *error*, if with any."""
+        failure = self._find_failure(error)
+        try:
+            self.container.__exit__(*_details(failure))
+        except PendingAsyncCleanupError:
+            self.run(self.container.__aexit__(*_details(failure)))
+
+    async def aclose(self, error: BaseException | None = None) -> None:
+        """Do the same, and await what has to be awaited."""
+        await self.container.__aexit__(*_details(self._find_failure(error)))
+
+    def _find_failure(self, error: BaseException | None) -> BaseException | None:
         if error is not None and self._is_failure is not None and not self._is_failure(error):
             error = None
         return error or _failures.pop(self.container, None)
+
+
+def with_unit(open_unit: Callable[[], Unit], function: F) -> F:
+    """Make each call of *function* a unit of work.
+
+    Args:
+        open_unit: Opens the container.
+        function: A function, asynchronous or not.
+
+    Returns:
+        A function of the same kind.
+    """
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        with open_unit():
+            return function(*args, **kwargs)
+
+    @functools.wraps(function)
+    async def acall(*args: Any, **kwargs: Any) -> Any:
+        async with open_unit():
+            return await function(*args, **kwargs)
+
+    return cast("F", acall if inspect.iscoroutinefunction(function) else call)
 
 
 def check(
@@ -109,6 +151,11 @@ def check(
     """
     problems = [*registry.graph().problems, *find_missing(functions, registry)]
     raise_problems(f"{what_it_does_not}, because its registry has", problems)
+
+
+def may_await(registry: Registry) -> bool:
+    """Tell whether something is registered that has to be awaited."""
+    return any(recipe.shape.is_async for recipe in list(registry._recipes.values()))
 
 
 def _details(

@@ -4,7 +4,7 @@ import asyncio
 
 import httpx
 
-from tests.adapters.serving import hang_up
+from tests.adapters.serving import cut, hang_up
 from wares.testing import AdapterConformance
 
 
@@ -18,14 +18,14 @@ class HTTPConformance(AdapterConformance):
         await self._ask(served, "/stream")
 
     async def abandon(self, served):
-        await hang_up(served, "/stream", after=b"item 0")
+        await hang_up(served, self._path("/stream"), after=b"item 0")
 
     async def vanish(self, served, work):
         host, port = served.split(":")
         _, writer = await asyncio.open_connection(host, int(port))
-        writer.write(f"GET /work HTTP/1.1\r\nHost: {served}\r\n\r\n".encode())
+        writer.write(f"GET {self._path('/work')} HTTP/1.1\r\nHost: {served}\r\n\r\n".encode())
         await self._mode.until(lambda: work.has_begun)
-        writer.transport.abort()
+        await cut(writer)
 
     async def ask_health(self, served):
         return (await self._ask(served, "/healthy")).status_code
@@ -33,7 +33,10 @@ class HTTPConformance(AdapterConformance):
     async def _ask(self, served, path):
         async with httpx.AsyncClient(base_url=f"http://{served}", trust_env=False) as client:
             try:
-                return await client.get(path)
+                return await client.get(self._path(path))
             except httpx.RemoteProtocolError:
                 # A stream that fails is cut off.
                 return None
+
+    def _path(self, path):
+        return path

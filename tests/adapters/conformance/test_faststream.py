@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 
-from faststream import AckPolicy, ExceptionMiddleware, FastStream, StreamMessage
+from faststream import ExceptionMiddleware, FastStream, StreamMessage
 from faststream.confluent import KafkaBroker as ConfluentBroker
 from faststream.confluent import TestKafkaBroker as ConfluentTestBroker
 from faststream.kafka import KafkaBroker, TestKafkaBroker
