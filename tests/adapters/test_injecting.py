@@ -41,15 +41,16 @@ def test_other_markers_stay(registry):
         first: Annotated[str, theirs],
         second: str = theirs,
         third: Annotated[int, wares.Depends(int)] = 0,
+        fourth: int = 4,
     ):
-        return number, first, second, third
+        return number, first, second, third, fourth
 
     injected = inject_own(handle)
 
-    assert ["first", "second"] == parameters_of(injected)
+    assert ["first", "second", "fourth"] == parameters_of(injected)
     assert theirs is inspect.signature(injected).parameters["second"].default
-    assert {"first", "second"} == set(injected.__annotations__)
-    assert (3, "a", "b", 3) == injected(first="a", second="b")
+    assert {"first", "second", "fourth"} == set(injected.__annotations__)
+    assert (3, "a", "b", 3, 4) == injected(first="a", second="b")
 
 
 async def test_kinds_stay(registry):

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from inspect import Parameter
 from typing import Annotated, Any, get_origin
 
+from wares._core.signatures import is_marker
 from wares._inject.injection import inject
 from wares._inject.markers import Depends
 
@@ -34,11 +35,52 @@ def inject_own(function: Callable[..., Any]) -> Callable[..., Any]:
     except (NameError, TypeError, ValueError):
         # `inject` knows where else to look for names, and other markers it cannot then tell.
         return inject(function)
-    parameters = list(signature.parameters.values())
-    own = {parameter.name for parameter in parameters if _is_own(parameter)}
-    if not own:
+    if not _find_own(signature):
         return function
-    shim = _make_shim(function)
+    return _inject(_make_shim(function), function, signature)
+
+
+def bind_own(function: Callable[..., Any]) -> Callable[..., Any] | None:
+    """Make what awaits the services of a function that cannot await them itself.
+
+    Args:
+        function: A synchronous handler.
+
+    Returns:
+        An asynchronous function that takes the remaining arguments, and gives all, by position and
+        by keyword; `None` if the handler asks for nothing, or for what ends with the function.
+    """
+    signature = inspect.signature(function, eval_str=True)
+    own = _find_own(signature)
+    markers = [
+        item
+        for name in own
+        for item in (
+            signature.parameters[name].default,
+            *_metadata(signature.parameters[name].annotation),
+        )
+        if isinstance(item, _Marker)
+    ]
+    if not own or any(marker.scope == "function" for marker in markers):
+        return None
+
+    async def bind(*args: Any, **kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        return args, kwargs
+
+    return _inject(bind, function, signature)
+
+
+def _find_own(signature: inspect.Signature) -> set[str]:
+    """Name the parameters that our markers mark."""
+    return {name for name, parameter in signature.parameters.items() if _is_own(parameter)}
+
+
+def _inject(
+    shim: Callable[..., Any], function: Callable[..., Any], signature: inspect.Signature
+) -> Callable[..., Any]:
+    """Inject *shim* as if it had the *signature* of *function*, without other markers."""
+    own = _find_own(signature)
+    parameters = list(signature.parameters.values())
     hidden = [p if p.name in own else _hide_marker(p) for p in parameters]
     shim.__signature__ = signature.replace(parameters=hidden)  # type: ignore[attr-defined]  # PEP 362 reads it
     injected = functools.update_wrapper(inject(shim), function)
@@ -64,7 +106,7 @@ def _metadata(annotation: Any) -> tuple[Any, ...]:
 
 def _hide_marker(parameter: Parameter) -> Parameter:
     """Leave out what another framework may have marked; it passes the argument."""
-    default = parameter.default if parameter.default is parameter.empty else None
+    default = None if is_marker(parameter.default) else parameter.default
     return parameter.replace(annotation=parameter.empty, default=default)
 
 
