@@ -12,11 +12,10 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from wares._adapters.extras import needs_extra
-from wares._adapters.injecting import bind_own, inject_own
+from wares._adapters.injecting import Served, inject_own
 from wares._adapters.lifespan import REGISTRY_KEY
 from wares._adapters.loops import Loops
-from wares._adapters.units import Unit, check, may_await
-from wares._core.container import current_container
+from wares._adapters.units import Unit, check
 from wares._core.registry import Registry
 from wares.exceptions import InvalidRegistryError, NoRegistryError, PendingAsyncCleanupError
 
@@ -102,18 +101,12 @@ class WaresTask(Task):
 
 def _serve(function: Callable[..., Any]) -> Callable[..., Any]:
     """Fill what a task asks for, and run it to its end if it is asynchronous."""
-    injected = inject_own(function)
-    bind = None if inspect.iscoroutinefunction(function) else bind_own(function)
+    served = Served(function)
 
-    @functools.wraps(injected)
+    @functools.wraps(served.function)
     def run_task(*args: Any, **kwargs: Any) -> Any:
-        if bind is not None and may_await(current_container().registry):
-            args, kwargs = _loops.run(bind(*args, **kwargs))
-            return function(*args, **kwargs)
-        result = injected(*args, **kwargs)
-        return _loops.run(result) if inspect.iscoroutine(result) else result
+        return served.call(_loops.run, args, kwargs)
 
-    run_task.__signature__ = inspect.signature(injected)  # type: ignore[attr-defined]  # PEP 362 reads it
     return run_task
 
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from inspect import Parameter
 from typing import Annotated, Any, get_origin
 
+from wares._adapters.units import may_await
+from wares._core.container import current_container
 from wares._core.signatures import is_marker
 from wares._inject.injection import inject
 from wares._inject.markers import Depends
@@ -68,6 +70,37 @@ def bind_own(function: Callable[..., Any]) -> Callable[..., Any] | None:
         return args, kwargs
 
     return _inject(bind, function, signature)
+
+
+class Served:
+    """A function that a synchronous framework calls, with what it asks for filled in.
+
+    It may be asynchronous, and so may its services.
+
+    Args:
+        function: The function.
+
+    Attributes:
+        function: What callers see: the signature without what is filled in.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = inject_own(function)
+        self._plain = function
+        self._bind = None if inspect.iscoroutinefunction(function) else bind_own(function)
+
+    def call(
+        self,
+        run: Callable[[Coroutine[Any, Any, Any]], Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
+        """Call it, in the current container; *run* runs what has to be awaited."""
+        if self._bind is not None and may_await(current_container().registry):
+            args, kwargs = run(self._bind(*args, **kwargs))
+            return self._plain(*args, **kwargs)
+        result = self.function(*args, **kwargs)
+        return run(result) if inspect.iscoroutine(result) else result
 
 
 def _find_own(signature: inspect.Signature) -> set[str]:
