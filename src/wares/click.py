@@ -123,7 +123,7 @@ def _is_failure(error: BaseException) -> bool:
     return bool(code != 0)
 
 
-def _describe_context() -> dict[Any, object]:
+def _describe_context() -> dict[Any, Any]:
     """List what a container is given: the context, under all its classes."""
     context = _find_context()
     if context is None:

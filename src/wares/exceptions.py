@@ -368,15 +368,16 @@ class ResponseFailed(WaresError, RuntimeError):  # noqa: N818  # says what happe
     It is never raised. Cleanups see it in the place of the exception that a framework has answered.
 
     Attributes:
-        status: The HTTP status of the response.
+        status: The HTTP status of the response; `None` for one that only says that it is an error.
     """
 
-    def __init__(self, status: int) -> None:
+    def __init__(self, status: int | None) -> None:
         self.status = status
         super().__init__(status)
 
     def __str__(self) -> str:
-        return f"The work was answered by a response of status {self.status}."
+        what = "an error" if self.status is None else f"a response of status {self.status}"
+        return f"The work was answered by {what}."
 
 
 def raise_problems(beginning: str, problems: Sequence[Exception]) -> None:

@@ -178,6 +178,8 @@ class AdapterConformance:
         framework: The module of the framework: ``"aiohttp"``. Empty where there is none.
         given: What each container is given: the keys of the framework's own objects.
         has_async_services: Whether handlers can await services.
+        sees_exceptions: Whether cleanups see the exception that a handler has raised, and not only
+            that it has failed: some frameworks make something else of it before anybody can look.
         validates: Whether nothing is served from a registry that cannot work.
     """
 
@@ -185,6 +187,7 @@ class AdapterConformance:
     framework: ClassVar[str] = ""
     given: ClassVar[tuple[Hashable, ...]] = ()
     has_async_services: ClassVar[bool] = True
+    sees_exceptions: ClassVar[bool] = True
     validates: ClassVar[bool] = True
 
     def serve(
@@ -290,15 +293,17 @@ class AdapterConformance:
 
     def test_failed_work_rolls_back(self) -> None:
         """The exception that ends a unit of work reaches its cleanups."""
-        work = Work(failure=WorkError())
+        *before, end = self._journal_of(Work(failure=WorkError()))
 
-        assert ["open", "work", "rollback WorkError"] == self._journal_of(work)
+        assert ["open", "work"] == before
+        assert end.startswith("rollback WorkError" if self.sees_exceptions else "rollback")
 
     def test_failed_work_that_is_answered_rolls_back(self) -> None:
         """An exception reaches the cleanups also where an error handler has answered it."""
-        work = Work(failure=AnsweredError())
+        *before, end = self._journal_of(Work(failure=AnsweredError()))
 
-        assert ["open", "work", "rollback AnsweredError"] == self._journal_of(work)
+        assert ["open", "work"] == before
+        assert end.startswith("rollback AnsweredError" if self.sees_exceptions else "rollback")
 
     def test_a_stream_keeps_its_services_to_the_last_item(self) -> None:
         """Services end after the last item of a stream."""
@@ -307,10 +312,11 @@ class AdapterConformance:
         assert expected == self._journal_of(Work(), self.stream)
 
     def test_a_stream_that_fails_rolls_back(self) -> None:
-        """An exception in the midst of a stream reaches the cleanups."""
-        work = Work(failure=WorkError())
+        """An exception in the midst of a stream reaches the cleanups, or one made of it."""
+        *before, end = self._journal_of(Work(failure=WorkError()), self.stream)
 
-        assert ["open", "item 0", "rollback WorkError"] == self._journal_of(work, self.stream)
+        assert ["open", "item 0"] == before
+        assert end.startswith("rollback")
 
     def test_an_abandoned_stream_ends_once(self) -> None:
         """If whoever takes a stream goes away, its services end, once."""
