@@ -65,7 +65,8 @@ class WaresPlugin(InitPlugin):
             app_config: What the application is made of.
         """
         self.registry.expect(Request, WebSocket, ASGIConnection)
-        app_config.middleware.insert(0, partial(_Middleware, registry=self.registry))
+        middleware: Any = partial(_Middleware, registry=self.registry)
+        app_config.middleware.insert(0, middleware)
         # The last one is left first, so that singletons end before what they may need.
         app_config.lifespan = [*app_config.lifespan, self._run]
         app_config.state[REGISTRY_KEY] = self.registry
@@ -150,8 +151,7 @@ def health_handler(
 
 def _find_handlers(app: Litestar) -> Iterator[Callable[..., Any]]:
     for route in app.routes:
-        handlers = getattr(route, "route_handlers", None) or [
-            getattr(route, "route_handler", None)
-        ]
+        one: Any = getattr(route, "route_handler", None)
+        handlers: list[Any] = getattr(route, "route_handlers", None) or [one]
         for handler in handlers:
             yield handler.fn

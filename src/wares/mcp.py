@@ -103,12 +103,13 @@ class WaresMiddleware(Middleware):
         if not _is_request(context):
             return await call_next(context)
         details = getattr(context, "fastmcp_context", None) or context
+        kind: Any = type(details)
         registry = self._registry or _find_registry(details)
         outer = _serving.get()
         if any(container.registry is registry for container in outer):
             # A server that is mounted into another one, say: one container for each request.
             return await call_next(context)
-        async with Unit(registry.container({type(details): details})) as container:
+        async with Unit(registry.container({kind: details})) as container:
             token = _serving.set((container, *outer))
             try:
                 result = await call_next(context)
@@ -136,7 +137,7 @@ def _find_registry(details: Any) -> Registry:
     registry: Registry | None = state.get(REGISTRY_KEY) if isinstance(state, Mapping) else None
     if registry is None:
         raise NoRegistryError(
-            "There is no registry in the state of the server's lifespan. Decorate the lifespan with "
-            "wares.mcp.lifespan, or give a registry: WaresMiddleware(registry)"
+            "There is no registry in the state of the server's lifespan. Decorate the lifespan "
+            "with wares.mcp.lifespan, or give a registry: WaresMiddleware(registry)"
         )
     return registry

@@ -121,13 +121,20 @@ class _Middleware(TaskiqMiddleware):
         return message
 
     def on_error(
-        self, message: TaskiqMessage, result: TaskiqResult[Any], exception: BaseException
+        self,
+        message: TaskiqMessage,  # noqa: ARG002  # TaskIQ gives it, and the next one
+        result: TaskiqResult[Any],  # noqa: ARG002  # see above
+        exception: BaseException,
     ) -> None:
         """Note the exception that ended a task."""
         if not isinstance(exception, NoResultError):
             note_failure(_units.get()[0].container, exception)
 
-    async def post_execute(self, message: TaskiqMessage, result: TaskiqResult[Any]) -> None:
+    async def post_execute(
+        self,
+        message: TaskiqMessage,  # noqa: ARG002  # TaskIQ gives it
+        result: TaskiqResult[Any],
+    ) -> None:
         """Close the container; what that raises is the result."""
         unit, *outer = _units.get()
         _units.set(tuple(outer))
