@@ -46,7 +46,7 @@ def make_app(path: str) -> Celery:
     app = Celery("guests", broker="memory://", backend="cache+memory://")
     init_app(app, registry=make_registry(path))
 
-    @app.task(name="sign")
+    @app.task(name="sign")  # type: ignore[untyped-decorator]  # Celery has no annotations
     def sign(name: str, book: Inject[GuestBook]) -> int:
         book.sign(name)
         if not name.strip():

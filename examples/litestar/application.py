@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
+from typing import Any
 
 from litestar import Litestar, Request, get, post
 from litestar.exceptions import ValidationException
@@ -44,7 +45,7 @@ def make_registry(path: str) -> Registry:
 
 @post("/guests")
 @inject
-async def sign(request: Request, book: Inject[GuestBook]) -> int:
+async def sign(request: Request[Any, Any, Any], book: Inject[GuestBook]) -> int:
     """Sign, and refuse a name of nothing but space: that rolls back."""
     name = (await request.body()).decode()
     book.sign(name)

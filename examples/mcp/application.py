@@ -44,7 +44,7 @@ def make_registry(path: str) -> Registry:
 def make_server(path: str) -> MCPServer:
     """Make the server."""
 
-    async def start(server: MCPServer, registry: Registry) -> AsyncIterator[None]:
+    async def start(_server: MCPServer, _registry: Registry) -> AsyncIterator[None]:
         yield
 
     started = lifespan(start, registry=make_registry(path))

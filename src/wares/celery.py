@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
-from typing import Any, cast
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar, cast
 
 from wares._adapters.extras import needs_extra
 from wares._adapters.injecting import Served, inject_own
@@ -25,6 +25,8 @@ with needs_extra("wares.celery", "celery"):
     from celery.utils.imports import symbol_by_name
 
 __all__ = ["WaresTask", "close_registry", "get_registry", "init_app", "run"]
+
+T = TypeVar("T")
 
 _loops = Loops()
 
@@ -110,7 +112,7 @@ def _serve(function: Callable[..., Any]) -> Callable[..., Any]:
     return run_task
 
 
-def run(awaitable: Any) -> Any:
+def run(awaitable: Coroutine[Any, Any, T]) -> T:
     """Run *awaitable* in the event loop of this thread, where services live.
 
     For a synchronous task that calls asynchronous methods of its services.

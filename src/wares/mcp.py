@@ -94,12 +94,20 @@ class WaresMiddleware(Middleware):
     def __init__(self, registry: Registry | None = None) -> None:
         self._registry = registry
 
-    async def __call__(self, context: Any, call_next: Callable[[Any], Awaitable[Any]]) -> Any:
-        """Serve one message.
+    if TYPE_CHECKING:
+        # The two kinds of servers call the first argument by different names.
+        def __call__(self, *args: Any, **kwargs: Any) -> Any: ...  # noqa: D102  # see below
+    else:
 
-        Raises:
-            NoRegistryError: No registry was given, and the lifespan has none.
-        """
+        async def __call__(self, context: Any, call_next: Any) -> Any:
+            """Serve one message.
+
+            Raises:
+                NoRegistryError: No registry was given, and the lifespan has none.
+            """
+            return await self._serve(context, call_next)
+
+    async def _serve(self, context: Any, call_next: Callable[[Any], Awaitable[Any]]) -> Any:
         if not _is_request(context):
             return await call_next(context)
         details = getattr(context, "fastmcp_context", None) or context

@@ -10,14 +10,14 @@ from wares import Inject, inject
 @inject
 def sign(request: HttpRequest, book: Inject[GuestBook]) -> HttpResponse:
     """Sign, and refuse a name of nothing but space: that rolls back."""
-    name = request.GET.get("name", "")
+    name = str(request.GET.get("name", ""))
     book.sign(name)
     if not name.strip():
         raise BadRequest("Who are you?")
-    return HttpResponse(f"Welcome, {name}!")
+    return HttpResponse(f"Welcome, {name}!".encode())
 
 
 @inject
-async def read(request: HttpRequest, book: Inject[GuestBook]) -> HttpResponse:
+async def read(_: HttpRequest, book: Inject[GuestBook]) -> HttpResponse:
     """Tell the names; views may be asynchronous."""
-    return HttpResponse(", ".join(book.read()))
+    return HttpResponse(", ".join(book.read()).encode())
