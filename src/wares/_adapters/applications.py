@@ -105,6 +105,10 @@ def _kept_by(thing: Any) -> Iterator[Any]:
     """Look at the places where adapters keep registries, the running application's first."""
     yield getattr(getattr(thing, "state", None), REGISTRY_KEY, None)  # Starlette, while it runs
     yield _get(getattr(thing, "extensions", None))  # Flask
+    yield getattr(thing, REGISTRY_KEY, None)  # Celery
+    yield _get_from_context(getattr(thing, "context", None))  # FastStream
+    if isinstance(thing, Mapping):  # aiohttp, whose keys are no strings
+        yield from thing.values()
     lifespan = getattr(getattr(thing, "router", None), "lifespan_context", None)
     yield getattr(lifespan, "registry", None)  # Starlette, before
     yield getattr(thing, "registry", None)  # our own middleware, lifespans and hooks
@@ -112,6 +116,11 @@ def _kept_by(thing: Any) -> Iterator[Any]:
 
 def _get(mapping: object) -> Any:
     return mapping.get(REGISTRY_KEY) if isinstance(mapping, Mapping) else None
+
+
+def _get_from_context(context: Any) -> Any:
+    get = getattr(context, "get", None)
+    return get(REGISTRY_KEY) if hasattr(context, "set_global") and callable(get) else None
 
 
 def _is_registry(thing: object) -> bool:

@@ -14,30 +14,33 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import attrs
-from fastapi import APIRouter, Depends, FastAPI, Query, params
-from starlette.requests import HTTPConnection, Request
-from starlette.responses import Response
-from starlette.websockets import WebSocket
 from typing_extensions import Unpack
 
-from wares import starlette
-from wares._core.container import Container, _current
-from wares.fastapi._routes import (
-    Leave,
-    PushExit,
-    Shortcut,
-    find_lifespans,
-    find_wanted,
-)
-from wares.fastapi._trial import try_out
+from wares._adapters.extras import needs_extra
 from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
-from wares._core.keys import MISSING, describe, find_nearest, is_hashable
 from wares._adapters.lifespan import REGISTRY_KEY
-from wares._core.container import Registry
+from wares._core.container import Container, Registry, _current
+from wares._core.keys import MISSING, describe, find_nearest, is_hashable
 from wares._core.signatures import describe_callable
 from wares.asgi import ANSWERED_KEY, CONTAINER_KEY, Scope
 from wares.exceptions import InvalidRegistrationError, ServiceNotFoundError
-from wares.starlette import answer_probe, find_registry, get_registry, given_by
+
+with needs_extra("wares.fastapi", "fastapi"):
+    from fastapi import APIRouter, Depends, FastAPI, Query, params
+    from starlette.requests import HTTPConnection, Request
+    from starlette.responses import Response
+    from starlette.websockets import WebSocket
+
+    from wares import starlette
+    from wares.fastapi._routes import (
+        Leave,
+        PushExit,
+        Shortcut,
+        find_lifespans,
+        find_wanted,
+    )
+    from wares.fastapi._trial import try_out
+    from wares.starlette import answer_probe, find_registry, get_registry, given_by
 
 __all__ = [
     "DepContainer",
