@@ -22,7 +22,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "wares"
 # in its own package. What is in no line is an adapter, and may import all up to "_adapters".
 LAYERS = (
     {"_core", "exceptions"},
-    {"_inject", "_graph", "graph"},
+    {"_inject", "_graph", "graph", "_health"},
     {"health", "observers", "__init__"},
     {"_adapters"},
     {"an adapter", "opentelemetry", "pytest_plugin", "testing"},

@@ -124,6 +124,7 @@ class ConnectionContainer(Container):
         _current.set(self._outer)
         # A scope may be served once more, by a middleware that tries again.
         self._scope[CONTAINER_KEY] = self._before
+        self._failure = None
         if self._shield is None:
             return self.__aexit__(kind, error, traceback)
         return self._leave_shielded(kind, error, traceback)
@@ -197,12 +198,11 @@ class WaresMiddleware:
             await self.app(scope, receive, self._watch(scope, send, answered))
         except BaseException as error:
             answered.clear()
+            self._explain(error, scope)
             await container.leave(type(error), error, error.__traceback__)
             raise
-        finally:
-            container._failure = None
-        error = answered.pop() if answered else None
-        await container.leave(error and type(error), error, error and error.__traceback__)
+        handled = answered.pop() if answered else None
+        await container.leave(handled and type(handled), handled, None)
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let through what is neither a request nor a WebSocket."""
@@ -213,6 +213,9 @@ class WaresMiddleware:
 
     def _find_registry(self, scope: Scope) -> Registry:
         return find_registry(scope)
+
+    def _explain(self, error: BaseException, scope: Scope) -> None:
+        """Add to an error what only an adapter can know."""
 
     def _give(
         self,

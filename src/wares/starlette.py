@@ -20,9 +20,9 @@ from typing_extensions import Unpack
 from wares import asgi
 from wares._core.container import Container
 from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
-from wares._adapters.lifespan import REGISTRY_KEY, Lifespan
+from wares._adapters.lifespan import REGISTRY_KEY, Lifespan, explain_idle_lifespan
 from wares._core.container import Registry
-from wares.exceptions import NoRegistryError
+from wares.exceptions import NoRegistryError, ServiceNotFoundError
 
 if TYPE_CHECKING:
     from starlette.testclient import TestClient
@@ -104,6 +104,13 @@ class WaresMiddleware(asgi.WaresMiddleware):
 
     def _find_registry(self, scope: asgi.Scope) -> Registry:
         return find_registry(scope)
+
+    def _explain(self, error: BaseException, scope: asgi.Scope) -> None:
+        if isinstance(error, ServiceNotFoundError):
+            # The application that has served the request: a mounted one, perhaps.
+            text = explain_idle_lifespan(scope.get("app"), scope.get("root_path", ""))
+            if text is not None:
+                error.add_note(text)
 
     def _give(
         self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send

@@ -87,6 +87,7 @@ ROOT_CLOSED = Closed(RegistryClosedError)
 class Asking:
     """A container, as far as it is asked for services."""
 
+    registry: Any
     _made: dict[Hashable, Any]
     _makers: Makers
     _outermost: Asking | None = None
@@ -424,8 +425,8 @@ def wait_for_another(claim: Claim, busy: Busy) -> None:
         error = wait.future.result()
     finally:
         end_wait(wait)
-    if error is not None:
-        raise error
+        del wait
+    _raise(error)
 
 
 async def await_another(claim: Claim, busy: Busy) -> None:
@@ -439,8 +440,19 @@ async def await_another(claim: Claim, busy: Busy) -> None:
         error = await wait_in_the_event_loop(wait.future)
     finally:
         end_wait(wait)
-    if error is not None:
+        del wait
+    _raise(error)
+
+
+def _raise(error: BaseException | None) -> None:
+    """Raise what another `get` has failed with, if it has."""
+    if error is None:
+        return
+    try:
         raise error
+    finally:
+        # An exception that its own frame knows would be left to the garbage collector.
+        del error
 
 
 def explain(error: BaseException) -> None:

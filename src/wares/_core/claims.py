@@ -11,6 +11,7 @@ key, are read off the stack (see `paths`), so that they cost nothing until they 
 
 from __future__ import annotations
 
+import gc
 import os
 from _thread import get_ident
 from collections.abc import Coroutine, Hashable, Iterator
@@ -145,6 +146,9 @@ def begin_wait(claim: Claim, busy: Busy, *, blocks: bool) -> Wait | None:
     lineage = tuple(find_lineage(claim))
     with LOCK:
         if busy.is_over():
+            if holder.is_over and busy.made.get(busy.key) is holder:
+                # It was interrupted before it could give this up.
+                del busy.made[busy.key]
             return None
         _refuse_deadlock(busy, lineage, thread)
         wait = Wait(
@@ -290,6 +294,14 @@ def _make_circle(busy: Busy) -> CircularDependencyError:
     )
 
 
+def _begin_in_child() -> None:
+    """Give up, in a forked process, what the other threads of its parent were making."""
+    _blocked.clear()
+    own = set(find_claims_on_the_stack())
+    for thing in gc.get_objects():
+        if type(thing) is Claim and thing not in own:
+            thing.is_over = True
+
+
 if hasattr(os, "register_at_fork"):
-    # None of the threads that stand still goes on in the child.
-    os.register_at_fork(after_in_child=_blocked.clear)
+    os.register_at_fork(after_in_child=_begin_in_child)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import Any, Literal, Self
 from weakref import WeakSet
 
 import attrs
@@ -32,6 +32,7 @@ from wares._core.keys import MISSING, describe
 from wares._core.locking import LOCK
 from wares._core.log import log_registration
 from wares._core.makers import LocalMakers, Makers
+from wares._core.pings import ServicePing, name_pings
 from wares._core.recipes import (
     Ping,
     Recipe,
@@ -42,6 +43,7 @@ from wares._core.recipes import (
 from wares._core.registering import OnRegistryClose, Registering
 from wares._core.registrations import Registrations
 from wares._core.singletons import Singletons
+from wares._graph.graph import Graph
 from wares.exceptions import (
     InvalidLifetimeError,
     NoContainerError,
@@ -50,10 +52,6 @@ from wares.exceptions import (
     WaresError,
     raise_problems,
 )
-
-if TYPE_CHECKING:
-    from wares._core.pings import ServicePing
-    from wares._graph.graph import Graph
 
 T = TypeVar("T")
 
@@ -358,8 +356,6 @@ class Container(Asking):
             if container._family is not None:
                 recipes.update(container._family.recipes)
         pinged = [recipe for recipe in recipes.values() if recipe.ping is not None]
-        from wares._core.pings import name_pings  # noqa: PLC0415  # only health checks need it
-
         return list(name_pings(self, pinged))
 
     def activate(self) -> Activation:
@@ -721,8 +717,6 @@ class Registry(Registering):
         Returns:
             The graph, with its problems.
         """
-        from wares._graph.graph import Graph  # noqa: PLC0415  # not every application draws it
-
         known = self._known
         known.make_generics()
         return Graph.over(

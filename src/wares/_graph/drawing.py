@@ -5,6 +5,7 @@ This module knows those languages. It must not know how a graph comes about.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,6 +30,15 @@ _DOT_COLORS = {
     "given": "gray",
     "missing": "red",
 }
+
+
+#: What Mermaid may take for more than text, between quotes.
+_MEANINGFUL = re.compile(r"[^\w .,()\[\]|'=/+*-]")
+
+#: Line breaks of every kind, and what else is not to be seen.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+_PICTURES = {chr(code): chr(0x2400 + code) for code in range(0x20)}
 
 
 def draw_mermaid(graph: Graph) -> str:
@@ -86,9 +96,24 @@ def _style_of(node: Node) -> str:
 
 
 def _escape_mermaid(text: str) -> str:
-    return text.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
+    """Write *text* so that it cannot end its label, nor be taken for markup or Markdown.
+
+    All but letters, digits and what is harmless between quotes becomes an entity code
+    (https://mermaid.js.org/syntax/flowchart.html#entity-codes-to-escape-characters).
+    """
+    return _MEANINGFUL.sub(_write_entity, _one_line(text))
+
+
+def _write_entity(found: re.Match[str]) -> str:
+    return f"#{ord(found[0])};"
 
 
 def _quote_dot(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    # Graphviz knows entities of HTML in labels, and no escape but that of the quotes in names.
+    escaped = _one_line(text).replace("\\", "\\\\").replace('"', '\\"').replace("&", "&amp;")
     return f'"{escaped}"'
+
+
+def _one_line(text: str) -> str:
+    """Show line breaks and other control characters as the pictures that Unicode has for them."""
+    return _CONTROL.sub(lambda found: _PICTURES.get(found[0], "\ufffd"), text)

@@ -298,7 +298,7 @@ class lifespan(starlette.lifespan[App]):  # noqa: N801  # used as a decorator
         return merged[-1] is self if self in merged else super()._is_last(app)
 
     def _find_problems(self, app: App, registry: Registry) -> Iterator[Exception]:
-        if container in app.dependency_overrides:
+        if container in (app.dependency_overrides or ()):
             return
         nodes = registry.graph().nodes
         known = {Container, Registry, *(node.key for node in nodes if node.kind != "missing")}
@@ -355,6 +355,7 @@ def health_router(path: str = "/healthy", **options: Unpack[HealthOptions]) -> A
         status_code=endpoint.ok_status,
         response_class=Response,
         responses={
+            404: {"description": "No service has the tag."},
             endpoint.ok_status: describe("All services are well."),
             endpoint.failing_status: describe("Some services are failing."),
         },
