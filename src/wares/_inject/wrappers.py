@@ -79,6 +79,7 @@ class _Writer:
             drive=adrive if self._shape is Shape.ASYNC_GENERATOR else drive,
             function=asker.function,
             make_current=_current.set,
+            note=note_failure,
             nothing={},
             registry=registry,
             spread=spread,
@@ -142,7 +143,11 @@ class _Writer:
         self._put(3, "return $result")
         self._put(2, "finally:")
         self._put(3, "$make_current(None)")
-        self._write_body(1, "return")
+        self._put(1, "try:")
+        self._write_body(2, "return")
+        self._put(1, "except BaseException as $error:")
+        self._put(2, "$note($container, $error)")
+        self._put(2, "raise")
 
     def _write_generator(self) -> None:
         variables = ", ".join(["$container", *(p.name for p in self._asker.parameters)])
@@ -287,6 +292,19 @@ class _Writer:
             Parameter.VAR_KEYWORD: "**{0}",
         }
         return ", ".join(written[p.kind].format(p.name) for p in self._asker.parameters)
+
+
+def note_failure(container: Container, error: BaseException) -> None:
+    """Note the exception that leaves a function, for an adapter whose framework may answer it.
+
+    Args:
+        container: The one that is current. Adapters that want to know give the container of the
+            unit of work a ``_failure``.
+        error: The exception.
+    """
+    unit = container._outermost or container
+    if hasattr(unit, "_failure"):
+        unit._failure = error
 
 
 def spread(

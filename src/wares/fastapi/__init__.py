@@ -8,7 +8,6 @@ The annotations here are read by FastAPI, so they are objects, not strings.
 
 import contextlib
 import functools
-import sys
 from collections.abc import AsyncGenerator, Awaitable, Hashable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -19,10 +18,11 @@ from typing_extensions import Unpack
 from wares._adapters.extras import needs_extra
 from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
 from wares._adapters.lifespan import REGISTRY_KEY
-from wares._core.container import Container, Registry, _current
+from wares._adapters.shielding import CancelScope, shielding
+from wares._core.container import Container, Registry
 from wares._core.keys import MISSING, describe, find_nearest, is_hashable
 from wares._core.signatures import describe_callable
-from wares.asgi import ANSWERED_KEY, CONTAINER_KEY, Scope
+from wares.asgi import ANSWERED_KEY, CONTAINER_KEY, ConnectionContainer, Scope
 from wares.exceptions import InvalidRegistrationError, ServiceNotFoundError
 
 with needs_extra("wares.fastapi", "fastapi"):
@@ -87,40 +87,6 @@ async def container(connection: HTTPConnection) -> AsyncGenerator[Container, Non
         yield visit(connection, push_exit)
 
 
-class _ConnectionContainer(Container):
-    """The container of a request or WebSocket that no middleware has opened one for."""
-
-    if sys.version_info < (3, 13):
-        __slots__ = ("_outer", "_scope")
-
-    _outer: Container | None
-    _scope: Scope
-
-    def __init__(self, registry: Registry, connection: HTTPConnection) -> None:
-        super().__init__(registry)
-        kind = type(connection)
-        # This runs for each request; calling given_by would cost as much.
-        given: dict[Any, object] = {HTTPConnection: connection, kind: connection}
-        if kind is not Request and kind is not WebSocket:
-            given = dict(given_by(connection))
-        self._given = given
-        self._made = given.copy()
-        self._scope = connection.scope
-        self._outer = _current.get()
-
-    def leave(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> Awaitable[None]:
-        """Close it, and make the one around it current again."""
-        # Not by a token: a generator that is closed ends in another context.
-        _current.set(self._outer)
-        self._scope[CONTAINER_KEY] = None
-        return self.__aexit__(kind, error, traceback)
-
-
 def visit(connection: HTTPConnection, push_exit: PushExit) -> Container:
     """Give the container of a request or WebSocket, opened by whoever comes first.
 
@@ -144,8 +110,12 @@ def visit(connection: HTTPConnection, push_exit: PushExit) -> Container:
         registry = scope["state"][REGISTRY_KEY]
     except KeyError:
         registry = find_registry(scope)
-    opened = scope[CONTAINER_KEY] = _ConnectionContainer(registry, connection)
-    _current.set(opened)
+    kind = type(connection)
+    if kind is Request or kind is WebSocket:
+        given: dict[Hashable, Any] = {HTTPConnection: connection, kind: connection}
+    else:
+        given = given_by(connection)
+    opened = ConnectionContainer(registry, scope, given)
     push_exit(connection, opened.leave)
     return opened
 
@@ -178,9 +148,16 @@ async def function_container(services: DepContainer) -> AsyncGenerator[Container
         The child.
     """
     child = services.child()
+    shield: CancelScope | None = getattr(services, "_shield", None)
     with child.activate():
-        async with child:
+        try:
             yield child
+        except BaseException as error:
+            with shielding(shield):
+                await child.__aexit__(type(error), error, error.__traceback__)
+            raise
+        with shielding(shield):
+            await child.aclose()
 
 
 DepFunctionContainer = Annotated[Container, Depends(function_container, scope="function")]
@@ -296,7 +273,7 @@ _SHORTCUT = Shortcut(_key_of_request, visit)
 
 
 class lifespan(starlette.lifespan[App]):  # noqa: N801  # used as a decorator
-    """Give the lifespan function of an application a registry, and close it behind it.
+    """Give the lifespan function of an application a registry, and close it after it.
 
     The registry is found by `get_registry`, and by all dependencies of this module. Factories
     may need the connection that is served, as a `Request`, a `WebSocket` or an `HTTPConnection`.
