@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from wares._core.annotations import Viewpoint
+from wares._core.callables import read_raw
 from wares._inject.calls import find_calls, write_call
 from wares._inject.casting import DependencyCasts, FunctionCasts
 from wares._inject.checks import Findings, check_dependencies
@@ -206,7 +207,7 @@ def read_asker(
     reading = _Reading(function, frame)
     viewpoint = reading.look(may_import=False)
     needs = reading.read(_find_nothing, viewpoint)
-    parameters = tuple(inspect.signature(function).parameters.values())
+    parameters = tuple(read_raw(function).parameters.values())
     asker = kind(function, parameters, needs, _read_extras(function, dependencies))
     if asker.check(viewpoint).has_unread or reading.has_unknown:
         asker._unread = reading

@@ -187,7 +187,11 @@ class _Checker:
 
 def _has_written_names(kind: type) -> bool:
     """Tell whether the annotations of a constructor are strings: maybe of names to come."""
-    annotations = getattr(inspect.getattr_static(kind, "__init__"), "__annotations__", {})
+    try:
+        annotations = getattr(inspect.getattr_static(kind, "__init__"), "__annotations__", {})
+    except NameError:
+        # From Python 3.14 on they are evaluated now.
+        return True
     return any(isinstance(annotation, str) for annotation in annotations.values())
 
 

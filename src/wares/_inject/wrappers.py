@@ -10,12 +10,13 @@ the arguments, and a call costs no more than the lines that one would have writt
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from inspect import Parameter
 from typing import Any
 
+from wares._core.annotations import show_annotations
+from wares._core.callables import read_raw
 from wares._inject.askers import Asker, CastingAsker
 from wares._inject.casting import acast_items, cast_items
 from wares._core.container import Container, _current
@@ -44,15 +45,11 @@ def write_wrapper(
     function = asker.function
     functools.update_wrapper(wrapper, function)
     marked = {need.name for need in asker.needs}
-    signature = inspect.signature(function)
+    signature = read_raw(function)
     wrapper.__signature__ = signature.replace(  # type: ignore[attr-defined]  # PEP 362 reads it
         parameters=[parameter for parameter in asker.parameters if parameter.name not in marked]
     )
-    wrapper.__annotations__ = {
-        name: annotation
-        for name, annotation in getattr(function, "__annotations__", {}).items()
-        if name not in marked
-    }
+    show_annotations(wrapper, function, marked)
     return wrapper
 
 
