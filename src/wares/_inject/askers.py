@@ -19,6 +19,7 @@ from wares._inject.casting import DependencyCasts, FunctionCasts
 from wares._inject.checks import Findings, check_dependencies
 from wares._core.container import Container, Registry
 from wares._core.keys import MISSING
+from wares._core.marks import Mark, read_mark
 from wares._core.recipes import Recipe, recipe_for_call
 from wares._core.registrations import Registrations
 from wares._core.signatures import (
@@ -301,21 +302,23 @@ def _read_locals(frame: types.FrameType | None) -> dict[str, Any]:
 def _read_extras(function: Callable[..., Any], dependencies: Sequence[Any]) -> tuple[Need, ...]:
     needs = []
     for position, marker in enumerate(dependencies):
-        if not is_marker(marker) or marker.dependency is None:
+        mark = read_mark(marker) if is_marker(marker) else Mark()
+        if mark.key is None:
             message = (
                 f"dependencies[{position}] of {describe_callable(function)} is not a marker that "
                 f"names a dependency. Write dependencies=[Depends(check)]."
             )
             raise InvalidRegistrationError(message)
-        key = getattr(marker.dependency, "__wares_key__", marker.dependency)
         needs.append(
             Need(
                 f"dependencies[{position}]",
-                as_key(key) if callable(key) else key,
+                as_key(mark.key) if callable(mark.key) else mark.key,
                 by_keyword=False,
                 is_marked=True,
-                use_cache=marker.use_cache,
-                scope=getattr(marker, "scope", None),
+                is_service=mark.is_service,
+                use_cache=mark.use_cache,
+                scope=mark.scope,
+                casts=mark.casts,
             )
         )
     return tuple(needs)

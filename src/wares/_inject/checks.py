@@ -127,6 +127,8 @@ class _Checker:
             raise LifetimeError(
                 asker.recipe.key, "request", need.key, "function", steps=self._describe_path()
             )
+        if need.is_service:
+            return
         recipe = find_dependency(need.key) or recipe_for_dependency(need.key)
         if recipe is None:
             return

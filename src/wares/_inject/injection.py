@@ -129,7 +129,10 @@ class _Injector:
     """Injects functions, with some options."""
 
     def __init__(self, registry: Registry | None, dependencies: Sequence[Any]) -> None:
-        self._registry = Registry() if registry is None else registry
+        if registry is None:
+            registry = Registry()
+            registry._known.is_makeshift = True
+        self._registry = registry
         self._dependencies = dependencies
 
     def __call__(self, target: Any, frame: types.FrameType | None = None) -> Any:

@@ -58,6 +58,7 @@ class _Writer:
 
     def __init__(self, asker: Asker, registry: Registry, *, casts_result: bool) -> None:
         self._asker = asker
+        self._registry = registry
         self._casts_arguments = isinstance(asker, CastingAsker)
         self._casts_result = casts_result
         self._marked = [need.name for need in asker.needs]
@@ -123,8 +124,7 @@ class _Writer:
     def _write_function(self) -> None:
         self._put(0, f"{self._definition} $wrapper({self._parameters()}):")
         self._write_spreading()
-        self._put(1, "$container = $current()")
-        self._put(1, "if $container is None:")
+        self._write_look()
         self._put(2, "$container = $Container($registry)")
         self._put(2, "$make_current($container)")
         close = "__aexit__" if self._asker.can_await else "__exit__"
@@ -138,8 +138,17 @@ class _Writer:
         self._put(3, f"{self._awaiting}$container.{close}(None, None, None)")
         self._put(3, "return $result")
         self._put(2, "finally:")
-        self._put(3, "$make_current(None)")
+        self._put(3, "$make_current($outer)")
         self._write_body(1, "return")
+
+    def _write_look(self) -> None:
+        """Write the look at the current container, and the condition under which one is opened."""
+        self._put(1, "$container = $outer = $current()")
+        condition = "$container is None"
+        if not self._registry._known.is_makeshift:
+            # A function around this one has no services that it could share.
+            condition += " or $container.registry._known.is_makeshift"
+        self._put(1, f"if {condition}:")
 
     def _write_generator(self) -> None:
         variables = ", ".join(["$container", *(p.name for p in self._asker.parameters)])
@@ -148,8 +157,7 @@ class _Writer:
         self._write_body(2)
         self._put(0, f"{self._definition} $wrapper({self._parameters()}):")
         self._write_spreading()
-        self._put(1, "$container = $current()")
-        self._put(1, "if $container is None:")
+        self._write_look()
         self._put(2, "$container = $Container($registry)")
         self._write_delegation(2, f"$drive($container, $steps({variables}))")
         if self._shape is Shape.GENERATOR:
