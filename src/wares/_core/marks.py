@@ -79,6 +79,16 @@ def is_uncalled_marker(thing: object) -> bool:
     )
 
 
+def explain_uncalled(marker: Any) -> str:
+    """Tell what is wrong with a marker that was not called."""
+    if marker.__name__ == "Inject":
+        return "Inject stands there without brackets. Write Inject[Type]."
+    return (
+        f"{marker.__name__} stands there without parentheses, and so marks nothing. Write "
+        f"{marker.__name__}(dependency), or {marker.__name__}() for what the annotation names."
+    )
+
+
 def is_marker(thing: object) -> bool:
     """Tell whether *thing* is a marker of wares, FastAPI or FastDepends."""
     return any(_is_a(thing, module, name) for module, name in _MARKS)

@@ -35,6 +35,7 @@ from wares._core.keys import MISSING, describe, is_hashable
 from wares._core.marks import (
     as_key,
     can_be_asked_for,
+    explain_uncalled,
     is_fast_depends_marker,
     is_marker,
     is_uncalled_marker,
@@ -159,6 +160,14 @@ class NeedsReader:
         is_first = position == 0 and self._takes_container_by_name
         if is_first and parameter.name == CONTAINER_NAME:
             return Need(parameter.name, self._container, by_keyword)
+        if is_uncalled_marker(parameter.default):
+            raise self._cannot_mark(parameter, explain_uncalled(parameter.default))
+        if self._find_marker(parameter, parameter.default) is not None:
+            raise self._cannot_mark(
+                parameter,
+                f"its default is an annotation. Write {parameter.name}: Inject[...], not "
+                f"{parameter.name} = Inject[...].",
+            )
         if self._is_marker(parameter.default):
             self._refuse_second_marker(parameter)
             return self._read_marked(parameter, parameter.default, by_keyword=by_keyword)
@@ -243,8 +252,13 @@ class NeedsReader:
         return is_marker(thing)
 
     def _find_marker(self, parameter: inspect.Parameter, annotation: Any) -> Any:
+        if is_uncalled_marker(annotation):
+            raise self._cannot_mark(parameter, explain_uncalled(annotation))
         if typing.get_origin(annotation) is not typing.Annotated:
             return None
+        for item in annotation.__metadata__:
+            if is_uncalled_marker(item):
+                raise self._cannot_mark(parameter, explain_uncalled(item))
         markers = [item for item in annotation.__metadata__ if self._is_marker(item)]
         if len(markers) > 1:
             raise self._cannot_mark(

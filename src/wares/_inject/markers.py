@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ForwardRef, Literal, TypeAlias
 import attrs
 
 from wares._core.keys import describe, is_hashable
-from wares._core.marks import Mark
+from wares._core.marks import Mark, explain_uncalled
 from wares.exceptions import InvalidRegistrationError
 
 T = TypeVar("T")
@@ -37,7 +37,27 @@ if TYPE_CHECKING:
     Inject = Annotated[T, Depends()]
 else:
 
-    class Depends:
+    class _UncalledMarker(type):
+        """The class of the markers themselves, which stand for nothing until they are called.
+
+        FastAPI is to take them for its own as well: it would read ``Annotated[User, Depends]`` from
+        the request.
+        """
+
+        @property
+        def __class__(cls) -> type:
+            return _find_fastapi() or type(cls)
+
+        @property
+        def dependency(cls) -> Any:
+            """Refuse to name a dependency, for which FastAPI asks.
+
+            Raises:
+                InvalidRegistrationError: Always.
+            """
+            raise InvalidRegistrationError(explain_uncalled(cls))
+
+    class Depends(metaclass=_UncalledMarker):
         """Mark a parameter that is filled by a dependency.
 
         Write it in ``Annotated`` or as the default:
@@ -91,12 +111,11 @@ else:
         @property
         def __class__(self) -> type:
             """FastAPI's class of markers where FastAPI is loaded: it reads no other one."""
-            module = sys.modules.get("fastapi.params")
-            return getattr(module, "Depends", None) or type(self)
+            return _find_fastapi() or type(self)
 
         def __getattr__(self, name: str) -> Any:
             """Give what FastAPI's marker has; without FastAPI, what both have."""
-            if self.__class__ is not type(self):
+            if _find_fastapi():
                 return getattr(self._show(), name)
             if name == "dependency":
                 return self._mark.key
@@ -106,7 +125,7 @@ else:
 
         def __copy__(self) -> Any:
             """Give FastAPI's marker: FastAPI copies those whose annotation names the dependency."""
-            return self if self.__class__ is type(self) else self._show()
+            return self._show() if _find_fastapi() else self
 
         def _show(self) -> Any:
             return _show_to_fastapi(self._mark)
@@ -156,7 +175,7 @@ else:
         def __repr__(self) -> str:
             return f"Inject[{describe(self._key)}]"
 
-    class Inject:
+    class Inject(metaclass=_UncalledMarker):
         """Ask for the service of a type: ``database: Inject[Database]``.
 
         It is what is registered under that type, or what the container was given. `inject` fills
@@ -175,6 +194,11 @@ else:
 
         def __class_getitem__(cls, key: Hashable) -> Any:
             return Annotated[key, Service(key)]
+
+
+def _find_fastapi() -> type | None:
+    """Find FastAPI's class of markers, once FastAPI is loaded."""
+    return getattr(sys.modules.get("fastapi.params"), "Depends", None)
 
 
 def _is_open(key: Any) -> bool:

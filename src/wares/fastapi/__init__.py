@@ -33,7 +33,7 @@ from wares.fastapi._trial import try_out
 from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
 from wares._core.keys import MISSING, describe, find_nearest
 from wares._core.marks import Mark
-from wares._inject.markers import Inject, Service
+from wares._inject.markers import Inject
 from wares._adapters.lifespan import REGISTRY_KEY
 from wares._core.container import Registry
 from wares._core.signatures import describe_callable
@@ -259,6 +259,7 @@ def show_marker(mark: Mark) -> params.Depends:
 if TYPE_CHECKING:
     FunctionInject = Annotated[T, Depends(scope="function")]
 else:
+    from wares._inject.markers import Service
 
     class FunctionInject:
         """A service that ends before the response is sent: ``session: FunctionInject[Session]``.
