@@ -385,7 +385,8 @@ class Writer:
             self.put(indent, f"{service} = {otherwise}")
         else:
             key = self.define("k", need.key)
-            return self._get_or(key, otherwise, indent)
+            # An object that a dependency has made for itself is no service.
+            return self._get_or(key, otherwise, indent, "c._given" if need.is_service else "made")
         return service
 
     def _raising(self, function: str, *recipes: Recipe) -> str:

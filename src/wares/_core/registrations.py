@@ -36,6 +36,7 @@ class Registrations:
         root_makers: Its makers.
         singletons: What they were made from.
         is_closed: Whether the registry is closed.
+        is_makeshift: Whether it is an empty one, which stands in where no container is current.
     """
 
     #: The class that asks for the container itself.
@@ -57,6 +58,7 @@ class Registrations:
         self.root_makers: Any = None
         self.singletons: Any = None
         self.is_closed = False
+        self.is_makeshift = False
         # How the services of generic classes are registered once the types are known.
         self.generics: dict[Any, Callable[[Hashable, tuple[Any, ...]], None]] = {}
         # Callables that are named for one request only do not stay.
@@ -128,16 +130,19 @@ class Registrations:
         if recipe is None and self.generics:
             recipe = self._make_generic(need.key)
         if recipe is None and need.is_marked and need.key not in self.expected:
-            return self.derive(need.key)
+            return self.derive(need)
         return recipe
 
-    def derive(self, key: Hashable) -> Recipe | None:
-        """Make the recipe of a callable that nobody registered, or `None` if it is no callable."""
+    def derive(self, need: Need) -> Recipe | None:
+        """Make the recipe of what nobody registered, or `None` if *need* names no callable."""
+        key = need.key
         own: object = type(self.registry)
         if key is own:
             return recipe_for_value(
                 key, self.registry, enter=False, ping=None, suppress_context_exit=False
             )
+        if need.is_service:
+            return None
         recipe = self._derived.get(key) or find_dependency(key) or recipe_for_dependency(key)
         return None if recipe is None else self._derived.setdefault(key, recipe)
 

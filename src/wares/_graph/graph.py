@@ -95,7 +95,7 @@ class Graph:
         expected: Iterable[Hashable],
         container: type,
         find_name: FindName,
-        derive: Callable[[Hashable], Recipe | None],
+        derive: Callable[[Need], Recipe | None],
         seen: Iterable[tuple[Hashable, Hashable]] = (),
     ) -> Graph:
         """Draw up the graph of *recipes*."""
@@ -161,7 +161,7 @@ class _Surveyor:
         expected: Iterable[Hashable],
         container: type,
         find_name: FindName,
-        derive: Callable[[Hashable], Recipe | None],
+        derive: Callable[[Need], Recipe | None],
     ) -> None:
         self._recipes = dict(recipes)
         self._registered = tuple(self._recipes)
@@ -212,7 +212,7 @@ class _Surveyor:
                 and need.key not in self._recipes
                 and need.key not in self._expected
             ):
-                derived = self._derive(need.key)
+                derived = self._derive(need)
                 if derived is not None:
                     self._recipes[need.key] = derived
                     yield need.key
