@@ -724,13 +724,12 @@ class Registry(Registering):
         from wares._graph.graph import Graph  # noqa: PLC0415  # not every application draws it
 
         known = self._known
-        known.make_generics()
         return Graph.over(
             known.recipes,
             known.expected,
             Container,
             known.find_name,
-            known.derive,
+            known.find_recipe,
             known.seen,
         )
 

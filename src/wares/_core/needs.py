@@ -63,6 +63,7 @@ class Need:
         scope: The scope that the marker names.
         takes_argument: Whether it belongs to a dependency and has no marker: then it takes the
             argument of that name of the call that is being served, where there is one.
+        is_late: Whether it is asked for later, so that the container itself is passed.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Need:
     use_cache: bool = True
     scope: Literal["request", "function"] | None = None
     takes_argument: bool = False
+    is_late: bool = False
 
 
 def is_bare(parameter: inspect.Parameter, position: int) -> bool:

@@ -55,8 +55,11 @@ def _find_missing(asker: Asker, registry: Registry) -> Iterator[WaresError]:
                 found = registry._known.find_recipe(need)
                 if found is None and not _is_filled(need, asker, registry):
                     yield _make_missing(need, path, asker, registry)
-                elif found is not None and found.is_derived and found not in seen:
+                elif found is not None and found not in seen:
                     seen.add(found)
+                    if need.key in registry and not found.is_derived:
+                        # The graph of the registry says what is wrong with it.
+                        continue
                     todo.append((*path, found))
     except WaresError as problem:
         # A name in an annotation that is not there, say.
