@@ -124,13 +124,22 @@ def measured(name: str, about: str, paths: Sequence[str]) -> Part:
     return Part(name, about, command, paths, environment)
 
 
+# What starts other programs: side by side with the adapters, so that two parts take equally long.
+TOOLS = ["tests/test_pytest_plugin.py", "tests/test_commands.py"]
+# What needs the peers, which only the part of that name has.
+PEERS = "tests/test_benchmarks.py"
+
 # The longest first, as two run at once.
 PARTS = (
-    measured("core", "the tests of the core", ["tests", "--ignore=tests/adapters"]),
+    measured(
+        "core",
+        "the tests of the core",
+        ["tests", *[f"--ignore={path}" for path in ("tests/adapters", PEERS, *TOOLS)]],
+    ),
     measured(
         "adapters",
-        "the tests of the adapters, and the code of the documentation",
-        ["tests/adapters", "README.md", "CHANGELOG.md", "docs", "src"],
+        "the tests of adapters and tools, and the code of the documentation",
+        ["tests/adapters", *TOOLS, "README.md", "CHANGELOG.md", "docs", "src"],
     ),
     Part(
         "coverage",
