@@ -242,7 +242,9 @@ def choose_parts(names: list[str]) -> list[Part]:
     every = "--every-python" in names
     names = [name for name in names if name != "--every-python"]
     others = find_other_parts() if every or set(names) - set(own) else {}
-    known = own | others
+    # Not part of the gate, but it is run by its name.
+    extra = {"benchmark": run_by_tox("benchmark", [])} if "benchmark" in names else {}
+    known = own | others | extra
     unknown = [name for name in names if name not in known]
     if unknown:
         sys.exit(f"No such part: {', '.join(unknown)}. There are: {', '.join(known)}.")
@@ -279,7 +281,8 @@ def run_by_tox(
     """
     command = [str(PYTHON), "-m", "tox", "run", "--quiet", "--root", str(ROOT)]
     command += ["--workdir", str(ROOT / ".tox" / name)]
-    command += ["--discover", *[str(interpreter.path) for interpreter in interpreters]]
+    if interpreters:
+        command += ["--discover", *[str(interpreter.path) for interpreter in interpreters]]
     command += ["-e", f"{name}-measured" if is_measured else name, "--"]
     return Part(name, "see tox.ini", command)
 
