@@ -162,6 +162,7 @@ class TestWhatCannotBeSent:
             ("default", {"a": [1, 2.5, None, True, (b"b",)]}, True),
             ("default", {1: "a number as a key"}, True),
             ("default", [bytearray(b"bytes")], True),
+            ("default", [(bytearray(b"bytes"), b"bytes")], True),
             ("default", 1 << 64, True),
             ("default", {"a": {1, 2}}, False),
             ("msgpack", 1 << 64, False),
