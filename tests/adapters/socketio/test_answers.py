@@ -116,8 +116,6 @@ class TestBytes:
     @pytest.mark.parametrize("serializer", ["default", "msgpack"])
     async def test_in_process(self, registry, serializer):
         """Bytes stay bytes, in payloads, models and answers, whatever packets consist of."""
-        if serializer == "msgpack":
-            pytest.importorskip("msgpack")
         sio = AsyncServer(async_mode="asgi", registry=registry, serializer=serializer)
         add_handlers(sio)
 
