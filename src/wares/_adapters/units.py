@@ -15,7 +15,7 @@ from typing import Any, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from wares._core.container import Container, _current
-from wares._core.registry import Registry
+from wares._core.container import Registry
 from wares._inject.injected import find_missing
 from wares.exceptions import PendingAsyncCleanupError, raise_problems
 
@@ -155,7 +155,7 @@ def check(
 
 def may_await(registry: Registry) -> bool:
     """Tell whether something is registered that has to be awaited."""
-    return any(recipe.shape.is_async for recipe in list(registry._recipes.values()))
+    return any(recipe.shape.is_async for recipe in list(registry._known.recipes.values()))
 
 
 def _details(
