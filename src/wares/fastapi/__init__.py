@@ -27,6 +27,7 @@ from wares.fastapi._routes import (
     Shortcut,
     find_lifespans,
     find_wanted,
+    open_first,
 )
 from wares.fastapi._trial import try_out
 from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
@@ -312,6 +313,7 @@ class lifespan(starlette.lifespan[App]):  # noqa: N801  # used as a decorator
                 )
 
     async def _prepare(self, app: App) -> None:
+        open_first(app, container, _key_of)
         if await try_out():
             _SHORTCUT.take(app)
 
