@@ -104,8 +104,6 @@ class Shortcut:
             hidden: The names of those that are not shown at all.
         """
         found = dependant.dependencies
-        if isinstance(found, Dependencies):
-            return
         for inner in found:
             self._replace(inner, provider)
         rest = [self._simplify(inner) for inner in found if inner.name not in hidden]
