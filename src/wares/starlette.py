@@ -18,10 +18,9 @@ from starlette.websockets import WebSocket
 from typing_extensions import Unpack
 
 from wares import asgi
-from wares._core.container import Container
 from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
 from wares._adapters.lifespan import REGISTRY_KEY, Lifespan, explain_idle_lifespan
-from wares._core.container import Registry
+from wares._core.container import Container, Registry
 from wares.exceptions import NoRegistryError, ServiceNotFoundError
 
 if TYPE_CHECKING:

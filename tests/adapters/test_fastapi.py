@@ -65,13 +65,13 @@ from wares.fastapi import (
     FunctionInject,
     GetService,
     Inject,
+    _routes,
     container,
     function_container,
     get_registry,
     lifespan,
     registry,
 )
-from wares.fastapi import _routes
 from wares.fastapi._routes import Dependencies, find_dependants
 from wares.fastapi._trial import Trial
 from wares.starlette import WaresMiddleware, wares_from

@@ -472,7 +472,6 @@ class TestFailures:
 
         assert ["open", "rollback LookupError"] == journal
 
-
     @pytest.mark.parametrize(
         ("options", "ending"),
         [

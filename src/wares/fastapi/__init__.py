@@ -8,7 +8,7 @@ The annotations here are read by FastAPI, so they are objects, not strings.
 
 import contextlib
 import functools
-from collections.abc import AsyncGenerator, Awaitable, Hashable, Iterator
+from collections.abc import AsyncGenerator, Hashable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -20,7 +20,14 @@ from starlette.websockets import WebSocket
 from typing_extensions import Unpack
 
 from wares import starlette
+from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
+from wares._adapters.lifespan import REGISTRY_KEY
+from wares._adapters.shielding import CancelScope, shielding
 from wares._core.container import Container, Registry
+from wares._core.keys import MISSING, describe, find_nearest, is_hashable
+from wares._core.signatures import describe_callable
+from wares.asgi import ANSWERED_KEY, CONTAINER_KEY, ConnectionContainer, Scope
+from wares.exceptions import InvalidRegistrationError, ServiceNotFoundError
 from wares.fastapi._routes import (
     Leave,
     PushExit,
@@ -30,13 +37,6 @@ from wares.fastapi._routes import (
     open_first,
 )
 from wares.fastapi._trial import try_out
-from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
-from wares._core.keys import MISSING, describe, find_nearest, is_hashable
-from wares._adapters.lifespan import REGISTRY_KEY
-from wares._adapters.shielding import CancelScope, shielding
-from wares._core.signatures import describe_callable
-from wares.asgi import ANSWERED_KEY, CONTAINER_KEY, ConnectionContainer, Scope
-from wares.exceptions import InvalidRegistrationError, ServiceNotFoundError
 from wares.starlette import answer_probe, find_registry, get_registry, given_by
 
 __all__ = [

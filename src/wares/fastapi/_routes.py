@@ -32,9 +32,9 @@ import fastapi.routing
 from fastapi.dependencies.utils import get_dependant
 from starlette.requests import HTTPConnection
 
+from wares._adapters.lifespan import Lifespan
 from wares._core.container import Container
 from wares._core.keys import MISSING
-from wares._adapters.lifespan import Lifespan
 
 #: The key of the service that a dependency gives, or `MISSING`.
 FindKey: TypeAlias = Callable[[Any], Hashable]
@@ -117,7 +117,7 @@ class Shortcut:
         fetch = Fetch(key, self.visit)
         return get_dependant(path=dependant.path, call=fetch, name=dependant.name)
 
-    def _find_key(self, dependant: Any) -> Hashable:
+    def _find_key(self, dependant: Any) -> Any:
         """Find the key of what a container can serve in the place of a dependency."""
         if dependant.scope == "function" or getattr(dependant, "concurrency", None) is not None:
             return MISSING
