@@ -87,10 +87,6 @@ class ConnectionContainer(Container):
         given: Objects that are there from the start.
     """
 
-    if sys.version_info < (3, 13):
-        # Those versions make objects of many attributes faster so.
-        __slots__ = ("_before", "_outer", "_scope", "_shield")
-
     #: The exception that left an injected function last; nobody else may have seen it.
     _failure: BaseException | None = None
 
