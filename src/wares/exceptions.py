@@ -16,6 +16,10 @@ from wares._core.keys import describe, describe_fully, describe_path
 class WaresError(Exception):
     """The base of every error that wares raises on its own account."""
 
+    def __repr__(self) -> str:
+        # Not of the arguments: they may be keys that cannot be shown.
+        return f"{type(self).__qualname__}({str(self)!r})"
+
 
 class InvalidRegistrationError(WaresError, TypeError):
     """What was registered cannot work, whatever happens later."""

@@ -10,18 +10,21 @@ import contextlib
 from collections.abc import AsyncIterator, Hashable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from starlette.applications import Starlette
-from starlette.requests import HTTPConnection, Request
-from starlette.responses import Response
-from starlette.routing import Route
-from starlette.websockets import WebSocket
 from typing_extensions import Unpack
 
 from wares import asgi
+from wares._adapters.extras import needs_extra
 from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
 from wares._adapters.lifespan import REGISTRY_KEY, Lifespan, explain_idle_lifespan
 from wares._core.container import Container, Registry
 from wares.exceptions import NoRegistryError, ServiceNotFoundError
+
+with needs_extra("wares.starlette", "starlette"):
+    from starlette.applications import Starlette
+    from starlette.requests import HTTPConnection, Request
+    from starlette.responses import Response
+    from starlette.routing import Route
+    from starlette.websockets import WebSocket
 
 if TYPE_CHECKING:
     from starlette.testclient import TestClient

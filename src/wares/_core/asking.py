@@ -13,6 +13,7 @@ from wares._core.claims import (
     Busy,
     Claim,
     Run,
+    Wait,
     begin_wait,
     end_wait,
     fail,
@@ -193,7 +194,7 @@ class Asking:
     @overload
     def get(self, key: Any, /, *more: Any) -> Any: ...
 
-    def get(self, key: Any, /, *more: Any) -> Any:
+    def get(self, key: Any, /, *more: Any) -> Any:  # noqa: C901, PLR0912  # a call more costs each request
         """Get services, made on the first time and shared afterwards.
 
         Args:
@@ -232,11 +233,10 @@ class Asking:
         claim = Claim()
         while True:
             try:
+                if self._made is made:
+                    service = maker(self, made, claim)
                 if self._made is not made:
-                    raise self._make_closed_error()
-                service = maker(self, made, claim)
-                if self._made is not made:
-                    raise self._make_closed_error()
+                    raise self._make_closed_error()  # noqa: TRY301  # a failure like any other
             except Busy as found:
                 busy = found
             except BaseException as error:
@@ -352,7 +352,7 @@ class Asking:
     @overload
     async def aget(self, key: Any, /, *more: Any) -> Any: ...
 
-    async def aget(self, key: Any, /, *more: Any) -> Any:
+    async def aget(self, key: Any, /, *more: Any) -> Any:  # noqa: C901, PLR0912  # see `get`
         """Get services as `get` does, awaiting what has to be awaited.
 
         Args:
@@ -388,13 +388,13 @@ class Asking:
         while True:
             try:
                 if self._made is not made:
-                    raise self._make_closed_error()
+                    raise self._make_closed_error()  # noqa: TRY301  # see `get`
                 service = maker(self, made, claim)
                 if is_async:
                     claim.run = Run(get_ident(), service)
                     service = await service
                 if self._made is not made:
-                    raise self._make_closed_error()
+                    raise self._make_closed_error()  # noqa: TRY301  # see `get`
             except Busy as found:
                 busy = found
             except BaseException as error:
@@ -416,43 +416,44 @@ class Asking:
 
 def wait_for_another(claim: Claim, busy: Busy) -> None:
     """Wait for what another `get` makes; raises the error that it has failed with."""
-    if claim.waiters:
-        wake(claim)
-    wait = begin_wait(claim, busy, blocks=True)
+    wait = announce(claim, busy, blocks=True)
     if wait is None:
         return
     try:
-        error = wait.future.result()
+        raise_outcome(wait.future.result())
     finally:
         end_wait(wait)
-        del wait
-    _raise(error)
+        # An exception that a frame of its own traceback knows would be left to the garbage
+        # collector.
+        del wait, busy
 
 
 async def await_another(claim: Claim, busy: Busy) -> None:
     """Do what `wait_for_another` does, in an event loop."""
-    if claim.waiters:
-        wake(claim)
-    wait = begin_wait(claim, busy, blocks=False)
+    wait = announce(claim, busy, blocks=False)
     if wait is None:
         return
     try:
-        error = await wait_in_the_event_loop(wait.future)
+        raise_outcome(await wait_in_the_event_loop(wait.future))
     finally:
         end_wait(wait)
-        del wait
-    _raise(error)
+        del wait, busy
 
 
-def _raise(error: BaseException | None) -> None:
+def announce(claim: Claim, busy: Busy, *, blocks: bool) -> Wait | None:
+    """Wake those that wait for what is made by now, and announce that this one waits."""
+    if claim.waiters:
+        wake(claim)
+    return begin_wait(claim, busy, blocks=blocks)
+
+
+def raise_outcome(error: BaseException | None) -> None:
     """Raise what another `get` has failed with, if it has."""
-    if error is None:
-        return
-    try:
-        raise error
-    finally:
-        # An exception that its own frame knows would be left to the garbage collector.
-        del error
+    if error is not None:
+        try:
+            raise error
+        finally:
+            del error
 
 
 def explain(error: BaseException) -> None:

@@ -151,9 +151,7 @@ def begin_wait(claim: Claim, busy: Busy, *, blocks: bool) -> Wait | None:
                 del busy.made[busy.key]
             return None
         _refuse_deadlock(busy, lineage, thread)
-        wait = Wait(
-            busy.made, busy.key, holder, lineage, thread, concurrent.futures.Future()
-        )
+        wait = Wait(busy.made, busy.key, holder, lineage, thread, concurrent.futures.Future())
         holder.waiters = holder.waiters or []
         holder.waiters.append(wait)
         for link in lineage:
@@ -209,9 +207,7 @@ def give_up(claim: Claim, container: Any, made: dict[Hashable, Any]) -> None:
                     kept.pop(key, None)
 
 
-def fail(
-    claim: Claim, container: Any, made: dict[Hashable, Any], error: BaseException
-) -> None:
+def fail(claim: Claim, container: Any, made: dict[Hashable, Any], error: BaseException) -> None:
     """Give up what *claim* holds, as making it has failed; those that wait get the error, too."""
     claim.is_over = True
     give_up(claim, container, made)

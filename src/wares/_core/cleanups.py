@@ -268,7 +268,8 @@ def raise_as_it_is(error: BaseException) -> NoReturn:
 
 def _set_context(error: BaseException, context: BaseException | None) -> None:
     """Set the context of an exception, also of one that is frozen."""
-    BaseException.__context__.__set__(error, context)  # type: ignore[attr-defined]  # a descriptor of the class
+    descriptor: Any = BaseException.__context__
+    descriptor.__set__(error, context)
 
 
 def _put_at_the_end(new: BaseException, old: BaseException) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 from _thread import allocate_lock
-from collections.abc import Callable, Coroutine, Hashable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from types import TracebackType
@@ -458,7 +458,9 @@ class Container(Asking):
     def _get_family(self) -> Family:
         if self._family is None:
             with LOCK:
-                self._family = self._family or Family()
+                # Another thread may have been first.
+                family: Family | None = self._family
+                self._family = family or Family()
         return self._family
 
     def _line(self) -> Iterator[Container]:
@@ -562,9 +564,7 @@ class Container(Asking):
         if after is not error and after is not None:
             raise_as_it_is(after)
 
-    def _end_all(
-        self, made: dict[Hashable, Any]
-    ) -> list[tuple[list[Entry], list[Entry]]]:
+    def _end_all(self, made: dict[Hashable, Any]) -> list[tuple[list[Entry], list[Entry]]]:
         """End this container and the open ones within it; give what each has to clean up."""
         _, *children = self._descend()
         ended = [self._end(made), *(child._end(child._made) for child in children)]
@@ -718,13 +718,12 @@ class Registry(Registering):
             The graph, with its problems.
         """
         known = self._known
-        known.make_generics()
         return Graph.over(
             known.recipes,
             known.expected,
             Container,
             known.find_name,
-            known.derive,
+            known.find_recipe,
             known.seen,
         )
 

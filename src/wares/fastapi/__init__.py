@@ -13,31 +13,37 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import attrs
-from fastapi import APIRouter, Depends, FastAPI, Query, params
-from starlette.requests import HTTPConnection, Request
-from starlette.responses import Response
-from starlette.websockets import WebSocket
 from typing_extensions import Unpack
 
-from wares import starlette
+from wares._adapters.extras import needs_extra
 from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
 from wares._adapters.lifespan import REGISTRY_KEY
 from wares._adapters.shielding import CancelScope, shielding
 from wares._core.container import Container, Registry
-from wares._core.keys import MISSING, describe, find_nearest, is_hashable
+from wares._core.keys import MISSING, describe, find_nearest
 from wares._core.signatures import describe_callable
+from wares._core.marks import Mark
+from wares._inject.markers import Inject
 from wares.asgi import ANSWERED_KEY, CONTAINER_KEY, ConnectionContainer, Scope
-from wares.exceptions import InvalidRegistrationError, ServiceNotFoundError
-from wares.fastapi._routes import (
-    Leave,
-    PushExit,
-    Shortcut,
-    find_lifespans,
-    find_wanted,
-    open_first,
-)
-from wares.fastapi._trial import try_out
-from wares.starlette import answer_probe, find_registry, get_registry, given_by
+from wares.exceptions import ServiceNotFoundError
+
+with needs_extra("wares.fastapi", "fastapi"):
+    from fastapi import APIRouter, Depends, FastAPI, Query, params
+    from starlette.requests import HTTPConnection, Request
+    from starlette.responses import Response
+    from starlette.websockets import WebSocket
+
+    from wares import starlette
+    from wares.fastapi._routes import (
+        Leave,
+        PushExit,
+        Shortcut,
+        find_lifespans,
+        find_wanted,
+        open_first,
+    )
+    from wares.fastapi._trial import try_out
+    from wares.starlette import answer_probe, find_registry, get_registry, given_by
 
 __all__ = [
     "DepContainer",
@@ -214,26 +220,27 @@ class GetFunctionService(GetService):
 
 
 class ServiceMarker(params.Depends):
-    """What is found in an annotation; hashable, which FastAPI's own is not before 0.122."""
+    """What FastAPI sees of `Inject`: whatever it names is asked of the container."""
 
-    def __hash__(self) -> int:
-        return hash((self.dependency, self.use_cache, self.scope))
+    def __init__(self, dependency: Any = None, *, scope: Any = None, **options: Any) -> None:
+        if dependency is not None and not isinstance(dependency, GetService):
+            # FastAPI puts the annotation here where the marker itself names nothing.
+            kind = GetFunctionService if scope == "function" else GetService
+            dependency = kind(dependency)
+        super().__init__(dependency, scope=scope, **options)
+
+
+def show_marker(mark: Mark) -> params.Depends:
+    """Give FastAPI's own marker for one of ours, in which FastAPI finds what it looks for."""
+    if mark.is_service or not (mark.key is None or callable(mark.key)):
+        return ServiceMarker(mark.key, scope=mark.scope)
+    return Depends(mark.key, use_cache=mark.use_cache, scope=mark.scope)  # type: ignore[no-any-return]  # so it says
 
 
 if TYPE_CHECKING:
-    Inject = Annotated[T, Depends()]
     FunctionInject = Annotated[T, Depends(scope="function")]
 else:
-
-    class Inject:
-        """The service ``T`` of the request: ``database: Inject[Database]``.
-
-        It works in path operations, in their dependencies, and in WebSocket endpoints, and lives
-        until the response has been sent and background tasks have run.
-        """
-
-        def __class_getitem__(cls, key: Any) -> Any:
-            return Annotated[key, ServiceMarker(GetService(_check_key(key)))]
+    from wares._inject.markers import Service
 
     class FunctionInject:
         """A service that ends before the response is sent: ``session: FunctionInject[Session]``.
@@ -242,17 +249,7 @@ else:
         """
 
         def __class_getitem__(cls, key: Any) -> Any:
-            marker = ServiceMarker(GetFunctionService(_check_key(key)), scope="function")
-            return Annotated[key, marker]
-
-
-def _check_key(key: Hashable) -> Hashable:
-    if not is_hashable(key):
-        raise InvalidRegistrationError(
-            f"{key!r} cannot be a key, because it is not hashable. Name a type, "
-            f"or something hashable in Annotated."
-        )
-    return key
+            return Annotated[key, Service(key, scope="function")]
 
 
 def _key_of(call: Any) -> Hashable:
