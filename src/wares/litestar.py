@@ -6,7 +6,7 @@ ASGI application is in `wares.asgi`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Hashable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
@@ -83,12 +83,12 @@ class WaresPlugin(InitPlugin):
 class _Middleware(asgi.WaresMiddleware):
     """The middleware of any ASGI application, which also gives the connection."""
 
-    def _open(
-        self, registry: Registry, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send
-    ) -> Container:
+    def _give(
+        self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send
+    ) -> dict[Hashable, Any]:
         kind: Any = Request if scope["type"] == "http" else WebSocket
         connection = kind(scope, receive, send)
-        return registry.container({kind: connection, ASGIConnection: connection})
+        return {kind: connection, ASGIConnection: connection}
 
 
 def wares_from(connection: ASGIConnection[Any, Any, Any, Any]) -> Container:
