@@ -472,6 +472,28 @@ class TestFailures:
 
         assert ["open", "rollback LookupError"] == journal
 
+    @pytest.mark.parametrize(
+        ("options", "ending"),
+        [
+            ({}, "commit"),
+            ({"failed": lambda status: status >= 500}, "rollback ResponseFailed"),
+        ],
+        ids=["by default", "failed="],
+    )
+    async def test_answers_without_an_exception(self, start, journal, options, ending):
+        """A response is no failure, whatever its status, unless `failed` says so."""
+
+        async def view(request):
+            (await wares_from(request).aget(Session)).work()
+            return PlainTextResponse("", status_code=503)
+
+        app = Starlette(routes=[Route("/", view)], lifespan=start)
+        app.add_middleware(WaresMiddleware, **options)
+        async with client_of(app) as client:
+            await client.get("/")
+
+        assert ["open", "work", ending] == journal
+
 
 class TestWebSockets:
     def test_have_a_container(self, start, journal):

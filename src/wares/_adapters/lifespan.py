@@ -49,7 +49,7 @@ VALIDATES: contextvars.ContextVar[bool] = contextvars.ContextVar(
 
 
 class Lifespan(Generic[App]):
-    """Give a lifespan function a registry, and close the registry behind it.
+    """Give a lifespan function a registry, and close the registry after it.
 
     An application may be started again after it has ended, as tests do. The registry of the
     first start is closed then, and a new, empty one has taken its place.

@@ -307,7 +307,7 @@ def note_failure(container: Container, error: BaseException) -> None:
             unit of work a ``_failure``.
         error: The exception.
     """
-    unit = container._outermost or container
+    unit: Any = container._outermost or container
     if hasattr(unit, "_failure"):
         unit._failure = error
 
