@@ -116,8 +116,12 @@ class Wait:
     future: Future[BaseException | None]
 
     def is_over(self) -> bool:
-        """Tell whether the key is made, or is no longer being made."""
-        return self.made.get(self.key) is not self.holder
+        """Tell whether the key is made, or is no longer being made.
+
+        A holder that has failed holds nothing, even if the key is kept by a container that was
+        closed or reset meanwhile, so that the claim stays in there.
+        """
+        return self.holder.is_over or self.made.get(self.key) is not self.holder
 
 
 #: The waits by which threads stand still.
