@@ -1,6 +1,9 @@
 """What a hostile review has broken: rare moments between two threads or tasks."""
 
 import threading
+import time
+
+import pytest
 
 from tests.support.deadline import SECONDS, in_threads
 
@@ -39,13 +42,6 @@ def outcome_of(function, *arguments):
         return type(error)
 
 
-def wait_for_waiter(container, key):
-    """Wait until somebody waits for *key*."""
-    pause = threading.Event()
-    while not container._made[key].waiters:
-        assert not pause.wait(0.001)
-
-
 def test_waiters_hear_of_a_failure_after_the_owner_has_closed(registry):
     """What waits for a service of the outermost container ends with it (2 and 18)."""
     held = Held(ValueError("no"))
@@ -55,7 +51,7 @@ def test_waiters_hear_of_a_failure_after_the_owner_has_closed(registry):
 
     def close():
         assert held.entered.wait(SECONDS)
-        wait_for_waiter(parent, Key)
+        time.sleep(0.05)
         parent.close()
         held.released.set()
 
@@ -66,3 +62,44 @@ def test_waiters_hear_of_a_failure_after_the_owner_has_closed(registry):
     outcomes = in_threads(lambda: outcome_of(first.get, Key), ask_second, close)
 
     assert outcomes == [ValueError, ValueError, None]
+
+
+@pytest.mark.parametrize("lifetime", ["value", "connection", "singleton"])
+def test_a_key_that_is_registered_anew_while_it_is_made(registry, lifetime):
+    """Whoever asks meanwhile gets the service of the container that makes it (1 and 4)."""
+    held = Held(Key())
+    registry.register_factory(Key, held)
+    parent = registry.container()
+    container = parent.child()
+
+    def register_and_ask():
+        assert held.entered.wait(SECONDS)
+        if lifetime == "value":
+            registry.register_value(Key, Key())
+        else:
+            registry.register_factory(Key, Key, lifetime=lifetime)
+        # The second time, everything is linked.
+        threading.Timer(0.05, held.released.set).start()
+        return container.get(Key), container.get(Key)
+
+    outcomes = in_threads(lambda: container.get(Key), register_and_ask)
+
+    assert outcomes == [held.outcome, (held.outcome, held.outcome)]
+
+
+def test_a_value_that_is_registered_while_its_key_is_made(registry):
+    """Also where the value was asked for elsewhere before."""
+    held = Held(Key())
+    registry.register_factory(Key, held)
+    container = registry.container()
+    value = Key()
+
+    def register_and_ask():
+        assert held.entered.wait(SECONDS)
+        registry.register_value(Key, value)
+        threading.Timer(0.05, held.released.set).start()
+        return registry.container().get(Key), container.get(Key)
+
+    outcomes = in_threads(lambda: container.get(Key), register_and_ask)
+
+    assert outcomes == [held.outcome, (value, held.outcome)]

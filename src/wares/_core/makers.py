@@ -261,7 +261,7 @@ class Writer:
             service = self.get(wire, 2, asker)
         if wire.source != "container" and self.makers.keeper != "singleton":
             # The registry keeps what it has made, and nothing that an override may replace.
-            service = f"made.setdefault({self.define('k', wire.need.key)}, {service})"
+            service = self._hand_over(self.define("k", wire.need.key), service, 2)
         self.put(2, f"return {service}")
         return self.compile("c, made, claim"), self.is_async
 
@@ -343,6 +343,14 @@ class Writer:
         self.put(indent, f"if type({service}) is Claim: {service} = {otherwise}")
         return service
 
+    def _hand_over(self, key: str, service: str, indent: int) -> str:
+        """Write that this container keeps what comes from elsewhere, unless it is making it."""
+        kept = self.new_variable()
+        self.put(indent, f"{kept} = made.setdefault({key}, {service})")
+        # The key was registered anew while its service was being made.
+        self.put(indent, f"if type({kept}) is Claim: raise Busy(made, {key}, {kept})")
+        return kept
+
     def _get_elsewhere(self, wire: Wire, key: str, service: str, indent: int) -> None:
         """Write that something is got from the container that keeps it."""
         maker = self.makers.write_elsewhere(wire, can_await=self.can_await, own=self.own)
@@ -350,10 +358,8 @@ class Writer:
             root = self.define("root", self.makers.registry.root)
             kept = self.define("kept", self.makers.registry.root._made)
             # An override may take it away from there; what this container has got, it keeps.
-            self.put(
-                indent,
-                f"{service} = made[{key}] if {key} in made else {kept}.get({key}, claim)",
-            )
+            self.put(indent, f"{service} = made.get({key}, claim)")
+            self.put(indent, f"if type({service}) is Claim: {service} = {kept}.get({key}, claim)")
             call = self._call_maker(maker, f"{root}, {root}._made, claim")
             self.put(indent, f"if type({service}) is Claim: {service} = {call}")
             return
@@ -370,7 +376,7 @@ class Writer:
         self.put(indent + 1, "owner = c if c._outermost is None else c._outermost")
         self.put(indent + 1, "its = owner._made")
         got = self._get_or(key, make, indent + 1, "its")
-        self.put(indent + 1, f"made[{key}] = {service} = {got}")
+        self.put(indent + 1, f"{service} = {self._hand_over(key, got, indent + 1)}")
 
     def _get_absent(self, wire: Wire, indent: int, asker: Node) -> str:
         """Write what fills a parameter for which nothing is registered: it may be given."""
