@@ -103,3 +103,21 @@ def test_a_value_that_is_registered_while_its_key_is_made(registry):
     outcomes = in_threads(lambda: container.get(Key), register_and_ask)
 
     assert outcomes == [held.outcome, (value, held.outcome)]
+
+
+def test_an_override_that_ends_while_its_singleton_is_made(registry):
+    """The singleton from before is taken up again, and stays (1 and 24)."""
+    made = []
+    registry.register_factory(Key, lambda: made.append(1) or Key(), lifetime="singleton")
+    before = registry.container().get(Key)
+    held = Held(Key())
+    thread = threading.Thread(target=lambda: registry.container().get(Key))
+    with registry.override_factory(Key, held, lifetime="singleton"):
+        thread.start()
+        assert held.entered.wait(SECONDS)
+
+    held.released.set()
+    thread.join(SECONDS)
+    after = [registry.container().get(Key) for _ in range(2)]
+
+    assert ([before, before], [1]) == (after, made)
