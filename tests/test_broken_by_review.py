@@ -1,11 +1,13 @@
 """What a hostile review has broken: rare moments between two threads or tasks."""
 
+import asyncio
 import threading
 import time
 
 import pytest
 
 from tests.support.deadline import SECONDS, in_threads
+from wares import Depends, Registry, ServiceNotFoundError, inject
 
 
 class Key:
@@ -121,3 +123,105 @@ def test_an_override_that_ends_while_its_singleton_is_made(registry):
     after = [registry.container().get(Key) for _ in range(2)]
 
     assert ([before, before], [1]) == (after, made)
+
+
+def make_classes():
+    """Give classes that need each other in four shapes, and the path to what is missing."""
+
+    class Missing: ...
+
+    class First:
+        def __init__(self, missing: Missing): ...
+
+    class Second:
+        def __init__(self, first: First, again: First): ...
+
+    class Third:
+        def __init__(self, first: First): ...
+
+    class Fourth:
+        def __init__(self, third: Third): ...
+
+    return {
+        First: (First, Missing),
+        Second: (Second, First, Missing),
+        Third: (Third, First, Missing),
+        Fourth: (Fourth, Third, First, Missing),
+    }
+
+
+@pytest.mark.usefixtures("busy_threads")
+def test_paths_of_what_was_linked_at_the_same_time(monkeypatch):
+    """Threads that link at the same time know the right paths (9)."""
+    monkeypatch.setattr("wares._core.makers._shapes", shapes := {})
+
+    def path_to_missing(registry, key):
+        with pytest.raises(ServiceNotFoundError) as caught:
+            registry.container().get(key)
+        return tuple(caught.value.path)
+
+    for _ in range(100):
+        # As if no such shape had ever been needed.
+        shapes.clear()
+        classes, registry = make_classes(), Registry()
+        for key in classes:
+            registry.register_factory(key, key)
+
+        paths = in_threads(*[lambda key=key: path_to_missing(registry, key) for key in classes])
+
+        assert paths == list(classes.values())
+
+
+@pytest.mark.usefixtures("busy_threads")
+def test_registering_while_others_open_containers(registry):
+    """Containers with makers of their own may come and go meanwhile (4)."""
+
+    def give():
+        yield Other()
+
+    @inject(registry=registry)
+    def function(_: Other = Depends(give, scope="function")):
+        return True
+
+    def call_in_container():
+        for _ in range(300):
+            with registry.container() as container, container.activate():
+                container.register_local_factory(Key, Key)
+                function()
+
+    def register():
+        for _ in range(2_000):
+            registry.register_value(Key, Key())
+
+    outcomes = in_threads(register, call_in_container, call_in_container)
+
+    assert outcomes == [None, None, None]
+
+
+async def test_a_container_that_two_tasks_reset(registry):
+    """What was made after the first reset is cleaned up (20)."""
+    events = []
+
+    async def slow():
+        yield Key()
+        await asyncio.sleep(0.05)
+        events.append("slow")
+
+    def make():
+        yield Other()
+        events.append("other")
+
+    registry.register_factory(Key, slow)
+    registry.register_factory(Other, make)
+    container = registry.container()
+    await container.aget(Key)
+
+    first = asyncio.create_task(container.areset())
+    await asyncio.sleep(0.01)
+    await container.areset()
+    other = container.get(Other)
+    await first
+
+    assert (["slow"], other) == (events, container.get(Other))
+    await container.aclose()
+    assert events == ["slow", "other"]

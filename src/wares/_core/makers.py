@@ -13,6 +13,7 @@ around them.
 
 from __future__ import annotations
 
+import itertools
 import linecache
 from collections import ChainMap
 from collections.abc import Callable, Hashable, Mapping
@@ -62,7 +63,9 @@ class Makers:
         self.for_functions: Makers | None = None
         self.forget()
         self.begin_anew()
-        registry.books.add(self)
+        with LOCK:
+            # Another thread may go over them because it registers something.
+            registry.books.add(self)
 
     def forget(self) -> None:
         """Forget what was written, because something else is registered now."""
@@ -359,7 +362,9 @@ class Writer:
             kept = self.define("kept", self.makers.registry.root._made)
             # An override may take it away from there; what this container has got, it keeps.
             self.put(indent, f"{service} = made.get({key}, claim)")
-            self.put(indent, f"if type({service}) is Claim: {service} = {kept}.get({key}, claim)")
+            self.put(
+                indent, f"if type({service}) is Claim: {service} = {kept}.get({key}, claim)"
+            )
             call = self._call_maker(maker, f"{root}, {root}._made, claim")
             self.put(indent, f"if type({service}) is Claim: {service} = {call}")
             return
@@ -577,13 +582,16 @@ _ASKED = Recipe("a container", object, "transient", is_derived=True)
 #: The functions within which makers are made, by their text.
 _shapes: dict[str, Callable[..., Callable[..., Any]]] = {}
 
+#: Threads that compile at the same time must not give two shapes one file name.
+_numbers = itertools.count(1)
+
 
 def _compile(
     text: str, chains: dict[int, tuple[int, ...]]
 ) -> Callable[..., Callable[..., Any]]:
     shape = _shapes.get(text)
     if shape is None:
-        file_name = f"<maker {len(_shapes) + 1} of wares>"
+        file_name = f"<maker {next(_numbers)} of wares>"
         names = dict(steps.NAMES)
         exec(compile(text, file_name, "exec"), names)  # noqa: S102  # our own source
         know_maker(file_name, chains)
