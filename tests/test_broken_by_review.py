@@ -1,12 +1,13 @@
 """What a hostile review has broken: rare moments between two threads or tasks."""
 
 import asyncio
+import functools
 import threading
 import time
 
 import pytest
 
-from tests.support.deadline import SECONDS, in_threads
+from tests.support.deadline import SECONDS, in_threads, settle
 from wares import Depends, Registry, ServiceNotFoundError, inject
 
 
@@ -40,7 +41,7 @@ def outcome_of(function, *arguments):
     """Call *function*; give what it returns, or the class of what it raises."""
     try:
         return function(*arguments)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  # an outcome like any other
         return type(error)
 
 
@@ -166,8 +167,9 @@ def test_paths_of_what_was_linked_at_the_same_time(monkeypatch):
         classes, registry = make_classes(), Registry()
         for key in classes:
             registry.register_factory(key, key)
+        askers = [functools.partial(path_to_missing, registry, key) for key in classes]
 
-        paths = in_threads(*[lambda key=key: path_to_missing(registry, key) for key in classes])
+        paths = in_threads(*askers)
 
         assert paths == list(classes.values())
 
@@ -225,3 +227,25 @@ async def test_a_container_that_two_tasks_reset(registry):
     assert (["slow"], other) == (events, container.get(Other))
     await container.aclose()
     assert events == ["slow", "other"]
+
+
+@pytest.mark.parametrize("lifetime", ["scoped", "transient"])
+async def test_a_task_outlives_the_factory_that_started_it(registry, lifetime):
+    """It may ask for what that factory was called for: nobody waits for the task (10)."""
+    tasks = []
+
+    async def make_other(wares_container):
+        tasks.append(asyncio.create_task(wares_container.aget(Key)))
+        return Other()
+
+    async def make_key(other: Other):
+        await settle()
+        return Key()
+
+    registry.register_factory(Other, make_other, lifetime=lifetime)
+    registry.register_factory(Key, make_key)
+    container = registry.container()
+
+    key = await container.aget(Key)
+
+    assert [key] == await asyncio.gather(*tasks)

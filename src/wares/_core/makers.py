@@ -525,14 +525,15 @@ class Writer:
         if not (recipe.shape.is_async and self.can_await and self._can_ask(recipe)):
             return self._call_and_settle(node, arguments, indent)
         # Tasks that the factory starts may ask for more: they are to know what they belong to.
-        key = self.define("k", recipe.key) if not node.is_fresh else "None"
-        outer = f"outer{len(self._lines)}"
-        self.put(indent, f"{outer} = current_making.get()")
-        self.put(indent, f"current_making.set(Making(claim, made, {key}, {outer}))")
+        making = f"making{len(self._lines)}"
+        self.put(indent, f"{making} = Making(claim, current_making.get())")
+        self.put(indent, f"current_making.set({making})")
         self.put(indent, "try:")
         service = self._call_and_settle(node, arguments, indent + 1)
+        self.put(indent, "finally:")
+        self.put(indent + 1, f"{making}.is_over = True")
         # Not by a token: a coroutine that is closed ends in another context.
-        self.put(indent, f"finally: current_making.set({outer})")
+        self.put(indent + 1, f"current_making.set({making}.outer)")
         return service
 
     def _call_and_settle(self, node: Node, arguments: str, indent: int) -> str:
