@@ -226,8 +226,8 @@ class Asking:
         makers, ready = self._makers.sync, self._makers.ready
         if key in makers:
             maker = makers[key]
-        elif key in ready:
-            return made.setdefault(key, ready[key])
+        elif key in ready and type(service := made.setdefault(key, ready[key])) is not Claim:
+            return service
         else:
             maker = self._makers.link(key, self)
         claim = Claim()
@@ -380,8 +380,8 @@ class Asking:
         makers, ready = self._makers.awaited, self._makers.ready
         if key in makers:
             maker, is_async = makers[key]
-        elif key in ready:
-            return made.setdefault(key, ready[key])
+        elif key in ready and type(service := made.setdefault(key, ready[key])) is not Claim:
+            return service
         else:
             maker, is_async = self._makers.alink(key, self)
         claim = Claim()

@@ -413,7 +413,9 @@ class Container(Asking):
         try:
             await self.aclose()
         finally:
-            self._reopen()
+            # Another task may have reset it meanwhile, and have made something.
+            if self._made is CLOSED:
+                self._reopen()
 
     def _give(self, given: Mapping[Hashable, Any]) -> None:
         """Put in objects as if they had been there from the start, in the place of others."""
