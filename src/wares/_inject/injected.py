@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from wares._inject.askers import Asker
-from wares._core.container import Container
+from wares._core.container import Container, Registry
 from wares._core.keys import MISSING, describe, find_nearest
 from wares._core.recipes import Recipe, cannot_fill
-from wares._core.container import Registry
 from wares._core.signatures import Need
+from wares._inject.askers import Asker
 from wares.exceptions import ServiceNotFoundError, WaresError
 
 
@@ -37,10 +36,13 @@ def find_missing(
 
 def _find_askers(function: Any) -> Iterator[Asker]:
     """Find who asks by `inject`: a function, or what decorators are around."""
+    seen: list[Asker] = []
     while function is not None:
-        # What `inject` writes has names of its own, and one of them is the asker.
-        names = list(getattr(function, "__globals__", {}).values())
-        yield from (thing for thing in names if issubclass(type(thing), Asker))
+        # Decorators copy attributes from what they wrap.
+        asker = getattr(function, "__wares_asker__", None)
+        if isinstance(asker, Asker) and asker not in seen:
+            seen.append(asker)
+            yield asker
         function = getattr(function, "__wrapped__", None)
 
 
