@@ -209,22 +209,28 @@ class AsyncServiceError(WaresError, TypeError):
 
 
 class FactoryError(WaresError, RuntimeError):
-    """A generator factory did not yield exactly once.
+    """A factory did not give one service: it yielded never or twice, or forgot its ``return``.
 
     Attributes:
         key: The service that the factory makes.
     """
 
-    def __init__(self, key: Hashable, factory: str, reason: str) -> None:
+    def __init__(
+        self,
+        key: Hashable,
+        factory: str,
+        reason: str,
+        advice: str = "A generator factory yields its service exactly once.",
+    ) -> None:
         self.key = key
         self.factory = factory
         self.reason = reason
-        super().__init__(key, factory, reason)
+        self.advice = advice
+        super().__init__(key, factory, reason, advice)
 
     def __str__(self) -> str:
         return (
-            f"The factory of {describe(self.key)}, {self.factory}, {self.reason}. "
-            f"A generator factory yields its service exactly once."
+            f"The factory of {describe(self.key)}, {self.factory}, {self.reason}. {self.advice}"
         )
 
 
