@@ -414,6 +414,10 @@ class Asking:
         return ContainerClosedError()
 
 
+# What Python calls a coroutine that was never awaited.
+Asking.aget.__qualname__ = "Container.aget"
+
+
 def wait_for_another(claim: Claim, busy: Busy) -> None:
     """Wait for what another `get` makes; raises the error that it has failed with."""
     wait = announce(claim, busy, blocks=True)

@@ -26,7 +26,7 @@ from wares._core import steps
 from wares._core.keys import MISSING
 from wares._core.locking import LOCK
 from wares._core.paths import know_maker
-from wares._core.recipes import Recipe, is_plain
+from wares._core.recipes import Recipe, is_plain, never_gives_none
 from wares._core.registrations import Registrations
 from wares._core.signatures import Need, Shape, expand_alias
 from wares._core.wiring import FindRecipe, Keeper, Node, Walk, Wire, Wiring, walk
@@ -584,6 +584,7 @@ class Writer:
             self.put(indent, f"{'async ' * is_async}for {service} in generator: break")
             self.put(indent, f"else: not_yielded(recipes[{place}])")
             self._note_cleanup(node, indent, is_async=is_async)
+            self._refuse_none(recipe, service, indent)
             return service
         if is_async:
             call = f"{self._await()}{call}"
@@ -595,7 +596,14 @@ class Writer:
             settle = f"{self._await()}asettle" if self.can_await else "settle"
             settled = f"{settle}(c, made, Cleanups, recipes[{place}], {plain}, {service})"
             self.put(indent, f"if type({service}) not in {plain}: {service} = {settled}")
+        self._refuse_none(recipe, service, indent)
         return service
+
+    def _refuse_none(self, recipe: Recipe, service: str, indent: int) -> None:
+        """Write that a factory that promises a service may not give `None`."""
+        if never_gives_none(recipe, self.makers.registry.find_name):
+            place = self._place(recipe)
+            self.put(indent, f"if {service} is None: gave_none(recipes[{place}])")
 
     def _note_cleanup(self, node: Node, indent: int, *, is_async: bool) -> None:
         """Write that a generator is going to be left."""

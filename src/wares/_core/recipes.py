@@ -25,10 +25,13 @@ from wares._core.signatures import (
     callable_of,
     check_parameters,
     describe_callable,
+    entered,
     expand_alias,
     is_derivable,
+    may_be_none,
     read_shape,
     read_signature,
+    returns,
 )
 from wares.exceptions import (
     InvalidLifetimeError,
@@ -306,6 +309,22 @@ def is_plain(recipe: Recipe) -> bool:
         and not hasattr(factory, "__await__")
         and not (recipe.enter and is_context_manager(factory))
     )
+
+
+def promise_of(recipe: Recipe, find_name: FindName) -> Any:
+    """Tell what the annotations of a factory promise, once it is entered, or `MISSING`."""
+    if recipe.is_value or recipe.is_composed:
+        return MISSING
+    promise = returns(recipe.factory, find_name)
+    return entered(promise, find_name) if recipe.enter else promise
+
+
+def never_gives_none(recipe: Recipe, find_name: FindName) -> bool:
+    """Tell whether a factory is annotated to give something else than `None`, but still may."""
+    if is_plain(recipe):
+        return False
+    promise = promise_of(recipe, find_name)
+    return promise is not MISSING and not may_be_none(promise)
 
 
 def is_context_manager(kind: type) -> bool:
