@@ -223,6 +223,16 @@ def options(registry: Registry) -> None:
     )
 
 
+async def eager_singletons(registry: Registry) -> None:
+    """Eager singletons are made by a start, in one of two ways."""
+    registry.register_factory(Database, make, lifetime="singleton", eager=True)
+    registry.add_factory(Database, make, lifetime="singleton", eager=True)
+    registry.start()
+    await registry.astart()
+    registry.register_factory(Database, make, eager="yes")  # type: ignore[arg-type]  # is no bool
+    registry.register_value(Database, Database(), eager=True)  # type: ignore[call-arg]  # is there already
+
+
 def local_registrations(container: Container) -> None:
     """A container's own registrations are typed in the same way."""
     container.register_local_factory(Database, make, lifetime="transient", ping=Database.ping)

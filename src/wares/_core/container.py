@@ -42,6 +42,7 @@ from wares._core.recipes import (
 from wares._core.registering import OnRegistryClose, Registering
 from wares._core.registrations import Registrations
 from wares._core.singletons import Singletons
+from wares._core.starting import Start
 from wares.exceptions import (
     InvalidLifetimeError,
     NoContainerError,
@@ -703,6 +704,43 @@ class Registry(Registering):
         if given:
             container._give(given)
         return container
+
+    def start(self) -> None:
+        """Make the singletons that are registered with ``eager=True``.
+
+        They are made in the order of registration, and what they need before them. If one of them
+        fails, what this start has made is cleaned up again. The lifespans and ``init_app`` of the
+        adapters do it; what is made already stays.
+
+        >>> registry = Registry()
+        >>> registry.register_factory(list, list, lifetime="singleton", eager=True)
+        >>> registry.start()
+
+        Raises:
+            AsyncServiceError: Something has to be awaited: use `astart`.
+            RegistryClosedError: The registry is closed.
+            Exception: Whatever a factory raises, with the path to it as a note.
+        """
+        start = Start(self._known)
+        try:
+            for key in start.keys:
+                self._root.get(key)
+        except BaseException as error:
+            raise_as_it_is(start.undo(error))
+
+    async def astart(self) -> None:
+        """Make them as `start` does, and await what has to be awaited.
+
+        Raises:
+            WaresError: As `start` does, but for AsyncServiceError.
+            Exception: Whatever a factory raises, with the path to it as a note.
+        """
+        start = Start(self._known)
+        try:
+            for key in start.keys:
+                await self._root.aget(key)
+        except BaseException as error:
+            raise_as_it_is(await start.aundo(error))
 
     def validate(self) -> None:
         """Check that everything that is registered can be made; runs no factory.

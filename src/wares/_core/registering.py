@@ -69,6 +69,7 @@ class Registering:
         ping: Ping | None = None,
         ping_timeout: float | None = None,
         tags: Iterable[str] = (),
+        eager: bool = False,
         on_registry_close: OnRegistryClose | None = None,
         suppress_context_exit: bool = False,
     ) -> None:
@@ -90,13 +91,14 @@ class Registering:
             ping_timeout: How many seconds the ping may take, if not as many as others.
             tags: Groups that the service belongs to, as ``"live"`` or ``"ready"``: a health check
                 can be of one group only.
+            eager: Whether a singleton is made when the registry starts; see `Registry.start`.
             on_registry_close: What is called when the registry closes; an awaitable that it
                 returns is awaited.
             suppress_context_exit: Whether an exception under way is kept from the cleanup.
 
         Raises:
             InvalidRegistrationError: The key is not hashable, the factory or the ping not
-                callable.
+                callable, or what is eager is no singleton.
             InvalidLifetimeError: There is no such lifetime.
             UnresolvableParameterError: A required parameter has no annotation.
             RegistryClosedError: The registry is closed.
@@ -110,6 +112,7 @@ class Registering:
             suppress_context_exit=suppress_context_exit,
             ping_timeout=ping_timeout,
             tags=tags,
+            eager=eager,
         )
         self._register(recipe, on_registry_close)
 
