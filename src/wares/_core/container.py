@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 from _thread import allocate_lock
-from collections.abc import Callable, Coroutine, Hashable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from types import TracebackType
@@ -257,7 +257,7 @@ class Container(Asking):
 
     def register_local_factory(
         self,
-        key: TypeForm[T] | Hashable,
+        svc_type: TypeForm[T] | Hashable,
         factory: Callable[..., Any],
         *,
         lifetime: Literal["connection", "scoped", "transient"] = "scoped",
@@ -271,7 +271,7 @@ class Container(Asking):
         """Register how a service is made, for this container and its children only.
 
         Args:
-            key: What the service is asked for by.
+            svc_type: What the service is asked for by.
             factory: What makes it.
             lifetime: Which owner keeps it; ``"singleton"`` cannot be local.
             enter: As in `Registry.register_factory`.
@@ -288,9 +288,9 @@ class Container(Asking):
             InvalidLifetimeError: There is no such lifetime, or not locally.
             UnresolvableParameterError: A required parameter has no annotation.
         """
-        _refuse_singleton(key, lifetime)
+        _refuse_singleton(svc_type, lifetime)
         recipe = recipe_for_factory(
-            key,
+            svc_type,
             factory,
             lifetime=lifetime,
             enter=enter,
@@ -303,7 +303,7 @@ class Container(Asking):
 
     def register_local_value(
         self,
-        key: TypeForm[T] | Hashable,
+        svc_type: TypeForm[T] | Hashable,
         value: T,
         *,
         enter: bool = False,
@@ -316,7 +316,7 @@ class Container(Asking):
         """Register a ready-made object, for this container and its children only.
 
         Args:
-            key: What the service is asked for by.
+            svc_type: What the service is asked for by.
             value: The object.
             enter: As in `Registry.register_value`.
             ping: As in `Registry.register_value`.
@@ -331,7 +331,7 @@ class Container(Asking):
                 is to be entered and is no context manager.
         """
         recipe = recipe_for_value(
-            key,
+            svc_type,
             value,
             enter=enter,
             ping=ping,
