@@ -46,6 +46,9 @@ OUTSIDE = {
     "__main__": {"click", "rich"},
 }
 
+# What methods of the core hand over to modules that stand upon it: imported at the call.
+AT_THE_CALL = {"_core/container.py": {"_graph/graph.py", "_inject/calling.py"}}
+
 # annotationlib is new in Python 3.14, and imported only there.
 STANDARD = sys.stdlib_module_names | {"annotationlib"}
 
@@ -96,7 +99,7 @@ def file_of(name: str) -> str:
 def files_imported_by(path: str, *, for_types: bool = False) -> set[str]:
     """Return the files of ours that a file imports from, itself not among them."""
     names = [name for name in imports_of(path, for_types=for_types) if is_ours(name)]
-    return {file_of(name) for name in names} - {path}
+    return {file_of(name) for name in names} - {path} - AT_THE_CALL.get(path, set())
 
 
 def is_ours(name: str) -> bool:

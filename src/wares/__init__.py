@@ -7,12 +7,10 @@ import importlib
 import importlib.util
 from typing import TYPE_CHECKING, Any
 
+from wares._core.autowiring import aautowire, autowire
 from wares._core.container import Container, Registry, current_container
-from wares._inject.markers import Depends, Inject
 from wares._core.recipes import Lifetime
-
-
-from wares._core.signatures import autowire
+from wares._inject.markers import Depends, Inject
 from wares.exceptions import (
     AsyncServiceError,
     CircularDependencyError,
@@ -46,12 +44,9 @@ if TYPE_CHECKING:
     from wares import pytest_plugin as pytest_plugin
     from wares import socketio as socketio
     from wares import starlette as starlette
+    from wares._core.pings import ServicePing
     from wares._graph.graph import Edge, Graph, Node
     from wares._inject.injection import apply_types, inject
-    from wares._core.pings import ServicePing
-
-#: The same as `autowire`, by the name that svcs gives it for asynchronous factories.
-aautowire = autowire
 
 __all__ = [
     "AsyncServiceError",

@@ -29,6 +29,7 @@ from wares._core.container import Container, _current
 from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
 from wares._inject.injected import find_missing
 from wares._core.container import Registry
+from wares._core.recipes import is_context_manager
 from wares.exceptions import (
     NoContainerError,
     NoRegistryError,
@@ -340,7 +341,8 @@ def overwrite_value(
 ) -> None:
     """Register another object under *key* and reset the container of the application context.
 
-    It stays registered. `wares.Registry.override_value` takes itself back.
+    It stays registered, and is entered if it is a context manager, unless ``enter=False`` is passed.
+    `wares.Registry.override_value` takes itself back.
 
     Args:
         key: What the service is asked for by.
@@ -348,6 +350,8 @@ def overwrite_value(
         options: As in `register_value`.
     """
     container = wares_from()
+    # As in svcs, where this stands for a factory that a test replaces.
+    options.setdefault("enter", is_context_manager(type(value)))
     container.registry.register_value(key, value, **options)
     container.reset()
 

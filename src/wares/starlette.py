@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from starlette.applications import Starlette
 from starlette.requests import HTTPConnection, Request
@@ -24,12 +24,17 @@ from wares._adapters.lifespan import REGISTRY_KEY, Lifespan
 from wares._core.container import Registry
 from wares.exceptions import NoRegistryError
 
-if TYPE_CHECKING:
-    from starlette.testclient import TestClient
-
 __all__ = ["WaresMiddleware", "get_registry", "health_route", "lifespan", "wares_from"]
 
 App = TypeVar("App", bound=Starlette)
+
+
+class Client(Protocol):
+    """What runs an application, as `starlette.testclient.TestClient` does, which needs httpx."""
+
+    @property
+    def app(self) -> Any:
+        """The application."""
 
 
 class lifespan(Lifespan[App]):  # noqa: N801  # used as a decorator
@@ -131,7 +136,7 @@ def wares_from(connection: HTTPConnection) -> Container:
     return container
 
 
-def get_registry(app: Starlette | TestClient) -> Registry:
+def get_registry(app: Starlette | Client) -> Registry:
     """Get the registry of a running application.
 
     Args:

@@ -7,7 +7,7 @@ covariant, so that both checkers would widen it until it fits.
 
 import abc
 import functools
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
@@ -282,10 +282,15 @@ async def as_an_async_context_manager() -> int:
         return 1
 
 
-def autowiring(registry: Registry) -> None:
-    """An autowired callable keeps its type, or at least what it makes."""
+async def autowiring(registry: Registry, container: Container) -> None:
+    """An autowired callable takes a container, and gives what it makes."""
+    assert_type(autowire(Postgres), Callable[[Container], Postgres])
+    assert_type(autowire(make_from)(container), Postgres)
+    assert_type(await autowire(amake)(container), Database)
+    assert_type(await aautowire(amake)(container), Database)
+    assert_type(await aautowire(Postgres)(container), Postgres)
     registry.register_factory(Database, autowire(Postgres))
     registry.register_factory(Database, autowire(make_from))
     registry.register_factory(Database, aautowire(amake))
     registry.register_factory(Database, autowire(generate))
-    autowire(42)  # type: ignore[type-var]  # is no factory
+    autowire(42)  # type: ignore[arg-type]  # is no factory

@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Hashable, Iterable, Iterator, M
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
 from weakref import WeakSet
 
 import attrs
@@ -32,6 +32,7 @@ from wares._core.keys import MISSING, describe
 from wares._core.locking import LOCK
 from wares._core.log import log_registration
 from wares._core.makers import LocalMakers, Makers
+from wares._core.pings import ServicePing, name_pings
 from wares._core.recipes import (
     Ping,
     Recipe,
@@ -53,7 +54,6 @@ from wares.exceptions import (
 )
 
 if TYPE_CHECKING:
-    from wares._core.pings import ServicePing
     from wares._graph.graph import Graph
 
 T = TypeVar("T")
@@ -341,6 +341,67 @@ class Container(Asking):
         )
         self._register_locally(recipe, on_registry_close)
 
+    def call(self, function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
+        """Call a function, and fill from this container what the call leaves open.
+
+        Filled are parameters that are marked with `Inject` or `Depends`, and those without a
+        default whose annotation is registered, or was given to this container. What is passed
+        wins. The container is the current one during the call.
+
+        >>> from wares import Registry
+        >>> registry = Registry()
+        >>> registry.register_value(int, 5)
+        >>> def multiply(number: int, factor: float) -> float:
+        ...     return number * factor
+        >>> with registry.container() as container:
+        ...     container.call(multiply, factor=0.5)
+        2.5
+
+        Args:
+            function: Any callable that is not asynchronous.
+            args: Its arguments by position.
+            kwargs: Its arguments by keyword.
+
+        Returns:
+            What the function returns, as it is.
+
+        Raises:
+            AsyncServiceError: The function is asynchronous, or a service has to be awaited.
+            TypeError: An argument is missing, or there is one too many.
+            Exception: Whatever the function, or the making of a service, raises.
+        """
+        from wares._inject.calling import call  # noqa: PLC0415  # it stands upon containers
+
+        result: T = call(self, function, args, kwargs)
+        return result
+
+    @overload
+    async def acall(
+        self, function: Callable[..., Coroutine[Any, Any, T]], /, *args: Any, **kwargs: Any
+    ) -> T: ...
+
+    @overload
+    async def acall(self, function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T: ...
+
+    async def acall(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """Call a function as `call` does, and await what has to be awaited, its coroutine too.
+
+        Args:
+            function: Any callable, asynchronous or not.
+            args: Its arguments by position.
+            kwargs: Its arguments by keyword.
+
+        Returns:
+            What the function returns.
+
+        Raises:
+            TypeError: An argument is missing, or there is one too many.
+            Exception: Whatever the function, or the making of a service, raises.
+        """
+        from wares._inject.calling import acall  # noqa: PLC0415  # it stands upon containers
+
+        return await acall(self, function, args, kwargs)
+
     def get_pings(self) -> list[ServicePing]:
         """List a check for each registered service that has a ping.
 
@@ -359,8 +420,6 @@ class Container(Asking):
             if container._family is not None:
                 recipes.update(container._family.recipes)
         pinged = [recipe for recipe in recipes.values() if recipe.ping is not None]
-        from wares._core.pings import name_pings  # noqa: PLC0415  # only health checks need it
-
         return list(name_pings(self, pinged))
 
     def activate(self) -> Activation:
