@@ -345,7 +345,7 @@ class NoContainerError(WaresError, RuntimeError):
         )
 
 
-class NoRegistryError(WaresError, RuntimeError):
+class NoRegistryError(WaresError, LookupError, RuntimeError):
     """No registry is to be found where one was needed."""
 
     def __str__(self) -> str:

@@ -106,6 +106,8 @@ class Lifespan(Generic[App]):
             whole_state = {**self._check(state), REGISTRY_KEY: registry}
             if self._validates and VALIDATES.get() and self._is_last(app):
                 self._validate(app, registry)
+            if self._is_last(app):
+                await registry.astart()
             await self._prepare(app)
             yield whole_state
 

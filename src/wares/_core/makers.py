@@ -28,7 +28,7 @@ from wares._core.locking import LOCK
 from wares._core.paths import know_maker
 from wares._core.recipes import Recipe, is_plain, never_gives_none
 from wares._core.registrations import Registrations
-from wares._core.signatures import Need, Shape, expand_alias
+from wares._core.signatures import Autowired, Need, Shape, expand_alias
 from wares._core.wiring import FindRecipe, Keeper, Node, Walk, Wire, Wiring, walk
 from wares.exceptions import WaresError
 
@@ -553,7 +553,8 @@ class Writer:
 
     def find_factory(self, recipe: Recipe) -> Callable[..., Any]:
         """Give what is called for a recipe."""
-        return recipe.factory
+        factory = recipe.factory
+        return factory.factory if isinstance(factory, Autowired) else factory
 
     def _call(self, node: Node, arguments: str, indent: int) -> str:
         recipe = node.recipe

@@ -63,6 +63,7 @@ class Recipe:
         ping_timeout: How long the ping may take, in seconds, if it has a limit of its own.
         tags: Groups that the service belongs to, for health checks and the graph.
         is_call: Whether this stands for a call of a function that `inject` has decorated.
+        is_eager: Whether it is made when the registry starts.
     """
 
     key: Hashable
@@ -76,6 +77,7 @@ class Recipe:
     ping_timeout: float | None = None
     tags: tuple[str, ...] = ()
     is_call: bool = False
+    is_eager: bool = False
     _signature: Signature | None = attrs.field(default=None, init=False)
 
     @property
@@ -206,12 +208,13 @@ def recipe_for_factory(
     ping_timeout: float | None = None,
     tags: Iterable[str] = (),
     is_derived: bool = False,
+    eager: bool = False,
 ) -> Recipe:
     """Make the recipe of a registered factory, or of one for a callable that markers name.
 
     Raises:
         InvalidRegistrationError: The key is not hashable, the factory or ping not callable, the
-            timeout no positive number, or the tags not strings.
+            timeout no positive number, the tags not strings, or what is eager is no singleton.
         InvalidLifetimeError: There is no such lifetime.
         UnresolvableParameterError: A required parameter has no annotation.
     """
@@ -229,6 +232,12 @@ def recipe_for_factory(
             f"Use one of {', '.join(map(repr, LIFETIMES))}."
         )
         raise InvalidLifetimeError(message)
+    if eager and lifetime != "singleton":
+        message = (
+            f"{describe(key)} cannot be eager: only singletons are made at the start, and its "
+            f"lifetime is {lifetime!r}. Add lifetime='singleton', or leave out eager=True."
+        )
+        raise InvalidRegistrationError(message)
     _check_ping(key, ping, ping_timeout)
     if not is_derived:
         check_parameters(factory)
@@ -242,6 +251,7 @@ def recipe_for_factory(
         is_derived=is_derived,
         ping_timeout=ping_timeout,
         tags=_read_tags(key, tags),
+        is_eager=eager,
     )
 
 
