@@ -423,10 +423,10 @@ class TestOptions:
             assert 8 == await form.call(loose, "4")
             assert "44" == await form.call(plain, "4")
 
-    async def test_names_to_come(self):
+    async def test_names_to_come(self, registry):
         """Annotations that are strings are read at the first call, if need be."""
 
-        @apply_types
+        @apply_types(registry=registry)
         def ask(number: "Number", user: "User", it: Inject["Later"]) -> "Number":
             return number
 
@@ -434,6 +434,7 @@ class TestOptions:
             pass
 
         Number = int
+        registry.register_factory(Later, Later)
 
         assert 5 == ask("5", {"name": "ada"})
         assert Later is not Number

@@ -9,6 +9,7 @@ import typing
 import weakref
 from typing import Annotated
 
+import fastapi
 import pytest
 
 from tests.support.forms import FORMS
@@ -49,6 +50,15 @@ def hello():
 
 async def ahello():
     return "hello"
+
+
+def annotated(annotation):
+    """Make a function with one parameter of that annotation."""
+
+    def function(it: annotation):
+        raise AssertionError
+
+    return function
 
 
 class TestTheContainer:
@@ -184,6 +194,120 @@ class TestTheContainer:
         gc.collect()
 
         assert reference() is None
+
+
+class TestServices:
+    """What only the registry, or whoever opens the container, can give."""
+
+    @pytest.mark.parametrize("key", [Database, str, "a name"], ids=str)
+    async def test_are_never_invented(self, form, registry, key):
+        """What is asked for as a service and is not registered is an error."""
+
+        def ask(service: Annotated[object, Depends(key)] if key == "a name" else Inject[key]):
+            raise AssertionError
+
+        ask = form.inject(ask)
+
+        with registry.container() as container, container.activate():
+            with pytest.raises(ServiceNotFoundError, match="'service'"):
+                await form.call(ask)
+
+    async def test_take_no_arguments(self, form, registry):
+        """An argument of the call never flows into a service that is not registered."""
+
+        class Client:
+            def __init__(self, url: str) -> None:
+                raise AssertionError
+
+        def get(client: Inject[Client]):
+            raise AssertionError
+
+        def ask(url: str, client: Inject[Client]):
+            raise AssertionError
+
+        def ask_deep(url: str, client: Inject[str], it=Depends(form.dependency(get))):
+            raise AssertionError
+
+        with registry.container({str: "a"}) as container, container.activate():
+            for function in (ask, ask_deep):
+                with pytest.raises(ServiceNotFoundError, match="Client"):
+                    await form.call(form.inject(function), "http://mallory")
+
+    async def test_what_a_dependency_has_made_is_none(self, form, registry):
+        """An object that Depends has made for itself is no service for Inject."""
+
+        def ask(first: Annotated[Database, Depends()], second: Inject[Database]):
+            raise AssertionError
+
+        with registry.container() as container, container.activate():
+            for _ in range(2):
+                with pytest.raises(ServiceNotFoundError, match="'second'"):
+                    await form.call(form.inject(ask))
+
+    @pytest.mark.parametrize("is_given", [True, False])
+    async def test_given_objects(self, form, registry, is_given):
+        """What the container was given, or has registered itself, is a service, in children too."""
+        def ask(service: Inject[str], it=Depends(hello, scope="function")):
+            return service
+
+        with registry.container({str: "given"} if is_given else None) as outer:
+            if not is_given:
+                outer.register_local_value(str, "given")
+            with outer.child() as container, container.activate():
+                assert "given" == await form.call(form.inject(ask))
+
+    def test_in_factories(self, registry):
+        """A factory gets no invented service either, and validation says so."""
+
+        def connect(cache: Inject[Cache]):
+            raise AssertionError
+
+        registry.register_factory(Database, connect)
+
+        with registry.container() as container:
+            with pytest.raises(ServiceNotFoundError, match="Cache"):
+                container.get(Database)
+        with pytest.raises(InvalidRegistryError):
+            registry.validate()
+
+    async def test_the_registry_itself(self, form, registry):
+        """The registry may be asked for, though nobody has registered it."""
+
+        def ask(it: Inject[Registry], container: Inject[Container]):
+            return it is container.registry
+
+        assert await form.call(form.inject(ask, registry=registry))
+
+    async def test_without_a_container(self, form):
+        """Without a current container or a registry of its own, a function gets no service."""
+
+        def get(database: Database):
+            raise AssertionError
+
+        def by_inject(it: Inject[Database]): ...
+        def by_name(it: Annotated[object, Depends("a name")]): ...
+        def by_annotation(it=Depends(form.dependency(get))): ...
+
+        for function in (by_inject, by_name, by_annotation):
+            with pytest.raises(NoContainerError, match="@inject.registry=registry"):
+                await form.call(form.inject(function))
+
+    async def test_by_a_registry_within_a_call_without(self, form, registry):
+        """A function with a registry gets services, also called by one that has no container."""
+        registry.register_value(str, "service")
+        inner = inject(registry=registry)(lambda it=Depends(str): (it, current_container()))
+
+        def steps(it=Depends(str)):
+            yield it
+
+        items = inject(registry=registry)(steps)
+
+        def ask(greeting=Depends(hello)):
+            before = current_container()
+            found, container = inner()
+            return found, [*items()], container is before, current_container() is before
+
+        assert ("service", ["service"], False, True) == await form.call(form.inject(ask))
 
 
 class TestArguments:
@@ -909,6 +1033,17 @@ class TestRefusedWhenDecorated:
             pytest.param(lambda it=Depends(b"x"): it, "it", "under which", id="bytes"),
             pytest.param(lambda it=Depends([]): it, "it", "hashable", id="unhashable"),
             pytest.param(lambda it=Depends(): it, "it", "Annotate", id="no annotation"),
+            pytest.param(lambda it=Depends: it, "it", "parentheses", id="Depends as default"),
+            pytest.param(lambda it=Inject: it, "it", "without brackets", id="Inject as default"),
+            pytest.param(lambda it=Inject[int]: it, "it", "it: Inject", id="Inject[] as default"),
+            pytest.param(annotated(Inject), "it", "without brackets", id="bare Inject"),
+            pytest.param(annotated(Depends), "it", "parentheses", id="bare Depends"),
+            pytest.param(
+                annotated(Annotated[int, Depends]), "it", "parentheses", id="Depends in Annotated"
+            ),
+            pytest.param(
+                annotated(Annotated[int, fastapi.Depends]), "it", "parentheses", id="FastAPI's"
+            ),
         ],
     )
     def test_markers_that_name_nothing(self, form, function, parameter, advice):

@@ -358,6 +358,24 @@ class InvalidRegistryError(WaresError, ExceptionGroup[Exception]):
         return f"{self.message}\n{problems}"
 
 
+class ResponseFailed(WaresError, RuntimeError):  # noqa: N818  # says what happened, as NotFound does
+    """A response tells that a unit of work failed, and no exception was to be seen.
+
+    It is never raised. Cleanups see it in the place of the exception that a framework has answered.
+
+    Attributes:
+        status: The HTTP status of the response; `None` for one that only says that it is an error.
+    """
+
+    def __init__(self, status: int | None) -> None:
+        self.status = status
+        super().__init__(status)
+
+    def __str__(self) -> str:
+        what = "an error" if self.status is None else f"a response of status {self.status}"
+        return f"The work was answered by {what}."
+
+
 def raise_problems(beginning: str, problems: Sequence[Exception]) -> None:
     """Raise an `InvalidRegistryError` of all *problems*, if there are any.
 

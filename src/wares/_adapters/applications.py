@@ -20,8 +20,7 @@ _INSIDE = (
     "application",
     "lifespan",
     "engineio_server",  # of an application of Socket.IO: the server
-    "_wares_dispatch",  # of a server of Socket.IO: what calls its handlers, and
-    "hook",  # what opens their containers
+    "_wares_dispatch",  # of a server of Socket.IO: what calls its handlers
     "other_asgi_app",
 )
 
@@ -41,8 +40,12 @@ def find_registry(thing: object) -> Registry | None:
 def find_views(app: object) -> Iterator[Callable[..., Any]]:
     """Find what answers the requests of a Flask application, the methods of classes, too.
 
-    Of an application of Starlette they are the endpoints of its routes.
+    Of an application of Starlette they are the endpoints of its routes, of a Socket.IO server its
+    handlers.
     """
+    dispatch = getattr(getattr(app, "engineio_server", app), "_wares_dispatch", None)
+    if dispatch is not None:
+        yield from dispatch.list_injected()
     for route in getattr(app, "routes", None) or ():
         yield from filter(None, [getattr(route, "endpoint", None)])
         yield from find_views(route)
@@ -102,6 +105,10 @@ def _kept_by(thing: Any) -> Iterator[Any]:
     """Look at the places where adapters keep registries, the running application's first."""
     yield getattr(getattr(thing, "state", None), REGISTRY_KEY, None)  # Starlette, while it runs
     yield _get(getattr(thing, "extensions", None))  # Flask
+    yield getattr(thing, REGISTRY_KEY, None)  # Celery
+    yield _get_from_context(getattr(thing, "context", None))  # FastStream
+    if isinstance(thing, Mapping):  # aiohttp, whose keys are no strings
+        yield from thing.values()
     lifespan = getattr(getattr(thing, "router", None), "lifespan_context", None)
     yield getattr(lifespan, "registry", None)  # Starlette, before
     yield getattr(thing, "registry", None)  # our own middleware, lifespans and hooks
@@ -109,6 +116,11 @@ def _kept_by(thing: Any) -> Iterator[Any]:
 
 def _get(mapping: object) -> Any:
     return mapping.get(REGISTRY_KEY) if isinstance(mapping, Mapping) else None
+
+
+def _get_from_context(context: Any) -> Any:
+    get = getattr(context, "get", None)
+    return get(REGISTRY_KEY) if hasattr(context, "set_global") and callable(get) else None
 
 
 def _is_registry(thing: object) -> bool:

@@ -718,13 +718,12 @@ class Registry(Registering):
             The graph, with its problems.
         """
         known = self._known
-        known.make_generics()
         return Graph.over(
             known.recipes,
             known.expected,
             Container,
             known.find_name,
-            known.derive,
+            known.find_recipe,
             known.seen,
         )
 

@@ -27,7 +27,7 @@ from wares._core.locking import LOCK
 from wares._core.paths import know_maker
 from wares._core.recipes import Recipe, is_plain
 from wares._core.registrations import Registrations
-from wares._core.signatures import Need, Shape
+from wares._core.signatures import Need, Shape, expand_alias
 from wares._core.wiring import FindRecipe, Keeper, Node, Walk, Wire, Wiring, walk
 from wares.exceptions import WaresError
 
@@ -92,7 +92,7 @@ class Makers:
 
     def _link(self, key: Any, container: Any, *, can_await: bool) -> Maker:
         token = self.token
-        wire = self.wiring.wire(Need("", key, by_keyword=False))
+        wire = self.wiring.wire(Need("", expand_alias(key), by_keyword=False))
         maker = self._write_asked(wire, container, can_await=can_await)
         with LOCK:
             if token is not self.token:
@@ -185,6 +185,19 @@ class Order:
     """
 
     maker: Maker
+
+
+@attrs.frozen
+class Late:
+    """What is made anew, as late as can be.
+
+    Attributes:
+        gathered: What was gathered for it.
+        service: The variable that holds what was given instead, if that is possible.
+    """
+
+    gathered: list[Any]
+    service: str = ""
 
 
 class LocalMakers(Makers):
@@ -297,6 +310,11 @@ class Writer:
 
     def get(self, wire: Wire, indent: int, asker: Node) -> str:
         """Write how what fills a parameter is got; give the expression for it."""
+        service = self._get(wire, indent, asker)
+        # What is asked for later was only checked.
+        return "c" if wire.need.is_late else service
+
+    def _get(self, wire: Wire, indent: int, asker: Node) -> str:
         need = wire.need
         if wire.source == "container":
             is_around = self.wiring.is_function and need.is_marked and need.scope != "function"
@@ -385,7 +403,8 @@ class Writer:
             self.put(indent, f"{service} = {otherwise}")
         else:
             key = self.define("k", need.key)
-            return self._get_or(key, otherwise, indent)
+            # An object that a dependency has made for itself is no service.
+            return self._get_or(key, otherwise, indent, "c._given" if need.is_service else "made")
         return service
 
     def _raising(self, function: str, *recipes: Recipe) -> str:
@@ -411,8 +430,7 @@ class Writer:
         """Write how everything is got that a factory needs and that is kept.
 
         Returns:
-            For each parameter the wire, and the expression for its argument; for what is made
-            anew, as late as can be, what was gathered for that.
+            For each parameter the wire, and the expression for its argument, or `Late`.
         """
         recipe = node.recipe
         self._chain.append(self._place(recipe))
@@ -425,11 +443,21 @@ class Writer:
             wires = ()
         for wire in wires:
             if self._is_built_late(wire, node):
-                gathered.append((wire, self._gather(wire.node, indent)))  # type: ignore[arg-type]  # it has one
+                gathered.append((wire, self._gather_late(wire.node, indent)))  # type: ignore[arg-type]  # it has one
             else:
                 gathered.append((wire, self.get(wire, indent, node)))
         self._chain.pop()
         return gathered
+
+    def _gather_late(self, node: Node, indent: int) -> Late:
+        """Write the same for what is made anew; what is composed may have been given instead."""
+        if not node.recipe.is_composed:
+            return Late(self._gather(node, indent))
+        service = self.new_variable()
+        self.put(indent, f"{service} = made.get({self.define('k', node.recipe.key)}, claim)")
+        self.put(indent, f"if type({service}) is Claim:")
+        self.put(indent + 1, "pass")
+        return Late(self._gather(node, indent + 1), service)
 
     def _is_built_late(self, wire: Wire, asker: Node) -> bool:
         node = wire.node
@@ -473,15 +501,22 @@ class Writer:
         place = self._place(recipe)
         self._chain.append(place)
         arguments = []
-        for wire, argument in gathered:
-            is_late = isinstance(argument, list)
-            value = self._build(wire.node, argument, indent) if is_late else argument
-            arguments.append(f"{wire.need.name}={value}" if wire.need.by_keyword else value)
+        for wire, got in gathered:
+            is_late = isinstance(got, Late)
+            argument = self._build_late(wire.node, got, indent) if is_late else got
+            arguments.append(f"{wire.need.name}={argument}" if wire.need.by_keyword else argument)
         if recipe.shape.is_async and not self.can_await:
             self.put(indent, f"refuse(made, recipes[{place}])")
         result = self.call(node, ", ".join(arguments), indent)
         self._chain.pop()
         return result
+
+    def _build_late(self, node: Node, late: Late, indent: int) -> str:
+        if not late.service:
+            return self._build(node, late.gathered, indent)
+        self.put(indent, f"if type({late.service}) is Claim:")
+        self.put(indent + 1, f"{late.service} = {self._build(node, late.gathered, indent + 1)}")
+        return late.service
 
     def call(self, node: Node, arguments: str, indent: int) -> str:
         """Write the call of a factory, and what turns its product into the service."""

@@ -25,6 +25,7 @@ from wares._core.signatures import (
     callable_of,
     check_parameters,
     describe_callable,
+    expand_alias,
     is_derivable,
     read_shape,
     read_signature,
@@ -211,7 +212,7 @@ def recipe_for_factory(
         InvalidLifetimeError: There is no such lifetime.
         UnresolvableParameterError: A required parameter has no annotation.
     """
-    check_key(key)
+    key = check_key(key)
     if not callable(cast("object", factory)):
         message = (
             f"The factory of {describe(key)} is not callable: it is an instance of "
@@ -257,7 +258,7 @@ def recipe_for_value(
         InvalidRegistrationError: The key is not hashable, the ping not callable, its timeout no
             positive number, the tags not strings, or the value is to be entered and cannot be.
     """
-    check_key(key)
+    key = check_key(key)
     _check_ping(key, ping, ping_timeout)
     if enter and not is_context_manager(type(value)):
         message = (
@@ -327,8 +328,8 @@ def _has(kind: type, name: str) -> bool:
     return getattr(kind, name, None) is not None
 
 
-def check_key(key: object) -> None:
-    """Refuse a *key* that is none.
+def check_key(key: Any) -> Any:
+    """Refuse a *key* that is none; give what it stands for, if it is an alias of PEP 695.
 
     Raises:
         InvalidRegistrationError: It is not hashable.
@@ -339,6 +340,7 @@ def check_key(key: object) -> None:
             f"Use a type, Annotated[T, 'name'], a NewType or a string."
         )
         raise InvalidRegistrationError(message)
+    return expand_alias(key)
 
 
 def _check_ping(key: Hashable, ping: object, timeout: object) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from typing_extensions import TypeForm, TypeVar, Unpack
 
@@ -16,7 +15,6 @@ from wares._core.compositions import (
     Part,
     ValueOptions,
     recipe_for_alias,
-    recipe_for_list,
     recipes_for_decoration,
 )
 from wares._core.keys import describe, is_hashable
@@ -31,7 +29,7 @@ from wares._core.recipes import (
     recipe_for_value,
 )
 from wares._core.registrations import Registrations
-from wares._core.signatures import as_key, is_derivable
+from wares._core.signatures import as_key, expand_alias, is_derivable
 from wares.exceptions import InvalidRegistrationError
 
 T = TypeVar("T")
@@ -46,12 +44,12 @@ class Registering:
     def __init__(self) -> None:
         self._known = Registrations(self)
         self._callbacks = RegistryCleanups()
-        self._parts: dict[Hashable, list[Part]] = {}
+        self._parts: dict[Hashable, int] = {}
         self._decorations = 0
 
     def __contains__(self, key: object) -> bool:
         """Tell whether something is registered under *key*."""
-        return key in self._known.recipes
+        return expand_alias(key) in self._known.recipes
 
     def __iter__(self) -> Iterator[Hashable]:
         """Go through the keys in the order of their registration."""
@@ -209,10 +207,7 @@ class Registering:
             UnresolvableParameterError: A required parameter has no annotation.
             RegistryClosedError: The registry is closed.
         """
-        check_key(key)
-        part = self._next_part(key)
-        self.register_factory(part, factory, **options)
-        self._add(key, part)
+        self.register_factory(self._next_part(key), factory, **options)
 
     def add_value(
         self, key: TypeForm[T] | Hashable, value: T, **options: Unpack[ValueOptions]
@@ -228,23 +223,7 @@ class Registering:
             InvalidRegistrationError: As in `register_value`.
             RegistryClosedError: The registry is closed.
         """
-        check_key(key)
-        part = self._next_part(key)
-        self.register_value(part, value, **options)
-        self._add(key, part)
-
-    def expect_several(self, key: TypeForm[T] | Hashable) -> None:
-        """Let ``list[key]`` be asked for, though nothing may ever be added: it is empty then.
-
-        Args:
-            key: What the services have in common.
-
-        Raises:
-            InvalidRegistrationError: It is not hashable.
-            RegistryClosedError: The registry is closed.
-        """
-        check_key(key)
-        self._add(key)
+        self.register_value(self._next_part(key), value, **options)
 
     def register_generic(
         self, key: type, factory: Callable[..., Any], **options: Unpack[FactoryOptions]
@@ -313,8 +292,7 @@ class Registering:
             RegistryClosedError: The registry is closed.
         """
         self._known.check_open()
-        wanted: Any = key
-        recipe = self._known.get_registered(wanted)
+        recipe = self._known.get_registered(check_key(key))
         self._decorations += 1
         for part in recipes_for_decoration(recipe, decorator, self._decorations):
             self._register(part, None)
@@ -330,9 +308,7 @@ class Registering:
         Raises:
             InvalidRegistrationError: A key is not hashable.
         """
-        for key in keys:
-            check_key(key)
-        self._known.expected.update(dict.fromkeys(keys))
+        self._known.expected.update(dict.fromkeys(map(check_key, keys)))
         self._known.change()
 
     @contextmanager
@@ -463,13 +439,9 @@ class Registering:
         return stop
 
     def _next_part(self, key: Any) -> Part:
-        return Part(key, "part", len(self._parts.get(key, ())) + 1)
-
-    def _add(self, key: Any, *parts: Part) -> None:
-        self._known.check_open()
-        parts = tuple(self._parts.setdefault(key, [])) + parts
-        self._parts[key] = list(parts)
-        self._register(recipe_for_list(list[key], parts), None)
+        key = check_key(key)
+        number = self._parts[key] = self._parts.get(key, 0) + 1
+        return Part(key, "part", number)
 
     def _register(self, recipe: Recipe, on_close: OnRegistryClose | None) -> None:
         self._known.check_open()

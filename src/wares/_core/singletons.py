@@ -77,10 +77,12 @@ class Singletons:
 
     def note_source(self, key: Hashable) -> None:
         """Note that a singleton's factory asks for *key* in its body."""
-        recipe = self._registry.recipes.get(key)
+        recipe = self._registry.get_in_force(key)
         for claim in find_lineage(None):
             if isinstance(claim.sources, list):
                 claim.sources.append((key, recipe))
+                if recipe is not None and recipe.lifetime == "transient":
+                    claim.sources += self._registry.root_makers.wiring.sources_of(recipe)
                 return
 
     def revise(self) -> None:
@@ -119,7 +121,7 @@ class Singletons:
         )
 
     def _is_in_force(self, key: Hashable, recipe: Recipe | None) -> bool:
-        current = self._registry.recipes.get(key)
+        current = self._registry.get_in_force(key)
         if recipe is None or recipe.is_derived:
             return current is None
         return current is recipe
@@ -127,6 +129,9 @@ class Singletons:
     def _may_return(self, kept: Kept) -> bool:
         """Tell whether it may fit again after an override."""
         return all(
-            recipe is None or recipe.is_derived or self._registry.may_return(recipe)
+            recipe is None
+            or recipe.is_derived
+            or recipe.is_composed
+            or self._registry.may_return(recipe)
             for _, recipe in kept.sources
         )

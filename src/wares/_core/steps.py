@@ -6,6 +6,7 @@ What is raised here reads the path that led to it off the stack.
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from wares._core.claims import (
@@ -41,6 +42,7 @@ from wares.exceptions import (
     CircularDependencyError,
     FactoryError,
     LifetimeError,
+    NoContainerError,
     ServiceNotFoundError,
     WaresError,
 )
@@ -92,6 +94,7 @@ def unreadable(registry: Registrations, recipe: Recipe) -> None:
 def missing(container: Any, need: Need, asker: Recipe) -> NoReturn:
     """Refuse what nobody has registered or given."""
     if need.takes_argument or need.key is MISSING:
+        refuse_makeshift(container, need)
         raise cannot_fill(need, asker, (), [one.describe_step() for one in find_path()])
     raise not_found(container, need)
 
@@ -113,6 +116,8 @@ def not_found(container: Any, need: Need) -> WaresError:
     """Make the error for a key under which there is nothing."""
     key, known = need.key, container.registry._known
     recipes = find_path()
+    if known.is_makeshift:
+        return _no_container(need, recipes)
     steps = [recipe.describe_step() for recipe in recipes]
     asker = next((recipe for recipe in reversed(recipes) if recipe.is_kept), None)
     is_expected = key in known.expected
@@ -125,6 +130,27 @@ def not_found(container: Any, need: Need) -> WaresError:
         steps=[*steps, f"{describe(key)}, not registered{parameter}"],
         nearest=find_nearest(key, [*known.recipes, *container._find_local_keys()]),
         is_expected=is_expected,
+    )
+
+
+def refuse_makeshift(container: Any, need: Need) -> None:
+    """Refuse what a parameter's annotation asks for, where no container is current.
+
+    Builtins, such as `str`, are rather arguments that a call lacks.
+    """
+    is_argument = need.key is MISSING or getattr(need.key, "__module__", "") == "builtins"
+    if container.registry._known.is_makeshift and not is_argument:
+        raise _no_container(need, find_path())
+
+
+def _no_container(need: Need, recipes: Sequence[Recipe]) -> NoContainerError:
+    path = "".join(f"\n  {recipe.describe_step()}" for recipe in recipes)
+    parameter = f", for the parameter {need.name!r}" if need.name else ""
+    return NoContainerError(
+        f"There is no current container to get {describe(need.key)} from{parameter}. Install the "
+        f"adapter of your framework, which opens one for each request, or open one: with "
+        f"registry.container() as container, container.activate(): ... If each call is to have a "
+        f"container of its own, write @inject(registry=registry).\nPath:{path}"
     )
 
 

@@ -35,8 +35,9 @@ class Node:
     Attributes:
         key: What it is asked for by.
         name: The key, printed; unique within the graph.
-        kind: ``"factory"``, ``"value"``, ``"alias"``, ``"list"``, ``"expected"``, ``"callable"`` or
-            ``"missing"``.
+        kind: ``"factory"``, ``"value"``, ``"alias"``, ``"expected"``, ``"callable"`` or
+            ``"missing"``; of an annotation that stands for other services ``"optional"``,
+            ``"function"``, ``"list"``, ``"tuple"`` or ``"mapping"``.
         lifetime: Which owner keeps it; `None` for what is given or missing.
         place: The file and line of the factory's definition, if it has one.
         has_ping: Whether its health can be checked.
@@ -95,11 +96,11 @@ class Graph:
         expected: Iterable[Hashable],
         container: type,
         find_name: FindName,
-        derive: Callable[[Hashable], Recipe | None],
+        find: Callable[[Need], Recipe | None],
         seen: Iterable[tuple[Hashable, Hashable]] = (),
     ) -> Graph:
         """Draw up the graph of *recipes*."""
-        return _Surveyor(recipes, expected, container, find_name, derive).survey(seen)
+        return _Surveyor(recipes, expected, container, find_name, find).survey(seen)
 
     def to_dict(self) -> dict[str, Any]:
         """Give the graph as plain data, fit for JSON."""
@@ -161,14 +162,14 @@ class _Surveyor:
         expected: Iterable[Hashable],
         container: type,
         find_name: FindName,
-        derive: Callable[[Hashable], Recipe | None],
+        find: Callable[[Need], Recipe | None],
     ) -> None:
         self._recipes = dict(recipes)
         self._registered = tuple(self._recipes)
         self._expected = dict.fromkeys(expected)
         self._container = container
         self._find_name = find_name
-        self._derive = derive
+        self._find = find
         self._needs: dict[Hashable, tuple[Need, ...]] = {}
         self._missing: dict[Hashable, None] = {}
         self._problems: list[Exception] = []
@@ -190,7 +191,7 @@ class _Surveyor:
         )
 
     def _read(self, recipe: Recipe) -> Iterator[Hashable]:
-        """Read what a recipe needs; give the keys of callables that nobody registered."""
+        """Read what a recipe needs; give the keys of what nobody registered and can be made."""
         try:
             needs = recipe.read(self._container, self._find_name).needs
         except WaresError as problem:
@@ -207,14 +208,10 @@ class _Surveyor:
             if need.key is not self._container and need.key is not MISSING
         )
         for need in self._needs[recipe.key]:
-            if (
-                need.is_marked
-                and need.key not in self._recipes
-                and need.key not in self._expected
-            ):
-                derived = self._derive(need.key)
-                if derived is not None:
-                    self._recipes[need.key] = derived
+            if need.key not in self._recipes and need.key not in self._expected:
+                found = self._find(need)
+                if found is not None:
+                    self._recipes[need.key] = found
                     yield need.key
 
     def _note(self, problem: Exception, *path: Hashable) -> None:
@@ -317,7 +314,9 @@ class _Surveyor:
     ) -> None:
         if key not in done and key in self._needs:
             path.append(key)
-            todo.append((key, iter(self._needs_of(key))))
+            # What is asked for later closes no circle.
+            needs = [need for need in self._needs_of(key) if not need.is_late]
+            todo.append((key, iter(needs)))
 
     def _note_circle(self, circle: list[Hashable]) -> None:
         steps = [self._recipes[key].describe_step() for key in circle]

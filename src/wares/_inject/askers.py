@@ -13,11 +13,13 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from wares._core.annotations import Viewpoint
+from wares._core.callables import read_raw
 from wares._inject.calls import find_calls, write_call
 from wares._inject.casting import DependencyCasts, FunctionCasts
 from wares._inject.checks import Findings, check_dependencies
 from wares._core.container import Container, Registry
 from wares._core.keys import MISSING
+from wares._core.marks import Mark, read_mark
 from wares._core.recipes import Recipe, recipe_for_call
 from wares._core.registrations import Registrations
 from wares._core.signatures import (
@@ -206,7 +208,7 @@ def read_asker(
     reading = _Reading(function, frame)
     viewpoint = reading.look(may_import=False)
     needs = reading.read(_find_nothing, viewpoint)
-    parameters = tuple(inspect.signature(function).parameters.values())
+    parameters = tuple(read_raw(function).parameters.values())
     asker = kind(function, parameters, needs, _read_extras(function, dependencies))
     if asker.check(viewpoint).has_unread or reading.has_unknown:
         asker._unread = reading
@@ -300,21 +302,23 @@ def _read_locals(frame: types.FrameType | None) -> dict[str, Any]:
 def _read_extras(function: Callable[..., Any], dependencies: Sequence[Any]) -> tuple[Need, ...]:
     needs = []
     for position, marker in enumerate(dependencies):
-        if not is_marker(marker) or marker.dependency is None:
+        mark = read_mark(marker) if is_marker(marker) else Mark()
+        if mark.key is None:
             message = (
                 f"dependencies[{position}] of {describe_callable(function)} is not a marker that "
                 f"names a dependency. Write dependencies=[Depends(check)]."
             )
             raise InvalidRegistrationError(message)
-        key = getattr(marker.dependency, "__wares_key__", marker.dependency)
         needs.append(
             Need(
                 f"dependencies[{position}]",
-                as_key(key) if callable(key) else key,
+                as_key(mark.key) if callable(mark.key) else mark.key,
                 by_keyword=False,
                 is_marked=True,
-                use_cache=marker.use_cache,
-                scope=getattr(marker, "scope", None),
+                is_service=mark.is_service,
+                use_cache=mark.use_cache,
+                scope=mark.scope,
+                casts=mark.casts,
             )
         )
     return tuple(needs)

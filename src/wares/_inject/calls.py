@@ -18,10 +18,12 @@ from wares._core.keys import MISSING
 from wares._core.makers import Maker, Makers, Order, Writer
 from wares._core.recipes import Recipe, cannot_fill
 from wares._core.signatures import Need
+from wares._core.steps import refuse_makeshift
 from wares._core.wiring import Node, Walk, Wire
 from wares.exceptions import CircularDependencyError
 
 if TYPE_CHECKING:
+    from wares._core.container import Container
     from wares._inject.askers import Asker
 
 
@@ -221,13 +223,16 @@ class CallWriter(Writer):
             place = self._place(asker.recipe)
             key = self.define("k", need.key)
             service = self.new_variable()
-            call = f"cannot_fill_in_call({name}, recipes[{place}], {names})"
+            call = f"cannot_fill_in_call(c, {name}, recipes[{place}], {names})"
             return self._get_or(key, call, indent)
         return super()._get_absent(wire, indent, asker)
 
 
-def cannot_fill_in_call(need: Need, recipe: Recipe, names: Collection[str]) -> Any:
+def cannot_fill_in_call(
+    container: Container, need: Need, recipe: Recipe, names: Collection[str]
+) -> Any:
     """Refuse a parameter that neither the call nor a service fills."""
+    refuse_makeshift(container, need)
     from wares._core.claims import find_path
 
     raise cannot_fill(need, recipe, names, [one.describe_step() for one in find_path()])

@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequen
 from typing import TYPE_CHECKING, Any, get_args
 
 from wares._core.annotations import FindName, Viewpoint
+from wares._core.callables import read_raw
 from wares._core.keys import MISSING
 from wares._core.recipes import Recipe
 from wares._core.signatures import (
@@ -83,7 +84,7 @@ class FunctionCasts:
         self._function = function
         self._find_name = find_name
         self._wanted = read_annotations(function, find_name, viewpoint)
-        self._parameters = inspect.signature(function).parameters
+        self._parameters = read_raw(function).parameters
         self.result = self._cast_for_result()
         makers = {need.name: need.key for need in needs if need.is_marked}
         casts = {

@@ -127,6 +127,8 @@ class _Checker:
             raise LifetimeError(
                 asker.recipe.key, "request", need.key, "function", steps=self._describe_path()
             )
+        if need.is_service:
+            return
         recipe = find_dependency(need.key) or recipe_for_dependency(need.key)
         if recipe is None:
             return
@@ -187,7 +189,11 @@ class _Checker:
 
 def _has_written_names(kind: type) -> bool:
     """Tell whether the annotations of a constructor are strings: maybe of names to come."""
-    annotations = getattr(inspect.getattr_static(kind, "__init__"), "__annotations__", {})
+    try:
+        annotations = getattr(inspect.getattr_static(kind, "__init__"), "__annotations__", {})
+    except NameError:
+        # From Python 3.14 on they are evaluated now.
+        return True
     return any(isinstance(annotation, str) for annotation in annotations.values())
 
 

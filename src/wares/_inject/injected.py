@@ -88,8 +88,11 @@ def _walk(
         for need in registry._known.read(path[-1]):
             found = registry._known.find_recipe(need)
             yield path, need, found
-            if found is not None and found.is_derived and found not in seen:
-                seen.add(found)
+            if found is None or found in seen:
+                continue
+            seen.add(found)
+            # Of what is registered, the graph of the registry says what is wrong with it.
+            if need.key not in registry or found.is_derived:
                 todo.append((*path, found))
 
 

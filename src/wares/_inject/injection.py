@@ -9,28 +9,53 @@ from __future__ import annotations
 import sys
 import types
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar, overload
+from typing import Any, Protocol, TypeVar, overload
 
 from wares._inject.askers import CastingAsker, read_asker
 from wares._core.container import Registry
 from wares._inject.wrappers import write_wrapper
 from wares.exceptions import InvalidRegistrationError
 
-F = TypeVar("F", bound=Callable[..., Any])
+R = TypeVar("R")
+
+
+class Injector(Protocol):
+    """What decorates a function.
+
+    To type checkers, an injected function takes any arguments: they cannot know which ones are left
+    to its callers. Its result stays what it is.
+    """
+
+    @overload
+    def __call__(self, function: staticmethod[..., R], /) -> staticmethod[..., R]: ...
+
+    @overload
+    def __call__(self, function: classmethod[Any, ..., R], /) -> classmethod[Any, ..., R]: ...
+
+    @overload
+    def __call__(self, function: Callable[..., R], /) -> Callable[..., R]: ...
 
 
 @overload
-def inject(function: F, /) -> F: ...
+def inject(function: staticmethod[..., R], /) -> staticmethod[..., R]: ...
+
+
+@overload
+def inject(function: classmethod[Any, ..., R], /) -> classmethod[Any, ..., R]: ...
+
+
+@overload
+def inject(function: Callable[..., R], /) -> Callable[..., R]: ...
 
 
 @overload
 def inject(
     *, registry: Registry | None = None, dependencies: Sequence[Any] = ()
-) -> Callable[[F], F]: ...
+) -> Injector: ...
 
 
 def inject(
-    function: Callable[..., Any] | None = None,
+    function: Any = None,
     /,
     *,
     registry: Registry | None = None,
@@ -75,7 +100,15 @@ def inject(
 
 
 @overload
-def apply_types(function: F, /) -> F: ...
+def apply_types(function: staticmethod[..., R], /) -> staticmethod[..., R]: ...
+
+
+@overload
+def apply_types(function: classmethod[Any, ..., R], /) -> classmethod[Any, ..., R]: ...
+
+
+@overload
+def apply_types(function: Callable[..., R], /) -> Callable[..., R]: ...
 
 
 @overload
@@ -84,11 +117,11 @@ def apply_types(
     registry: Registry | None = None,
     dependencies: Sequence[Any] = (),
     cast_result: bool = True,
-) -> Callable[[F], F]: ...
+) -> Injector: ...
 
 
 def apply_types(
-    function: Callable[..., Any] | None = None,
+    function: Any = None,
     /,
     *,
     registry: Registry | None = None,
@@ -129,7 +162,10 @@ class _Injector:
     """Injects functions, with some options."""
 
     def __init__(self, registry: Registry | None, dependencies: Sequence[Any]) -> None:
-        self._registry = Registry() if registry is None else registry
+        if registry is None:
+            registry = Registry()
+            registry._known.is_makeshift = True
+        self._registry = registry
         self._dependencies = dependencies
 
     def __call__(self, target: Any, frame: types.FrameType | None = None) -> Any:

@@ -10,12 +10,13 @@ the arguments, and a call costs no more than the lines that one would have writt
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from inspect import Parameter
 from typing import Any
 
+from wares._core.annotations import show_annotations
+from wares._core.callables import read_raw
 from wares._inject.askers import Asker, CastingAsker
 from wares._inject.casting import acast_items, cast_items
 from wares._core.container import Container, _current
@@ -44,15 +45,11 @@ def write_wrapper(
     function = asker.function
     functools.update_wrapper(wrapper, function)
     marked = {need.name for need in asker.needs}
-    signature = inspect.signature(function)
+    signature = read_raw(function)
     wrapper.__signature__ = signature.replace(  # type: ignore[attr-defined]  # PEP 362 reads it
         parameters=[parameter for parameter in asker.parameters if parameter.name not in marked]
     )
-    wrapper.__annotations__ = {
-        name: annotation
-        for name, annotation in getattr(function, "__annotations__", {}).items()
-        if name not in marked
-    }
+    show_annotations(wrapper, function, marked)
     return wrapper
 
 
@@ -61,6 +58,7 @@ class _Writer:
 
     def __init__(self, asker: Asker, registry: Registry, *, casts_result: bool) -> None:
         self._asker = asker
+        self._registry = registry
         self._casts_arguments = isinstance(asker, CastingAsker)
         self._casts_result = casts_result
         self._marked = [need.name for need in asker.needs]
@@ -79,6 +77,7 @@ class _Writer:
             drive=adrive if self._shape is Shape.ASYNC_GENERATOR else drive,
             function=asker.function,
             make_current=_current.set,
+            note=note_failure,
             nothing={},
             registry=registry,
             spread=spread,
@@ -126,8 +125,7 @@ class _Writer:
     def _write_function(self) -> None:
         self._put(0, f"{self._definition} $wrapper({self._parameters()}):")
         self._write_spreading()
-        self._put(1, "$container = $current()")
-        self._put(1, "if $container is None:")
+        self._write_look()
         self._put(2, "$container = $Container($registry)")
         self._put(2, "$make_current($container)")
         close = "__aexit__" if self._asker.can_await else "__exit__"
@@ -141,8 +139,21 @@ class _Writer:
         self._put(3, f"{self._awaiting}$container.{close}(None, None, None)")
         self._put(3, "return $result")
         self._put(2, "finally:")
-        self._put(3, "$make_current(None)")
-        self._write_body(1, "return")
+        self._put(3, "$make_current($outer)")
+        self._put(1, "try:")
+        self._write_body(2, "return")
+        self._put(1, "except BaseException as $error:")
+        self._put(2, "$note($container, $error)")
+        self._put(2, "raise")
+
+    def _write_look(self) -> None:
+        """Write the look at the current container, and the condition under which one is opened."""
+        self._put(1, "$container = $outer = $current()")
+        condition = "$container is None"
+        if not self._registry._known.is_makeshift:
+            # A function around this one has no services that it could share.
+            condition += " or $container.registry._known.is_makeshift"
+        self._put(1, f"if {condition}:")
 
     def _write_generator(self) -> None:
         variables = ", ".join(["$container", *(p.name for p in self._asker.parameters)])
@@ -151,8 +162,7 @@ class _Writer:
         self._write_body(2)
         self._put(0, f"{self._definition} $wrapper({self._parameters()}):")
         self._write_spreading()
-        self._put(1, "$container = $current()")
-        self._put(1, "if $container is None:")
+        self._write_look()
         self._put(2, "$container = $Container($registry)")
         self._write_delegation(2, f"$drive($container, $steps({variables}))")
         if self._shape is Shape.GENERATOR:
@@ -287,6 +297,19 @@ class _Writer:
             Parameter.VAR_KEYWORD: "**{0}",
         }
         return ", ".join(written[p.kind].format(p.name) for p in self._asker.parameters)
+
+
+def note_failure(container: Container, error: BaseException) -> None:
+    """Note the exception that leaves a function, for an adapter whose framework may answer it.
+
+    Args:
+        container: The one that is current. Adapters that want to know give the container of the
+            unit of work a ``_failure``.
+        error: The exception.
+    """
+    unit = container._outermost or container
+    if hasattr(unit, "_failure"):
+        unit._failure = error
 
 
 def spread(
