@@ -21,8 +21,8 @@ SOURCE = Path(__file__).parent.parent / "src" / "wares"
 # What is not an adapter, lowest first: each may import only what stands in an earlier line, or
 # in its own package. What is in no line is an adapter, and may import all up to "_adapters".
 LAYERS = (
-    {"_core", "exceptions"},
-    {"_inject", "_graph", "graph", "_health"},
+    {"_core", "_graph", "exceptions"},
+    {"_inject", "_health"},
     {"health", "observers", "__init__"},
     {"_adapters"},
     {"an adapter", "opentelemetry", "pytest_plugin", "testing"},
@@ -36,10 +36,10 @@ OUTSIDE = {
     "_inject/casting.py": {"pydantic"},
     "starlette": {"starlette"},
     "fastapi": {"fastapi", "starlette"},
-    "flask": {"flask", "werkzeug"},
+    "flask": {"click", "flask", "werkzeug"},
     "aiohttp": {"aiohttp"},
     "faststream": {"faststream"},
-    "socketio": {"socketio", "engineio", "pydantic"},
+    "socketio": {"socketio", "engineio", "pydantic", "pydantic_core"},
     "celery": {"celery"},
     "django": {"django", "asgiref"},
     "litestar": {"litestar"},

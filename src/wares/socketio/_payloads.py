@@ -17,7 +17,6 @@ from socketio.packet import ACK
 from wares._core.keys import MISSING
 from wares.exceptions import WaresError
 
-
 #: Scalars that every kind of packet can carry.
 _SENDABLE = frozenset({types.NoneType, bool, float, str, bytes})
 
@@ -164,11 +163,11 @@ def _can_be_sent(packet_class: Any, result: Any) -> bool:
 
 def _is_known(result: Any) -> bool:
     """Tell whether something consists of what every kind of packet can carry."""
-    kind = type(result)
+    kind: Any = type(result)
     if kind in _SENDABLE:
         return True
     if kind is int:
-        return -(1 << 63) <= result < 1 << 64  # as msgpack has it
+        return bool(-(1 << 63) <= result < 1 << 64)  # as msgpack has it
     if kind is dict:
         return all(type(key) is str for key in result) and all(map(_is_known, result.values()))
     # python-socketio does not look for bytes in a tuple within something else.

@@ -116,8 +116,6 @@ class TestBytes:
     @pytest.mark.parametrize("serializer", ["default", "msgpack"])
     async def test_in_process(self, registry, serializer):
         """Bytes stay bytes, in payloads, models and answers, whatever packets consist of."""
-        if serializer == "msgpack":
-            pytest.importorskip("msgpack")
         sio = AsyncServer(async_mode="asgi", registry=registry, serializer=serializer)
         add_handlers(sio)
 
@@ -162,6 +160,7 @@ class TestWhatCannotBeSent:
             ("default", {"a": [1, 2.5, None, True, (b"b",)]}, True),
             ("default", {1: "a number as a key"}, True),
             ("default", [bytearray(b"bytes")], True),
+            ("default", [(bytearray(b"bytes"), b"bytes")], True),
             ("default", 1 << 64, True),
             ("default", {"a": {1, 2}}, False),
             ("msgpack", 1 << 64, False),
