@@ -40,7 +40,7 @@ ASYNC_SHAPES = [
 ]
 
 
-class Key:
+class Key(shapes.Service):
     """What the factories are registered under."""
 
 
