@@ -15,7 +15,7 @@ from typing import Any
 from wares._core.annotations import Viewpoint
 from wares._core.callables import read_raw
 from wares._core.container import Container, Registry
-from wares._core.keys import MISSING
+from wares._core.keys import MISSING, is_plain
 from wares._core.marks import Mark, read_mark
 from wares._core.recipes import Recipe, recipe_for_call
 from wares._core.registrations import Registrations
@@ -46,6 +46,7 @@ class Asker:
         needs: What the marked ones ask for.
         extras: What is made for its effect, before them.
         names: The names of the others.
+        open_needs: What only dependencies take of the call: more parameters, by keyword.
         shape: What calling its wrapper leads to.
         can_await: Whether the function is asynchronous.
         recipe: Stands for a call of the function.
@@ -65,6 +66,7 @@ class Asker:
         self.shape = shape
         self.can_await = shape.is_async
         self.extras = extras
+        self.open_needs: tuple[Need, ...] = ()
         self.hot: tuple[object, Any] = (None, None)
         self._take(needs)
         marked = {need.name for need in needs}
@@ -87,6 +89,13 @@ class Asker:
     def takes_any_name(self) -> bool:
         """Whether it takes keyword arguments of any name."""
         return any(parameter.kind is parameter.VAR_KEYWORD for parameter in self.parameters)
+
+    @property
+    def open_names(self) -> list[str]:
+        """The names of what callers are shown, and only dependencies take."""
+        return [
+            need.name for need in self.open_needs if need.key is MISSING or is_plain(need.key)
+        ]
 
     @property
     def has_function_scope(self) -> bool:
@@ -225,7 +234,9 @@ def read_asker(
     parameters = tuple(read_raw(function).parameters.values())
     extras = _read_extras(function, dependencies)
     asker = kind(function, parameters, needs, extras, shape or read_shape(function))
-    if asker.check(viewpoint).has_unread or reading.has_unknown:
+    findings = asker.check(viewpoint)
+    asker.open_needs = findings.open_needs
+    if findings.has_unread or reading.has_unknown:
         asker._unread = reading
     else:
         asker.settle(viewpoint)

@@ -19,7 +19,7 @@ from wares._core.annotations import show_annotations
 from wares._core.callables import read_raw
 from wares._core.container import Container, Registry, _current
 from wares._core.keys import MISSING
-from wares._core.signatures import Shape, describe_callable, read_shape
+from wares._core.signatures import Need, Shape, describe_callable, read_shape
 from wares._inject.askers import Asker, CastingAsker
 from wares._inject.driving import adrive, arelay, drive, relay
 from wares._inject.functions import FunctionContainer
@@ -70,11 +70,21 @@ def _show(wrapper: Any, asker: Asker) -> None:
     functools.update_wrapper(wrapper, function)
     wrapper.__wares_asker__ = asker
     marked = {need.name for need in asker.needs}
-    signature = read_raw(function)
-    wrapper.__signature__ = signature.replace(
-        parameters=[parameter for parameter in asker.parameters if parameter.name not in marked]
-    )
+    left = [parameter for parameter in asker.parameters if parameter.name not in marked]
+    # Where there are open ones, there is no `**kwargs` that they would have to stand before.
+    shown = asker.open_names
+    left += [_as_parameter(need) for need in asker.open_needs if need.name in shown]
+    wrapper.__signature__ = read_raw(function).replace(parameters=left)
     show_annotations(wrapper, function, marked)
+
+
+def _as_parameter(need: Need) -> Parameter:
+    return Parameter(
+        need.name,
+        Parameter.KEYWORD_ONLY,
+        default=Parameter.empty if need.default is MISSING else need.default,
+        annotation=Parameter.empty if need.key is MISSING else need.key,
+    )
 
 
 class _Writer:
@@ -88,8 +98,10 @@ class _Writer:
         self._casts_result = casts_result
         self._marked = [need.name for need in asker.needs]
         self._shape = asker.shape
+        self._open = [need.name for need in asker.open_needs]
         self._prefix = "_wares_"
-        while any(parameter.name.startswith(self._prefix) for parameter in asker.parameters):
+        names = [*self._open, *(parameter.name for parameter in asker.parameters)]
+        while any(name.startswith(self._prefix) for name in names):
             self._prefix = f"_{self._prefix}"
         self._lines: list[str] = []
         self._names: dict[str, Any] = {}
@@ -205,7 +217,8 @@ class _Writer:
         self._put(1, f"if {condition}:")
 
     def _write_generator(self) -> None:
-        variables = ", ".join(["$container", *(p.name for p in self._asker.parameters)])
+        names = (p.name for p in self._asker.parameters)
+        variables = ", ".join(["$container", *names, *self._open])
         self._put(0, f"{self._definition} $steps({variables}):")
         self._put(1, f"{self._with} $container:")
         self._write_body(2)
@@ -252,7 +265,7 @@ class _Writer:
             if self._asker.has_unread:
                 self._put(indent, "if $asker.has_unread: $asker.read_rest($container)")
             return
-        keywords = self._variadic(Parameter.VAR_KEYWORD)
+        keywords = self._variadic(Parameter.VAR_KEYWORD) or self._write_open(indent)
         self._put(indent, "$token, $make = $asker.hot")
         is_other = f"$token is not {self._asked}._makers.token"
         if keywords:
@@ -264,6 +277,16 @@ class _Writer:
         arguments = [self._asked, *self._asker.names, *self._marked, keywords or "$nothing"]
         call = f"{self._awaiting}$make({', '.join(arguments)})"
         self._put(indent, f"{targets}= {call}" if targets else call)
+
+    def _write_open(self, indent: int) -> str:
+        """Write how the arguments are gathered that only dependencies take."""
+        if not self._open:
+            return ""
+        is_passed = " or ".join(f"{name} is not $unset" for name in self._open)
+        pairs = ", ".join(f"({name!r}, {name})" for name in self._open)
+        gathered = f"{{$name: $value for $name, $value in ({pairs},) if $value is not $unset}}"
+        self._put(indent, f"$open = {gathered} if {is_passed} else $nothing")
+        return self._own("open")
 
     def _write_delegation(self, indent: int, inner: str) -> None:
         """Write that everything goes to an inner generator and comes from it."""
@@ -322,7 +345,7 @@ class _Writer:
                 written.append("/")
         rest = self._variadic(Parameter.VAR_POSITIONAL)
         by_keyword = [self._parameter(p) for p in left if p.kind is Parameter.KEYWORD_ONLY]
-        by_keyword += [f"{name}=$unset" for name in self._marked]
+        by_keyword += [f"{name}=$unset" for name in (*self._marked, *self._open)]
         if rest:
             written.append(f"*{rest}")
         elif self._takes_more():
