@@ -5,6 +5,8 @@ import contextlib
 import functools
 import gc
 import inspect
+import subprocess
+import sys
 import typing
 import weakref
 from typing import Annotated
@@ -604,6 +606,20 @@ class TestByName:
         with pytest.raises(UnresolvableParameterError, match="'it'"):
             form.inject(lambda it=Depends(inner): it)
 
+    async def test_a_marked_parameter_and_a_default(self, form):
+        """A dependency's parameter of that name keeps its default."""
+        inner = form.dependency(lambda it="default": it)
+
+        assert "default" == await form.call(form.inject(lambda it=Depends(inner): it))
+
+    async def test_one_of_two_is_passed(self, form, registry):
+        """An error about a parameter that lacks an argument names those that the call has."""
+        inner = form.dependency(lambda name, user_id: (name, user_id))
+        ask = form.inject(lambda name, it=Depends(inner): it, registry=registry)
+
+        with pytest.raises(UnresolvableParameterError, match="the call has only name"):
+            await form.call(ask, "ada")
+
     @pytest.mark.parametrize("scope", ["request", "function"])
     async def test_what_only_dependencies_take(self, form, scope):
         """Callers may pass what only dependencies take, by keyword; it is shared in the call."""
@@ -1130,6 +1146,36 @@ class TestRefusedWhenDecorated:
 
         assert parameter == caught.value.parameter
         assert "test_inject.py" in str(caught.value)
+
+    def test_inject_of_no_key(self):
+        """What is not hashable can be no key."""
+        with pytest.raises(InvalidRegistrationError, match="not hashable"):
+            Inject[Annotated[int, []]]
+
+    def test_markers_print_themselves(self):
+        """Markers are printed as they are written, and are equal where they say the same."""
+        written = "Depends(hello, use_cache=False, scope='function', cast=False)"
+        (marker,) = Inject[Database].__metadata__
+
+        assert ["Depends()", "Inject[Database]"] == [repr(Depends()), repr(marker)]
+        assert written == repr(Depends(hello, use_cache=False, scope="function", cast=False))
+        assert Depends(hello) == Depends(hello) != Depends(ahello)
+        assert {Depends(hello)} == {Depends(hello), Depends(hello)}
+
+    def test_markers_without_fastapi(self):
+        """Without FastAPI, markers are of their own class and tell what they say."""
+        program = (
+            "import copy, sys, wares\n"
+            "marker = wares.Depends('key', use_cache=False)\n"
+            "assert marker.__class__ is wares.Depends is not type(wares.Depends)\n"
+            "assert ('key', False, None) == (marker.dependency, marker.use_cache, marker.scope)\n"
+            "assert copy.copy(marker) is marker\n"
+            "assert not hasattr(marker, 'other')\n"
+            "assert wares.Depends.__class__ is type(wares.Depends)\n"
+            "assert not {'fastapi', 'asyncio'} & sys.modules.keys()\n"
+        )
+
+        subprocess.run([sys.executable, "-c", program], check=True)
 
     def test_two_markers(self, form):
         """One parameter takes one marker."""

@@ -161,10 +161,9 @@ class _Checker:
             if known is None or known.default is not MISSING:
                 self.open_needs[need.name] = need
             return
-        if need.key is not MISSING or need.default is not MISSING:
-            return
-        if isinstance(asker.recipe.key, type):
-            # Something that makes it may be registered.
+        # Something that makes a class may be registered.
+        may_be_filled = isinstance(asker.recipe.key, type) or need.key is not MISSING
+        if may_be_filled or need.default is not MISSING:
             return
         raise cannot_fill(need, asker.recipe, self._names, self._describe_path())
 

@@ -21,6 +21,7 @@ from wares._core.container import Container, Registry, _current
 from wares._core.keys import MISSING
 from wares._core.signatures import Need, Shape, describe_callable, read_shape
 from wares._inject.askers import Asker, CastingAsker
+from wares._inject.casting import complete, is_field
 from wares._inject.driving import adrive, arelay, drive, relay
 from wares._inject.functions import FunctionContainer
 from wares._inject.hidden import finish, leave, read_hidden_shape, runs_event_loop, wait
@@ -96,11 +97,16 @@ class _Writer:
         self._is_hidden = read_shape(asker.function) is not read_hidden_shape(asker.function)
         self._casts_arguments = isinstance(asker, CastingAsker)
         self._casts_result = casts_result
+        self._aliases = asker.aliases
         self._marked = [need.name for need in asker.needs]
         self._shape = asker.shape
         self._open = [need.name for need in asker.open_needs]
         self._prefix = "_wares_"
-        names = [*self._open, *(parameter.name for parameter in asker.parameters)]
+        names = [
+            *self._open,
+            *self._aliases.values(),
+            *(parameter.name for parameter in asker.parameters),
+        ]
         while any(name.startswith(self._prefix) for name in names):
             self._prefix = f"_{self._prefix}"
         self._lines: list[str] = []
@@ -109,6 +115,7 @@ class _Writer:
             Container=Container,
             FunctionContainer=FunctionContainer,
             asker=asker,
+            complete=complete,
             current=_current.get,
             finish=finish,
             leave=leave,
@@ -311,6 +318,25 @@ class _Writer:
         self._put(indent + 1, "await $inner.aclose()")
 
     def _write_spreading(self) -> None:
+        """Write what brings the arguments into the order of the parameters."""
+        self._write_more()
+        for name, alias in self._aliases.items():
+            self._put(1, f"if {alias} is not $unset: {name} = {alias}")
+        unsure = [p.name for p in self._asker.parameters if self._is_completed(p)]
+        if unsure:
+            values = ", ".join(f"{name!r}: {name}" for name in unsure)
+            self._put(1, f"if {' or '.join(f'{name} is $unset' for name in unsure)}:")
+            self._put(2, f"{', '.join(unsure)}, = $complete($function, {{{values}}})")
+
+    def _is_completed(self, parameter: Parameter) -> bool:
+        """Tell whether pydantic, and not Python, says that an argument is missing."""
+        if not self._casts_arguments or parameter.name in self._marked:
+            return False
+        if parameter.kind in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD):
+            return False
+        return parameter.default is parameter.empty or is_field(parameter.default)
+
+    def _write_more(self) -> None:
         """Write that more arguments by position than are left to callers fill all parameters."""
         if not self._takes_more():
             return
@@ -345,7 +371,8 @@ class _Writer:
                 written.append("/")
         rest = self._variadic(Parameter.VAR_POSITIONAL)
         by_keyword = [self._parameter(p) for p in left if p.kind is Parameter.KEYWORD_ONLY]
-        by_keyword += [f"{name}=$unset" for name in (*self._marked, *self._open)]
+        hidden = (*self._marked, *self._open, *self._aliases.values())
+        by_keyword += [f"{name}=$unset" for name in hidden]
         if rest:
             written.append(f"*{rest}")
         elif self._takes_more():
@@ -358,6 +385,8 @@ class _Writer:
         return ", ".join(written)
 
     def _parameter(self, parameter: Parameter) -> str:
+        if self._is_completed(parameter):
+            return f"{parameter.name}=$unset"
         if parameter.default is parameter.empty:
             return parameter.name
         self._define(**{f"default_{parameter.name}": parameter.default})
