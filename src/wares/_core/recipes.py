@@ -191,9 +191,8 @@ def cannot_fill(
     return UnresolvableParameterError(
         need.name,
         describe_callable(recipe.factory),
-        f"{asked}, and no argument of the call has this name: {called}. Add a parameter "
-        f"{need.name!r} to the function that is called, mark this one with Depends(...), or "
-        f"give it a default. It was needed on this path:{path}",
+        f"{asked}, and no argument of the call has this name: {called}. Pass "
+        f"{need.name}=..., mark the parameter with Depends(...), or give it a default. It was needed on this path:{path}",
     )
 
 
