@@ -2,8 +2,9 @@
 
 import asyncio
 import functools
+import sys
 import threading
-import time
+from time import sleep
 
 import pytest
 
@@ -54,7 +55,7 @@ def test_waiters_hear_of_a_failure_after_the_owner_has_closed(registry):
 
     def close():
         assert held.entered.wait(SECONDS)
-        time.sleep(0.05)
+        sleep(0.05)
         parent.close()
         held.released.set()
 
@@ -249,3 +250,43 @@ async def test_a_task_outlives_the_factory_that_started_it(registry, lifetime):
     key = await container.aget(Key)
 
     assert [key] == await asyncio.gather(*tasks)
+
+
+@pytest.mark.parametrize("room", [5, 7, 9, 11, 13, 40])
+def test_a_factory_fails_where_the_stack_is_full(registry, room):
+    """Those that wait hear of it all the same, however little room there is (2)."""
+    entered = []
+
+    def make():
+        if entered:
+            return Key()
+        # Nothing here needs room on the stack.
+        entered.append(1)
+        sleep(0.05)
+        raise ValueError
+
+    def nest(depth):
+        return nest(depth - 1) if depth else container.get(Key)
+
+    def ask_deep_down():
+        depth = sys.getrecursionlimit() - room
+        return outcome_of(nest, depth)
+
+    def ask():
+        while not entered:
+            sleep(0.001)
+        return outcome_of(container.get, Key)
+
+    registry.register_factory(Key, make)
+    container = registry.container()
+    assert outcome_of(container.get, Key) is ValueError
+    entered.clear()
+    failed = threading.Thread(target=ask_deep_down)
+    failed.start()
+    failed.join(0.02)
+    if not entered:
+        # There was no room for the factory itself.
+        entered.append(1)
+
+    assert in_threads(ask)[0] is not None
+    failed.join(SECONDS)
