@@ -9,7 +9,7 @@ from time import sleep
 import pytest
 
 from tests.support.deadline import SECONDS, in_threads, settle
-from wares import Depends, Registry, ServiceNotFoundError, inject
+from wares import AsyncServiceError, Depends, Registry, ServiceNotFoundError, inject
 
 
 class Key:
@@ -290,3 +290,44 @@ def test_a_factory_fails_where_the_stack_is_full(registry, room):
 
     assert in_threads(ask)[0] is not None
     failed.join(SECONDS)
+
+
+async def test_aget_goes_on_where_get_cannot(registry):
+    """That `get` met something asynchronous does not concern the `aget` that waits (2 and 7)."""
+    held = Held(Other())
+
+    async def make_text():
+        return "text"
+
+    def make_key(other: Other, text: str):
+        return (other, text)
+
+    registry.register_factory(Other, held)
+    registry.register_factory(str, make_text)
+    registry.register_factory(Key, make_key)
+    container = registry.container()
+    refused = asyncio.create_task(asyncio.to_thread(outcome_of, container.get, Key))
+    await asyncio.to_thread(held.entered.wait, SECONDS)
+    waiting = asyncio.create_task(container.aget(Key))
+    await settle()
+
+    held.released.set()
+
+    assert (AsyncServiceError, (held.outcome, "text")) == (await refused, await waiting)
+
+
+def test_a_local_value_that_is_registered_while_its_key_is_made(registry):
+    """Once making it has failed, the value is there (4)."""
+    held = Held(ValueError("no"))
+    registry.register_factory(Key, held)
+    container = registry.container()
+    value = Key()
+
+    def register():
+        assert held.entered.wait(SECONDS)
+        container.register_local_value(Key, value)
+        held.released.set()
+
+    outcomes = in_threads(lambda: outcome_of(container.get, Key), register)
+
+    assert (outcomes, value) == ([ValueError, None], container.get(Key))

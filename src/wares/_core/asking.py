@@ -364,7 +364,7 @@ class Asking:
     @overload
     async def aget(self, key: Any, /, *more: Any) -> Any: ...
 
-    async def aget(self, key: Any, /, *more: Any) -> Any:  # noqa: C901, PLR0912  # see `get`
+    async def aget(self, key: Any, /, *more: Any) -> Any:  # noqa: C901, PLR0912, PLR0915  # see `get`
         """Get services as `get` does, awaiting what has to be awaited.
 
         Args:

@@ -197,8 +197,10 @@ def wake(claim: Claim, error: BaseException | None = None) -> None:
     try:
         for wait in woken:
             if wait.future.running() or wait.future.set_running_or_notify_cancel():
+                # That `get` cannot await something is no reason for `aget` to fail.
+                is_own = wait.thread is None and isinstance(error, AsyncServiceError)
                 # An error is passed as a result: futures refuse a StopIteration.
-                wait.future.set_result(error)
+                wait.future.set_result(None if is_own else error)
     except BaseException:
         with LOCK:
             # A signal handler has raised: the others are still to be woken.
@@ -230,6 +232,11 @@ def give_up(claim: Claim, container: Any, made: dict[Hashable, Any]) -> None:
             for key, holder in kept.copy().items():
                 if holder is claim:
                     kept.pop(key, None)
+        for owner in owners:
+            if owner is not None and owner._given and not owner.is_closed:
+                # A value that was registered locally meanwhile takes the place.
+                for key, value in owner._given.items():
+                    owner._made.setdefault(key, value)
 
 
 def fail(claim: Claim, container: Any, made: dict[Hashable, Any], error: BaseException) -> None:
