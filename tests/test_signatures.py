@@ -926,13 +926,50 @@ class TestAutowire:
 
         assert container.get(Database) is made.database
 
-    def test_it_can_still_be_called(self):
-        """The autowired callable goes on working when it is called by hand."""
+    def test_called_with_a_container(self, container):
+        """Called with a container, it gives what the factory returns, as it is."""
+        entered = []
 
-        def make(database: Database = None):
+        class Manager:
+            def __init__(self, database: Database = None, cache: Cache = "default"):
+                self.needed = (database, cache)
+
+            def __enter__(self):
+                entered.append(1)
+
+            def __exit__(self, *_):
+                pass
+
+        manager = autowire(Manager)(container)
+
+        assert (container.get(Database), "default") == manager.needed
+        assert [] == entered
+
+    async def test_awaited_with_a_container(self, container):
+        """`aautowire` gives what is to be awaited, of asynchronous factories and others."""
+
+        async def make(database: Database = None):
             return [database]
 
-        assert ["by hand"] == autowire(make)("by hand")
+        found = container.get(Database)
+
+        assert [found] == await aautowire(make)(container)
+        assert found is (await aautowire(Repository)(container)).database
+
+    def test_called_where_something_is_missing(self, container):
+        """What is missing is an error that says so, as in a registered factory."""
+
+        def make(mailer: Mailer): ...
+
+        with pytest.raises(ServiceNotFoundError):
+            autowire(make)(container)
+
+    async def test_that_needs_the_container_only(self, way, registry, container):
+        """Registered, it is called as its factory is, also with nothing but the container."""
+        for wire in (autowire, aautowire):
+            registry.register_factory(wire, wire(lambda wares_container: [wares_container]))
+
+        assert ([container], [container]) == await way.get(container, autowire, aautowire)
 
     async def test_the_plan_is_dropped_with_its_time(self, registry):
         """A registration that comes late fills the default also after much use."""

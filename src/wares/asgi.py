@@ -18,7 +18,7 @@ from typing_extensions import Unpack
 
 from wares._adapters.health_endpoint import HealthAnswer, HealthEndpoint, HealthOptions
 from wares._adapters.lifespan import REGISTRY_KEY, Lifespan
-from wares._adapters.shielding import open_shield, shielding
+from wares._adapters.shielding import CancelScope, open_shield, shielding
 from wares._core.container import Container, Registry, _current
 from wares.exceptions import (
     InvalidOptionError,
@@ -87,10 +87,6 @@ class ConnectionContainer(Container):
         given: Objects that are there from the start.
     """
 
-    if sys.version_info < (3, 13):
-        # Those versions make objects of many attributes faster so.
-        __slots__ = ("_before", "_outer", "_scope", "_shield")
-
     #: The exception that left an injected function last; nobody else may have seen it.
     _failure: BaseException | None = None
 
@@ -125,16 +121,17 @@ class ConnectionContainer(Container):
         # A scope may be served once more, by a middleware that tries again.
         self._scope[CONTAINER_KEY] = self._before
         self._failure = None
-        if self._shield is None:
+        shield = self._shield
+        if shield is None:
             return self.__aexit__(kind, error, traceback)
-        return self._leave_shielded(kind, error, traceback)
+        return self._leave_shielded(shield, error)
 
-    async def _leave_shielded(self, *error: Any) -> None:
+    async def _leave_shielded(self, shield: CancelScope, error: BaseException | None) -> None:
         try:
-            with shielding(self._shield):
-                await self.__aexit__(*error)
+            with shielding(shield):
+                await self.__aexit__(None, error, None)
         finally:
-            self._shield.__exit__(None, None, None)
+            shield.__exit__(None, None, None)
 
 
 @attrs.frozen(eq=False)
@@ -199,10 +196,10 @@ class WaresMiddleware:
         except BaseException as error:
             answered.clear()
             self._explain(error, scope)
-            await container.leave(type(error), error, error.__traceback__)
+            await container.leave(None, error, None)
             raise
         handled = answered.pop() if answered else None
-        await container.leave(handled and type(handled), handled, None)
+        await container.leave(None, handled, None)
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let through what is neither a request nor a WebSocket."""

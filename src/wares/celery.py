@@ -16,7 +16,7 @@ from wares._adapters.injecting import Served, inject_own
 from wares._adapters.lifespan import REGISTRY_KEY
 from wares._adapters.loops import Loops
 from wares._adapters.units import Unit, check
-from wares._core.registry import Registry
+from wares._core.container import Registry
 from wares.exceptions import InvalidRegistryError, NoRegistryError, PendingAsyncCleanupError
 
 with needs_extra("wares.celery", "celery"):

@@ -99,8 +99,38 @@ class ServiceNotFoundError(WaresError, LookupError):
                 f"or ask for it only where the framework gives it."
             )
         else:
-            lines.append(f"To mend it, register it: registry.register_factory({name}, ...)")
+            lines.append(self._advise(name))
         return "\n".join(lines)
+
+    def _advise(self, name: str) -> str:
+        asker = self.path[-2] if len(self.path) > 1 else None
+        if _reads_settings(asker):
+            asker_name = describe(asker)
+            return (
+                f"To fix it, register a function: {asker_name} reads its fields itself, and its "
+                f"parameters are not for others: registry.register_factory({asker_name}, "
+                f"lambda: {asker_name}())"
+            )
+        if asker is not None and _is_plain(self.key):
+            return (
+                f"To fix it, give the parameter a default; or let it ask for a class of settings, "
+                f'or for a name of its own, Annotated[{name}, "name"], and register that.'
+            )
+        return f"To fix it, register it: registry.register_factory({name}, ...)"
+
+
+#: Where the types are from that parameters for settings are annotated with.
+_PLAIN_MODULES = ("builtins", "datetime", "decimal", "pathlib", "uuid")
+
+
+def _is_plain(key: object) -> bool:
+    return isinstance(key, type) and key.__module__.partition(".")[0] in _PLAIN_MODULES
+
+
+def _reads_settings(asker: object) -> bool:
+    """Tell whether *asker* is a class of settings of pydantic, which knows no `Container`."""
+    bases = asker.__mro__ if isinstance(asker, type) else ()
+    return any(base.__module__.partition(".")[0] == "pydantic_settings" for base in bases)
 
 
 class CircularDependencyError(WaresError, RuntimeError):
@@ -213,22 +243,28 @@ class AsyncServiceError(WaresError, TypeError):
 
 
 class FactoryError(WaresError, RuntimeError):
-    """A generator factory did not yield exactly once.
+    """A factory did not give one service: it yielded never or twice, or forgot its ``return``.
 
     Attributes:
         key: The service that the factory makes.
     """
 
-    def __init__(self, key: Hashable, factory: str, reason: str) -> None:
+    def __init__(
+        self,
+        key: Hashable,
+        factory: str,
+        reason: str,
+        advice: str = "A generator factory yields its service exactly once.",
+    ) -> None:
         self.key = key
         self.factory = factory
         self.reason = reason
-        super().__init__(key, factory, reason)
+        self.advice = advice
+        super().__init__(key, factory, reason, advice)
 
     def __str__(self) -> str:
         return (
-            f"The factory of {describe(self.key)}, {self.factory}, {self.reason}. "
-            f"A generator factory yields its service exactly once."
+            f"The factory of {describe(self.key)}, {self.factory}, {self.reason}. {self.advice}"
         )
 
 
@@ -309,7 +345,7 @@ class NoContainerError(WaresError, RuntimeError):
         )
 
 
-class NoRegistryError(WaresError, RuntimeError):
+class NoRegistryError(WaresError, LookupError, RuntimeError):
     """No registry is to be found where one was needed."""
 
     def __str__(self) -> str:

@@ -6,7 +6,7 @@ ASGI application is in `wares.asgi`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Hashable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
@@ -19,7 +19,7 @@ from wares._adapters.health_endpoint import HealthOptions
 from wares._adapters.lifespan import REGISTRY_KEY
 from wares._adapters.units import check
 from wares._core.container import Container
-from wares._core.registry import Registry
+from wares._core.container import Registry
 from wares.exceptions import NoRegistryError
 
 with needs_extra("wares.litestar", "litestar"):
@@ -83,12 +83,12 @@ class WaresPlugin(InitPlugin):
 class _Middleware(asgi.WaresMiddleware):
     """The middleware of any ASGI application, which also gives the connection."""
 
-    def _open(
-        self, registry: Registry, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send
-    ) -> Container:
+    def _give(
+        self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send
+    ) -> dict[Hashable, Any]:
         kind: Any = Request if scope["type"] == "http" else WebSocket
         connection = kind(scope, receive, send)
-        return registry.container({kind: connection, ASGIConnection: connection})
+        return {kind: connection, ASGIConnection: connection}
 
 
 def wares_from(connection: ASGIConnection[Any, Any, Any, Any]) -> Container:

@@ -16,7 +16,7 @@ from wares._adapters.extras import needs_extra
 from wares._adapters.lifespan import REGISTRY_KEY, Lifespan
 from wares._adapters.units import Unit, note_failure
 from wares._core.container import Container
-from wares._core.registry import Registry
+from wares._core.container import Registry
 from wares.exceptions import NoRegistryError, ResponseFailed
 
 with needs_extra("wares.mcp", "mcp"):

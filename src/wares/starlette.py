@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Hashable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from typing_extensions import Unpack
 
@@ -26,12 +26,17 @@ with needs_extra("wares.starlette", "starlette"):
     from starlette.routing import Route
     from starlette.websockets import WebSocket
 
-if TYPE_CHECKING:
-    from starlette.testclient import TestClient
-
 __all__ = ["WaresMiddleware", "get_registry", "health_route", "lifespan", "wares_from"]
 
 App = TypeVar("App", bound=Starlette)
+
+
+class Client(Protocol):
+    """What runs an application, as `starlette.testclient.TestClient` does, which needs httpx."""
+
+    @property
+    def app(self) -> Any:
+        """The application."""
 
 
 class lifespan(Lifespan[App]):  # noqa: N801  # used as a decorator
@@ -146,7 +151,7 @@ def wares_from(connection: HTTPConnection) -> Container:
     return container
 
 
-def get_registry(app: Starlette | TestClient) -> Registry:
+def get_registry(app: Starlette | Client) -> Registry:
     """Get the registry of a running application.
 
     Args:

@@ -13,7 +13,7 @@ from wares._adapters.extras import needs_extra
 from wares._adapters.injecting import inject_own
 from wares._adapters.lifespan import REGISTRY_KEY
 from wares._adapters.units import Unit, check, note_failure
-from wares._core.registry import Registry
+from wares._core.container import Registry
 from wares.exceptions import NoRegistryError
 
 with needs_extra("wares.taskiq", "taskiq"):

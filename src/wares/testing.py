@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 import pytest
 
 from wares._core.container import Container, current_container
-from wares._core.registry import Registry
+from wares._core.container import Registry
 from wares.exceptions import NoContainerError, RegistryClosedError
 
 __all__ = ["AdapterConformance", "AnsweredError", "Journal", "Session", "Work", "WorkError"]

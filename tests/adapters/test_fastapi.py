@@ -65,13 +65,13 @@ from wares.fastapi import (
     FunctionInject,
     GetService,
     Inject,
+    _routes,
     container,
     function_container,
     get_registry,
     lifespan,
     registry,
 )
-from wares.fastapi import _routes
 from wares.fastapi._routes import Dependencies, find_dependants
 from wares.fastapi._trial import Trial
 from wares.starlette import WaresMiddleware, wares_from
@@ -157,6 +157,26 @@ class TestContainer:
             assert response.json() is True
             with pytest.raises(wares.NoContainerError):
                 current_container()
+
+    async def test_is_the_current_one_of_a_synchronous_dependency(self, app, start):
+        """A `def` dependency may activate a container, though FastAPI leaves it elsewhere."""
+        activated = []
+
+        def activate(services: DepContainer):
+            with services.child().activate() as child:
+                activated.append(child)
+                yield child
+
+        @app.get("/")
+        async def view(child: Annotated[Container, Depends(activate)], number: Inject[int]):
+            return number
+
+        start.registry.register_value(int, 5)
+        async with client_of(app) as client:
+            numbers = [(await client.get("/")).json() for _ in range(2)]
+
+        assert [5, 5] == numbers
+        assert 2 == len(set(activated))
 
     async def test_is_one_for_each_request(self, app):
         """All that a request asks for comes from one container, and each request has its own."""

@@ -168,6 +168,30 @@ class TestLifespan:
         with pytest.raises(NoRegistryError):
             get_registry(app)
 
+    async def test_makes_eager_singletons(self, journal):
+        """What is eager is there before the first request, and ends with the application."""
+
+        async def connect():
+            journal.append("connect")
+            yield "connected"
+            journal.append("disconnect")
+
+        @lifespan
+        async def outer(app, registry):
+            async with inner(app):
+                journal.append("inner is ready")
+                yield
+
+        @lifespan
+        async def inner(app, registry):
+            registry.register_factory(str, connect, lifetime="singleton", eager=True)
+            yield
+
+        async with started(make_app(outer)):
+            journal.append("started")
+
+        assert ["inner is ready", "connect", "started", "disconnect"] == journal
+
     async def test_nested(self):
         """Lifespans within one another share the registry, which the outermost one closes."""
 
@@ -471,6 +495,28 @@ class TestFailures:
         gc.collect()
 
         assert ["open", "rollback LookupError"] == journal
+
+    @pytest.mark.parametrize(
+        ("options", "ending"),
+        [
+            ({}, "commit"),
+            ({"failed": lambda status: status >= 500}, "rollback ResponseFailed"),
+        ],
+        ids=["by default", "failed="],
+    )
+    async def test_answers_without_an_exception(self, start, journal, options, ending):
+        """A response is no failure, whatever its status, unless `failed` says so."""
+
+        async def view(request):
+            (await wares_from(request).aget(Session)).work()
+            return PlainTextResponse("", status_code=503)
+
+        app = Starlette(routes=[Route("/", view)], lifespan=start)
+        app.add_middleware(WaresMiddleware, **options)
+        async with client_of(app) as client:
+            await client.get("/")
+
+        assert ["open", "work", ending] == journal
 
 
 class TestWebSockets:

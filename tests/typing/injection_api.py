@@ -104,9 +104,9 @@ assert_type(command, click.Command)
 
 @pytest.fixture
 @inject
-def fixture(name: str, database: Inject[Database]) -> Iterator[Database]:
+def fixture(name: str, database: Inject[Database]) -> Database:
     """Be a fixture with a service."""
-    yield database
+    return database
 
 
 @pytest.mark.parametrize("name", ["ada"])

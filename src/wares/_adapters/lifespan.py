@@ -49,7 +49,7 @@ VALIDATES: contextvars.ContextVar[bool] = contextvars.ContextVar(
 
 
 class Lifespan(Generic[App]):
-    """Give a lifespan function a registry, and close the registry behind it.
+    """Give a lifespan function a registry, and close the registry after it.
 
     An application may be started again after it has ended, as tests do. The registry of the
     first start is closed then, and a new, empty one has taken its place.
@@ -106,6 +106,8 @@ class Lifespan(Generic[App]):
             whole_state = {**self._check(state), REGISTRY_KEY: registry}
             if self._validates and VALIDATES.get() and self._is_last(app):
                 self._validate(app, registry)
+            if self._is_last(app):
+                await registry.astart()
             await self._prepare(app)
             yield whole_state
 

@@ -81,6 +81,7 @@ def _lies_in_a_scope(task: Task[Any]) -> bool:
         return False
     try:
         state = backend._task_states.get(task)
-        return state is not None and state.cancel_scope is not None
+        lies_in_one: bool = state is not None and state.cancel_scope is not None
     except AttributeError:
         return True
+    return lies_in_one

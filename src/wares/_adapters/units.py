@@ -12,18 +12,13 @@ import inspect
 from collections.abc import Callable, Coroutine, Iterable
 from types import TracebackType
 from typing import Any, TypeVar, cast
-from weakref import WeakKeyDictionary
 
 from wares._core.container import Container, _current
-from wares._core.registry import Registry
+from wares._core.container import Registry
 from wares._inject.injected import find_missing
 from wares.exceptions import PendingAsyncCleanupError, raise_problems
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-#: Failures that were answered, instead of raised, by the container of the work that failed.
-_failures: WeakKeyDictionary[Container, BaseException] = WeakKeyDictionary()
-
 
 def note_failure(container: Container, error: BaseException, *, replace: bool = True) -> None:
     """Note that the work of *container* failed, though nobody may raise *error* any more.
@@ -33,8 +28,8 @@ def note_failure(container: Container, error: BaseException, *, replace: bool = 
         error: What the cleanups see.
         replace: Whether it counts more than what was noted before.
     """
-    if replace or container not in _failures:
-        _failures[container] = error
+    if replace or container._failure is None:
+        container._failure = error
 
 
 class Unit:
@@ -109,7 +104,7 @@ class Unit:
     def _find_failure(self, error: BaseException | None) -> BaseException | None:
         if error is not None and self._is_failure is not None and not self._is_failure(error):
             error = None
-        return error or _failures.pop(self.container, None)
+        return error or self.container._failure
 
 
 def with_unit(open_unit: Callable[[], Unit], function: F) -> F:
@@ -155,7 +150,7 @@ def check(
 
 def may_await(registry: Registry) -> bool:
     """Tell whether something is registered that has to be awaited."""
-    return any(recipe.shape.is_async for recipe in list(registry._recipes.values()))
+    return any(recipe.shape.is_async for recipe in list(registry._known.recipes.values()))
 
 
 def _details(

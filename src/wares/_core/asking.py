@@ -226,8 +226,8 @@ class Asking:
         makers, ready = self._makers.sync, self._makers.ready
         if key in makers:
             maker = makers[key]
-        elif key in ready:
-            return made.setdefault(key, ready[key])
+        elif key in ready and type(service := made.setdefault(key, ready[key])) is not Claim:
+            return service
         else:
             maker = self._makers.link(key, self)
         claim = Claim()
@@ -380,8 +380,8 @@ class Asking:
         makers, ready = self._makers.awaited, self._makers.ready
         if key in makers:
             maker, is_async = makers[key]
-        elif key in ready:
-            return made.setdefault(key, ready[key])
+        elif key in ready and type(service := made.setdefault(key, ready[key])) is not Claim:
+            return service
         else:
             maker, is_async = self._makers.alink(key, self)
         claim = Claim()
@@ -412,6 +412,10 @@ class Asking:
     def _make_closed_error(self) -> WaresError:
         """Make the error that says what is closed."""
         return ContainerClosedError()
+
+
+# What Python calls a coroutine that was never awaited.
+Asking.aget.__qualname__ = "Container.aget"
 
 
 def wait_for_another(claim: Claim, busy: Busy) -> None:

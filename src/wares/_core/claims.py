@@ -74,20 +74,24 @@ class Busy(Exception):  # noqa: N818  # it tells what is going on, and is no err
         return self.holder.is_over or self.made.get(self.key) is not self.holder
 
 
-class Making(NamedTuple):
+class Making:
     """The call of an asynchronous factory that can ask the container for more.
 
-    Attributes:
+    Args:
         claim: The claim of the `aget` that has called it.
-        made: The services of the container that is going to keep the product.
-        key: The key that is made; `None` if it is not going to be kept.
         outer: The call around this one.
+
+    Attributes:
+        is_over: Whether the factory has come to its end. A task may outlive the one that has
+            started it.
     """
 
-    claim: Claim
-    made: dict[Hashable, Any]
-    key: Hashable | None
-    outer: Making | None
+    __slots__ = ("claim", "is_over", "outer")
+
+    def __init__(self, claim: Claim, outer: Making | None) -> None:
+        self.claim = claim
+        self.outer = outer
+        self.is_over = False
 
 
 #: The call of a factory that this context belongs to. Tasks and threads that a factory starts
@@ -116,8 +120,12 @@ class Wait:
     future: Future[BaseException | None]
 
     def is_over(self) -> bool:
-        """Tell whether the key is made, or is no longer being made."""
-        return self.made.get(self.key) is not self.holder
+        """Tell whether the key is made, or is no longer being made.
+
+        A holder that has failed holds nothing, even if the key is kept by a container that was
+        closed or reset meanwhile, so that the claim stays in there.
+        """
+        return self.holder.is_over or self.made.get(self.key) is not self.holder
 
 
 #: The waits by which threads stand still.
@@ -226,8 +234,7 @@ def find_lineage(claim: Claim | None) -> Iterator[Claim]:
 def _find_claims_of_the_context() -> Iterator[Claim]:
     making = current_making.get()
     while making is not None:
-        # A task may outlive the factory that has started it.
-        if making.key is None or making.made.get(making.key) is making.claim:
+        if not making.is_over:
             yield making.claim
         making = making.outer
 

@@ -43,6 +43,7 @@ class FactoryOptions(ValueOptions, total=False):
     """How one of several factories is registered; as in `Registry.register_factory`."""
 
     lifetime: Lifetime
+    eager: bool
 
 
 @attrs.frozen(repr=False)
@@ -167,9 +168,10 @@ def recipes_for_decoration(
         suppress_context_exit=recipe.suppress_context_exit,
         ping_timeout=recipe.ping_timeout,
         tags=recipe.tags,
+        eager=recipe.is_eager,
     )
     key = Part(recipe.key, "decorated", number)
-    inner = attrs.evolve(recipe, key=key, ping=None, ping_timeout=None, tags=())
+    inner = attrs.evolve(recipe, key=key, ping=None, ping_timeout=None, tags=(), is_eager=False)
     # What was read, or written, of it does not depend on its key.
     object.__setattr__(inner, "_signature", recipe._signature)
     facts = {

@@ -44,6 +44,8 @@ def describe(key: object) -> str:
 def _describe(key: object) -> str:
     if isinstance(key, str):
         return repr(key)
+    if key is types.NoneType:
+        return "None"
     if isinstance(key, types.GenericAlias) or typing.get_origin(key) is not None:
         return _describe_alias(key)
     name = getattr(key, "__qualname__", None) or getattr(key, "__name__", None)

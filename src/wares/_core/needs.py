@@ -441,7 +441,11 @@ def evaluate_result(factory: Callable[..., Any], find_name: FindName) -> Any:
     Raises:
         UnresolvableParameterError: The annotation cannot be evaluated.
     """
-    reader = NeedsReader(factory, type(None), find_name, fills_defaults=False)
+    # Nothing is imported for the sake of a promise.
+    viewpoint = Viewpoint(may_import=False)
+    reader = NeedsReader(
+        factory, type(None), find_name, fills_defaults=False, viewpoint=viewpoint
+    )
     return reader.evaluate_result()
 
 

@@ -25,10 +25,13 @@ from wares._core.signatures import (
     callable_of,
     check_parameters,
     describe_callable,
+    entered,
     expand_alias,
     is_derivable,
+    may_be_none,
     read_shape,
     read_signature,
+    returns,
 )
 from wares.exceptions import (
     InvalidLifetimeError,
@@ -60,6 +63,7 @@ class Recipe:
         ping_timeout: How long the ping may take, in seconds, if it has a limit of its own.
         tags: Groups that the service belongs to, for health checks and the graph.
         is_call: Whether this stands for a call of a function that `inject` has decorated.
+        is_eager: Whether it is made when the registry starts.
     """
 
     key: Hashable
@@ -73,6 +77,7 @@ class Recipe:
     ping_timeout: float | None = None
     tags: tuple[str, ...] = ()
     is_call: bool = False
+    is_eager: bool = False
     _signature: Signature | None = attrs.field(default=None, init=False)
 
     @property
@@ -203,12 +208,13 @@ def recipe_for_factory(
     ping_timeout: float | None = None,
     tags: Iterable[str] = (),
     is_derived: bool = False,
+    eager: bool = False,
 ) -> Recipe:
     """Make the recipe of a registered factory, or of one for a callable that markers name.
 
     Raises:
         InvalidRegistrationError: The key is not hashable, the factory or ping not callable, the
-            timeout no positive number, or the tags not strings.
+            timeout no positive number, the tags not strings, or what is eager is no singleton.
         InvalidLifetimeError: There is no such lifetime.
         UnresolvableParameterError: A required parameter has no annotation.
     """
@@ -226,6 +232,12 @@ def recipe_for_factory(
             f"Use one of {', '.join(map(repr, LIFETIMES))}."
         )
         raise InvalidLifetimeError(message)
+    if eager and lifetime != "singleton":
+        message = (
+            f"{describe(key)} cannot be eager: only singletons are made at the start, and its "
+            f"lifetime is {lifetime!r}. Add lifetime='singleton', or leave out eager=True."
+        )
+        raise InvalidRegistrationError(message)
     _check_ping(key, ping, ping_timeout)
     if not is_derived:
         check_parameters(factory)
@@ -239,6 +251,7 @@ def recipe_for_factory(
         is_derived=is_derived,
         ping_timeout=ping_timeout,
         tags=_read_tags(key, tags),
+        is_eager=eager,
     )
 
 
@@ -306,6 +319,22 @@ def is_plain(recipe: Recipe) -> bool:
         and not hasattr(factory, "__await__")
         and not (recipe.enter and is_context_manager(factory))
     )
+
+
+def promise_of(recipe: Recipe, find_name: FindName) -> Any:
+    """Tell what the annotations of a factory promise, once it is entered, or `MISSING`."""
+    if recipe.is_value or recipe.is_composed:
+        return MISSING
+    promise = returns(recipe.factory, find_name)
+    return entered(promise, find_name) if recipe.enter else promise
+
+
+def never_gives_none(recipe: Recipe, find_name: FindName) -> bool:
+    """Tell whether a factory is annotated to give something else than `None`, but still may."""
+    if is_plain(recipe):
+        return False
+    promise = promise_of(recipe, find_name)
+    return promise is not MISSING and not may_be_none(promise)
 
 
 def is_context_manager(kind: type) -> bool:

@@ -61,7 +61,7 @@ class Registering:
 
     def register_factory(
         self,
-        key: TypeForm[T] | Hashable,
+        svc_type: TypeForm[T] | Hashable,
         factory: Callable[..., Any],
         *,
         lifetime: Lifetime = "scoped",
@@ -69,17 +69,18 @@ class Registering:
         ping: Ping | None = None,
         ping_timeout: float | None = None,
         tags: Iterable[str] = (),
+        eager: bool = False,
         on_registry_close: OnRegistryClose | None = None,
         suppress_context_exit: bool = False,
     ) -> None:
-        """Register how the service of *key* is made; the last registration wins.
+        """Register how the service of *svc_type* is made; the last registration wins.
 
         A factory may be any callable. Its required parameters are filled by their annotations, a
         first parameter named ``wares_container`` with the container. What it yields, or a context
         manager that it returns, is cleaned up when the owner of the service closes.
 
         Args:
-            key: What the service is asked for by: a type, or anything hashable.
+            svc_type: What the service is asked for by: a type, or anything hashable.
             factory: What makes it.
             lifetime: Which owner keeps it: ``"scoped"``, each container its own;
                 ``"connection"``, the outermost of a chain of containers; ``"singleton"``, the
@@ -90,19 +91,20 @@ class Registering:
             ping_timeout: How many seconds the ping may take, if not as many as others.
             tags: Groups that the service belongs to, as ``"live"`` or ``"ready"``: a health check
                 can be of one group only.
+            eager: Whether a singleton is made when the registry starts; see `Registry.start`.
             on_registry_close: What is called when the registry closes; an awaitable that it
                 returns is awaited.
             suppress_context_exit: Whether an exception under way is kept from the cleanup.
 
         Raises:
             InvalidRegistrationError: The key is not hashable, the factory or the ping not
-                callable.
+                callable, or what is eager is no singleton.
             InvalidLifetimeError: There is no such lifetime.
             UnresolvableParameterError: A required parameter has no annotation.
             RegistryClosedError: The registry is closed.
         """
         recipe = recipe_for_factory(
-            key,
+            svc_type,
             factory,
             lifetime=lifetime,
             enter=enter,
@@ -110,12 +112,13 @@ class Registering:
             suppress_context_exit=suppress_context_exit,
             ping_timeout=ping_timeout,
             tags=tags,
+            eager=eager,
         )
         self._register(recipe, on_registry_close)
 
     def register_value(
         self,
-        key: TypeForm[T] | Hashable,
+        svc_type: TypeForm[T] | Hashable,
         value: T,
         *,
         enter: bool = False,
@@ -125,13 +128,13 @@ class Registering:
         on_registry_close: OnRegistryClose | None = None,
         suppress_context_exit: bool = False,
     ) -> None:
-        """Register a ready-made object under *key*; the last registration wins.
+        """Register a ready-made object under *svc_type*; the last registration wins.
 
         It is handed out as it is: never awaited, and neither entered nor closed unless *enter* is
         set. Then each container enters it and exits it.
 
         Args:
-            key: What the service is asked for by: a type, or anything hashable.
+            svc_type: What the service is asked for by: a type, or anything hashable.
             value: The object.
             enter: Whether each container enters it as a context manager.
             ping: What checks the service's health: it takes the service and raises if it is not
@@ -149,7 +152,7 @@ class Registering:
             RegistryClosedError: The registry is closed.
         """
         recipe = recipe_for_value(
-            key,
+            svc_type,
             value,
             enter=enter,
             ping=ping,

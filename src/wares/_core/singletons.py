@@ -69,8 +69,9 @@ class Singletons:
             if self._fits(kept, self._in_force):
                 self._in_force[recipe.key] = kept
                 made[recipe.key] = service
-            else:
-                made.pop(recipe.key, None)
+            elif made.get(recipe.key) is claim:
+                # If it is not there any more, an earlier singleton was taken up again.
+                del made[recipe.key]
         if claim.waiters:
             wake(claim)
         return service
@@ -106,6 +107,18 @@ class Singletons:
                 for kept in self._all
                 if self._in_force.get(kept.recipe.key) is kept or self._may_return(kept)
             ]
+
+    def find_all(self) -> set[Kept]:
+        """Find those that may be handed out, now or after an override."""
+        return set(self._all)
+
+    def forget_all_but(self, those: set[Kept]) -> None:
+        """Forget the others: the start that made them has failed."""
+        with LOCK:
+            self._all = [kept for kept in self._all if kept in those]
+            for key in [key for key, kept in self._in_force.items() if kept not in those]:
+                del self._in_force[key]
+                self._registry.root._made.pop(key, None)
 
     def forget(self) -> None:
         """Forget all of them: the registry is closed, or this is another process."""

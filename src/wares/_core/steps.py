@@ -159,6 +159,17 @@ def not_yielded(recipe: Recipe) -> NoReturn:
     raise FactoryError(recipe.key, describe_callable(recipe.factory), "did not yield")
 
 
+def gave_none(recipe: Recipe) -> NoReturn:
+    """Refuse `None` from a factory that is annotated to give something else."""
+    raise FactoryError(
+        recipe.key,
+        describe_callable(recipe.factory),
+        "gave None, though it is annotated with something else",
+        "Maybe it lacks a `return`, or a value after `yield`; if None is meant, annotate it with "
+        "`... | None`.",
+    )
+
+
 def begin_cleanups(made: dict[Any, Any], kind: type[Cleanups]) -> Cleanups:
     """Give the cleanups of a container, which are begun at the first one."""
     if type(made) is not dict:
@@ -353,6 +364,7 @@ NAMES = {
     "begin_cleanups": begin_cleanups,
     "check_open": check_open,
     "circular": circular,
+    "gave_none": gave_none,
     "leave_async_generator": leave_async_generator,
     "leave_generator": leave_generator,
     "missing": missing,

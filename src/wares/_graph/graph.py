@@ -13,12 +13,13 @@ from typing import Any
 import attrs
 
 from wares._core.annotations import FindName
-from wares._core.compositions import ComposedRecipe
+from wares._core.compositions import ComposedRecipe, DecoratingRecipe, Part
 from wares._core.keys import MISSING, describe, find_nearest
-from wares._core.recipes import Recipe, cannot_fill
-from wares._core.signatures import Need, find_place
+from wares._core.recipes import Recipe, cannot_fill, promise_of
+from wares._core.signatures import Need, describe_callable, find_place, fits
 from wares.exceptions import (
     CircularDependencyError,
+    InvalidRegistrationError,
     LifetimeError,
     ServiceNotFoundError,
     WaresError,
@@ -184,6 +185,7 @@ class _Surveyor:
         self._find_missing()
         self._find_lifetimes()
         self._find_circles()
+        self._find_misfits()
         self._seen += [pair for pair in seen if pair[0] in self._recipes]
         names = self._name_all()
         return Graph(
@@ -322,6 +324,34 @@ class _Surveyor:
         steps = [self._recipes[key].describe_step() for key in circle]
         path = [*circle, circle[0]]
         self._note(CircularDependencyError(path, steps=steps), *path)
+
+    def _find_misfits(self) -> None:
+        """Find factories and aliases whose services cannot be what they are registered for."""
+        for key, recipe in self._recipes.items():
+            asked = key.key if isinstance(key, Part) else key
+            if isinstance(recipe, ComposedRecipe):
+                self._find_wrong_alias(recipe, key)
+                continue
+            if recipe.is_derived or isinstance(recipe, DecoratingRecipe):
+                # What decorates a service often only looks like it.
+                continue
+            promise = promise_of(recipe, self._find_name)
+            if promise is not MISSING and not fits(promise, asked):
+                problem = InvalidRegistrationError(
+                    f"The factory of {describe(asked)}, {describe_callable(recipe.factory)}, gives "
+                    f"{describe(promise)}, which is no {describe(asked)}. Register it under "
+                    f"{describe(promise)}, or correct the annotation of its result."
+                )
+                self._note(problem, key)
+
+    def _find_wrong_alias(self, recipe: ComposedRecipe, key: Hashable) -> None:
+        target = self._needs[key][0].key if recipe.composition == "alias" else key
+        if not fits(target, key):
+            problem = InvalidRegistrationError(
+                f"{describe(key)} is registered as an alias of {describe(target)}, which is no "
+                f"{describe(key)}. Name a class that derives from it."
+            )
+            self._note(problem, key, target)
 
     def _all_keys(self) -> list[Hashable]:
         seen = [target for _, target in self._seen]

@@ -14,9 +14,6 @@ from typing import Any
 
 from wares._core.annotations import Viewpoint
 from wares._core.callables import read_raw
-from wares._inject.calls import find_calls, write_call
-from wares._inject.casting import DependencyCasts, FunctionCasts
-from wares._inject.checks import Findings, check_dependencies
 from wares._core.container import Container, Registry
 from wares._core.keys import MISSING
 from wares._core.marks import Mark, read_mark
@@ -24,6 +21,7 @@ from wares._core.recipes import Recipe, recipe_for_call
 from wares._core.registrations import Registrations
 from wares._core.signatures import (
     Need,
+    Shape,
     as_key,
     describe_callable,
     is_marker,
@@ -31,6 +29,9 @@ from wares._core.signatures import (
     read_shape,
     unwrap,
 )
+from wares._inject.calls import find_calls, write_call
+from wares._inject.casting import DependencyCasts, FunctionCasts
+from wares._inject.checks import Findings, check_dependencies
 from wares.exceptions import InvalidRegistrationError, UnresolvableParameterError
 
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -45,6 +46,7 @@ class Asker:
         needs: What the marked ones ask for.
         extras: What is made for its effect, before them.
         names: The names of the others.
+        shape: What calling its wrapper leads to.
         can_await: Whether the function is asynchronous.
         recipe: Stands for a call of the function.
         hot: What gets the needs, with the token of the makers that it fits.
@@ -56,10 +58,12 @@ class Asker:
         parameters: tuple[inspect.Parameter, ...],
         needs: tuple[Need, ...],
         extras: tuple[Need, ...],
+        shape: Shape,
     ) -> None:
         self.function = function
         self.parameters = parameters
-        self.can_await = read_shape(function).is_async
+        self.shape = shape
+        self.can_await = shape.is_async
         self.extras = extras
         self.hot: tuple[object, Any] = (None, None)
         self._take(needs)
@@ -112,7 +116,11 @@ class Asker:
         return calls.written[names]
 
     def needs_call(
-        self, recipe: Recipe, needs: tuple[Need, ...], names: Collection[str], registry: Registrations
+        self,
+        recipe: Recipe,
+        needs: tuple[Need, ...],
+        names: Collection[str],
+        registry: Registrations,
     ) -> bool:
         """Tell whether a dependency takes something of the call, and so belongs to it."""
         return any(need.takes_argument and need.name in names for need in needs)
@@ -166,7 +174,11 @@ class CastingAsker(Asker):
         self.casts = FunctionCasts(self.function, self.needs, _find_nothing, viewpoint)
 
     def needs_call(
-        self, recipe: Recipe, needs: tuple[Need, ...], names: Collection[str], registry: Registrations
+        self,
+        recipe: Recipe,
+        needs: tuple[Need, ...],
+        names: Collection[str],
+        registry: Registrations,
     ) -> bool:
         """Tell whether a dependency takes something of the call, or of what is cast for it."""
         if super().needs_call(recipe, needs, names, registry):
@@ -189,6 +201,7 @@ def read_asker(
     dependencies: Sequence[Any],
     frame: types.FrameType | None,
     kind: type[Asker] = Asker,
+    shape: Shape | None = None,
 ) -> Asker:
     """Read what *function* needs, and check what can be checked before it is called.
 
@@ -197,6 +210,7 @@ def read_asker(
         dependencies: Markers of what is made for its effect, before anything else.
         frame: Where it is decorated.
         kind: What kind of asker is made.
+        shape: What calling its wrapper leads to, if not what calling *function* leads to.
 
     Raises:
         UnresolvableParameterError: A marker that cannot work where it stands, or a parameter of a
@@ -209,7 +223,8 @@ def read_asker(
     viewpoint = reading.look(may_import=False)
     needs = reading.read(_find_nothing, viewpoint)
     parameters = tuple(read_raw(function).parameters.values())
-    asker = kind(function, parameters, needs, _read_extras(function, dependencies))
+    extras = _read_extras(function, dependencies)
+    asker = kind(function, parameters, needs, extras, shape or read_shape(function))
     if asker.check(viewpoint).has_unread or reading.has_unknown:
         asker._unread = reading
     else:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from wares._core.asking import Closed, explain
-from wares._core.claims import Claim
+from wares._core.claims import Claim, find_path
 from wares._core.keys import MISSING
 from wares._core.makers import Maker, Makers, Order, Writer
 from wares._core.recipes import Recipe, cannot_fill
@@ -170,7 +170,9 @@ class CallWriter(Writer):
             # A caller may have passed what another parameter needs it for.
             written.add(self._within)
             key = self.define("k", recipe.key)
-            self.put(indent, f"if {service} is MISSING: {service} = c._given.get({key}, MISSING)")
+            self.put(
+                indent, f"if {service} is MISSING: {service} = c._given.get({key}, MISSING)"
+            )
             self.put(indent, f"if {service} is MISSING:")
             result = self._call_bound(recipe, place, indent + 1)
             self.put(indent + 1, f"{service} = {result}")
@@ -222,7 +224,6 @@ class CallWriter(Writer):
             self.constants["cannot_fill_in_call"] = cannot_fill_in_call
             place = self._place(asker.recipe)
             key = self.define("k", need.key)
-            service = self.new_variable()
             call = f"cannot_fill_in_call(c, {name}, recipes[{place}], {names})"
             return self._get_or(key, call, indent)
         return super()._get_absent(wire, indent, asker)
@@ -233,6 +234,4 @@ def cannot_fill_in_call(
 ) -> Any:
     """Refuse a parameter that neither the call nor a service fills."""
     refuse_makeshift(container, need)
-    from wares._core.claims import find_path
-
     raise cannot_fill(need, recipe, names, [one.describe_step() for one in find_path()])

@@ -7,19 +7,17 @@ containers: it is handed arguments, and gives arguments back.
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
 from wares._core.annotations import FindName, Viewpoint
-from wares._core.callables import read_raw
+from wares._core.callables import read_raw, wraps_generator
 from wares._core.keys import MISSING
 from wares._core.recipes import Recipe
 from wares._core.signatures import (
     Need,
-    Shape,
     describe_callable,
     read_annotations,
-    read_shape,
 )
 from wares.exceptions import MissingExtraError, ValidationError
 
@@ -214,51 +212,9 @@ def _cast_before(
     return cast_and_call
 
 
-def cast_items(
-    items: Generator[Any, Any, Any], cast: Callable[[Any], Any]
-) -> Generator[Any, Any, Any]:
-    """Cast each item of a generator; what is sent and thrown in goes to it."""
-    try:
-        item = next(items)
-        while True:
-            try:
-                sent = yield cast(item)
-            except GeneratorExit:
-                raise
-            except BaseException as error:  # noqa: BLE001  # it belongs to the generator
-                item = items.throw(error)
-            else:
-                item = items.send(sent)
-    except StopIteration as done:
-        return done.value
-    finally:
-        items.close()
-
-
-async def acast_items(
-    items: AsyncGenerator[Any, Any], cast: Callable[[Any], Any]
-) -> AsyncGenerator[Any, Any]:
-    """Cast each item of an async generator; what is sent and thrown in goes to it."""
-    try:
-        item = await anext(items)
-        while True:
-            try:
-                sent = yield cast(item)
-            except GeneratorExit:
-                raise
-            except BaseException as error:  # noqa: BLE001  # it belongs to the generator
-                item = await items.athrow(error)
-            else:
-                item = await items.asend(sent)
-    except StopAsyncIteration:
-        return
-    finally:
-        await items.aclose()
-
-
 def _unwrap_items(function: Callable[..., Any], annotation: Any) -> Any:
     """Give ``T`` for the ``Iterator[T]`` of a generator function."""
-    if read_shape(function) not in (Shape.GENERATOR, Shape.ASYNC_GENERATOR):
+    if not wraps_generator(function):
         return annotation
     arguments = get_args(annotation)
     return arguments[0] if arguments else Any

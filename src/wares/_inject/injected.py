@@ -37,10 +37,13 @@ def find_missing(
 
 def _find_askers(function: Any) -> Iterator[Asker]:
     """Find who asks by `inject`: a function, or what decorators are around."""
+    seen: list[Asker] = []
     while function is not None:
-        # What `inject` writes has names of its own, and one of them is the asker.
-        names = list(getattr(function, "__globals__", {}).values())
-        yield from (thing for thing in names if issubclass(type(thing), Asker))
+        # Decorators copy attributes from what they wrap.
+        asker = getattr(function, "__wares_asker__", None)
+        if isinstance(asker, Asker) and asker not in seen:
+            seen.append(asker)
+            yield asker
         function = getattr(function, "__wrapped__", None)
 
 

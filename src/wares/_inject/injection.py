@@ -11,10 +11,12 @@ import types
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar, overload
 
-from wares._inject.askers import CastingAsker, read_asker
 from wares._core.container import Registry
-from wares._inject.wrappers import write_wrapper
-from wares.exceptions import InvalidRegistrationError
+from wares._core.signatures import Shape, read_shape
+from wares._inject.askers import Asker, CastingAsker, read_asker
+from wares._inject.hidden import find_block, hides_block, read_hidden_shape
+from wares._inject.wrappers import choose_wrapper, write_wrapper
+from wares.exceptions import AsyncServiceError, InvalidRegistrationError
 
 R = TypeVar("R")
 
@@ -179,10 +181,30 @@ class _Injector:
                 f"Cannot inject an instance of {type(target).__qualname__}: it is not callable."
             )
             raise InvalidRegistrationError(message)
-        return self._wrap(target, frame)
+        return self._inject(target, frame)
 
-    def _wrap(self, function: Callable[..., Any], frame: types.FrameType) -> Callable[..., Any]:
-        asker = read_asker(function, self._dependencies, frame)
+    def _inject(self, function: Callable[..., Any], frame: types.FrameType) -> Any:
+        """Inject a function, whatever its decorators hide."""
+        make_block = find_block(function)
+        if make_block is not None:
+            return make_block(self._inject(function.__wrapped__, frame))  # type: ignore[attr-defined]  # it has one
+        hidden = read_hidden_shape(function)
+        if hidden is read_shape(function) or not hidden.is_async or hides_block(function):
+            return self._wrap(self._read(function, frame))
+        later = self._read(function, frame, hidden)
+        try:
+            now = self._read(function, frame)
+        except AsyncServiceError:
+            # It cannot be called but where somebody awaits it.
+            return self._wrap(later)
+        return choose_wrapper(self._wrap(now), self._wrap(later), later)
+
+    def _read(
+        self, function: Callable[..., Any], frame: types.FrameType, shape: Shape | None = None
+    ) -> Asker:
+        return read_asker(function, self._dependencies, frame, shape=shape)
+
+    def _wrap(self, asker: Asker) -> Callable[..., Any]:
         return write_wrapper(asker, self._registry)
 
 
@@ -199,6 +221,10 @@ class _CastingInjector(_Injector):
         super().__init__(registry, dependencies)
         self._cast_result = cast_result
 
-    def _wrap(self, function: Callable[..., Any], frame: types.FrameType) -> Callable[..., Any]:
-        asker = read_asker(function, self._dependencies, frame, CastingAsker)
+    def _read(
+        self, function: Callable[..., Any], frame: types.FrameType, shape: Shape | None = None
+    ) -> Asker:
+        return read_asker(function, self._dependencies, frame, CastingAsker, shape)
+
+    def _wrap(self, asker: Asker) -> Callable[..., Any]:
         return write_wrapper(asker, self._registry, casts_result=self._cast_result)

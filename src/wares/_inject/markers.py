@@ -203,7 +203,9 @@ def _find_fastapi() -> type | None:
 
 def _is_open(key: Any) -> bool:
     """Tell whether only the annotation of a parameter will tell what *key* is."""
-    return isinstance(key, str | ForwardRef | TypeVar) or bool(getattr(key, "__parameters__", ()))
+    return isinstance(key, str | ForwardRef | TypeVar) or bool(
+        getattr(key, "__parameters__", ())
+    )
 
 
 def _show_to_fastapi(mark: Mark) -> Any:

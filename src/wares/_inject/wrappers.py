@@ -10,20 +10,20 @@ the arguments, and a call costs no more than the lines that one would have writt
 from __future__ import annotations
 
 import functools
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from inspect import Parameter
 from typing import Any
 
 from wares._core.annotations import show_annotations
 from wares._core.callables import read_raw
-from wares._inject.askers import Asker, CastingAsker
-from wares._inject.casting import acast_items, cast_items
-from wares._core.container import Container, _current
+from wares._core.container import Container, Registry, _current
 from wares._core.keys import MISSING
-from wares._inject.functions import FunctionContainer
-from wares._core.container import Registry
 from wares._core.signatures import Shape, describe_callable, read_shape
+from wares._inject.askers import Asker, CastingAsker
+from wares._inject.driving import adrive, arelay, drive, relay
+from wares._inject.functions import FunctionContainer
+from wares._inject.hidden import finish, leave, read_hidden_shape, runs_event_loop, wait
 
 _POSITIONAL = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 
@@ -42,15 +42,39 @@ def write_wrapper(
         A function of the same kind, which shows only the parameters that callers fill.
     """
     wrapper = _Writer(asker, registry, casts_result=casts_result).write()
+    _show(wrapper, asker)
+    return wrapper
+
+
+def choose_wrapper(
+    now: Callable[..., Any], later: Callable[..., Any], asker: Asker
+) -> Callable[..., Any]:
+    """Give a function that calls *later* where an event loop runs, and *now* elsewhere.
+
+    Args:
+        now: What asks for services without waiting.
+        later: What gives an awaitable, or an async generator, that asks for them.
+        asker: The function.
+    """
+
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return (later if runs_event_loop() else now)(*args, **kwargs)
+
+    _show(wrapper, asker)
+    return wrapper
+
+
+def _show(wrapper: Any, asker: Asker) -> None:
+    """Let a wrapper look like the function, with the parameters that are left to callers."""
     function = asker.function
     functools.update_wrapper(wrapper, function)
+    wrapper.__wares_asker__ = asker
     marked = {need.name for need in asker.needs}
     signature = read_raw(function)
-    wrapper.__signature__ = signature.replace(  # type: ignore[attr-defined]  # PEP 362 reads it
+    wrapper.__signature__ = signature.replace(
         parameters=[parameter for parameter in asker.parameters if parameter.name not in marked]
     )
     show_annotations(wrapper, function, marked)
-    return wrapper
 
 
 class _Writer:
@@ -59,10 +83,11 @@ class _Writer:
     def __init__(self, asker: Asker, registry: Registry, *, casts_result: bool) -> None:
         self._asker = asker
         self._registry = registry
+        self._is_hidden = read_shape(asker.function) is not read_hidden_shape(asker.function)
         self._casts_arguments = isinstance(asker, CastingAsker)
         self._casts_result = casts_result
         self._marked = [need.name for need in asker.needs]
-        self._shape = read_shape(asker.function)
+        self._shape = asker.shape
         self._prefix = "_wares_"
         while any(parameter.name.startswith(self._prefix) for parameter in asker.parameters):
             self._prefix = f"_{self._prefix}"
@@ -72,15 +97,20 @@ class _Writer:
             Container=Container,
             FunctionContainer=FunctionContainer,
             asker=asker,
-            cast_items=acast_items if self._shape is Shape.ASYNC_GENERATOR else cast_items,
             current=_current.get,
+            finish=finish,
+            leave=leave,
+            wait=wait,
             drive=adrive if self._shape is Shape.ASYNC_GENERATOR else drive,
             function=asker.function,
             make_current=_current.set,
             note=note_failure,
             nothing={},
             registry=registry,
+            relay=arelay if self._shape is Shape.ASYNC_GENERATOR else relay,
+            within=nullcontext(),
             spread=spread,
+            unchanged=_give_back,
             unset=MISSING,
         )
 
@@ -88,6 +118,8 @@ class _Writer:
         """Write and compile it."""
         if self._shape in (Shape.GENERATOR, Shape.ASYNC_GENERATOR):
             self._write_generator()
+        elif self._is_hidden and self._shape is Shape.PLAIN:
+            self._write_unfinished()
         else:
             self._write_function()
         source = "\n".join(self._lines) + "\n"
@@ -146,6 +178,28 @@ class _Writer:
         self._put(2, "$note($container, $error)")
         self._put(2, "raise")
 
+    def _write_unfinished(self) -> None:
+        """Write a function whose result may go on after it has returned."""
+        self._put(0, f"def $wrapper({self._parameters()}):")
+        self._write_spreading()
+        self._put(1, "$opened = ()")
+        self._write_look()
+        self._put(2, "$container = $Container($registry)")
+        self._put(2, "$opened = ($container,)")
+        self._put(1, "$make_current($container)")
+        self._put(1, "try:")
+        if self._asker.has_function_scope:
+            self._put(2, f"{self._asked} = $FunctionContainer($container)")
+            self._put(2, f"$opened += ({self._asked},)")
+        self._write_arguments(2)
+        self._put(2, f"$result = $function({self._arguments()})")
+        self._put(1, "except BaseException as $error:")
+        self._put(2, "$leave($opened, $error)")
+        self._put(1, "finally:")
+        self._put(2, "$make_current($outer)")
+        cast = "$asker.casts.cast_result" if self._casts_result else "$unchanged"
+        self._put(1, f"return $finish($container, $opened, $result, {cast})")
+
     def _write_look(self) -> None:
         """Write the look at the current container, and the condition under which one is opened."""
         self._put(1, "$container = $outer = $current()")
@@ -176,19 +230,26 @@ class _Writer:
         if self._asker.has_function_scope:
             self._put(indent, f"{self._with} $FunctionContainer($container) as {self._asked}:")
             indent += 1
+        self._write_arguments(indent)
+        call = f"$function({self._arguments()})"
+        if self._shape in (Shape.GENERATOR, Shape.ASYNC_GENERATOR):
+            if self._casts_result:
+                call = f"$relay({call}, $asker.casts.cast_result, $within)"
+            self._write_delegation(indent, call)
+            return
+        if self._is_hidden:
+            call = f"$wait({call})"
+        if self._casts_result:
+            self._put(indent, f"{result} $asker.casts.cast_result({self._awaiting}{call})")
+        else:
+            self._put(indent, f"{result} {self._awaiting}{call}")
+
+    def _write_arguments(self, indent: int) -> None:
+        """Write how all arguments of the call are got."""
         self._write_asking(indent)
         if self._casts_arguments and self._asker.parameters:
             names = "".join(f"{parameter.name}, " for parameter in self._asker.parameters)
             self._put(indent, f"{names}= $asker.casts.cast_values({names})")
-        call = f"$function({self._arguments()})"
-        if self._shape in (Shape.GENERATOR, Shape.ASYNC_GENERATOR):
-            if self._casts_result:
-                call = f"$cast_items({call}, $asker.casts.cast_result)"
-            self._write_delegation(indent, call)
-        elif self._casts_result:
-            self._put(indent, f"{result} $asker.casts.cast_result({self._awaiting}{call})")
-        else:
-            self._put(indent, f"{result} {self._awaiting}{call}")
 
     def _write_asking(self, indent: int) -> None:
         count = len(self._asker.extras) + len(self._marked)
@@ -303,13 +364,15 @@ def note_failure(container: Container, error: BaseException) -> None:
     """Note the exception that leaves a function, for an adapter whose framework may answer it.
 
     Args:
-        container: The one that is current. Adapters that want to know give the container of the
-            unit of work a ``_failure``.
+        container: The one that is current; it is noted on the outermost one.
         error: The exception.
     """
-    unit = container._outermost or container
-    if hasattr(unit, "_failure"):
-        unit._failure = error
+    outermost = container._outermost
+    (container if outermost is None else outermost)._failure = error
+
+
+def _give_back(value: Any) -> Any:
+    return value
 
 
 def spread(
@@ -346,65 +409,3 @@ def spread(
         else:
             message = f"{name} misses the argument {parameter.name!r}"
             raise TypeError(message)
-
-
-@contextmanager
-def _being_current(container: Container) -> Iterator[None]:
-    """Make *container* current for one step of a generator."""
-    outer = _current.get()
-    _current.set(container)
-    try:
-        yield
-    finally:
-        # Not by a token: a generator may go on in another context.
-        _current.set(outer)
-
-
-def drive(container: Container, steps: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
-    """Run a generator with *container* current while it runs, but not while it waits."""
-    resume: Callable[[Any], Any] = steps.send
-    argument: Any = None
-    try:
-        while True:
-            with _being_current(container):
-                try:
-                    item = resume(argument)
-                except StopIteration as done:
-                    return done.value
-            try:
-                argument = yield item
-            except GeneratorExit:
-                raise
-            except BaseException as error:  # noqa: BLE001  # it belongs to the generator
-                resume, argument = steps.throw, error
-            else:
-                resume = steps.send
-    finally:
-        with _being_current(container):
-            steps.close()
-
-
-async def adrive(
-    container: Container, steps: AsyncGenerator[Any, Any]
-) -> AsyncGenerator[Any, Any]:
-    """Run an async generator with *container* current while it runs."""
-    resume: Callable[[Any], Any] = steps.asend
-    argument: Any = None
-    try:
-        while True:
-            with _being_current(container):
-                try:
-                    item = await resume(argument)
-                except StopAsyncIteration:
-                    return
-            try:
-                argument = yield item
-            except GeneratorExit:
-                raise
-            except BaseException as error:  # noqa: BLE001  # it belongs to the generator
-                resume, argument = steps.athrow, error
-            else:
-                resume = steps.asend
-    finally:
-        with _being_current(container):
-            await steps.aclose()

@@ -20,7 +20,7 @@ from django.urls import URLPattern, get_resolver
 from django.utils.module_loading import import_string, module_has_submodule
 
 from wares._adapters.units import check, note_failure
-from wares._core.registry import Registry
+from wares._core.container import Registry
 from wares.django import CONTAINER_NAME, close_registry
 from wares.exceptions import InvalidRegistryError
 

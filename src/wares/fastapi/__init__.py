@@ -8,7 +8,7 @@ The annotations here are read by FastAPI, so they are objects, not strings.
 
 import contextlib
 import functools
-from collections.abc import AsyncGenerator, Awaitable, Hashable, Iterator
+from collections.abc import AsyncGenerator, Hashable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -40,6 +40,7 @@ with needs_extra("wares.fastapi", "fastapi"):
         Shortcut,
         find_lifespans,
         find_wanted,
+        open_first,
     )
     from wares.fastapi._trial import try_out
     from wares.starlette import answer_probe, find_registry, get_registry, given_by
@@ -309,6 +310,7 @@ class lifespan(starlette.lifespan[App]):  # noqa: N801  # used as a decorator
                 )
 
     async def _prepare(self, app: App) -> None:
+        open_first(app, container, _key_of)
         if await try_out():
             _SHORTCUT.take(app)
 

@@ -24,6 +24,7 @@ from werkzeug.local import LocalProxy
 from wares._adapters.applications import find_views
 from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
 from wares._core.compositions import FactoryOptions, ValueOptions
+from wares._core.recipes import is_context_manager
 from wares._core.container import Container, Registry
 from wares._inject.injected import find_missing
 from wares.exceptions import (
@@ -244,7 +245,8 @@ def overwrite_value(
 ) -> None:
     """Register another object under *key* and reset the container of the application context.
 
-    It stays registered. `wares.Registry.override_value` takes itself back.
+    It stays registered, and is entered if it is a context manager, unless ``enter=False`` is
+    passed. `wares.Registry.override_value` takes itself back.
 
     Args:
         key: What the service is asked for by.
@@ -252,6 +254,8 @@ def overwrite_value(
         options: As in `register_value`.
     """
     container = wares_from()
+    # As in svcs, where this stands for a factory that a test replaces.
+    options.setdefault("enter", is_context_manager(type(value)))
     container.registry.register_value(key, value, **options)
     container.reset()
 
