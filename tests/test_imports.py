@@ -196,8 +196,6 @@ def test_no_other_name_is_there() -> None:
         wares.Regestry  # type: ignore[attr-defined]  # noqa: B018  # that is the point
 
 
-
-
 @pytest.mark.parametrize("module", PUBLIC_MODULES)
 def test_public_modules_are_attributes(module: str) -> None:
     """After `import wares` each adapter is there, imported when it is first used."""

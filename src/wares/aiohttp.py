@@ -15,8 +15,7 @@ from wares._adapters.extras import needs_extra
 from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
 from wares._adapters.units import Unit, check, note_failure
 from wares._core.compositions import FactoryOptions, ValueOptions
-from wares._core.container import Container
-from wares._core.container import Registry
+from wares._core.container import Container, Registry
 from wares.exceptions import NoContainerError, NoRegistryError
 
 with needs_extra("wares.aiohttp", "aiohttp"):

@@ -17,8 +17,8 @@ from typing import Any
 from wares._adapters.injecting import Served
 from wares._adapters.loops import Loops
 from wares._adapters.units import Unit, check
-from wares._core.keys import MISSING
 from wares._core.container import Registry
+from wares._core.keys import MISSING
 from wares.exceptions import PendingAsyncCleanupError
 
 __all__ = ["with_container"]

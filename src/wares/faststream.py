@@ -14,8 +14,7 @@ from wares._adapters.extras import needs_extra
 from wares._adapters.injecting import inject_own
 from wares._adapters.lifespan import REGISTRY_KEY
 from wares._adapters.units import Unit, check, note_failure
-from wares._core.container import current_container
-from wares._core.container import Registry
+from wares._core.container import Registry, current_container
 from wares.exceptions import NoRegistryError
 
 with needs_extra("wares.faststream", "faststream"):

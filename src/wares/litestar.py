@@ -18,8 +18,7 @@ from wares._adapters.extras import needs_extra
 from wares._adapters.health_endpoint import HealthOptions
 from wares._adapters.lifespan import REGISTRY_KEY
 from wares._adapters.units import check
-from wares._core.container import Container
-from wares._core.container import Registry
+from wares._core.container import Container, Registry
 from wares.exceptions import NoRegistryError
 
 with needs_extra("wares.litestar", "litestar"):

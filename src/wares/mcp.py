@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from wares._adapters.extras import needs_extra
 from wares._adapters.lifespan import REGISTRY_KEY, Lifespan
 from wares._adapters.units import Unit, note_failure
-from wares._core.container import Container
-from wares._core.container import Registry
+from wares._core.container import Container, Registry
 from wares.exceptions import NoRegistryError, ResponseFailed
 
 with needs_extra("wares.mcp", "mcp"):

@@ -145,7 +145,7 @@ def wares_from(connection: HTTPConnection) -> Container:
         NoContainerError: The connection did not come through `WaresMiddleware`.
     """
     container = asgi.wares_from(connection.scope)
-    if HTTPConnection not in container or container.get(HTTPConnection) is not connection:
+    if container._made.get(HTTPConnection) is not connection:
         # Services shall have the very object of the endpoint: it may have read the body already.
         container._give(given_by(connection))
     return container

@@ -19,8 +19,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from wares._core.container import Container, current_container
-from wares._core.container import Registry
+from wares._core.container import Container, Registry, current_container
 from wares.exceptions import NoContainerError, RegistryClosedError
 
 __all__ = ["AdapterConformance", "AnsweredError", "Journal", "Session", "Work", "WorkError"]

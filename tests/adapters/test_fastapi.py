@@ -4,6 +4,7 @@ Every rule holds on both ways: the `way_in` fixture takes each test along each o
 """
 
 import asyncio
+import contextlib
 import functools
 import gc
 import weakref
@@ -12,6 +13,7 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Any
 from unittest.mock import Mock
 
+import anyio
 import fastapi.routing
 import httpx
 import pytest
@@ -255,7 +257,10 @@ class TestContainer:
             with pytest.raises(NoRegistryError):
                 await client.get("http://test/")
 
-    async def test_leaves_nothing_behind(self, app):
+    @pytest.mark.parametrize(
+        "surrounding", [contextlib.nullcontext, anyio.CancelScope], ids=["plain", "in a scope"]
+    )
+    async def test_leaves_nothing_behind(self, app, surrounding):
         """A request's container is gone with the request; no garbage collector is needed."""
         containers = []
 
@@ -266,7 +271,8 @@ class TestContainer:
         async with started(app) as state:
             gc.disable()
             try:
-                await app(make_scope(state), asyncio.Queue().get, asyncio.Queue().put)
+                with surrounding():
+                    await app(make_scope(state), asyncio.Queue().get, asyncio.Queue().put)
                 is_gone = containers[0]() is None
             finally:
                 gc.enable()

@@ -1,10 +1,12 @@
 """Starlette: a container for each request and WebSocket, in process and under a real server."""
 
 import asyncio
+import contextlib
 import gc
 import weakref
 from contextlib import asynccontextmanager
 
+import anyio
 import httpx
 import pytest
 import websockets
@@ -372,7 +374,10 @@ class TestRequests:
             with pytest.raises(NoContainerError, match="WaresMiddleware"):
                 await client.get("/")
 
-    async def test_leave_nothing_behind(self, start):
+    @pytest.mark.parametrize(
+        "surrounding", [contextlib.nullcontext, anyio.CancelScope], ids=["plain", "in a scope"]
+    )
+    async def test_leave_nothing_behind(self, start, surrounding):
         """A request's container is gone with the request; no garbage collector is needed."""
         containers = []
 
@@ -384,7 +389,8 @@ class TestRequests:
         async with started(app) as state:
             gc.disable()
             try:
-                await app(make_scope(state), asyncio.Queue().get, asyncio.Queue().put)
+                with surrounding():
+                    await app(make_scope(state), asyncio.Queue().get, asyncio.Queue().put)
                 is_gone = containers[0]() is None
             finally:
                 gc.enable()

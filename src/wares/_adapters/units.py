@@ -13,12 +13,12 @@ from collections.abc import Callable, Coroutine, Iterable
 from types import TracebackType
 from typing import Any, TypeVar, cast
 
-from wares._core.container import Container, _current
-from wares._core.container import Registry
+from wares._core.container import Container, Registry, _current
 from wares._inject.injected import find_missing
 from wares.exceptions import PendingAsyncCleanupError, raise_problems
 
 F = TypeVar("F", bound=Callable[..., Any])
+
 
 def note_failure(container: Container, error: BaseException, *, replace: bool = True) -> None:
     """Note that the work of *container* failed, though nobody may raise *error* any more.

@@ -7,7 +7,6 @@ who makes something from them: to both, these are recipes like any other.
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable
 from typing import Any, ClassVar, TypedDict
 

@@ -786,7 +786,7 @@ class Registry(Registering):
         try:
             for key in start.keys:
                 self._root.get(key)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  # it is raised again
             raise_as_it_is(start.undo(error))
 
     async def astart(self) -> None:
@@ -800,7 +800,7 @@ class Registry(Registering):
         try:
             for key in start.keys:
                 await self._root.aget(key)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  # it is raised again
             raise_as_it_is(await start.aundo(error))
 
     def validate(self) -> None:

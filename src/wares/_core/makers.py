@@ -415,7 +415,9 @@ class Writer:
         else:
             key = self.define("k", need.key)
             # An object that a dependency has made for itself is no service.
-            return self._get_or(key, otherwise, indent, "c._given" if need.is_service else "made")
+            return self._get_or(
+                key, otherwise, indent, "c._given" if need.is_service else "made"
+            )
         return service
 
     def _raising(self, function: str, *recipes: Recipe) -> str:
@@ -515,7 +517,9 @@ class Writer:
         for wire, got in gathered:
             is_late = isinstance(got, Late)
             argument = self._build_late(wire.node, got, indent) if is_late else got
-            arguments.append(f"{wire.need.name}={argument}" if wire.need.by_keyword else argument)
+            arguments.append(
+                f"{wire.need.name}={argument}" if wire.need.by_keyword else argument
+            )
         if recipe.shape.is_async and not self.can_await:
             self.put(indent, f"refuse(made, recipes[{place}])")
         result = self.call(node, ", ".join(arguments), indent)

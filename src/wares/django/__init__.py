@@ -16,8 +16,7 @@ from wares._adapters.extras import needs_extra
 from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
 from wares._adapters.streams import Holding
 from wares._adapters.units import Unit, check, may_await, note_failure, with_unit
-from wares._core.container import Container
-from wares._core.container import Registry
+from wares._core.container import Container, Registry
 from wares.asgi import ASGIApp, Receive, Scope, Send, _serve_lifespan
 from wares.exceptions import (
     NoContainerError,

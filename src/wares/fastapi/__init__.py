@@ -21,8 +21,8 @@ from wares._adapters.lifespan import REGISTRY_KEY
 from wares._adapters.shielding import CancelScope, shielding
 from wares._core.container import Container, Registry
 from wares._core.keys import MISSING, describe, find_nearest
-from wares._core.signatures import describe_callable
 from wares._core.marks import Mark
+from wares._core.signatures import describe_callable
 from wares._inject.markers import Inject
 from wares.asgi import ANSWERED_KEY, CONTAINER_KEY, ConnectionContainer, Scope
 from wares.exceptions import ServiceNotFoundError

@@ -24,8 +24,8 @@ from werkzeug.local import LocalProxy
 from wares._adapters.applications import find_views
 from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
 from wares._core.compositions import FactoryOptions, ValueOptions
-from wares._core.recipes import is_context_manager
 from wares._core.container import Container, Registry
+from wares._core.recipes import is_context_manager
 from wares._inject.injected import find_missing
 from wares.exceptions import (
     NoContainerError,

@@ -15,8 +15,8 @@ from typing import Any, Literal
 import attrs
 import socketio
 
-from wares._core.keys import MISSING
 from wares._core.container import Registry
+from wares._core.keys import MISSING
 from wares.exceptions import MissingExtraError
 from wares.socketio._dispatch import Dispatch, Registered
 from wares.socketio._parameters import Parameter

@@ -18,8 +18,8 @@ from weakref import WeakSet
 
 from socketio.exceptions import ConnectionRefusedError as Refusal
 
-from wares._core.keys import MISSING, describe, find_nearest
 from wares._core.container import Registry
+from wares._core.keys import MISSING, describe, find_nearest
 from wares._core.signatures import describe_callable
 from wares._inject.injected import find_missing
 from wares.exceptions import ServiceNotFoundError, WaresError

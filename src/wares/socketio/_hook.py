@@ -22,8 +22,7 @@ import attrs
 import socketio.exceptions
 
 from wares._adapters.lifespan import REGISTRY_KEY
-from wares._core.container import Container
-from wares._core.container import Registry
+from wares._core.container import Container, Registry
 from wares.exceptions import (
     InvalidRegistrationError,
     InvalidRegistryError,

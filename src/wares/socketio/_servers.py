@@ -10,8 +10,7 @@ from typing import Any, TypeVar
 
 import socketio
 
-from wares._core.container import Container
-from wares._core.container import Registry
+from wares._core.container import Container, Registry
 from wares.exceptions import InvalidRegistrationError, NoContainerError
 from wares.socketio._dispatch import Dispatch
 from wares.socketio._events import FACTS, SocketEvent
