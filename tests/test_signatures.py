@@ -41,7 +41,7 @@ ASYNC_SHAPES = [
 
 
 #: What the factories are registered under: it promises nothing of what they give.
-Key = "Key"
+Key = typing.NewType("Key", object)
 
 
 class Root:

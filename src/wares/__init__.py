@@ -55,7 +55,8 @@ if TYPE_CHECKING:
     from wares import taskiq as taskiq
     from wares import testing as testing
     from wares._core.pings import ServicePing
-    from wares._graph.graph import Edge, Graph, Node
+    from wares._graph.graph import Graph
+    from wares._graph.nodes import Edge, Node
     from wares._inject.injection import apply_types, inject
 
 __all__ = [
@@ -96,9 +97,9 @@ __all__ = [
 
 #: What not every application uses, and its module: imported at the first use (PEP 562).
 _LATER = {
-    "Edge": "_graph.graph",
+    "Edge": "_graph.nodes",
     "Graph": "_graph.graph",
-    "Node": "_graph.graph",
+    "Node": "_graph.nodes",
     "ServicePing": "_core.pings",
     "apply_types": "_inject.injection",
     "inject": "_inject.injection",
