@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import gc
 import sys
 import threading
 from time import sleep
@@ -331,3 +332,26 @@ def test_a_local_value_that_is_registered_while_its_key_is_made(registry):
     outcomes = in_threads(lambda: outcome_of(container.get, Key), register)
 
     assert (outcomes, value) == ([ValueError, None], container.get(Key))
+
+
+def test_local_connection_services_leave_no_circles(registry):
+    """A request with a local factory leaves nothing to the garbage collector."""
+
+    def make():
+        return Key()
+
+    def serve():
+        with registry.container() as parent:
+            parent.register_local_factory(Key, make, lifetime="connection")
+            with parent.child() as child:
+                child.get(Key)
+
+    serve()
+    gc.collect()
+    gc.disable()
+    try:
+        serve()
+
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
