@@ -131,7 +131,7 @@ class TestAlias:
 
 
 class TestSeveral:
-    """`add_factory`, `add_value` and `expect_several`."""
+    """`add_factory` and `add_value`."""
 
     async def test_in_the_order_of_registration(self, way, registry, container):
         """`list[key]` gives all of them, in the order in which they were added."""
@@ -175,23 +175,8 @@ class TestSeveral:
         assert ["scoped", "scoped", "singleton"] == events
 
     async def test_none(self, way, registry, container):
-        """The list is empty where several are expected and none was added."""
-        registry.expect_several(Mailer)
-        registry.validate()
-
+        """The list is empty where nothing was registered."""
         assert [] == await way.get(container, list[Mailer])
-
-    async def test_expecting_changes_nothing(self, way, registry, container):
-        """What was added stays when several are expected afterwards."""
-        registry.add_value(Mailer, 1)
-        registry.expect_several(Mailer)
-
-        assert [1] == await way.get(container, list[Mailer])
-
-    async def test_nobody_spoke_of_several(self, way, registry, container):
-        """A list that nobody spoke of is missing, as anything else."""
-        with pytest.raises(ServiceNotFoundError):
-            await way.get(container, list[Mailer])
 
     async def test_a_list_of_ones_own(self, way, registry, container):
         """Each `get` gives a new list, which may be changed."""
@@ -200,12 +185,17 @@ class TestSeveral:
 
         assert [1] == await way.get(container, list[Mailer])
 
-    async def test_beside_the_one(self, way, registry, container):
-        """What is registered under the key itself is not one of several."""
-        registry.register_value(Mailer, "one")
-        registry.add_value(Mailer, "of several")
+    async def test_with_the_one(self, way, registry, container):
+        """What is registered under the key itself is one of several, in its place."""
+        registry.add_value(Mailer, "first")
+        registry.register_value(Mailer, "replaced")
+        registry.add_value(Mailer, "third")
+        registry.register_value(Mailer, "the one")
 
-        assert ("one", ["of several"]) == await way.get(container, Mailer, list[Mailer])
+        one, several = await way.get(container, Mailer, list[Mailer])
+
+        assert "the one" == one
+        assert ["first", "the one", "third"] == several
 
     async def test_overrides(self, way, registry, container):
         """A test overrides the whole list."""
@@ -229,7 +219,6 @@ class TestSeveral:
         for add in (
             lambda: registry.add_value([], 1),
             lambda: registry.add_factory([], list),
-            lambda: registry.expect_several([]),
         ):
             with pytest.raises(InvalidRegistrationError):
                 add()
@@ -240,7 +229,6 @@ class TestSeveral:
         registry.close()
         for add in (
             lambda: registry.add_value(Mailer, 1),
-            lambda: registry.expect_several(Mailer),
             lambda: registry.register_alias(Mailer, Cache),
             lambda: registry.decorate(Mailer, print),
         ):
@@ -248,13 +236,19 @@ class TestSeveral:
                 add()
 
     def test_in_the_graph(self, registry):
-        """The graph shows the list and its parts."""
+        """The graph shows the parts, and the list where it is needed."""
+
+        def make(mailers: list[Mailer]): ...
+
         registry.add_value(Mailer, 1)
+        registry.register_factory(Shop, make)
         graph = registry.graph()
 
-        assert [("Mailer (part 1)", "value"), ("list[Mailer]", "list")] == [
-            (node.name, node.kind) for node in graph.nodes
-        ]
+        assert [
+            ("Mailer (part 1)", "value"),
+            ("Shop", "factory"),
+            ("list[Mailer]", "list"),
+        ] == [(node.name, node.kind) for node in graph.nodes]
 
 
 class Traced:
@@ -561,7 +555,7 @@ class TestGeneric:
     async def test_others_stay_missing(self, way, registry, container):
         """What no generic class was registered for is missing, as anything else."""
         registry.register_generic(Box, Box)
-        for key in (list[int], Mailer, Box):
+        for key in (set[int], Mailer, Box):
             with pytest.raises(ServiceNotFoundError):
                 await way.get(container, key)
 

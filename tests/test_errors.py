@@ -126,6 +126,7 @@ class Maker(Secret):
         (RegistryClosedError, RuntimeError),
         (NoContainerError, RuntimeError),
         (NoRegistryError, RuntimeError),
+        (NoRegistryError, LookupError),
         (PendingAsyncCleanupError, RuntimeError),
         (InvalidRegistryError, ExceptionGroup),
     ],

@@ -21,8 +21,8 @@ SOURCE = Path(__file__).parent.parent / "src" / "wares"
 # What is not an adapter, lowest first: each may import only what stands in an earlier line, or
 # in its own package. What is in no line is an adapter, and may import all up to "_adapters".
 LAYERS = (
-    {"_core", "exceptions"},
-    {"_inject", "_graph", "graph"},
+    {"_core", "_graph", "exceptions"},
+    {"_inject", "_health"},
     {"health", "observers", "__init__"},
     {"_adapters"},
     {"an adapter", "opentelemetry", "pytest_plugin", "testing"},
@@ -36,15 +36,24 @@ OUTSIDE = {
     "_inject/casting.py": {"pydantic"},
     "starlette": {"starlette"},
     "fastapi": {"fastapi", "starlette"},
-    "flask": {"flask", "werkzeug"},
+    "flask": {"click", "flask", "werkzeug"},
     "aiohttp": {"aiohttp"},
     "faststream": {"faststream"},
-    "socketio": {"socketio", "engineio", "pydantic"},
+    "socketio": {"socketio", "engineio", "pydantic", "pydantic_core"},
+    "celery": {"celery"},
+    "django": {"django", "asgiref"},
+    "litestar": {"litestar"},
+    "mcp": {"mcp", "fastmcp"},
+    "taskiq": {"taskiq"},
+    "testing": {"pytest"},
     "pytest_plugin": {"pytest"},
     "opentelemetry": {"opentelemetry"},
     "_cli": {"click", "rich"},
     "__main__": {"click", "rich"},
 }
+
+# What methods of the core hand over to modules that stand upon it: imported at the call.
+AT_THE_CALL = {"_core/container.py": {"_graph/graph.py", "_inject/calling.py"}}
 
 # annotationlib is new in Python 3.14, and imported only there.
 STANDARD = sys.stdlib_module_names | {"annotationlib"}
@@ -55,6 +64,9 @@ MODULES = sorted(path.relative_to(SOURCE).as_posix() for path in SOURCE.rglob("*
 def part_of(path: str) -> str:
     """Name the file, or the package, at the top of the source that a file belongs to."""
     return path.removesuffix(".py").split("/")[0]
+
+
+PUBLIC_MODULES = sorted({part_of(path) for path in MODULES if not path.startswith("_")})
 
 
 def layer_of(part: str) -> int:
@@ -93,7 +105,7 @@ def file_of(name: str) -> str:
 def files_imported_by(path: str, *, for_types: bool = False) -> set[str]:
     """Return the files of ours that a file imports from, itself not among them."""
     names = [name for name in imports_of(path, for_types=for_types) if is_ours(name)]
-    return {file_of(name) for name in names} - {path}
+    return {file_of(name) for name in names} - {path} - AT_THE_CALL.get(path, set())
 
 
 def is_ours(name: str) -> bool:
@@ -101,13 +113,18 @@ def is_ours(name: str) -> bool:
     return name.split(".", maxsplit=1)[0] == "wares"
 
 
-def modules_after(statement: str) -> set[str]:
-    """Run a statement in a new interpreter and return the modules it has then, by top name."""
+def full_modules_after(statement: str) -> set[str]:
+    """Run a statement in a new interpreter and return the modules that it has then."""
     program = f"import sys\n{statement}\nprint(*sys.modules)"
     answer = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, encoding="utf-8", check=True
     )
-    return {name.split(".")[0] for name in answer.stdout.split()}
+    return set(answer.stdout.split())
+
+
+def modules_after(statement: str) -> set[str]:
+    """Return the modules after a statement by their top names."""
+    return {name.split(".")[0] for name in full_modules_after(statement)}
 
 
 @pytest.mark.parametrize("path", MODULES)
@@ -155,10 +172,12 @@ def test_frameworks_are_imported_in_their_adapter_only(path: str) -> None:
 def test_import_wares_imports_no_framework() -> None:
     """`import wares` brings attrs, typing_extensions, the standard library, and no asyncio."""
     before = modules_after("")
+    loaded = full_modules_after("import wares")
 
-    after = modules_after("import wares")
+    after = {name.split(".")[0] for name in loaded}
 
     assert "asyncio" not in after
+    assert {"wares.exceptions"} == loaded & {f"wares.{module}" for module in PUBLIC_MODULES}
 
     foreign = after - before - STANDARD
     assert {"wares", "attrs", "attr", "typing_extensions"} >= foreign
@@ -175,6 +194,19 @@ def test_no_other_name_is_there() -> None:
     """A wrong name is an AttributeError, as for any module."""
     with pytest.raises(AttributeError, match="Regestry"):
         wares.Regestry  # type: ignore[attr-defined]  # noqa: B018  # that is the point
+
+
+@pytest.mark.parametrize("module", PUBLIC_MODULES)
+def test_public_modules_are_attributes(module: str) -> None:
+    """After `import wares` each adapter is there, imported when it is first used."""
+    assert f"wares.{module}" in full_modules_after(f"import wares; wares.{module}")
+
+
+def test_type_checkers_know_public_modules() -> None:
+    """Each is named in `__init__.py`, so that a misspelt one is an error for type checkers."""
+    shown = set(imports_of("__init__.py", for_types=True)) - set(imports_of("__init__.py"))
+
+    assert {f"wares.{module}" for module in PUBLIC_MODULES} <= shown
 
 
 @pytest.mark.parametrize(

@@ -4,14 +4,13 @@ The public names. What starts with an underscore may change at any time.
 """
 
 import importlib
+import importlib.util
 from typing import TYPE_CHECKING, Any
 
+from wares._core.autowiring import aautowire, autowire
 from wares._core.container import Container, Registry, current_container
-from wares._inject.markers import Depends, Inject
 from wares._core.recipes import Lifetime
-
-
-from wares._core.signatures import autowire
+from wares._inject.markers import Depends, Inject
 from wares.exceptions import (
     AsyncServiceError,
     CircularDependencyError,
@@ -27,6 +26,7 @@ from wares.exceptions import (
     NoRegistryError,
     PendingAsyncCleanupError,
     RegistryClosedError,
+    ResponseFailed,
     ServiceNotFoundError,
     UnresolvableParameterError,
     ValidationError,
@@ -34,12 +34,30 @@ from wares.exceptions import (
 )
 
 if TYPE_CHECKING:
-    from wares._graph.graph import Edge, Graph, Node
-    from wares._inject.injection import apply_types, inject
+    # What `import wares` shows to type checkers: nothing that is not there.
+    from wares import aiohttp as aiohttp
+    from wares import asgi as asgi
+    from wares import celery as celery
+    from wares import click as click
+    from wares import django as django
+    from wares import exceptions as exceptions
+    from wares import fastapi as fastapi
+    from wares import faststream as faststream
+    from wares import flask as flask
+    from wares import health as health
+    from wares import litestar as litestar
+    from wares import mcp as mcp
+    from wares import observers as observers
+    from wares import opentelemetry as opentelemetry
+    from wares import pytest_plugin as pytest_plugin
+    from wares import socketio as socketio
+    from wares import starlette as starlette
+    from wares import taskiq as taskiq
+    from wares import testing as testing
     from wares._core.pings import ServicePing
-
-#: The same as `autowire`, by the name that svcs gives it for asynchronous factories.
-aautowire = autowire
+    from wares._graph.graph import Graph
+    from wares._graph.nodes import Edge, Node
+    from wares._inject.injection import apply_types, inject
 
 __all__ = [
     "AsyncServiceError",
@@ -64,6 +82,7 @@ __all__ = [
     "PendingAsyncCleanupError",
     "Registry",
     "RegistryClosedError",
+    "ResponseFailed",
     "ServiceNotFoundError",
     "ServicePing",
     "UnresolvableParameterError",
@@ -78,21 +97,27 @@ __all__ = [
 
 #: What not every application uses, and its module: imported at the first use (PEP 562).
 _LATER = {
-    "Edge": "_graph.graph",
+    "Edge": "_graph.nodes",
     "Graph": "_graph.graph",
-    "Node": "_graph.graph",
+    "Node": "_graph.nodes",
     "ServicePing": "_core.pings",
     "apply_types": "_inject.injection",
     "inject": "_inject.injection",
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _LATER:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(importlib.import_module(f"{__name__}.{_LATER[name]}"), name)
-    globals()[name] = found
-    return found
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        """Import, at its first use, what not every application needs: names, and adapters."""
+        if name in _LATER:
+            found = getattr(importlib.import_module(f"{__name__}.{_LATER[name]}"), name)
+        elif not name.startswith("_") and importlib.util.find_spec(f"{__name__}.{name}"):
+            found = importlib.import_module(f"{__name__}.{name}")
+        else:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        globals()[name] = found
+        return found
 
 
 def __dir__() -> list[str]:

@@ -16,6 +16,10 @@ from wares._core.keys import describe, describe_fully, describe_path, is_plain
 class WaresError(Exception):
     """The base of every error that wares raises on its own account."""
 
+    def __repr__(self) -> str:
+        # Not of the arguments: they may be keys that cannot be shown.
+        return f"{type(self).__qualname__}({str(self)!r})"
+
 
 class InvalidRegistrationError(WaresError, TypeError):
     """What was registered cannot work, whatever happens later."""
@@ -333,7 +337,7 @@ class NoContainerError(WaresError, RuntimeError):
         )
 
 
-class NoRegistryError(WaresError, RuntimeError):
+class NoRegistryError(WaresError, LookupError, RuntimeError):
     """No registry is to be found where one was needed."""
 
     def __str__(self) -> str:
@@ -380,6 +384,24 @@ class InvalidRegistryError(WaresError, ExceptionGroup[Exception]):
             f"{number}. {exception}" for number, exception in enumerate(self.exceptions, 1)
         )
         return f"{self.message}\n{problems}"
+
+
+class ResponseFailed(WaresError, RuntimeError):  # noqa: N818  # says what happened, as NotFound does
+    """A response tells that a unit of work failed, and no exception was to be seen.
+
+    It is never raised. Cleanups see it in the place of the exception that a framework has answered.
+
+    Attributes:
+        status: The HTTP status of the response; `None` for one that only says that it is an error.
+    """
+
+    def __init__(self, status: int | None) -> None:
+        self.status = status
+        super().__init__(status)
+
+    def __str__(self) -> str:
+        what = "an error" if self.status is None else f"a response of status {self.status}"
+        return f"The work was answered by {what}."
 
 
 def raise_problems(beginning: str, problems: Sequence[Exception]) -> None:

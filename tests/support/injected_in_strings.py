@@ -28,7 +28,9 @@ def ask_hidden(hidden: Annotated[Hidden, Depends()], *, other: Annotated[Hidden,
 
 
 @inject
-def ask_later(name: str, later: Annotated[Later, Depends()], port: Annotated[int, Depends(get_port)]):
+def ask_later(
+    name: str, later: Annotated[Later, Depends()], port: Annotated[int, Depends(get_port)]
+):
     return name, later, port
 
 
@@ -38,7 +40,9 @@ def ask_alias(name, user: CurrentUser = "nobody"):
 
 
 @inject
-def ask_unmarked(strange: nowhere, other: also_nowhere, text: "some words", it: Annotated[Later, Depends()]):
+def ask_unmarked(
+    strange: nowhere, other: also_nowhere, text: "some words", it: Annotated[Later, Depends()]
+):
     return strange, other, text, it
 
 
@@ -53,7 +57,9 @@ def ask_nowhere_generic(it: Inject[list[also_nowhere[int]]]):
 
 
 def get_with_hidden(
-    hidden: Annotated[Hidden, Depends()], default: nowhere = 1, port: nowhere = Depends(get_port)
+    hidden: Annotated[Hidden, Depends()],
+    default: nowhere = 1,
+    port: nowhere = Depends(get_port),
 ):
     return hidden, default, port
 

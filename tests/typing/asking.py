@@ -150,6 +150,24 @@ async def pings(container: Container) -> None:
         await ping.aping()
 
 
+def count(database: Database, factor: float = 1.0) -> int:
+    return 1
+
+
+async def acount(database: Database) -> int:
+    return 1
+
+
+async def calls(container: Container) -> None:
+    """A function that is called gives what it returns; what is filled may be left out."""
+    assert_type(container.call(count), int)
+    assert_type(container.call(count, factor=0.5), int)
+    assert_type(container.call(Database), Database)
+    assert_type(await container.acall(count), int)
+    assert_type(await container.acall(acount, Database()), int)
+    container.call(5)  # type: ignore[arg-type]  # is no function
+
+
 def exceptions_are_not_swallowed(registry: Registry) -> int:
     """A `with` block of ours lets exceptions pass: the line after it is not needed."""
     with registry.container() as container:

@@ -1,6 +1,7 @@
 """The types of aliases, lists and decorations, as users' checkers see them."""
 
-from typing import Generic, Protocol, TypeVar, assert_type
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Generic, Optional, Protocol, TypeVar, assert_type
 
 from wares import Registry
 
@@ -23,7 +24,6 @@ registry.register_alias(Storage, Database)
 registry.register_alias("name", Database)
 registry.add_factory(Database, Database, lifetime="singleton", tags=["ready"])
 registry.add_value(Database, Database(), ping=print, ping_timeout=1)
-registry.expect_several(Storage)
 registry.decorate(Database, trace)
 
 T = TypeVar("T")
@@ -44,3 +44,18 @@ registry.add_factory(Database, Database, lifetimes="scoped")  # type: ignore[cal
 registry.add_value(Database, 1, lifetime="scoped")  # type: ignore[call-arg]  # values have none
 registry.register_generic("name", Database)  # type: ignore[arg-type]  # no class
 registry.decorate(Database, 1)  # type: ignore[arg-type]  # no callable
+
+
+async def forms() -> None:
+    """What an annotation stands for has its type."""
+    assert_type(container.get(Database | None), Database | None)
+    assert_type(container.get(Optional[Database]), Database | None)  # it is a key, too
+    assert_type(container.get(Storage | None, int), tuple[Storage | None, int])
+    assert_type(container.get(Callable[[], Database]), Callable[[], Database])
+    assert_type(container.get(Callable[[], Database])(), Database)
+    assert_type(await container.get(Callable[[], Awaitable[Database]])(), Database)
+    assert_type(await container.aget(Callable[[], Storage]), Callable[[], Storage])
+    assert_type(container.get(Sequence[Database]), Sequence[Database])
+    assert_type(container.get(Iterable[Database]), Iterable[Database])
+    assert_type(container.get(tuple[Database, ...]), tuple[Database, ...])
+    assert_type(container.get(Mapping[str, Database]), Mapping[str, Database])

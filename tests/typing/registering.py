@@ -7,7 +7,7 @@ covariant, so that both checkers would widen it until it fits.
 
 import abc
 import functools
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
@@ -223,6 +223,16 @@ def options(registry: Registry) -> None:
     )
 
 
+async def eager_singletons(registry: Registry) -> None:
+    """Eager singletons are made by a start, in one of two ways."""
+    registry.register_factory(Database, make, lifetime="singleton", eager=True)
+    registry.add_factory(Database, make, lifetime="singleton", eager=True)
+    registry.start()
+    await registry.astart()
+    registry.register_factory(Database, make, eager="yes")  # type: ignore[arg-type]  # is no bool
+    registry.register_value(Database, Database(), eager=True)  # type: ignore[call-arg]  # is there already
+
+
 def local_registrations(container: Container) -> None:
     """A container's own registrations are typed in the same way."""
     container.register_local_factory(Database, make, lifetime="transient", ping=Database.ping)
@@ -272,10 +282,15 @@ async def as_an_async_context_manager() -> int:
         return 1
 
 
-def autowiring(registry: Registry) -> None:
-    """An autowired callable keeps its type, or at least what it makes."""
+async def autowiring(registry: Registry, container: Container) -> None:
+    """An autowired callable takes a container, and gives what it makes."""
+    assert_type(autowire(Postgres), Callable[[Container], Postgres])
+    assert_type(autowire(make_from)(container), Postgres)
+    assert_type(await autowire(amake)(container), Database)
+    assert_type(await aautowire(amake)(container), Database)
+    assert_type(await aautowire(Postgres)(container), Postgres)
     registry.register_factory(Database, autowire(Postgres))
     registry.register_factory(Database, autowire(make_from))
     registry.register_factory(Database, aautowire(amake))
     registry.register_factory(Database, autowire(generate))
-    autowire(42)  # type: ignore[type-var]  # is no factory
+    autowire(42)  # type: ignore[arg-type]  # is no factory

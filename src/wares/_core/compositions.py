@@ -1,4 +1,4 @@
-"""Services that are made of others: aliases, lists, decorated ones.
+"""Services that are made of others: aliases, one of several, decorated ones.
 
 This module knows recipes, and writes more of them. It must not know where recipes are kept, nor
 who makes something from them: to both, these are recipes like any other.
@@ -7,7 +7,7 @@ who makes something from them: to both, these are recipes like any other.
 from __future__ import annotations
 
 import functools
-from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable
 from typing import Any, ClassVar, TypedDict
 
 import attrs
@@ -42,6 +42,7 @@ class FactoryOptions(ValueOptions, total=False):
     """How one of several factories is registered; as in `Registry.register_factory`."""
 
     lifetime: Lifetime
+    eager: bool
 
 
 @attrs.frozen(repr=False)
@@ -67,17 +68,12 @@ def give(service: Any) -> Any:
     return service
 
 
-def give_list(*services: Any) -> list[Any]:
-    """Give all services of one key."""
-    return list(services)
-
-
 @attrs.frozen(eq=False)
 class ComposedRecipe(Recipe):
-    """How an alias or a list is made.
+    """How what is made of other services is made, by no factory of the user's.
 
     Attributes:
-        composition: ``"alias"`` or ``"list"``.
+        composition: ``"alias"``, or what an annotation stands for (see `forms`).
     """
 
     is_composed: ClassVar[bool] = True
@@ -85,10 +81,9 @@ class ComposedRecipe(Recipe):
 
     def describe_step(self) -> str:
         """Tell which service this makes, and that no factory of the user's does."""
-        return f"{describe(self.key)}, registered as {_ARTICLES[self.composition]}"
-
-
-_ARTICLES = {"alias": "an alias", "list": "a list"}
+        if self.composition == "alias":
+            return f"{describe(self.key)}, registered as an alias"
+        return describe(self.key)
 
 
 def recipe_for_alias(key: Any, target: Any) -> Recipe:
@@ -97,25 +92,20 @@ def recipe_for_alias(key: Any, target: Any) -> Recipe:
     Raises:
         InvalidRegistrationError: One of the keys is not hashable, or both are the same.
     """
-    check_key(key)
-    check_key(target)
+    key, target = check_key(key), check_key(target)
     if key == target:
         raise InvalidRegistrationError(f"{describe(key)} cannot be an alias of itself.")
-    return _compose(ComposedRecipe(key, give, "transient", enter=False), [target])
-
-
-def recipe_for_list(key: Hashable, parts: Sequence[Hashable]) -> Recipe:
-    """Make the recipe of a list of *parts*, each of which is kept by its own owner."""
-    recipe = ComposedRecipe(key, give_list, "transient", enter=False, composition="list")
-    return _compose(recipe, parts)
-
-
-def _compose(recipe: Recipe, targets: Sequence[Hashable]) -> Recipe:
-    needs = tuple(
-        Need(f"part {number}", target, by_keyword=False)
-        for number, target in enumerate(targets, 1)
+    return recipe_for_composition(
+        key, "alias", give, [Need("target", target, by_keyword=False)]
     )
-    signature = Signature(needs, Shape.PLAIN, may_return_generator=False)
+
+
+def recipe_for_composition(
+    key: Hashable, composition: str, give: Callable[..., Any], needs: Iterable[Need]
+) -> ComposedRecipe:
+    """Make the recipe of what is made of other services, each of which its own owner keeps."""
+    recipe = ComposedRecipe(key, give, "transient", enter=False, composition=composition)
+    signature = Signature(tuple(needs), Shape.PLAIN, may_return_generator=False)
     # Frozen for all but this: what is otherwise read from the factory.
     object.__setattr__(recipe, "_signature", signature)
     return recipe
@@ -177,9 +167,10 @@ def recipes_for_decoration(
         suppress_context_exit=recipe.suppress_context_exit,
         ping_timeout=recipe.ping_timeout,
         tags=recipe.tags,
+        eager=recipe.is_eager,
     )
     key = Part(recipe.key, "decorated", number)
-    inner = attrs.evolve(recipe, key=key, ping=None, ping_timeout=None, tags=())
+    inner = attrs.evolve(recipe, key=key, ping=None, ping_timeout=None, tags=(), is_eager=False)
     # What was read, or written, of it does not depend on its key.
     object.__setattr__(inner, "_signature", recipe._signature)
     facts = {

@@ -5,11 +5,11 @@ from __future__ import annotations
 import inspect
 import os
 from _thread import allocate_lock
-from collections.abc import Callable, Coroutine, Hashable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import Any, Literal, Self, overload
 from weakref import WeakSet
 
 import attrs
@@ -32,6 +32,7 @@ from wares._core.keys import MISSING, describe
 from wares._core.locking import LOCK
 from wares._core.log import log_registration
 from wares._core.makers import LocalMakers, Makers
+from wares._core.pings import ServicePing, name_pings
 from wares._core.recipes import (
     Ping,
     Recipe,
@@ -42,6 +43,8 @@ from wares._core.recipes import (
 from wares._core.registering import OnRegistryClose, Registering
 from wares._core.registrations import Registrations
 from wares._core.singletons import Singletons
+from wares._core.starting import Start
+from wares._graph.graph import Graph
 from wares.exceptions import (
     InvalidLifetimeError,
     NoContainerError,
@@ -50,10 +53,6 @@ from wares.exceptions import (
     WaresError,
     raise_problems,
 )
-
-if TYPE_CHECKING:
-    from wares._core.pings import ServicePing
-    from wares._graph.graph import Graph
 
 T = TypeVar("T")
 
@@ -151,6 +150,8 @@ class Container(Asking):
     registry: Registry
     _family: Family | None = None
     _given: Mapping[Hashable, Any] = _NOTHING
+    #: What has left an injected function, for adapters of frameworks that answer exceptions.
+    _failure: BaseException | None = None
     _outermost: Container | None = None
     _request: Container | None = None
     _new_cleanups: type[Cleanups] = Cleanups
@@ -256,7 +257,7 @@ class Container(Asking):
 
     def register_local_factory(
         self,
-        key: TypeForm[T] | Hashable,
+        svc_type: TypeForm[T] | Hashable,
         factory: Callable[..., Any],
         *,
         lifetime: Literal["connection", "scoped", "transient"] = "scoped",
@@ -270,7 +271,7 @@ class Container(Asking):
         """Register how a service is made, for this container and its children only.
 
         Args:
-            key: What the service is asked for by.
+            svc_type: What the service is asked for by.
             factory: What makes it.
             lifetime: Which owner keeps it; ``"singleton"`` cannot be local.
             enter: As in `Registry.register_factory`.
@@ -287,9 +288,9 @@ class Container(Asking):
             InvalidLifetimeError: There is no such lifetime, or not locally.
             UnresolvableParameterError: A required parameter has no annotation.
         """
-        _refuse_singleton(key, lifetime)
+        _refuse_singleton(svc_type, lifetime)
         recipe = recipe_for_factory(
-            key,
+            svc_type,
             factory,
             lifetime=lifetime,
             enter=enter,
@@ -302,7 +303,7 @@ class Container(Asking):
 
     def register_local_value(
         self,
-        key: TypeForm[T] | Hashable,
+        svc_type: TypeForm[T] | Hashable,
         value: T,
         *,
         enter: bool = False,
@@ -315,7 +316,7 @@ class Container(Asking):
         """Register a ready-made object, for this container and its children only.
 
         Args:
-            key: What the service is asked for by.
+            svc_type: What the service is asked for by.
             value: The object.
             enter: As in `Registry.register_value`.
             ping: As in `Registry.register_value`.
@@ -330,7 +331,7 @@ class Container(Asking):
                 is to be entered and is no context manager.
         """
         recipe = recipe_for_value(
-            key,
+            svc_type,
             value,
             enter=enter,
             ping=ping,
@@ -339,6 +340,67 @@ class Container(Asking):
             tags=tags,
         )
         self._register_locally(recipe, on_registry_close)
+
+    def call(self, function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
+        """Call a function, and fill from this container what the call leaves open.
+
+        Filled are parameters that are marked with `Inject` or `Depends`, and those without a
+        default whose annotation is registered, or was given to this container. What is passed
+        wins. The container is the current one during the call.
+
+        >>> from wares import Registry
+        >>> registry = Registry()
+        >>> registry.register_value(int, 5)
+        >>> def multiply(number: int, factor: float) -> float:
+        ...     return number * factor
+        >>> with registry.container() as container:
+        ...     container.call(multiply, factor=0.5)
+        2.5
+
+        Args:
+            function: Any callable that is not asynchronous.
+            args: Its arguments by position.
+            kwargs: Its arguments by keyword.
+
+        Returns:
+            What the function returns, as it is.
+
+        Raises:
+            AsyncServiceError: The function is asynchronous, or a service has to be awaited.
+            TypeError: An argument is missing, or there is one too many.
+            Exception: Whatever the function, or the making of a service, raises.
+        """
+        from wares._inject.calling import call  # noqa: PLC0415  # it stands upon containers
+
+        result: T = call(self, function, args, kwargs)
+        return result
+
+    @overload
+    async def acall(
+        self, function: Callable[..., Coroutine[Any, Any, T]], /, *args: Any, **kwargs: Any
+    ) -> T: ...
+
+    @overload
+    async def acall(self, function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T: ...
+
+    async def acall(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """Call a function as `call` does, and await what has to be awaited, its coroutine too.
+
+        Args:
+            function: Any callable, asynchronous or not.
+            args: Its arguments by position.
+            kwargs: Its arguments by keyword.
+
+        Returns:
+            What the function returns.
+
+        Raises:
+            TypeError: An argument is missing, or there is one too many.
+            Exception: Whatever the function, or the making of a service, raises.
+        """
+        from wares._inject.calling import acall  # noqa: PLC0415  # it stands upon containers
+
+        return await acall(self, function, args, kwargs)
 
     def get_pings(self) -> list[ServicePing]:
         """List a check for each registered service that has a ping.
@@ -358,8 +420,6 @@ class Container(Asking):
             if container._family is not None:
                 recipes.update(container._family.recipes)
         pinged = [recipe for recipe in recipes.values() if recipe.ping is not None]
-        from wares._core.pings import name_pings  # noqa: PLC0415  # only health checks need it
-
         return list(name_pings(self, pinged))
 
     def activate(self) -> Activation:
@@ -417,7 +477,9 @@ class Container(Asking):
         try:
             await self.aclose()
         finally:
-            self._reopen()
+            # Another task may have reset it meanwhile, and have made something.
+            if self._made is CLOSED:
+                self._reopen()
 
     def _give(self, given: Mapping[Hashable, Any]) -> None:
         """Put in objects as if they had been there from the start, in the place of others."""
@@ -462,7 +524,9 @@ class Container(Asking):
     def _get_family(self) -> Family:
         if self._family is None:
             with LOCK:
-                self._family = self._family or Family()
+                # Another thread may have been first.
+                family: Family | None = self._family
+                self._family = family or Family()
         return self._family
 
     def _line(self) -> Iterator[Container]:
@@ -566,9 +630,7 @@ class Container(Asking):
         if after is not error and after is not None:
             raise_as_it_is(after)
 
-    def _end_all(
-        self, made: dict[Hashable, Any]
-    ) -> list[tuple[list[Entry], list[Entry]]]:
+    def _end_all(self, made: dict[Hashable, Any]) -> list[tuple[list[Entry], list[Entry]]]:
         """End this container and the open ones within it; give what each has to clean up."""
         _, *children = self._descend()
         ended = [self._end(made), *(child._end(child._made) for child in children)]
@@ -704,6 +766,43 @@ class Registry(Registering):
             container._give(given)
         return container
 
+    def start(self) -> None:
+        """Make the singletons that are registered with ``eager=True``.
+
+        They are made in the order of registration, and what they need before them. If one of them
+        fails, what this start has made is cleaned up again. The lifespans and ``init_app`` of the
+        adapters do it; what is made already stays.
+
+        >>> registry = Registry()
+        >>> registry.register_factory(list, list, lifetime="singleton", eager=True)
+        >>> registry.start()
+
+        Raises:
+            AsyncServiceError: Something has to be awaited: use `astart`.
+            RegistryClosedError: The registry is closed.
+            Exception: Whatever a factory raises, with the path to it as a note.
+        """
+        start = Start(self._known)
+        try:
+            for key in start.keys:
+                self._root.get(key)
+        except BaseException as error:  # noqa: BLE001  # it is raised again
+            raise_as_it_is(start.undo(error))
+
+    async def astart(self) -> None:
+        """Make them as `start` does, and await what has to be awaited.
+
+        Raises:
+            WaresError: As `start` does, but for AsyncServiceError.
+            Exception: Whatever a factory raises, with the path to it as a note.
+        """
+        start = Start(self._known)
+        try:
+            for key in start.keys:
+                await self._root.aget(key)
+        except BaseException as error:  # noqa: BLE001  # it is raised again
+            raise_as_it_is(await start.aundo(error))
+
     def validate(self) -> None:
         """Check that everything that is registered can be made; runs no factory.
 
@@ -721,16 +820,13 @@ class Registry(Registering):
         Returns:
             The graph, with its problems.
         """
-        from wares._graph.graph import Graph  # noqa: PLC0415  # not every application draws it
-
         known = self._known
-        known.make_generics()
         return Graph.over(
             known.recipes,
             known.expected,
             Container,
             known.find_name,
-            known.derive,
+            known.find_recipe,
             known.seen,
         )
 

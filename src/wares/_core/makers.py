@@ -13,6 +13,7 @@ around them.
 
 from __future__ import annotations
 
+import itertools
 import linecache
 from collections import ChainMap
 from collections.abc import Callable, Hashable, Mapping
@@ -27,11 +28,9 @@ from wares._core.locking import LOCK
 from wares._core.paths import know_maker
 from wares._core.recipes import Recipe, is_plain, never_gives_none
 from wares._core.registrations import Registrations
-from wares._core.signatures import Need, Shape
+from wares._core.signatures import Autowired, Need, Shape, expand_alias
 from wares._core.wiring import FindRecipe, Keeper, Node, Walk, Wire, Wiring, walk
 from wares.exceptions import WaresError
-
-
 
 #: A maker, and whether it is a coroutine function.
 Maker = tuple[Callable[..., Any], bool]
@@ -64,7 +63,9 @@ class Makers:
         self.for_functions: Makers | None = None
         self.forget()
         self.begin_anew()
-        registry.books.add(self)
+        with LOCK:
+            # Another thread may go over them because it registers something.
+            registry.books.add(self)
 
     def forget(self) -> None:
         """Forget what was written, because something else is registered now."""
@@ -94,7 +95,7 @@ class Makers:
 
     def _link(self, key: Any, container: Any, *, can_await: bool) -> Maker:
         token = self.token
-        wire = self.wiring.wire(Need("", key, by_keyword=False))
+        wire = self.wiring.wire(Need("", expand_alias(key), by_keyword=False))
         maker = self._write_asked(wire, container, can_await=can_await)
         with LOCK:
             if token is not self.token:
@@ -189,6 +190,19 @@ class Order:
     maker: Maker
 
 
+@attrs.frozen
+class Late:
+    """What is made anew, as late as can be.
+
+    Attributes:
+        gathered: What was gathered for it.
+        service: The variable that holds what was given instead, if that is possible.
+    """
+
+    gathered: list[Any]
+    service: str = ""
+
+
 class LocalMakers(Makers):
     """The makers of containers with registrations of their own, before those of the registry.
 
@@ -263,7 +277,7 @@ class Writer:
             service = self.get(wire, 2, asker)
         if wire.source != "container" and self.makers.keeper != "singleton":
             # The registry keeps what it has made, and nothing that an override may replace.
-            service = f"made.setdefault({self.define('k', wire.need.key)}, {service})"
+            service = self._hand_over(self.define("k", wire.need.key), service, 2)
         self.put(2, f"return {service}")
         return self.compile("c, made, claim"), self.is_async
 
@@ -299,6 +313,11 @@ class Writer:
 
     def get(self, wire: Wire, indent: int, asker: Node) -> str:
         """Write how what fills a parameter is got; give the expression for it."""
+        service = self._get(wire, indent, asker)
+        # What is asked for later was only checked.
+        return "c" if wire.need.is_late else service
+
+    def _get(self, wire: Wire, indent: int, asker: Node) -> str:
         need = wire.need
         if wire.source == "container":
             is_around = self.wiring.is_function and need.is_marked and need.scope != "function"
@@ -345,6 +364,14 @@ class Writer:
         self.put(indent, f"if type({service}) is Claim: {service} = {otherwise}")
         return service
 
+    def _hand_over(self, key: str, service: str, indent: int) -> str:
+        """Write that this container keeps what comes from elsewhere, unless it is making it."""
+        kept = self.new_variable()
+        self.put(indent, f"{kept} = made.setdefault({key}, {service})")
+        # The key was registered anew while its service was being made.
+        self.put(indent, f"if type({kept}) is Claim: raise Busy(made, {key}, {kept})")
+        return kept
+
     def _get_elsewhere(self, wire: Wire, key: str, service: str, indent: int) -> None:
         """Write that something is got from the container that keeps it."""
         maker = self.makers.write_elsewhere(wire, can_await=self.can_await, own=self.own)
@@ -352,7 +379,10 @@ class Writer:
             root = self.define("root", self.makers.registry.root)
             kept = self.define("kept", self.makers.registry.root._made)
             # An override may take it away from there; what this container has got, it keeps.
-            self.put(indent, f"{service} = made[{key}] if {key} in made else {kept}.get({key}, claim)")
+            self.put(indent, f"{service} = made.get({key}, claim)")
+            self.put(
+                indent, f"if type({service}) is Claim: {service} = {kept}.get({key}, claim)"
+            )
             call = self._call_maker(maker, f"{root}, {root}._made, claim")
             self.put(indent, f"if type({service}) is Claim: {service} = {call}")
             return
@@ -369,7 +399,7 @@ class Writer:
         self.put(indent + 1, "owner = c if c._outermost is None else c._outermost")
         self.put(indent + 1, "its = owner._made")
         got = self._get_or(key, make, indent + 1, "its")
-        self.put(indent + 1, f"made[{key}] = {service} = {got}")
+        self.put(indent + 1, f"{service} = {self._hand_over(key, got, indent + 1)}")
 
     def _get_absent(self, wire: Wire, indent: int, asker: Node) -> str:
         """Write what fills a parameter for which nothing is registered: it may be given."""
@@ -385,7 +415,9 @@ class Writer:
         else:
             key = self.define("k", need.key)
             # An object that a dependency has made for itself is no service.
-            return self._get_or(key, otherwise, indent, "c._given" if need.is_service else "made")
+            return self._get_or(
+                key, otherwise, indent, "c._given" if need.is_service else "made"
+            )
         return service
 
     def _raising(self, function: str, *recipes: Recipe) -> str:
@@ -411,8 +443,7 @@ class Writer:
         """Write how everything is got that a factory needs and that is kept.
 
         Returns:
-            For each parameter the wire, and the expression for its argument; for what is made
-            anew, as late as can be, what was gathered for that.
+            For each parameter the wire, and the expression for its argument, or `Late`.
         """
         recipe = node.recipe
         self._chain.append(self._place(recipe))
@@ -425,11 +456,21 @@ class Writer:
             wires = ()
         for wire in wires:
             if self._is_built_late(wire, node):
-                gathered.append((wire, self._gather(wire.node, indent)))  # type: ignore[arg-type]  # it has one
+                gathered.append((wire, self._gather_late(wire.node, indent)))  # type: ignore[arg-type]  # it has one
             else:
                 gathered.append((wire, self.get(wire, indent, node)))
         self._chain.pop()
         return gathered
+
+    def _gather_late(self, node: Node, indent: int) -> Late:
+        """Write the same for what is made anew; what is composed may have been given instead."""
+        if not node.recipe.is_composed:
+            return Late(self._gather(node, indent))
+        service = self.new_variable()
+        self.put(indent, f"{service} = made.get({self.define('k', node.recipe.key)}, claim)")
+        self.put(indent, f"if type({service}) is Claim:")
+        self.put(indent + 1, "pass")
+        return Late(self._gather(node, indent + 1), service)
 
     def _is_built_late(self, wire: Wire, asker: Node) -> bool:
         node = wire.node
@@ -473,15 +514,24 @@ class Writer:
         place = self._place(recipe)
         self._chain.append(place)
         arguments = []
-        for wire, argument in gathered:
-            if isinstance(argument, list):
-                argument = self._build(wire.node, argument, indent)
-            arguments.append(f"{wire.need.name}={argument}" if wire.need.by_keyword else argument)
+        for wire, got in gathered:
+            is_late = isinstance(got, Late)
+            argument = self._build_late(wire.node, got, indent) if is_late else got
+            arguments.append(
+                f"{wire.need.name}={argument}" if wire.need.by_keyword else argument
+            )
         if recipe.shape.is_async and not self.can_await:
             self.put(indent, f"refuse(made, recipes[{place}])")
         result = self.call(node, ", ".join(arguments), indent)
         self._chain.pop()
         return result
+
+    def _build_late(self, node: Node, late: Late, indent: int) -> str:
+        if not late.service:
+            return self._build(node, late.gathered, indent)
+        self.put(indent, f"if type({late.service}) is Claim:")
+        self.put(indent + 1, f"{late.service} = {self._build(node, late.gathered, indent + 1)}")
+        return late.service
 
     def call(self, node: Node, arguments: str, indent: int) -> str:
         """Write the call of a factory, and what turns its product into the service."""
@@ -507,21 +557,23 @@ class Writer:
 
     def find_factory(self, recipe: Recipe) -> Callable[..., Any]:
         """Give what is called for a recipe."""
-        return recipe.factory
+        factory = recipe.factory
+        return factory.factory if isinstance(factory, Autowired) else factory
 
     def _call(self, node: Node, arguments: str, indent: int) -> str:
         recipe = node.recipe
         if not (recipe.shape.is_async and self.can_await and self._can_ask(recipe)):
             return self._call_and_settle(node, arguments, indent)
         # Tasks that the factory starts may ask for more: they are to know what they belong to.
-        key = self.define("k", recipe.key) if not node.is_fresh else "None"
-        outer = f"outer{len(self._lines)}"
-        self.put(indent, f"{outer} = current_making.get()")
-        self.put(indent, f"current_making.set(Making(claim, made, {key}, {outer}))")
+        making = f"making{len(self._lines)}"
+        self.put(indent, f"{making} = Making(claim, current_making.get())")
+        self.put(indent, f"current_making.set({making})")
         self.put(indent, "try:")
         service = self._call_and_settle(node, arguments, indent + 1)
+        self.put(indent, "finally:")
+        self.put(indent + 1, f"{making}.is_over = True")
         # Not by a token: a coroutine that is closed ends in another context.
-        self.put(indent, f"finally: current_making.set({outer})")
+        self.put(indent + 1, f"current_making.set({making}.outer)")
         return service
 
     def _call_and_settle(self, node: Node, arguments: str, indent: int) -> str:
@@ -579,16 +631,25 @@ _ASKED = Recipe("a container", object, "transient", is_derived=True)
 #: The functions within which makers are made, by their text.
 _shapes: dict[str, Callable[..., Callable[..., Any]]] = {}
 
+#: Threads that compile at the same time must not give two shapes one file name.
+_numbers = itertools.count(1)
 
-def _compile(text: str, chains: dict[int, tuple[int, ...]]) -> Callable[..., Callable[..., Any]]:
+
+def _compile(
+    text: str, chains: dict[int, tuple[int, ...]]
+) -> Callable[..., Callable[..., Any]]:
     shape = _shapes.get(text)
     if shape is None:
-        file_name = f"<maker {len(_shapes) + 1} of wares>"
+        file_name = f"<maker {next(_numbers)} of wares>"
         names = dict(steps.NAMES)
         exec(compile(text, file_name, "exec"), names)  # noqa: S102  # our own source
         know_maker(file_name, chains)
         # Tracebacks and debuggers show it.
-        linecache.cache[file_name] = (len(text), None, text.splitlines(keepends=True), file_name)
+        linecache.cache[file_name] = (
+            len(text),
+            None,
+            text.splitlines(keepends=True),
+            file_name,
+        )
         shape = _shapes.setdefault(text, names["write"])
     return shape
-

@@ -68,6 +68,7 @@ class Need:
         casts: Whether `apply_types` casts what fills it.
         takes_argument: Whether it belongs to a dependency and has no marker: then it takes the
             argument of that name of the call that is being served, where there is one.
+        is_late: Whether it is asked for later, so that the container itself is passed.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Need:
     scope: Literal["request", "function"] | None = None
     casts: bool = True
     takes_argument: bool = False
+    is_late: bool = False
 
 
 def is_bare(parameter: inspect.Parameter, position: int) -> bool:

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Hashable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 
+from wares._core.asking import Asking
 from wares._core.keys import describe
 from wares._core.recipes import Recipe
 from wares.exceptions import AsyncServiceError, WaresError
-
-if TYPE_CHECKING:
-    from wares._core.container import Container
 
 
 @attrs.frozen
@@ -32,7 +30,7 @@ class ServicePing:
 
     name: str
     is_async: bool
-    _container: Container = attrs.field(repr=False)
+    _container: Asking = attrs.field(repr=False)
     _recipe: Recipe = attrs.field(repr=False)
 
     @property
@@ -84,7 +82,7 @@ class ServicePing:
         return AsyncServiceError(self.key, [self.key], "its ping is asynchronous: use aping()")
 
 
-def name_pings(container: Container, recipes: list[Recipe]) -> Iterator[ServicePing]:
+def name_pings(container: Asking, recipes: list[Recipe]) -> Iterator[ServicePing]:
     """Give each recipe's ping a name of its own."""
     taken: set[str] = set()
     for recipe in recipes:
@@ -97,11 +95,11 @@ def name_pings(container: Container, recipes: list[Recipe]) -> Iterator[ServiceP
         yield ServicePing(unique, _must_await(container, recipe), container, recipe)
 
 
-def _must_await(container: Container, recipe: Recipe) -> bool:
+def _must_await(container: Asking, recipe: Recipe) -> bool:
     """Tell whether a ping, or the making of what it takes, must be awaited, as far as one sees."""
     if inspect.iscoroutinefunction(recipe.ping):
         return True
-    known = container.registry._known
+    known = container._makers.registry
     todo = [recipe]
     seen = {recipe}
     while todo:

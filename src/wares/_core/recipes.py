@@ -26,6 +26,7 @@ from wares._core.signatures import (
     check_parameters,
     describe_callable,
     entered,
+    expand_alias,
     is_derivable,
     may_be_none,
     read_shape,
@@ -62,6 +63,7 @@ class Recipe:
         ping_timeout: How long the ping may take, in seconds, if it has a limit of its own.
         tags: Groups that the service belongs to, for health checks and the graph.
         is_call: Whether this stands for a call of a function that `inject` has decorated.
+        is_eager: Whether it is made when the registry starts.
     """
 
     key: Hashable
@@ -75,6 +77,7 @@ class Recipe:
     ping_timeout: float | None = None
     tags: tuple[str, ...] = ()
     is_call: bool = False
+    is_eager: bool = False
     _signature: Signature | None = attrs.field(default=None, init=False)
 
     @property
@@ -189,7 +192,8 @@ def cannot_fill(
         need.name,
         describe_callable(recipe.factory),
         f"{asked}, and no argument of the call has this name: {called}. Pass "
-        f"{need.name}=..., mark the parameter with Depends(...), or give it a default. It was needed on this path:{path}",
+        f"{need.name}=..., mark the parameter with Depends(...), or give it a default. It was "
+        f"needed on this path:{path}",
     )
 
 
@@ -204,16 +208,17 @@ def recipe_for_factory(
     ping_timeout: float | None = None,
     tags: Iterable[str] = (),
     is_derived: bool = False,
+    eager: bool = False,
 ) -> Recipe:
     """Make the recipe of a registered factory, or of one for a callable that markers name.
 
     Raises:
         InvalidRegistrationError: The key is not hashable, the factory or ping not callable, the
-            timeout no positive number, or the tags not strings.
+            timeout no positive number, the tags not strings, or what is eager is no singleton.
         InvalidLifetimeError: There is no such lifetime.
         UnresolvableParameterError: A required parameter has no annotation.
     """
-    check_key(key)
+    key = check_key(key)
     if not callable(cast("object", factory)):
         message = (
             f"The factory of {describe(key)} is not callable: it is an instance of "
@@ -227,6 +232,12 @@ def recipe_for_factory(
             f"Use one of {', '.join(map(repr, LIFETIMES))}."
         )
         raise InvalidLifetimeError(message)
+    if eager and lifetime != "singleton":
+        message = (
+            f"{describe(key)} cannot be eager: only singletons are made at the start, and its "
+            f"lifetime is {lifetime!r}. Add lifetime='singleton', or leave out eager=True."
+        )
+        raise InvalidRegistrationError(message)
     _check_ping(key, ping, ping_timeout)
     if not is_derived:
         check_parameters(factory)
@@ -240,6 +251,7 @@ def recipe_for_factory(
         is_derived=is_derived,
         ping_timeout=ping_timeout,
         tags=_read_tags(key, tags),
+        is_eager=eager,
     )
 
 
@@ -259,7 +271,7 @@ def recipe_for_value(
         InvalidRegistrationError: The key is not hashable, the ping not callable, its timeout no
             positive number, the tags not strings, or the value is to be entered and cannot be.
     """
-    check_key(key)
+    key = check_key(key)
     _check_ping(key, ping, ping_timeout)
     if enter and not is_context_manager(type(value)):
         message = (
@@ -292,11 +304,15 @@ def is_plain(recipe: Recipe) -> bool:
     """Tell whether the product of a factory is surely the service itself, as it is."""
     if recipe.is_composed:
         return True
-    factory = recipe.factory.factory if isinstance(recipe.factory, Autowired) else recipe.factory
+    factory: Any = recipe.factory
+    factory = factory.factory if isinstance(factory, Autowired) else factory
+    if not isinstance(factory, type):
+        return False
+    metaclass: Any = type(factory)
+    constructor: Any = factory.__new__
     return (
-        isinstance(factory, type)
-        and type(factory).__call__ is type.__call__
-        and factory.__new__ is object.__new__
+        metaclass.__call__ is type.__call__
+        and constructor is object.__new__
         and not hasattr(factory, "__await__")
         and not (recipe.enter and is_context_manager(factory))
     )
@@ -338,8 +354,8 @@ def _has(kind: type, name: str) -> bool:
     return getattr(kind, name, None) is not None
 
 
-def check_key(key: object) -> None:
-    """Refuse a *key* that is none.
+def check_key(key: Any) -> Any:
+    """Refuse a *key* that is none; give what it stands for, if it is an alias of PEP 695.
 
     Raises:
         InvalidRegistrationError: It is not hashable.
@@ -350,6 +366,7 @@ def check_key(key: object) -> None:
             f"Use a type, Annotated[T, 'name'], a NewType or a string."
         )
         raise InvalidRegistrationError(message)
+    return expand_alias(key)
 
 
 def _check_ping(key: Hashable, ping: object, timeout: object) -> None:

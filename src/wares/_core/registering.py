@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from typing_extensions import TypeForm, TypeVar, Unpack
 
@@ -16,7 +15,6 @@ from wares._core.compositions import (
     Part,
     ValueOptions,
     recipe_for_alias,
-    recipe_for_list,
     recipes_for_decoration,
 )
 from wares._core.keys import describe, is_hashable
@@ -31,7 +29,7 @@ from wares._core.recipes import (
     recipe_for_value,
 )
 from wares._core.registrations import Registrations
-from wares._core.signatures import as_key, is_derivable
+from wares._core.signatures import as_key, expand_alias, is_derivable
 from wares.exceptions import InvalidRegistrationError
 
 T = TypeVar("T")
@@ -46,12 +44,12 @@ class Registering:
     def __init__(self) -> None:
         self._known = Registrations(self)
         self._callbacks = RegistryCleanups()
-        self._parts: dict[Hashable, list[Part]] = {}
+        self._parts: dict[Hashable, int] = {}
         self._decorations = 0
 
     def __contains__(self, key: object) -> bool:
         """Tell whether something is registered under *key*."""
-        return key in self._known.recipes
+        return expand_alias(key) in self._known.recipes
 
     def __iter__(self) -> Iterator[Hashable]:
         """Go through the keys in the order of their registration."""
@@ -63,7 +61,7 @@ class Registering:
 
     def register_factory(
         self,
-        key: TypeForm[T] | Hashable,
+        svc_type: TypeForm[T] | Hashable,
         factory: Callable[..., Any],
         *,
         lifetime: Lifetime = "scoped",
@@ -71,17 +69,18 @@ class Registering:
         ping: Ping | None = None,
         ping_timeout: float | None = None,
         tags: Iterable[str] = (),
+        eager: bool = False,
         on_registry_close: OnRegistryClose | None = None,
         suppress_context_exit: bool = False,
     ) -> None:
-        """Register how the service of *key* is made; the last registration wins.
+        """Register how the service of *svc_type* is made; the last registration wins.
 
         A factory may be any callable. Its required parameters are filled by their annotations, a
         first parameter named ``wares_container`` with the container. What it yields, or a context
         manager that it returns, is cleaned up when the owner of the service closes.
 
         Args:
-            key: What the service is asked for by: a type, or anything hashable.
+            svc_type: What the service is asked for by: a type, or anything hashable.
             factory: What makes it.
             lifetime: Which owner keeps it: ``"scoped"``, each container its own;
                 ``"connection"``, the outermost of a chain of containers; ``"singleton"``, the
@@ -92,19 +91,20 @@ class Registering:
             ping_timeout: How many seconds the ping may take, if not as many as others.
             tags: Groups that the service belongs to, as ``"live"`` or ``"ready"``: a health check
                 can be of one group only.
+            eager: Whether a singleton is made when the registry starts; see `Registry.start`.
             on_registry_close: What is called when the registry closes; an awaitable that it
                 returns is awaited.
             suppress_context_exit: Whether an exception under way is kept from the cleanup.
 
         Raises:
             InvalidRegistrationError: The key is not hashable, the factory or the ping not
-                callable.
+                callable, or what is eager is no singleton.
             InvalidLifetimeError: There is no such lifetime.
             UnresolvableParameterError: A required parameter has no annotation.
             RegistryClosedError: The registry is closed.
         """
         recipe = recipe_for_factory(
-            key,
+            svc_type,
             factory,
             lifetime=lifetime,
             enter=enter,
@@ -112,12 +112,13 @@ class Registering:
             suppress_context_exit=suppress_context_exit,
             ping_timeout=ping_timeout,
             tags=tags,
+            eager=eager,
         )
         self._register(recipe, on_registry_close)
 
     def register_value(
         self,
-        key: TypeForm[T] | Hashable,
+        svc_type: TypeForm[T] | Hashable,
         value: T,
         *,
         enter: bool = False,
@@ -127,13 +128,13 @@ class Registering:
         on_registry_close: OnRegistryClose | None = None,
         suppress_context_exit: bool = False,
     ) -> None:
-        """Register a ready-made object under *key*; the last registration wins.
+        """Register a ready-made object under *svc_type*; the last registration wins.
 
         It is handed out as it is: never awaited, and neither entered nor closed unless *enter* is
         set. Then each container enters it and exits it.
 
         Args:
-            key: What the service is asked for by: a type, or anything hashable.
+            svc_type: What the service is asked for by: a type, or anything hashable.
             value: The object.
             enter: Whether each container enters it as a context manager.
             ping: What checks the service's health: it takes the service and raises if it is not
@@ -151,7 +152,7 @@ class Registering:
             RegistryClosedError: The registry is closed.
         """
         recipe = recipe_for_value(
-            key,
+            svc_type,
             value,
             enter=enter,
             ping=ping,
@@ -209,10 +210,7 @@ class Registering:
             UnresolvableParameterError: A required parameter has no annotation.
             RegistryClosedError: The registry is closed.
         """
-        check_key(key)
-        part = self._next_part(key)
-        self.register_factory(part, factory, **options)
-        self._add(key, part)
+        self.register_factory(self._next_part(key), factory, **options)
 
     def add_value(
         self, key: TypeForm[T] | Hashable, value: T, **options: Unpack[ValueOptions]
@@ -228,23 +226,7 @@ class Registering:
             InvalidRegistrationError: As in `register_value`.
             RegistryClosedError: The registry is closed.
         """
-        check_key(key)
-        part = self._next_part(key)
-        self.register_value(part, value, **options)
-        self._add(key, part)
-
-    def expect_several(self, key: TypeForm[T] | Hashable) -> None:
-        """Let ``list[key]`` be asked for, though nothing may ever be added: it is empty then.
-
-        Args:
-            key: What the services have in common.
-
-        Raises:
-            InvalidRegistrationError: It is not hashable.
-            RegistryClosedError: The registry is closed.
-        """
-        check_key(key)
-        self._add(key)
+        self.register_value(self._next_part(key), value, **options)
 
     def register_generic(
         self, key: type, factory: Callable[..., Any], **options: Unpack[FactoryOptions]
@@ -280,7 +262,6 @@ class Registering:
         generic = Generic(factory, options)
         generic.check(key)
 
-
         def register(full_key: Hashable, types: tuple[Any, ...]) -> None:
             self.register_factory(full_key, generic.bind(types), **generic.options)
 
@@ -314,8 +295,7 @@ class Registering:
             RegistryClosedError: The registry is closed.
         """
         self._known.check_open()
-        wanted: Any = key
-        recipe = self._known.get_registered(wanted)
+        recipe = self._known.get_registered(check_key(key))
         self._decorations += 1
         for part in recipes_for_decoration(recipe, decorator, self._decorations):
             self._register(part, None)
@@ -331,9 +311,7 @@ class Registering:
         Raises:
             InvalidRegistrationError: A key is not hashable.
         """
-        for key in keys:
-            check_key(key)
-        self._known.expected.update(dict.fromkeys(keys))
+        self._known.expected.update(dict.fromkeys(map(check_key, keys)))
         self._known.change()
 
     @contextmanager
@@ -377,7 +355,9 @@ class Registering:
             suppress_context_exit=suppress_context_exit,
             ping_timeout=ping_timeout,
             tags=tags,
-            is_derived=is_hashable(key) and key not in self._known.registered and is_derivable(key),
+            is_derived=is_hashable(key)
+            and key not in self._known.registered
+            and is_derivable(key),
         )
         with self._overriding(recipe, on_registry_close):
             yield
@@ -462,13 +442,9 @@ class Registering:
         return stop
 
     def _next_part(self, key: Any) -> Part:
-        return Part(key, "part", len(self._parts.get(key, ())) + 1)
-
-    def _add(self, key: Any, *parts: Part) -> None:
-        self._known.check_open()
-        parts = tuple(self._parts.setdefault(key, [])) + parts
-        self._parts[key] = list(parts)
-        self._register(recipe_for_list(list[key], parts), None)
+        key = check_key(key)
+        number = self._parts[key] = self._parts.get(key, 0) + 1
+        return Part(key, "part", number)
 
     def _register(self, recipe: Recipe, on_close: OnRegistryClose | None) -> None:
         self._known.check_open()

@@ -7,6 +7,9 @@ from contextlib import contextmanager
 from typing import Any, ClassVar, get_args, get_origin
 from weakref import WeakSet, WeakValueDictionary
 
+import attrs
+
+from wares._core.forms import compose
 from wares._core.keys import MISSING, describe, find_nearest
 from wares._core.locking import LOCK
 from wares._core.log import log_registration
@@ -17,7 +20,7 @@ from wares._core.recipes import (
     recipe_for_value,
 )
 from wares._core.signatures import Need
-from wares.exceptions import RegistryClosedError, ServiceNotFoundError, WaresError
+from wares.exceptions import RegistryClosedError, ServiceNotFoundError
 
 
 class Registrations:
@@ -63,6 +66,8 @@ class Registrations:
         self.generics: dict[Any, Callable[[Hashable, tuple[Any, ...]], None]] = {}
         # Callables that are named for one request only do not stay.
         self._derived: WeakValueDictionary[Hashable, Recipe] = WeakValueDictionary()
+        # What annotations stand for, with what they need; two that are alike are one.
+        self._composed: WeakValueDictionary[Hashable, Recipe] = WeakValueDictionary()
         self._names: dict[str, Any] | None = None
 
     def check_open(self) -> None:
@@ -129,14 +134,37 @@ class Registrations:
         recipe = self.recipes.get(need.key)
         if recipe is None and self.generics:
             recipe = self._make_generic(need.key)
-        if recipe is None and need.is_marked and need.key not in self.expected:
-            return self.derive(need)
+        if recipe is None and need.key not in self.expected:
+            recipe = self._compose(need)
+            if recipe is None and need.is_marked:
+                return self.derive(need)
         return recipe
+
+    def get_in_force(self, key: Hashable) -> Recipe | None:
+        """Give what is registered under *key*, or what *key* stands for, if either is there."""
+        recipe = self.recipes.get(key)
+        return recipe or self._find_composed(key)
+
+    def _compose(self, need: Need) -> Recipe | None:
+        """Compose what a need stands for; where there is another way, only of what is there."""
+        recipe = self._find_composed(need.key)
+        if recipe is None or (need.default is MISSING and not need.takes_argument):
+            return recipe
+        parts = [attrs.evolve(part, takes_argument=True) for part in self.read(recipe)]
+        is_there = any(part.key in self.expected or self.find_recipe(part) for part in parts)
+        return recipe if is_there else None
+
+    def _find_composed(self, key: Hashable) -> Recipe | None:
+        recipe = compose(key, (*self.recipes, *self.expected))
+        if recipe is None:
+            return None
+        return self._composed.setdefault((key, self.read(recipe)), recipe)
 
     def derive(self, need: Need) -> Recipe | None:
         """Make the recipe of what nobody registered, or `None` if *need* names no callable."""
         key = need.key
-        if key is type(self.registry):
+        registry_class: object = type(self.registry)
+        if key is registry_class:
             return recipe_for_value(
                 key, self.registry, enter=False, ping=None, suppress_context_exit=False
             )
@@ -169,19 +197,6 @@ class Registrations:
         """Tell whether a recipe may be in force again after an override."""
         key = recipe.key
         return self.registered.get(key) is recipe or recipe in self.overrides.get(key, ())
-
-    def make_generics(self) -> None:
-        """Register what generic classes are needed with, as far as signatures tell."""
-        todo = list(self.recipes.values()) if self.generics else []
-        for recipe in todo:
-            try:
-                needs = self.read(recipe)
-            except WaresError:
-                # The graph says what is wrong.
-                continue
-            for need in needs:
-                made = None if need.key in self.recipes else self._make_generic(need.key)
-                todo += [] if made is None else [made]
 
     def _make_generic(self, key: Hashable) -> Recipe | None:
         """Register what a generic class with types in brackets asks for, at its first use."""

@@ -7,7 +7,7 @@ what is registered: the class that stands for "the container" is told to it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import attrs
 
@@ -34,7 +34,6 @@ from wares._core.needs import (
     no_annotation,
 )
 from wares._core.results import entered, fits, may_be_none, returns
-from wares.exceptions import InvalidRegistrationError
 
 __all__ = [
     "CONTAINER_NAME",
@@ -44,7 +43,6 @@ __all__ = [
     "Shape",
     "Signature",
     "as_key",
-    "autowire",
     "callable_of",
     "check_parameters",
     "describe_callable",
@@ -174,40 +172,3 @@ def _looks_unannotated(factory: Any) -> bool:
         return False
     annotated = read_annotated_names(function)
     return len(annotated) - ("return" in annotated) < count
-
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def autowire(factory: F) -> F:
-    """Fill the parameters of *factory* that have defaults, too, where something is registered.
-
-    Without it, only required parameters are filled. It serves synchronous and asynchronous
-    factories alike.
-
-    >>> from wares import Registry
-    >>> def greet(name: str = "world") -> bytes:
-    ...     return f"hello {name}".encode()
-    >>> registry = Registry()
-    >>> registry.register_value(str, "wares")
-    >>> registry.register_factory(bytes, autowire(greet))
-    >>> with registry.container() as container:
-    ...     container.get(bytes)
-    b'hello wares'
-
-    Args:
-        factory: Any callable.
-
-    Returns:
-        A factory to register; called by hand, it is *factory*.
-
-    Raises:
-        InvalidRegistrationError: It is not callable.
-    """
-    if not callable(cast("object", factory)):
-        message = (
-            f"Cannot autowire an instance of {type(factory).__qualname__}: it is not callable."
-        )
-        raise InvalidRegistrationError(message)
-    check_parameters(factory)
-    return cast("F", Autowired(factory))

@@ -69,18 +69,21 @@ class Singletons:
             if self._fits(kept, self._in_force):
                 self._in_force[recipe.key] = kept
                 made[recipe.key] = service
-            else:
-                made.pop(recipe.key, None)
+            elif made.get(recipe.key) is claim:
+                # If it is not there any more, an earlier singleton was taken up again.
+                del made[recipe.key]
         if claim.waiters:
             wake(claim)
         return service
 
     def note_source(self, key: Hashable) -> None:
         """Note that a singleton's factory asks for *key* in its body."""
-        recipe = self._registry.recipes.get(key)
+        recipe = self._registry.get_in_force(key)
         for claim in find_lineage(None):
             if isinstance(claim.sources, list):
                 claim.sources.append((key, recipe))
+                if recipe is not None and recipe.lifetime == "transient":
+                    claim.sources += self._registry.root_makers.wiring.sources_of(recipe)
                 return
 
     def revise(self) -> None:
@@ -105,6 +108,18 @@ class Singletons:
                 if self._in_force.get(kept.recipe.key) is kept or self._may_return(kept)
             ]
 
+    def find_all(self) -> set[Kept]:
+        """Find those that may be handed out, now or after an override."""
+        return set(self._all)
+
+    def forget_all_but(self, those: set[Kept]) -> None:
+        """Forget the others: the start that made them has failed."""
+        with LOCK:
+            self._all = [kept for kept in self._all if kept in those]
+            for key in [key for key, kept in self._in_force.items() if kept not in those]:
+                del self._in_force[key]
+                self._registry.root._made.pop(key, None)
+
     def forget(self) -> None:
         """Forget all of them: the registry is closed, or this is another process."""
         self._all = []
@@ -119,7 +134,7 @@ class Singletons:
         )
 
     def _is_in_force(self, key: Hashable, recipe: Recipe | None) -> bool:
-        current = self._registry.recipes.get(key)
+        current = self._registry.get_in_force(key)
         if recipe is None or recipe.is_derived:
             return current is None
         return current is recipe
@@ -127,6 +142,9 @@ class Singletons:
     def _may_return(self, kept: Kept) -> bool:
         """Tell whether it may fit again after an override."""
         return all(
-            recipe is None or recipe.is_derived or self._registry.may_return(recipe)
+            recipe is None
+            or recipe.is_derived
+            or recipe.is_composed
+            or self._registry.may_return(recipe)
             for _, recipe in kept.sources
         )

@@ -205,13 +205,19 @@ def settle(
         service = next(product, MISSING)
         if service is MISSING:
             not_yielded(recipe)
-        return _note(container, made, kind_of_cleanups, (leave_generator, product, recipe), service)
+        return _note(
+            container, made, kind_of_cleanups, (leave_generator, product, recipe), service
+        )
     if not recipe.is_value and inspect.iscoroutine(product):
         product.close()
         raise _must_be_awaited(recipe, "its factory returned a coroutine")
     if recipe.enter and is_sync_context_manager(kind):
         return _note(
-            container, made, kind_of_cleanups, (leave_context, product, recipe), kind.__enter__(product)
+            container,
+            made,
+            kind_of_cleanups,
+            (leave_context, product, recipe),
+            kind.__enter__(product),
         )
     if recipe.enter and is_async_context_manager(kind):
         raise _must_be_awaited(recipe, "it is an asynchronous context manager")
@@ -231,7 +237,11 @@ async def asettle(
     if _is_own_generator(recipe, product) and inspect.isasyncgen(product):
         async for service in product:
             return await _anote(
-                container, made, kind_of_cleanups, (leave_async_generator, product, recipe), service
+                container,
+                made,
+                kind_of_cleanups,
+                (leave_async_generator, product, recipe),
+                service,
             )
         not_yielded(recipe)
     if not recipe.is_value and inspect.iscoroutine(product):
@@ -240,7 +250,9 @@ async def asettle(
     kind: Any = type(product)
     if recipe.enter and is_async_context_manager(kind):
         service = await kind.__aenter__(product)
-        return await _anote(container, made, kind_of_cleanups, (leave_async_context, product, recipe), service)
+        return await _anote(
+            container, made, kind_of_cleanups, (leave_async_context, product, recipe), service
+        )
     return settle(container, made, kind_of_cleanups, recipe, plain, product)
 
 

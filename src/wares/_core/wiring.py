@@ -121,7 +121,10 @@ class Wiring:
         if recipe is None:
             return Wire(need, "absent")
         is_fresh = not need.use_cache or recipe.lifetime == "transient"
-        return Wire(need, self.source_of(recipe, need), Node(recipe, is_fresh))
+        source = self.source_of(recipe, need)
+        if need.is_late and source != "outlived":
+            return Wire(need, "container")
+        return Wire(need, source, Node(recipe, is_fresh))
 
     def source_of(self, recipe: Recipe, need: Need | None = None) -> Source:
         """Tell where the service of *recipe* comes from."""

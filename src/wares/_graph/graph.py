@@ -17,6 +17,7 @@ from wares._core.compositions import ComposedRecipe, DecoratingRecipe, Part
 from wares._core.keys import MISSING, describe, find_nearest
 from wares._core.recipes import Recipe, cannot_fill, promise_of
 from wares._core.signatures import Need, describe_callable, find_place, fits
+from wares._graph.nodes import Edge, Node
 from wares.exceptions import (
     CircularDependencyError,
     InvalidRegistrationError,
@@ -27,52 +28,6 @@ from wares.exceptions import (
 
 #: How long the service of a lifetime lives, relative to the others.
 _SPANS = {"singleton": 3, "connection": 2, "given": 2, "scoped": 1}
-
-
-@attrs.frozen
-class Node:
-    """One service of the graph.
-
-    Attributes:
-        key: What it is asked for by.
-        name: The key, printed; unique within the graph.
-        kind: ``"factory"``, ``"value"``, ``"alias"``, ``"list"``, ``"expected"``, ``"callable"`` or
-            ``"missing"``.
-        lifetime: Which owner keeps it; `None` for what is given or missing.
-        place: The file and line of the factory's definition, if it has one.
-        has_ping: Whether its health can be checked.
-        tags: The groups that it belongs to.
-        problems: What is wrong with it, by the places of the graph's problems.
-    """
-
-    key: Hashable
-    name: str
-    kind: str
-    lifetime: str | None
-    place: str | None
-    has_ping: bool
-    tags: tuple[str, ...] = ()
-    problems: tuple[int, ...] = ()
-
-
-@attrs.frozen
-class Edge:
-    """One service needs another.
-
-    Attributes:
-        source: The name of the node that needs.
-        target: The name of the node that is needed.
-        parameter: The parameter of the source's factory that it fills; `None` if it fills none.
-        kind: ``"declared"`` by a parameter, or ``"seen"``: asked for by the factory while
-            `Registry.record` was at work.
-        problems: What is wrong with it, by the places of the graph's problems.
-    """
-
-    source: str
-    target: str
-    parameter: str | None
-    kind: str = "declared"
-    problems: tuple[int, ...] = ()
 
 
 @attrs.frozen
@@ -96,11 +51,11 @@ class Graph:
         expected: Iterable[Hashable],
         container: type,
         find_name: FindName,
-        derive: Callable[[Need], Recipe | None],
+        find: Callable[[Need], Recipe | None],
         seen: Iterable[tuple[Hashable, Hashable]] = (),
     ) -> Graph:
         """Draw up the graph of *recipes*."""
-        return _Surveyor(recipes, expected, container, find_name, derive).survey(seen)
+        return _Surveyor(recipes, expected, container, find_name, find).survey(seen)
 
     def to_dict(self) -> dict[str, Any]:
         """Give the graph as plain data, fit for JSON."""
@@ -162,14 +117,14 @@ class _Surveyor:
         expected: Iterable[Hashable],
         container: type,
         find_name: FindName,
-        derive: Callable[[Need], Recipe | None],
+        find: Callable[[Need], Recipe | None],
     ) -> None:
         self._recipes = dict(recipes)
         self._registered = tuple(self._recipes)
         self._expected = dict.fromkeys(expected)
         self._container = container
         self._find_name = find_name
-        self._derive = derive
+        self._find = find
         self._needs: dict[Hashable, tuple[Need, ...]] = {}
         self._missing: dict[Hashable, None] = {}
         self._problems: list[Exception] = []
@@ -192,7 +147,7 @@ class _Surveyor:
         )
 
     def _read(self, recipe: Recipe) -> Iterator[Hashable]:
-        """Read what a recipe needs; give the keys of callables that nobody registered."""
+        """Read what a recipe needs; give the keys of what nobody registered and can be made."""
         try:
             needs = recipe.read(self._container, self._find_name).needs
         except WaresError as problem:
@@ -209,14 +164,10 @@ class _Surveyor:
             if need.key is not self._container and need.key is not MISSING
         )
         for need in self._needs[recipe.key]:
-            if (
-                need.is_marked
-                and need.key not in self._recipes
-                and need.key not in self._expected
-            ):
-                derived = self._derive(need)
-                if derived is not None:
-                    self._recipes[need.key] = derived
+            if need.key not in self._recipes and need.key not in self._expected:
+                found = self._find(need)
+                if found is not None:
+                    self._recipes[need.key] = found
                     yield need.key
 
     def _note(self, problem: Exception, *path: Hashable) -> None:
@@ -319,7 +270,9 @@ class _Surveyor:
     ) -> None:
         if key not in done and key in self._needs:
             path.append(key)
-            todo.append((key, iter(self._needs_of(key))))
+            # What is asked for later closes no circle.
+            needs = [need for need in self._needs_of(key) if not need.is_late]
+            todo.append((key, iter(needs)))
 
     def _note_circle(self, circle: list[Hashable]) -> None:
         steps = [self._recipes[key].describe_step() for key in circle]

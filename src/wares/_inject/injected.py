@@ -6,7 +6,8 @@ It must not know whose functions they are: views of a web application, say.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 from wares._core.container import Container, Registry
@@ -46,23 +47,56 @@ def _find_askers(function: Any) -> Iterator[Asker]:
         function = getattr(function, "__wrapped__", None)
 
 
+def find_needed(
+    functions: Iterable[Callable[..., Any]], registry: Registry
+) -> Iterator[Hashable]:
+    """Find the keys of the services that *functions* need, and their dependencies need.
+
+    Args:
+        functions: Functions of any kind; those that are not injected need nothing.
+        registry: Where things are registered.
+
+    Yields:
+        The keys, some perhaps several times.
+    """
+    for function in functions:
+        for asker in _find_askers(function):
+            with suppress(WaresError):
+                yield from (need.key for _, need, _ in _walk(asker, registry))
+
+
 def _find_missing(asker: Asker, registry: Registry) -> Iterator[WaresError]:
     """Find what an injected function needs, and its dependencies need, that is not there."""
     try:
-        asker.read_rest(Container(registry))
-        seen = {asker.recipe}
-        todo: list[tuple[Recipe, ...]] = [(asker.recipe,)]
-        for path in todo:
-            for need in registry._known.read(path[-1]):
-                found = registry._known.find_recipe(need)
-                if found is None and not _is_filled(need, asker, registry):
-                    yield _make_missing(need, path, asker, registry)
-                elif found is not None and found.is_derived and found not in seen:
-                    seen.add(found)
-                    todo.append((*path, found))
+        for path, need, found in _walk(asker, registry):
+            if found is None and not _is_filled(need, asker, registry):
+                yield _make_missing(need, path, asker, registry)
     except WaresError as problem:
         # A name in an annotation that is not there, say.
         yield problem
+
+
+def _walk(
+    asker: Asker, registry: Registry
+) -> Iterator[tuple[tuple[Recipe, ...], Need, Recipe | None]]:
+    """Go through the needs of an injected function and of the callables that markers name.
+
+    Yields:
+        For each need, the path that leads to it, and how it is made, if it is known.
+    """
+    asker.read_rest(Container(registry))
+    seen = {asker.recipe}
+    todo: list[tuple[Recipe, ...]] = [(asker.recipe,)]
+    for path in todo:
+        for need in registry._known.read(path[-1]):
+            found = registry._known.find_recipe(need)
+            yield path, need, found
+            if found is None or found in seen:
+                continue
+            seen.add(found)
+            # Of what is registered, the graph of the registry says what is wrong with it.
+            if need.key not in registry or found.is_derived:
+                todo.append((*path, found))
 
 
 def _make_missing(

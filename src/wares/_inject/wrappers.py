@@ -123,6 +123,7 @@ class _Writer:
             drive=adrive if self._shape is Shape.ASYNC_GENERATOR else drive,
             function=asker.function,
             make_current=_current.set,
+            note=note_failure,
             nothing={},
             registry=registry,
             relay=arelay if self._shape is Shape.ASYNC_GENERATOR else relay,
@@ -190,7 +191,11 @@ class _Writer:
         self._put(3, "return $result")
         self._put(2, "finally:")
         self._put(3, "$make_current($outer)")
-        self._write_body(1, "return")
+        self._put(1, "try:")
+        self._write_body(2, "return")
+        self._put(1, "except BaseException as $error:")
+        self._put(2, "$note($container, $error)")
+        self._put(2, "raise")
 
     def _write_unfinished(self) -> None:
         """Write a function whose result may go on after it has returned."""
@@ -405,6 +410,17 @@ class _Writer:
             Parameter.VAR_KEYWORD: "**{0}",
         }
         return ", ".join(written[p.kind].format(p.name) for p in self._asker.parameters)
+
+
+def note_failure(container: Container, error: BaseException) -> None:
+    """Note the exception that leaves a function, for an adapter whose framework may answer it.
+
+    Args:
+        container: The one that is current; it is noted on the outermost one.
+        error: The exception.
+    """
+    outermost = container._outermost
+    (container if outermost is None else outermost)._failure = error
 
 
 def _give_back(value: Any) -> Any:

@@ -1,0 +1,99 @@
+"""`autowire`: a factory whose parameters that have defaults are filled, too."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar, cast, overload
+
+from wares._core.callables import Autowired
+from wares._core.container import Container
+from wares._core.signatures import check_parameters
+from wares.exceptions import InvalidRegistrationError
+
+T = TypeVar("T")
+
+
+class Autowiring(Autowired):
+    """A factory to register; it can also be called with a container."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the factory with what it needs, or with arguments that somebody else has found."""
+        if kwargs or len(args) != 1 or not isinstance(args[0], Container):
+            return super().__call__(*args, **kwargs)
+        return self.fill(args[0])
+
+    def fill(self, container: Container) -> Any:
+        """Call the factory with what it needs."""
+        return container.call(self)
+
+
+class AsyncAutowiring(Autowiring):
+    """A factory that is awaited when it is called with a container."""
+
+    def fill(self, container: Container) -> Any:
+        """Call the factory with what it needs, and await what has to be awaited."""
+        return container.acall(self)
+
+
+def autowire(factory: Callable[..., T]) -> Callable[[Container], T]:
+    """Fill the parameters of *factory* that have defaults, too, where something is registered.
+
+    Without it, only required parameters are filled. It serves synchronous and asynchronous
+    factories alike.
+
+    >>> from wares import Registry
+    >>> def greet(name: str = "world") -> bytes:
+    ...     return f"hello {name}".encode()
+    >>> registry = Registry()
+    >>> registry.register_value(str, "wares")
+    >>> registry.register_factory(bytes, autowire(greet))
+    >>> with registry.container() as container:
+    ...     container.get(bytes)
+    b'hello wares'
+
+    Args:
+        factory: Any callable.
+
+    Returns:
+        A factory to register. Called with a container, it calls *factory* and gives what that
+        returns, as it is.
+
+    Raises:
+        InvalidRegistrationError: It is not callable.
+        UnresolvableParameterError: A required parameter has no annotation.
+    """
+    return Autowiring(_checked(factory))
+
+
+@overload
+def aautowire(factory: Callable[..., Awaitable[T]]) -> Callable[[Container], Awaitable[T]]: ...
+
+
+@overload
+def aautowire(factory: Callable[..., T]) -> Callable[[Container], Awaitable[T]]: ...
+
+
+def aautowire(factory: Callable[..., Any]) -> Callable[[Container], Awaitable[Any]]:
+    """Do what `autowire` does; called with a container, it is to be awaited.
+
+    Args:
+        factory: Any callable, asynchronous or not.
+
+    Returns:
+        A factory to register.
+
+    Raises:
+        InvalidRegistrationError: It is not callable.
+        UnresolvableParameterError: A required parameter has no annotation.
+    """
+    return AsyncAutowiring(_checked(factory))
+
+
+def _checked(factory: Callable[..., T]) -> Callable[..., T]:
+    if not callable(cast("object", factory)):
+        message = (
+            f"Cannot autowire an instance of {type(factory).__qualname__}: it is not callable."
+        )
+        raise InvalidRegistrationError(message)
+    check_parameters(factory)
+    return factory

@@ -1,0 +1,1 @@
+"""svcs' own tests, run on wares; `tox run -e svcs`."""
