@@ -1,7 +1,7 @@
 """What is wrong with the dependencies of a function, as far as that is known before a call.
 
 This module knows derived recipes: callables that markers name. It must not know what is
-registered, and so judges only what no registration could mend.
+registered, and so judges only what no registration could fix.
 """
 
 from __future__ import annotations
