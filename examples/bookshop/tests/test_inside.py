@@ -25,7 +25,9 @@ def test_source_is_listed_and_shown(client: TestClient) -> None:
     assert shown.text.startswith('"""The orders at')
 
 
-@pytest.mark.parametrize("name", ["nothing.py", "../../run.py", "%2e%2e/chat/events.py", ".env"])
+@pytest.mark.parametrize(
+    "name", ["nothing.py", "../../run.py", "%2e%2e/chat/events.py", ".env"]
+)
 def test_nothing_else_is_shown(name: str, client: TestClient) -> None:
     """Only the shop's own modules are files that can be read."""
     assert 404 == client.get(f"/source/{name}").status_code

@@ -43,7 +43,9 @@ async def show_graph(registry: DepRegistry) -> HTMLResponse:
 @routes.get("/source", response_class=HTMLResponse)
 async def list_source() -> HTMLResponse:
     """List the files of the shop; registrations.py is the one to begin with."""
-    links = "".join(f'<li><a href="/source/{escape(name)}">{escape(name)}</a>' for name in _FILES)
+    links = "".join(
+        f'<li><a href="/source/{escape(name)}">{escape(name)}</a>' for name in _FILES
+    )
     head = '<!doctype html><meta charset="utf-8"><title>The bookshop\'s source</title>'
     begin = '<p>Begin with <a href="/source/registrations.py">registrations.py</a>.</p>'
     return HTMLResponse(f"{head}<h1>The bookshop's source</h1>{begin}<ul>{links}</ul>")
