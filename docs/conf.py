@@ -32,7 +32,7 @@ nitpicky = True
 nitpick_ignore_regex = [
     (r"py:.*", r"(?!wares\.).*"),
     (r"py:.*", r"wares\.(\w+\.)*_.*"),  # private, and not under a public name either
-    (r"py:.*", r"wares\.\w+\.(\w*App|[A-Z]\d*)"),  # type variables
+    (r"py:.*", r"wares\.\w+\.(\w*App|Broker|[A-Z]\d*)"),  # type variables
 ]
 
 html_theme = "furo"
