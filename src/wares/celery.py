@@ -34,8 +34,8 @@ _loops = Loops()
 def init_app(app: Celery, *, registry: Registry | None = None, validate: bool = True) -> Celery:
     """Give *app* a registry, and each run of its tasks a container.
 
-    The tasks of *app* derive from `WaresTask` from now on, so call this before the first one is defined.
-    Each worker process has singletons of its own, which its end closes.
+    The tasks of *app* derive from `WaresTask` from now on, so call this before the first one is
+    defined. Each worker process has singletons of its own, which its end closes.
 
     Args:
         app: The application.
