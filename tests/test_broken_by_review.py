@@ -2,13 +2,15 @@
 
 import asyncio
 import functools
+import gc
+import sys
 import threading
-import time
+from time import sleep
 
 import pytest
 
 from tests.support.deadline import SECONDS, in_threads, settle
-from wares import Depends, Registry, ServiceNotFoundError, inject
+from wares import AsyncServiceError, Depends, Registry, ServiceNotFoundError, inject
 
 
 class Key:
@@ -54,7 +56,7 @@ def test_waiters_hear_of_a_failure_after_the_owner_has_closed(registry):
 
     def close():
         assert held.entered.wait(SECONDS)
-        time.sleep(0.05)
+        sleep(0.05)
         parent.close()
         held.released.set()
 
@@ -249,3 +251,107 @@ async def test_a_task_outlives_the_factory_that_started_it(registry, lifetime):
     key = await container.aget(Key)
 
     assert [key] == await asyncio.gather(*tasks)
+
+
+@pytest.mark.parametrize("room", [5, 7, 9, 11, 13, 40])
+def test_a_factory_fails_where_the_stack_is_full(registry, room):
+    """Those that wait hear of it all the same, however little room there is (2)."""
+    entered = []
+
+    def make():
+        if entered:
+            return Key()
+        # Nothing here needs room on the stack.
+        entered.append(1)
+        sleep(0.05)
+        raise ValueError
+
+    def nest(depth):
+        return nest(depth - 1) if depth else container.get(Key)
+
+    def ask_deep_down():
+        depth = sys.getrecursionlimit() - room
+        return outcome_of(nest, depth)
+
+    def ask():
+        while not entered:
+            sleep(0.001)
+        return outcome_of(container.get, Key)
+
+    registry.register_factory(Key, make)
+    container = registry.container()
+    assert outcome_of(container.get, Key) is ValueError
+    entered.clear()
+    failed = threading.Thread(target=ask_deep_down)
+    failed.start()
+    failed.join(0.02)
+    if not entered:
+        # There was no room for the factory itself.
+        entered.append(1)
+
+    assert in_threads(ask)[0] is not None
+    failed.join(SECONDS)
+
+
+async def test_aget_goes_on_where_get_cannot(registry):
+    """That `get` met something asynchronous does not concern the `aget` that waits (2 and 7)."""
+    held = Held(Other())
+
+    async def make_text():
+        return "text"
+
+    def make_key(other: Other, text: str):
+        return (other, text)
+
+    registry.register_factory(Other, held)
+    registry.register_factory(str, make_text)
+    registry.register_factory(Key, make_key)
+    container = registry.container()
+    refused = asyncio.create_task(asyncio.to_thread(outcome_of, container.get, Key))
+    await asyncio.to_thread(held.entered.wait, SECONDS)
+    waiting = asyncio.create_task(container.aget(Key))
+    await settle()
+
+    held.released.set()
+
+    assert (AsyncServiceError, (held.outcome, "text")) == (await refused, await waiting)
+
+
+def test_a_local_value_that_is_registered_while_its_key_is_made(registry):
+    """Once making it has failed, the value is there (4)."""
+    held = Held(ValueError("no"))
+    registry.register_factory(Key, held)
+    container = registry.container()
+    value = Key()
+
+    def register():
+        assert held.entered.wait(SECONDS)
+        container.register_local_value(Key, value)
+        held.released.set()
+
+    outcomes = in_threads(lambda: outcome_of(container.get, Key), register)
+
+    assert (outcomes, value) == ([ValueError, None], container.get(Key))
+
+
+def test_local_connection_services_leave_no_circles(registry):
+    """A request with a local factory leaves nothing to the garbage collector."""
+
+    def make():
+        return Key()
+
+    def serve():
+        with registry.container() as parent:
+            parent.register_local_factory(Key, make, lifetime="connection")
+            with parent.child() as child:
+                child.get(Key)
+
+    serve()
+    gc.collect()
+    gc.disable()
+    try:
+        serve()
+
+        assert gc.collect() == 0
+    finally:
+        gc.enable()

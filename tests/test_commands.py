@@ -184,7 +184,10 @@ def find(repository: wares.fastapi.Inject[Repository]): ...
 fastapi = FastAPI(lifespan=wares.fastapi.lifespan(start))
 
 @fastapi.get("/")
-async def read(found: Annotated[None, Depends(find)], mailer: wares.fastapi.Inject["mailer"]):
+async def read(
+    found: Annotated[None, Depends(find)],
+    mailer: Annotated[None, wares.Depends("mailer")],
+):
     return ""
 
 flask = wares.flask.init_app(Flask("shop"))

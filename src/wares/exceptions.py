@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import Any
 
-from wares._core.keys import describe, describe_fully, describe_path
+from wares._core.keys import describe, describe_fully, describe_path, is_plain
 
 
 class WaresError(Exception):
@@ -111,20 +111,12 @@ class ServiceNotFoundError(WaresError, LookupError):
                 f"parameters are not for others: registry.register_factory({asker_name}, "
                 f"lambda: {asker_name}())"
             )
-        if asker is not None and _is_plain(self.key):
+        if asker is not None and is_plain(self.key):
             return (
                 f"To fix it, give the parameter a default; or let it ask for a class of settings, "
                 f'or for a name of its own, Annotated[{name}, "name"], and register that.'
             )
         return f"To fix it, register it: registry.register_factory({name}, ...)"
-
-
-#: Where the types are from that parameters for settings are annotated with.
-_PLAIN_MODULES = ("builtins", "datetime", "decimal", "pathlib", "uuid")
-
-
-def _is_plain(key: object) -> bool:
-    return isinstance(key, type) and key.__module__.partition(".")[0] in _PLAIN_MODULES
 
 
 def _reads_settings(asker: object) -> bool:

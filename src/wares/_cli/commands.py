@@ -28,7 +28,8 @@ from wares._cli.findings import WRITERS, Finding
 from wares._cli.targets import Target, TargetError, open_registry
 from wares._core.container import Container, Registry
 from wares._core.pings import ServicePing
-from wares._graph.graph import Graph, Node
+from wares._graph.graph import Graph
+from wares._graph.nodes import Node
 from wares.exceptions import InvalidRegistryError, raise_problems
 from wares.health import ServiceHealth, arun_ping, choose_pings, describe_error
 

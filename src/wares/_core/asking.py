@@ -17,6 +17,7 @@ from wares._core.claims import (
     begin_wait,
     end_wait,
     fail,
+    fail_elsewhere,
     find_path,
     give_up,
     wake,
@@ -240,7 +241,13 @@ class Asking:
             except Busy as found:
                 busy = found
             except BaseException as error:
-                fail(claim, self, made, error)
+                # At once: no signal handler runs between the exception and this.
+                claim.is_over = True
+                try:
+                    fail(claim, self, made, error)
+                finally:
+                    if claim.waiters:
+                        fail_elsewhere(claim, self, made, error)
                 explain(error)
                 raise
             else:
@@ -248,6 +255,11 @@ class Asking:
             try:
                 give_up(claim, self, made)
                 wait_for_another(claim, busy)
+            except BaseException as error:
+                claim.is_over = True
+                if claim.waiters:
+                    fail_elsewhere(claim, self, made, error)
+                raise
             finally:
                 # An exception that its own frame knows would be left to the garbage collector.
                 del busy
@@ -352,7 +364,7 @@ class Asking:
     @overload
     async def aget(self, key: Any, /, *more: Any) -> Any: ...
 
-    async def aget(self, key: Any, /, *more: Any) -> Any:  # noqa: C901, PLR0912  # see `get`
+    async def aget(self, key: Any, /, *more: Any) -> Any:  # noqa: C901, PLR0912, PLR0915  # see `get`
         """Get services as `get` does, awaiting what has to be awaited.
 
         Args:
@@ -398,7 +410,13 @@ class Asking:
             except Busy as found:
                 busy = found
             except BaseException as error:
-                fail(claim, self, made, error)
+                # At once: no signal handler runs between the exception and this.
+                claim.is_over = True
+                try:
+                    fail(claim, self, made, error)
+                finally:
+                    if claim.waiters:
+                        fail_elsewhere(claim, self, made, error)
                 explain(error)
                 raise
             else:
@@ -406,6 +424,11 @@ class Asking:
             try:
                 give_up(claim, self, made)
                 await await_another(claim, busy)
+            except BaseException as error:
+                claim.is_over = True
+                if claim.waiters:
+                    fail_elsewhere(claim, self, made, error)
+                raise
             finally:
                 del busy
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import gc
 import os
-from _thread import get_ident
+from _thread import get_ident, start_new_thread
 from collections.abc import Coroutine, Hashable, Iterator
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -188,15 +188,34 @@ def wake(claim: Claim, error: BaseException | None = None) -> None:
         claim: The claim that they wait for.
         error: What its factory failed with.
     """
+    _check_room(_ROOM)
     with LOCK:
         woken = [wait for wait in claim.waiters if wait.is_over()]
         claim.waiters = [wait for wait in claim.waiters if wait not in woken]
         for wait in woken:
             _forget(wait)
-    for wait in woken:
-        if wait.future.set_running_or_notify_cancel():
-            # An error is passed as a result: futures refuse a StopIteration.
-            wait.future.set_result(error)
+    try:
+        for wait in woken:
+            if wait.future.running() or wait.future.set_running_or_notify_cancel():
+                # That `get` cannot await something is no reason for `aget` to fail.
+                is_own = wait.thread is None and isinstance(error, AsyncServiceError)
+                # An error is passed as a result: futures refuse a StopIteration.
+                wait.future.set_result(None if is_own else error)
+    except BaseException:
+        with LOCK:
+            # A signal handler has raised: the others are still to be woken.
+            claim.waiters = [*claim.waiters, *[one for one in woken if not one.future.done()]]
+        raise
+
+
+#: How many calls deep waking goes, at most.
+_ROOM = 32
+
+
+def _check_room(calls: int) -> None:
+    """Raise a RecursionError where *calls* within each other have no room on the stack."""
+    if calls:
+        _check_room(calls - 1)
 
 
 def give_up(claim: Claim, container: Any, made: dict[Hashable, Any]) -> None:
@@ -213,14 +232,28 @@ def give_up(claim: Claim, container: Any, made: dict[Hashable, Any]) -> None:
             for key, holder in kept.copy().items():
                 if holder is claim:
                     kept.pop(key, None)
+        for owner in owners:
+            if owner is not None and owner._given and not owner.is_closed:
+                # A value that was registered locally meanwhile takes the place.
+                for key, value in owner._given.items():
+                    owner._made.setdefault(key, value)
 
 
 def fail(claim: Claim, container: Any, made: dict[Hashable, Any], error: BaseException) -> None:
     """Give up what *claim* holds, as making it has failed; those that wait get the error, too."""
-    claim.is_over = True
     give_up(claim, container, made)
     if claim.waiters:
         wake(claim, error if isinstance(error, Exception) else None)
+
+
+def fail_elsewhere(
+    claim: Claim, container: Any, made: dict[Hashable, Any], error: BaseException
+) -> None:
+    """Do what `fail` could not finish, because the stack was full, or a signal handler raised.
+
+    A new thread has a stack of its own, and runs no signal handlers.
+    """
+    start_new_thread(fail, (claim, container, made, error))
 
 
 def find_lineage(claim: Claim | None) -> Iterator[Claim]:

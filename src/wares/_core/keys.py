@@ -33,6 +33,25 @@ def is_hashable(key: object) -> bool:
     return True
 
 
+#: Where the types are from that parameters for plain values are annotated with.
+_PLAIN_MODULES = ("builtins", "datetime", "decimal", "pathlib", "uuid")
+
+
+def is_plain(key: object) -> bool:
+    """Tell whether *key* is a type of values that callers pass, rather than one of services."""
+    arguments = typing.get_args(key)
+    origin = typing.get_origin(key)
+    if origin is typing.Annotated:
+        return is_plain(arguments[0])
+    if origin in (typing.Union, types.UnionType):
+        return all(map(is_plain, arguments))
+    if origin is typing.Literal or key in (typing.Any, types.NoneType):
+        return True
+    if origin is not None:
+        return is_plain(origin) and all(map(is_plain, arguments))
+    return isinstance(key, type) and key.__module__.partition(".")[0] in _PLAIN_MODULES
+
+
 def describe(key: object) -> str:
     """Name *key* as one would write it in a program, without its module."""
     try:

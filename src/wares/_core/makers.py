@@ -59,7 +59,7 @@ class Makers:
         self.find = find or registry.find_recipe
         self.keeper = keeper
         self.request = request
-        self.outermost = self if keeper == "connection" else None
+        self.outermost: Makers | None = None
         self.for_functions: Makers | None = None
         self.forget()
         self.begin_anew()
@@ -165,6 +165,9 @@ class Makers:
         return makers
 
     def _for_outermost(self) -> Makers:
+        if self.keeper == "connection":
+            # Kept nowhere: a circle would be left to the garbage collector.
+            return self
         if self.outermost is None:
             self.outermost = Makers(self.registry, self.find, keeper="connection")
         return self.outermost

@@ -191,9 +191,9 @@ def cannot_fill(
     return UnresolvableParameterError(
         need.name,
         describe_callable(recipe.factory),
-        f"{asked}, and no argument of the call has this name: {called}. Add a parameter "
-        f"{need.name!r} to the function that is called, mark this one with Depends(...), or "
-        f"give it a default. It was needed on this path:{path}",
+        f"{asked}, and no argument of the call has this name: {called}. Pass "
+        f"{need.name}=..., mark the parameter with Depends(...), or give it a default. It was "
+        f"needed on this path:{path}",
     )
 
 
@@ -300,10 +300,6 @@ def recipe_for_call(function: Callable[..., Any], needs: tuple[Need, ...]) -> Re
     return recipe
 
 
-#: What a class does when it is called, unless its metaclass does something else.
-_construct: Any = type.__call__
-
-
 def is_plain(recipe: Recipe) -> bool:
     """Tell whether the product of a factory is surely the service itself, as it is."""
     if recipe.is_composed:
@@ -313,9 +309,10 @@ def is_plain(recipe: Recipe) -> bool:
     if not isinstance(factory, type):
         return False
     metaclass: Any = type(factory)
+    constructor: Any = factory.__new__
     return (
-        metaclass.__call__ is _construct
-        and factory.__new__ is object.__new__
+        metaclass.__call__ is type.__call__
+        and constructor is object.__new__
         and not hasattr(factory, "__await__")
         and not (recipe.enter and is_context_manager(factory))
     )

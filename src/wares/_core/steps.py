@@ -26,7 +26,7 @@ from wares._core.cleanups import (
     leave_context,
     leave_generator,
 )
-from wares._core.keys import MISSING, describe, find_nearest
+from wares._core.keys import MISSING, describe, find_nearest, is_plain
 from wares._core.locking import LOCK
 from wares._core.observation import observe_beginning, observe_end
 from wares._core.recipes import (
@@ -136,9 +136,9 @@ def not_found(container: Any, need: Need) -> WaresError:
 def refuse_makeshift(container: Any, need: Need) -> None:
     """Refuse what a parameter's annotation asks for, where no container is current.
 
-    Builtins, such as `str`, are rather arguments that a call lacks.
+    A plain value, such as a `str`, is rather an argument that a call lacks.
     """
-    is_argument = need.key is MISSING or getattr(need.key, "__module__", "") == "builtins"
+    is_argument = need.key is MISSING or is_plain(need.key)
     if container.registry._known.is_makeshift and not is_argument:
         raise _no_container(need, find_path())
 

@@ -6,10 +6,8 @@ This module knows those languages. It must not know how a graph comes about.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from wares._graph.graph import Edge, Graph, Node
+from wares._graph.nodes import Drawable, Edge, Node
 
 #: How a node is drawn by Mermaid; the same colours as on the page.
 _MERMAID_STYLES = {
@@ -41,7 +39,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _PICTURES = {chr(code): chr(0x2400 + code) for code in range(0x20)}
 
 
-def draw_mermaid(graph: Graph) -> str:
+def draw_mermaid(graph: Drawable) -> str:
     """Draw *graph* as a Mermaid flowchart (https://mermaid.js.org/syntax/flowchart.html)."""
     numbers = {node.name: f"n{number}" for number, node in enumerate(graph.nodes)}
     edges = _without_doubles(graph)
@@ -64,7 +62,7 @@ def draw_mermaid(graph: Graph) -> str:
     return "\n".join(lines) + "\n"
 
 
-def draw_dot(graph: Graph) -> str:
+def draw_dot(graph: Drawable) -> str:
     """Draw *graph* in the language of Graphviz (https://graphviz.org/doc/info/lang.html)."""
     lines = ["digraph wares {", "    rankdir=LR;", "    node [shape=box, style=rounded];"]
     for node in graph.nodes:
@@ -81,7 +79,7 @@ def draw_dot(graph: Graph) -> str:
     return "\n".join([*lines, "}"]) + "\n"
 
 
-def _without_doubles(graph: Graph) -> list[Edge]:
+def _without_doubles(graph: Drawable) -> list[Edge]:
     """List the edges, but only the first of those between the same two nodes."""
     edges: dict[tuple[str, str], Edge] = {}
     for edge in graph.edges:

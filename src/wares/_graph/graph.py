@@ -17,6 +17,7 @@ from wares._core.compositions import ComposedRecipe, DecoratingRecipe, Part
 from wares._core.keys import MISSING, describe, find_nearest
 from wares._core.recipes import Recipe, cannot_fill, promise_of
 from wares._core.signatures import Need, describe_callable, find_place, fits
+from wares._graph.nodes import Edge, Node
 from wares.exceptions import (
     CircularDependencyError,
     InvalidRegistrationError,
@@ -27,53 +28,6 @@ from wares.exceptions import (
 
 #: How long the service of a lifetime lives, relative to the others.
 _SPANS = {"singleton": 3, "connection": 2, "given": 2, "scoped": 1}
-
-
-@attrs.frozen
-class Node:
-    """One service of the graph.
-
-    Attributes:
-        key: What it is asked for by.
-        name: The key, printed; unique within the graph.
-        kind: ``"factory"``, ``"value"``, ``"alias"``, ``"expected"``, ``"callable"`` or
-            ``"missing"``; of an annotation that stands for other services ``"optional"``,
-            ``"function"``, ``"list"``, ``"tuple"`` or ``"mapping"``.
-        lifetime: Which owner keeps it; `None` for what is given or missing.
-        place: The file and line of the factory's definition, if it has one.
-        has_ping: Whether its health can be checked.
-        tags: The groups that it belongs to.
-        problems: What is wrong with it, by the places of the graph's problems.
-    """
-
-    key: Hashable
-    name: str
-    kind: str
-    lifetime: str | None
-    place: str | None
-    has_ping: bool
-    tags: tuple[str, ...] = ()
-    problems: tuple[int, ...] = ()
-
-
-@attrs.frozen
-class Edge:
-    """One service needs another.
-
-    Attributes:
-        source: The name of the node that needs.
-        target: The name of the node that is needed.
-        parameter: The parameter of the source's factory that it fills; `None` if it fills none.
-        kind: ``"declared"`` by a parameter, or ``"seen"``: asked for by the factory while
-            `Registry.record` was at work.
-        problems: What is wrong with it, by the places of the graph's problems.
-    """
-
-    source: str
-    target: str
-    parameter: str | None
-    kind: str = "declared"
-    problems: tuple[int, ...] = ()
 
 
 @attrs.frozen

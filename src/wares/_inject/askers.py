@@ -15,7 +15,7 @@ from typing import Any
 from wares._core.annotations import Viewpoint
 from wares._core.callables import read_raw
 from wares._core.container import Container, Registry
-from wares._core.keys import MISSING
+from wares._core.keys import MISSING, is_plain
 from wares._core.marks import Mark, read_mark
 from wares._core.recipes import Recipe, recipe_for_call
 from wares._core.registrations import Registrations
@@ -30,7 +30,7 @@ from wares._core.signatures import (
     unwrap,
 )
 from wares._inject.calls import find_calls, write_call
-from wares._inject.casting import DependencyCasts, FunctionCasts
+from wares._inject.casting import DependencyCasts, FunctionCasts, read_aliases
 from wares._inject.checks import Findings, check_dependencies
 from wares.exceptions import InvalidRegistrationError, UnresolvableParameterError
 
@@ -46,6 +46,8 @@ class Asker:
         needs: What the marked ones ask for.
         extras: What is made for its effect, before them.
         names: The names of the others.
+        aliases: By which other names parameters are passed.
+        open_needs: What only dependencies take of the call: more parameters, by keyword.
         shape: What calling its wrapper leads to.
         can_await: Whether the function is asynchronous.
         recipe: Stands for a call of the function.
@@ -65,6 +67,8 @@ class Asker:
         self.shape = shape
         self.can_await = shape.is_async
         self.extras = extras
+        self.open_needs: tuple[Need, ...] = ()
+        self.aliases: dict[str, str] = {}
         self.hot: tuple[object, Any] = (None, None)
         self._take(needs)
         marked = {need.name for need in needs}
@@ -87,6 +91,13 @@ class Asker:
     def takes_any_name(self) -> bool:
         """Whether it takes keyword arguments of any name."""
         return any(parameter.kind is parameter.VAR_KEYWORD for parameter in self.parameters)
+
+    @property
+    def open_names(self) -> list[str]:
+        """The names of what callers are shown, and only dependencies take."""
+        return [
+            need.name for need in self.open_needs if need.key is MISSING or is_plain(need.key)
+        ]
 
     @property
     def has_function_scope(self) -> bool:
@@ -117,16 +128,19 @@ class Asker:
 
     def needs_call(
         self,
-        recipe: Recipe,
+        recipe: Recipe,  # noqa: ARG002  # for those who cast
         needs: tuple[Need, ...],
         names: Collection[str],
-        registry: Registrations,
+        registry: Registrations,  # noqa: ARG002  # for those who cast
     ) -> bool:
         """Tell whether a dependency takes something of the call, and so belongs to it."""
         return any(need.takes_argument and need.name in names for need in needs)
 
     def find_factory(
-        self, recipe: Recipe, needs: tuple[Need, ...], registry: Registrations
+        self,
+        recipe: Recipe,
+        needs: tuple[Need, ...],  # noqa: ARG002  # for those who cast
+        registry: Registrations,  # noqa: ARG002  # for those who cast
     ) -> Callable[..., Any]:
         """Give what is called for a dependency that belongs to the call."""
         return recipe.factory
@@ -225,7 +239,11 @@ def read_asker(
     parameters = tuple(read_raw(function).parameters.values())
     extras = _read_extras(function, dependencies)
     asker = kind(function, parameters, needs, extras, shape or read_shape(function))
-    if asker.check(viewpoint).has_unread or reading.has_unknown:
+    findings = asker.check(viewpoint)
+    asker.open_needs = findings.open_needs
+    if isinstance(asker, CastingAsker):
+        asker.aliases = read_aliases(function, viewpoint)
+    if findings.has_unread or reading.has_unknown:
         asker._unread = reading
     else:
         asker.settle(viewpoint)

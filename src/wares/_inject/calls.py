@@ -8,7 +8,7 @@ it is cleaned up with the container. Everything else is asked of the container.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import attrs
 
@@ -17,14 +17,35 @@ from wares._core.claims import Claim, find_path
 from wares._core.keys import MISSING
 from wares._core.makers import Maker, Makers, Order, Writer
 from wares._core.recipes import Recipe, cannot_fill
+from wares._core.registrations import Registrations
 from wares._core.signatures import Need
 from wares._core.steps import refuse_makeshift
 from wares._core.wiring import Node, Walk, Wire
 from wares.exceptions import CircularDependencyError
 
-if TYPE_CHECKING:
-    from wares._core.container import Container
-    from wares._inject.askers import Asker
+
+class Asker(Protocol):
+    """What is known of an injected function."""
+
+    names: tuple[str, ...]
+    needs: tuple[Need, ...]
+    extras: tuple[Need, ...]
+    recipe: Recipe
+    can_await: bool
+
+    def needs_call(
+        self,
+        recipe: Recipe,
+        needs: tuple[Need, ...],
+        names: Collection[str],
+        registry: Registrations,
+    ) -> bool:
+        """Tell whether a dependency takes something of the call, and so belongs to it."""
+
+    def find_factory(
+        self, recipe: Recipe, needs: tuple[Need, ...], registry: Registrations
+    ) -> Callable[..., Any]:
+        """Give what is called for a dependency that belongs to the call."""
 
 
 @attrs.frozen(eq=False)
@@ -230,7 +251,7 @@ class CallWriter(Writer):
 
 
 def cannot_fill_in_call(
-    container: Container, need: Need, recipe: Recipe, names: Collection[str]
+    container: Any, need: Need, recipe: Recipe, names: Collection[str]
 ) -> Any:
     """Refuse a parameter that neither the call nor a service fills."""
     refuse_makeshift(container, need)

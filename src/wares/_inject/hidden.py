@@ -57,11 +57,9 @@ _BLOCKS = _make_blocks()
 def runs_event_loop() -> bool:
     """Tell whether an event loop runs in this thread, so that an awaitable would be awaited."""
     # Who runs one has imported it.
-    asyncio: Any = sys.modules.get("asyncio")
-    if asyncio is not None:
-        with contextlib.suppress(RuntimeError):
-            asyncio.get_running_loop()
-            return True
+    with contextlib.suppress(KeyError, RuntimeError):
+        sys.modules["asyncio"].get_running_loop()
+        return True
     return runs_trio()
 
 

@@ -117,5 +117,7 @@ def _is_filled(need: Need, asker: Asker, registry: Registry) -> bool:
     """Tell whether there is something for *need* that is not registered."""
     if need.takes_argument and (need.name in asker.names or asker.takes_any_name):
         return True
+    if need.takes_argument and need.name in asker.open_names:
+        return True
     is_given = need.key is Container or need.key in registry._known.expected
     return is_given or need.default is not MISSING

@@ -65,10 +65,11 @@ def inject(
 ) -> Any:
     """Fill the parameters of a function that are marked with `Depends` or `Inject`.
 
-    It may be any function: synchronous, asynchronous, a generator or an asynchronous generator;
-    it stays what it is. What its callers see are the other parameters; an argument that is passed
-    all the same wins. What is needed comes from the current container; where there is none, one
-    is opened for the call.
+    It may be any function: synchronous, asynchronous, a generator, an asynchronous generator, or
+    one that `contextlib` has made a context manager; it keeps its kind, also where a decorator
+    hides it. Callers see the other parameters, and as keyword parameters what only dependencies
+    take. An argument that is passed explicitly wins. Services come from the current container;
+    where there is none, one is opened for the call.
 
     >>> from typing import Annotated
     >>> from wares import Depends, inject
@@ -82,7 +83,8 @@ def inject(
 
     Args:
         function: The function.
-        registry: Where a container is opened if none is current; an empty one by default.
+        registry: Where a container is opened if none is current. Without it, the function can
+            then have what `Depends` calls, but no services: that is a NoContainerError.
         dependencies: Markers of what is made for its effect, before what the function needs.
 
     Returns:
@@ -145,7 +147,7 @@ def apply_types(
 
     Args:
         function: The function.
-        registry: Where a container is opened if none is current; an empty one by default.
+        registry: As `inject` has it.
         dependencies: Markers of what is made for its effect, before what the function needs.
         cast_result: Whether the result is cast, too, where it is annotated.
 

@@ -19,8 +19,9 @@ from wares._core.annotations import show_annotations
 from wares._core.callables import read_raw
 from wares._core.container import Container, Registry, _current
 from wares._core.keys import MISSING
-from wares._core.signatures import Shape, describe_callable, read_shape
+from wares._core.signatures import Need, Shape, describe_callable, read_shape
 from wares._inject.askers import Asker, CastingAsker
+from wares._inject.casting import complete, is_field
 from wares._inject.driving import adrive, arelay, drive, relay
 from wares._inject.functions import FunctionContainer
 from wares._inject.hidden import finish, leave, read_hidden_shape, runs_event_loop, wait
@@ -70,11 +71,21 @@ def _show(wrapper: Any, asker: Asker) -> None:
     functools.update_wrapper(wrapper, function)
     wrapper.__wares_asker__ = asker
     marked = {need.name for need in asker.needs}
-    signature = read_raw(function)
-    wrapper.__signature__ = signature.replace(
-        parameters=[parameter for parameter in asker.parameters if parameter.name not in marked]
-    )
+    left = [parameter for parameter in asker.parameters if parameter.name not in marked]
+    # Where there are open ones, there is no `**kwargs` that they would have to stand before.
+    shown = asker.open_names
+    left += [_as_parameter(need) for need in asker.open_needs if need.name in shown]
+    wrapper.__signature__ = read_raw(function).replace(parameters=left)
     show_annotations(wrapper, function, marked)
+
+
+def _as_parameter(need: Need) -> Parameter:
+    return Parameter(
+        need.name,
+        Parameter.KEYWORD_ONLY,
+        default=Parameter.empty if need.default is MISSING else need.default,
+        annotation=Parameter.empty if need.key is MISSING else need.key,
+    )
 
 
 class _Writer:
@@ -86,10 +97,17 @@ class _Writer:
         self._is_hidden = read_shape(asker.function) is not read_hidden_shape(asker.function)
         self._casts_arguments = isinstance(asker, CastingAsker)
         self._casts_result = casts_result
+        self._aliases = asker.aliases
         self._marked = [need.name for need in asker.needs]
         self._shape = asker.shape
+        self._open = [need.name for need in asker.open_needs]
         self._prefix = "_wares_"
-        while any(parameter.name.startswith(self._prefix) for parameter in asker.parameters):
+        names = [
+            *self._open,
+            *self._aliases.values(),
+            *(parameter.name for parameter in asker.parameters),
+        ]
+        while any(name.startswith(self._prefix) for name in names):
             self._prefix = f"_{self._prefix}"
         self._lines: list[str] = []
         self._names: dict[str, Any] = {}
@@ -97,6 +115,7 @@ class _Writer:
             Container=Container,
             FunctionContainer=FunctionContainer,
             asker=asker,
+            complete=complete,
             current=_current.get,
             finish=finish,
             leave=leave,
@@ -210,7 +229,8 @@ class _Writer:
         self._put(1, f"if {condition}:")
 
     def _write_generator(self) -> None:
-        variables = ", ".join(["$container", *(p.name for p in self._asker.parameters)])
+        names = (p.name for p in self._asker.parameters)
+        variables = ", ".join(["$container", *names, *self._open])
         self._put(0, f"{self._definition} $steps({variables}):")
         self._put(1, f"{self._with} $container:")
         self._write_body(2)
@@ -257,7 +277,7 @@ class _Writer:
             if self._asker.has_unread:
                 self._put(indent, "if $asker.has_unread: $asker.read_rest($container)")
             return
-        keywords = self._variadic(Parameter.VAR_KEYWORD)
+        keywords = self._variadic(Parameter.VAR_KEYWORD) or self._write_open(indent)
         self._put(indent, "$token, $make = $asker.hot")
         is_other = f"$token is not {self._asked}._makers.token"
         if keywords:
@@ -269,6 +289,16 @@ class _Writer:
         arguments = [self._asked, *self._asker.names, *self._marked, keywords or "$nothing"]
         call = f"{self._awaiting}$make({', '.join(arguments)})"
         self._put(indent, f"{targets}= {call}" if targets else call)
+
+    def _write_open(self, indent: int) -> str:
+        """Write how the arguments are gathered that only dependencies take."""
+        if not self._open:
+            return ""
+        is_passed = " or ".join(f"{name} is not $unset" for name in self._open)
+        pairs = ", ".join(f"({name!r}, {name})" for name in self._open)
+        gathered = f"{{$name: $value for $name, $value in ({pairs},) if $value is not $unset}}"
+        self._put(indent, f"$open = {gathered} if {is_passed} else $nothing")
+        return self._own("open")
 
     def _write_delegation(self, indent: int, inner: str) -> None:
         """Write that everything goes to an inner generator and comes from it."""
@@ -293,6 +323,25 @@ class _Writer:
         self._put(indent + 1, "await $inner.aclose()")
 
     def _write_spreading(self) -> None:
+        """Write what brings the arguments into the order of the parameters."""
+        self._write_more()
+        for name, alias in self._aliases.items():
+            self._put(1, f"if {alias} is not $unset: {name} = {alias}")
+        unsure = [p.name for p in self._asker.parameters if self._is_completed(p)]
+        if unsure:
+            values = ", ".join(f"{name!r}: {name}" for name in unsure)
+            self._put(1, f"if {' or '.join(f'{name} is $unset' for name in unsure)}:")
+            self._put(2, f"{', '.join(unsure)}, = $complete($function, {{{values}}})")
+
+    def _is_completed(self, parameter: Parameter) -> bool:
+        """Tell whether pydantic, and not Python, says that an argument is missing."""
+        if not self._casts_arguments or parameter.name in self._marked:
+            return False
+        if parameter.kind in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD):
+            return False
+        return parameter.default is parameter.empty or is_field(parameter.default)
+
+    def _write_more(self) -> None:
         """Write that more arguments by position than are left to callers fill all parameters."""
         if not self._takes_more():
             return
@@ -327,7 +376,8 @@ class _Writer:
                 written.append("/")
         rest = self._variadic(Parameter.VAR_POSITIONAL)
         by_keyword = [self._parameter(p) for p in left if p.kind is Parameter.KEYWORD_ONLY]
-        by_keyword += [f"{name}=$unset" for name in self._marked]
+        hidden = (*self._marked, *self._open, *self._aliases.values())
+        by_keyword += [f"{name}=$unset" for name in hidden]
         if rest:
             written.append(f"*{rest}")
         elif self._takes_more():
@@ -340,6 +390,8 @@ class _Writer:
         return ", ".join(written)
 
     def _parameter(self, parameter: Parameter) -> str:
+        if self._is_completed(parameter):
+            return f"{parameter.name}=$unset"
         if parameter.default is parameter.empty:
             return parameter.name
         self._define(**{f"default_{parameter.name}": parameter.default})

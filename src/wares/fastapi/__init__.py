@@ -222,12 +222,19 @@ class GetFunctionService(GetService):
 class ServiceMarker(params.Depends):
     """What FastAPI sees of `Inject`: whatever it names is asked of the container."""
 
-    def __init__(self, dependency: Any = None, *, scope: Any = None, **options: Any) -> None:
-        if dependency is not None and not isinstance(dependency, GetService):
-            # FastAPI puts the annotation here where the marker itself names nothing.
-            kind = GetFunctionService if scope == "function" else GetService
-            dependency = kind(dependency)
-        super().__init__(dependency, scope=scope, **options)
+    @property
+    def dependency(self) -> GetService | None:
+        """What gives the service, once it is known of which key."""
+        key = self.__dict__["dependency"]
+        if key is None or isinstance(key, GetService):
+            return key
+        return GetFunctionService(key) if self.scope == "function" else GetService(key)
+
+    @dependency.setter
+    def dependency(self, key: Hashable) -> None:
+        # Where the marker names nothing, FastAPI puts the annotation here: in 0.121 by a mere
+        # assignment, in newer versions into a marker that it makes anew.
+        self.__dict__["dependency"] = key
 
 
 def show_marker(mark: Mark) -> params.Depends:
