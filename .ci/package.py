@@ -1,8 +1,8 @@
 """Checks what is published, and what publishes it: `tox run -e package`.
 
-Builds both archives from the tracked files, and checks their metadata, their contents and the
-page for the package index; then the workflows and the other files for the repository's host; then
-the spelling.
+Builds both archives from the tracked files, checks their metadata, their contents and the page for
+the package index, and follows the tutorials with the wheel; then checks the workflows and the other
+files for the repository's host, and the spelling.
 """
 
 from __future__ import annotations
@@ -86,6 +86,7 @@ def check_archives(archives: list[Path], tag: str | None) -> list[bool]:
         tell("the source archive has what is tracked", compare_source(source)),
         tell("the page for the package index", find_relative_links(wheel)),
         tell("the tag names the version", compare_version(wheel, tag)),
+        not run("python", Path(__file__).with_name("tutorials.py"), wheel),
     ]
 
 

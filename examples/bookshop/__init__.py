@@ -1,1 +1,1 @@
-"""A bookshop: a FastAPI application of the size one writes for work, wired by wares."""
+"""A bookshop: a FastAPI application of the size that one writes for work, with wares."""

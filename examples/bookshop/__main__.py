@@ -1,7 +1,4 @@
-"""The command that opens the shop: ``python -m examples.bookshop``.
-
-Knows hosts, ports and workers. Must not know what is served there.
-"""
+"""The command that starts the bookshop: ``python -m examples.bookshop``."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The shop as a web application.
-
-Knows what happens when it opens and closes. Must not know a single service or address.
-"""
+"""The bookshop as a web application: what happens when it starts and when it ends."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The books on the shelves.
-
-Knows how books are found, taken and put back in the database. Must not know why.
-"""
+"""The books, as they are kept in the database."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Who watches the shelves, and how they are told.
-
-Knows the watchers of this process. Must not know a WebSocket, or the database.
-"""
+"""Tells everyone who watches the stock in this process what has changed."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""The counter, where books are sold and deliveries come in.
+"""Sells books and books deliveries in.
 
-Knows what belongs together in one transaction. Must not know who begins or ends it: that
-is the session's business, and nothing here commits.
+What happens here belongs in one transaction. The session commits or rolls back; nothing here does.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""The connection to the database: one engine for the shop, one session for a request.
-
-Knows how they are opened and how they end. Must not know a table.
-"""
+"""The connection to the database: one engine for the application, one session for each request."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What can go wrong in a bookshop.
-
-Knows the shop's own words. Must not know HTTP: ``web.problems`` translates.
-"""
+"""What can go wrong in a bookshop; ``web.problems`` turns it into HTTP answers."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What a euro is worth elsewhere.
-
-Knows where rates come from, and what to do without them. Must not know a book.
-"""
+"""What a euro is worth in other currencies, and what happens while no rate is known."""
 
 from __future__ import annotations
 
@@ -25,7 +22,7 @@ _CENT = Decimal("0.01")
 
 
 class Currency(StrEnum):
-    """The currencies that prices can be shown in, beside the euros that are paid."""
+    """The currencies in which prices can be shown; customers pay in euros."""
 
     USD = "USD"
     GBP = "GBP"
@@ -73,7 +70,7 @@ class ExchangeRates:
             currency: What a customer reckons in.
 
         Returns:
-            The rate, or None if nobody can tell at the moment.
+            The rate, or None if it is not known at the moment.
         """
         answer = await self._find_answer()
         if answer is None or currency not in answer.rates:
@@ -81,7 +78,7 @@ class ExchangeRates:
         return ExchangeRate(currency, answer.rates[currency], as_of=answer.published)
 
     async def _find_answer(self) -> _Answer | None:
-        # Whoever comes while somebody is asking waits for that answer.
+        # A request that comes while another one is asking waits for that answer.
         async with self._asking:
             if time.monotonic() >= self._ask_again_at:
                 await self._refresh()

@@ -1,7 +1,4 @@
-"""The orders that have been placed.
-
-Knows how orders are kept in the database. Must not know what makes an order acceptable.
-"""
+"""The orders that have been placed, as they are kept in the database."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Which services the shop has, and how each is made: the one place that knows them all.
-
-Must not know how they are asked for: the server, a test and a script do that.
-"""
+"""Registers all services of the bookshop, in one place."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The shop's first day: its tables are made, and its shelves filled.
-
-Knows what a new database must hold. Must not know how a server is started.
-"""
+"""Prepares a new database: creates its tables and fills the shelves."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What can be set from outside, and where it is read from.
-
-Knows the names and defaults of the settings. Must not know who uses them.
-"""
+"""The settings: their names, their defaults, and where they are read from."""
 
 from __future__ import annotations
 
@@ -42,10 +39,10 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("BOOKSHOP_DATABASE_URL", "DATABASE_URL"),
     )
 
-    # Who knows it may book deliveries. Without one, nobody may.
+    # Whoever sends it may book deliveries. Without a key, deliveries cannot be booked.
     staff_key: SecretStr | None = None
 
-    # Asked when a customer first wants another currency; empty: nobody is ever asked.
+    # Asked when a customer first chooses another currency. Empty: never asked.
     exchange_rates_url: HttpUrl | None = HttpUrl("https://api.frankfurter.dev/v1/latest")
     exchange_rates_timeout: float = Field(default=2.0, gt=0, description="seconds")
     exchange_rates_keep: float = Field(default=3600.0, ge=0, description="seconds")

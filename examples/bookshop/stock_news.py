@@ -1,7 +1,4 @@
-"""What this request changed on the shelves, told when it is certain.
-
-Knows when a transaction is committed. Must not know who is told.
-"""
+"""Collects what a request changes on the shelves, and announces it once it is committed."""
 
 from __future__ import annotations
 

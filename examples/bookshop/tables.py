@@ -1,7 +1,4 @@
-"""The shop's tables, as SQLAlchemy maps them.
-
-Knows columns, keys and constraints. Must not know a query, or which database it is.
-"""
+"""The tables of the database, as SQLAlchemy maps them."""
 
 from __future__ import annotations
 

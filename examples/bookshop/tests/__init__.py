@@ -1,1 +1,1 @@
-"""The tests of the shop: how one tests an application that is wired by wares."""
+"""The tests of the bookshop: how to test an application that uses wares."""

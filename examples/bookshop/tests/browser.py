@@ -1,7 +1,4 @@
-"""A browser for tests: Chromium without a window, told what to do over its DevTools protocol.
-
-Knows Chromium's options and how to talk to it. Must not know the shop.
-"""
+"""A browser for tests: Chromium without a window, driven over its DevTools protocol."""
 
 from __future__ import annotations
 

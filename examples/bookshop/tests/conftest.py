@@ -1,7 +1,7 @@
-"""What the tests start from: settings of their own, and the shop in three sizes.
+"""Fixtures: settings for tests, and the bookshop in three sizes.
 
-``registry`` is the shop's services without HTTP, ``client`` the application in this process,
-and ``server`` the application behind a real port.
+``registry`` has the services without HTTP, ``client`` the application in this process, and
+``server`` the application behind a real port.
 """
 
 from __future__ import annotations

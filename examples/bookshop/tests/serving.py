@@ -1,7 +1,4 @@
-"""A real server for tests, in a thread of this process.
-
-Knows uvicorn. Must not know what it serves.
-"""
+"""A real server for tests, in a thread of this process."""
 
 from __future__ import annotations
 

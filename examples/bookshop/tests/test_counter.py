@@ -1,4 +1,4 @@
-"""Selling books, without HTTP: a container is opened by hand, as it is for a request."""
+"""Selling books, without HTTP: each test opens a container, as the adapter does for a request."""
 
 from __future__ import annotations
 

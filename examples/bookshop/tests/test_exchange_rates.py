@@ -1,6 +1,6 @@
-"""Prices in other currencies: the one service that asks the world outside.
+"""Prices in other currencies: the one service that asks another server.
 
-It is tested as it runs, HTTP client and all; only the client's transport is replaced.
+Only the transport of its HTTP client is replaced.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The command that opens the shop, run as its user runs it."""
+"""The command that starts the bookshop, run as its user runs it."""
 
 from __future__ import annotations
 

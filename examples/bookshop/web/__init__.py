@@ -1,4 +1,4 @@
-"""The shop as it is seen over HTTP: one file for each thing that can be addressed."""
+"""The bookshop over HTTP: one file for each thing that has an address."""
 
 from __future__ import annotations
 

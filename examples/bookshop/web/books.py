@@ -1,7 +1,4 @@
-"""The books at ``/api/books``: to look through, and to be delivered.
-
-Knows how a book is shown. Must not know how it is kept.
-"""
+"""The books at ``/api/books``: searching them, and booking deliveries."""
 
 from __future__ import annotations
 

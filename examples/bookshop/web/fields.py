@@ -1,8 +1,4 @@
-"""What a customer may write into a request.
-
-Knows the limits that keep a request within what every database takes. Must not know
-which address asks for what.
-"""
+"""The types of what a client may send, with limits that every database can store."""
 
 from __future__ import annotations
 

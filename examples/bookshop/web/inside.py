@@ -1,7 +1,4 @@
-"""How the shop is made, for those who learn from it: its graph and its source.
-
-Knows where the source lies. Must not know what is in it.
-"""
+"""How the bookshop is made, for readers who want to learn from it: its graph and its source."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The orders at ``/api/orders``: placed once, and read by whoever has the reference.
-
-Knows how an order is written down and shown. Must not know what makes it acceptable.
-"""
+"""The orders at ``/api/orders``: placing one, and reading it by its reference."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The page at ``/``, which uses the API as any other program would.
-
-Knows where its files lie. Must not know what is in them.
-"""
+"""The page at ``/``, which uses the API as any other program would."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from fastapi.staticfiles import StaticFiles
 
 _FILES = Path(__file__).parent.parent / "page"
 
-# The page asks nobody but this server, and the browser sees to it.
+# The browser lets the page talk to this server only.
 _HEADERS = {
     "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'",
     "Referrer-Policy": "no-referrer",

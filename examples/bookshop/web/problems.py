@@ -1,7 +1,4 @@
-"""What the shop refuses, as an HTTP answer.
-
-Knows which error has which status. Must not know what led to it.
-"""
+"""The errors of the bookshop as HTTP answers."""
 
 from __future__ import annotations
 

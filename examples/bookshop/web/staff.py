@@ -1,7 +1,4 @@
-"""Who belongs to the staff.
-
-Knows the key that staff carry. Must not know what they do with it.
-"""
+"""Lets only the staff pass, by the key that they send."""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ _staff_key = APIKeyHeader(name="X-Staff-Key", auto_error=False)
 def require_staff(
     settings: Inject[Settings], given: Annotated[str | None, Depends(_staff_key)]
 ) -> None:
-    """Let nobody pass but staff.
+    """Let only the staff pass.
 
     Args:
         settings: The shop's settings, which hold the key.

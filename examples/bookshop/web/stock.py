@@ -1,7 +1,4 @@
-"""The stock as it changes, over a WebSocket at ``/api/stock``.
-
-Knows when a watcher comes and goes. Must not know who changes the stock.
-"""
+"""The stock as it changes, over a WebSocket at ``/api/stock``."""
 
 from __future__ import annotations
 
