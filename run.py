@@ -124,13 +124,22 @@ def measured(name: str, about: str, paths: Sequence[str]) -> Part:
     return Part(name, about, command, paths, environment)
 
 
+# What starts other programs: side by side with the adapters, so that two parts take equally long.
+TOOLS = ["tests/test_pytest_plugin.py", "tests/test_commands.py"]
+# What needs the peers, which only the part of that name has.
+PEERS = "tests/test_benchmarks.py"
+
 # The longest first, as two run at once.
 PARTS = (
-    measured("core", "the tests of the core", ["tests", "--ignore=tests/adapters"]),
+    measured(
+        "core",
+        "the tests of the core",
+        ["tests", *[f"--ignore={path}" for path in ("tests/adapters", PEERS, *TOOLS)]],
+    ),
     measured(
         "adapters",
-        "the tests of the adapters, and the code of the documentation",
-        ["tests/adapters", "README.md", "CHANGELOG.md", "docs", "src"],
+        "the tests of adapters and tools, and the code of the documentation",
+        ["tests/adapters", *TOOLS, "README.md", "CHANGELOG.md", "docs", "src"],
     ),
     Part(
         "coverage",
@@ -233,7 +242,9 @@ def choose_parts(names: list[str]) -> list[Part]:
     every = "--every-python" in names
     names = [name for name in names if name != "--every-python"]
     others = find_other_parts() if every or set(names) - set(own) else {}
-    known = own | others
+    # Not part of the gate, but it is run by its name.
+    extra = {"benchmark": run_by_tox("benchmark", [])} if "benchmark" in names else {}
+    known = own | others | extra
     unknown = [name for name in names if name not in known]
     if unknown:
         sys.exit(f"No such part: {', '.join(unknown)}. There are: {', '.join(known)}.")
@@ -270,7 +281,8 @@ def run_by_tox(
     """
     command = [str(PYTHON), "-m", "tox", "run", "--quiet", "--root", str(ROOT)]
     command += ["--workdir", str(ROOT / ".tox" / name)]
-    command += ["--discover", *[str(interpreter.path) for interpreter in interpreters]]
+    if interpreters:
+        command += ["--discover", *[str(interpreter.path) for interpreter in interpreters]]
     command += ["-e", f"{name}-measured" if is_measured else name, "--"]
     return Part(name, "see tox.ini", command)
 

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests.support.ways import ASYNC, SYNC, use
+from tests.support.ways import ASYNC, SYNC
 from wares import PendingAsyncCleanupError, Registry
 
 
@@ -38,16 +38,6 @@ def container(registry):
 def way(request):
     """`get` and `close`, then `aget` and `aclose`."""
     return request.param
-
-
-@pytest.fixture
-def warm():
-    """Use keys once in a throw-away container; for test_signatures.py."""
-
-    async def warm(way, registry, *keys) -> None:
-        await use(way, registry, 1, *keys)
-
-    return warm
 
 
 @pytest.fixture

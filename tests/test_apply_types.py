@@ -3,9 +3,10 @@
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from typing import Annotated, Any
 
+import fast_depends
 import pydantic
 import pytest
 
@@ -71,7 +72,9 @@ class TestArguments:
         assert ((1, 2), {"a": 3.0}) == await form.call(ask, "1", 2, a="3")
         with pytest.raises(ValidationError) as caught:
             await form.call(ask, 1, "x", a="y")
-        assert [("numbers", 1), ("a",)] == [error["loc"] for error in caught.value.errors]
+        assert [("numbers", 1), ("named", "a")] == [
+            error["loc"] for error in caught.value.errors
+        ]
 
     async def test_constraints(self, form):
         """What pydantic reads from Annotated counts."""
@@ -115,6 +118,60 @@ class TestArguments:
         assert database is await form.call(ask, database)
         with pytest.raises(ValidationError, match="database"):
             await form.call(ask, "no database")
+
+    async def test_fields(self, form):
+        """A Field, as a default or in Annotated, brings constraints and defaults."""
+
+        def ask(
+            number: int = pydantic.Field(gt=0),
+            text: str = pydantic.Field("short", max_length=5),
+            names: list[str] = pydantic.Field(default_factory=list),
+            plain=pydantic.Field("plain"),
+        ):
+            return number, text, names, plain
+
+        ask = cast(form, ask)
+
+        assert (1, "short", [], "plain") == await form.call(ask, "1")
+        assert (1, "s", ["a"], 2) == await form.call(ask, 1, "s", ("a",), plain=2)
+        with pytest.raises(ValidationError, match="number: Input should be greater than 0"):
+            await form.call(ask, 0)
+        with pytest.raises(ValidationError, match="number: Field required"):
+            await form.call(ask, text="s")
+
+    async def test_aliases(self, form):
+        """A Field's alias is another name for the parameter."""
+
+        def ask(
+            first: int = pydantic.Field(alias="one"),
+            second: Annotated[int, pydantic.Field(validation_alias="two")] = 2,
+            third: Annotated[int, pydantic.Field(alias="no name")] = 3,
+        ):
+            return first, second, third
+
+        ask = cast(form, ask)
+
+        assert (1, 2, 3) == await form.call(ask, one="1")
+        assert (1, 3, 4) == await form.call(ask, "1", two="3", third="4")
+        assert (1, 2, 3) == await form.call(ask, first="1")
+        with pytest.raises(ValidationError, match="second: Input should be a valid integer"):
+            await form.call(ask, 1, two="x")
+
+    async def test_a_missing_argument(self, form):
+        """A missing argument is a ValidationError like any other, with all that are missing."""
+
+        def ask(
+            first, /, second: int, third=3, *, fourth, it=Depends(form.dependency(lambda: 1))
+        ):
+            raise AssertionError
+
+        with pytest.raises(ValidationError) as caught:
+            await form.call(cast(form, ask), third=1)
+
+        assert [("first",), ("second",), ("fourth",)] == [
+            error["loc"] for error in caught.value.errors
+        ]
+        assert {"missing"} == {error["type"] for error in caught.value.errors}
 
     def test_methods(self):
         """Methods and constructors are cast, too; `self` is left alone."""
@@ -268,6 +325,50 @@ class TestDependencies:
 
         assert (6, 5) == await form.call(cast(form, ask), a="6")
 
+    async def test_their_fields(self, form):
+        """A dependency's own parameters may have pydantic's Field as their default."""
+
+        def page(limit: int = pydantic.Field(10, le=20), *, start: int = pydantic.Field(ge=1)):
+            return start, limit
+
+        ask = cast(form, lambda it=Depends(form.dependency(page)): it)
+
+        assert (1, 10) == await form.call(ask, start="1")
+        with pytest.raises(ValidationError, match="limit"):
+            await form.call(ask, start=1, limit=30)
+        with pytest.raises(ValidationError, match="start: Field required"):
+            await form.call(ask)
+
+    async def test_generators_that_replace_them(self, form, registry):
+        """What is annotated as a generator may be replaced by one, which yields the result."""
+
+        def get() -> Generator[int, None, None]:
+            raise AssertionError
+
+        def override() -> Generator[int, None, None]:
+            yield 2
+
+        get = form.dependency(get)
+        ask = cast(form, lambda it=Depends(get): it, registry=registry)
+
+        with registry.override_factory(get, form.dependency(override)):
+            assert 2 == await form.call(ask)
+
+    @pytest.mark.parametrize("marker", [Depends, fast_depends.Depends])
+    async def test_without_casting(self, form, marker):
+        """A marker with cast=False leaves the result as it is."""
+
+        def get_number() -> int:
+            return "5"
+
+        get_number = form.dependency(get_number)
+
+        def ask(a: float = marker(get_number, cast=False), b: float = marker(get_number)):
+            return a, b
+
+        assert ("5", 5.0) == await form.call(cast(form, ask))
+        assert "cast=False" in repr(Depends(get_number, cast=False))
+
     async def test_extra_dependencies(self, form):
         """Extra dependencies take cast arguments."""
         seen = []
@@ -313,6 +414,14 @@ class TestResults:
         function = cast(form, count, cast_result=cast_result)
 
         assert expected == await form.items(function, "1", "2")
+
+    async def test_items_by_their_own_type(self, form):
+        """A generator may be annotated with the type of its items, too."""
+
+        def count(to: str) -> int:
+            yield to
+
+        assert [3] == await form.items(cast(form, count), "3")
 
     async def test_generators_without_a_type(self, form):
         """A generator whose items have no type is left alone."""
@@ -423,10 +532,10 @@ class TestOptions:
             assert 8 == await form.call(loose, "4")
             assert "44" == await form.call(plain, "4")
 
-    async def test_names_to_come(self):
+    async def test_names_to_come(self, registry):
         """Annotations that are strings are read at the first call, if need be."""
 
-        @apply_types
+        @apply_types(registry=registry)
         def ask(number: "Number", user: "User", it: Inject["Later"]) -> "Number":
             return number
 
@@ -434,6 +543,7 @@ class TestOptions:
             pass
 
         Number = int
+        registry.register_factory(Later, Later)
 
         assert 5 == ask("5", {"name": "ada"})
         assert Later is not Number

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,12 +12,15 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 import wares
 
 SHOP = """
 import asyncio
+import functools
 import time
+from typing import Annotated
 from fastapi import FastAPI
 from flask import Flask
 from starlette.applications import Starlette
@@ -43,6 +47,21 @@ invalid = Registry()
 invalid.register_factory(Needy, Needy)
 invalid.register_factory("other", Needy)
 silent = Registry()
+pingless = Registry()
+pingless.register_value("without a ping", 1, tags=["rady"])
+
+class _Name:
+    def __init__(self, name=None):
+        if name:
+            self.__wares_name__ = name
+
+private = Registry()
+private.register_value(_Name(), 1)
+private.register_value(Annotated[object, _Name()], 1)
+private.register_value(Annotated[object, _Name("Auth")], 1)
+
+async def start_nothing(app, registry):
+    yield
 
 async def start(app, registry):
     register(registry)
@@ -68,6 +87,12 @@ import wares.socketio
 sio = wares.socketio.init_app(socketio.AsyncServer(async_mode="asgi"), registry)
 sio_app = socketio.ASGIApp(sio)
 
+asking_too = FastAPI(lifespan=wares.fastapi.lifespan(start_nothing))
+
+@asking_too.get("/")
+async def ask_too(missing: wares.fastapi.Inject[Missing]):
+    return "never"
+
 def make():
     return fastapi
 
@@ -92,6 +117,99 @@ async def raises(scope, receive, send):
 
 nothing = Starlette()
 number = 5
+
+def make_with(app, *, debug=False):
+    return app
+
+part = functools.partial(make_with, registry)
+part_of_async = functools.partial(make_later)
+
+class Maker:
+    def __call__(self):
+        return flask
+
+maker = Maker()
+
+def make_by_asyncio():
+    return asyncio.run(make_later())
+
+async def start_invalid(app, registry):
+    registry.register_factory(Needy, Needy)
+    yield
+
+problematic = FastAPI(lifespan=wares.fastapi.lifespan(start_invalid))
+empty = FastAPI(lifespan=wares.fastapi.lifespan(start_nothing))
+builtin = dict
+"""
+
+WITH_ASYNCIO = """
+import asyncio
+import shop
+
+registry = asyncio.run(shop.make_later())
+"""
+
+USED = """
+from typing import Annotated
+from fastapi import Depends, FastAPI
+from flask import Flask
+from starlette.applications import Starlette
+from starlette.routing import Mount, Route
+import wares
+import wares.fastapi, wares.flask, wares.starlette
+from wares import Registry
+
+class Engine: ...
+class Session:
+    def __init__(self, engine: Engine): ...
+class Repository:
+    def __init__(self, session: Session): ...
+class Mailer: ...
+class Unused: ...
+
+def register(registry):
+    registry.register_factory(Engine, Engine)
+    registry.register_factory(Session, Session)
+    registry.register_factory(Repository, Repository)
+    registry.register_value("mailer", Mailer())
+    registry.register_factory(Unused, Unused)
+    return registry
+
+async def start(app, registry):
+    register(registry)
+    yield
+
+def find(repository: wares.fastapi.Inject[Repository]): ...
+
+fastapi = FastAPI(lifespan=wares.fastapi.lifespan(start))
+
+@fastapi.get("/")
+async def read(
+    found: Annotated[None, Depends(find)],
+    mailer: Annotated[None, wares.Depends("mailer")],
+):
+    return ""
+
+flask = wares.flask.init_app(Flask("shop"))
+register(wares.flask.get_registry(flask))
+
+@flask.get("/")
+@wares.inject
+def view(repository: wares.Inject[Repository], mailer=wares.Depends("mailer")):
+    return ""
+
+thrifty = wares.flask.init_app(Flask("shop"))
+wares.flask.register_factory(thrifty, Engine, Engine)
+thrifty.get("/")(wares.inject(lambda engine=wares.Depends(Engine): ""))
+
+starlette = Starlette(
+    lifespan=wares.starlette.lifespan(start),
+    routes=[
+        Mount("/in", routes=[Route("/", wares.inject(
+            lambda request, repository=wares.Depends(Repository): ""))]),
+        Route("/", wares.inject(lambda request, mailer=wares.Depends("mailer"): "")),
+    ],
+)
 """
 
 
@@ -99,9 +217,15 @@ number = 5
 def folder(tmp_path):
     """A folder with the modules of a shop."""
     (tmp_path / "shop.py").write_text(SHOP, "utf-8")
+    (tmp_path / "used.py").write_text(USED, "utf-8")
+    (tmp_path / "with_asyncio.py").write_text(WITH_ASYNCIO, "utf-8")
     (tmp_path / "lacking.py").write_text("import nowhere_to_be_found", "utf-8")
     (tmp_path / "package").mkdir()
     (tmp_path / "package" / "__init__.py").write_text("", "utf-8")
+    (tmp_path / "package" / "inner.py").write_text(
+        "from wares import Registry\nregistry = Registry()\nregistry.register_value('in', 1)",
+        "utf-8",
+    )
     return tmp_path
 
 
@@ -122,8 +246,10 @@ def call(folder, monkeypatch, capsys):
         return caught.value.code, output.out, output.err
 
     yield call
-    for name in {"shop", "lacking", "package"} - modules:
-        sys.modules.pop(name, None)
+    ours = ("shop", "used", "with_asyncio", "lacking", "package", "inner")
+    for name in set(sys.modules) - modules:
+        if name.partition(".")[0] in ours:
+            del sys.modules[name]
 
 
 TARGETS = [
@@ -138,6 +264,10 @@ TARGETS = [
     "make",
     "make_later",
     "Factory.registry",
+    "part",
+    "part_of_async",
+    "maker",
+    "make_by_asyncio",
 ]
 
 
@@ -172,6 +302,11 @@ class TestTargets:
             ("shop:number", "There is no registry on the int"),
             ("shop:raises", "There is no registry on the function"),
             ("shop:Database", "There is no registry on the Database"),
+            ("shop:builtin", "There is no registry on the dict"),
+            ("shop:make_with", "make_with takes arguments: (app, *, debug=False). Name a"),
+            ("./nowhere:app", "There is no module './nowhere' in"),
+            ("package/nowhere.py:app", "There is no module 'package/nowhere.py' in"),
+            ("./shop:nowhere", "'shop' has no attribute 'nowhere'."),
         ],
     )
     def test_wrong_ones(self, call, target, message):
@@ -181,6 +316,42 @@ class TestTargets:
         assert 2 == code
         assert message in " ".join(err.split())
         assert "Traceback" not in err
+
+    @pytest.mark.parametrize(
+        "target",
+        [
+            "./package/inner:registry",
+            "package/inner.py:registry",
+            "package.inner:registry",
+        ],
+    )
+    def test_paths(self, call, target):
+        """A module may be named by the path of its file; it is imported under its real name."""
+        code, out, _ = call("list", target)
+
+        assert (0, True) == (code, "'in'" in out)
+        assert "package.inner" in sys.modules
+
+    @pytest.mark.parametrize("target", ["inner:registry", "./inner.py:registry"])
+    def test_another_folder(self, call, target):
+        """`--app-dir` names the folder where the module is."""
+        (Path.cwd() / "package" / "__init__.py").unlink()
+        code, out, _ = call("list", target, "--app-dir", "package")
+
+        assert (0, True) == (code, "'in'" in out)
+
+    def test_a_folder_that_is_not_there(self, call):
+        """A folder that is not there is wrong usage."""
+        code, _, err = call("list", "shop:registry", "--app-dir", "nowhere")
+
+        assert 2 == code
+        assert "'nowhere' does not exist" in err
+
+    def test_a_module_that_runs_an_event_loop(self, call):
+        """Modules are imported outside of any event loop, so they may run one."""
+        code, out, _ = call("check", "with_asyncio:registry")
+
+        assert (0, "✓ 1 service, no problem\n") == (code, out)
 
     def test_a_module_that_cannot_be_imported(self, call):
         """What a module lacks itself is shown as Python shows it."""
@@ -231,6 +402,75 @@ class TestCheck:
         assert 1 == code
         assert "Nothing is registered for 'missing'." in err
         assert "ask (" in err
+
+    def test_problems_of_an_application(self, call):
+        """Problems that keep an application from starting are shown, without a traceback."""
+        code, _, err = call("check", "shop:problematic")
+
+        assert 1 == code
+        assert "✗ 1. Nothing is registered for Missing." in err
+        assert "Traceback" not in err
+
+    @pytest.mark.parametrize("target", ["shop:silent", "shop:empty"])
+    def test_no_services(self, call, target):
+        """Where nothing is registered, nothing was checked, and that is a failure."""
+        code, out, err = call("check", target)
+
+        assert (1, "") == (code, out)
+        assert "Nothing is registered, so there is nothing to check." in err
+
+    @pytest.mark.parametrize("app", ["fastapi", "flask", "starlette"])
+    def test_what_nobody_needs(self, call, app):
+        """What no factory and no handler asks for is a warning."""
+        code, out, err = call("check", f"used:{app}")
+
+        assert (0, "✓ 5 services, no problem\n") == (code, out)
+        assert [
+            "! Unused is registered and needed by nobody, as far as can be seen. (used.py:17)",
+            "What is asked for in the bodies of functions cannot be seen.",
+        ] == err.splitlines()
+
+    def test_what_nobody_needs_may_be_an_error(self, call):
+        """With `--unused` it is an error; where all is needed, it is none."""
+        code, _, err = call("check", "used:flask", "--unused")
+        needed, _, silence = call("check", "used:thrifty", "--unused")
+
+        assert (1, True) == (code, "! Unused" in err)
+        assert (0, "") == (needed, silence)
+
+    def test_for_editors(self, call):
+        """`--format editor` writes a line for each problem, as compilers do."""
+        code, out, err = call("check", "shop:invalid", "--format", "editor")
+        unused, warnings, _ = call("check", "used:flask", "--format", "editor")
+        strict, errors, _ = call("check", "used:fastapi", "--format", "editor", "--unused")
+        nothing, silence, _ = call("check", "shop:silent", "--format", "editor")
+
+        assert (1, "") == (code, err)
+        line = next(
+            number for number, text in enumerate(SHOP.splitlines(), 1) if "class Needy" in text
+        )
+        assert [f"shop.py:{line}: error: Nothing is registered for Missing."] * 2 == (
+            out.splitlines()
+        )
+        expected = "Unused is registered and needed by nobody, as far as can be seen."
+        assert (0, f"used.py:17: warning: {expected}\n") == (unused, warnings)
+        assert (1, f"used.py:17: error: {expected}\n") == (strict, errors)
+        assert (1, True) == (
+            nothing,
+            silence.startswith("shop.py:1: error: Nothing is registered, so"),
+        )
+
+    def test_for_github(self, call):
+        """`--format github` writes annotations, whose line breaks and signs are escaped."""
+        code, out, _ = call("check", "shop:invalid", "--format", "github")
+
+        first, _ = out.splitlines()
+        assert 1 == code
+        assert re.match(
+            r"::error file=shop\.py,line=\d+,title=wares::Nothing is registered for Missing\."
+            r"%0AIt was needed on this path:%0A",
+            first,
+        )
 
     def test_many_services(self, call):
         """They are counted."""
@@ -283,6 +523,54 @@ class TestGraph:
 
         assert "<h1>The shop</h1>" in out
 
+    def test_of_an_application_that_would_not_start(self, call):
+        """An application with problems is started all the same, and they are drawn in red."""
+        code, out, err = call("graph", "shop:problematic")
+
+        assert (0, "1 problem, drawn in red. `wares check` tells more.\n") == (code, err)
+        assert "problem" in out.splitlines()[-2]
+        assert "linkStyle 0 stroke:#dc2626" in out
+
+    def test_what_handlers_miss(self, call):
+        """What a handler asks for is no part of the drawing, and is told of."""
+        code, _, err = call("graph", "shop:asking")
+        unstarted, _, more = call("graph", "shop:asking_too")
+
+        expected = "1 problem of handlers, not drawn. `wares check` tells more.\n"
+        assert (0, expected) == (code, err)
+        assert (0, expected) == (unstarted, more)
+
+    @pytest.mark.parametrize(
+        ("name", "message"),
+        [
+            ("g.svg", "Graphviz makes .svg files, of a .dot file: dot -Tsvg graph.dot -o"),
+            ("g.PNG", "Graphviz makes .png files"),
+            ("g.xyz", "'.xyz' tells no format. There are: .mmd, .mermaid, .txt, .dot,"),
+            ("nowhere/g.html", "There is no folder 'nowhere'. Make it first."),
+            ("package", "is a directory"),
+        ],
+    )
+    def test_files_that_cannot_be_written(self, call, name, message):
+        """A file that cannot be written is wrong usage, which is said before anything starts."""
+        code, out, err = call("graph", "shop:fastapi", "-o", name)
+
+        assert (2, "") == (code, out)
+        assert message in " ".join(err.replace("│", " ").split())
+
+    def test_a_file_that_is_not_to_be_written(self, call, folder):
+        """A file that the system refuses is an error without a traceback."""
+        code, _, err = call("graph", "shop:registry", "-o", f"{'x' * 300}.html")
+
+        assert 1 == code
+        assert "Could not open file" in err
+        assert "Traceback" not in err
+
+    def test_a_file_without_a_suffix(self, call, folder):
+        """A file whose name tells nothing is written for Mermaid."""
+        call("graph", "shop:registry", "-o", "graph")
+
+        assert (folder / "graph").read_text("utf-8").startswith("flowchart")
+
     def test_of_something_invalid(self, call):
         """An invalid registry can be drawn; that is when one needs it."""
         code, out, _ = call("graph", "shop:invalid", "-f", "json")
@@ -324,6 +612,7 @@ class TestPing:
         [
             ("shop:failing", "No service has the tag 'rady'. There are: ready."),
             ("shop:silent", "No service has the tag 'rady'. No service has any."),
+            ("shop:pingless", "No service has the tag 'rady'. No service has any."),
         ],
     )
     def test_a_tag_that_is_not_there(self, call, target, message):
@@ -404,9 +693,65 @@ class TestList:
         assert "scoped" not in out
         assert "missing" in missing
 
+    def test_an_application_that_would_not_start(self, call):
+        """The services of an application with problems can be listed."""
+        code, out, _ = call("list", "shop:problematic")
+
+        assert (0, True) == (code, "Needy" in out)
+
+    def test_keys_are_named_as_they_are_written(self, call):
+        """A key that is made of an object is named by its type, or as it says, each time alike."""
+        _, out, _ = call("list", "shop:private")
+
+        names = [line.split("│")[1].strip() for line in out.splitlines() if "value" in line]
+        assert ["<_Name>", "Annotated[object, <_Name>]", "Auth"] == names
+
+    def test_nothing(self, call):
+        """Where nothing is registered, it says so."""
+        code, out, _ = call("list", "shop:silent")
+
+        assert (0, "Nothing is registered.\n") == (code, out)
+
+
+PATCHES = {
+    "gevent": "import gevent.monkey; gevent.monkey.patch_all()",
+    "eventlet": "import eventlet; eventlet.monkey_patch()",
+}
+
+
+@pytest.mark.parametrize("library", PATCHES)
+def test_pings_where_threads_are_greenlets(folder, library):
+    """Services of an application that gevent or eventlet has patched can be pinged."""
+    (folder / "green.py").write_text(
+        f"import warnings; warnings.simplefilter('ignore')\n{PATCHES[library]}\n"
+        "import time\n"
+        "from wares import Registry\n"
+        "async def check(_): ...\n"
+        "registry = Registry()\n"
+        "registry.register_value(int, 1, ping=lambda _: time.sleep(0.05))\n"
+        "registry.register_value(str, 's', ping=check)\n",
+        "utf-8",
+    )
+    process = run_apart(folder, "ping", "green:registry", "--timeout", "5")
+    out, err = process.communicate(timeout=60)
+
+    assert 0 == process.returncode, err
+    assert 2 == out.count("✓")
+
 
 class TestItself:
     """The command as such."""
+
+    def test_pre_commit(self, call, monkeypatch):
+        """The hook for pre-commit runs `wares check` once, whatever files have changed."""
+        (hook,) = yaml.safe_load(
+            (Path(__file__).parent.parent / ".pre-commit-hooks.yaml").read_text("utf-8")
+        )
+
+        code, *_ = call(*hook["entry"].split()[1:], "shop:registry")
+
+        assert ("wares-check", False) == (hook["id"], hook["pass_filenames"])
+        assert 0 == code
 
     def test_as_a_module(self, folder):
         """`python -m wares` is the command."""

@@ -1,6 +1,7 @@
 """What a graph tells beyond what `validate` does: problems in place, what was seen, the page."""
 
 import asyncio
+import html
 import json
 import re
 import typing
@@ -34,6 +35,50 @@ def facts_of(registry):
 def data_of(page):
     """Return the graph that a page draws."""
     return json.loads(re.search(r'<script type="application/json".*?>(.*?)</script>', page)[1])
+
+
+class Called:
+    """A key that is shown as it is told."""
+
+    def __init__(self, text):
+        self.text = text
+
+    def __repr__(self):
+        return self.text
+
+
+#: Names that would be more than text, if they were written as they are.
+TRICKY = [
+    "plain",
+    "two\nlines",
+    'a\n    click n0 "javascript:alert(1)"',
+    "a\r\n    n9[injected]",
+    "a\u2028b\u0085c\x00d",
+    'a"] --> n1["b',
+    "list[dict[str, int]]",
+    "#quot;#35;",
+    "&quot;&lt;",
+    "`**bold**`",
+    "%%{init: {}}%%",
+    "<b>a</b>",
+    "click",
+    "end",
+    'style:"red"',
+    "ends with \\",
+    "\\N\\l",
+    "Größe 大",
+]
+
+#: How what cannot be seen is shown.
+PICTURES = {
+    **{code: chr(0x2400 + code) for code in range(0x20)},
+    **dict.fromkeys([0x85, 0x2028], "\ufffd"),
+}
+
+
+def shown_by_mermaid(label):
+    """Read a label as Mermaid does."""
+    return re.sub(r"#(\d+);", lambda found: chr(int(found[1])), label)
 
 
 class TestFacts:
@@ -198,6 +243,37 @@ class TestDrawings:
         assert 2 == len(graph.edges)
         assert (1, 1) == (graph.to_mermaid().count(" --> "), graph.to_dot().count(" -> "))
 
+    @pytest.mark.parametrize("text", TRICKY)
+    def test_mermaid_names_are_text(self, registry, text):
+        """Whatever a key is called, it is one label on one line, and no statement of its own."""
+        registry.register_value(Called(text), 1)
+        registry.register_value("after", 1)
+
+        first, second, *_ = registry.graph().to_mermaid().splitlines()[1:]
+
+        label = re.fullmatch(r'    n0\["([^"]*)"\]:::given', first)[1]
+        assert shown_by_mermaid(label) == text.translate(PICTURES)
+        assert '    n1["' == second[:8]
+        assert [] == re.findall(r"[`<>{}%:;]", re.sub(r"#\d+;", "", label))
+
+    @pytest.mark.parametrize("text", TRICKY)
+    def test_dot_names_are_text(self, registry, text):
+        """Whatever a key is called, it is one quoted name on one line."""
+        registry.register_value(Called(text), 1)
+
+        line = registry.graph().to_dot().splitlines()[3]
+
+        quoted = re.fullmatch(r'    "((?:[^"\\]|\\.)*)" \[color=gray\];', line)[1]
+        shown = html.unescape(re.sub(r"\\(.)", r"\1", quoted))
+        assert shown == text.translate(PICTURES)
+
+    def test_names_that_are_alike_but_for_a_line_break_stay_apart(self, registry):
+        """Control characters are shown, so that no two names become one."""
+        for text in ("a\nb", "a\rb", "a b"):
+            registry.register_value(Called(text), 1)
+
+        assert 3 == len(set(re.findall(r'"(a.*?)"', registry.graph().to_dot())))
+
 
 class TestPage:
     """`to_html`."""
@@ -230,6 +306,17 @@ class TestPage:
 
         assert graph.to_dict() == data_of(page)
         assert 2 == page.count("</script>")
+
+    @pytest.mark.parametrize("title", ["{{data}}", "{{title}}", "a {{data}} b", "\\1 \\g<0>"])
+    def test_titles_cannot_break_it(self, registry, title):
+        """A title that looks like a place of the template stays a title."""
+        registry.register_factory(Shop, Shop)
+        graph = registry.graph()
+
+        page = graph.to_html(title)
+
+        assert graph.to_dict() == data_of(page)
+        assert f"<title>{html.escape(title)}</title>" in page
 
     def test_an_empty_registry(self, registry):
         """An empty registry has a page, too."""

@@ -1,22 +1,27 @@
 """All pings at once: `wares.health` (behaviours 23 and 24)."""
 
 import asyncio
+import contextlib
 import contextvars
 import logging
+import os
+import subprocess
+import sys
 import threading
 import time
 from datetime import UTC, datetime
 
 import pytest
+import trio
 
-import wares.health
+import wares._health.loops
 from tests.support.services import Cache, Database, Mailer, Session
 from wares import (
     AsyncServiceError,
-    CleanupError,
     ContainerClosedError,
     InvalidOptionError,
     InvalidRegistrationError,
+    Registry,
     ServiceNotFoundError,
 )
 from wares.health import HealthReport, ServiceHealth, acheck, check
@@ -43,6 +48,32 @@ class Together:
 
     def __call__(self, _):
         self.barrier.wait()
+
+
+class Runs:
+    """A ping that runs until it is told to end, and counts its runs."""
+
+    def __init__(self):
+        self.end = threading.Event()
+        self.lock = threading.Lock()
+        self.count = self.most = self.total = 0
+
+    def __call__(self, _):
+        with self.lock:
+            self.total += 1
+            self.count += 1
+            self.most = max(self.most, self.count)
+        self.end.wait(10)
+        time.sleep(0.002)
+        with self.lock:
+            self.count -= 1
+
+
+async def until(condition):
+    """Wait until *condition* holds."""
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.001)
 
 
 class TestReport:
@@ -211,7 +242,7 @@ class TestRunning:
         assert ["here"] == seen
 
     async def test_a_child_for_each(self, way, registry, container):
-        """Each ping has its own scoped services, which are cleaned up behind it."""
+        """Each ping has its own scoped services, which are cleaned up after it."""
         events = []
 
         def make():
@@ -265,7 +296,7 @@ class TestRunning:
         assert ["Cache"] == report.ok
 
     async def test_a_failing_cleanup_is_a_failure(self, way, registry, container):
-        """What fails behind a ping fails the service."""
+        """What fails after a ping fails the service."""
 
         def make():
             yield 1
@@ -275,7 +306,7 @@ class TestRunning:
 
         report = await check_by(way, container)
 
-        assert [CleanupError] == [type(service.error) for service in report.services]
+        assert [Boom] == [type(service.error) for service in report.services]
 
     def test_asynchronous_pings_in_a_synchronous_check(self, registry, container):
         """`check` cannot await, and the error says so."""
@@ -375,13 +406,15 @@ class TestTimeouts:
         assert ["cancelled", "cleaned up"] == events
 
     async def test_a_cleanup_that_hangs(self, registry, container, monkeypatch, caplog):
-        """Not even a cleanup that does not end keeps a check from ending."""
-        monkeypatch.setattr(wares.health, "_SECONDS_TO_GIVE_UP", 0.02)
+        """Not even a cleanup that resists being cancelled keeps a check from ending."""
+        monkeypatch.setattr(wares._health.loops, "_SECONDS_TO_GIVE_UP", 0.02)
         end = asyncio.Event()
 
         async def make():
             yield 1
-            await end.wait()
+            while not end.is_set():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await end.wait()
 
         registry.register_factory(Database, make, ping=print)
 
@@ -393,7 +426,7 @@ class TestTimeouts:
             report.services[0].error
         )
         assert ["Database"] == [record.wares_service_name for record in caplog.records]
-        assert set() == wares.health._abandoned
+        assert set() == wares._health.loops._tasks
 
     async def test_a_ping_that_will_not_be_cancelled(self, registry, container):
         """What a ping raises after it was given up is nobody's business any more."""
@@ -433,6 +466,337 @@ class TestTimeouts:
 
         assert asyncio.CancelledError is type(result)
         assert ["cleaned up"] == events
+
+
+class TestHanging:
+    """A ping that hangs never runs twice at the same time."""
+
+    async def test_one_run_in_a_row_of_checks(self, way, registry):
+        """Until it ends, it is reported as failing at once, and not run once more."""
+        runs = Runs()
+        registry.register_value(Database, 1, ping=runs)
+        reports = []
+        for _ in range(5):
+            async with registry.container() as container:
+                reports.append(await check_by(way, container, timeout=0.05))
+        runs.end.set()
+        await until(lambda: runs.count == 0)
+        async with registry.container() as container:
+            last = await check_by(way, container)
+
+        assert [False] * 5 + [True] == [report.is_healthy for report in [*reports, last]]
+        assert (2, 1) == (runs.total, runs.most)
+        assert "is still running" in str(reports[1].services[0].error)
+        assert reports[1].services[0].duration < 0.05
+
+    async def test_checks_at_the_same_time(self, way, registry):
+        """Checks of several threads and tasks at the same time do not run it twice at once."""
+        runs = Runs()
+        registry.register_value(Database, 1, ping=runs)
+
+        def check_in_thread():
+            with registry.container() as container:
+                return check(container, timeout=0.2)
+
+        async def check_in_task():
+            async with registry.container() as container:
+                return await acheck(container, timeout=0.2)
+
+        reports = await asyncio.gather(
+            *(asyncio.to_thread(check_in_thread) for _ in range(4)),
+            *(check_in_task() for _ in range(4)),
+        )
+        runs.end.set()
+
+        assert [False] * 8 == [report.is_healthy for report in reports]
+        assert (1, 1) == (runs.total, runs.most)
+
+    async def test_those_that_answer_wait_for_each_other(self, way, registry):
+        """A ping that answers in time is run for each check, one after the other."""
+        runs = Runs()
+        registry.register_value(Database, 1, ping=runs)
+        runs.end.set()
+
+        async def check_it():
+            async with registry.container() as container:
+                if way.is_async:
+                    return await acheck(container)
+                return await asyncio.to_thread(check, container)
+
+        reports = await asyncio.gather(*(check_it() for _ in range(5)))
+
+        assert [True] * 5 == [report.is_healthy for report in reports]
+        assert (5, 1) == (runs.total, runs.most)
+
+    async def test_no_thread_is_left_for_each_check(self, way, registry):
+        """A hung ping holds one thread, however often it is checked."""
+        runs = Runs()
+        registry.register_value(Database, 1, ping=runs)
+        before = threading.active_count()
+        for _ in range(10):
+            async with registry.container() as container:
+                await check_by(way, container, timeout=0.01)
+        await until(lambda: threading.active_count() <= before + 1)
+        runs.end.set()
+
+    async def test_an_asynchronous_one(self, registry):
+        """An asynchronous ping that does not let itself be cancelled is not run twice, either."""
+        runs = 0
+        end = asyncio.Event()
+
+        async def ping(_):
+            nonlocal runs
+            runs += 1
+            while not end.is_set():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await end.wait()
+
+        registry.register_value(Database, 1, ping=ping)
+        async with registry.container() as container:
+            first = await acheck(container, timeout=0.02)
+            second = await acheck(container, timeout=0.02)
+        end.set()
+
+        assert 1 == runs
+        assert (["Database"], ["Database"]) == (first.failing, second.failing)
+
+    async def test_other_registries(self, way):
+        """The same ping of another registry is another ping."""
+        runs = Runs()
+        reports = []
+        for _ in range(2):
+            with Registry() as registry:
+                registry.register_value(Database, 1, ping=runs)
+                async with registry.container() as container:
+                    reports.append(await check_by(way, container, timeout=0.02))
+        runs.end.set()
+
+        assert 2 == runs.total
+        assert ["did not answer within 0.02 seconds"] * 2 == [
+            str(report.services[0].error) for report in reports
+        ]
+
+    def test_an_event_loop_that_has_ended(self, registry):
+        """A ping that answers after the event loop has ended harms nobody."""
+        runs = Runs()
+        registry.register_value(Database, 1, ping=runs)
+
+        async def check_it():
+            async with registry.container() as container:
+                return await acheck(container, timeout=0.02)
+
+        report = asyncio.run(check_it())
+        runs.end.set()
+        while runs.count:
+            time.sleep(0.001)
+
+        assert ["Database"] == report.failing
+
+
+FORK = """
+import os
+import sys
+import threading
+import warnings
+
+from wares import Registry
+from wares._adapters.health_endpoint import HealthEndpoint
+from wares.health import check
+
+warnings.simplefilter("ignore")  # of forking with threads, which is what happens here
+runs = []
+registry = Registry()
+registry.register_value(int, 1, ping=lambda _: os.getpid() == parent and threading.Event().wait())
+parent = os.getpid()
+endpoint = HealthEndpoint(timeout=5)
+
+with registry.container() as container:
+    first = check(container, timeout=0.05)
+    threading.Thread(target=endpoint.respond, args=[registry], daemon=True).start()
+    child = os.fork()
+    if child == 0:
+        print(check(container).ok, endpoint.respond(registry).status, flush=True)
+        os._exit(0)
+    os.waitpid(child, 0)
+    print(first.failing, check(container, timeout=0.05).failing, flush=True)
+os._exit(0)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+def test_a_child_process():
+    """What runs in a process does not run in its child, where pings begin anew."""
+    done = subprocess.run(
+        [sys.executable, "-c", FORK],
+        capture_output=True,
+        check=False,
+        encoding="utf-8",
+        timeout=60,
+    )
+
+    assert ["['int'] 200", "['int'] ['int']"] == done.stdout.splitlines(), done.stderr
+
+
+class TestTrio:
+    """`acheck` under trio."""
+
+    def test_reports(self, registry):
+        """Services, pings of every kind and cleanups run under trio, at the same time."""
+        events = []
+        both = threading.Barrier(2, timeout=5)
+
+        async def make():
+            await trio.sleep(0.001)
+            yield "session"
+            await trio.sleep(0.001)
+            events.append("cleaned up")
+
+        async def ping(service):
+            await trio.sleep(0.001)
+            events.append(service)
+
+        registry.register_factory(Session, make, ping=ping)
+        registry.register_value(Database, 1, ping=fail)
+        registry.register_value(Cache, 1, ping=lambda _: both.wait())
+        registry.register_value(Mailer, 1, ping=lambda _: both.wait())
+        registry.register_value("later", "later", ping=lambda service: ping(service))
+
+        report = trio.run(check_in_trio, registry)
+
+        assert ["Session", "Cache", "Mailer", "'later'"] == report.ok
+        assert ["Database"] == report.failing
+        assert ["cleaned up", "later", "session"] == sorted(events)
+
+    def test_timeouts(self, registry):
+        """What takes too long is cancelled, and a hung thread is left and not run once more."""
+        runs = Runs()
+
+        async def ping(_):
+            await trio.sleep(5)
+
+        async def stubborn(_):
+            try:
+                await trio.sleep(5)
+            except trio.Cancelled:
+                raise Boom from None
+
+        registry.register_value(Database, 1, ping=ping)
+        registry.register_value(Cache, 1, ping=runs)
+        registry.register_value(Mailer, 1, ping=stubborn)
+
+        first = trio.run(check_in_trio, registry, 0.05)
+        second = trio.run(check_in_trio, registry, 0.05)
+        runs.end.set()
+
+        assert [TimeoutError] * 3 == [type(service.error) for service in first.services]
+        assert ["Database", "Cache", "Mailer"] == second.failing
+        assert 1 == runs.total
+
+    def test_waiting_for_each_other(self, registry):
+        """Two checks at the same time run a ping one after the other."""
+        runs = Runs()
+        runs.end.set()
+        registry.register_value(Database, 1, ping=runs)
+        reports = []
+
+        async def check_it():
+            reports.append(await check_in_trio(registry))
+
+        async def check_twice():
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(check_it)
+                nursery.start_soon(check_it)
+
+        trio.run(check_twice)
+
+        assert [True, True] == [report.is_healthy for report in reports]
+        assert (2, 1) == (runs.total, runs.most)
+
+
+async def check_in_trio(registry, seconds=5.0):
+    async with registry.container() as container:
+        return await acheck(container, timeout=seconds)
+
+
+GREENLETS = """
+PATCH
+
+import threading
+import time
+
+from wares import Registry
+from wares.health import acheck, check
+
+REAL = threads_of_the_system()
+turns, threads = [], set()
+
+def ping(_):
+    threads.add(REAL.get_ident())
+    end = time.monotonic() + 0.3
+    while time.monotonic() < end:  # lets no greenlet run in its thread
+        pass
+
+def hang(_):
+    threads.add("hangs")
+    lock = REAL.allocate_lock()
+    lock.acquire()
+    lock.acquire()  # never gets it, and lets no greenlet run, either
+
+registry = Registry()
+registry.register_value(int, 1, ping=ping)
+registry.register_value(str, "s", ping=hang, ping_timeout=0.1)
+
+def count():
+    while True:
+        turns.append(1)
+        time.sleep(0.01)
+
+threading.Thread(target=count, daemon=True).start()
+with registry.container() as container:
+    report = check(container)
+    again = check(container)
+print(report.ok, report.failing, again.failing)
+print("turns" if len(turns) > 5 else len(turns))
+print("apart" if REAL.get_ident() not in threads else "in the hub's thread")
+"""
+
+PATCHES = {
+    "gevent": """
+import gevent.monkey
+gevent.monkey.patch_all()
+
+class threads_of_the_system:
+    get_ident = staticmethod(gevent.monkey.get_original("_thread", "get_ident"))
+    allocate_lock = staticmethod(gevent.monkey.get_original("_thread", "allocate_lock"))
+""",
+    "eventlet": """
+import warnings
+warnings.simplefilter("ignore")  # eventlet warns of its own age
+import eventlet.patcher
+eventlet.monkey_patch()
+
+def threads_of_the_system():
+    return eventlet.patcher.original("_thread")
+""",
+}
+
+
+@pytest.mark.parametrize("library", PATCHES)
+def test_greenlets(library):
+    """Where threads are greenlets, pings run in real threads, and other greenlets run on."""
+    source = GREENLETS.replace("PATCH", PATCHES[library])
+
+    done = subprocess.run(
+        [sys.executable, "-c", source],
+        capture_output=True,
+        check=False,
+        encoding="utf-8",
+        timeout=60,
+    )
+
+    assert ["['int'] ['str'] ['str']", "turns", "apart"] == done.stdout.splitlines(), (
+        done.stderr
+    )
 
 
 class TestTags:

@@ -21,8 +21,8 @@ SOURCE = Path(__file__).parent.parent / "src" / "wares"
 # What is not an adapter, lowest first: each may import only what stands in an earlier line, or
 # in its own package. What is in no line is an adapter, and may import all up to "_adapters".
 LAYERS = (
-    {"_core", "exceptions"},
-    {"_inject", "_graph", "graph"},
+    {"_core", "_graph", "exceptions"},
+    {"_inject", "_health"},
     {"health", "observers", "__init__"},
     {"_adapters"},
     {"an adapter", "opentelemetry", "pytest_plugin", "testing"},
@@ -36,10 +36,16 @@ OUTSIDE = {
     "_inject/casting.py": {"pydantic"},
     "starlette": {"starlette"},
     "fastapi": {"fastapi", "starlette"},
-    "flask": {"flask", "werkzeug"},
+    "flask": {"click", "flask", "werkzeug"},
     "aiohttp": {"aiohttp"},
     "faststream": {"faststream"},
-    "socketio": {"socketio", "engineio", "pydantic"},
+    "socketio": {"socketio", "engineio", "pydantic", "pydantic_core"},
+    "celery": {"celery"},
+    "django": {"django", "asgiref"},
+    "litestar": {"litestar"},
+    "mcp": {"mcp", "fastmcp"},
+    "taskiq": {"taskiq"},
+    "testing": {"pytest"},
     "pytest_plugin": {"pytest"},
     "opentelemetry": {"opentelemetry"},
     "_cli": {"click", "rich"},
@@ -188,8 +194,6 @@ def test_no_other_name_is_there() -> None:
     """A wrong name is an AttributeError, as for any module."""
     with pytest.raises(AttributeError, match="Regestry"):
         wares.Regestry  # type: ignore[attr-defined]  # noqa: B018  # that is the point
-
-
 
 
 @pytest.mark.parametrize("module", PUBLIC_MODULES)

@@ -5,10 +5,13 @@ import contextlib
 import functools
 import gc
 import inspect
+import subprocess
+import sys
 import typing
 import weakref
 from typing import Annotated
 
+import fastapi
 import pytest
 
 from tests.support.forms import FORMS
@@ -49,6 +52,15 @@ def hello():
 
 async def ahello():
     return "hello"
+
+
+def annotated(annotation):
+    """Make a function with one parameter of that annotation."""
+
+    def function(it: annotation):
+        raise AssertionError
+
+    return function
 
 
 class TestTheContainer:
@@ -184,6 +196,122 @@ class TestTheContainer:
         gc.collect()
 
         assert reference() is None
+
+
+class TestServices:
+    """What only the registry, or whoever opens the container, can give."""
+
+    @pytest.mark.parametrize("key", [Database, str, "a name"], ids=str)
+    async def test_are_never_invented(self, form, registry, key):
+        """What is asked for as a service and is not registered is an error."""
+        marked = Annotated[object, Depends(key)] if key == "a name" else Inject[key]
+
+        def ask(service: marked):
+            raise AssertionError
+
+        ask = form.inject(ask)
+
+        with registry.container() as container, container.activate():
+            with pytest.raises(ServiceNotFoundError, match="'service'"):
+                await form.call(ask)
+
+    async def test_take_no_arguments(self, form, registry):
+        """An argument of the call never flows into a service that is not registered."""
+
+        class Client:
+            def __init__(self, url: str) -> None:
+                raise AssertionError
+
+        def get(client: Inject[Client]):
+            raise AssertionError
+
+        def ask(url: str, client: Inject[Client]):
+            raise AssertionError
+
+        def ask_deep(url: str, client: Inject[str], it=Depends(form.dependency(get))):
+            raise AssertionError
+
+        with registry.container({str: "a"}) as container, container.activate():
+            for function in (ask, ask_deep):
+                with pytest.raises(ServiceNotFoundError, match="Client"):
+                    await form.call(form.inject(function), "http://mallory")
+
+    async def test_what_a_dependency_has_made_is_none(self, form, registry):
+        """An object that Depends has made for itself is no service for Inject."""
+
+        def ask(first: Annotated[Database, Depends()], second: Inject[Database]):
+            raise AssertionError
+
+        with registry.container() as container, container.activate():
+            for _ in range(2):
+                with pytest.raises(ServiceNotFoundError, match="'second'"):
+                    await form.call(form.inject(ask))
+
+    @pytest.mark.parametrize("is_given", [True, False])
+    async def test_given_objects(self, form, registry, is_given):
+        """What the container was given, or has registered itself, is a service, in children too."""
+
+        def ask(service: Inject[str], it=Depends(hello, scope="function")):
+            return service
+
+        with registry.container({str: "given"} if is_given else None) as outer:
+            if not is_given:
+                outer.register_local_value(str, "given")
+            with outer.child() as container, container.activate():
+                assert "given" == await form.call(form.inject(ask))
+
+    def test_in_factories(self, registry):
+        """A factory gets no invented service either, and validation says so."""
+
+        def connect(cache: Inject[Cache]):
+            raise AssertionError
+
+        registry.register_factory(Database, connect)
+
+        with registry.container() as container:
+            with pytest.raises(ServiceNotFoundError, match="Cache"):
+                container.get(Database)
+        with pytest.raises(InvalidRegistryError):
+            registry.validate()
+
+    async def test_the_registry_itself(self, form, registry):
+        """The registry may be asked for, though nobody has registered it."""
+
+        def ask(it: Inject[Registry], container: Inject[Container]):
+            return it is container.registry
+
+        assert await form.call(form.inject(ask, registry=registry))
+
+    async def test_without_a_container(self, form):
+        """Without a current container or a registry of its own, a function gets no service."""
+
+        def get(database: Database):
+            raise AssertionError
+
+        def by_inject(it: Inject[Database]): ...
+        def by_name(it: Annotated[object, Depends("a name")]): ...
+        def by_annotation(it=Depends(form.dependency(get))): ...
+
+        for function in (by_inject, by_name, by_annotation):
+            with pytest.raises(NoContainerError, match=r"@inject\(registry=registry\)"):
+                await form.call(form.inject(function))
+
+    async def test_by_a_registry_within_a_call_without(self, form, registry):
+        """A function with a registry gets services, also called by one that has no container."""
+        registry.register_value(str, "service")
+        inner = inject(registry=registry)(lambda it=Depends(str): (it, current_container()))
+
+        def steps(it=Depends(str)):
+            yield it
+
+        items = inject(registry=registry)(steps)
+
+        def ask(greeting=Depends(hello)):
+            before = current_container()
+            found, container = inner()
+            return found, [*items()], container is before, current_container() is before
+
+        assert ("service", ["service"], False, True) == await form.call(form.inject(ask))
 
 
 class TestArguments:
@@ -458,17 +586,99 @@ class TestByName:
 
         assert ("ada", "own", "hello", 2) == await form.call(ask, "ada")
 
-    def test_nothing_fills_it(self, form):
-        """A parameter that nothing can fill is an error when the function is decorated."""
+    async def test_nothing_fills_it(self, form):
+        """A parameter that nothing fills, and that was not passed, is an error at the call."""
         inner = form.dependency(lambda user_id: user_id)
         outer = form.dependency(lambda it=Depends(inner): it)
+        ask = form.inject(lambda name, it=Depends(outer): it)
 
         with pytest.raises(UnresolvableParameterError) as caught:
-            form.inject(lambda name, it=Depends(outer): it)
+            await form.call(ask, "ada")
 
         assert "user_id" == caught.value.parameter
-        assert "name" in str(caught.value)
+        assert "Pass user_id=..." in str(caught.value)
         assert 3 == str(caught.value).count("\n")
+
+    def test_a_marked_parameter_is_no_argument(self, form):
+        """What a marked parameter of that name hides from a dependency can never be passed."""
+        inner = form.dependency(lambda it: it)
+
+        with pytest.raises(UnresolvableParameterError, match="'it'"):
+            form.inject(lambda it=Depends(inner): it)
+
+    async def test_a_marked_parameter_and_a_default(self, form):
+        """A dependency's parameter of that name keeps its default."""
+        inner = form.dependency(lambda it="default": it)
+
+        assert "default" == await form.call(form.inject(lambda it=Depends(inner): it))
+
+    async def test_one_of_two_is_passed(self, form, registry):
+        """An error about a parameter that lacks an argument names those that the call has."""
+        inner = form.dependency(lambda name, user_id: (name, user_id))
+        ask = form.inject(lambda name, it=Depends(inner): it, registry=registry)
+
+        with pytest.raises(UnresolvableParameterError, match="the call has only name"):
+            await form.call(ask, "ada")
+
+    @pytest.mark.parametrize("scope", ["request", "function"])
+    async def test_what_only_dependencies_take(self, form, scope):
+        """Callers may pass what only dependencies take, by keyword; it is shared in the call."""
+        inner = form.dependency(lambda limit=10, start=0: range(start, limit))
+        outer = form.dependency(lambda name, page=Depends(inner): (name, page))
+
+        def ask(first, found=Depends(outer, scope=scope), *, page=Depends(inner)):
+            return first, found, page
+
+        ask = form.inject(ask)
+
+        expected = (1, ("ada", range(2, 10)), range(2, 10))
+        assert expected == await form.call(ask, 1, name="ada", start=2)
+        assert (1, ("ada", range(10)), range(10)) == await form.call(ask, 1, name="ada")
+
+    async def test_of_generators(self, form):
+        """So do generator functions."""
+
+        def count(to=Depends(form.dependency(lambda limit: limit))):
+            yield from range(to)
+
+        count = form.inject(count)
+
+        assert [0, 1, 2] == await form.items(count, limit=3)
+
+    def test_what_callers_are_shown(self, form, registry):
+        """Callers are shown what dependencies take, but not what may be a service."""
+
+        def inner(name: str, database: Database, limit: int | None = None, *, kind="any"):
+            raise AssertionError
+
+        def other(limit: int, name: str = "nobody"):
+            raise AssertionError
+
+        def ask(
+            first, it=Depends(form.dependency(inner)), that=Depends(form.dependency(other))
+        ):
+            raise AssertionError
+
+        signature = inspect.signature(form.inject(ask))
+
+        assert "(first, *, name: str, limit: int, kind='any')" == str(signature)
+
+    async def test_what_could_be_a_service(self, form):
+        """What is registered, if it is, may be passed all the same."""
+
+        def get(database: Database):
+            return database
+
+        ask = form.inject(lambda it=Depends(form.dependency(get)): it)
+
+        assert 1 == await form.call(ask, database=1)
+
+    def test_others_are_refused(self, form):
+        """What nobody takes is refused, as by any function."""
+        ask = form.inject(lambda it=Depends(form.dependency(lambda name: name)): it)
+
+        with pytest.raises(TypeError, match="nome"):
+            ask(nome="ada")
 
     async def test_nothing_fills_it_at_the_call(self, form, registry):
         """A parameter that only a registration could fill is an error at the call."""
@@ -909,6 +1119,24 @@ class TestRefusedWhenDecorated:
             pytest.param(lambda it=Depends(b"x"): it, "it", "under which", id="bytes"),
             pytest.param(lambda it=Depends([]): it, "it", "hashable", id="unhashable"),
             pytest.param(lambda it=Depends(): it, "it", "Annotate", id="no annotation"),
+            pytest.param(lambda it=Depends: it, "it", "parentheses", id="Depends as default"),
+            pytest.param(
+                lambda it=Inject: it, "it", "without brackets", id="Inject as default"
+            ),
+            pytest.param(
+                lambda it=Inject[int]: it, "it", "it: Inject", id="Inject[] as default"
+            ),
+            pytest.param(annotated(Inject), "it", "without brackets", id="bare Inject"),
+            pytest.param(annotated(Depends), "it", "parentheses", id="bare Depends"),
+            pytest.param(
+                annotated(Annotated[int, Depends]),
+                "it",
+                "parentheses",
+                id="Depends in Annotated",
+            ),
+            pytest.param(
+                annotated(Annotated[int, fastapi.Depends]), "it", "parentheses", id="FastAPI's"
+            ),
         ],
     )
     def test_markers_that_name_nothing(self, form, function, parameter, advice):
@@ -918,6 +1146,36 @@ class TestRefusedWhenDecorated:
 
         assert parameter == caught.value.parameter
         assert "test_inject.py" in str(caught.value)
+
+    def test_inject_of_no_key(self):
+        """What is not hashable can be no key."""
+        with pytest.raises(InvalidRegistrationError, match="not hashable"):
+            Inject[Annotated[int, []]]
+
+    def test_markers_print_themselves(self):
+        """Markers are printed as they are written, and are equal where they say the same."""
+        written = "Depends(hello, use_cache=False, scope='function', cast=False)"
+        (marker,) = Inject[Database].__metadata__
+
+        assert ["Depends()", "Inject[Database]"] == [repr(Depends()), repr(marker)]
+        assert written == repr(Depends(hello, use_cache=False, scope="function", cast=False))
+        assert Depends(hello) == Depends(hello) != Depends(ahello)
+        assert {Depends(hello)} == {Depends(hello), Depends(hello)}
+
+    def test_markers_without_fastapi(self):
+        """Without FastAPI, markers are of their own class and tell what they say."""
+        program = (
+            "import copy, sys, wares\n"
+            "marker = wares.Depends('key', use_cache=False)\n"
+            "assert marker.__class__ is wares.Depends is not type(wares.Depends)\n"
+            "assert ('key', False, None) == (marker.dependency, marker.use_cache, marker.scope)\n"
+            "assert copy.copy(marker) is marker\n"
+            "assert not hasattr(marker, 'other')\n"
+            "assert wares.Depends.__class__ is type(wares.Depends)\n"
+            "assert not {'fastapi', 'asyncio'} & sys.modules.keys()\n"
+        )
+
+        subprocess.run([sys.executable, "-c", program], check=True)
 
     def test_two_markers(self, form):
         """One parameter takes one marker."""

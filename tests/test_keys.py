@@ -219,6 +219,30 @@ UNHASHABLE = [
 ]
 
 
+class Unreadable:
+    """An object that cannot even be shown."""
+
+    def __repr__(self):
+        raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [
+        (Unreadable(), "<Unreadable>"),
+        (typing.Annotated[int, Unreadable()], "Annotated[int, <Unreadable>]"),
+        (typing.Annotated[int, object()], "Annotated[int, <object>]"),
+        (typing.Annotated[int, "name", 5], "Annotated[int, 'name', 5]"),
+    ],
+)
+def test_a_key_that_cannot_be_shown_is_named_by_its_type(container, key, name):
+    """What has no readable representation is named by its type, without an address."""
+    with pytest.raises(ServiceNotFoundError) as caught:
+        container.get(key)
+
+    assert f"Nothing is registered for {name}." in str(caught.value)
+
+
 @pytest.mark.parametrize("key", UNHASHABLE)
 def test_an_unhashable_key_cannot_be_registered(registry, container, key):
     """An unhashable key is refused at every place that takes a key for keeping."""

@@ -391,9 +391,10 @@ class TestLongerNeedsShorter:
         with pytest.raises(LifetimeError):
             await way.get(child, Repository)
 
-    async def test_found_where_it_is_asked_for(self, way, registry, container, too_short):
-        """The attempt is an error where the factory asks imperatively, too."""
-        longer, _ = too_short
+    @pytest.mark.parametrize("shorter", ["connection", "scoped"])
+    async def test_found_where_a_singleton_asks(self, way, registry, container, shorter):
+        """A singleton's factory may not ask for what ends earlier in its body, either."""
+        registry.register_factory(Database, Database, lifetime=shorter)
 
         async def amake(wares_container):
             return [await wares_container.aget(Database)]
@@ -401,18 +402,17 @@ class TestLongerNeedsShorter:
         def make(wares_container):
             return [wares_container.get(Database)]
 
-        registry.register_factory(Repository, amake if way.is_async else make, lifetime=longer)
+        registry.register_factory(Shop, amake if way.is_async else make, lifetime="singleton")
 
         with pytest.raises(LifetimeError) as caught:
-            await way.get(container, Repository)
+            await way.get(container, Shop)
 
-        assert [] == missing_parts(str(caught.value), "Repository", "Database", *too_short)
+        assert [] == missing_parts(str(caught.value), "Shop", "Database", "singleton", shorter)
 
-    @pytest.mark.parametrize("session", [Session, lambda: Session(), session_factory([])])
-    async def test_found_where_one_that_is_asked_for_often_is_asked_for(
-        self, way, registry, container, session
-    ):
-        """That the shorter-lived service is asked for often, by others, does not help."""
+    async def test_a_connection_may_ask_the_container_that_keeps_it(self, way, registry):
+        """What a connection's factory asks for in its body ends with the same container."""
+        events = []
+        registry.register_factory(Session, session_factory(events))
 
         async def amake(wares_container):
             return [await wares_container.aget(Session)]
@@ -420,33 +420,14 @@ class TestLongerNeedsShorter:
         def make(wares_container):
             return [wares_container.get(Session)]
 
-        registry.register_factory(Session, session)
         registry.register_factory(Shop, amake if way.is_async else make, lifetime="connection")
+        outermost = registry.container()
+        child = outermost.child()
+        (session,) = await way.get(child, Shop)
+        await way.close(child)
 
-        with pytest.raises(LifetimeError) as caught:
-            await way.get(container, Shop)
-
-        assert (Shop, Session) == (caught.value.key, caught.value.needed_key)
-
-    @pytest.mark.parametrize("session", [Session, lambda: Session(), session_factory([])])
-    async def test_found_where_who_asks_is_asked_for_often(
-        self, way, registry, container, session
-    ):
-        """That the longer-lived service was made often, without it, does not help."""
-        needs = []
-
-        async def amake(wares_container):
-            return [await wares_container.aget(key) for key in needs]
-
-        def make(wares_container):
-            return [wares_container.get(key) for key in needs]
-
-        registry.register_factory(Session, session)
-        registry.register_factory(Shop, amake if way.is_async else make, lifetime="connection")
-        needs.append(Session)
-
-        with pytest.raises(LifetimeError):
-            await way.get(container, Shop)
+        assert session is await way.get(outermost, Session)
+        await way.close(outermost)
 
     async def test_found_two_steps_away(self, way, registry, container, too_short):
         """The attempt is an error at any depth."""

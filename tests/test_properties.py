@@ -336,7 +336,7 @@ def identify(problem):
     return "lifetime", problem.key, problem.needed_key
 
 
-@settings(max_examples=5 * settings().max_examples)  # they are small, and quick
+@settings(max_examples=2 * settings().max_examples)  # they are small, and quick
 @given(edges)
 @example([([0], "transient")])
 @example([([1], "singleton"), ([0], "scoped")])

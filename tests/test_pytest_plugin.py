@@ -118,7 +118,7 @@ def test_after():
         result.assert_outcomes(passed=2)
 
     def test_a_registry_of_ones_own(self, run):
-        """Who overrides the fixture `registry` has containers of theirs; and closes it."""
+        """A project that overrides `registry` gets containers of its own one, and closes it."""
         result = run("""
 @pytest.fixture(scope="session")
 def registry():
@@ -179,6 +179,143 @@ def test_it(registry, container):
 """)
 
         assert "PendingAsyncCleanupError" in text_of(result)
+
+
+#: A project's own fixtures, by names that ours have, too.
+THEIRS = """
+import pytest
+
+class Registry:
+    "Of another library."
+
+@pytest.fixture(scope="session")
+def registry():
+    return Registry()
+
+@pytest.fixture(scope="session")
+def container(registry):
+    return "theirs"
+
+@pytest.fixture
+def overrides(container):
+    return [container]
+"""
+
+USES_THEIRS = """
+def test_theirs(registry, container, overrides):
+    assert "Of another library." == type(registry).__doc__
+    assert ("theirs", ["theirs"]) == (container, overrides)
+
+def test_ours(wares_registry, wares_container, wares_overrides):
+    wares_registry.register_value(int, 1)
+    wares_overrides.override_value(int, 2)
+    assert 2 == wares_container.get(int)
+"""
+
+
+class TestNames:
+    """Fixtures by names that do not collide, and short ones that yield."""
+
+    def test_they_are_the_same(self, run):
+        """The short names give what the long ones give."""
+        result = run("""
+def test_it(registry, container, acontainer, wares_registry, wares_container, wares_acontainer):
+    assert registry is wares_registry
+    assert container is wares_container
+    assert acontainer is wares_acontainer
+""")
+
+        result.assert_outcomes(passed=1)
+
+    @pytest.mark.parametrize("is_first", [True, False])
+    def test_a_plugin_of_ones_own_wins(self, run, pytester, monkeypatch, is_first):
+        """A plugin's fixtures win, whether it is loaded before this one or after it."""
+        pytester.makepyfile(theirs=THEIRS)
+        if is_first:
+            monkeypatch.setenv("PYTEST_ADDOPTS", "-p theirs")
+            result = run(USES_THEIRS)
+        else:
+            result = run(USES_THEIRS, "-p", "theirs")
+
+        result.assert_outcomes(passed=2)
+
+    def test_a_plugin_that_is_named_in_a_conftest_file_wins(self, pytester, monkeypatch):
+        """A plugin of `pytest_plugins` wins, too."""
+        monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+        pytester.makepyfile(theirs=THEIRS)
+        pytester.makeconftest("pytest_plugins = ['theirs']")
+        pytester.makepyfile(USES_THEIRS)
+
+        result = pytester.runpytest_subprocess("-p", "wares.pytest_plugin")
+
+        result.assert_outcomes(passed=2)
+
+    @pytest.mark.parametrize("place", ["conftest", "test_it", "folder/conftest"])
+    def test_those_of_a_project_win(self, pytester, monkeypatch, place):
+        """Fixtures of a conftest file and of a test module win."""
+        monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+        folder = pytester.mkdir("folder")
+        tests = folder / "test_it.py"
+        tests.write_text((THEIRS if place == "test_it" else "") + USES_THEIRS, "utf-8")
+        if place != "test_it":
+            (pytester.path / f"{place}.py").write_text(THEIRS, "utf-8")
+
+        result = pytester.runpytest_subprocess("-p", "wares.pytest_plugin")
+
+        result.assert_outcomes(passed=2)
+
+    def test_only_one_name_is_taken(self, run, pytester):
+        """The short names that nobody has taken remain, and take the registry of the plugin."""
+        pytester.makepyfile(
+            theirs="""
+import pytest
+from wares import Registry
+
+@pytest.fixture
+def registry():
+    with Registry() as registry:
+        registry.register_value(int, 7)
+        yield registry
+"""
+        )
+        result = run(
+            """
+def test_it(registry, container, acontainer, overrides):
+    assert registry is container.registry is acontainer.registry
+    assert (7, 7) == (container.get(int), acontainer.get(int))
+    overrides.override_value(int, 8)
+    assert 8 == registry.container().get(int)
+""",
+            "-p",
+            "theirs",
+        )
+
+        result.assert_outcomes(passed=1)
+
+    def test_a_registry_of_another_library(self, run):
+        """A container of another library's registry is refused in words that help."""
+        result = run("""
+class Foreign: ...
+
+@pytest.fixture
+def registry():
+    return Foreign()
+
+def test_container(container): ...
+def test_acontainer(acontainer): ...
+def test_overrides(overrides):
+    overrides.on(Registry()).override_value(int, 1)
+    overrides.override_value(int, 1)
+def test_long_names(registry, wares_container, wares_acontainer, wares_overrides): ...
+""")
+
+        result.assert_outcomes(passed=1, errors=2, failed=1)
+        for name in ("container", "acontainer", "overrides"):
+            assert (
+                f"The fixture '{name}' of wares takes the fixture 'registry', which gives a "
+                f"test_a_registry_of_another_library.Foreign here, and no wares.Registry. Ask for "
+                f"'wares_{name}' instead, which takes 'wares_registry'."
+            ) in text_of(result)
 
 
 class TestAcontainer:
@@ -281,6 +418,93 @@ async def test_it(registry, acontainer):
 
         result.assert_outcomes(failed=1)
         assert "Boom: no" in text_of(result)
+
+    def test_trio(self, run):
+        """Under trio it is closed in the task of the test, too."""
+        result = run(
+            """
+import trio
+
+pytestmark = pytest.mark.anyio
+
+@pytest.fixture
+def anyio_backend():
+    return "trio"
+
+async def make():
+    async with trio.open_nursery():
+        yield 5
+    log.append("closed")
+
+async def test_use(registry, acontainer):
+    registry.register_factory(int, make)
+    assert 5 == await acontainer.aget(int)
+
+async def test_after():
+    assert ["closed"] == log
+""",
+            *RUNNERS["anyio"],
+        )
+
+        result.assert_outcomes(passed=2)
+
+    def test_examples_of_hypothesis(self, run_async):
+        """Where hypothesis runs a test many times, the services are new for each example."""
+        result = run_async("""
+from hypothesis import HealthCheck, given, settings, strategies
+
+async def make():
+    task = asyncio.current_task()
+    yield object()
+    log.append(asyncio.current_task() is task)
+
+@settings(max_examples=5, suppress_health_check=list(HealthCheck), database=None)
+@given(number=strategies.integers())
+async def test_use(registry, acontainer, number):
+    if int not in registry:
+        registry.register_factory(int, make)
+    assert int not in acontainer
+    await acontainer.aget(int)
+
+async def test_after():
+    assert [True] * 5 == log
+
+@settings(max_examples=5, suppress_health_check=list(HealthCheck), database=None)
+@given(number=strategies.integers())
+@pytest.mark.parametrize("twice", [1, 2])
+def test_synchronous(acontainer, twice, number):
+    acontainer.registry.register_value(int, number)
+    assert number == acontainer.registry.container().get(int)
+""")
+
+        result.assert_outcomes(passed=4)
+
+    def test_a_failing_example_of_hypothesis(self, run_async):
+        """What an example raises reaches the cleanups, and the next one begins anew."""
+        result = run_async("""
+from hypothesis import HealthCheck, given, settings, strategies
+
+async def make():
+    try:
+        yield 5
+    except Boom:
+        log.append("rolled back")
+        raise
+
+@settings(max_examples=5, suppress_health_check=list(HealthCheck), database=None)
+@given(number=strategies.integers(1, 3))
+async def test_use(registry, acontainer, number):
+    registry.register_factory(int, make)
+    await acontainer.aget(int)
+    raise Boom("the end")
+
+async def test_after():
+    assert {"rolled back"} == set(log)
+""")
+
+        result.assert_outcomes(passed=1, failed=1)
+        assert "Boom: the end" in text_of(result)
+        assert "ContainerClosedError" not in text_of(result)
 
     def test_in_a_synchronous_test(self, run):
         """A synchronous test may have it as well; it is closed as `container` is."""
@@ -477,7 +701,7 @@ def test_it():
 
 
 def test_the_plugin_is_an_entry_point():
-    """Who installs wares has the plugin."""
+    """An installation of wares has the plugin."""
     project = tomllib.loads(
         (Path(__file__).parent.parent / "pyproject.toml").read_text("utf-8")
     )

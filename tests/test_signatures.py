@@ -13,7 +13,7 @@ from tests.support import derived, lookalike, lookalike_in_strings, only_for_typ
 from tests.support.loading import load_in_strings
 from tests.support.messages import missing_parts
 from tests.support.services import Cache, Database, Mailer, Repository
-from tests.support.ways import ASYNC, MANY, SYNC, use
+from tests.support.ways import SYNC, use
 from wares import (
     AsyncServiceError,
     Container,
@@ -40,8 +40,8 @@ ASYNC_SHAPES = [
 ]
 
 
-class Key:
-    """What the factories are registered under."""
+#: What the factories are registered under: it promises nothing of what they give.
+Key = typing.NewType("Key", object)
 
 
 class Root:
@@ -63,10 +63,9 @@ class TestEveryShape:
     """Behaviour 5."""
 
     @pytest.mark.parametrize("factory", SYNC_SHAPES)
-    async def test_sync_shapes(self, way, warm, registry, factory):
+    async def test_sync_shapes(self, way, registry, factory):
         """Every shape of sync callable is given what its annotations ask for."""
         registry.register_factory(Key, factory)
-        await warm(way, registry, Key)
         container = registry.container()
 
         service = await way.get(container, Key)
@@ -76,11 +75,10 @@ class TestEveryShape:
         await way.close(container)
 
     @pytest.mark.parametrize("factory", SYNC_SHAPES)
-    async def test_sync_shapes_as_a_step(self, way, warm, registry, factory):
+    async def test_sync_shapes_as_a_step(self, way, registry, factory):
         """Every shape of sync callable works where another service needs it."""
         registry.register_factory(Key, factory)
         registry.register_factory(Root, Root)
-        await warm(way, registry, Root)
         container = registry.container()
 
         root = await way.get(container, Root)
@@ -89,11 +87,10 @@ class TestEveryShape:
         await way.close(container)
 
     @pytest.mark.parametrize("factory", ASYNC_SHAPES)
-    async def test_async_shapes(self, warm, registry, factory):
+    async def test_async_shapes(self, registry, factory):
         """Every shape of async callable is given what its annotations ask for."""
         registry.register_factory(Key, factory)
         registry.register_factory(Root, Root)
-        await warm(ASYNC, registry, Root)
         container = registry.container()
 
         root = await container.aget(Root)
@@ -148,20 +145,18 @@ class TestEveryShape:
 class TestTheContainer:
     """The container is a need like any other, and never mistaken."""
 
-    async def test_it_is_the_container_that_makes(self, way, warm, registry):
+    async def test_it_is_the_container_that_makes(self, way, registry):
         """A factory receives the very container that makes its service."""
         registry.register_factory(Key, lambda wares_container: [wares_container])
-        await warm(way, registry, Key)
         first, second = registry.container(), registry.container()
 
         seen = [*await way.get(first, Key), *await way.get(second, Key)]
 
         assert [first, second] == seen
 
-    async def test_it_is_a_child_in_a_child(self, way, warm, registry):
+    async def test_it_is_a_child_in_a_child(self, way, registry):
         """Within a child, a scoped factory receives the child."""
         registry.register_factory(Key, lambda wares_container: [wares_container])
-        await warm(way, registry, Key)
         child = registry.container().child()
 
         (seen,) = await way.get(child, Key)
@@ -172,10 +167,9 @@ class TestTheContainer:
         """The container is itself a service: its own."""
         assert container is await way.get(container, Container)
 
-    async def test_it_is_not_entered(self, way, warm, registry):
+    async def test_it_is_not_entered(self, way, registry):
         """A container that is needed by a service is not closed by that need."""
         registry.register_factory(Key, shapes.with_the_container)
-        await warm(way, registry, Key)
         container = registry.container()
 
         await way.get(container, Key, Container)
@@ -216,12 +210,11 @@ class TestTheContainer:
 
     @pytest.mark.parametrize("module", [lookalike, lookalike_in_strings])
     @pytest.mark.parametrize("name", ["load", "load_by_keyword", "load_by_string"])
-    async def test_a_look_alike_is_a_service(self, way, warm, registry, module, name):
+    async def test_a_look_alike_is_a_service(self, way, registry, module, name):
         """A user's own class named `Container` is never taken for ours (behaviour 6)."""
         mine = module.Container()
         registry.register_value(module.Container, mine)
         registry.register_factory(Key, getattr(module, name))
-        await warm(way, registry, Key)
 
         with registry.container() as container:
             assert [mine] == await way.get(container, Key)
@@ -264,10 +257,9 @@ class TestAnnotations:
             only_for_types.ByClass,
         ],
     )
-    async def test_imports_for_type_checkers(self, way, warm, registry, factory):
+    async def test_imports_for_type_checkers(self, way, registry, factory):
         """Names that are imported under `TYPE_CHECKING` only are understood, too."""
         registry.register_factory(Key, factory)
-        await warm(way, registry, Key)
 
         with registry.container() as container:
             service = await way.get(container, Key)
@@ -339,11 +331,10 @@ class TestAnnotations:
         assert "unknown" == caught.value.parameter
 
     @pytest.mark.parametrize("base", ["Derived", "DerivedDataClass", "DerivedAttrsClass"])
-    async def test_inherited_annotations(self, way, warm, registry, base):
+    async def test_inherited_annotations(self, way, registry, base):
         """Annotations of a base class are read in the module that wrote them."""
         registry.register_factory(Cache, Cache)
         registry.register_factory(Key, getattr(derived, base))
-        await warm(way, registry, Key)
 
         with registry.container() as container:
             service = await way.get(container, Key)
@@ -351,7 +342,7 @@ class TestAnnotations:
             assert container.get(Database) is service.database
             assert container.get(Cache) is getattr(service, "cache", container.get(Cache))
 
-    async def test_local_classes(self, way, warm, registry):
+    async def test_local_classes(self, way, registry):
         """A class that is defined in a function is resolved by its annotation object."""
 
         class Local:
@@ -363,7 +354,6 @@ class TestAnnotations:
 
         registry.register_factory(Local, Local)
         registry.register_factory(NeedsLocal, NeedsLocal)
-        await warm(way, registry, NeedsLocal)
 
         with registry.container() as container:
             assert container.get(Local) is (await way.get(container, NeedsLocal)).local
@@ -460,7 +450,7 @@ class TestParameters:
 
         assert container.get(Database) is made.same
 
-    async def test_order_of_arguments(self, way, warm, registry):
+    async def test_order_of_arguments(self, way, registry):
         """Every parameter gets its own service, whatever its kind and place."""
         registry.register_factory(Cache, Cache)
         registry.register_factory(Mailer, Mailer)
@@ -471,7 +461,6 @@ class TestParameters:
             return [first, second, default, rest, mailer, last, more]
 
         registry.register_factory(Key, make)
-        await warm(way, registry, Key)
         container = registry.container()
 
         made = await way.get(container, Key)
@@ -479,14 +468,13 @@ class TestParameters:
         cache, database, mailer = container.get(Cache, Database, Mailer)
         assert [cache, database, 3, (), mailer, 5, {}] == made
 
-    async def test_one_key_twice(self, way, warm, registry):
+    async def test_one_key_twice(self, way, registry):
         """Two parameters of one annotation get the same object."""
 
         def make(first: Database, second: Database):
             return [first, second]
 
         registry.register_factory(Key, make)
-        await warm(way, registry, Key)
         container = registry.container()
 
         made = await way.get(container, Key)
@@ -514,10 +502,9 @@ class TestParameters:
         assert ["mine", container.get(Database)] == await way.get(container, Key)
 
     @pytest.mark.parametrize("factory", [dict, list, object, str, io.BytesIO, Mock])
-    async def test_builtins(self, way, warm, registry, factory):
+    async def test_builtins(self, way, registry, factory):
         """A builtin without required parameters is called without arguments."""
         registry.register_factory(Key, factory, enter=False)
-        await warm(way, registry, Key)
 
         with registry.container() as container:
             assert isinstance(await way.get(container, Key), factory)
@@ -601,7 +588,7 @@ class TestParameters:
 class TestProducts:
     """What a factory returns, and what becomes of it."""
 
-    async def test_a_context_manager_is_entered(self, way, warm, registry):
+    async def test_a_context_manager_is_entered(self, way, registry):
         """The service is what `__enter__` returns, `None` included."""
 
         class Manager:
@@ -612,16 +599,14 @@ class TestProducts:
                 return None
 
         registry.register_factory(Key, Manager)
-        await warm(way, registry, Key)
 
         with registry.container() as container:
             assert None is await way.get(container, Key)
 
-    async def test_enter_may_be_switched_off(self, way, warm, registry):
+    async def test_enter_may_be_switched_off(self, way, registry):
         """With `enter=False` a context manager is a service as it is."""
         manager = MagicMock()
         registry.register_factory(Key, lambda: manager, enter=False)
-        await warm(way, registry, Key)
         container = registry.container()
 
         service = await way.get(container, Key)
@@ -631,7 +616,7 @@ class TestProducts:
         manager.__enter__.assert_not_called()
         manager.__exit__.assert_not_called()
 
-    async def test_a_product_of_changing_kind(self, way, warm, registry):
+    async def test_a_product_of_changing_kind(self, way, registry):
         """Each product is looked at: a factory may return a context manager now and then."""
         left = []
 
@@ -644,7 +629,6 @@ class TestProducts:
 
         products = ["plain"] * 200
         registry.register_factory(Key, lambda: products.pop())
-        await warm(way, registry, Key)
         products.append(Manager())
         container = registry.container()
 
@@ -653,7 +637,7 @@ class TestProducts:
 
         assert ("entered", ["left"]) == (service, left)
 
-    async def test_a_product_that_turns_into_a_context_manager(self, way, warm, registry):
+    async def test_a_product_that_turns_into_a_context_manager(self, way, registry):
         """A subclass that adds `__enter__` is entered also where its base never was."""
         left = []
 
@@ -669,7 +653,6 @@ class TestProducts:
 
         kinds = [Manager, *[Plain] * 100]
         registry.register_factory(Key, lambda: kinds.pop()())
-        await warm(way, registry, Key)
         kinds[1:] = []
         container = registry.container()
 
@@ -702,19 +685,18 @@ class TestProducts:
 
         assert Half is type(await way.get(container, Key))
 
-    async def test_a_coroutine_is_awaited(self, warm, registry):
+    async def test_a_coroutine_is_awaited(self, registry):
         """`aget` awaits a coroutine that a plain function returns."""
 
         async def connect():
             return "connected"
 
         registry.register_factory(Key, lambda: connect())
-        await warm(ASYNC, registry, Key)
 
         async with registry.container() as container:
             assert "connected" == await container.aget(Key)
 
-    async def test_a_coroutine_of_a_context_manager_is_entered(self, warm, registry):
+    async def test_a_coroutine_of_a_context_manager_is_entered(self, registry):
         """What an awaited coroutine returns is entered like any product."""
         events = []
 
@@ -730,7 +712,6 @@ class TestProducts:
             return Manager()
 
         registry.register_factory(Key, lambda: connect())
-        await warm(ASYNC, registry, Key)
         events.clear()
 
         async with registry.container() as container:
@@ -739,7 +720,7 @@ class TestProducts:
         assert ("service", ["entered", "left"]) == (service, events)
 
     @pytest.mark.parametrize("is_async", [False, True])
-    async def test_other_awaitables_are_left_alone(self, warm, registry, is_async):
+    async def test_other_awaitables_are_left_alone(self, registry, is_async):
         """An awaitable that is no coroutine is a service as it is."""
 
         class Awaitable:
@@ -750,12 +731,11 @@ class TestProducts:
             return Awaitable()
 
         registry.register_factory(Key, make if is_async else Awaitable)
-        await warm(ASYNC, registry, Key)
 
         async with registry.container() as container:
             assert Awaitable is type(await container.aget(Key))
 
-    async def test_other_awaitables_under_get(self, warm, registry):
+    async def test_other_awaitables_under_get(self, registry):
         """An awaitable that is no coroutine is no reason for `get` to refuse."""
 
         class Awaitable:
@@ -763,7 +743,6 @@ class TestProducts:
                 raise AssertionError("must not be awaited")
 
         registry.register_factory(Key, Awaitable)
-        await warm(SYNC, registry, Key)
 
         with registry.container() as container:
             assert Awaitable is type(container.get(Key))
@@ -786,14 +765,13 @@ class TestAutowire:
     """`autowire` fills parameters that have defaults as well."""
 
     @pytest.mark.parametrize("wire", [autowire, aautowire])
-    async def test_registered_defaults_are_filled(self, way, warm, registry, wire):
+    async def test_registered_defaults_are_filled(self, way, registry, wire):
         """A parameter whose annotation is registered is filled in spite of its default."""
 
         def make(database: Database = None, *, also: Database = None):
             return [database, also]
 
         registry.register_factory(Key, wire(make))
-        await warm(way, registry, Key)
 
         with registry.container() as container:
             database = await way.get(container, Database)
@@ -801,14 +779,13 @@ class TestAutowire:
             assert [database, database] == await way.get(container, Key)
 
     @pytest.mark.parametrize("wire", [autowire, aautowire])
-    async def test_other_defaults_are_kept(self, way, warm, registry, wire):
+    async def test_other_defaults_are_kept(self, way, registry, wire):
         """A parameter whose annotation is not registered keeps its default."""
 
         def make(cache: Cache = "default", database: Database = None, size: int = 3, name="n"):
             return [cache, database, size, name]
 
         registry.register_factory(Key, wire(make))
-        await warm(way, registry, Key)
 
         with registry.container() as container:
             database = await way.get(container, Database)
@@ -898,14 +875,13 @@ class TestAutowire:
         with registry.container({Cache: "given"}) as container:
             assert ["given"] == await way.get(container, Key)
 
-    async def test_what_is_given_after_much_use(self, way, warm, registry):
+    async def test_what_is_given_after_much_use(self, way, registry):
         """A default is filled by what one container has, also where others had nothing."""
 
         def make(cache: Cache = "default"):
             return [cache]
 
         registry.register_factory(Key, autowire(make))
-        await warm(way, registry, Key)
         local = registry.container()
         local.register_local_value(Cache, "local")
         made = [
@@ -1002,7 +978,7 @@ class TestAutowire:
             return [cache]
 
         registry.register_factory(Key, autowire(make))
-        await use(SYNC, registry, MANY, Key)
+        await use(SYNC, registry, 1, Key)
         registry.register_value(Cache, "registered")
 
         with registry.container() as container:

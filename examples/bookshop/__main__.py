@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Open the shop, and keep it open until somebody presses Ctrl-C.
 
     Args:
-        arguments: What was written behind the command.
+        arguments: The arguments of the command.
     """
     settings = _read_settings()
     options = _read_options(settings, arguments)
@@ -66,7 +66,7 @@ def _read_options(settings: Settings, arguments: Sequence[str] | None) -> Namesp
 
 
 def _find_port(host: str, port: int) -> int:
-    """Try the door before the shop is built behind it: uvicorn would notice only then."""
+    """Try the port before the application starts: uvicorn would notice only afterwards."""
     try:
         with socket.create_server((host, port), family=_family_of(host)) as listener:
             return int(listener.getsockname()[1])
@@ -98,6 +98,7 @@ def _say_where_to_look(host: str, port: int, settings: Settings) -> None:
         f"The bookshop opens at  {address}\n"
         f"             its API   {address}/docs\n"
         f"          its health   {address}/healthy\n"
+        f"        its services   {address}/graph\n"
         f"        its database   {settings.database_address}\n"
         "Ctrl-C closes it.\n",
         flush=True,

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from wares import Registry
 from wares.fastapi import DepContainer, health_router, lifespan
-from wares.socketio import ASGIApp, AsyncAPIApp, AsyncServer, expect
+from wares.socketio import AsyncAPIApp, AsyncServer, expect
 
 from .events import router
 from .history import History, open_engine, open_transaction, ping_database
@@ -44,7 +44,7 @@ def register_services(registry: Registry, settings: Settings) -> None:
     registry.register_factory(History, History)
 
 
-def create_application(settings: Settings | None = None) -> ASGIApp:
+def create_application(settings: Settings | None = None) -> socketio.ASGIApp:
     """Build the application; nothing is opened before its lifespan begins.
 
     Args:
@@ -62,7 +62,7 @@ def create_application(settings: Settings | None = None) -> ASGIApp:
     sio = create_server(chosen)
     pages = FastAPI(title="Chat", lifespan=opening_hours)
     add_pages(pages, sio)
-    return ASGIApp(sio, other_asgi_app=pages)
+    return socketio.ASGIApp(sio, other_asgi_app=pages)
 
 
 def create_server(settings: Settings) -> AsyncServer:

@@ -26,6 +26,7 @@ from wares.exceptions import (
     NoRegistryError,
     PendingAsyncCleanupError,
     RegistryClosedError,
+    ResponseFailed,
     ServiceNotFoundError,
     UnresolvableParameterError,
     ValidationError,
@@ -34,18 +35,28 @@ from wares.exceptions import (
 
 if TYPE_CHECKING:
     # What `import wares` shows to type checkers: nothing that is not there.
+    from wares import aiohttp as aiohttp
     from wares import asgi as asgi
+    from wares import celery as celery
+    from wares import click as click
+    from wares import django as django
     from wares import exceptions as exceptions
     from wares import fastapi as fastapi
+    from wares import faststream as faststream
     from wares import flask as flask
     from wares import health as health
+    from wares import litestar as litestar
+    from wares import mcp as mcp
     from wares import observers as observers
     from wares import opentelemetry as opentelemetry
     from wares import pytest_plugin as pytest_plugin
     from wares import socketio as socketio
     from wares import starlette as starlette
+    from wares import taskiq as taskiq
+    from wares import testing as testing
     from wares._core.pings import ServicePing
-    from wares._graph.graph import Edge, Graph, Node
+    from wares._graph.graph import Graph
+    from wares._graph.nodes import Edge, Node
     from wares._inject.injection import apply_types, inject
 
 __all__ = [
@@ -71,6 +82,7 @@ __all__ = [
     "PendingAsyncCleanupError",
     "Registry",
     "RegistryClosedError",
+    "ResponseFailed",
     "ServiceNotFoundError",
     "ServicePing",
     "UnresolvableParameterError",
@@ -85,9 +97,9 @@ __all__ = [
 
 #: What not every application uses, and its module: imported at the first use (PEP 562).
 _LATER = {
-    "Edge": "_graph.graph",
+    "Edge": "_graph.nodes",
     "Graph": "_graph.graph",
-    "Node": "_graph.graph",
+    "Node": "_graph.nodes",
     "ServicePing": "_core.pings",
     "apply_types": "_inject.injection",
     "inject": "_inject.injection",

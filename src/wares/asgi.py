@@ -8,18 +8,24 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping, MutableMapping
+from types import TracebackType
 from typing import Any, TypeAlias, TypeVar
 from urllib.parse import parse_qs
 
 import attrs
 from typing_extensions import Unpack
 
-from wares._core.container import Container, _current
 from wares._adapters.health_endpoint import HealthAnswer, HealthEndpoint, HealthOptions
 from wares._adapters.lifespan import REGISTRY_KEY, Lifespan
-from wares._core.container import Registry
-from wares.exceptions import InvalidOptionError, NoContainerError, NoRegistryError
+from wares._adapters.shielding import CancelScope, open_shield, shielding
+from wares._core.container import Container, Registry, _current
+from wares.exceptions import (
+    InvalidOptionError,
+    NoContainerError,
+    NoRegistryError,
+    ResponseFailed,
+)
 
 __all__ = ["WaresMiddleware", "health_app", "lifespan", "wares_from"]
 
@@ -42,9 +48,16 @@ _ANSWERS = frozenset(
     {"http.response.start", "websocket.close", "websocket.http.response.start"}
 )
 
+_CLIENT_ERROR = 400
+_SERVER_ERROR = 500
+
+#: With what a WebSocket is closed (RFC 6455, 7.4.1) that has done its work, or whose server ends.
+_NORMAL_CLOSURE = 1000
+_GOOD_CLOSURES = (_NORMAL_CLOSURE, 1001)
+
 
 class lifespan(Lifespan[App]):  # noqa: N801  # used as a decorator
-    """Give a lifespan function a registry, and close the registry behind it.
+    """Give a lifespan function a registry, and close the registry after it.
 
     For `WaresMiddleware`, which calls it as the server starts and ends the application; or call
     it yourself: ``async with start(app) as state: ...``.
@@ -65,19 +78,80 @@ class lifespan(Lifespan[App]):  # noqa: N801  # used as a decorator
     """
 
 
+class ConnectionContainer(Container):
+    """The container of a request or WebSocket: current, in its scope, and shielded as it closes.
+
+    Args:
+        registry: Where services are registered.
+        scope: The ASGI scope of the connection.
+        given: Objects that are there from the start.
+    """
+
+    #: The exception that left an injected function last; nobody else may have seen it.
+    _failure: BaseException | None = None
+
+    _before: Container | None
+    _outer: Container | None
+    _scope: Scope
+
+    def __init__(
+        self, registry: Registry, scope: Scope, given: dict[Hashable, Any] | None = None
+    ) -> None:
+        super().__init__(registry)
+        if given is not None:
+            # This runs for each request; calling `_give` would cost as much.
+            self._given = given
+            self._made = given.copy()
+        self._scope = scope
+        self._before = scope.get(CONTAINER_KEY)
+        self._outer = _current.get()
+        self._shield = open_shield()
+        scope[CONTAINER_KEY] = self
+        _current.set(self)
+
+    def leave(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> Awaitable[None]:
+        """Close the container, and make current what was before."""
+        # Not by a token: a coroutine that is closed ends in another context.
+        _current.set(self._outer)
+        # A scope may be served once more, by a middleware that tries again.
+        self._scope[CONTAINER_KEY] = self._before
+        self._failure = None
+        shield = self._shield
+        if shield is None:
+            return self.__aexit__(kind, error, traceback)
+        return self._leave_shielded(shield, error)
+
+    async def _leave_shielded(self, shield: CancelScope, error: BaseException | None) -> None:
+        try:
+            with shielding(shield):
+                await self.__aexit__(None, error, None)
+        finally:
+            shield.__exit__(None, None, None)
+
+
 @attrs.frozen(eq=False)
 class WaresMiddleware:
-    """Open a container for each HTTP request and each WebSocket, and close it behind them.
+    """Open a container for each HTTP request and each WebSocket, and close it after them.
 
     The container is found by `wares_from`, and is current (`wares.current_container`) in
     everything that the application calls. It is closed once, when the application returns, so
     streamed responses and background tasks still have their services. Other scopes pass.
 
-    The exception that ended the request reaches the cleanups. Where something inside answers an
-    exception with a response of its own, as the exception handlers of frameworks do, it is the
-    exception being handled while the response begins. Something that begins the response
-    elsewhere, in another task say, hides the exception; so this middleware belongs as far inside
-    as can be.
+    The exception that ended the request reaches the cleanups. Where a framework answers an
+    exception with a response, the cleanups see
+
+    - the exception that is being handled while the response begins; else,
+    - if the response is an error, the exception that left a function that `wares.inject` has
+      decorated; else,
+    - if *failed* says so, a `ResponseFailed` with the status.
+
+    A response that begins in another task hides the exception; so this middleware belongs as far
+    inside as can be.
 
     Args:
         app: The ASGI application to serve.
@@ -85,11 +159,14 @@ class WaresMiddleware:
             the state of the lifespan.
         lifespan: What starts and ends the application, for an *app* that does not do so itself:
             the lifespan events of the server end here, and *app* sees none.
+        failed: Tells whether a response of the status that it is given says that the request has
+            failed. Left out, these are the statuses from 500 on.
     """
 
     app: ASGIApp
     registry: Registry | None = attrs.field(default=None, kw_only=True)
     lifespan: lifespan[Any] | None = attrs.field(default=None, kw_only=True)
+    failed: Callable[[int], bool] | None = attrs.field(default=None, kw_only=True)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one scope.
@@ -111,27 +188,18 @@ class WaresMiddleware:
             # One container for each request, however often the middleware is installed.
             await self.app(scope, receive, send)
             return
-        container = self._open(registry, scope, receive, send)
+        container = ConnectionContainer(registry, scope, self._give(scope, receive, send))
         answered: list[BaseException] = []
-        scope[CONTAINER_KEY] = container
         scope[ANSWERED_KEY] = answered
-        outer_current = _current.get()
-        _current.set(container)
         try:
-            await self.app(scope, receive, _watch(send, answered))
+            await self.app(scope, receive, self._watch(scope, send, answered))
         except BaseException as error:
-            answered[:] = [error]
+            answered.clear()
+            self._explain(error, scope)
+            await container.leave(None, error, None)
             raise
-        finally:
-            # Not by a token: a coroutine that is closed ends in another context.
-            _current.set(outer_current)
-            # A scope may be served once more, by a middleware that tries again.
-            scope[CONTAINER_KEY] = outer
-            if answered:
-                handled = answered.pop()
-                await container.__aexit__(type(handled), handled, handled.__traceback__)
-            else:
-                await container.__aexit__(None, None, None)
+        handled = answered.pop() if answered else None
+        await container.leave(None, handled, None)
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let through what is neither a request nor a WebSocket."""
@@ -143,15 +211,53 @@ class WaresMiddleware:
     def _find_registry(self, scope: Scope) -> Registry:
         return find_registry(scope)
 
-    def _open(
+    def _explain(self, error: BaseException, scope: Scope) -> None:
+        """Add to an error what only an adapter can know."""
+
+    def _give(
         self,
-        registry: Registry,
         scope: Scope,  # noqa: ARG002  # adapters need it, and the next two
         receive: Receive,  # noqa: ARG002  # see above
         send: Send,  # noqa: ARG002  # see above
-    ) -> Container:
-        """Open the container of one scope; a bare scope is nobody's service."""
-        return Container(registry)
+    ) -> dict[Hashable, Any] | None:
+        """Give what the container of one scope is given; a bare scope is nobody's service."""
+        return None
+
+    def _has_failed(self, status: int) -> bool:
+        """Tell whether a response of *status* says that the request has failed."""
+        return status >= _SERVER_ERROR if self.failed is None else self.failed(status)
+
+    def _watch(self, scope: Scope, send: Send, answered: list[BaseException]) -> Send:
+        """Wrap *send* so that an exception which is answered, and so not raised, is noted.
+
+        Frameworks call their exception handlers, and send what these return, while the exception
+        is being handled; that is how it can be seen.
+        """
+        outside = sys.exception()
+
+        def watch(message: Message) -> Awaitable[None]:
+            if message["type"] in _ANSWERS:
+                error = sys.exception()
+                if error is None or error is outside:
+                    # By the scope, because the container may keep this, in a request.
+                    error = self._find_failure(message, scope[CONTAINER_KEY])
+                if error is not None:
+                    answered.append(error)
+            return send(message)
+
+        return watch
+
+    def _find_failure(
+        self, message: Message, container: ConnectionContainer
+    ) -> BaseException | None:
+        """Find out what went wrong, by the beginning of a response that tells it."""
+        status = message.get("status")
+        if status is None:
+            is_error = message.get("code", _NORMAL_CLOSURE) not in _GOOD_CLOSURES
+            return container._failure if is_error else None
+        if status >= _CLIENT_ERROR and container._failure is not None:
+            return container._failure
+        return ResponseFailed(status) if self._has_failed(status) else None
 
 
 def wares_from(scope: Mapping[str, Any]) -> Container:
@@ -248,24 +354,6 @@ async def _send_answer(send: Send, answer: HealthAnswer, *, with_body: bool) -> 
         }
     )
     await send({"type": "http.response.body", "body": answer.body if with_body else b""})
-
-
-def _watch(send: Send, answered: list[BaseException]) -> Send:
-    """Wrap *send* so that an exception which is answered, and so not raised, is noted.
-
-    Frameworks call their exception handlers, and send what these return, while the exception is
-    being handled; that is how it can be seen.
-    """
-    outside = sys.exception()
-
-    def watch(message: Message) -> Awaitable[None]:
-        if message["type"] in _ANSWERS:
-            error = sys.exception()
-            if error is not None and error is not outside:
-                answered.append(error)
-        return send(message)
-
-    return watch
 
 
 async def _serve_lifespan(manager: Any, scope: Scope, receive: Receive, send: Send) -> None:

@@ -10,11 +10,15 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import Any
 
-from wares._core.keys import describe, describe_fully, describe_path
+from wares._core.keys import describe, describe_fully, describe_path, is_plain
 
 
 class WaresError(Exception):
     """The base of every error that wares raises on its own account."""
+
+    def __repr__(self) -> str:
+        # Not of the arguments: they may be keys that cannot be shown.
+        return f"{type(self).__qualname__}({str(self)!r})"
 
 
 class InvalidRegistrationError(WaresError, TypeError):
@@ -95,8 +99,30 @@ class ServiceNotFoundError(WaresError, LookupError):
                 f"or ask for it only where the framework gives it."
             )
         else:
-            lines.append(f"To mend it, register it: registry.register_factory({name}, ...)")
+            lines.append(self._advise(name))
         return "\n".join(lines)
+
+    def _advise(self, name: str) -> str:
+        asker = self.path[-2] if len(self.path) > 1 else None
+        if _reads_settings(asker):
+            asker_name = describe(asker)
+            return (
+                f"To fix it, register a function: {asker_name} reads its fields itself, and its "
+                f"parameters are not for others: registry.register_factory({asker_name}, "
+                f"lambda: {asker_name}())"
+            )
+        if asker is not None and is_plain(self.key):
+            return (
+                f"To fix it, give the parameter a default; or let it ask for a class of settings, "
+                f'or for a name of its own, Annotated[{name}, "name"], and register that.'
+            )
+        return f"To fix it, register it: registry.register_factory({name}, ...)"
+
+
+def _reads_settings(asker: object) -> bool:
+    """Tell whether *asker* is a class of settings of pydantic, which knows no `Container`."""
+    bases = asker.__mro__ if isinstance(asker, type) else ()
+    return any(base.__module__.partition(".")[0] == "pydantic_settings" for base in bases)
 
 
 class CircularDependencyError(WaresError, RuntimeError):
@@ -209,22 +235,28 @@ class AsyncServiceError(WaresError, TypeError):
 
 
 class FactoryError(WaresError, RuntimeError):
-    """A generator factory did not yield exactly once.
+    """A factory did not give one service: it yielded never or twice, or forgot its ``return``.
 
     Attributes:
         key: The service that the factory makes.
     """
 
-    def __init__(self, key: Hashable, factory: str, reason: str) -> None:
+    def __init__(
+        self,
+        key: Hashable,
+        factory: str,
+        reason: str,
+        advice: str = "A generator factory yields its service exactly once.",
+    ) -> None:
         self.key = key
         self.factory = factory
         self.reason = reason
-        super().__init__(key, factory, reason)
+        self.advice = advice
+        super().__init__(key, factory, reason, advice)
 
     def __str__(self) -> str:
         return (
-            f"The factory of {describe(self.key)}, {self.factory}, {self.reason}. "
-            f"A generator factory yields its service exactly once."
+            f"The factory of {describe(self.key)}, {self.factory}, {self.reason}. {self.advice}"
         )
 
 
@@ -352,6 +384,24 @@ class InvalidRegistryError(WaresError, ExceptionGroup[Exception]):
             f"{number}. {exception}" for number, exception in enumerate(self.exceptions, 1)
         )
         return f"{self.message}\n{problems}"
+
+
+class ResponseFailed(WaresError, RuntimeError):  # noqa: N818  # says what happened, as NotFound does
+    """A response tells that a unit of work failed, and no exception was to be seen.
+
+    It is never raised. Cleanups see it in the place of the exception that a framework has answered.
+
+    Attributes:
+        status: The HTTP status of the response; `None` for one that only says that it is an error.
+    """
+
+    def __init__(self, status: int | None) -> None:
+        self.status = status
+        super().__init__(status)
+
+    def __str__(self) -> str:
+        what = "an error" if self.status is None else f"a response of status {self.status}"
+        return f"The work was answered by {what}."
 
 
 def raise_problems(beginning: str, problems: Sequence[Exception]) -> None:

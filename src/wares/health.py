@@ -1,19 +1,15 @@
 """All pings of a container, run at once, and what came of them.
 
 This module knows how pings are run together: concurrently, each within its time, each in a
-container of its own. It must not know HTTP, nor who asks.
+container of its own. It must not know HTTP, nor what the report is used for.
 """
 
 from __future__ import annotations
 
-import asyncio
-import concurrent.futures
-import contextvars
+import functools
 import inspect
-import logging
-import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -22,16 +18,12 @@ import attrs
 from wares._core.container import Container
 from wares._core.pings import ServicePing
 from wares._core.recipes import is_positive_number
+from wares._health.loops import TooLateError, find_loop
+from wares._health.threads import Done, start_thread
+from wares._health.turns import SECONDS_BETWEEN_LOOKS, Turn
 from wares.exceptions import InvalidOptionError
 
 __all__ = ["HealthReport", "ServiceHealth", "acheck", "check"]
-
-#: How long, in seconds, a ping that has been cancelled may take to clean up before it is left to
-#: itself.
-_SECONDS_TO_GIVE_UP = 1.0
-
-#: Pings that did not even give up. Somebody has to hold on to them while they run.
-_abandoned: set[asyncio.Task[None]] = set()
 
 
 @attrs.frozen
@@ -124,7 +116,8 @@ def check(
     """Run the pings of a container, concurrently, in threads.
 
     Each ping gets its service from a child of *container*, so that no two of them share what
-    cannot be shared, and cleans up behind itself. One that takes too long is left behind.
+    cannot be shared, and cleans up after itself. A ping that takes too long is left to itself;
+    until it ends, further checks report it as failing without running it once more.
 
     >>> from wares import Registry
     >>> registry = Registry()
@@ -160,8 +153,8 @@ async def acheck(
 ) -> HealthReport:
     """Run the pings of a container as `check` does, awaiting what has to be awaited.
 
-    Services are made in the event loop. A ping that is a plain function runs in a thread, and
-    what awaitable it returns is awaited in the event loop.
+    The event loop may be asyncio's or trio's. Services are made in it. A ping that is a plain
+    function runs in a thread, and whatever awaitable it returns is awaited in the event loop.
 
     Args:
         container: Whose services are checked.
@@ -184,7 +177,7 @@ def run_pings(container: Container, pings: list[ServicePing], seconds: float) ->
     begin = datetime.now(UTC)
     runs = [_Run(container, ping, seconds) for ping in pings]
     for run in runs:
-        run.future = start_thread(run.run)
+        run.start()
     return HealthReport(tuple([run.wait() for run in runs]), begin)
 
 
@@ -193,8 +186,14 @@ async def arun_pings(
 ) -> HealthReport:
     """Run *pings* in tasks; those without a limit of their own may take so many *seconds*."""
     begin = datetime.now(UTC)
-    runs = [arun_ping(container, ping, seconds) for ping in pings]
-    return HealthReport(tuple(await asyncio.gather(*runs)), begin)
+    found: dict[int, ServiceHealth] = {}
+
+    async def run(number: int, ping: ServicePing) -> None:
+        found[number] = await arun_ping(container, ping, seconds)
+
+    works = [functools.partial(run, *numbered) for numbered in enumerate(pings)]
+    await find_loop().gather(works)
+    return HealthReport(tuple([found[number] for number in range(len(pings))]), begin)
 
 
 async def arun_ping(container: Container, ping: ServicePing, seconds: float) -> ServiceHealth:
@@ -208,8 +207,8 @@ def choose_pings(container: Container, *groups: frozenset[str] | None) -> list[S
     Raises:
         ContainerClosedError: The container is closed.
     """
-    if container.is_closed:
-        raise container._make_closed_error()
+    # Raises if the container is closed.
+    container.child().close()
     return [
         ping
         for ping in container.get_pings()
@@ -244,66 +243,67 @@ def read_tags(tags: Iterable[str] | None) -> frozenset[str] | None:
     return read
 
 
-def start_thread(work: Callable[[], Any]) -> concurrent.futures.Future[Any]:
-    """Run *work*, which raises nothing, in a thread that nobody has to wait for.
-
-    Not in a pool: a ping that hangs would occupy it, and keep the interpreter from ending.
-    """
-    future: concurrent.futures.Future[Any] = concurrent.futures.Future()
-    future.set_running_or_notify_cancel()
-    context = contextvars.copy_context()
-    threading.Thread(
-        target=lambda: future.set_result(context.run(work)), name="wares ping", daemon=True
-    ).start()
-    return future
-
-
 class _Run:
-    """One ping on its way."""
+    """One ping on its way.
 
-    future: concurrent.futures.Future[Any]
+    Args:
+        container: Whose service is checked, in a child of it.
+        ping: What is run.
+        seconds: How long it may take, unless it was registered with a limit of its own.
+    """
 
     def __init__(self, container: Container, ping: ServicePing, seconds: float) -> None:
         self._container = container
         self._ping = ping
         self._seconds = seconds if ping.timeout is None else ping.timeout
-        self._begin = time.perf_counter()
+        self._turn = Turn(ping, self._seconds)
+        self._asked_at = time.monotonic()
         self._duration: float | None = None
+        self._has_begun = Done()
+        self._has_ended = Done()
+        self._error: BaseException | None = None
 
-    def run(self) -> BaseException | None:
-        """Make the service, check it, clean up; return what went wrong."""
-        try:
-            with self._container.child() as child:
-                attrs.evolve(self._ping, container=child).ping()
-                self._duration = self._elapsed()
-        except BaseException as error:  # noqa: BLE001  # a thread has nobody else to tell
-            return error
-        return None
+    def start(self) -> None:
+        """Run the ping in a thread, when it is its turn."""
+        start_thread(self._run)
 
     def wait(self) -> ServiceHealth:
         """Wait for the thread as long as the ping may take."""
+        # The thread begins when no other run is in the way, and ends if the other one hangs.
+        self._has_begun.wait()
+        has_ended = self._has_ended.wait(self._seconds - self._turn.age)
+        return self._report(self._error if has_ended else self._make_timeout())
+
+    def _run(self) -> None:
+        """Make the service, check it, clean up; note what went wrong."""
+        while (other := self._turn.begin_unless_running()) is not self._turn:
+            if other.hangs:
+                self._error = _make_busy(other)
+                self._has_begun.set()
+                self._has_ended.set()
+                return
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+        self._has_begun.set()
         try:
-            error = self.future.result(self._begin + self._seconds - time.perf_counter())
-        except TimeoutError:
-            error = self._make_timeout()
-        return self._report(error)
+            with self._container.child() as child:
+                attrs.evolve(self._ping, container=child).ping()
+                self._duration = self._turn.age
+        except BaseException as error:  # noqa: BLE001  # a thread has nobody else to tell
+            self._error = error
+        self._turn.leave()
+        self._has_ended.set()
 
     async def arun(self) -> ServiceHealth:
-        """Run the ping in a task of its own, which also cleans up: a task can be left behind."""
-        task = asyncio.create_task(self._aping())
-        try:
-            done, _ = await asyncio.wait({task}, timeout=self._seconds)
-        except asyncio.CancelledError:
-            await self._give_up(task)
-            raise
-        if not done:
-            error: BaseException | None = self._make_timeout()
-            await self._give_up(task)
-        elif task.cancelled():
-            error = asyncio.CancelledError("the ping was cancelled from within")
-        else:
-            error = task.exception()
-        return self._report(error)
+        """Run the ping in the event loop, when it is its turn."""
+        loop = find_loop()
+        while (other := self._turn.begin_unless_running()) is not self._turn:
+            if other.hangs:
+                return self._report(_make_busy(other))
+            await loop.sleep(SECONDS_BETWEEN_LOOKS)
+        error = await loop.attempt(
+            self._aping, self._seconds, self._ping.name, self._turn.leave
+        )
+        return self._report(self._make_timeout() if isinstance(error, TooLateError) else error)
 
     async def _aping(self) -> None:
         async with self._container.child() as child:
@@ -311,53 +311,40 @@ class _Run:
             result = await self._call(service)
             if inspect.isawaitable(result):
                 await result
-            self._duration = self._elapsed()
+            self._duration = self._turn.age
 
     async def _call(self, service: Any) -> Any:
         """Call the ping: in a thread, unless it is asynchronous for sure."""
         ping = self._ping._ping
         if inspect.iscoroutinefunction(ping):
             return ping(service)
-        result, error = await asyncio.wrap_future(start_thread(lambda: _attempt(ping, service)))
-        if error is not None:
+        self._turn.share()
+        result, error = await find_loop().run_in_thread(lambda: self._attempt(service))
+        if isinstance(error, Exception) and not isinstance(error, StopIteration):
             raise error
+        if error is not None:
+            raise RuntimeError(f"the ping raised {describe_error(error)}") from error
         return result
 
-    async def _give_up(self, task: asyncio.Task[None]) -> None:
-        """Cancel a ping, and let it clean up for a while."""
-        task.cancel()
-        _abandoned.add(task)
-        task.add_done_callback(_forget)
-        await asyncio.wait({task}, timeout=_SECONDS_TO_GIVE_UP)
-        if not task.done():
-            logging.getLogger("wares").warning(
-                "The ping of %s was cancelled and does not end; it is left to itself.",
-                self._ping.name,
-                extra={"wares_service_name": self._ping.name},
-            )
+    def _attempt(self, service: Any) -> tuple[Any, BaseException | None]:
+        try:
+            return self._ping._ping(service), None
+        except BaseException as error:  # noqa: BLE001  # a thread has nobody else to tell
+            return None, error
+        finally:
+            self._turn.leave()
 
     def _make_timeout(self) -> TimeoutError:
         what = "did not answer" if self._duration is None else "answered, but did not clean up"
         return TimeoutError(f"{what} within {self._seconds:g} seconds")
 
-    def _elapsed(self) -> float:
-        return time.perf_counter() - self._begin
-
     def _report(self, error: BaseException | None) -> ServiceHealth:
-        duration = self._elapsed() if self._duration is None else self._duration
+        duration = self._duration
+        if duration is None:
+            duration = time.monotonic() - self._asked_at
         status: Literal["ok", "failing"] = "ok" if error is None else "failing"
         return ServiceHealth(self._ping.name, status, duration, error, self._ping.tags)
 
 
-def _attempt(ping: Callable[[Any], Any], service: Any) -> tuple[Any, BaseException | None]:
-    try:
-        return ping(service), None
-    except BaseException as error:  # noqa: BLE001  # a thread has nobody else to tell
-        return None, error
-
-
-def _forget(task: asyncio.Task[None]) -> None:
-    """Let go of a ping that was given up; what it raised was to be expected."""
-    _abandoned.discard(task)
-    if not task.cancelled():
-        task.exception()
+def _make_busy(other: Turn) -> TimeoutError:
+    return TimeoutError(f"is still running, since {other.age:.1f} seconds")

@@ -10,18 +10,18 @@ import functools
 import inspect
 import sys
 import time
+import types
 from collections.abc import Callable, Generator, Hashable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import attrs
 import pytest
 
 from wares._adapters.applications import find_registry
-from wares._core.container import Container
+from wares._core.container import Container, Registry, Root
 from wares._core.keys import describe
-from wares._core.container import Registry
-from wares.exceptions import NoRegistryError
+from wares.exceptions import NoRegistryError, PendingAsyncCleanupError
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm, TypeVar
@@ -33,11 +33,14 @@ __all__ = ["Overrides"]
 #: The marker that asserts that a test leaves no container open.
 MARKER = "closes_containers"
 
-#: The container of the fixture `acontainer`, among what a test keeps.
-_ACONTAINER = pytest.StashKey[Container]()
+#: The containers that a test closes itself, in its own event loop.
+_ACONTAINERS = pytest.StashKey[list[Container]]()
 
-#: The registry of our fixture `registry`; one that the user's own fixture makes is not ours.
+#: The registry of our fixture `wares_registry`; one that the user's own fixture makes is not ours.
 _REGISTRY = pytest.StashKey[Registry]()
+
+#: What our fixture `registry` has given, unless the user has one of that name.
+_SHORT_REGISTRY = pytest.StashKey[Registry]()
 
 
 class Overrides:
@@ -103,7 +106,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture
-def registry(request: pytest.FixtureRequest) -> Iterator[Registry]:
+def wares_registry(request: pytest.FixtureRequest) -> Iterator[Registry]:
     """A registry, closed after the test. Override this fixture to give your application's.
 
     The test fails if a container of it was left with something to clean up, or if a cleanup
@@ -113,49 +116,134 @@ def registry(request: pytest.FixtureRequest) -> Iterator[Registry]:
     with _watching() as opened:
         yield registry
     registry.close()
-    _fail_for_open(
-        one for one in opened if one.container.registry is registry and one.container._cleanups
-    )
+    _fail_for_open(one for one in opened if one.container.registry is registry and one.pending)
 
 
 @pytest.fixture
-def container(registry: Registry) -> Iterator[Container]:
-    """A container of `registry`, closed after the test."""
+def wares_container(wares_registry: Registry) -> Iterator[Container]:
+    """A container of `wares_registry`, closed after the test."""
+    yield from _open(wares_registry)
+
+
+@pytest.fixture
+def wares_acontainer(
+    wares_registry: Registry, request: pytest.FixtureRequest
+) -> Iterator[Container]:
+    """A container of `wares_registry` for asynchronous tests.
+
+    It is closed, as by ``async with``, in the task of the test when its function ends, and before
+    fixtures are torn down. What exception the test raises reaches the cleanups.
+    """
+    yield from _open_for_test(wares_registry, request)
+
+
+@pytest.fixture
+def wares_overrides(request: pytest.FixtureRequest) -> Iterator[Overrides]:
+    """`Overrides` on the fixture `wares_registry`, or on others, undone after the test."""
+    with ExitStack() as stack:
+        yield Overrides(lambda: request.getfixturevalue("wares_registry"), stack)
+
+
+def _open(registry: Registry) -> Iterator[Container]:
     container = registry.container()
     yield container
     container.close()
 
 
-@pytest.fixture
-def acontainer(
-    registry: Registry,
-    request: pytest.FixtureRequest,
-) -> Iterator[Container]:
-    """A container of `registry` for asynchronous tests.
-
-    It is closed, as by ``async with``, in the task of the test when its function ends, and before
-    fixtures are torn down. What exception the test raises reaches the cleanups.
-    """
+def _open_for_test(registry: Registry, request: pytest.FixtureRequest) -> Iterator[Container]:
     container = registry.container()
-    request.node.stash[_ACONTAINER] = container
+    request.node.stash.setdefault(_ACONTAINERS, []).append(container)
     yield container
     # Closed already, unless the test is synchronous or was never run.
     container.close()
 
 
-@pytest.fixture
-def overrides(request: pytest.FixtureRequest) -> Iterator[Overrides]:
-    """`Overrides` on the fixture `registry`, or on others, undone after the test."""
-    with ExitStack() as stack:
-        yield Overrides(lambda: request.getfixturevalue("registry"), stack)
+class _ShortNames:
+    """The same fixtures by names that others use, too; for each that nobody else has taken."""
+
+    @staticmethod
+    def registry(request: pytest.FixtureRequest, wares_registry: Registry) -> Registry:
+        """The registry of `wares_registry`. Override this fixture to give your application's."""
+        request.node.stash[_SHORT_REGISTRY] = wares_registry
+        return wares_registry
+
+    @staticmethod
+    def container(request: pytest.FixtureRequest, registry: Registry) -> Iterator[Container]:
+        """A container of `registry`, closed after the test; see `wares_container`."""
+        if _is_ours(registry, request):
+            yield request.getfixturevalue("wares_container")
+        else:
+            yield from _open(_check(registry, "container"))
+
+    @staticmethod
+    def acontainer(request: pytest.FixtureRequest, registry: Registry) -> Iterator[Container]:
+        """A container of `registry` for asynchronous tests; see `wares_acontainer`."""
+        if _is_ours(registry, request):
+            yield request.getfixturevalue("wares_acontainer")
+        else:
+            yield from _open_for_test(_check(registry, "acontainer"), request)
+
+    @staticmethod
+    def overrides(request: pytest.FixtureRequest) -> Iterator[Overrides]:
+        """`Overrides` on the fixture `registry`, or on others; see `wares_overrides`."""
+
+        def find() -> Registry:
+            return _check(request.getfixturevalue("registry"), "overrides")
+
+        with ExitStack() as stack:
+            yield Overrides(find, stack)
+
+
+def _is_ours(registry: object, request: pytest.FixtureRequest) -> bool:
+    """Tell whether the fixture `registry` is ours, and not one that overrides it."""
+    return request.node.stash.get(_SHORT_REGISTRY, None) is registry
+
+
+def _check(registry: object, fixture: str) -> Registry:
+    """Refuse a registry of another library, which has fixtures of its own."""
+    if isinstance(registry, Registry):
+        return registry
+    kind = type(registry)
+    return pytest.fail(
+        f"The fixture {fixture!r} of wares takes the fixture 'registry', which gives a "
+        f"{kind.__module__}.{kind.__qualname__} here, and no wares.Registry. Ask for "
+        f"'wares_{fixture}' instead, which takes 'wares_registry'.",
+        pytrace=False,
+    )
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Offer the fixtures by their short names, too, unless another plugin has such names.
+
+    Among plugins, the fixture that is registered last wins, so ours are registered only where
+    nobody else has one. Those of a project's modules and conftest files win in any case.
+    """
+    plugin = types.ModuleType("wares.short_names")
+    for name in ("registry", "container", "acontainer", "overrides"):
+        if not _is_taken(name, session):
+            setattr(plugin, name, pytest.fixture(getattr(_ShortNames, name)))
+    session.config.pluginmanager.register(plugin, plugin.__name__)
+
+
+def _is_taken(name: str, session: pytest.Session) -> bool:
+    """Tell whether a plugin has a fixture of that name.
+
+    Pytest does not document how to ask this. Checked with pytest 8.0 to 9.2; where it cannot be
+    asked, the name counts as taken, and the long one remains.
+    """
+    try:
+        return bool(session._fixturemanager.getfixturedefs(name, session))
+    except (AttributeError, TypeError):  # pragma: no cover  # a pytest that is not known yet
+        return True
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Close `acontainer` within the test, and see to it that all containers are closed."""
     with ExitStack() as stack:
-        if _ACONTAINER in item.stash and isinstance(item, pytest.Function):
-            stack.enter_context(_closing_within(item, item.stash[_ACONTAINER]))
+        if _ACONTAINERS in item.stash and isinstance(item, pytest.Function):
+            stack.enter_context(_closing_within(item, item.stash[_ACONTAINERS]))
         marker = item.get_closest_marker(MARKER)
         opened = [] if marker is None else stack.enter_context(_watching())
         result = yield
@@ -166,30 +254,50 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 
 
 @contextmanager
-def _closing_within(item: pytest.Function, container: Container) -> Iterator[None]:
-    """Have an asynchronous test close *container* itself.
+def _closing_within(item: pytest.Function, containers: list[Container]) -> Iterator[None]:
+    """Have an asynchronous test close *containers* itself.
 
     Only the test itself runs in the right event loop and task, whichever plugin runs it.
     """
-    function = item.obj
+    # Of a test that hypothesis runs, the function that is run for each example:
+    # https://hypothesis.readthedocs.io, "Custom function execution".
+    holder, name = getattr(item.obj, "hypothesis", None), "inner_test"
+    is_repeated = holder is not None
+    if holder is None:
+        holder, name = item, "obj"
+    function = getattr(holder, name)
     if not inspect.iscoroutinefunction(function):
         yield
         return
 
     @functools.wraps(function)
     async def closing(*args: Any, **kwargs: Any) -> None:
-        async with container:
-            await function(*args, **kwargs)
-        registry = item.stash.get(_REGISTRY, None)
-        if registry is not None and registry._pending_async():
-            # The last chance to await the cleanups of singletons in the loop that made them.
-            await registry.aclose()
+        try:
+            async with AsyncExitStack() as stack:
+                for container in containers:
+                    await stack.enter_async_context(container)
+                await function(*args, **kwargs)
+        finally:
+            for container in containers if is_repeated else ():
+                container.reset()
+        if not is_repeated:
+            await _close(item.stash.get(_REGISTRY, None))
 
-    item.obj = closing
+    setattr(holder, name, closing)
     try:
         yield
     finally:
-        item.obj = function
+        setattr(holder, name, function)
+
+
+async def _close(registry: Registry | None) -> None:
+    """Close a registry of ours; only here runs the event loop that made its singletons."""
+    if registry is None:
+        return
+    try:
+        registry.close()
+    except PendingAsyncCleanupError:
+        await registry.aclose()
 
 
 @attrs.frozen(eq=False)
@@ -201,12 +309,17 @@ class _Opened:
 
     @property
     def is_open(self) -> bool:
+        """Whether it can still be asked."""
         return not self.container.is_closed
+
+    @property
+    def pending(self) -> list[Hashable]:
+        """The keys of what is to be cleaned up in it."""
+        return [recipe.key for _, _, recipe in self.container._cleanups or ()]
 
     def describe(self) -> str:
         """Tell where it was opened, and what is in it."""
-        cleanups = self.container._cleanups or ()
-        pending = ", ".join(describe(recipe.key) for _, _, recipe in cleanups)
+        pending = ", ".join(map(describe, self.pending))
         return f"opened at {self.place}" + (f", to be cleaned up: {pending}" if pending else "")
 
 
@@ -218,7 +331,7 @@ _open_container = Container.__init__
 
 def _note_opening(self: Container, *args: Any, **kwargs: Any) -> None:
     _open_container(self, *args, **kwargs)
-    if not self._is_root:
+    if not isinstance(self, Root):
         opened = _Opened(self, _find_place())
         for watcher in _watchers:
             watcher.append(opened)
@@ -227,12 +340,12 @@ def _note_opening(self: Container, *args: Any, **kwargs: Any) -> None:
 def _find_place() -> str:
     """Find the line that opened a container: the first one outside of wares."""
     frame = sys._getframe(2)
-    while frame.f_back is not None and _is_ours(frame.f_globals.get("__name__", "")):
+    while frame.f_back is not None and _is_inside(frame.f_globals.get("__name__", "")):
         frame = frame.f_back
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
-def _is_ours(module: str) -> bool:
+def _is_inside(module: str) -> bool:
     return module.partition(".")[0] in ("wares", "contextlib")
 
 

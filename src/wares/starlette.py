@@ -7,22 +7,24 @@ is built on Starlette, though that may use everything here.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Hashable
 from typing import Any, Protocol, TypeVar
 
-from starlette.applications import Starlette
-from starlette.requests import HTTPConnection, Request
-from starlette.responses import Response
-from starlette.routing import Route
-from starlette.websockets import WebSocket
 from typing_extensions import Unpack
 
 from wares import asgi
-from wares._core.container import Container
+from wares._adapters.extras import needs_extra
 from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
-from wares._adapters.lifespan import REGISTRY_KEY, Lifespan
-from wares._core.container import Registry
-from wares.exceptions import NoRegistryError
+from wares._adapters.lifespan import REGISTRY_KEY, Lifespan, explain_idle_lifespan
+from wares._core.container import Container, Registry
+from wares.exceptions import NoRegistryError, ServiceNotFoundError
+
+with needs_extra("wares.starlette", "starlette"):
+    from starlette.applications import Starlette
+    from starlette.requests import HTTPConnection, Request
+    from starlette.responses import Response
+    from starlette.routing import Route
+    from starlette.websockets import WebSocket
 
 __all__ = ["WaresMiddleware", "get_registry", "health_route", "lifespan", "wares_from"]
 
@@ -38,7 +40,7 @@ class Client(Protocol):
 
 
 class lifespan(Lifespan[App]):  # noqa: N801  # used as a decorator
-    """Give the lifespan function of an application a registry, and close it behind it.
+    """Give the lifespan function of an application a registry, and close it after it.
 
     The registry is found by `get_registry` and by `WaresMiddleware`. Factories may need the
     connection that is served, as a `Request`, a `WebSocket` or an `HTTPConnection`.
@@ -89,7 +91,7 @@ class lifespan(Lifespan[App]):  # noqa: N801  # used as a decorator
 
 
 class WaresMiddleware(asgi.WaresMiddleware):
-    """Open a container for each HTTP request and each WebSocket, and close it behind them.
+    """Open a container for each HTTP request and each WebSocket, and close it after them.
 
     The container is found by `wares_from`, and is current (`wares.current_container`) in
     everything that the application calls. It is closed once, when the response has been sent
@@ -103,16 +105,29 @@ class WaresMiddleware(asgi.WaresMiddleware):
         app: The application to serve.
         registry: Where the containers' services are registered. Left out, it is that of the
             lifespan.
+        failed: Tells whether a response of the status that it is given says that the request has
+            failed, though no exception was answered. Left out, none does.
     """
 
     def _find_registry(self, scope: asgi.Scope) -> Registry:
         return find_registry(scope)
 
-    def _open(
-        self, registry: Registry, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send
-    ) -> Container:
+    def _explain(self, error: BaseException, scope: asgi.Scope) -> None:
+        if isinstance(error, ServiceNotFoundError):
+            # The application that has served the request: a mounted one, perhaps.
+            text = explain_idle_lifespan(scope.get("app"), scope.get("root_path", ""))
+            if text is not None:
+                error.add_note(text)
+
+    def _give(
+        self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send
+    ) -> dict[Hashable, Any]:
         kind = Request if scope["type"] == "http" else WebSocket
-        return registry.container(given_by(kind(scope, receive, send)))
+        return given_by(kind(scope, receive, send))
+
+    def _has_failed(self, status: int) -> bool:
+        # Starlette answers exceptions where they are seen; what it answers without, is an answer.
+        return self.failed is not None and self.failed(status)
 
 
 def wares_from(connection: HTTPConnection) -> Container:
@@ -130,7 +145,7 @@ def wares_from(connection: HTTPConnection) -> Container:
         NoContainerError: The connection did not come through `WaresMiddleware`.
     """
     container = asgi.wares_from(connection.scope)
-    if HTTPConnection not in container or container.get(HTTPConnection) is not connection:
+    if container._made.get(HTTPConnection) is not connection:
         # Services shall have the very object of the endpoint: it may have read the body already.
         container._give(given_by(connection))
     return container
@@ -213,7 +228,7 @@ async def answer_probe(endpoint: HealthEndpoint, request: Request) -> Response:
     return Response(answer.body, answer.status, answer.headers)
 
 
-def given_by(connection: HTTPConnection) -> dict[Any, object]:
+def given_by(connection: HTTPConnection) -> dict[Hashable, Any]:
     """Make what the container of *connection* is given: the connection, under all its types."""
     base = Request if connection.scope["type"] == "http" else WebSocket
     return {HTTPConnection: connection, base: connection, type(connection): connection}

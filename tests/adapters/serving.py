@@ -26,9 +26,11 @@ async def serve(app: Any, **options: Any) -> AsyncIterator[str]:
     """Serve *app* by uvicorn in this event loop; give its ``host:port``."""
     settings = {"lifespan": "on", "log_config": None, "ws": WEBSOCKETS, **options}
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, **settings))
-    task = asyncio.create_task(server.serve())
+    task = asyncio.create_task(_run(server))
     async with asyncio.timeout(SECONDS):
         while not server.started:
+            if task.done():
+                await task
             await asyncio.sleep(0.001)
     host, port = server.servers[0].sockets[0].getsockname()
     try:
@@ -39,6 +41,14 @@ async def serve(app: Any, **options: Any) -> AsyncIterator[str]:
             await task
 
 
+async def _run(server: uvicorn.Server) -> None:
+    """Run *server*; where the application does not start, raise what does not end the tests."""
+    try:
+        await server.serve()
+    except SystemExit as error:
+        raise RuntimeError("the application did not start") from error
+
+
 async def hang_up(address: str, path: str, *, after: bytes) -> None:
     """Ask for *path*, read until *after* has come, and cut the connection without a word."""
     host, port = address.split(":")
@@ -46,7 +56,14 @@ async def hang_up(address: str, path: str, *, after: bytes) -> None:
     writer.write(f"GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n".encode())
     async with asyncio.timeout(SECONDS):
         await reader.readuntil(after)
+    await cut(writer)
+
+
+async def cut(writer: asyncio.StreamWriter) -> None:
+    """Cut a connection without a word."""
     writer.transport.abort()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
 
 
 async def until(condition: Any) -> None:

@@ -9,12 +9,15 @@ import websockets
 
 from tests.adapters.serving import Journal, Session, hang_up, open_session, serve, until
 from wares import (
+    Inject,
     InvalidRegistrationError,
     NoContainerError,
     NoRegistryError,
     Registry,
     RegistryClosedError,
+    ResponseFailed,
     current_container,
+    inject,
 )
 from wares.asgi import WaresMiddleware, lifespan, wares_from
 
@@ -306,10 +309,115 @@ class TestFailures:
 
         registry.register_factory("broken", broken)
 
-        with pytest.raises(ExceptionGroup) as caught:
+        with pytest.raises(ConnectionError, match="the database is gone"):
             await call(WaresMiddleware(app, registry=registry))
 
-        assert ["the database is gone"] == [str(error) for error in caught.value.exceptions]
+
+class TestAnsweredFailures:
+    """What a framework has answered before the response begins, so that nobody sees it."""
+
+    @pytest.mark.parametrize(
+        ("status", "ending"),
+        [(200, "commit"), (404, "commit"), (500, "rollback ResponseFailed")],
+    )
+    async def test_by_the_status(self, registry, journal, status, ending):
+        """A response of a status from 500 on is a failed request (behaviour 17)."""
+
+        async def app(scope, receive, send):
+            await wares_from(scope).aget(Session)
+            await answer(send, status)
+
+        await call(WaresMiddleware(app, registry=registry))
+
+        assert ["open", ending] == journal
+
+    @pytest.mark.parametrize(
+        ("status", "ending"), [(404, "rollback ResponseFailed"), (500, "commit")]
+    )
+    async def test_by_a_predicate(self, registry, journal, status, ending):
+        """`failed` tells which statuses are those of failed requests, instead."""
+
+        async def app(scope, receive, send):
+            await wares_from(scope).aget(Session)
+            await answer(send, status)
+
+        served = WaresMiddleware(app, registry=registry, failed=lambda status: status == 404)
+        await call(served)
+
+        assert ["open", ending] == journal
+
+    async def test_tells_the_status(self, registry):
+        """What the cleanups see has the status, and says so."""
+        seen = []
+
+        async def watch():
+            try:
+                yield "watched"
+            except ResponseFailed as error:
+                seen.append((error.status, str(error)))
+                raise
+
+        async def app(scope, receive, send):
+            await wares_from(scope).aget("watched")
+            await answer(send, 503)
+
+        registry.register_factory("watched", watch)
+        await call(WaresMiddleware(app, registry=registry))
+
+        assert [(503, "The work was answered by a response of status 503.")] == seen
+
+    @pytest.mark.parametrize("is_nested", [False, True], ids=["of the request", "of a child"])
+    @pytest.mark.parametrize(
+        ("kind", "message", "ending"),
+        [
+            ("http", {"type": "http.response.start", "status": 200}, "commit"),
+            ("http", {"type": "http.response.start", "status": 404}, "rollback LookupError"),
+            ("http", {"type": "http.response.start", "status": 500}, "rollback LookupError"),
+            ("websocket", {"type": "websocket.close"}, "commit"),
+            ("websocket", {"type": "websocket.close", "code": 1001}, "commit"),
+            ("websocket", {"type": "websocket.close", "code": 1011}, "rollback LookupError"),
+            (
+                "websocket",
+                {"type": "websocket.http.response.start", "status": 403},
+                "rollback LookupError",
+            ),
+        ],
+    )
+    async def test_of_an_injected_function(
+        self, registry, journal, kind, message, ending, is_nested
+    ):
+        """What left an injected function is what an error response is about (behaviour 17)."""
+
+        @inject(registry=registry)
+        async def handle(session: Inject[Session]):
+            raise LookupError
+
+        async def app(scope, receive, send):
+            await wares_from(scope).aget(Session)
+            with contextlib.suppress(LookupError):
+                if is_nested:
+                    with wares_from(scope).child().activate():
+                        await handle(session=None)
+                else:
+                    await handle()
+            await send(message)
+
+        await call(WaresMiddleware(app, registry=registry), kind)
+
+        assert ["open", ending] == journal
+
+    async def test_of_an_injected_function_elsewhere(self, registry, journal):
+        """A container that no middleware has opened notes nothing."""
+
+        @inject(registry=registry)
+        def handle(journal: Inject[Journal]):
+            raise LookupError
+
+        with registry.container() as container, container.activate():
+            with pytest.raises(LookupError):
+                handle()
+
+            assert not hasattr(container, "_failure")
 
 
 STARTUP = {"type": "lifespan.startup"}

@@ -4,6 +4,7 @@ Every rule holds on both ways: the `way_in` fixture takes each test along each o
 """
 
 import asyncio
+import contextlib
 import functools
 import gc
 import weakref
@@ -12,6 +13,7 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Any
 from unittest.mock import Mock
 
+import anyio
 import fastapi.routing
 import httpx
 import pytest
@@ -56,7 +58,6 @@ from wares import (
     NoRegistryError,
     Registry,
     ServiceNotFoundError,
-    _fastapi_routes,
     current_container,
 )
 from wares.fastapi import (
@@ -66,6 +67,7 @@ from wares.fastapi import (
     FunctionInject,
     GetService,
     Inject,
+    _routes,
     container,
     function_container,
     get_registry,
@@ -158,6 +160,26 @@ class TestContainer:
             with pytest.raises(wares.NoContainerError):
                 current_container()
 
+    async def test_is_the_current_one_of_a_synchronous_dependency(self, app, start):
+        """A `def` dependency may activate a container, though FastAPI leaves it elsewhere."""
+        activated = []
+
+        def activate(services: DepContainer):
+            with services.child().activate() as child:
+                activated.append(child)
+                yield child
+
+        @app.get("/")
+        async def view(child: Annotated[Container, Depends(activate)], number: Inject[int]):
+            return number
+
+        start.registry.register_value(int, 5)
+        async with client_of(app) as client:
+            numbers = [(await client.get("/")).json() for _ in range(2)]
+
+        assert [5, 5] == numbers
+        assert 2 == len(set(activated))
+
     async def test_is_one_for_each_request(self, app):
         """All that a request asks for comes from one container, and each request has its own."""
         seen = []
@@ -235,7 +257,10 @@ class TestContainer:
             with pytest.raises(NoRegistryError):
                 await client.get("http://test/")
 
-    async def test_leaves_nothing_behind(self, app):
+    @pytest.mark.parametrize(
+        "surrounding", [contextlib.nullcontext, anyio.CancelScope], ids=["plain", "in a scope"]
+    )
+    async def test_leaves_nothing_behind(self, app, surrounding):
         """A request's container is gone with the request; no garbage collector is needed."""
         containers = []
 
@@ -246,7 +271,8 @@ class TestContainer:
         async with started(app) as state:
             gc.disable()
             try:
-                await app(make_scope(state), asyncio.Queue().get, asyncio.Queue().put)
+                with surrounding():
+                    await app(make_scope(state), asyncio.Queue().get, asyncio.Queue().put)
                 is_gone = containers[0]() is None
             finally:
                 gc.enable()
@@ -1174,10 +1200,8 @@ class TestFailures:
 
         start.registry.register_factory(str, broken)
         async with client_of(app) as client:
-            with pytest.raises(wares.CleanupError) as caught:
+            with pytest.raises(ConnectionError, match="no database"):
                 await client.get("/")
-
-        assert ["no database"] == [str(error) for error in caught.value.exceptions]
 
     async def test_of_a_cleanup_before_the_response(self, app, start):
         """A commit that fails before the response is sent becomes an error response."""
@@ -1186,7 +1210,7 @@ class TestFailures:
             yield "broken"
             raise ConnectionError
 
-        @app.exception_handler(wares.CleanupError)
+        @app.exception_handler(ConnectionError)
         async def handle(request, error):
             return JSONResponse("", status_code=503)
 
@@ -1365,7 +1389,7 @@ class TestShortcut:
 
     async def test_is_closed(self, app, start, way_in, monkeypatch, caplog):
         """Where FastAPI refuses what the shortcut does, the documented way is taken."""
-        monkeypatch.setattr(_fastapi_routes, "get_dependant", Mock(side_effect=TypeError))
+        monkeypatch.setattr(_routes, "get_dependant", Mock(side_effect=TypeError))
         caplog.set_level("INFO", "wares")
 
         assert [5, 5] == await self.get_both(app, start)
@@ -1374,7 +1398,7 @@ class TestShortcut:
 
     async def test_leads_elsewhere(self, app, start, monkeypatch):
         """Where FastAPI does something else with it, the documented way is taken."""
-        monkeypatch.setattr(_fastapi_routes, "push_exit", Mock())
+        monkeypatch.setattr(_routes, "push_exit", Mock())
 
         assert [5, 5] == await self.get_both(app, start)
         assert [False, False] == self.is_taken(app)

@@ -2,12 +2,15 @@
 
 import asyncio
 import contextlib
+import gc
 import json
 import logging
 import threading
+import weakref
 
 import httpx
 import pytest
+import trio
 from fastapi import FastAPI
 from flask import Flask
 from starlette.applications import Starlette
@@ -225,11 +228,41 @@ async def test_tags(run, registry):
                 "/healthy",
                 "/healthy?tag=live",
                 "/healthy?tag=slow&tag=live",
-                "/healthy?tag=other",
+                "/healthy?tag=",
             )
         ]
 
-    assert [["Database", "Cache"], ["Cache"], ["Database", "Cache"], []] == answers
+    assert [["Database", "Cache"], ["Cache"], ["Database", "Cache"], ["Database", "Cache"]] == (
+        answers
+    )
+
+
+@pytest.mark.parametrize("query", ["tag=raedy", "tag=ready&tag=raedy", "tag=slow&tag=raedy"])
+async def test_a_tag_that_is_not_there(run, registry, query):
+    """A mistyped tag would check nothing and seem well, so it is a 404 that names the tags."""
+    calls = []
+    registry.register_value(Database, 1, ping=calls.append, tags=["ready", "b"])
+    registry.register_value(Cache, 1, ping=calls.append, tags=["slow"])
+    registry.register_value(Mailer, 1, tags=["raedy"])  # has no ping
+    async with run(max_age=60) as ask:
+        answer = await ask(f"/healthy?{query}")
+
+    assert (404, {"unknown_tags": ["raedy"], "known_tags": ["b", "ready", "slow"]}) == (
+        answer.status,
+        answer.data,
+    )
+    assert "no-store" == answer.headers["cache-control"]
+    assert [] == calls
+
+
+async def test_a_tag_of_another_endpoint(run, registry):
+    """A tag that none of the endpoint's own services has is not there, either."""
+    registry.register_value(Database, 1, ping=lambda _: None, tags=["ready"])
+    registry.register_value(Cache, 1, ping=lambda _: None, tags=["live"])
+    async with run(tags=["live"]) as ask:
+        answer = await ask("/healthy?tag=ready")
+
+    assert (404, ["live"]) == (answer.status, answer.data["known_tags"])
 
 
 async def test_head(run):
@@ -261,6 +294,18 @@ async def test_kept_for_a_while(run, registry):
     assert [["Database", "Cache"]] * 3 == [answer.data["ok"] for answer in answers]
     assert "max-age=60" == answers[0].headers["cache-control"]
     assert ["Cache"] == narrowed.data["ok"]
+
+
+async def test_one_run_whatever_is_asked(run, registry):
+    """Within `max_age` there is one run, whatever tags probes ask for, known or not."""
+    calls = []
+    tags = [f"tag{number}" for number in range(6)]
+    registry.register_value(Database, 1, ping=calls.append, tags=tags)
+    async with run(max_age=60) as ask:
+        for number in range(40):
+            await ask(f"/healthy?tag=tag{number % 7}&tag=tag{number // 7}")
+
+    assert [1] == calls
 
 
 async def test_kept_no_longer(run, registry):
@@ -376,6 +421,29 @@ async def test_a_new_start_is_checked_anew():
     assert [1, 1] == calls
 
 
+async def test_several_applications_share_an_endpoint(caplog):
+    """Each application has a run of its own, and one that is gone is not kept in memory."""
+    caplog.set_level(logging.CRITICAL, "wares")  # pytest would keep the errors' tracebacks
+    calls = []
+    endpoint = HealthEndpoint(max_age=60)
+
+    def make_registry(name):
+        registry = Registry()
+        registry.register_value(Database, name, ping=lambda it: 1 / calls.append(it))
+        return registry
+
+    registries = [make_registry("first"), make_registry("second")]
+    for registry in registries * 2:
+        endpoint.respond(registry)
+        await endpoint.arespond(registry)
+    gone = weakref.ref(registries.pop())
+    del registry
+    gc.collect()
+
+    assert ["first", "second"] == calls
+    assert gone() is None
+
+
 def test_openapi_tells_of_it(registry):
     """FastAPI documents the endpoint, with its statuses and its parameter, once."""
     app = FastAPI()
@@ -384,7 +452,7 @@ def test_openapi_tells_of_it(registry):
     operations = app.openapi()["paths"]["/healthy"]
 
     assert ["get"] == list(operations)
-    assert {"200", "500", "422"} == set(operations["get"]["responses"])
+    assert {"200", "404", "500", "422"} == set(operations["get"]["responses"])
     assert ["tag"] == [parameter["name"] for parameter in operations["get"]["parameters"]]
 
 
@@ -397,6 +465,36 @@ async def test_several_blueprints(registry):
     statuses = [app.test_client().get(path).status_code for path in ("/live", "/ready")]
 
     assert [200, 200] == statuses
+
+
+def test_concurrent_probes_under_trio(registry):
+    """Under trio, probes at the same time cause one run, which outlives those that give up."""
+    calls = []
+    may_go_on = threading.Event()
+
+    async def ping(_):
+        calls.append(1)
+        while not may_go_on.is_set():
+            await trio.sleep(0.001)
+
+    registry.register_value(Database, 1, ping=ping)
+    endpoint = HealthEndpoint(max_age=60)
+    answers = []
+
+    async def ask():
+        answers.append((await endpoint.arespond(registry)).status)
+
+    async def run():
+        with trio.move_on_after(0.02):
+            await ask()
+        async with trio.open_nursery() as nursery:
+            for _ in range(3):
+                nursery.start_soon(ask)
+            may_go_on.set()
+
+    trio.run(run)
+
+    assert ([1], [200] * 3) == (calls, answers)
 
 
 class TestByItself:

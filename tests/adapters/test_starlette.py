@@ -1,10 +1,12 @@
 """Starlette: a container for each request and WebSocket, in process and under a real server."""
 
 import asyncio
+import contextlib
 import gc
 import weakref
 from contextlib import asynccontextmanager
 
+import anyio
 import httpx
 import pytest
 import websockets
@@ -372,7 +374,10 @@ class TestRequests:
             with pytest.raises(NoContainerError, match="WaresMiddleware"):
                 await client.get("/")
 
-    async def test_leave_nothing_behind(self, start):
+    @pytest.mark.parametrize(
+        "surrounding", [contextlib.nullcontext, anyio.CancelScope], ids=["plain", "in a scope"]
+    )
+    async def test_leave_nothing_behind(self, start, surrounding):
         """A request's container is gone with the request; no garbage collector is needed."""
         containers = []
 
@@ -384,7 +389,8 @@ class TestRequests:
         async with started(app) as state:
             gc.disable()
             try:
-                await app(make_scope(state), asyncio.Queue().get, asyncio.Queue().put)
+                with surrounding():
+                    await app(make_scope(state), asyncio.Queue().get, asyncio.Queue().put)
                 is_gone = containers[0]() is None
             finally:
                 gc.enable()
@@ -495,6 +501,28 @@ class TestFailures:
         gc.collect()
 
         assert ["open", "rollback LookupError"] == journal
+
+    @pytest.mark.parametrize(
+        ("options", "ending"),
+        [
+            ({}, "commit"),
+            ({"failed": lambda status: status >= 500}, "rollback ResponseFailed"),
+        ],
+        ids=["by default", "failed="],
+    )
+    async def test_answers_without_an_exception(self, start, journal, options, ending):
+        """A response is no failure, whatever its status, unless `failed` says so."""
+
+        async def view(request):
+            (await wares_from(request).aget(Session)).work()
+            return PlainTextResponse("", status_code=503)
+
+        app = Starlette(routes=[Route("/", view)], lifespan=start)
+        app.add_middleware(WaresMiddleware, **options)
+        async with client_of(app) as client:
+            await client.get("/")
+
+        assert ["open", "work", ending] == journal
 
 
 class TestWebSockets:

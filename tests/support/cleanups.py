@@ -16,6 +16,14 @@ def fail(error):
     raise error
 
 
+def show(error):
+    """Show *error*, even one that cannot be shown."""
+    try:
+        return repr(error)
+    except RuntimeError:
+        return type(error).__name__
+
+
 class ManagerOf:
     """A context manager that notes what happens to it."""
 
@@ -30,7 +38,9 @@ class ManagerOf:
         return self
 
     def __exit__(self, kind, error, trace):
-        self.events.append(f"{self.name} left with {error!r}" if error else f"{self.name} left")
+        self.events.append(
+            f"{self.name} left with {show(error)}" if error else f"{self.name} left"
+        )
         if self.error is not None:
             raise self.error
         return self.swallows

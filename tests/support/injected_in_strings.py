@@ -18,17 +18,19 @@ def get_port() -> int:
 
 
 @inject
-def ask_imported(database: Inject[Database]):
+def ask_imported(database: Annotated[Database, Depends()]):
     return database
 
 
 @inject
-def ask_hidden(hidden: Inject[Hidden], *, other: Annotated[Hidden, Depends()]):
+def ask_hidden(hidden: Annotated[Hidden, Depends()], *, other: Annotated[Hidden, Depends()]):
     return hidden, other
 
 
 @inject
-def ask_later(name: str, later: Inject[Later], port: Annotated[int, Depends(get_port)]):
+def ask_later(
+    name: str, later: Annotated[Later, Depends()], port: Annotated[int, Depends(get_port)]
+):
     return name, later, port
 
 
@@ -38,7 +40,9 @@ def ask_alias(name, user: CurrentUser = "nobody"):
 
 
 @inject
-def ask_unmarked(strange: nowhere, other: also_nowhere, text: "some words", it: Inject[Later]):
+def ask_unmarked(
+    strange: nowhere, other: also_nowhere, text: "some words", it: Annotated[Later, Depends()]
+):
     return strange, other, text, it
 
 
@@ -53,7 +57,9 @@ def ask_nowhere_generic(it: Inject[list[also_nowhere[int]]]):
 
 
 def get_with_hidden(
-    hidden: Inject[Hidden], default: nowhere = 1, port: nowhere = Depends(get_port)
+    hidden: Annotated[Hidden, Depends()],
+    default: nowhere = 1,
+    port: nowhere = Depends(get_port),
 ):
     return hidden, default, port
 
@@ -90,27 +96,27 @@ def make_local():
     class Local:
         pass
 
-    def get_local(local: Inject[Local]):
+    def get_local(local: Annotated[Local, Depends()]):
         return local
 
     @inject
-    def ask(local: Inject[Local], same: Annotated[Local, Depends(get_local)]):
+    def ask(local: Annotated[Local, Depends()], same: Annotated[Local, Depends(get_local)]):
         return local, same
 
     class Holder:
         @inject
-        def method(self, local: Inject[Local]):
+        def method(self, local: Annotated[Local, Depends()]):
             return local
 
     return Local, ask, Holder().method
 
 
 def make_local_later():
-    def get_local(local: Inject[Local]):
+    def get_local(local: Annotated[Local, Depends()]):
         return local
 
     @inject
-    def ask(local: Inject[Local], same: Annotated[Local, Depends(get_local)]):
+    def ask(local: Annotated[Local, Depends()], same: Annotated[Local, Depends(get_local)]):
         return local, same
 
     @inject
@@ -128,7 +134,7 @@ def make_shadowing():
         pass
 
     @inject
-    def ask(later: Inject[Later]):
+    def ask(later: Annotated[Later, Depends()]):
         return later
 
     return Later, ask

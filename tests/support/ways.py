@@ -2,9 +2,6 @@
 
 from wares import Container, Registry
 
-#: How often test_signatures.py uses a key before it looks.
-MANY = 2
-
 
 class SyncWay:
     """`get` and `close`, called from a coroutine."""

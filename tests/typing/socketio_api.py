@@ -3,12 +3,13 @@
 from typing import Annotated, Any, assert_type
 
 import socketio
+from fastapi import FastAPI
+from flask import Flask
 
 import wares.socketio
 from wares import Container, Depends, Inject, Registry
 from wares.socketio import (
     Auth,
-    BaseMiddleware,
     Data,
     Environ,
     Event,
@@ -17,6 +18,11 @@ from wares.socketio import (
     RouterSIO,
     SocketEvent,
     SocketID,
+    TestClient,
+    fastsio,
+)
+from wares.socketio.fastsio import (
+    BaseMiddleware,
     SyncMiddleware,
     auth_middleware,
     logging_middleware,
@@ -139,20 +145,46 @@ class Counting(SyncMiddleware):
         return len(response)
 
 
-ours.add_middleware(Auditing(events="work", namespace="/"))
-ours.add_middleware(Counting(events=["work"]), events={"other"}, global_middleware=True)
-ours.add_middleware(auth_middleware(lambda sid, environ: sid in environ))
-ours.add_middleware(logging_middleware())
-ours.add_middleware(rate_limit_middleware(5, 0.5))
-assert_type(ours.get_middlewares(), list[BaseMiddleware])
-ours.remove_middleware(ours.get_middlewares()[0])
+theirs = fastsio.AsyncServer(async_mode="asgi", registry=registry)
+theirs.add_middleware(Auditing(events="work", namespace="/"))
+theirs.add_middleware(Counting(events=["work"]), events={"other"}, global_middleware=True)
+theirs.add_middleware(auth_middleware(lambda sid, environ: sid in environ))
+theirs.add_middleware(logging_middleware())
+theirs.add_middleware(rate_limit_middleware(5, 0.5))
+assert_type(theirs.get_middlewares(), list[BaseMiddleware])
+theirs.remove_middleware(theirs.get_middlewares()[0])
 
 ours.emits("update", Database, namespace="/shop")
 assert_type(wares.socketio.wares_from(), Container)
 assert_type(wares.socketio.wares_from("sid", sio=ours, namespace="/"), Container)
 assert_type(wares.socketio.asyncapi(ours, title="Shop", version="1"), dict[str, Any])
-wares.socketio.register_dependency("name", Database, lifetime="singleton")
+fastsio.register_dependency("name", Database, lifetime="singleton")
 
 ours.exception_handler("no class")  # type: ignore[arg-type]  # a class is needed
-ours.add_middleware(note)  # type: ignore[arg-type]  # a function is added by `middleware`
+theirs.add_middleware(note)  # type: ignore[arg-type]  # a function is added by `middleware`
 wares.socketio.init_app(5)  # type: ignore[type-var]  # no server
+
+
+async def test_asynchronously(app: FastAPI) -> None:
+    """Talk to a server, or to an application."""
+    async with TestClient(sio) as client, TestClient(app, path="/ws", timeout=1) as other:
+        connection = await client.connect("/shop", auth={"name": "Ada"}, headers={"X": "y"})
+        assert_type(await connection.call("buy", 1, 2), Any)
+        assert_type(await connection.receive("news"), Any)
+        await connection.emit("buy")
+        await connection.disconnect()
+        assert_type(connection.sid, str)
+        await other.connect()
+    async with TestClient(ours), TestClient(socketio.ASGIApp(sio)):
+        pass
+
+
+def test_synchronously(app: Flask) -> None:
+    """Do the same in an ordinary function."""
+    with TestClient(threaded) as client, TestClient(app) as other:
+        connection = client.connect()
+        assert_type(connection.call("buy"), Any)
+        other.connect().disconnect()
+
+
+TestClient(5)  # type: ignore[call-overload]  # no application

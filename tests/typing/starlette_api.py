@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocket
 
 import wares.asgi
-from wares import Container, Registry
+from wares import Container, Registry, ResponseFailed
 from wares.starlette import WaresMiddleware, get_registry, lifespan, wares_from
 
 
@@ -81,3 +81,7 @@ async def serve(scope: Any, receive: Any, send: Any) -> None:
 wares.asgi.WaresMiddleware(serve, lifespan=start_plain)
 wares.asgi.WaresMiddleware(serve, registry=Registry())
 wares.asgi.WaresMiddleware(wares.asgi.WaresMiddleware(app))
+wares.asgi.WaresMiddleware(serve, failed=lambda status: status >= 400)
+wares.asgi.WaresMiddleware(serve, failed=lambda: True)  # type: ignore[arg-type, misc]  # takes the status
+app.add_middleware(WaresMiddleware, failed=lambda status: status >= 500)
+assert_type(ResponseFailed(500).status, int | None)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from . import books, health, orders, page, problems, stock
+from wares.fastapi import health_router
+
+from . import books, inside, orders, page, problems, stock
 
 __all__ = ["add_to"]
 
@@ -16,6 +18,7 @@ def add_to(application: FastAPI) -> None:
         application: The application.
     """
     problems.add_to(application)
-    for routes in (books.routes, orders.routes, stock.routes, health.routes):
+    for routes in (books.routes, orders.routes, stock.routes, inside.routes):
         application.include_router(routes)
+    application.include_router(health_router("/healthy"))
     page.add_to(application)

@@ -6,11 +6,13 @@ an application is shows in its attributes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any
 
-from wares._adapters.lifespan import REGISTRY_KEY
+from wares._adapters.lifespan import REGISTRY_KEY, Lifespan
 from wares._core.container import Registry
+from wares._inject.injected import find_missing, find_needed
+from wares.exceptions import ServiceNotFoundError
 
 #: Where one finds what an application, a server, a test client or a middleware is wrapped around.
 _INSIDE = (
@@ -18,8 +20,7 @@ _INSIDE = (
     "application",
     "lifespan",
     "engineio_server",  # of an application of Socket.IO: the server
-    "_wares_dispatch",  # of a server of Socket.IO: what calls its handlers, and
-    "hook",  # what opens their containers
+    "_wares_dispatch",  # of a server of Socket.IO: what calls its handlers
     "other_asgi_app",
 )
 
@@ -37,7 +38,17 @@ def find_registry(thing: object) -> Registry | None:
 
 
 def find_views(app: object) -> Iterator[Callable[..., Any]]:
-    """Find what answers the requests of a Flask application, the methods of classes, too."""
+    """Find what answers the requests of a Flask application, the methods of classes, too.
+
+    Of an application of Starlette they are the endpoints of its routes, of a Socket.IO server its
+    handlers.
+    """
+    dispatch = getattr(getattr(app, "engineio_server", app), "_wares_dispatch", None)
+    if dispatch is not None:
+        yield from dispatch.list_injected()
+    for route in getattr(app, "routes", None) or ():
+        yield from filter(None, [getattr(route, "endpoint", None)])
+        yield from find_views(route)
     views: Mapping[str, Any] = getattr(app, "view_functions", {})
     for view in views.values():
         yield view
@@ -48,16 +59,45 @@ def find_views(app: object) -> Iterator[Callable[..., Any]]:
                 yield method
 
 
+def find_problems(app: object, registry: Registry) -> Iterator[Exception]:
+    """Find what the handlers of an application ask for and *registry* does not have."""
+    yield from find_missing(find_views(app), registry)
+    yield from _find_problems_of_lifespans(app, registry)
+
+
+def find_wanted(app: object, registry: Registry) -> Iterator[Hashable]:
+    """Find the keys that the handlers of an application ask for, as far as one can see."""
+    yield from find_needed(find_views(app), registry)
+    with Registry() as empty:
+        # What handlers would miss if nothing were registered is what they ask for.
+        for problem in _find_problems_of_lifespans(app, empty):
+            if isinstance(problem, ServiceNotFoundError):
+                yield problem.key
+
+
+def _find_problems_of_lifespans(app: object, registry: Registry) -> Iterator[Exception]:
+    for current in _look_inside(app):
+        lifespan = getattr(getattr(current, "router", None), "lifespan_context", None)
+        if isinstance(lifespan, Lifespan):
+            yield from lifespan._find_problems(current, registry)
+
+
 def _find_registries(thing: object) -> Iterator[Registry]:
+    for current in _look_inside(thing):
+        if isinstance(current, Registry):
+            yield current
+        yield from filter(_is_registry, _kept_by(current))
+
+
+def _look_inside(thing: object) -> Iterator[object]:
+    """Give *thing*, and all that it is wrapped around."""
     seen: set[int] = set()
     todo = [thing]
     for current in todo:
         if current is None or id(current) in seen:
             continue
         seen.add(id(current))
-        if isinstance(current, Registry):
-            yield current
-        yield from filter(_is_registry, _kept_by(current))
+        yield current
         todo += [getattr(current, name, None) for name in _INSIDE]
 
 
@@ -65,6 +105,10 @@ def _kept_by(thing: Any) -> Iterator[Any]:
     """Look at the places where adapters keep registries, the running application's first."""
     yield getattr(getattr(thing, "state", None), REGISTRY_KEY, None)  # Starlette, while it runs
     yield _get(getattr(thing, "extensions", None))  # Flask
+    yield getattr(thing, REGISTRY_KEY, None)  # Celery
+    yield _get_from_context(getattr(thing, "context", None))  # FastStream
+    if isinstance(thing, Mapping):  # aiohttp, whose keys are no strings
+        yield from thing.values()
     lifespan = getattr(getattr(thing, "router", None), "lifespan_context", None)
     yield getattr(lifespan, "registry", None)  # Starlette, before
     yield getattr(thing, "registry", None)  # our own middleware, lifespans and hooks
@@ -72,6 +116,11 @@ def _kept_by(thing: Any) -> Iterator[Any]:
 
 def _get(mapping: object) -> Any:
     return mapping.get(REGISTRY_KEY) if isinstance(mapping, Mapping) else None
+
+
+def _get_from_context(context: Any) -> Any:
+    get = getattr(context, "get", None)
+    return get(REGISTRY_KEY) if hasattr(context, "set_global") and callable(get) else None
 
 
 def _is_registry(thing: object) -> bool:

@@ -6,20 +6,22 @@ know a framework: an adapter tells it the registry and what was asked, and sends
 
 from __future__ import annotations
 
-import asyncio
 import concurrent.futures
-import contextvars
+import functools
 import json
 import logging
+import os
 import threading
 import time
 import weakref
 from collections.abc import Iterable, Mapping
-from typing import Any, TypedDict
+from typing import Any, Self, TypedDict
 
 import attrs
 
 from wares._core.container import Registry
+from wares._core.waiting import wait_in_the_event_loop
+from wares._health.loops import find_loop
 from wares.exceptions import InvalidOptionError
 from wares.health import (
     HealthReport,
@@ -35,6 +37,9 @@ from wares.health import (
 _DETAILED = "application/health+json"
 _PLAIN = "application/json"
 
+#: The HTTP status where a probe asks for a tag that no service has.
+_NOT_FOUND = 404
+
 
 class HealthOptions(TypedDict, total=False):
     """How a health endpoint checks and answers.
@@ -43,13 +48,14 @@ class HealthOptions(TypedDict, total=False):
         timeout: How many seconds a ping may take that was registered without a limit of its own;
             5 if left out.
         tags: Only services with one of these tags are checked; all, if left out. A request may
-            narrow them down: ``?tag=ready``.
+            narrow them down, ``?tag=ready``; a tag that none of them has is answered by 404.
         ok_status: The HTTP status when every service is well; 200 if left out.
         failing_status: The HTTP status when one is not; 503 if left out.
         show_errors: Whether the answer tells the errors, which may hold secrets; they are logged
             in any case.
         max_age: For how many seconds a report is kept, so that many probes do not become many
-            pings; 0 if left out. Probes that come at the same time share one report anyway.
+            pings, whatever tags they ask for; 0 if left out. Probes that come at the same time
+            share one report anyway.
     """
 
     timeout: float
@@ -116,7 +122,10 @@ class HealthEndpoint:
         self._show_errors = show_errors
         self._max_age = max_age
         self._lock = threading.Lock()
-        self._runs: dict[frozenset[str] | None, _SharedRun] = {}
+        # An endpoint may serve several applications. What is kept holds on to no registry.
+        self._runs: weakref.WeakKeyDictionary[Registry, _SharedRun] = (
+            weakref.WeakKeyDictionary()
+        )
 
     def respond(
         self, registry: Registry, *, tags: Iterable[str] = (), accept: str = ""
@@ -131,41 +140,63 @@ class HealthEndpoint:
         Raises:
             RegistryClosedError: The application has ended.
         """
-        run, is_mine = self._claim(registry, tags)
+        wanted = frozenset(filter(None, tags))
+        unknown = self._refuse_unknown(registry, wanted)
+        if unknown is not None:
+            return unknown
+        run, is_mine = self._claim(registry)
         if is_mine:
             self._run(run, registry)
-        return self._answer(run.future.result(), accept)
+        return self._answer(run.future.result().narrow(wanted), accept)
 
     async def arespond(
         self, registry: Registry, *, tags: Iterable[str] = (), accept: str = ""
     ) -> HealthAnswer:
-        """Run the pings in the event loop, and answer; as `respond`."""
-        run, is_mine = self._claim(registry, tags)
+        """Run the pings in the event loop, asyncio's or trio's, and answer; as `respond`."""
+        wanted = frozenset(filter(None, tags))
+        unknown = self._refuse_unknown(registry, wanted)
+        if unknown is not None:
+            return unknown
+        run, is_mine = self._claim(registry)
         if is_mine:
             # It belongs to all who wait for it: neither the context of the first request nor its
             # end may matter.
-            run.task = asyncio.get_running_loop().create_task(
-                self._arun(run, registry), context=contextvars.Context()
-            )
-        return self._answer(await asyncio.wrap_future(run.future), accept)
+            find_loop().spawn(functools.partial(self._arun, run, registry))
+        findings = await wait_in_the_event_loop(run.future)
+        return self._answer(findings.narrow(wanted), accept)
 
-    def _claim(self, registry: Registry, tags: Iterable[str]) -> tuple[_SharedRun, bool]:
+    def _refuse_unknown(
+        self, registry: Registry, wanted: frozenset[str]
+    ) -> HealthAnswer | None:
+        """Answer a probe for tags that no service has: nothing would be checked, and seem well."""
+        if not wanted:
+            return None
+        with registry.container() as container:
+            pings = choose_pings(container, self._tags)
+        known = sorted({tag for ping in pings for tag in ping.tags})
+        unknown = sorted(wanted.difference(known))
+        if not unknown:
+            return None
+        content = {"unknown_tags": unknown, "known_tags": known}
+        headers = {"content-type": _PLAIN, "cache-control": "no-store"}
+        return HealthAnswer(_NOT_FOUND, headers, json.dumps(content).encode())
+
+    def _claim(self, registry: Registry) -> tuple[_SharedRun, bool]:
         """Find a run to share, or begin one; tell whether it is on the caller to run it."""
-        narrowed = frozenset(tags) & _tags_of(registry) if tags else None
         with self._lock:
-            run = self._runs.get(narrowed)
-            if run is not None and run.can_be_shared(registry, self._max_age):
+            run = self._runs.get(registry)
+            if run is not None and run.can_be_shared(self._max_age):
                 return run, False
-            run = self._runs[narrowed] = _SharedRun(registry, narrowed)
+            run = self._runs[registry] = _SharedRun()
             return run, True
 
     def _run(self, run: _SharedRun, registry: Registry) -> None:
         try:
             with registry.container() as container:
-                pings = choose_pings(container, self._tags, run.tags)
+                pings = choose_pings(container, self._tags)
                 report = run_pings(container, pings, self._timeout)
         except BaseException as error:
-            run.end(error)
+            self._fail(run, registry, error)
             raise
         _log(report)
         run.end(report)
@@ -173,18 +204,23 @@ class HealthEndpoint:
     async def _arun(self, run: _SharedRun, registry: Registry) -> None:
         try:
             async with registry.container() as container:
-                pings = choose_pings(container, self._tags, run.tags)
+                pings = choose_pings(container, self._tags)
                 report = await arun_pings(container, pings, self._timeout)
         except Exception as error:  # noqa: BLE001  # raised where it is waited for
-            run.end(error)
+            self._fail(run, registry, error)
         except BaseException as error:
-            run.end(error)
+            self._fail(run, registry, error)
             raise
         else:
             _log(report)
             run.end(report)
 
-    def _answer(self, report: HealthReport, accept: str) -> HealthAnswer:
+    def _fail(self, run: _SharedRun, registry: Registry, error: BaseException) -> None:
+        """Raise *error* where the run is waited for, and forget the run."""
+        del self._runs[registry]
+        run.future.set_exception(error)
+
+    def _answer(self, findings: _Findings, accept: str) -> HealthAnswer:
         is_detailed = _prefers_details(accept)
         write = _write_details if is_detailed else _write_names
         max_age = int(self._max_age)
@@ -193,45 +229,65 @@ class HealthEndpoint:
             "cache-control": f"max-age={max_age}" if max_age else "no-store",
             "vary": "Accept",
         }
-        status = self.ok_status if report.is_healthy else self.failing_status
-        content = write(report, show_errors=self._show_errors)
+        status = self.ok_status if findings.report.is_healthy else self.failing_status
+        content = write(findings, show_errors=self._show_errors)
         return HealthAnswer(status, headers, json.dumps(content).encode())
+
+
+@attrs.frozen
+class _Findings:
+    """A report without its errors, whose tracebacks would keep an application in memory.
+
+    Attributes:
+        report: The report.
+        errors: The errors in words, by the names of the services.
+    """
+
+    report: HealthReport
+    errors: Mapping[str, str]
+
+    @classmethod
+    def of(cls, report: HealthReport) -> Self:
+        """Put the errors of *report* into words."""
+        services = tuple([attrs.evolve(one, error=None) for one in report.services])
+        errors = {
+            one.name: describe_error(one.error)
+            for one in report.services
+            if one.error is not None
+        }
+        return cls(attrs.evolve(report, services=services), errors)
+
+    def narrow(self, wanted: frozenset[str]) -> Self:
+        """Leave only services with one of the *wanted* tags; all, if none are wanted."""
+        if not wanted:
+            return self
+        services = tuple(
+            [one for one in self.report.services if not wanted.isdisjoint(one.tags)]
+        )
+        return attrs.evolve(self, report=attrs.evolve(self.report, services=services))
 
 
 class _SharedRun:
     """One run of the pings, for all who ask meanwhile or soon after."""
 
-    #: The task that runs it, where one does; the event loop itself would not hold on to it.
-    task: asyncio.Task[None]
-
-    def __init__(self, registry: Registry, tags: frozenset[str] | None) -> None:
-        self.tags = tags
-        self.future: concurrent.futures.Future[HealthReport] = concurrent.futures.Future()
+    def __init__(self) -> None:
+        self.future: concurrent.futures.Future[_Findings] = concurrent.futures.Future()
         # From now on no waiter that is cancelled can cancel it.
         self.future.set_running_or_notify_cancel()
-        self._registry = weakref.ref(registry)
         self._end = float("-inf")
+        self._process = os.getpid()
 
-    def can_be_shared(self, registry: Registry, max_age: float) -> bool:
+    def can_be_shared(self, max_age: float) -> bool:
         """Tell whether its report will do, or do still."""
-        if self._registry() is not registry:
-            # The application was started anew.
+        if self._process != os.getpid():
+            # It does not go on in a child process.
             return False
         return not self.future.done() or time.monotonic() < self._end + max_age
 
-    def end(self, outcome: HealthReport | BaseException) -> None:
-        """Give the report, or the error, to all who wait."""
-        if isinstance(outcome, BaseException):
-            self.future.set_exception(outcome)
-        else:
-            self._end = time.monotonic()
-            self.future.set_result(outcome)
-
-
-def _tags_of(registry: Registry) -> frozenset[str]:
-    """List the tags there are, so that made-up ones do not count as different questions."""
-    recipes = list(registry._known.recipes.values())
-    return frozenset(tag for recipe in recipes for tag in recipe.tags)
+    def end(self, report: HealthReport) -> None:
+        """Give the report to all who wait."""
+        self._end = time.monotonic()
+        self.future.set_result(_Findings.of(report))
 
 
 def _check_status(status: object) -> None:
@@ -267,20 +323,18 @@ def _read_media_range(text: str) -> tuple[str, float]:
         return kind, 0.0
 
 
-def _write_names(report: HealthReport, *, show_errors: bool) -> dict[str, Any]:
+def _write_names(findings: _Findings, *, show_errors: bool) -> dict[str, Any]:
     """Write who is well and who is not."""
+    report = findings.report
     content: dict[str, Any] = {"ok": report.ok, "failing": report.failing}
     if show_errors:
-        content["errors"] = {
-            service.name: describe_error(service.error)
-            for service in report.services
-            if service.error is not None
-        }
+        content["errors"] = {name: findings.errors[name] for name in report.failing}
     return content
 
 
-def _write_details(report: HealthReport, *, show_errors: bool) -> dict[str, Any]:
+def _write_details(findings: _Findings, *, show_errors: bool) -> dict[str, Any]:
     """Write how long each ping took, as the draft "Health Check Response Format" has it."""
+    report = findings.report
     checks: dict[str, list[dict[str, Any]]] = {}
     for service in report.services:
         entry: dict[str, Any] = {
@@ -289,8 +343,8 @@ def _write_details(report: HealthReport, *, show_errors: bool) -> dict[str, Any]
             "observedUnit": "ms",
             "time": report.time.isoformat(),
         }
-        if show_errors and service.error is not None:
-            entry["output"] = describe_error(service.error)
+        if show_errors and service.name in findings.errors:
+            entry["output"] = findings.errors[service.name]
         # The draft separates the names of service and measurement by a colon.
         name = service.name.replace(":", ".")
         checks.setdefault(f"{name}:responseTime", []).append(entry)

@@ -7,14 +7,20 @@ after them. It must not know a framework: an application is whatever is handed i
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import inspect
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from wares._core.container import Registry
 from wares._core.signatures import Shape, describe_callable, read_shape, unwrap
-from wares.exceptions import InvalidRegistrationError, raise_problems
+from wares.exceptions import (
+    InvalidRegistrationError,
+    NoRegistryError,
+    ServiceNotFoundError,
+    raise_problems,
+)
 
 App = TypeVar("App")
 
@@ -35,8 +41,15 @@ LifespanFunction: TypeAlias = (
 REGISTRY_KEY = "wares_registry"
 
 
+#: Whether applications refuse to start where something that is registered cannot be made. Not
+#: while they are started to draw just that.
+VALIDATES: contextvars.ContextVar[bool] = contextvars.ContextVar(
+    "wares_validates", default=True
+)
+
+
 class Lifespan(Generic[App]):
-    """Give a lifespan function a registry, and close the registry behind it.
+    """Give a lifespan function a registry, and close the registry after it.
 
     An application may be started again after it has ended, as tests do. The registry of the
     first start is closed then, and a new, empty one has taken its place.
@@ -91,7 +104,7 @@ class Lifespan(Generic[App]):
         """
         async with self._open(app) as registry, self._run(app, registry) as state:
             whole_state = {**self._check(state), REGISTRY_KEY: registry}
-            if self._validates and self._is_last(app):
+            if self._validates and VALIDATES.get() and self._is_last(app):
                 self._validate(app, registry)
             if self._is_last(app):
                 await registry.astart()
@@ -104,6 +117,8 @@ class Lifespan(Generic[App]):
 
     def _validate(self, app: App, registry: Registry) -> None:
         problems = [*registry.graph().problems, *self._find_problems(app, registry)]
+        if any(isinstance(problem, ServiceNotFoundError) for problem in problems):
+            problems += map(NoRegistryError, find_idle_lifespans(app))
         raise_problems("The application does not start, because its registry has", problems)
 
     def _find_problems(self, app: App, registry: Registry) -> Iterable[Exception]:  # noqa: ARG002  # adapters need them
@@ -148,6 +163,31 @@ class Lifespan(Generic[App]):
                 f"it may yield a mapping, which becomes the state, or nothing",
             )
         return state
+
+
+def find_idle_lifespans(app: object, path: str = "") -> Iterator[str]:
+    """Tell which mounted applications have a lifespan of ours that does not run.
+
+    Starlette and FastAPI run the lifespan of the outermost application only.
+    """
+    for route in getattr(app, "routes", None) or ():
+        inner = getattr(route, "app", None)
+        inner_path = path + getattr(route, "path", "")
+        text = explain_idle_lifespan(inner, inner_path)
+        yield from [] if text is None else [text]
+        yield from find_idle_lifespans(inner, inner_path)
+
+
+def explain_idle_lifespan(app: Any, path: str) -> str | None:
+    """Tell why the services of a mounted application are missing, if its lifespan does not run."""
+    lifespan = getattr(getattr(app, "router", None), "lifespan_context", None)
+    if not isinstance(lifespan, Lifespan) or lifespan._is_taken:
+        return None
+    return (
+        f"The application mounted at {path!r} has a lifespan of its own, which does not run: only "
+        f"that of the outermost application does. So what it registers is missing. Register it in "
+        f"the outer lifespan, too: write one function that registers services, and call it in both."
+    )
 
 
 def _as_context_function(function: Any) -> Callable[[Any, Registry], Any]:

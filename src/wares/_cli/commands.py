@@ -7,11 +7,13 @@ how pings are run or graphs are drawn.
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
+import os
 import traceback
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 from rich.console import Console
@@ -20,13 +22,14 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from wares._adapters.applications import find_views
-from wares._core.container import Container
-from wares._graph.graph import Graph, Node
-from wares._inject.injected import find_missing
+from wares._adapters.applications import find_problems, find_wanted
+from wares._adapters.lifespan import VALIDATES
+from wares._cli.findings import WRITERS, Finding
+from wares._cli.targets import Target, TargetError, open_registry
+from wares._core.container import Container, Registry
 from wares._core.pings import ServicePing
-from wares._core.container import Registry
-from wares._cli.targets import TargetError, load, open_registry
+from wares._graph.graph import Graph
+from wares._graph.nodes import Node
 from wares.exceptions import InvalidRegistryError, raise_problems
 from wares.health import ServiceHealth, arun_ping, choose_pings, describe_error
 
@@ -47,11 +50,15 @@ _WRITERS: Mapping[str, Callable[[Graph, str], str]] = {
 _SUFFIXES = {
     ".mmd": "mermaid",
     ".mermaid": "mermaid",
+    ".txt": "mermaid",
     ".dot": "dot",
     ".gv": "dot",
     ".html": "html",
     ".json": "json",
 }
+
+#: Files that are not written here.
+_DRAWN_BY_GRAPHVIZ = {".svg", ".png", ".pdf", ".ps", ".jpg", ".gif", ".webp"}
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -59,29 +66,114 @@ _SUFFIXES = {
 def commands() -> None:
     """Look at the services of an application.
 
-    TARGET is `module:attribute`: a registry; an application, which is started; or a function that
-    makes one of them.
+    TARGET is `module:attribute`, or `path/of/module.py:attribute`: a registry; an application,
+    which is started; or a function that makes one of them.
     """
 
 
+def _takes_target(command: Callable[..., None]) -> Callable[..., None]:
+    """Have a command take a target, and the folder where it is looked for."""
+
+    @click.argument("target")
+    @click.option(
+        "--app-dir",
+        default=".",
+        show_default=True,
+        type=click.Path(exists=True, file_okay=False),
+        help="The folder where the module is looked for.",
+    )
+    @functools.wraps(command)
+    def with_target(target: str, app_dir: str, **options: Any) -> None:
+        command(Target(target, os.path.abspath(app_dir)), **options)  # noqa: PTH100  # keeps links
+
+    return with_target
+
+
 @commands.command()
-@click.argument("target")
-def check(target: str) -> None:
+@_takes_target
+@click.option(
+    "--format",
+    "-f",
+    "form",
+    type=click.Choice(["text", *WRITERS]),
+    default="text",
+    show_default=True,
+    help="For whom problems are written: people, editors, or annotations on GitHub.",
+)
+@click.option(
+    "--unused", is_flag=True, help="Exit with 1, too, if something is needed by nobody."
+)
+def check(target: Target, form: str, unused: bool) -> None:
     """Check that all services can be made; exit with 1 if not."""
 
     async def check_registry(registry: Registry, app: object) -> int:
-        problems = [*registry.graph().problems, *find_missing(find_views(app), registry)]
-        raise_problems("The registry has", problems)
+        graph = registry.graph()
+        raise_problems("The registry has", [*graph.problems, *find_problems(app, registry)])
         count = len(list(registry))
-        services = "1 service" if count == 1 else f"{count} services"
-        _console().print(f"[green]✓[/] {services}, no problem")
-        return 0
+        if not count:
+            raise InvalidRegistryError("There is nothing to check", [_NOTHING])
+        # The handlers that use a bare registry are not known; that is no reason to warn.
+        looks_closer = unused or app is not registry
+        idle = _find_unused(graph, app, registry) if looks_closer else []
+        findings = [_describe_unused(node, target, is_error=unused) for node in idle]
+        if form == "text":
+            services = "1 service" if count == 1 else f"{count} services"
+            _console().print(f"[green]✓[/] {services}, no problem")
+            _console(stderr=True).print(_draw_unused(findings), end="")
+        else:
+            _echo(findings, form)
+        return 1 if unused and idle else 0
 
-    _run(target, check_registry)
+    def show(error: InvalidRegistryError) -> None:
+        if form == "text":
+            _show_problems(error)
+        else:
+            _echo([Finding.of(problem, target.file) for problem in error.exceptions], form)
+
+    _run(target, check_registry, show)
+
+
+#: What is wrong with a registry that has nothing in it.
+_NOTHING = TargetError(
+    "Nothing is registered, so there is nothing to check. Name the application that registers "
+    "its services as it starts, or a function that registers them."
+)
+
+
+def _find_unused(graph: Graph, app: object, registry: Registry) -> list[Node]:
+    """Find what is registered and needed by nobody, as far as one can see."""
+    needed = {edge.target for edge in graph.edges if edge.source != edge.target}
+    wanted = set(find_wanted(app, registry))
+    return [
+        node
+        for node in graph.nodes
+        if node.kind != "expected" and node.name not in needed and node.key not in wanted
+    ]
+
+
+def _describe_unused(node: Node, target: Target, *, is_error: bool) -> Finding:
+    message = f"{node.name} is registered and needed by nobody, as far as can be seen."
+    severity: Literal["error", "warning"] = "error" if is_error else "warning"
+    return Finding.at(severity, message, f"({node.place})", target.file)
+
+
+def _draw_unused(findings: list[Finding]) -> Text:
+    text = Text()
+    for finding in findings:
+        color = "red" if finding.severity == "error" else "yellow"
+        text.append("! ", color).append(f"{finding.message} ({finding.path}:{finding.line})\n")
+    if findings:
+        text.append("What is asked for in the bodies of functions cannot be seen.\n", "dim")
+    return text
+
+
+def _echo(findings: list[Finding], form: str) -> None:
+    for finding in findings:
+        click.echo(WRITERS[form](finding))
 
 
 @commands.command()
-@click.argument("target")
+@_takes_target
 @click.option(
     "--format",
     "-f",
@@ -95,27 +187,64 @@ def check(target: str) -> None:
 @click.option(
     "--title", default="Services", show_default=True, help="What stands above a page."
 )
-def graph(target: str, form: str | None, output: Path | None, title: str) -> None:
-    """Draw what needs what."""
-    suffix = "" if output is None else output.suffix
-    write = _WRITERS[form or _SUFFIXES.get(suffix, "mermaid")]
+def graph(target: Target, form: str | None, output: Path | None, title: str) -> None:
+    """Draw what needs what, with problems in red."""
+    write = _WRITERS[form or _choose_form(output)]
+    if output is not None and not output.parent.is_dir():
+        raise click.BadParameter(
+            f"There is no folder {str(output.parent)!r}. Make it first.", param_hint="--output"
+        )
 
-    async def draw(registry: Registry, _app: object) -> int:
-        _write(write(registry.graph(), title), output)
+    async def draw(registry: Registry, app: object) -> int:
+        drawn = registry.graph()
+        _write(write(drawn, title), output)
+        _tell_of_problems(len(drawn.problems), len([*find_problems(app, registry)]))
         return 0
 
-    _run(target, draw)
+    _run(target, draw, validates=False)
+
+
+def _tell_of_problems(drawn: int, not_drawn: int) -> None:
+    """Say that something is wrong, for whoever does not look at the drawing."""
+    for count, text in (
+        (drawn, ", drawn in red"),
+        (not_drawn, " of handlers, not drawn"),
+    ):
+        if count:
+            problems = "1 problem" if count == 1 else f"{count} problems"
+            click.echo(f"{problems}{text}. `wares check` tells more.", err=True)
+
+
+def _choose_form(output: Path | None) -> str:
+    """Choose how a graph is written by the name of the file."""
+    suffix = "" if output is None else output.suffix.lower()
+    if suffix in _DRAWN_BY_GRAPHVIZ:
+        raise click.BadParameter(
+            f"Graphviz makes {suffix} files, of a .dot file: "
+            f"dot -T{suffix[1:]} graph.dot -o graph{suffix}",
+            param_hint="--output",
+        )
+    if suffix and suffix not in _SUFFIXES:
+        raise click.BadParameter(
+            f"{suffix!r} tells no format. There are: {', '.join(_SUFFIXES)}. Or choose one by "
+            f"--format.",
+            param_hint="--output",
+        )
+    return _SUFFIXES.get(suffix, "mermaid")
 
 
 def _write(text: str, output: Path | None) -> None:
     if output is None:
         click.echo(text, nl=False)
-    else:
+        return
+    try:
         output.write_text(text, "utf-8")
+    except OSError as error:
+        raise click.FileError(str(output), error.strerror) from error
 
 
 @commands.command()
-@click.argument("target")
+@_takes_target
 @click.option(
     "--tag", "tags", multiple=True, help="Ping services with this tag only; repeatable."
 )
@@ -132,11 +261,12 @@ def _write(text: str, output: Path | None) -> None:
     metavar="SECONDS",
     help="Ping again after so many seconds, until interrupted.",
 )
-def ping(target: str, tags: tuple[str, ...], timeout: float, watch: float | None) -> None:
+def ping(target: Target, tags: tuple[str, ...], timeout: float, watch: float | None) -> None:
     """Ping the services that can be pinged; exit with 1 if one is failing."""
 
     async def ping_all(registry: Registry, _app: object) -> int:
-        _check_tags(registry, tags)
+        with registry.container() as container:
+            _check_tags(container.get_pings(), tags)
         while True:
             async with registry.container() as container:
                 pings = choose_pings(container, frozenset(tags) if tags else None)
@@ -149,33 +279,55 @@ def ping(target: str, tags: tuple[str, ...], timeout: float, watch: float | None
 
 
 @commands.command(name="list")
-@click.argument("target")
-def list_services(target: str) -> None:
+@_takes_target
+def list_services(target: Target) -> None:
     """List the services and how they are made."""
 
     async def list_all(registry: Registry, _app: object) -> int:
+        nodes = registry.graph().nodes
+        if not nodes:
+            _console().print("Nothing is registered.")
+            return 0
         table = Table("service", "lifetime", "kind", "ping", "tags", "made at")
-        for node in registry.graph().nodes:
+        for node in nodes:
             table.add_row(*map(Text, _cells_of(node)))
         _console().print(table)
         return 0
 
-    _run(target, list_all)
+    _run(target, list_all, validates=False)
 
 
-def _run(target: str, use: Callable[[Registry, object], Coroutine[Any, Any, int]]) -> None:
-    """Start what *target* names, use its registry, and exit with what comes of it."""
+def _show_problems(error: InvalidRegistryError) -> None:
+    _console(stderr=True).print(_draw_problems(error))
 
-    async def start_and_use() -> int:
-        async with open_registry(load(target)) as (registry, app):
+
+def _run(
+    target: Target,
+    use: Callable[[Registry, object], Coroutine[Any, Any, int]],
+    show: Callable[[InvalidRegistryError], None] = _show_problems,
+    *,
+    validates: bool = True,
+) -> None:
+    """Start what *target* names, use its registry, and exit with what comes of it.
+
+    Args:
+        target: What is started.
+        use: What is done with it.
+        show: What is done with its problems, if they keep it from starting.
+        validates: Whether they do.
+    """
+
+    async def start_and_use(thing: object) -> int:
+        async with open_registry(thing) as (registry, app):
             return await use(registry, app)
 
+    VALIDATES.set(validates)
     try:
-        code = asyncio.run(start_and_use())
+        code = asyncio.run(start_and_use(target.load()))
     except TargetError as error:
         raise click.BadParameter(str(error), param_hint="TARGET") from error
     except InvalidRegistryError as error:
-        _console(stderr=True).print(_draw_problems(error))
+        show(error)
         code = 1
     except KeyboardInterrupt:
         code = 130
@@ -213,9 +365,9 @@ def _cells_of(node: Node) -> tuple[str, ...]:
     )
 
 
-def _check_tags(registry: Registry, tags: tuple[str, ...]) -> None:
-    """Refuse tags that no service has: nothing would be pinged, and all seem well."""
-    known = {tag: None for node in registry.graph().nodes for tag in node.tags}
+def _check_tags(pings: list[ServicePing], tags: tuple[str, ...]) -> None:
+    """Refuse tags that none of *pings* has: nothing would be pinged, and all seem well."""
+    known = {tag: None for one in pings for tag in one.tags}
     for tag in tags:
         if tag not in known:
             there = f"There are: {', '.join(known)}." if known else "No service has any."

@@ -7,17 +7,22 @@ This module knows how Python finds modules and what the lifespan protocol of ASG
 from __future__ import annotations
 
 import asyncio
+import functools
 import importlib
 import inspect
+import os
 import sys
 from collections.abc import AsyncIterator, MutableMapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
+import attrs
+
 from wares._adapters.applications import find_registry
-from wares._core.keys import find_nearest
 from wares._adapters.lifespan import REGISTRY_KEY
 from wares._core.container import Registry
+from wares._core.keys import find_nearest
 from wares.exceptions import WaresError
 
 #: How many parameters an ASGI application takes: scope, receive, send.
@@ -28,36 +33,82 @@ class TargetError(WaresError):
     """What was named is not there, or is nothing of ours."""
 
 
-def load(target: str) -> object:
-    """Import what *target* names.
+@attrs.frozen
+class Target:
+    """What a command is about.
 
-    Args:
-        target: ``module:attribute``; the attribute may be dotted.
-
-    Raises:
-        TargetError: There is no such module, or no such attribute.
-        Exception: Whatever the module raises as it is imported.
+    Attributes:
+        text: ``module:attribute``. The module may also be written as the path of its file, and
+            the attribute may be dotted.
+        folder: Where the module is looked for.
     """
-    module_name, _, path = target.partition(":")
-    if not module_name or not path:
+
+    text: str
+    folder: str
+
+    @property
+    def file(self) -> str:
+        """The file of the module, after it was imported; a namespace has none, but its name."""
+        name, _ = self._find_module()
+        return sys.modules[name].__file__ or name
+
+    def load(self) -> object:
+        """Import what is named; make it, if it is named by a function that makes it.
+
+        Call this outside of any event loop: applications may run one of their own meanwhile.
+
+        Returns:
+            A registry or an application; or something awaitable that gives one.
+
+        Raises:
+            TargetError: There is no such module, or no such attribute, or it is a function that
+                takes arguments.
+            Exception: Whatever the module raises as it is imported, and whatever the function
+                raises.
+        """
+        name, root = self._find_module()
+        if root not in sys.path:
+            sys.path.insert(0, root)
+        found: Any = _import(name)
+        path = self.text.rpartition(":")[2]
+        for part in path.split("."):
+            if not hasattr(found, part):
+                near = find_nearest(part, [one for one in vars(found) if one[0] != "_"])
+                hint = f" Near it there is {', '.join(near)}." if near else ""
+                raise TargetError(f"{name!r} has no attribute {path!r}.{hint}")
+            found = getattr(found, part)
+        return _call(found, path) if _is_factory(found) else found
+
+    def _find_module(self) -> tuple[str, str]:
+        """Find the name of the module, and the folder that makes it importable."""
+        module, _, attribute = self.text.rpartition(":")
+        if not module or not attribute:
+            raise TargetError(
+                f"{self.text!r} names no application. Write the module and the attribute, with a "
+                f"colon between them: shop.main:app"
+            )
+        is_path = module.endswith(".py") or "/" in module or os.sep in module
+        return _read_path(self.folder, module) if is_path else (module, self.folder)
+
+
+def _read_path(folder: str, text: str) -> tuple[str, str]:
+    """Turn the path of a module, with or without ``.py``, into its name and where it is found."""
+    path = Path(folder, text.removesuffix(".py"))
+    if not path.with_name(f"{path.name}.py").is_file() and not path.is_dir():
         raise TargetError(
-            f"{target!r} names no application. Write the module and the attribute, with a colon "
-            f"between them: shop.main:app"
+            f"There is no module {text!r} in {folder!r}. Name the module as Python imports it, "
+            f"shop.main:app, or by the path of its file, ./shop/main.py:app"
         )
-    found: Any = _import(module_name)
-    for name in path.split("."):
-        if not hasattr(found, name):
-            near = find_nearest(name, [one for one in vars(found) if not one.startswith("_")])
-            hint = f" Near it there is {', '.join(near)}." if near else ""
-            raise TargetError(f"{module_name!r} has no attribute {path!r}.{hint}")
-        found = getattr(found, name)
-    return found
+    path = path.resolve()
+    names = [path.name]
+    root = path.parent
+    while (root / "__init__.py").is_file():
+        names.insert(0, root.name)
+        root = root.parent
+    return ".".join(names), str(root)
 
 
 def _import(name: str) -> Any:
-    # As `python -m` does it: what is imported lies, as a rule, where one stands.
-    if "" not in sys.path:
-        sys.path.insert(0, "")
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -65,28 +116,67 @@ def _import(name: str) -> Any:
             # The module is there, and lacks something itself.
             raise
         raise TargetError(
-            f"There is no module {error.name!r}. Call this where {name!r} can be imported, or set "
-            f"PYTHONPATH."
+            f"There is no module {error.name!r}. Call this where {name!r} can be imported, or "
+            f"name the folder: --app-dir src"
         ) from error
 
 
+def _is_factory(thing: Any) -> bool:
+    """Tell whether *thing* is to be called: it makes something, and is no application itself."""
+    if not callable(thing) or _is_asgi(thing) or find_registry(thing) is not None:
+        return False
+    return _is_function(thing) or inspect.isclass(thing) or _is_callable_without(thing)
+
+
+def _is_function(thing: Any) -> bool:
+    return inspect.isroutine(thing) or isinstance(thing, functools.partial)
+
+
+def _is_callable_without(thing: Any) -> bool:
+    """Tell whether *thing* can be called without arguments."""
+    try:
+        inspect.signature(thing).bind()
+    except TypeError:
+        return False
+    except ValueError:
+        # A builtin that does not tell what it takes.
+        pass
+    return True
+
+
+def _call(factory: Any, path: str) -> object:
+    if not _is_callable_without(factory):
+        raise TargetError(
+            f"{path} takes arguments: {inspect.signature(factory)}. Name a function that makes "
+            f"the application without any, or the application."
+        )
+    made: object = factory()
+    return made
+
+
+def _is_asgi(thing: Any) -> bool:
+    if inspect.isclass(thing) or not callable(thing):
+        return False
+    call = thing if _is_function(thing) else thing.__call__
+    return (
+        inspect.iscoroutinefunction(call)
+        and len(inspect.signature(call).parameters) == _ASGI_PARAMETERS
+    )
+
+
 @asynccontextmanager
-async def open_registry(thing: object) -> AsyncIterator[tuple[Registry, object]]:
+async def open_registry(thing: Any) -> AsyncIterator[tuple[Registry, object]]:
     """Start an application, give its registry and itself, and end both.
 
     Args:
-        thing: A registry; an application, a server or a middleware; or a function, asynchronous
-            or not, that makes one.
+        thing: A registry; an application, a server or a middleware; or something awaitable that
+            gives one.
 
     Raises:
         TargetError: It has no registry.
         Exception: Whatever the application raises as it starts.
     """
-    made: Any = thing
-    if _is_factory(made):
-        made = made()
-        if inspect.isawaitable(made):
-            made = await made
+    made = await thing if inspect.isawaitable(thing) else thing
     async with _running(made) as state:
         registry = state.get(REGISTRY_KEY) or find_registry(made)
         if registry is None:
@@ -98,21 +188,6 @@ async def open_registry(thing: object) -> AsyncIterator[tuple[Registry, object]]
             yield registry, made
         finally:
             await registry.aclose()
-
-
-def _is_factory(thing: Any) -> bool:
-    """Tell whether *thing* is to be called: a function or a class that is no ASGI application."""
-    return (inspect.isroutine(thing) or inspect.isclass(thing)) and not _is_asgi(thing)
-
-
-def _is_asgi(thing: Any) -> bool:
-    if inspect.isclass(thing) or not callable(thing):
-        return False
-    call = thing if inspect.isroutine(thing) else thing.__call__
-    return (
-        inspect.iscoroutinefunction(call)
-        and len(inspect.signature(call).parameters) == _ASGI_PARAMETERS
-    )
 
 
 @asynccontextmanager

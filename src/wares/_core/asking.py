@@ -13,9 +13,11 @@ from wares._core.claims import (
     Busy,
     Claim,
     Run,
+    Wait,
     begin_wait,
     end_wait,
     fail,
+    fail_elsewhere,
     find_path,
     give_up,
     wake,
@@ -87,6 +89,7 @@ ROOT_CLOSED = Closed(RegistryClosedError)
 class Asking:
     """A container, as far as it is asked for services."""
 
+    registry: Any
     _made: dict[Hashable, Any]
     _makers: Makers
     _outermost: Asking | None = None
@@ -192,7 +195,7 @@ class Asking:
     @overload
     def get(self, key: Any, /, *more: Any) -> Any: ...
 
-    def get(self, key: Any, /, *more: Any) -> Any:
+    def get(self, key: Any, /, *more: Any) -> Any:  # noqa: C901, PLR0912  # a call more costs each request
         """Get services, made on the first time and shared afterwards.
 
         Args:
@@ -224,22 +227,27 @@ class Asking:
         makers, ready = self._makers.sync, self._makers.ready
         if key in makers:
             maker = makers[key]
-        elif key in ready:
-            return made.setdefault(key, ready[key])
+        elif key in ready and type(service := made.setdefault(key, ready[key])) is not Claim:
+            return service
         else:
             maker = self._makers.link(key, self)
         claim = Claim()
         while True:
             try:
+                if self._made is made:
+                    service = maker(self, made, claim)
                 if self._made is not made:
-                    raise self._make_closed_error()
-                service = maker(self, made, claim)
-                if self._made is not made:
-                    raise self._make_closed_error()
+                    raise self._make_closed_error()  # noqa: TRY301  # a failure like any other
             except Busy as found:
                 busy = found
             except BaseException as error:
-                fail(claim, self, made, error)
+                # At once: no signal handler runs between the exception and this.
+                claim.is_over = True
+                try:
+                    fail(claim, self, made, error)
+                finally:
+                    if claim.waiters:
+                        fail_elsewhere(claim, self, made, error)
                 explain(error)
                 raise
             else:
@@ -247,6 +255,11 @@ class Asking:
             try:
                 give_up(claim, self, made)
                 wait_for_another(claim, busy)
+            except BaseException as error:
+                claim.is_over = True
+                if claim.waiters:
+                    fail_elsewhere(claim, self, made, error)
+                raise
             finally:
                 # An exception that its own frame knows would be left to the garbage collector.
                 del busy
@@ -351,7 +364,7 @@ class Asking:
     @overload
     async def aget(self, key: Any, /, *more: Any) -> Any: ...
 
-    async def aget(self, key: Any, /, *more: Any) -> Any:
+    async def aget(self, key: Any, /, *more: Any) -> Any:  # noqa: C901, PLR0912, PLR0915  # see `get`
         """Get services as `get` does, awaiting what has to be awaited.
 
         Args:
@@ -379,25 +392,31 @@ class Asking:
         makers, ready = self._makers.awaited, self._makers.ready
         if key in makers:
             maker, is_async = makers[key]
-        elif key in ready:
-            return made.setdefault(key, ready[key])
+        elif key in ready and type(service := made.setdefault(key, ready[key])) is not Claim:
+            return service
         else:
             maker, is_async = self._makers.alink(key, self)
         claim = Claim()
         while True:
             try:
                 if self._made is not made:
-                    raise self._make_closed_error()
+                    raise self._make_closed_error()  # noqa: TRY301  # see `get`
                 service = maker(self, made, claim)
                 if is_async:
                     claim.run = Run(get_ident(), service)
                     service = await service
                 if self._made is not made:
-                    raise self._make_closed_error()
+                    raise self._make_closed_error()  # noqa: TRY301  # see `get`
             except Busy as found:
                 busy = found
             except BaseException as error:
-                fail(claim, self, made, error)
+                # At once: no signal handler runs between the exception and this.
+                claim.is_over = True
+                try:
+                    fail(claim, self, made, error)
+                finally:
+                    if claim.waiters:
+                        fail_elsewhere(claim, self, made, error)
                 explain(error)
                 raise
             else:
@@ -405,6 +424,11 @@ class Asking:
             try:
                 give_up(claim, self, made)
                 await await_another(claim, busy)
+            except BaseException as error:
+                claim.is_over = True
+                if claim.waiters:
+                    fail_elsewhere(claim, self, made, error)
+                raise
             finally:
                 del busy
 
@@ -413,34 +437,50 @@ class Asking:
         return ContainerClosedError()
 
 
+# What Python calls a coroutine that was never awaited.
+Asking.aget.__qualname__ = "Container.aget"
+
+
 def wait_for_another(claim: Claim, busy: Busy) -> None:
     """Wait for what another `get` makes; raises the error that it has failed with."""
-    if claim.waiters:
-        wake(claim)
-    wait = begin_wait(claim, busy, blocks=True)
+    wait = announce(claim, busy, blocks=True)
     if wait is None:
         return
     try:
-        error = wait.future.result()
+        raise_outcome(wait.future.result())
     finally:
         end_wait(wait)
-    if error is not None:
-        raise error
+        # An exception that a frame of its own traceback knows would be left to the garbage
+        # collector.
+        del wait, busy
 
 
 async def await_another(claim: Claim, busy: Busy) -> None:
     """Do what `wait_for_another` does, in an event loop."""
-    if claim.waiters:
-        wake(claim)
-    wait = begin_wait(claim, busy, blocks=False)
+    wait = announce(claim, busy, blocks=False)
     if wait is None:
         return
     try:
-        error = await wait_in_the_event_loop(wait.future)
+        raise_outcome(await wait_in_the_event_loop(wait.future))
     finally:
         end_wait(wait)
+        del wait, busy
+
+
+def announce(claim: Claim, busy: Busy, *, blocks: bool) -> Wait | None:
+    """Wake those that wait for what is made by now, and announce that this one waits."""
+    if claim.waiters:
+        wake(claim)
+    return begin_wait(claim, busy, blocks=blocks)
+
+
+def raise_outcome(error: BaseException | None) -> None:
+    """Raise what another `get` has failed with, if it has."""
     if error is not None:
-        raise error
+        try:
+            raise error
+        finally:
+            del error
 
 
 def explain(error: BaseException) -> None:

@@ -11,8 +11,9 @@ key, are read off the stack (see `paths`), so that they cost nothing until they 
 
 from __future__ import annotations
 
+import gc
 import os
-from _thread import get_ident
+from _thread import get_ident, start_new_thread
 from collections.abc import Coroutine, Hashable, Iterator
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -73,20 +74,24 @@ class Busy(Exception):  # noqa: N818  # it tells what is going on, and is no err
         return self.holder.is_over or self.made.get(self.key) is not self.holder
 
 
-class Making(NamedTuple):
+class Making:
     """The call of an asynchronous factory that can ask the container for more.
 
-    Attributes:
+    Args:
         claim: The claim of the `aget` that has called it.
-        made: The services of the container that is going to keep the product.
-        key: The key that is made; `None` if it is not going to be kept.
         outer: The call around this one.
+
+    Attributes:
+        is_over: Whether the factory has come to its end. A task may outlive the one that has
+            started it.
     """
 
-    claim: Claim
-    made: dict[Hashable, Any]
-    key: Hashable | None
-    outer: Making | None
+    __slots__ = ("claim", "is_over", "outer")
+
+    def __init__(self, claim: Claim, outer: Making | None) -> None:
+        self.claim = claim
+        self.outer = outer
+        self.is_over = False
 
 
 #: The call of a factory that this context belongs to. Tasks and threads that a factory starts
@@ -115,8 +120,12 @@ class Wait:
     future: Future[BaseException | None]
 
     def is_over(self) -> bool:
-        """Tell whether the key is made, or is no longer being made."""
-        return self.made.get(self.key) is not self.holder
+        """Tell whether the key is made, or is no longer being made.
+
+        A holder that has failed holds nothing, even if the key is kept by a container that was
+        closed or reset meanwhile, so that the claim stays in there.
+        """
+        return self.holder.is_over or self.made.get(self.key) is not self.holder
 
 
 #: The waits by which threads stand still.
@@ -145,11 +154,12 @@ def begin_wait(claim: Claim, busy: Busy, *, blocks: bool) -> Wait | None:
     lineage = tuple(find_lineage(claim))
     with LOCK:
         if busy.is_over():
+            if holder.is_over and busy.made.get(busy.key) is holder:
+                # It was interrupted before it could give this up.
+                del busy.made[busy.key]
             return None
         _refuse_deadlock(busy, lineage, thread)
-        wait = Wait(
-            busy.made, busy.key, holder, lineage, thread, concurrent.futures.Future()
-        )
+        wait = Wait(busy.made, busy.key, holder, lineage, thread, concurrent.futures.Future())
         holder.waiters = holder.waiters or []
         holder.waiters.append(wait)
         for link in lineage:
@@ -178,15 +188,34 @@ def wake(claim: Claim, error: BaseException | None = None) -> None:
         claim: The claim that they wait for.
         error: What its factory failed with.
     """
+    _check_room(_ROOM)
     with LOCK:
         woken = [wait for wait in claim.waiters if wait.is_over()]
         claim.waiters = [wait for wait in claim.waiters if wait not in woken]
         for wait in woken:
             _forget(wait)
-    for wait in woken:
-        if wait.future.set_running_or_notify_cancel():
-            # An error is passed as a result: futures refuse a StopIteration.
-            wait.future.set_result(error)
+    try:
+        for wait in woken:
+            if wait.future.running() or wait.future.set_running_or_notify_cancel():
+                # That `get` cannot await something is no reason for `aget` to fail.
+                is_own = wait.thread is None and isinstance(error, AsyncServiceError)
+                # An error is passed as a result: futures refuse a StopIteration.
+                wait.future.set_result(None if is_own else error)
+    except BaseException:
+        with LOCK:
+            # A signal handler has raised: the others are still to be woken.
+            claim.waiters = [*claim.waiters, *[one for one in woken if not one.future.done()]]
+        raise
+
+
+#: How many calls deep waking goes, at most.
+_ROOM = 32
+
+
+def _check_room(calls: int) -> None:
+    """Raise a RecursionError where *calls* within each other have no room on the stack."""
+    if calls:
+        _check_room(calls - 1)
 
 
 def give_up(claim: Claim, container: Any, made: dict[Hashable, Any]) -> None:
@@ -203,16 +232,28 @@ def give_up(claim: Claim, container: Any, made: dict[Hashable, Any]) -> None:
             for key, holder in kept.copy().items():
                 if holder is claim:
                     kept.pop(key, None)
+        for owner in owners:
+            if owner is not None and owner._given and not owner.is_closed:
+                # A value that was registered locally meanwhile takes the place.
+                for key, value in owner._given.items():
+                    owner._made.setdefault(key, value)
 
 
-def fail(
-    claim: Claim, container: Any, made: dict[Hashable, Any], error: BaseException
-) -> None:
+def fail(claim: Claim, container: Any, made: dict[Hashable, Any], error: BaseException) -> None:
     """Give up what *claim* holds, as making it has failed; those that wait get the error, too."""
-    claim.is_over = True
     give_up(claim, container, made)
     if claim.waiters:
         wake(claim, error if isinstance(error, Exception) else None)
+
+
+def fail_elsewhere(
+    claim: Claim, container: Any, made: dict[Hashable, Any], error: BaseException
+) -> None:
+    """Do what `fail` could not finish, because the stack was full, or a signal handler raised.
+
+    A new thread has a stack of its own, and runs no signal handlers.
+    """
+    start_new_thread(fail, (claim, container, made, error))
 
 
 def find_lineage(claim: Claim | None) -> Iterator[Claim]:
@@ -226,8 +267,7 @@ def find_lineage(claim: Claim | None) -> Iterator[Claim]:
 def _find_claims_of_the_context() -> Iterator[Claim]:
     making = current_making.get()
     while making is not None:
-        # A task may outlive the factory that has started it.
-        if making.key is None or making.made.get(making.key) is making.claim:
+        if not making.is_over:
             yield making.claim
         making = making.outer
 
@@ -290,6 +330,14 @@ def _make_circle(busy: Busy) -> CircularDependencyError:
     )
 
 
+def _begin_in_child() -> None:
+    """Give up, in a forked process, what the other threads of its parent were making."""
+    _blocked.clear()
+    own = set(find_claims_on_the_stack())
+    for thing in gc.get_objects():
+        if type(thing) is Claim and thing not in own:
+            thing.is_over = True
+
+
 if hasattr(os, "register_at_fork"):
-    # None of the threads that stand still goes on in the child.
-    os.register_at_fork(after_in_child=_blocked.clear)
+    os.register_at_fork(after_in_child=_begin_in_child)

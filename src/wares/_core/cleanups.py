@@ -86,7 +86,7 @@ def leave_generator(
             return
         raise
     finally:
-        error.__traceback__ = traceback
+        BaseException.with_traceback(error, traceback)
     generator.close()
     raise _second_yield(recipe)
 
@@ -110,7 +110,7 @@ async def leave_async_generator(
             return
         raise
     finally:
-        error.__traceback__ = traceback
+        BaseException.with_traceback(error, traceback)
     await generator.aclose()
     raise _second_yield(recipe)
 
@@ -263,7 +263,13 @@ def raise_as_it_is(error: BaseException) -> NoReturn:
     try:
         raise error
     finally:
-        error.__context__ = context
+        _set_context(error, context)
+
+
+def _set_context(error: BaseException, context: BaseException | None) -> None:
+    """Set the context of an exception, also of one that is frozen."""
+    descriptor: Any = BaseException.__context__
+    descriptor.__set__(error, context)
 
 
 def _put_at_the_end(new: BaseException, old: BaseException) -> None:
@@ -273,7 +279,7 @@ def _put_at_the_end(new: BaseException, old: BaseException) -> None:
         if link is old:
             return
         if link.__context__ is None or id(link.__context__) in known:
-            link.__context__ = old
+            _set_context(link, old)
             return
 
 

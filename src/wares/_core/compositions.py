@@ -7,13 +7,13 @@ who makes something from them: to both, these are recipes like any other.
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable
 from typing import Any, ClassVar, TypedDict
 
 import attrs
 
 from wares._core.annotations import FindName, Viewpoint
+from wares._core.callables import read_raw
 from wares._core.keys import describe
 from wares._core.recipes import (
     Lifetime,
@@ -223,6 +223,6 @@ TYPES_NAME = "wares_types"
 def read_parameter_names(factory: Callable[..., Any]) -> Collection[str]:
     """List the names of a factory's parameters; a builtin that does not tell has none."""
     try:
-        return inspect.signature(factory).parameters
+        return read_raw(factory).parameters
     except ValueError:
         return ()

@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Hashable, Iterable, Iterator, M
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, overload
+from typing import Any, Literal, Self, overload
 from weakref import WeakSet
 
 import attrs
@@ -44,6 +44,7 @@ from wares._core.registering import OnRegistryClose, Registering
 from wares._core.registrations import Registrations
 from wares._core.singletons import Singletons
 from wares._core.starting import Start
+from wares._graph.graph import Graph
 from wares.exceptions import (
     InvalidLifetimeError,
     NoContainerError,
@@ -52,9 +53,6 @@ from wares.exceptions import (
     WaresError,
     raise_problems,
 )
-
-if TYPE_CHECKING:
-    from wares._graph.graph import Graph
 
 T = TypeVar("T")
 
@@ -152,6 +150,8 @@ class Container(Asking):
     registry: Registry
     _family: Family | None = None
     _given: Mapping[Hashable, Any] = _NOTHING
+    #: What has left an injected function, for adapters of frameworks that answer exceptions.
+    _failure: BaseException | None = None
     _outermost: Container | None = None
     _request: Container | None = None
     _new_cleanups: type[Cleanups] = Cleanups
@@ -477,7 +477,9 @@ class Container(Asking):
         try:
             await self.aclose()
         finally:
-            self._reopen()
+            # Another task may have reset it meanwhile, and have made something.
+            if self._made is CLOSED:
+                self._reopen()
 
     def _give(self, given: Mapping[Hashable, Any]) -> None:
         """Put in objects as if they had been there from the start, in the place of others."""
@@ -522,7 +524,9 @@ class Container(Asking):
     def _get_family(self) -> Family:
         if self._family is None:
             with LOCK:
-                self._family = self._family or Family()
+                # Another thread may have been first.
+                family: Family | None = self._family
+                self._family = family or Family()
         return self._family
 
     def _line(self) -> Iterator[Container]:
@@ -626,9 +630,7 @@ class Container(Asking):
         if after is not error and after is not None:
             raise_as_it_is(after)
 
-    def _end_all(
-        self, made: dict[Hashable, Any]
-    ) -> list[tuple[list[Entry], list[Entry]]]:
+    def _end_all(self, made: dict[Hashable, Any]) -> list[tuple[list[Entry], list[Entry]]]:
         """End this container and the open ones within it; give what each has to clean up."""
         _, *children = self._descend()
         ended = [self._end(made), *(child._end(child._made) for child in children)]
@@ -784,7 +786,7 @@ class Registry(Registering):
         try:
             for key in start.keys:
                 self._root.get(key)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  # it is raised again
             raise_as_it_is(start.undo(error))
 
     async def astart(self) -> None:
@@ -798,7 +800,7 @@ class Registry(Registering):
         try:
             for key in start.keys:
                 await self._root.aget(key)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  # it is raised again
             raise_as_it_is(await start.aundo(error))
 
     def validate(self) -> None:
@@ -818,8 +820,6 @@ class Registry(Registering):
         Returns:
             The graph, with its problems.
         """
-        from wares._graph.graph import Graph  # noqa: PLC0415  # not every application draws it
-
         known = self._known
         return Graph.over(
             known.recipes,

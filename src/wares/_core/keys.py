@@ -33,25 +33,70 @@ def is_hashable(key: object) -> bool:
     return True
 
 
+#: Where the types are from that parameters for plain values are annotated with.
+_PLAIN_MODULES = ("builtins", "datetime", "decimal", "pathlib", "uuid")
+
+
+def is_plain(key: object) -> bool:
+    """Tell whether *key* is a type of values that callers pass, rather than one of services."""
+    arguments = typing.get_args(key)
+    origin = typing.get_origin(key)
+    if origin is typing.Annotated:
+        return is_plain(arguments[0])
+    if origin in (typing.Union, types.UnionType):
+        return all(map(is_plain, arguments))
+    if origin is typing.Literal or key in (typing.Any, types.NoneType):
+        return True
+    if origin is not None:
+        return is_plain(origin) and all(map(is_plain, arguments))
+    return isinstance(key, type) and key.__module__.partition(".")[0] in _PLAIN_MODULES
+
+
 def describe(key: object) -> str:
     """Name *key* as one would write it in a program, without its module."""
+    try:
+        return _describe(key)
+    except Exception:  # noqa: BLE001  # a key may do anything when it is looked at
+        return f"<{type(key).__qualname__}>"
+
+
+def _describe(key: object) -> str:
     if isinstance(key, str):
         return repr(key)
+    if key is types.NoneType:
+        return "None"
     if isinstance(key, types.GenericAlias) or typing.get_origin(key) is not None:
         return _describe_alias(key)
     name = getattr(key, "__qualname__", None) or getattr(key, "__name__", None)
     if isinstance(name, str):
         return name.rpartition("<locals>.")[2]
-    if is_hashable(key) and type(key).__repr__ is not object.__repr__:
-        return repr(key)
-    return f"<{type(key).__qualname__}>"
+    return _show(key) if is_hashable(key) else _name_type(key)
+
+
+def _show(thing: object) -> str:
+    """Give the representation of *thing*, if it has one of its own that can be read."""
+    if type(thing).__repr__ is object.__repr__:
+        # It would hold an address, which is another one each time.
+        return _name_type(thing)
+    try:
+        return repr(thing)
+    except Exception:  # noqa: BLE001  # whatever it raises, a message must not fail
+        return _name_type(thing)
+
+
+def _name_type(thing: object) -> str:
+    return f"<{type(thing).__qualname__}>"
 
 
 def _describe_alias(key: Any) -> str:
     origin = typing.get_origin(key)
     arguments = typing.get_args(key)
     if origin is typing.Annotated:
-        inner = [describe(arguments[0]), *map(repr, arguments[1:])]
+        # What stands for a key of an adapter's says what the user writes instead.
+        names = [getattr(extra, "__wares_name__", None) for extra in arguments[1:]]
+        if isinstance(names[0], str):
+            return names[0]
+        inner = [describe(arguments[0]), *map(_show, arguments[1:])]
         return f"Annotated[{', '.join(inner)}]"
     if origin in (typing.Union, types.UnionType):
         return " | ".join(map(describe, arguments))

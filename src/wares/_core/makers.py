@@ -13,6 +13,7 @@ around them.
 
 from __future__ import annotations
 
+import itertools
 import linecache
 from collections import ChainMap
 from collections.abc import Callable, Hashable, Mapping
@@ -25,7 +26,7 @@ from wares._core import steps
 from wares._core.keys import MISSING
 from wares._core.locking import LOCK
 from wares._core.paths import know_maker
-from wares._core.recipes import Recipe, is_plain
+from wares._core.recipes import Recipe, is_plain, never_gives_none
 from wares._core.registrations import Registrations
 from wares._core.signatures import Autowired, Need, Shape, expand_alias
 from wares._core.wiring import FindRecipe, Keeper, Node, Walk, Wire, Wiring, walk
@@ -58,11 +59,13 @@ class Makers:
         self.find = find or registry.find_recipe
         self.keeper = keeper
         self.request = request
-        self.outermost = self if keeper == "connection" else None
+        self.outermost: Makers | None = None
         self.for_functions: Makers | None = None
         self.forget()
         self.begin_anew()
-        registry.books.add(self)
+        with LOCK:
+            # Another thread may go over them because it registers something.
+            registry.books.add(self)
 
     def forget(self) -> None:
         """Forget what was written, because something else is registered now."""
@@ -162,6 +165,9 @@ class Makers:
         return makers
 
     def _for_outermost(self) -> Makers:
+        if self.keeper == "connection":
+            # Kept nowhere: a circle would be left to the garbage collector.
+            return self
         if self.outermost is None:
             self.outermost = Makers(self.registry, self.find, keeper="connection")
         return self.outermost
@@ -274,7 +280,7 @@ class Writer:
             service = self.get(wire, 2, asker)
         if wire.source != "container" and self.makers.keeper != "singleton":
             # The registry keeps what it has made, and nothing that an override may replace.
-            service = f"made.setdefault({self.define('k', wire.need.key)}, {service})"
+            service = self._hand_over(self.define("k", wire.need.key), service, 2)
         self.put(2, f"return {service}")
         return self.compile("c, made, claim"), self.is_async
 
@@ -361,6 +367,14 @@ class Writer:
         self.put(indent, f"if type({service}) is Claim: {service} = {otherwise}")
         return service
 
+    def _hand_over(self, key: str, service: str, indent: int) -> str:
+        """Write that this container keeps what comes from elsewhere, unless it is making it."""
+        kept = self.new_variable()
+        self.put(indent, f"{kept} = made.setdefault({key}, {service})")
+        # The key was registered anew while its service was being made.
+        self.put(indent, f"if type({kept}) is Claim: raise Busy(made, {key}, {kept})")
+        return kept
+
     def _get_elsewhere(self, wire: Wire, key: str, service: str, indent: int) -> None:
         """Write that something is got from the container that keeps it."""
         maker = self.makers.write_elsewhere(wire, can_await=self.can_await, own=self.own)
@@ -368,7 +382,10 @@ class Writer:
             root = self.define("root", self.makers.registry.root)
             kept = self.define("kept", self.makers.registry.root._made)
             # An override may take it away from there; what this container has got, it keeps.
-            self.put(indent, f"{service} = made[{key}] if {key} in made else {kept}.get({key}, claim)")
+            self.put(indent, f"{service} = made.get({key}, claim)")
+            self.put(
+                indent, f"if type({service}) is Claim: {service} = {kept}.get({key}, claim)"
+            )
             call = self._call_maker(maker, f"{root}, {root}._made, claim")
             self.put(indent, f"if type({service}) is Claim: {service} = {call}")
             return
@@ -385,7 +402,7 @@ class Writer:
         self.put(indent + 1, "owner = c if c._outermost is None else c._outermost")
         self.put(indent + 1, "its = owner._made")
         got = self._get_or(key, make, indent + 1, "its")
-        self.put(indent + 1, f"made[{key}] = {service} = {got}")
+        self.put(indent + 1, f"{service} = {self._hand_over(key, got, indent + 1)}")
 
     def _get_absent(self, wire: Wire, indent: int, asker: Node) -> str:
         """Write what fills a parameter for which nothing is registered: it may be given."""
@@ -400,7 +417,10 @@ class Writer:
             self.put(indent, f"{service} = {otherwise}")
         else:
             key = self.define("k", need.key)
-            return self._get_or(key, otherwise, indent)
+            # An object that a dependency has made for itself is no service.
+            return self._get_or(
+                key, otherwise, indent, "c._given" if need.is_service else "made"
+            )
         return service
 
     def _raising(self, function: str, *recipes: Recipe) -> str:
@@ -500,7 +520,9 @@ class Writer:
         for wire, got in gathered:
             is_late = isinstance(got, Late)
             argument = self._build_late(wire.node, got, indent) if is_late else got
-            arguments.append(f"{wire.need.name}={argument}" if wire.need.by_keyword else argument)
+            arguments.append(
+                f"{wire.need.name}={argument}" if wire.need.by_keyword else argument
+            )
         if recipe.shape.is_async and not self.can_await:
             self.put(indent, f"refuse(made, recipes[{place}])")
         result = self.call(node, ", ".join(arguments), indent)
@@ -546,14 +568,15 @@ class Writer:
         if not (recipe.shape.is_async and self.can_await and self._can_ask(recipe)):
             return self._call_and_settle(node, arguments, indent)
         # Tasks that the factory starts may ask for more: they are to know what they belong to.
-        key = self.define("k", recipe.key) if not node.is_fresh else "None"
-        outer = f"outer{len(self._lines)}"
-        self.put(indent, f"{outer} = current_making.get()")
-        self.put(indent, f"current_making.set(Making(claim, made, {key}, {outer}))")
+        making = f"making{len(self._lines)}"
+        self.put(indent, f"{making} = Making(claim, current_making.get())")
+        self.put(indent, f"current_making.set({making})")
         self.put(indent, "try:")
         service = self._call_and_settle(node, arguments, indent + 1)
+        self.put(indent, "finally:")
+        self.put(indent + 1, f"{making}.is_over = True")
         # Not by a token: a coroutine that is closed ends in another context.
-        self.put(indent, f"finally: current_making.set({outer})")
+        self.put(indent + 1, f"current_making.set({making}.outer)")
         return service
 
     def _call_and_settle(self, node: Node, arguments: str, indent: int) -> str:
@@ -569,6 +592,7 @@ class Writer:
             self.put(indent, f"{'async ' * is_async}for {service} in generator: break")
             self.put(indent, f"else: not_yielded(recipes[{place}])")
             self._note_cleanup(node, indent, is_async=is_async)
+            self._refuse_none(recipe, service, indent)
             return service
         if is_async:
             call = f"{self._await()}{call}"
@@ -580,7 +604,14 @@ class Writer:
             settle = f"{self._await()}asettle" if self.can_await else "settle"
             settled = f"{settle}(c, made, Cleanups, recipes[{place}], {plain}, {service})"
             self.put(indent, f"if type({service}) not in {plain}: {service} = {settled}")
+        self._refuse_none(recipe, service, indent)
         return service
+
+    def _refuse_none(self, recipe: Recipe, service: str, indent: int) -> None:
+        """Write that a factory that promises a service may not give `None`."""
+        if never_gives_none(recipe, self.makers.registry.find_name):
+            place = self._place(recipe)
+            self.put(indent, f"if {service} is None: gave_none(recipes[{place}])")
 
     def _note_cleanup(self, node: Node, indent: int, *, is_async: bool) -> None:
         """Write that a generator is going to be left."""
@@ -603,16 +634,25 @@ _ASKED = Recipe("a container", object, "transient", is_derived=True)
 #: The functions within which makers are made, by their text.
 _shapes: dict[str, Callable[..., Callable[..., Any]]] = {}
 
+#: Threads that compile at the same time must not give two shapes one file name.
+_numbers = itertools.count(1)
 
-def _compile(text: str, chains: dict[int, tuple[int, ...]]) -> Callable[..., Callable[..., Any]]:
+
+def _compile(
+    text: str, chains: dict[int, tuple[int, ...]]
+) -> Callable[..., Callable[..., Any]]:
     shape = _shapes.get(text)
     if shape is None:
-        file_name = f"<maker {len(_shapes) + 1} of wares>"
+        file_name = f"<maker {next(_numbers)} of wares>"
         names = dict(steps.NAMES)
         exec(compile(text, file_name, "exec"), names)  # noqa: S102  # our own source
         know_maker(file_name, chains)
         # Tracebacks and debuggers show it.
-        linecache.cache[file_name] = (len(text), None, text.splitlines(keepends=True), file_name)
+        linecache.cache[file_name] = (
+            len(text),
+            None,
+            text.splitlines(keepends=True),
+            file_name,
+        )
         shape = _shapes.setdefault(text, names["write"])
     return shape
-

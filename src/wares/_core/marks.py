@@ -13,7 +13,7 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Hashable, Iterator
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 
@@ -26,6 +26,67 @@ _MARKS = (
     ("fastapi.params", "Depends"),
     ("fast_depends.dependencies", "Dependant"),
 )
+
+
+#: The names of marks, and of what makes them, before they are called.
+_UNCALLED = (
+    ("wares._inject.markers", "Depends"),
+    ("wares._inject.markers", "Inject"),
+    ("fastapi.params", "Depends"),
+    ("fastapi", "Depends"),
+)
+
+
+@attrs.frozen
+class Mark:
+    """What a marker says, whoever defines its class.
+
+    Attributes:
+        key: What the marker names; `None` stands for the annotation of the parameter.
+        is_service: Whether only what is registered or given fills the parameter.
+        use_cache: Whether the result is shared.
+        scope: How long the result lives, if the marker says so.
+        casts: Whether `apply_types` casts the result.
+    """
+
+    key: Any = None
+    is_service: bool = False
+    use_cache: bool = True
+    scope: Literal["request", "function"] | None = None
+    casts: bool = True
+
+
+def read_mark(marker: Any) -> Mark:
+    """Read what a marker of wares, FastAPI or FastDepends says."""
+    if _is_a(marker, *_MARKS[0]):
+        mark: Mark = marker._mark
+        return mark
+    service = getattr(marker.dependency, "__wares_key__", None)
+    return Mark(
+        marker.dependency if service is None else service,
+        is_service=service is not None,
+        use_cache=marker.use_cache,
+        scope=getattr(marker, "scope", None),
+        casts=getattr(marker, "cast", True),
+    )
+
+
+def is_uncalled_marker(thing: object) -> bool:
+    """Tell whether *thing* is `Depends` or `Inject` itself, without parentheses or brackets."""
+    return any(
+        thing is not None and thing is getattr(sys.modules.get(module), name, None)
+        for module, name in _UNCALLED
+    )
+
+
+def explain_uncalled(marker: Any) -> str:
+    """Tell what is wrong with a marker that was not called."""
+    if marker.__name__ == "Inject":
+        return "Inject stands there without brackets. Write Inject[Type]."
+    return (
+        f"{marker.__name__} stands there without parentheses, and so marks nothing. Write "
+        f"{marker.__name__}(dependency), or {marker.__name__}() for what the annotation names."
+    )
 
 
 def is_marker(thing: object) -> bool:

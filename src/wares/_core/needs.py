@@ -35,8 +35,11 @@ from wares._core.keys import MISSING, describe, is_hashable
 from wares._core.marks import (
     as_key,
     can_be_asked_for,
+    explain_uncalled,
     is_fast_depends_marker,
     is_marker,
+    is_uncalled_marker,
+    read_mark,
     takes_custom_field,
     without_markers,
 )
@@ -57,10 +60,12 @@ class Need:
         key: What to ask for.
         by_keyword: Whether the argument is passed by keyword.
         default: The parameter's default, used where *key* is not registered; else `MISSING`.
-        is_marked: Whether `Depends` or `Inject` marks it, so that an unregistered callable is
-            called.
+        is_marked: Whether `Depends` or `Inject` marks it.
+        is_service: Whether only what is registered or given fills it: `Inject` marks it. Otherwise
+            a marked callable that nobody has registered is called.
         use_cache: Whether the made service is shared.
         scope: The scope that the marker names.
+        casts: Whether `apply_types` casts what fills it.
         takes_argument: Whether it belongs to a dependency and has no marker: then it takes the
             argument of that name of the call that is being served, where there is one.
         is_late: Whether it is asked for later, so that the container itself is passed.
@@ -71,8 +76,10 @@ class Need:
     by_keyword: bool
     default: Any = MISSING
     is_marked: bool = False
+    is_service: bool = False
     use_cache: bool = True
     scope: Literal["request", "function"] | None = None
+    casts: bool = True
     takes_argument: bool = False
     is_late: bool = False
 
@@ -155,6 +162,14 @@ class NeedsReader:
         is_first = position == 0 and self._takes_container_by_name
         if is_first and parameter.name == CONTAINER_NAME:
             return Need(parameter.name, self._container, by_keyword)
+        if is_uncalled_marker(parameter.default):
+            raise self._cannot_mark(parameter, explain_uncalled(parameter.default))
+        if self._find_marker(parameter, parameter.default) is not None:
+            raise self._cannot_mark(
+                parameter,
+                f"its default is an annotation. Write {parameter.name}: Inject[...], not "
+                f"{parameter.name} = Inject[...].",
+            )
         if self._is_marker(parameter.default):
             self._refuse_second_marker(parameter)
             return self._read_marked(parameter, parameter.default, by_keyword=by_keyword)
@@ -199,7 +214,8 @@ class NeedsReader:
     def _read_marked(
         self, parameter: inspect.Parameter, marker: Any, *, by_keyword: bool
     ) -> Need:
-        key = marker.dependency
+        mark = read_mark(marker)
+        key = mark.key
         if key is None:
             if parameter.annotation is parameter.empty:
                 raise UnresolvableParameterError(
@@ -218,7 +234,7 @@ class NeedsReader:
                 f"Depends({key!r}) names no dependency. Write Depends(function), "
                 f"Depends(Class) or the key under which a service is registered.",
             )
-        key = expand_alias(getattr(key, "__wares_key__", key))
+        key = expand_alias(key)
         if callable(key):
             key = as_key(key)
         return self._checked(
@@ -227,8 +243,10 @@ class NeedsReader:
                 key,
                 by_keyword,
                 is_marked=True,
-                use_cache=marker.use_cache,
-                scope=getattr(marker, "scope", None),
+                is_service=mark.is_service,
+                use_cache=mark.use_cache,
+                scope=mark.scope,
+                casts=mark.casts,
             )
         )
 
@@ -236,8 +254,13 @@ class NeedsReader:
         return is_marker(thing)
 
     def _find_marker(self, parameter: inspect.Parameter, annotation: Any) -> Any:
+        if is_uncalled_marker(annotation):
+            raise self._cannot_mark(parameter, explain_uncalled(annotation))
         if typing.get_origin(annotation) is not typing.Annotated:
             return None
+        for item in annotation.__metadata__:
+            if is_uncalled_marker(item):
+                raise self._cannot_mark(parameter, explain_uncalled(item))
         markers = [item for item in annotation.__metadata__ if self._is_marker(item)]
         if len(markers) > 1:
             raise self._cannot_mark(
@@ -418,7 +441,11 @@ def evaluate_result(factory: Callable[..., Any], find_name: FindName) -> Any:
     Raises:
         UnresolvableParameterError: The annotation cannot be evaluated.
     """
-    reader = NeedsReader(factory, type(None), find_name, fills_defaults=False)
+    # Nothing is imported for the sake of a promise.
+    viewpoint = Viewpoint(may_import=False)
+    reader = NeedsReader(
+        factory, type(None), find_name, fills_defaults=False, viewpoint=viewpoint
+    )
     return reader.evaluate_result()
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import attrs
 
+from wares._core.asking import Asking
 from wares._core.keys import describe
 from wares._core.recipes import Recipe
 from wares.exceptions import AsyncServiceError, WaresError
@@ -29,7 +30,7 @@ class ServicePing:
 
     name: str
     is_async: bool
-    _container: Any = attrs.field(repr=False)
+    _container: Asking = attrs.field(repr=False)
     _recipe: Recipe = attrs.field(repr=False)
 
     @property
@@ -81,7 +82,7 @@ class ServicePing:
         return AsyncServiceError(self.key, [self.key], "its ping is asynchronous: use aping()")
 
 
-def name_pings(container: Any, recipes: list[Recipe]) -> Iterator[ServicePing]:
+def name_pings(container: Asking, recipes: list[Recipe]) -> Iterator[ServicePing]:
     """Give each recipe's ping a name of its own."""
     taken: set[str] = set()
     for recipe in recipes:
@@ -94,11 +95,11 @@ def name_pings(container: Any, recipes: list[Recipe]) -> Iterator[ServicePing]:
         yield ServicePing(unique, _must_await(container, recipe), container, recipe)
 
 
-def _must_await(container: Any, recipe: Recipe) -> bool:
+def _must_await(container: Asking, recipe: Recipe) -> bool:
     """Tell whether a ping, or the making of what it takes, must be awaited, as far as one sees."""
     if inspect.iscoroutinefunction(recipe.ping):
         return True
-    known = container.registry._known
+    known = container._makers.registry
     todo = [recipe]
     seen = {recipe}
     while todo:

@@ -25,10 +25,13 @@ from wares._core.signatures import (
     callable_of,
     check_parameters,
     describe_callable,
+    entered,
     expand_alias,
     is_derivable,
+    may_be_none,
     read_shape,
     read_signature,
+    returns,
 )
 from wares.exceptions import (
     InvalidLifetimeError,
@@ -188,9 +191,9 @@ def cannot_fill(
     return UnresolvableParameterError(
         need.name,
         describe_callable(recipe.factory),
-        f"{asked}, and no argument of the call has this name: {called}. Add a parameter "
-        f"{need.name!r} to the function that is called, mark this one with Depends(...), or "
-        f"give it a default. It was needed on this path:{path}",
+        f"{asked}, and no argument of the call has this name: {called}. Pass "
+        f"{need.name}=..., mark the parameter with Depends(...), or give it a default. It was "
+        f"needed on this path:{path}",
     )
 
 
@@ -301,14 +304,34 @@ def is_plain(recipe: Recipe) -> bool:
     """Tell whether the product of a factory is surely the service itself, as it is."""
     if recipe.is_composed:
         return True
-    factory = recipe.factory.factory if isinstance(recipe.factory, Autowired) else recipe.factory
+    factory: Any = recipe.factory
+    factory = factory.factory if isinstance(factory, Autowired) else factory
+    if not isinstance(factory, type):
+        return False
+    metaclass: Any = type(factory)
+    constructor: Any = factory.__new__
     return (
-        isinstance(factory, type)
-        and type(factory).__call__ is type.__call__
-        and factory.__new__ is object.__new__
+        metaclass.__call__ is type.__call__
+        and constructor is object.__new__
         and not hasattr(factory, "__await__")
         and not (recipe.enter and is_context_manager(factory))
     )
+
+
+def promise_of(recipe: Recipe, find_name: FindName) -> Any:
+    """Tell what the annotations of a factory promise, once it is entered, or `MISSING`."""
+    if recipe.is_value or recipe.is_composed:
+        return MISSING
+    promise = returns(recipe.factory, find_name)
+    return entered(promise, find_name) if recipe.enter else promise
+
+
+def never_gives_none(recipe: Recipe, find_name: FindName) -> bool:
+    """Tell whether a factory is annotated to give something else than `None`, but still may."""
+    if is_plain(recipe):
+        return False
+    promise = promise_of(recipe, find_name)
+    return promise is not MISSING and not may_be_none(promise)
 
 
 def is_context_manager(kind: type) -> bool:

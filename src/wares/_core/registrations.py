@@ -39,6 +39,7 @@ class Registrations:
         root_makers: Its makers.
         singletons: What they were made from.
         is_closed: Whether the registry is closed.
+        is_makeshift: Whether it is an empty one, which stands in where no container is current.
     """
 
     #: The class that asks for the container itself.
@@ -60,6 +61,7 @@ class Registrations:
         self.root_makers: Any = None
         self.singletons: Any = None
         self.is_closed = False
+        self.is_makeshift = False
         # How the services of generic classes are registered once the types are known.
         self.generics: dict[Any, Callable[[Hashable, tuple[Any, ...]], None]] = {}
         # Callables that are named for one request only do not stay.
@@ -135,7 +137,7 @@ class Registrations:
         if recipe is None and need.key not in self.expected:
             recipe = self._compose(need)
             if recipe is None and need.is_marked:
-                return self.derive(need.key)
+                return self.derive(need)
         return recipe
 
     def get_in_force(self, key: Hashable) -> Recipe | None:
@@ -158,13 +160,16 @@ class Registrations:
             return None
         return self._composed.setdefault((key, self.read(recipe)), recipe)
 
-    def derive(self, key: Hashable) -> Recipe | None:
-        """Make the recipe of a callable that nobody registered, or `None` if it is no callable."""
+    def derive(self, need: Need) -> Recipe | None:
+        """Make the recipe of what nobody registered, or `None` if *need* names no callable."""
+        key = need.key
         registry_class: object = type(self.registry)
         if key is registry_class:
             return recipe_for_value(
                 key, self.registry, enter=False, ping=None, suppress_context_exit=False
             )
+        if need.is_service:
+            return None
         recipe = self._derived.get(key) or find_dependency(key) or recipe_for_dependency(key)
         return None if recipe is None else self._derived.setdefault(key, recipe)
 

@@ -69,8 +69,9 @@ class Singletons:
             if self._fits(kept, self._in_force):
                 self._in_force[recipe.key] = kept
                 made[recipe.key] = service
-            else:
-                made.pop(recipe.key, None)
+            elif made.get(recipe.key) is claim:
+                # If it is not there any more, an earlier singleton was taken up again.
+                del made[recipe.key]
         if claim.waiters:
             wake(claim)
         return service

@@ -6,6 +6,7 @@ What is raised here reads the path that led to it off the stack.
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from wares._core.claims import (
@@ -25,7 +26,7 @@ from wares._core.cleanups import (
     leave_context,
     leave_generator,
 )
-from wares._core.keys import MISSING, describe, find_nearest
+from wares._core.keys import MISSING, describe, find_nearest, is_plain
 from wares._core.locking import LOCK
 from wares._core.observation import observe_beginning, observe_end
 from wares._core.recipes import (
@@ -41,6 +42,7 @@ from wares.exceptions import (
     CircularDependencyError,
     FactoryError,
     LifetimeError,
+    NoContainerError,
     ServiceNotFoundError,
     WaresError,
 )
@@ -92,6 +94,7 @@ def unreadable(registry: Registrations, recipe: Recipe) -> None:
 def missing(container: Any, need: Need, asker: Recipe) -> NoReturn:
     """Refuse what nobody has registered or given."""
     if need.takes_argument or need.key is MISSING:
+        refuse_makeshift(container, need)
         raise cannot_fill(need, asker, (), [one.describe_step() for one in find_path()])
     raise not_found(container, need)
 
@@ -113,6 +116,8 @@ def not_found(container: Any, need: Need) -> WaresError:
     """Make the error for a key under which there is nothing."""
     key, known = need.key, container.registry._known
     recipes = find_path()
+    if known.is_makeshift:
+        return _no_container(need, recipes)
     steps = [recipe.describe_step() for recipe in recipes]
     asker = next((recipe for recipe in reversed(recipes) if recipe.is_kept), None)
     is_expected = key in known.expected
@@ -128,9 +133,41 @@ def not_found(container: Any, need: Need) -> WaresError:
     )
 
 
+def refuse_makeshift(container: Any, need: Need) -> None:
+    """Refuse what a parameter's annotation asks for, where no container is current.
+
+    A plain value, such as a `str`, is rather an argument that a call lacks.
+    """
+    is_argument = need.key is MISSING or is_plain(need.key)
+    if container.registry._known.is_makeshift and not is_argument:
+        raise _no_container(need, find_path())
+
+
+def _no_container(need: Need, recipes: Sequence[Recipe]) -> NoContainerError:
+    path = "".join(f"\n  {recipe.describe_step()}" for recipe in recipes)
+    parameter = f", for the parameter {need.name!r}" if need.name else ""
+    return NoContainerError(
+        f"There is no current container to get {describe(need.key)} from{parameter}. Install the "
+        f"adapter of your framework, which opens one for each request, or open one: with "
+        f"registry.container() as container, container.activate(): ... If each call is to have a "
+        f"container of its own, write @inject(registry=registry).\nPath:{path}"
+    )
+
+
 def not_yielded(recipe: Recipe) -> NoReturn:
     """Refuse a generator factory that has ended before it yielded."""
     raise FactoryError(recipe.key, describe_callable(recipe.factory), "did not yield")
+
+
+def gave_none(recipe: Recipe) -> NoReturn:
+    """Refuse `None` from a factory that is annotated to give something else."""
+    raise FactoryError(
+        recipe.key,
+        describe_callable(recipe.factory),
+        "gave None, though it is annotated with something else",
+        "Maybe it lacks a `return`, or a value after `yield`; if None is meant, annotate it with "
+        "`... | None`.",
+    )
 
 
 def begin_cleanups(made: dict[Any, Any], kind: type[Cleanups]) -> Cleanups:
@@ -168,13 +205,19 @@ def settle(
         service = next(product, MISSING)
         if service is MISSING:
             not_yielded(recipe)
-        return _note(container, made, kind_of_cleanups, (leave_generator, product, recipe), service)
+        return _note(
+            container, made, kind_of_cleanups, (leave_generator, product, recipe), service
+        )
     if not recipe.is_value and inspect.iscoroutine(product):
         product.close()
         raise _must_be_awaited(recipe, "its factory returned a coroutine")
     if recipe.enter and is_sync_context_manager(kind):
         return _note(
-            container, made, kind_of_cleanups, (leave_context, product, recipe), kind.__enter__(product)
+            container,
+            made,
+            kind_of_cleanups,
+            (leave_context, product, recipe),
+            kind.__enter__(product),
         )
     if recipe.enter and is_async_context_manager(kind):
         raise _must_be_awaited(recipe, "it is an asynchronous context manager")
@@ -194,7 +237,11 @@ async def asettle(
     if _is_own_generator(recipe, product) and inspect.isasyncgen(product):
         async for service in product:
             return await _anote(
-                container, made, kind_of_cleanups, (leave_async_generator, product, recipe), service
+                container,
+                made,
+                kind_of_cleanups,
+                (leave_async_generator, product, recipe),
+                service,
             )
         not_yielded(recipe)
     if not recipe.is_value and inspect.iscoroutine(product):
@@ -203,7 +250,9 @@ async def asettle(
     kind: Any = type(product)
     if recipe.enter and is_async_context_manager(kind):
         service = await kind.__aenter__(product)
-        return await _anote(container, made, kind_of_cleanups, (leave_async_context, product, recipe), service)
+        return await _anote(
+            container, made, kind_of_cleanups, (leave_async_context, product, recipe), service
+        )
     return settle(container, made, kind_of_cleanups, recipe, plain, product)
 
 
@@ -315,6 +364,7 @@ NAMES = {
     "begin_cleanups": begin_cleanups,
     "check_open": check_open,
     "circular": circular,
+    "gave_none": gave_none,
     "leave_async_generator": leave_async_generator,
     "leave_generator": leave_generator,
     "missing": missing,

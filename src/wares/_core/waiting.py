@@ -28,7 +28,7 @@ def runs_trio() -> bool:
 
 
 async def _wait_on_trio(future: Future[T]) -> T:
-    import trio  # noqa: PLC0415  # as it runs, it is there
+    trio: Any = sys.modules["trio"]
 
     event = trio.Event()
     token = trio.lowlevel.current_trio_token()
@@ -47,4 +47,3 @@ async def _wait_on_trio(future: Future[T]) -> T:
         future.cancel()
         raise
     return future.result()
-

@@ -5,10 +5,9 @@ This module knows those languages. It must not know how a graph comes about.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
 
-if TYPE_CHECKING:
-    from wares._graph.graph import Edge, Graph, Node
+from wares._graph.nodes import Drawable, Edge, Node
 
 #: How a node is drawn by Mermaid; the same colours as on the page.
 _MERMAID_STYLES = {
@@ -31,7 +30,16 @@ _DOT_COLORS = {
 }
 
 
-def draw_mermaid(graph: Graph) -> str:
+#: What Mermaid may take for more than text, between quotes.
+_MEANINGFUL = re.compile(r"[^\w .,()\[\]|'=/+*-]")
+
+#: Line breaks of every kind, and what else is not to be seen.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+_PICTURES = {chr(code): chr(0x2400 + code) for code in range(0x20)}
+
+
+def draw_mermaid(graph: Drawable) -> str:
     """Draw *graph* as a Mermaid flowchart (https://mermaid.js.org/syntax/flowchart.html)."""
     numbers = {node.name: f"n{number}" for number, node in enumerate(graph.nodes)}
     edges = _without_doubles(graph)
@@ -54,7 +62,7 @@ def draw_mermaid(graph: Graph) -> str:
     return "\n".join(lines) + "\n"
 
 
-def draw_dot(graph: Graph) -> str:
+def draw_dot(graph: Drawable) -> str:
     """Draw *graph* in the language of Graphviz (https://graphviz.org/doc/info/lang.html)."""
     lines = ["digraph wares {", "    rankdir=LR;", "    node [shape=box, style=rounded];"]
     for node in graph.nodes:
@@ -71,7 +79,7 @@ def draw_dot(graph: Graph) -> str:
     return "\n".join([*lines, "}"]) + "\n"
 
 
-def _without_doubles(graph: Graph) -> list[Edge]:
+def _without_doubles(graph: Drawable) -> list[Edge]:
     """List the edges, but only the first of those between the same two nodes."""
     edges: dict[tuple[str, str], Edge] = {}
     for edge in graph.edges:
@@ -86,9 +94,24 @@ def _style_of(node: Node) -> str:
 
 
 def _escape_mermaid(text: str) -> str:
-    return text.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
+    """Write *text* so that it cannot end its label, nor be taken for markup or Markdown.
+
+    All but letters, digits and what is harmless between quotes becomes an entity code
+    (https://mermaid.js.org/syntax/flowchart.html#entity-codes-to-escape-characters).
+    """
+    return _MEANINGFUL.sub(_write_entity, _one_line(text))
+
+
+def _write_entity(found: re.Match[str]) -> str:
+    return f"#{ord(found[0])};"
 
 
 def _quote_dot(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    # Graphviz knows entities of HTML in labels, and no escape but that of the quotes in names.
+    escaped = _one_line(text).replace("\\", "\\\\").replace('"', '\\"').replace("&", "&amp;")
     return f'"{escaped}"'
+
+
+def _one_line(text: str) -> str:
+    """Show line breaks and other control characters as the pictures that Unicode has for them."""
+    return _CONTROL.sub(lambda found: _PICTURES.get(found[0], "\ufffd"), text)

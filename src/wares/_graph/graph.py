@@ -13,12 +13,14 @@ from typing import Any
 import attrs
 
 from wares._core.annotations import FindName
-from wares._core.compositions import ComposedRecipe
+from wares._core.compositions import ComposedRecipe, DecoratingRecipe, Part
 from wares._core.keys import MISSING, describe, find_nearest
-from wares._core.recipes import Recipe, cannot_fill
-from wares._core.signatures import Need, find_place
+from wares._core.recipes import Recipe, cannot_fill, promise_of
+from wares._core.signatures import Need, describe_callable, find_place, fits
+from wares._graph.nodes import Edge, Node
 from wares.exceptions import (
     CircularDependencyError,
+    InvalidRegistrationError,
     LifetimeError,
     ServiceNotFoundError,
     WaresError,
@@ -26,53 +28,6 @@ from wares.exceptions import (
 
 #: How long the service of a lifetime lives, relative to the others.
 _SPANS = {"singleton": 3, "connection": 2, "given": 2, "scoped": 1}
-
-
-@attrs.frozen
-class Node:
-    """One service of the graph.
-
-    Attributes:
-        key: What it is asked for by.
-        name: The key, printed; unique within the graph.
-        kind: ``"factory"``, ``"value"``, ``"alias"``, ``"expected"``, ``"callable"`` or
-            ``"missing"``; of an annotation that stands for other services ``"optional"``,
-            ``"function"``, ``"list"``, ``"tuple"`` or ``"mapping"``.
-        lifetime: Which owner keeps it; `None` for what is given or missing.
-        place: The file and line of the factory's definition, if it has one.
-        has_ping: Whether its health can be checked.
-        tags: The groups that it belongs to.
-        problems: What is wrong with it, by the places of the graph's problems.
-    """
-
-    key: Hashable
-    name: str
-    kind: str
-    lifetime: str | None
-    place: str | None
-    has_ping: bool
-    tags: tuple[str, ...] = ()
-    problems: tuple[int, ...] = ()
-
-
-@attrs.frozen
-class Edge:
-    """One service needs another.
-
-    Attributes:
-        source: The name of the node that needs.
-        target: The name of the node that is needed.
-        parameter: The parameter of the source's factory that it fills; `None` if it fills none.
-        kind: ``"declared"`` by a parameter, or ``"seen"``: asked for by the factory while
-            `Registry.record` was at work.
-        problems: What is wrong with it, by the places of the graph's problems.
-    """
-
-    source: str
-    target: str
-    parameter: str | None
-    kind: str = "declared"
-    problems: tuple[int, ...] = ()
 
 
 @attrs.frozen
@@ -184,6 +139,7 @@ class _Surveyor:
         self._find_missing()
         self._find_lifetimes()
         self._find_circles()
+        self._find_misfits()
         self._seen += [pair for pair in seen if pair[0] in self._recipes]
         names = self._name_all()
         return Graph(
@@ -322,6 +278,34 @@ class _Surveyor:
         steps = [self._recipes[key].describe_step() for key in circle]
         path = [*circle, circle[0]]
         self._note(CircularDependencyError(path, steps=steps), *path)
+
+    def _find_misfits(self) -> None:
+        """Find factories and aliases whose services cannot be what they are registered for."""
+        for key, recipe in self._recipes.items():
+            asked = key.key if isinstance(key, Part) else key
+            if isinstance(recipe, ComposedRecipe):
+                self._find_wrong_alias(recipe, key)
+                continue
+            if recipe.is_derived or isinstance(recipe, DecoratingRecipe):
+                # What decorates a service often only looks like it.
+                continue
+            promise = promise_of(recipe, self._find_name)
+            if promise is not MISSING and not fits(promise, asked):
+                problem = InvalidRegistrationError(
+                    f"The factory of {describe(asked)}, {describe_callable(recipe.factory)}, gives "
+                    f"{describe(promise)}, which is no {describe(asked)}. Register it under "
+                    f"{describe(promise)}, or correct the annotation of its result."
+                )
+                self._note(problem, key)
+
+    def _find_wrong_alias(self, recipe: ComposedRecipe, key: Hashable) -> None:
+        target = self._needs[key][0].key if recipe.composition == "alias" else key
+        if not fits(target, key):
+            problem = InvalidRegistrationError(
+                f"{describe(key)} is registered as an alias of {describe(target)}, which is no "
+                f"{describe(key)}. Name a class that derives from it."
+            )
+            self._note(problem, key, target)
 
     def _all_keys(self) -> list[Hashable]:
         seen = [target for _, target in self._seen]

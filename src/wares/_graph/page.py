@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,5 +22,6 @@ def draw_page(graph: Mapping[str, Any], title: str) -> str:
     page = importlib.resources.files("wares._graph").joinpath(_TEMPLATE).read_text("utf-8")
     # Within a script, only "<" could end it.
     data = json.dumps(graph, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
-    before, _, after = page.replace("{{title}}", html.escape(title)).partition("{{data}}")
-    return before + data + after
+    contents = {"title": html.escape(title), "data": data}
+    # In one go, as a title or a name may look like a place of the template.
+    return re.sub(r"\{\{(title|data)\}\}", lambda place: contents[place[1]], page)

@@ -13,15 +13,15 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from wares._core.annotations import Viewpoint
-from wares._inject.calls import find_calls, write_call
-from wares._inject.casting import DependencyCasts, FunctionCasts
-from wares._inject.checks import Findings, check_dependencies
+from wares._core.callables import read_raw
 from wares._core.container import Container, Registry
-from wares._core.keys import MISSING
+from wares._core.keys import MISSING, is_plain
+from wares._core.marks import Mark, read_mark
 from wares._core.recipes import Recipe, recipe_for_call
 from wares._core.registrations import Registrations
 from wares._core.signatures import (
     Need,
+    Shape,
     as_key,
     describe_callable,
     is_marker,
@@ -29,6 +29,9 @@ from wares._core.signatures import (
     read_shape,
     unwrap,
 )
+from wares._inject.calls import find_calls, write_call
+from wares._inject.casting import DependencyCasts, FunctionCasts, read_aliases
+from wares._inject.checks import Findings, check_dependencies
 from wares.exceptions import InvalidRegistrationError, UnresolvableParameterError
 
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -43,6 +46,9 @@ class Asker:
         needs: What the marked ones ask for.
         extras: What is made for its effect, before them.
         names: The names of the others.
+        aliases: By which other names parameters are passed.
+        open_needs: What only dependencies take of the call: more parameters, by keyword.
+        shape: What calling its wrapper leads to.
         can_await: Whether the function is asynchronous.
         recipe: Stands for a call of the function.
         hot: What gets the needs, with the token of the makers that it fits.
@@ -54,11 +60,15 @@ class Asker:
         parameters: tuple[inspect.Parameter, ...],
         needs: tuple[Need, ...],
         extras: tuple[Need, ...],
+        shape: Shape,
     ) -> None:
         self.function = function
         self.parameters = parameters
-        self.can_await = read_shape(function).is_async
+        self.shape = shape
+        self.can_await = shape.is_async
         self.extras = extras
+        self.open_needs: tuple[Need, ...] = ()
+        self.aliases: dict[str, str] = {}
         self.hot: tuple[object, Any] = (None, None)
         self._take(needs)
         marked = {need.name for need in needs}
@@ -81,6 +91,13 @@ class Asker:
     def takes_any_name(self) -> bool:
         """Whether it takes keyword arguments of any name."""
         return any(parameter.kind is parameter.VAR_KEYWORD for parameter in self.parameters)
+
+    @property
+    def open_names(self) -> list[str]:
+        """The names of what callers are shown, and only dependencies take."""
+        return [
+            need.name for need in self.open_needs if need.key is MISSING or is_plain(need.key)
+        ]
 
     @property
     def has_function_scope(self) -> bool:
@@ -110,13 +127,20 @@ class Asker:
         return calls.written[names]
 
     def needs_call(
-        self, recipe: Recipe, needs: tuple[Need, ...], names: Collection[str], registry: Registrations
+        self,
+        recipe: Recipe,  # noqa: ARG002  # for those who cast
+        needs: tuple[Need, ...],
+        names: Collection[str],
+        registry: Registrations,  # noqa: ARG002  # for those who cast
     ) -> bool:
         """Tell whether a dependency takes something of the call, and so belongs to it."""
         return any(need.takes_argument and need.name in names for need in needs)
 
     def find_factory(
-        self, recipe: Recipe, needs: tuple[Need, ...], registry: Registrations
+        self,
+        recipe: Recipe,
+        needs: tuple[Need, ...],  # noqa: ARG002  # for those who cast
+        registry: Registrations,  # noqa: ARG002  # for those who cast
     ) -> Callable[..., Any]:
         """Give what is called for a dependency that belongs to the call."""
         return recipe.factory
@@ -164,7 +188,11 @@ class CastingAsker(Asker):
         self.casts = FunctionCasts(self.function, self.needs, _find_nothing, viewpoint)
 
     def needs_call(
-        self, recipe: Recipe, needs: tuple[Need, ...], names: Collection[str], registry: Registrations
+        self,
+        recipe: Recipe,
+        needs: tuple[Need, ...],
+        names: Collection[str],
+        registry: Registrations,
     ) -> bool:
         """Tell whether a dependency takes something of the call, or of what is cast for it."""
         if super().needs_call(recipe, needs, names, registry):
@@ -187,6 +215,7 @@ def read_asker(
     dependencies: Sequence[Any],
     frame: types.FrameType | None,
     kind: type[Asker] = Asker,
+    shape: Shape | None = None,
 ) -> Asker:
     """Read what *function* needs, and check what can be checked before it is called.
 
@@ -195,6 +224,7 @@ def read_asker(
         dependencies: Markers of what is made for its effect, before anything else.
         frame: Where it is decorated.
         kind: What kind of asker is made.
+        shape: What calling its wrapper leads to, if not what calling *function* leads to.
 
     Raises:
         UnresolvableParameterError: A marker that cannot work where it stands, or a parameter of a
@@ -206,9 +236,14 @@ def read_asker(
     reading = _Reading(function, frame)
     viewpoint = reading.look(may_import=False)
     needs = reading.read(_find_nothing, viewpoint)
-    parameters = tuple(inspect.signature(function).parameters.values())
-    asker = kind(function, parameters, needs, _read_extras(function, dependencies))
-    if asker.check(viewpoint).has_unread or reading.has_unknown:
+    parameters = tuple(read_raw(function).parameters.values())
+    extras = _read_extras(function, dependencies)
+    asker = kind(function, parameters, needs, extras, shape or read_shape(function))
+    findings = asker.check(viewpoint)
+    asker.open_needs = findings.open_needs
+    if isinstance(asker, CastingAsker):
+        asker.aliases = read_aliases(function, viewpoint)
+    if findings.has_unread or reading.has_unknown:
         asker._unread = reading
     else:
         asker.settle(viewpoint)
@@ -300,21 +335,23 @@ def _read_locals(frame: types.FrameType | None) -> dict[str, Any]:
 def _read_extras(function: Callable[..., Any], dependencies: Sequence[Any]) -> tuple[Need, ...]:
     needs = []
     for position, marker in enumerate(dependencies):
-        if not is_marker(marker) or marker.dependency is None:
+        mark = read_mark(marker) if is_marker(marker) else Mark()
+        if mark.key is None:
             message = (
                 f"dependencies[{position}] of {describe_callable(function)} is not a marker that "
                 f"names a dependency. Write dependencies=[Depends(check)]."
             )
             raise InvalidRegistrationError(message)
-        key = getattr(marker.dependency, "__wares_key__", marker.dependency)
         needs.append(
             Need(
                 f"dependencies[{position}]",
-                as_key(key) if callable(key) else key,
+                as_key(mark.key) if callable(mark.key) else mark.key,
                 by_keyword=False,
                 is_marked=True,
-                use_cache=marker.use_cache,
-                scope=getattr(marker, "scope", None),
+                is_service=mark.is_service,
+                use_cache=mark.use_cache,
+                scope=mark.scope,
+                casts=mark.casts,
             )
         )
     return tuple(needs)

@@ -8,21 +8,44 @@ it is cleaned up with the container. Everything else is asked of the container.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import attrs
 
 from wares._core.asking import Closed, explain
-from wares._core.claims import Claim
+from wares._core.claims import Claim, find_path
 from wares._core.keys import MISSING
 from wares._core.makers import Maker, Makers, Order, Writer
 from wares._core.recipes import Recipe, cannot_fill
+from wares._core.registrations import Registrations
 from wares._core.signatures import Need
+from wares._core.steps import refuse_makeshift
 from wares._core.wiring import Node, Walk, Wire
 from wares.exceptions import CircularDependencyError
 
-if TYPE_CHECKING:
-    from wares._inject.askers import Asker
+
+class Asker(Protocol):
+    """What is known of an injected function."""
+
+    names: tuple[str, ...]
+    needs: tuple[Need, ...]
+    extras: tuple[Need, ...]
+    recipe: Recipe
+    can_await: bool
+
+    def needs_call(
+        self,
+        recipe: Recipe,
+        needs: tuple[Need, ...],
+        names: Collection[str],
+        registry: Registrations,
+    ) -> bool:
+        """Tell whether a dependency takes something of the call, and so belongs to it."""
+
+    def find_factory(
+        self, recipe: Recipe, needs: tuple[Need, ...], registry: Registrations
+    ) -> Callable[..., Any]:
+        """Give what is called for a dependency that belongs to the call."""
 
 
 @attrs.frozen(eq=False)
@@ -168,7 +191,9 @@ class CallWriter(Writer):
             # A caller may have passed what another parameter needs it for.
             written.add(self._within)
             key = self.define("k", recipe.key)
-            self.put(indent, f"if {service} is MISSING: {service} = c._given.get({key}, MISSING)")
+            self.put(
+                indent, f"if {service} is MISSING: {service} = c._given.get({key}, MISSING)"
+            )
             self.put(indent, f"if {service} is MISSING:")
             result = self._call_bound(recipe, place, indent + 1)
             self.put(indent + 1, f"{service} = {result}")
@@ -220,14 +245,14 @@ class CallWriter(Writer):
             self.constants["cannot_fill_in_call"] = cannot_fill_in_call
             place = self._place(asker.recipe)
             key = self.define("k", need.key)
-            service = self.new_variable()
-            call = f"cannot_fill_in_call({name}, recipes[{place}], {names})"
+            call = f"cannot_fill_in_call(c, {name}, recipes[{place}], {names})"
             return self._get_or(key, call, indent)
         return super()._get_absent(wire, indent, asker)
 
 
-def cannot_fill_in_call(need: Need, recipe: Recipe, names: Collection[str]) -> Any:
+def cannot_fill_in_call(
+    container: Any, need: Need, recipe: Recipe, names: Collection[str]
+) -> Any:
     """Refuse a parameter that neither the call nor a service fills."""
-    from wares._core.claims import find_path
-
+    refuse_makeshift(container, need)
     raise cannot_fill(need, recipe, names, [one.describe_step() for one in find_path()])

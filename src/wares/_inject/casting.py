@@ -7,61 +7,101 @@ containers: it is handed arguments, and gives arguments back.
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, get_args
+import sys
+import typing
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from typing import Annotated, Any
+
+from typing_extensions import TypedDict
 
 from wares._core.annotations import FindName, Viewpoint
+from wares._core.callables import read_raw, wraps_generator
 from wares._core.keys import MISSING
 from wares._core.recipes import Recipe
-from wares._core.signatures import (
-    Need,
-    Shape,
-    describe_callable,
-    read_annotations,
-    read_shape,
-)
+from wares._core.signatures import Need, describe_callable, read_annotations
 from wares.exceptions import MissingExtraError, ValidationError
 
-if TYPE_CHECKING:
-    import pydantic
+_GENERATORS = (Generator, AsyncGenerator)
 
-_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+#: What the items of a generator function stand in the brackets of.
+_ITERATORS = (*_GENERATORS, Iterator, Iterable, AsyncIterator, AsyncIterable)
 
 
-class Cast:
-    """What a value is cast to: first to what its maker promises, then to what is wanted."""
+#: To type checkers, the names in it are known before the program runs.
+_make_typed_dict: Any = TypedDict
 
-    __slots__ = ("_adapters",)
 
-    def __init__(self, adapters: Sequence[pydantic.TypeAdapter[Any]]) -> None:
-        self._adapters = adapters
+class Model:
+    """Values by name, which one model of pydantic validates together.
 
-    def apply(self, value: Any, location: tuple[str | int, ...], errors: list[Any]) -> Any:
-        """Cast *value*, or note at which *location* what is wrong with it."""
+    Args:
+        types: What the values are cast to. What may be anything is left alone.
+
+    Raises:
+        MissingExtraError: pydantic is not installed.
+    """
+
+    def __init__(self, types: Mapping[str, Any]) -> None:
+        self._names = [name for name, kind in types.items() if kind is not Any]
+        if not self._names:
+            return
+        try:
+            import pydantic  # noqa: PLC0415  # an extra, imported only when used
+        except ImportError:
+            raise MissingExtraError("apply_types", "pydantic") from None
+        # No model with attributes, in which some names would not be allowed.
+        values = _make_typed_dict(
+            "Values", {name: types[name] for name in self._names}, total=False
+        )
+        # An alias is for callers, who have passed it by now.
+        values.__pydantic_config__ = pydantic.ConfigDict(
+            arbitrary_types_allowed=True, populate_by_name=True
+        )
+        self._adapter: pydantic.TypeAdapter[dict[str, Any]] = pydantic.TypeAdapter(values)
+
+    def cast(self, values: Mapping[str, Any], function: Callable[..., Any]) -> dict[str, Any]:
+        """Cast those *values* of *function* that are to be cast, and give all.
+
+        Raises:
+            ValidationError: They do not fit; with all that is wrong.
+        """
+        chosen = {name: values[name] for name in self._names if name in values}
+        if not chosen:
+            return dict(values)
         from pydantic import ValidationError as PydanticError  # noqa: PLC0415  # an extra
 
-        for adapter in self._adapters:
-            try:
-                value = adapter.validate_python(value)
-            except PydanticError as error:
-                errors += [
-                    {**found, "loc": (*location, *found["loc"])}
-                    for found in error.errors(include_url=False)
-                ]
-                break
-        return value
+        try:
+            return {**values, **self._adapter.validate_python(chosen)}
+        except PydanticError as error:
+            errors: Any = error.errors(include_url=False)
+        raise ValidationError(describe_callable(function), errors)
 
-    @property
-    def may_change(self) -> bool:
-        """Whether a value may come out as another one; else it is only looked at."""
-        return any(
-            adapter.core_schema["type"] not in ("is-instance", "any")
-            for adapter in self._adapters
-        )
+    def may_change(self, name: str) -> bool:
+        """Tell whether a value may come out as another one; else it is only looked at."""
+        if name not in self._names:
+            return False
+        schema: Any = self._adapter.core_schema
+        while schema["type"] != "typed-dict":
+            schema = schema["schema"]
+        kind: str = schema["fields"][name]["schema"]["type"]
+        return kind not in ("is-instance", "any")
 
 
 class FunctionCasts:
     """The casts of one function's parameters and of its result.
+
+    What a dependency gives is cast to what the dependency promises first, and then to what is
+    wanted.
 
     Args:
         function: The function.
@@ -81,21 +121,28 @@ class FunctionCasts:
         viewpoint: Viewpoint,
     ) -> None:
         self._function = function
-        self._find_name = find_name
-        self._wanted = read_annotations(function, find_name, viewpoint)
-        self._parameters = inspect.signature(function).parameters
-        self.result = self._cast_for_result()
-        makers = {need.name: need.key for need in needs if need.is_marked}
-        casts = {
-            name: self._cast_for(name, makers.get(name, MISSING), viewpoint)
-            for name in self._parameters
+        self._parameters = read_raw(function).parameters
+        wanted = read_annotations(function, find_name, viewpoint)
+        marked = {need.name: need for need in needs if need.is_marked}
+        promised = {
+            name: _read_promise(need.key, find_name, viewpoint)
+            for name, need in marked.items()
+            if _is_cast(need)
         }
-        self._casts = {name: cast for name, cast in casts.items() if cast is not None}
+        self._promised = Model(promised)
+        self._wanted = Model(
+            {
+                name: _read_type(parameter, wanted.get(name, Any))
+                for name, parameter in self._parameters.items()
+                if name not in marked or name in promised
+            }
+        )
+        result = wanted.get("return", Any)
+        self._result = Model({"return": _unwrap_items(function, result)})
 
     def may_change(self, name: str) -> bool:
         """Tell whether the argument *name* may arrive as something else than was passed."""
-        cast = self._casts.get(name)
-        return cast is not None and cast.may_change
+        return self._promised.may_change(name) or self._wanted.may_change(name)
 
     def cast_arguments(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Cast arguments by their names; defaults stay as they are.
@@ -103,12 +150,19 @@ class FunctionCasts:
         Raises:
             ValidationError: They do not fit; with all that is wrong.
         """
-        errors: list[Any] = []
-        cast = {
-            name: self._cast_argument(name, value, errors) for name, value in arguments.items()
+        passed = {}
+        errors: list[dict[str, Any]] = []
+        for name, value in arguments.items():
+            default = self._parameters[name].default
+            if value is not default:
+                passed[name] = value
+            elif is_field(default):
+                passed.update(_complete(name, default, errors))
+        _report(self._function, errors)
+        return {
+            **arguments,
+            **self._wanted.cast(self._promised.cast(passed, self._function), self._function),
         }
-        self._report(errors)
-        return cast
 
     def cast_values(self, *values: Any) -> list[Any]:
         """Cast arguments in the order of the parameters."""
@@ -122,42 +176,7 @@ class FunctionCasts:
         Raises:
             ValidationError: It does not fit.
         """
-        if self.result is None:
-            return value
-        errors: list[Any] = []
-        cast = self.result.apply(value, ("return",), errors)
-        self._report(errors)
-        return cast
-
-    def _cast_argument(self, name: str, value: Any, errors: list[Any]) -> Any:
-        cast = self._casts.get(name)
-        parameter = self._parameters[name]
-        if cast is None or value is parameter.default:
-            return value
-        if parameter.kind is parameter.VAR_POSITIONAL:
-            return [cast.apply(item, (name, place), errors) for place, item in enumerate(value)]
-        if parameter.kind is parameter.VAR_KEYWORD:
-            return {key: cast.apply(item, (key,), errors) for key, item in value.items()}
-        return cast.apply(value, (name,), errors)
-
-    def _report(self, errors: list[Any]) -> None:
-        if errors:
-            raise ValidationError(describe_callable(self._function), errors)
-
-    def _cast_for(self, name: str, maker: Any, viewpoint: Viewpoint) -> Cast | None:
-        """Choose the cast of a parameter; services are handed over as they are."""
-        adapters = []
-        if maker is not MISSING:
-            if not inspect.isroutine(maker):
-                return None
-            promised = read_annotations(maker, self._find_name, viewpoint)
-            adapters += _adapters_for(_unwrap_items(maker, promised.get("return", Any)))
-        adapters += _adapters_for(self._wanted.get(name, Any))
-        return Cast(adapters) if adapters else None
-
-    def _cast_for_result(self) -> Cast | None:
-        adapters = _adapters_for(_unwrap_items(self._function, self._wanted.get("return", Any)))
-        return Cast(adapters) if adapters else None
+        return self._result.cast({"return": value}, self._function)["return"]
 
 
 class DependencyCasts:
@@ -192,6 +211,8 @@ class DependencyCasts:
 
 def _is_cast(need: Need) -> bool:
     """Tell whether what fills a parameter is an argument or the result of a dependency."""
+    if not need.casts or need.is_service:
+        return False
     return need.takes_argument or (need.is_marked and inspect.isroutine(need.key))
 
 
@@ -213,67 +234,86 @@ def _cast_before(
     return cast_and_call
 
 
-def cast_items(
-    items: Generator[Any, Any, Any], cast: Callable[[Any], Any]
-) -> Generator[Any, Any, Any]:
-    """Cast each item of a generator; what is sent and thrown in goes to it."""
-    try:
-        item = next(items)
-        while True:
-            try:
-                sent = yield cast(item)
-            except GeneratorExit:
-                raise
-            except BaseException as error:  # noqa: BLE001  # it belongs to the generator
-                item = items.throw(error)
-            else:
-                item = items.send(sent)
-    except StopIteration as done:
-        return done.value
-    finally:
-        items.close()
+def complete(function: Callable[..., Any], values: Mapping[str, Any]) -> Iterator[Any]:
+    """Fill arguments that were not passed from pydantic's ``Field``.
+
+    Args:
+        function: Whose they are.
+        values: The arguments by their names, or `MISSING`.
+
+    Raises:
+        ValidationError: One has no default.
+    """
+    errors: list[dict[str, Any]] = []
+    parameters = read_raw(function).parameters
+    filled = dict(values)
+    for name, value in values.items():
+        if value is MISSING:
+            filled.update(_complete(name, parameters[name].default, errors))
+    _report(function, errors)
+    return iter(filled.values())
 
 
-async def acast_items(
-    items: AsyncGenerator[Any, Any], cast: Callable[[Any], Any]
-) -> AsyncGenerator[Any, Any]:
-    """Cast each item of an async generator; what is sent and thrown in goes to it."""
-    try:
-        item = await anext(items)
-        while True:
-            try:
-                sent = yield cast(item)
-            except GeneratorExit:
-                raise
-            except BaseException as error:  # noqa: BLE001  # it belongs to the generator
-                item = await items.athrow(error)
-            else:
-                item = await items.asend(sent)
-    except StopAsyncIteration:
-        return
-    finally:
-        await items.aclose()
+def _complete(name: str, default: Any, errors: list[dict[str, Any]]) -> dict[str, Any]:
+    if is_field(default) and not default.is_required():
+        return {name: default.get_default(call_default_factory=True)}
+    errors.append({"type": "missing", "loc": (name,), "msg": "Field required", "input": {}})
+    return {}
+
+
+def _report(function: Callable[..., Any], errors: list[dict[str, Any]]) -> None:
+    if errors:
+        raise ValidationError(describe_callable(function), errors)
+
+
+def is_field(thing: object) -> bool:
+    """Tell whether *thing* is what pydantic's ``Field`` gives."""
+    # Who has made one has imported pydantic.
+    kind = getattr(sys.modules.get("pydantic.fields"), "FieldInfo", None)
+    return kind is not None and issubclass(type(thing), kind)
+
+
+def read_aliases(function: Callable[..., Any], viewpoint: Viewpoint) -> dict[str, str]:
+    """Read by which other names callers pass parameters: those of pydantic's ``Field``."""
+    if "pydantic.fields" not in sys.modules:
+        return {}
+    parameters = read_raw(function).parameters
+    annotations = read_annotations(function, lambda _: MISSING, viewpoint)
+    aliases = {}
+    for name, parameter in parameters.items():
+        metadata = getattr(annotations.get(name), "__metadata__", ())
+        for field in filter(is_field, (parameter.default, *metadata)):
+            alias = field.validation_alias or field.alias
+            if isinstance(alias, str) and alias.isidentifier() and alias not in parameters:
+                aliases[name] = alias
+    return aliases
+
+
+def _read_type(parameter: inspect.Parameter, annotation: Any) -> Any:
+    """Read what a parameter is cast to."""
+    if is_field(parameter.default) and parameter.default.metadata:
+        annotation = Annotated[annotation, *parameter.default.metadata]
+    if annotation is Any:
+        return Any
+    if parameter.kind is parameter.VAR_POSITIONAL:
+        return list[annotation]
+    if parameter.kind is parameter.VAR_KEYWORD:
+        return dict[str, annotation]
+    return annotation
+
+
+def _read_promise(maker: Any, find_name: FindName, viewpoint: Viewpoint) -> Any:
+    promised = read_annotations(maker, find_name, viewpoint).get("return", Any)
+    return _unwrap_items(maker, promised)
 
 
 def _unwrap_items(function: Callable[..., Any], annotation: Any) -> Any:
-    """Give ``T`` for the ``Iterator[T]`` of a generator function."""
-    if read_shape(function) not in (Shape.GENERATOR, Shape.ASYNC_GENERATOR):
-        return annotation
-    arguments = get_args(annotation)
-    return arguments[0] if arguments else Any
-
-
-def _adapters_for(annotation: Any) -> list[pydantic.TypeAdapter[Any]]:
-    """Make what casts to *annotation*, if there is something to cast."""
-    if annotation is Any:
-        return []
-    try:
-        import pydantic  # noqa: PLC0415  # an extra, imported only when used
-    except ImportError:
-        raise MissingExtraError("apply_types", "pydantic") from None
-    config = pydantic.ConfigDict(arbitrary_types_allowed=True)
-    try:
-        return [pydantic.TypeAdapter(annotation, config=config)]
-    except pydantic.PydanticUserError:
-        # A model brings a configuration of its own.
-        return [pydantic.TypeAdapter(annotation)]
+    """Give ``T`` for the ``Iterator[T]`` of a generator function, or what it is annotated with."""
+    origin = typing.get_origin(annotation) or annotation
+    if not wraps_generator(function):
+        # An override of it may be a generator function, or it may give such an object.
+        return Any if origin in _GENERATORS else annotation
+    if origin in _ITERATORS:
+        arguments = typing.get_args(annotation)
+        return arguments[0] if arguments else Any
+    return annotation

@@ -1,7 +1,7 @@
 """What is wrong with the dependencies of a function, as far as that is known before a call.
 
 This module knows derived recipes: callables that markers name. It must not know what is
-registered, and so judges only what no registration could mend.
+registered, and so judges only what no registration could fix.
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ def check_dependencies(
     """
     checker = _Checker(root, names, viewpoint, can_await, takes_any_name)
     checker.check()
-    return Findings(tuple(checker.read), checker.has_unread)
+    open_needs = () if takes_any_name else tuple(checker.open_needs.values())
+    return Findings(open_needs, tuple(checker.read), checker.has_unread)
 
 
 @attrs.frozen
@@ -66,10 +67,12 @@ class Findings:
     """What the check has read.
 
     Attributes:
+        open_needs: What dependencies take of the call and the function itself does not.
         recipes: The recipes that were read; they are shared while somebody keeps them.
         has_unread: Whether some could not be read yet, because a name is not known.
     """
 
+    open_needs: tuple[Need, ...] = ()
     recipes: tuple[Recipe, ...] = ()
     has_unread: bool = False
 
@@ -101,6 +104,8 @@ class _Checker:
         self._takes_any_name = takes_any_name
         self._path: list[_Step] = []
         self._seen: set[tuple[Hashable, bool]] = set()
+        self._marked: set[str] = set()
+        self.open_needs: dict[str, Need] = {}
         self.read: dict[Recipe, None] = {}
         self.has_unread = False
 
@@ -119,6 +124,8 @@ class _Checker:
 
     def _enter(self, recipe: Recipe, *, ends_with_function: bool) -> None:
         needs = self._read(recipe)
+        if recipe is self._root and needs is not None:
+            self._marked = {need.name for need in needs}
         if needs is not None:
             self._path.append(_Step(recipe, iter(needs), ends_with_function))
 
@@ -127,6 +134,8 @@ class _Checker:
             raise LifetimeError(
                 asker.recipe.key, "request", need.key, "function", steps=self._describe_path()
             )
+        if need.is_service:
+            return
         recipe = find_dependency(need.key) or recipe_for_dependency(need.key)
         if recipe is None:
             return
@@ -144,12 +153,17 @@ class _Checker:
             self._enter(recipe, ends_with_function=need.scope == "function")
 
     def _check_unmarked(self, asker: _Step, need: Need) -> None:
-        if need.key is not MISSING or need.default is not MISSING:
+        if not need.takes_argument or need.name in self._names:
             return
-        if need.name in self._names or self._takes_any_name:
+        if need.name not in self._marked:
+            # Of two, the one that has to be passed counts.
+            known = self.open_needs.get(need.name)
+            if known is None or known.default is not MISSING:
+                self.open_needs[need.name] = need
             return
-        if isinstance(asker.recipe.key, type):
-            # Something that makes it may be registered.
+        # Something that makes a class may be registered.
+        may_be_filled = isinstance(asker.recipe.key, type) or need.key is not MISSING
+        if may_be_filled or need.default is not MISSING:
             return
         raise cannot_fill(need, asker.recipe, self._names, self._describe_path())
 
@@ -187,7 +201,11 @@ class _Checker:
 
 def _has_written_names(kind: type) -> bool:
     """Tell whether the annotations of a constructor are strings: maybe of names to come."""
-    annotations = getattr(inspect.getattr_static(kind, "__init__"), "__annotations__", {})
+    try:
+        annotations = getattr(inspect.getattr_static(kind, "__init__"), "__annotations__", {})
+    except NameError:
+        # From Python 3.14 on they are evaluated now.
+        return True
     return any(isinstance(annotation, str) for annotation in annotations.values())
 
 

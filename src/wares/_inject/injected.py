@@ -6,15 +6,15 @@ It must not know whose functions they are: views of a web application, say.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
-from wares._inject.askers import Asker
-from wares._core.container import Container
+from wares._core.container import Container, Registry
 from wares._core.keys import MISSING, describe, find_nearest
 from wares._core.recipes import Recipe, cannot_fill
-from wares._core.container import Registry
 from wares._core.signatures import Need
+from wares._inject.askers import Asker
 from wares.exceptions import ServiceNotFoundError, WaresError
 
 
@@ -37,33 +37,66 @@ def find_missing(
 
 def _find_askers(function: Any) -> Iterator[Asker]:
     """Find who asks by `inject`: a function, or what decorators are around."""
+    seen: list[Asker] = []
     while function is not None:
-        # What `inject` writes has names of its own, and one of them is the asker.
-        names = list(getattr(function, "__globals__", {}).values())
-        yield from (thing for thing in names if issubclass(type(thing), Asker))
+        # Decorators copy attributes from what they wrap.
+        asker = getattr(function, "__wares_asker__", None)
+        if isinstance(asker, Asker) and asker not in seen:
+            seen.append(asker)
+            yield asker
         function = getattr(function, "__wrapped__", None)
+
+
+def find_needed(
+    functions: Iterable[Callable[..., Any]], registry: Registry
+) -> Iterator[Hashable]:
+    """Find the keys of the services that *functions* need, and their dependencies need.
+
+    Args:
+        functions: Functions of any kind; those that are not injected need nothing.
+        registry: Where things are registered.
+
+    Yields:
+        The keys, some perhaps several times.
+    """
+    for function in functions:
+        for asker in _find_askers(function):
+            with suppress(WaresError):
+                yield from (need.key for _, need, _ in _walk(asker, registry))
 
 
 def _find_missing(asker: Asker, registry: Registry) -> Iterator[WaresError]:
     """Find what an injected function needs, and its dependencies need, that is not there."""
     try:
-        asker.read_rest(Container(registry))
-        seen = {asker.recipe}
-        todo: list[tuple[Recipe, ...]] = [(asker.recipe,)]
-        for path in todo:
-            for need in registry._known.read(path[-1]):
-                found = registry._known.find_recipe(need)
-                if found is None and not _is_filled(need, asker, registry):
-                    yield _make_missing(need, path, asker, registry)
-                elif found is not None and found not in seen:
-                    seen.add(found)
-                    if need.key in registry and not found.is_derived:
-                        # The graph of the registry says what is wrong with it.
-                        continue
-                    todo.append((*path, found))
+        for path, need, found in _walk(asker, registry):
+            if found is None and not _is_filled(need, asker, registry):
+                yield _make_missing(need, path, asker, registry)
     except WaresError as problem:
         # A name in an annotation that is not there, say.
         yield problem
+
+
+def _walk(
+    asker: Asker, registry: Registry
+) -> Iterator[tuple[tuple[Recipe, ...], Need, Recipe | None]]:
+    """Go through the needs of an injected function and of the callables that markers name.
+
+    Yields:
+        For each need, the path that leads to it, and how it is made, if it is known.
+    """
+    asker.read_rest(Container(registry))
+    seen = {asker.recipe}
+    todo: list[tuple[Recipe, ...]] = [(asker.recipe,)]
+    for path in todo:
+        for need in registry._known.read(path[-1]):
+            found = registry._known.find_recipe(need)
+            yield path, need, found
+            if found is None or found in seen:
+                continue
+            seen.add(found)
+            # Of what is registered, the graph of the registry says what is wrong with it.
+            if need.key not in registry or found.is_derived:
+                todo.append((*path, found))
 
 
 def _make_missing(
@@ -83,6 +116,8 @@ def _make_missing(
 def _is_filled(need: Need, asker: Asker, registry: Registry) -> bool:
     """Tell whether there is something for *need* that is not registered."""
     if need.takes_argument and (need.name in asker.names or asker.takes_any_name):
+        return True
+    if need.takes_argument and need.name in asker.open_names:
         return True
     is_given = need.key is Container or need.key in registry._known.expected
     return is_given or need.default is not MISSING

@@ -9,28 +9,55 @@ from __future__ import annotations
 import sys
 import types
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar, overload
+from typing import Any, Protocol, TypeVar, overload
 
-from wares._inject.askers import CastingAsker, read_asker
 from wares._core.container import Registry
-from wares._inject.wrappers import write_wrapper
-from wares.exceptions import InvalidRegistrationError
+from wares._core.signatures import Shape, read_shape
+from wares._inject.askers import Asker, CastingAsker, read_asker
+from wares._inject.hidden import find_block, hides_block, read_hidden_shape
+from wares._inject.wrappers import choose_wrapper, write_wrapper
+from wares.exceptions import AsyncServiceError, InvalidRegistrationError
 
-F = TypeVar("F", bound=Callable[..., Any])
+R = TypeVar("R")
+
+
+class Injector(Protocol):
+    """What decorates a function.
+
+    To type checkers, an injected function takes any arguments: they cannot know which ones are left
+    to its callers. Its result stays what it is.
+    """
+
+    @overload
+    def __call__(self, function: staticmethod[..., R], /) -> staticmethod[..., R]: ...
+
+    @overload
+    def __call__(self, function: classmethod[Any, ..., R], /) -> classmethod[Any, ..., R]: ...
+
+    @overload
+    def __call__(self, function: Callable[..., R], /) -> Callable[..., R]: ...
 
 
 @overload
-def inject(function: F, /) -> F: ...
+def inject(function: staticmethod[..., R], /) -> staticmethod[..., R]: ...
+
+
+@overload
+def inject(function: classmethod[Any, ..., R], /) -> classmethod[Any, ..., R]: ...
+
+
+@overload
+def inject(function: Callable[..., R], /) -> Callable[..., R]: ...
 
 
 @overload
 def inject(
     *, registry: Registry | None = None, dependencies: Sequence[Any] = ()
-) -> Callable[[F], F]: ...
+) -> Injector: ...
 
 
 def inject(
-    function: Callable[..., Any] | None = None,
+    function: Any = None,
     /,
     *,
     registry: Registry | None = None,
@@ -38,10 +65,11 @@ def inject(
 ) -> Any:
     """Fill the parameters of a function that are marked with `Depends` or `Inject`.
 
-    It may be any function: synchronous, asynchronous, a generator or an asynchronous generator;
-    it stays what it is. What its callers see are the other parameters; an argument that is passed
-    all the same wins. What is needed comes from the current container; where there is none, one
-    is opened for the call.
+    It may be any function: synchronous, asynchronous, a generator, an asynchronous generator, or
+    one that `contextlib` has made a context manager; it keeps its kind, also where a decorator
+    hides it. Callers see the other parameters, and as keyword parameters what only dependencies
+    take. An argument that is passed explicitly wins. Services come from the current container;
+    where there is none, one is opened for the call.
 
     >>> from typing import Annotated
     >>> from wares import Depends, inject
@@ -55,7 +83,8 @@ def inject(
 
     Args:
         function: The function.
-        registry: Where a container is opened if none is current; an empty one by default.
+        registry: Where a container is opened if none is current. Without it, the function can
+            then have what `Depends` calls, but no services: that is a NoContainerError.
         dependencies: Markers of what is made for its effect, before what the function needs.
 
     Returns:
@@ -75,7 +104,15 @@ def inject(
 
 
 @overload
-def apply_types(function: F, /) -> F: ...
+def apply_types(function: staticmethod[..., R], /) -> staticmethod[..., R]: ...
+
+
+@overload
+def apply_types(function: classmethod[Any, ..., R], /) -> classmethod[Any, ..., R]: ...
+
+
+@overload
+def apply_types(function: Callable[..., R], /) -> Callable[..., R]: ...
 
 
 @overload
@@ -84,11 +121,11 @@ def apply_types(
     registry: Registry | None = None,
     dependencies: Sequence[Any] = (),
     cast_result: bool = True,
-) -> Callable[[F], F]: ...
+) -> Injector: ...
 
 
 def apply_types(
-    function: Callable[..., Any] | None = None,
+    function: Any = None,
     /,
     *,
     registry: Registry | None = None,
@@ -110,7 +147,7 @@ def apply_types(
 
     Args:
         function: The function.
-        registry: Where a container is opened if none is current; an empty one by default.
+        registry: As `inject` has it.
         dependencies: Markers of what is made for its effect, before what the function needs.
         cast_result: Whether the result is cast, too, where it is annotated.
 
@@ -129,7 +166,10 @@ class _Injector:
     """Injects functions, with some options."""
 
     def __init__(self, registry: Registry | None, dependencies: Sequence[Any]) -> None:
-        self._registry = Registry() if registry is None else registry
+        if registry is None:
+            registry = Registry()
+            registry._known.is_makeshift = True
+        self._registry = registry
         self._dependencies = dependencies
 
     def __call__(self, target: Any, frame: types.FrameType | None = None) -> Any:
@@ -143,10 +183,30 @@ class _Injector:
                 f"Cannot inject an instance of {type(target).__qualname__}: it is not callable."
             )
             raise InvalidRegistrationError(message)
-        return self._wrap(target, frame)
+        return self._inject(target, frame)
 
-    def _wrap(self, function: Callable[..., Any], frame: types.FrameType) -> Callable[..., Any]:
-        asker = read_asker(function, self._dependencies, frame)
+    def _inject(self, function: Callable[..., Any], frame: types.FrameType) -> Any:
+        """Inject a function, whatever its decorators hide."""
+        make_block = find_block(function)
+        if make_block is not None:
+            return make_block(self._inject(function.__wrapped__, frame))  # type: ignore[attr-defined]  # it has one
+        hidden = read_hidden_shape(function)
+        if hidden is read_shape(function) or not hidden.is_async or hides_block(function):
+            return self._wrap(self._read(function, frame))
+        later = self._read(function, frame, hidden)
+        try:
+            now = self._read(function, frame)
+        except AsyncServiceError:
+            # It cannot be called but where somebody awaits it.
+            return self._wrap(later)
+        return choose_wrapper(self._wrap(now), self._wrap(later), later)
+
+    def _read(
+        self, function: Callable[..., Any], frame: types.FrameType, shape: Shape | None = None
+    ) -> Asker:
+        return read_asker(function, self._dependencies, frame, shape=shape)
+
+    def _wrap(self, asker: Asker) -> Callable[..., Any]:
         return write_wrapper(asker, self._registry)
 
 
@@ -163,6 +223,10 @@ class _CastingInjector(_Injector):
         super().__init__(registry, dependencies)
         self._cast_result = cast_result
 
-    def _wrap(self, function: Callable[..., Any], frame: types.FrameType) -> Callable[..., Any]:
-        asker = read_asker(function, self._dependencies, frame, CastingAsker)
+    def _read(
+        self, function: Callable[..., Any], frame: types.FrameType, shape: Shape | None = None
+    ) -> Asker:
+        return read_asker(function, self._dependencies, frame, CastingAsker, shape)
+
+    def _wrap(self, asker: Asker) -> Callable[..., Any]:
         return write_wrapper(asker, self._registry, casts_result=self._cast_result)

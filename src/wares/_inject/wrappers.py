@@ -10,19 +10,21 @@ the arguments, and a call costs no more than the lines that one would have writt
 from __future__ import annotations
 
 import functools
-import inspect
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from inspect import Parameter
 from typing import Any
 
-from wares._inject.askers import Asker, CastingAsker
-from wares._inject.casting import acast_items, cast_items
-from wares._core.container import Container, _current
+from wares._core.annotations import show_annotations
+from wares._core.callables import read_raw
+from wares._core.container import Container, Registry, _current
 from wares._core.keys import MISSING
+from wares._core.signatures import Need, Shape, describe_callable, read_shape
+from wares._inject.askers import Asker, CastingAsker
+from wares._inject.casting import complete, is_field
+from wares._inject.driving import adrive, arelay, drive, relay
 from wares._inject.functions import FunctionContainer
-from wares._core.container import Registry
-from wares._core.signatures import Shape, describe_callable, read_shape
+from wares._inject.hidden import finish, leave, read_hidden_shape, runs_event_loop, wait
 
 _POSITIONAL = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 
@@ -41,19 +43,49 @@ def write_wrapper(
         A function of the same kind, which shows only the parameters that callers fill.
     """
     wrapper = _Writer(asker, registry, casts_result=casts_result).write()
+    _show(wrapper, asker)
+    return wrapper
+
+
+def choose_wrapper(
+    now: Callable[..., Any], later: Callable[..., Any], asker: Asker
+) -> Callable[..., Any]:
+    """Give a function that calls *later* where an event loop runs, and *now* elsewhere.
+
+    Args:
+        now: What asks for services without waiting.
+        later: What gives an awaitable, or an async generator, that asks for them.
+        asker: The function.
+    """
+
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return (later if runs_event_loop() else now)(*args, **kwargs)
+
+    _show(wrapper, asker)
+    return wrapper
+
+
+def _show(wrapper: Any, asker: Asker) -> None:
+    """Let a wrapper look like the function, with the parameters that are left to callers."""
     function = asker.function
     functools.update_wrapper(wrapper, function)
+    wrapper.__wares_asker__ = asker
     marked = {need.name for need in asker.needs}
-    signature = inspect.signature(function)
-    wrapper.__signature__ = signature.replace(  # type: ignore[attr-defined]  # PEP 362 reads it
-        parameters=[parameter for parameter in asker.parameters if parameter.name not in marked]
+    left = [parameter for parameter in asker.parameters if parameter.name not in marked]
+    # Where there are open ones, there is no `**kwargs` that they would have to stand before.
+    shown = asker.open_names
+    left += [_as_parameter(need) for need in asker.open_needs if need.name in shown]
+    wrapper.__signature__ = read_raw(function).replace(parameters=left)
+    show_annotations(wrapper, function, marked)
+
+
+def _as_parameter(need: Need) -> Parameter:
+    return Parameter(
+        need.name,
+        Parameter.KEYWORD_ONLY,
+        default=Parameter.empty if need.default is MISSING else need.default,
+        annotation=Parameter.empty if need.key is MISSING else need.key,
     )
-    wrapper.__annotations__ = {
-        name: annotation
-        for name, annotation in getattr(function, "__annotations__", {}).items()
-        if name not in marked
-    }
-    return wrapper
 
 
 class _Writer:
@@ -61,12 +93,21 @@ class _Writer:
 
     def __init__(self, asker: Asker, registry: Registry, *, casts_result: bool) -> None:
         self._asker = asker
+        self._registry = registry
+        self._is_hidden = read_shape(asker.function) is not read_hidden_shape(asker.function)
         self._casts_arguments = isinstance(asker, CastingAsker)
         self._casts_result = casts_result
+        self._aliases = asker.aliases
         self._marked = [need.name for need in asker.needs]
-        self._shape = read_shape(asker.function)
+        self._shape = asker.shape
+        self._open = [need.name for need in asker.open_needs]
         self._prefix = "_wares_"
-        while any(parameter.name.startswith(self._prefix) for parameter in asker.parameters):
+        names = [
+            *self._open,
+            *self._aliases.values(),
+            *(parameter.name for parameter in asker.parameters),
+        ]
+        while any(name.startswith(self._prefix) for name in names):
             self._prefix = f"_{self._prefix}"
         self._lines: list[str] = []
         self._names: dict[str, Any] = {}
@@ -74,14 +115,21 @@ class _Writer:
             Container=Container,
             FunctionContainer=FunctionContainer,
             asker=asker,
-            cast_items=acast_items if self._shape is Shape.ASYNC_GENERATOR else cast_items,
+            complete=complete,
             current=_current.get,
+            finish=finish,
+            leave=leave,
+            wait=wait,
             drive=adrive if self._shape is Shape.ASYNC_GENERATOR else drive,
             function=asker.function,
             make_current=_current.set,
+            note=note_failure,
             nothing={},
             registry=registry,
+            relay=arelay if self._shape is Shape.ASYNC_GENERATOR else relay,
+            within=nullcontext(),
             spread=spread,
+            unchanged=_give_back,
             unset=MISSING,
         )
 
@@ -89,6 +137,8 @@ class _Writer:
         """Write and compile it."""
         if self._shape in (Shape.GENERATOR, Shape.ASYNC_GENERATOR):
             self._write_generator()
+        elif self._is_hidden and self._shape is Shape.PLAIN:
+            self._write_unfinished()
         else:
             self._write_function()
         source = "\n".join(self._lines) + "\n"
@@ -126,8 +176,7 @@ class _Writer:
     def _write_function(self) -> None:
         self._put(0, f"{self._definition} $wrapper({self._parameters()}):")
         self._write_spreading()
-        self._put(1, "$container = $current()")
-        self._put(1, "if $container is None:")
+        self._write_look()
         self._put(2, "$container = $Container($registry)")
         self._put(2, "$make_current($container)")
         close = "__aexit__" if self._asker.can_await else "__exit__"
@@ -141,18 +190,53 @@ class _Writer:
         self._put(3, f"{self._awaiting}$container.{close}(None, None, None)")
         self._put(3, "return $result")
         self._put(2, "finally:")
-        self._put(3, "$make_current(None)")
-        self._write_body(1, "return")
+        self._put(3, "$make_current($outer)")
+        self._put(1, "try:")
+        self._write_body(2, "return")
+        self._put(1, "except BaseException as $error:")
+        self._put(2, "$note($container, $error)")
+        self._put(2, "raise")
+
+    def _write_unfinished(self) -> None:
+        """Write a function whose result may go on after it has returned."""
+        self._put(0, f"def $wrapper({self._parameters()}):")
+        self._write_spreading()
+        self._put(1, "$opened = ()")
+        self._write_look()
+        self._put(2, "$container = $Container($registry)")
+        self._put(2, "$opened = ($container,)")
+        self._put(1, "$make_current($container)")
+        self._put(1, "try:")
+        if self._asker.has_function_scope:
+            self._put(2, f"{self._asked} = $FunctionContainer($container)")
+            self._put(2, f"$opened += ({self._asked},)")
+        self._write_arguments(2)
+        self._put(2, f"$result = $function({self._arguments()})")
+        self._put(1, "except BaseException as $error:")
+        self._put(2, "$leave($opened, $error)")
+        self._put(1, "finally:")
+        self._put(2, "$make_current($outer)")
+        cast = "$asker.casts.cast_result" if self._casts_result else "$unchanged"
+        self._put(1, f"return $finish($container, $opened, $result, {cast})")
+
+    def _write_look(self) -> None:
+        """Write the look at the current container, and the condition under which one is opened."""
+        self._put(1, "$container = $outer = $current()")
+        condition = "$container is None"
+        if not self._registry._known.is_makeshift:
+            # A function around this one has no services that it could share.
+            condition += " or $container.registry._known.is_makeshift"
+        self._put(1, f"if {condition}:")
 
     def _write_generator(self) -> None:
-        variables = ", ".join(["$container", *(p.name for p in self._asker.parameters)])
+        names = (p.name for p in self._asker.parameters)
+        variables = ", ".join(["$container", *names, *self._open])
         self._put(0, f"{self._definition} $steps({variables}):")
         self._put(1, f"{self._with} $container:")
         self._write_body(2)
         self._put(0, f"{self._definition} $wrapper({self._parameters()}):")
         self._write_spreading()
-        self._put(1, "$container = $current()")
-        self._put(1, "if $container is None:")
+        self._write_look()
         self._put(2, "$container = $Container($registry)")
         self._write_delegation(2, f"$drive($container, $steps({variables}))")
         if self._shape is Shape.GENERATOR:
@@ -166,19 +250,26 @@ class _Writer:
         if self._asker.has_function_scope:
             self._put(indent, f"{self._with} $FunctionContainer($container) as {self._asked}:")
             indent += 1
+        self._write_arguments(indent)
+        call = f"$function({self._arguments()})"
+        if self._shape in (Shape.GENERATOR, Shape.ASYNC_GENERATOR):
+            if self._casts_result:
+                call = f"$relay({call}, $asker.casts.cast_result, $within)"
+            self._write_delegation(indent, call)
+            return
+        if self._is_hidden:
+            call = f"$wait({call})"
+        if self._casts_result:
+            self._put(indent, f"{result} $asker.casts.cast_result({self._awaiting}{call})")
+        else:
+            self._put(indent, f"{result} {self._awaiting}{call}")
+
+    def _write_arguments(self, indent: int) -> None:
+        """Write how all arguments of the call are got."""
         self._write_asking(indent)
         if self._casts_arguments and self._asker.parameters:
             names = "".join(f"{parameter.name}, " for parameter in self._asker.parameters)
             self._put(indent, f"{names}= $asker.casts.cast_values({names})")
-        call = f"$function({self._arguments()})"
-        if self._shape in (Shape.GENERATOR, Shape.ASYNC_GENERATOR):
-            if self._casts_result:
-                call = f"$cast_items({call}, $asker.casts.cast_result)"
-            self._write_delegation(indent, call)
-        elif self._casts_result:
-            self._put(indent, f"{result} $asker.casts.cast_result({self._awaiting}{call})")
-        else:
-            self._put(indent, f"{result} {self._awaiting}{call}")
 
     def _write_asking(self, indent: int) -> None:
         count = len(self._asker.extras) + len(self._marked)
@@ -186,7 +277,7 @@ class _Writer:
             if self._asker.has_unread:
                 self._put(indent, "if $asker.has_unread: $asker.read_rest($container)")
             return
-        keywords = self._variadic(Parameter.VAR_KEYWORD)
+        keywords = self._variadic(Parameter.VAR_KEYWORD) or self._write_open(indent)
         self._put(indent, "$token, $make = $asker.hot")
         is_other = f"$token is not {self._asked}._makers.token"
         if keywords:
@@ -198,6 +289,16 @@ class _Writer:
         arguments = [self._asked, *self._asker.names, *self._marked, keywords or "$nothing"]
         call = f"{self._awaiting}$make({', '.join(arguments)})"
         self._put(indent, f"{targets}= {call}" if targets else call)
+
+    def _write_open(self, indent: int) -> str:
+        """Write how the arguments are gathered that only dependencies take."""
+        if not self._open:
+            return ""
+        is_passed = " or ".join(f"{name} is not $unset" for name in self._open)
+        pairs = ", ".join(f"({name!r}, {name})" for name in self._open)
+        gathered = f"{{$name: $value for $name, $value in ({pairs},) if $value is not $unset}}"
+        self._put(indent, f"$open = {gathered} if {is_passed} else $nothing")
+        return self._own("open")
 
     def _write_delegation(self, indent: int, inner: str) -> None:
         """Write that everything goes to an inner generator and comes from it."""
@@ -222,6 +323,25 @@ class _Writer:
         self._put(indent + 1, "await $inner.aclose()")
 
     def _write_spreading(self) -> None:
+        """Write what brings the arguments into the order of the parameters."""
+        self._write_more()
+        for name, alias in self._aliases.items():
+            self._put(1, f"if {alias} is not $unset: {name} = {alias}")
+        unsure = [p.name for p in self._asker.parameters if self._is_completed(p)]
+        if unsure:
+            values = ", ".join(f"{name!r}: {name}" for name in unsure)
+            self._put(1, f"if {' or '.join(f'{name} is $unset' for name in unsure)}:")
+            self._put(2, f"{', '.join(unsure)}, = $complete($function, {{{values}}})")
+
+    def _is_completed(self, parameter: Parameter) -> bool:
+        """Tell whether pydantic, and not Python, says that an argument is missing."""
+        if not self._casts_arguments or parameter.name in self._marked:
+            return False
+        if parameter.kind in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD):
+            return False
+        return parameter.default is parameter.empty or is_field(parameter.default)
+
+    def _write_more(self) -> None:
         """Write that more arguments by position than are left to callers fill all parameters."""
         if not self._takes_more():
             return
@@ -256,7 +376,8 @@ class _Writer:
                 written.append("/")
         rest = self._variadic(Parameter.VAR_POSITIONAL)
         by_keyword = [self._parameter(p) for p in left if p.kind is Parameter.KEYWORD_ONLY]
-        by_keyword += [f"{name}=$unset" for name in self._marked]
+        hidden = (*self._marked, *self._open, *self._aliases.values())
+        by_keyword += [f"{name}=$unset" for name in hidden]
         if rest:
             written.append(f"*{rest}")
         elif self._takes_more():
@@ -269,6 +390,8 @@ class _Writer:
         return ", ".join(written)
 
     def _parameter(self, parameter: Parameter) -> str:
+        if self._is_completed(parameter):
+            return f"{parameter.name}=$unset"
         if parameter.default is parameter.empty:
             return parameter.name
         self._define(**{f"default_{parameter.name}": parameter.default})
@@ -287,6 +410,21 @@ class _Writer:
             Parameter.VAR_KEYWORD: "**{0}",
         }
         return ", ".join(written[p.kind].format(p.name) for p in self._asker.parameters)
+
+
+def note_failure(container: Container, error: BaseException) -> None:
+    """Note the exception that leaves a function, for an adapter whose framework may answer it.
+
+    Args:
+        container: The one that is current; it is noted on the outermost one.
+        error: The exception.
+    """
+    outermost = container._outermost
+    (container if outermost is None else outermost)._failure = error
+
+
+def _give_back(value: Any) -> Any:
+    return value
 
 
 def spread(
@@ -323,65 +461,3 @@ def spread(
         else:
             message = f"{name} misses the argument {parameter.name!r}"
             raise TypeError(message)
-
-
-@contextmanager
-def _being_current(container: Container) -> Iterator[None]:
-    """Make *container* current for one step of a generator."""
-    outer = _current.get()
-    _current.set(container)
-    try:
-        yield
-    finally:
-        # Not by a token: a generator may go on in another context.
-        _current.set(outer)
-
-
-def drive(container: Container, steps: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
-    """Run a generator with *container* current while it runs, but not while it waits."""
-    resume: Callable[[Any], Any] = steps.send
-    argument: Any = None
-    try:
-        while True:
-            with _being_current(container):
-                try:
-                    item = resume(argument)
-                except StopIteration as done:
-                    return done.value
-            try:
-                argument = yield item
-            except GeneratorExit:
-                raise
-            except BaseException as error:  # noqa: BLE001  # it belongs to the generator
-                resume, argument = steps.throw, error
-            else:
-                resume = steps.send
-    finally:
-        with _being_current(container):
-            steps.close()
-
-
-async def adrive(
-    container: Container, steps: AsyncGenerator[Any, Any]
-) -> AsyncGenerator[Any, Any]:
-    """Run an async generator with *container* current while it runs."""
-    resume: Callable[[Any], Any] = steps.asend
-    argument: Any = None
-    try:
-        while True:
-            with _being_current(container):
-                try:
-                    item = await resume(argument)
-                except StopAsyncIteration:
-                    return
-            try:
-                argument = yield item
-            except GeneratorExit:
-                raise
-            except BaseException as error:  # noqa: BLE001  # it belongs to the generator
-                resume, argument = steps.athrow, error
-            else:
-                resume = steps.asend
-    finally:
-        with _being_current(container):
-            await steps.aclose()

@@ -8,36 +8,42 @@ The annotations here are read by FastAPI, so they are objects, not strings.
 
 import contextlib
 import functools
-import sys
-from collections.abc import AsyncGenerator, Awaitable, Hashable, Iterator
+from collections.abc import AsyncGenerator, Hashable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import attrs
-from fastapi import APIRouter, Depends, FastAPI, Query, params
-from starlette.requests import HTTPConnection, Request
-from starlette.responses import Response
-from starlette.websockets import WebSocket
 from typing_extensions import Unpack
 
-from wares import starlette
-from wares._core.container import Container, _current
-from wares.fastapi._routes import (
-    Leave,
-    PushExit,
-    Shortcut,
-    find_lifespans,
-    find_wanted,
-)
-from wares.fastapi._trial import try_out
+from wares._adapters.extras import needs_extra
 from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
-from wares._core.keys import MISSING, describe, find_nearest, is_hashable
 from wares._adapters.lifespan import REGISTRY_KEY
-from wares._core.container import Registry
+from wares._adapters.shielding import CancelScope, shielding
+from wares._core.container import Container, Registry
+from wares._core.keys import MISSING, describe, find_nearest
+from wares._core.marks import Mark
 from wares._core.signatures import describe_callable
-from wares.asgi import ANSWERED_KEY, CONTAINER_KEY, Scope
-from wares.exceptions import InvalidRegistrationError, ServiceNotFoundError
-from wares.starlette import answer_probe, find_registry, get_registry, given_by
+from wares._inject.markers import Inject
+from wares.asgi import ANSWERED_KEY, CONTAINER_KEY, ConnectionContainer, Scope
+from wares.exceptions import ServiceNotFoundError
+
+with needs_extra("wares.fastapi", "fastapi"):
+    from fastapi import APIRouter, Depends, FastAPI, Query, params
+    from starlette.requests import HTTPConnection, Request
+    from starlette.responses import Response
+    from starlette.websockets import WebSocket
+
+    from wares import starlette
+    from wares.fastapi._routes import (
+        Leave,
+        PushExit,
+        Shortcut,
+        find_lifespans,
+        find_wanted,
+        open_first,
+    )
+    from wares.fastapi._trial import try_out
+    from wares.starlette import answer_probe, find_registry, get_registry, given_by
 
 __all__ = [
     "DepContainer",
@@ -84,40 +90,6 @@ async def container(connection: HTTPConnection) -> AsyncGenerator[Container, Non
         yield visit(connection, push_exit)
 
 
-class _ConnectionContainer(Container):
-    """The container of a request or WebSocket that no middleware has opened one for."""
-
-    if sys.version_info < (3, 13):
-        __slots__ = ("_outer", "_scope")
-
-    _outer: Container | None
-    _scope: Scope
-
-    def __init__(self, registry: Registry, connection: HTTPConnection) -> None:
-        super().__init__(registry)
-        kind = type(connection)
-        # This runs for each request; calling given_by would cost as much.
-        given: dict[Any, object] = {HTTPConnection: connection, kind: connection}
-        if kind is not Request and kind is not WebSocket:
-            given = dict(given_by(connection))
-        self._given = given
-        self._made = given.copy()
-        self._scope = connection.scope
-        self._outer = _current.get()
-
-    def leave(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> Awaitable[None]:
-        """Close it, and make the one around it current again."""
-        # Not by a token: a generator that is closed ends in another context.
-        _current.set(self._outer)
-        self._scope[CONTAINER_KEY] = None
-        return self.__aexit__(kind, error, traceback)
-
-
 def visit(connection: HTTPConnection, push_exit: PushExit) -> Container:
     """Give the container of a request or WebSocket, opened by whoever comes first.
 
@@ -141,8 +113,12 @@ def visit(connection: HTTPConnection, push_exit: PushExit) -> Container:
         registry = scope["state"][REGISTRY_KEY]
     except KeyError:
         registry = find_registry(scope)
-    opened = scope[CONTAINER_KEY] = _ConnectionContainer(registry, connection)
-    _current.set(opened)
+    kind = type(connection)
+    if kind is Request or kind is WebSocket:
+        given: dict[Hashable, Any] = {HTTPConnection: connection, kind: connection}
+    else:
+        given = given_by(connection)
+    opened = ConnectionContainer(registry, scope, given)
     push_exit(connection, opened.leave)
     return opened
 
@@ -175,9 +151,16 @@ async def function_container(services: DepContainer) -> AsyncGenerator[Container
         The child.
     """
     child = services.child()
+    shield: CancelScope | None = getattr(services, "_shield", None)
     with child.activate():
-        async with child:
+        try:
             yield child
+        except BaseException as error:
+            with shielding(shield):
+                await child.__aexit__(type(error), error, error.__traceback__)
+            raise
+        with shielding(shield):
+            await child.aclose()
 
 
 DepFunctionContainer = Annotated[Container, Depends(function_container, scope="function")]
@@ -237,26 +220,34 @@ class GetFunctionService(GetService):
 
 
 class ServiceMarker(params.Depends):
-    """What is found in an annotation; hashable, which FastAPI's own is not before 0.122."""
+    """What FastAPI sees of `Inject`: whatever it names is asked of the container."""
 
-    def __hash__(self) -> int:
-        return hash((self.dependency, self.use_cache, self.scope))
+    @property
+    def dependency(self) -> GetService | None:
+        """What gives the service, once it is known of which key."""
+        key = self.__dict__["dependency"]
+        if key is None or isinstance(key, GetService):
+            return key
+        return GetFunctionService(key) if self.scope == "function" else GetService(key)
+
+    @dependency.setter
+    def dependency(self, key: Hashable) -> None:
+        # Where the marker names nothing, FastAPI puts the annotation here: in 0.121 by a mere
+        # assignment, in newer versions into a marker that it makes anew.
+        self.__dict__["dependency"] = key
+
+
+def show_marker(mark: Mark) -> params.Depends:
+    """Give FastAPI's own marker for one of ours, in which FastAPI finds what it looks for."""
+    if mark.is_service or not (mark.key is None or callable(mark.key)):
+        return ServiceMarker(mark.key, scope=mark.scope)
+    return Depends(mark.key, use_cache=mark.use_cache, scope=mark.scope)  # type: ignore[no-any-return]  # so it says
 
 
 if TYPE_CHECKING:
-    Inject = Annotated[T, Depends()]
     FunctionInject = Annotated[T, Depends(scope="function")]
 else:
-
-    class Inject:
-        """The service ``T`` of the request: ``database: Inject[Database]``.
-
-        It works in path operations, in their dependencies, and in WebSocket endpoints, and lives
-        until the response has been sent and background tasks have run.
-        """
-
-        def __class_getitem__(cls, key: Any) -> Any:
-            return Annotated[key, ServiceMarker(GetService(_check_key(key)))]
+    from wares._inject.markers import Service
 
     class FunctionInject:
         """A service that ends before the response is sent: ``session: FunctionInject[Session]``.
@@ -265,17 +256,7 @@ else:
         """
 
         def __class_getitem__(cls, key: Any) -> Any:
-            marker = ServiceMarker(GetFunctionService(_check_key(key)), scope="function")
-            return Annotated[key, marker]
-
-
-def _check_key(key: Hashable) -> Hashable:
-    if not is_hashable(key):
-        raise InvalidRegistrationError(
-            f"{key!r} cannot be a key, because it is not hashable. Name a type, "
-            f"or something hashable in Annotated."
-        )
-    return key
+            return Annotated[key, Service(key, scope="function")]
 
 
 def _key_of(call: Any) -> Hashable:
@@ -293,7 +274,7 @@ _SHORTCUT = Shortcut(_key_of_request, visit)
 
 
 class lifespan(starlette.lifespan[App]):  # noqa: N801  # used as a decorator
-    """Give the lifespan function of an application a registry, and close it behind it.
+    """Give the lifespan function of an application a registry, and close it after it.
 
     The registry is found by `get_registry`, and by all dependencies of this module. Factories
     may need the connection that is served, as a `Request`, a `WebSocket` or an `HTTPConnection`.
@@ -322,7 +303,7 @@ class lifespan(starlette.lifespan[App]):  # noqa: N801  # used as a decorator
         return merged[-1] is self if self in merged else super()._is_last(app)
 
     def _find_problems(self, app: App, registry: Registry) -> Iterator[Exception]:
-        if container in app.dependency_overrides:
+        if container in (app.dependency_overrides or ()):
             return
         nodes = registry.graph().nodes
         known = {Container, Registry, *(node.key for node in nodes if node.kind != "missing")}
@@ -336,6 +317,7 @@ class lifespan(starlette.lifespan[App]):  # noqa: N801  # used as a decorator
                 )
 
     async def _prepare(self, app: App) -> None:
+        open_first(app, container, _key_of)
         if await try_out():
             _SHORTCUT.take(app)
 
@@ -379,6 +361,7 @@ def health_router(path: str = "/healthy", **options: Unpack[HealthOptions]) -> A
         status_code=endpoint.ok_status,
         response_class=Response,
         responses={
+            404: {"description": "No service has the tag."},
             endpoint.ok_status: describe("All services are well."),
             endpoint.failing_status: describe("Some services are failing."),
         },

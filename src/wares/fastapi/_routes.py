@@ -32,9 +32,9 @@ import fastapi.routing
 from fastapi.dependencies.utils import get_dependant
 from starlette.requests import HTTPConnection
 
+from wares._adapters.lifespan import Lifespan
 from wares._core.container import Container
 from wares._core.keys import MISSING
-from wares._adapters.lifespan import Lifespan
 
 #: The key of the service that a dependency gives, or `MISSING`.
 FindKey: TypeAlias = Callable[[Any], Hashable]
@@ -76,40 +76,52 @@ class Shortcut:
             endpoint: What FastAPI has read from the endpoint's signature: a `Dependant`.
             provider: The application whose ``dependency_overrides`` are to be heeded.
         """
-        wanted = self._find_wanted(endpoint)
-        if wanted and inspect.iscoroutinefunction(endpoint.call):
-            if endpoint.http_connection_param_name is None:
-                endpoint.http_connection_param_name = _CONNECTION
-            endpoint.call = self._fetching(
-                endpoint.call, endpoint.http_connection_param_name, wanted
-            )
-            _show_others(endpoint, wanted, [], provider)
-        self._replace(endpoint, provider)
-
-    def _replace(self, dependant: Any, provider: Any) -> None:
-        """Put simpler dependencies in the place of those that a container can serve."""
-        for inner in dependant.dependencies[:]:
-            self._replace(inner, provider)
-        wanted = self._find_wanted(dependant)
-        if wanted:
-            simpler = [
-                get_dependant(path=dependant.path, call=Fetch(key, self.visit), name=name)
-                for name, key in wanted.items()
-            ]
-            _show_others(dependant, wanted, simpler, provider)
-
-    def _find_wanted(self, dependant: Any) -> dict[str, Hashable]:
-        """Find the parameters that a container can fill, unless this has been dealt with."""
-        if isinstance(dependant.dependencies, Dependencies):
-            return {}
-        return {
+        if isinstance(endpoint.dependencies, Dependencies):
+            return  # since the application was started before
+        wanted = {
             inner.name: key
-            for inner in dependant.dependencies
-            if inner.name is not None
-            and inner.scope != "function"
-            and getattr(inner, "concurrency", None) is None
-            and (key := self.find_key(inner.call)) is not MISSING
+            for inner in endpoint.dependencies
+            if inner.name is not None and (key := self._find_key(inner)) is not MISSING
         }
+        if not wanted or not inspect.iscoroutinefunction(endpoint.call):
+            self._replace(endpoint, provider)
+            return
+        if endpoint.http_connection_param_name is None:
+            endpoint.http_connection_param_name = _CONNECTION
+        endpoint.call = self._fetching(
+            endpoint.call, endpoint.http_connection_param_name, wanted
+        )
+        self._replace(endpoint, provider, hidden=wanted)
+
+    def _replace(
+        self, dependant: Any, provider: Any, hidden: Collection[str | None] = ()
+    ) -> None:
+        """Show FastAPI simpler dependencies in the place of those that a container can serve.
+
+        Args:
+            dependant: What needs them.
+            provider: The application whose ``dependency_overrides`` are to be heeded.
+            hidden: The names of those that are not shown at all.
+        """
+        found = dependant.dependencies
+        for inner in found:
+            self._replace(inner, provider)
+        rest = [self._simplify(inner) for inner in found if inner.name not in hidden]
+        if [*map(id, rest)] != [*map(id, found)]:
+            dependant.dependencies = Dependencies(found, rest, provider)
+
+    def _simplify(self, dependant: Any) -> Any:
+        key = self._find_key(dependant)
+        if key is MISSING:
+            return dependant
+        fetch = Fetch(key, self.visit)
+        return get_dependant(path=dependant.path, call=fetch, name=dependant.name)
+
+    def _find_key(self, dependant: Any) -> Any:
+        """Find the key of what a container can serve in the place of a dependency."""
+        if dependant.scope == "function" or getattr(dependant, "concurrency", None) is not None:
+            return MISSING
+        return self.find_key(dependant.call)
 
     def _fetching(
         self, endpoint: Callable[..., Any], name: str, wanted: dict[str, Hashable]
@@ -169,15 +181,6 @@ class Fetch:
         return await self.visit(connection, push_exit).aget(self.key)
 
 
-def _show_others(
-    dependant: Any, hidden: Collection[str], others: Iterable[Any], provider: Any
-) -> None:
-    """Show FastAPI *others* in the place of the dependencies called *hidden*."""
-    found = dependant.dependencies
-    shown = [inner for inner in found if inner.name not in hidden]
-    dependant.dependencies = Dependencies(found, [*shown, *others], provider)
-
-
 def _keep_place(wrapped: Callable[..., Any], endpoint: Callable[..., Any]) -> None:
     """Have the errors of FastAPI name the file of *endpoint*, and not that of its wrapper."""
     routing: Any = fastapi.routing
@@ -204,6 +207,36 @@ class Dependencies(list[Any]):
         if self._provider.dependency_overrides:
             return super().__iter__()
         return iter(self._rest)
+
+
+def open_first(app: Any, container: Callable[..., Any], find_key: FindKey) -> None:
+    """Have containers opened before what FastAPI leaves before the response.
+
+    Such a dependency may hold a cancel scope open, and that of the container must lie around it.
+
+    Args:
+        app: Whose endpoints these are.
+        container: The dependency that opens a container.
+        find_key: What tells the dependencies of ours.
+    """
+    for dependant, _ in find_dependants(app.routes, app):
+        found = dependant.dependencies
+        if (
+            not isinstance(found, Dependencies)
+            and any(_find_below(dependant, find_key))
+            and _has_function_scope(dependant, find_key)
+            and found[0].call is not container
+        ):
+            found.insert(0, get_dependant(path=dependant.path, call=container))
+
+
+def _has_function_scope(dependant: Any, find_key: FindKey) -> bool:
+    """Tell whether one of the dependencies, but of ours, is left before the response."""
+    return any(
+        (inner.scope == "function" and find_key(inner.call) is MISSING)
+        or _has_function_scope(inner, find_key)
+        for inner in dependant.dependencies
+    )
 
 
 def find_dependants(routes: Iterable[Any], provider: Any) -> Iterator[tuple[Any, Any]]:

@@ -15,8 +15,8 @@ from fastapi.routing import APIRoute, APIWebSocketRoute
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
-from wares.fastapi._routes import PushExit, Shortcut
 from wares._core.keys import MISSING
+from wares.fastapi._routes import PushExit, Shortcut
 
 _log = logging.getLogger("wares")
 

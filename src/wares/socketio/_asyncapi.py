@@ -15,16 +15,20 @@ from typing import Any, Literal
 import attrs
 import socketio
 
-from wares._core.keys import MISSING
 from wares._core.container import Registry
+from wares._core.keys import MISSING
 from wares.exceptions import MissingExtraError
-from wares.socketio._dispatch import Dispatch, Handler
+from wares.socketio._dispatch import Dispatch, Registered
 from wares.socketio._parameters import Parameter
 from wares.socketio._payloads import find_adapter
-from wares.socketio._registries import DEFAULT
-from wares.socketio._server import find_dispatch
+from wares.socketio._servers import find_dispatch
 
 _SPECIFICATION = "3.0.0"
+
+#: Where in a schema of pydantic there are other schemas.
+_SCHEMAS_IN = frozenset(
+    {"items", "prefixItems", "additionalProperties", "anyOf", "oneOf", "allOf", "not"}
+)
 
 
 @attrs.frozen(eq=False)
@@ -36,6 +40,7 @@ class _Message:
         name: The name of the event.
         direction: Who sends it: the client, the server of its own, the server in answer.
         adapters: What it consists of, one item for each argument; None stands for anything.
+        required: How many of them, from the first on, have to be sent.
         summary: What it is about.
     """
 
@@ -43,6 +48,7 @@ class _Message:
     name: str
     direction: Literal["receive", "send", "answer"]
     adapters: Sequence[Any]
+    required: int = 0
     summary: str = ""
 
     @property
@@ -91,7 +97,7 @@ def asyncapi(
         MissingExtraError: pydantic is not installed.
     """
     dispatch = find_dispatch(sio)
-    known = registry or dispatch.hook.registry or DEFAULT
+    known = registry or dispatch.registry
     messages = list(_read_messages(dispatch, known))
     schemas, definitions = _write_schemas(messages)
     info = {"title": title, "version": version}
@@ -114,11 +120,11 @@ def asyncapi(
 
 
 def _read_messages(dispatch: Dispatch, registry: Registry) -> Iterator[_Message]:
-    for handler in dispatch.all_handlers():
-        place = handler.binding.place
+    for made in dispatch.list_handlers():
+        place = made.handler.place
         parameters = [
             parameter
-            for parameter in handler.binding.reading.parameters
+            for parameter in made.handler.reading.parameters
             if _is_payload(parameter, registry)
         ]
         yield _Message(
@@ -126,12 +132,13 @@ def _read_messages(dispatch: Dispatch, registry: Registry) -> Iterator[_Message]
             place.event,
             "receive",
             [_adapter_of(parameter) for parameter in parameters],
-            _summarise(handler),
+            sum(not _is_optional(parameter) for parameter in parameters),
+            _summarise(made),
         )
-        adapter = None if handler.response is MISSING else find_adapter(handler.response)
+        adapter = None if made.response is MISSING else find_adapter(made.response)
         if adapter is not None:
             yield _Message(place.namespace, place.event, "answer", [adapter])
-    for (namespace, event), model in dispatch.emitted.items():
+    for (namespace, event), model in dispatch.route.emitted.items():
         yield _Message(namespace, event, "send", [find_adapter(model)])
 
 
@@ -143,13 +150,19 @@ def _is_payload(parameter: Parameter, registry: Registry) -> bool:
     return parameter.key is MISSING or parameter.key not in registry
 
 
+def _is_optional(parameter: Parameter) -> bool:
+    if parameter.payload is not None:
+        return parameter.payload.is_optional
+    return parameter.default is not MISSING
+
+
 def _adapter_of(parameter: Parameter) -> Any:
     return None if parameter.payload is None else parameter.payload.adapter
 
 
-def _summarise(handler: Handler) -> str:
+def _summarise(made: Registered) -> str:
     """Give the first line of the handler's docstring."""
-    text = inspect.getdoc(handler.binding.handler) or ""
+    text = inspect.getdoc(made.handler.function) or ""
     return text.partition("\n")[0]
 
 
@@ -170,14 +183,36 @@ def _write_schemas(
     written, rest = TypeAdapter.json_schemas(
         inputs, ref_template="#/components/schemas/{model}"
     )
-    by_place = {key: schema for (key, _), schema in written.items()}
+    by_place = {key: _as_draft_07(schema) for (key, _), schema in written.items()}
     schemas = {
         number: [
             by_place.get((number, position), {}) for position in range(len(message.adapters))
         ]
         for number, message in enumerate(messages)
     }
-    return schemas, rest.get("$defs", {})
+    definitions = rest.get("$defs", {})
+    return schemas, {name: _as_draft_07(schema) for name, schema in definitions.items()}
+
+
+def _as_draft_07(schema: Any) -> Any:
+    """Write tuples as Draft 07 does (https://json-schema.org/draft-07), AsyncAPI's own dialect.
+
+    There ``items`` is a list, and ``prefixItems``, which pydantic writes, unknown.
+    """
+    if isinstance(schema, list):
+        return [_as_draft_07(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    written = dict(schema)
+    for key in _SCHEMAS_IN.intersection(schema):
+        written[key] = _as_draft_07(schema[key])
+    if "properties" in schema:
+        properties = schema["properties"].items()
+        written["properties"] = {name: _as_draft_07(item) for name, item in properties}
+    if "prefixItems" in written:
+        # pydantic never writes both: each tuple has a length, or else items of one type.
+        written["items"] = written.pop("prefixItems")
+    return written
 
 
 def _write_message(message: _Message, schemas: list[Any]) -> dict[str, Any]:
@@ -188,7 +223,11 @@ def _write_message(message: _Message, schemas: list[Any]) -> dict[str, Any]:
         written["payload"] = schemas[0]
     elif schemas:
         # Several arguments, as JSON Schema Draft 07 writes them, which AsyncAPI builds on.
-        written["payload"] = {"type": "array", "items": schemas, "minItems": len(schemas)}
+        written["payload"] = {
+            "type": "array",
+            "items": schemas,
+            "minItems": message.required,
+        }
     return written
 
 

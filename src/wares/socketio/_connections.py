@@ -1,4 +1,4 @@
-"""A container for each connection, and one for each of its events.
+"""The connections of one server, and which of them nobody uses any more.
 
 This module knows connections: when they begin, what happens in them, when they are over. It must
 not know how an event is handled, nor Socket.IO.
@@ -7,13 +7,12 @@ not know how an event is handled, nor Socket.IO.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import attrs
 
 from wares._core.container import Container
-from wares._core.container import Registry
 
 #: A namespace, and the id of a client in it.
 Key: TypeAlias = tuple[str, str]
@@ -64,41 +63,23 @@ class Connections:
         with self._lock:
             connection.events += 1
 
-    def end_event(self, connection: Connection) -> bool:
-        """Note that an event has been handled.
-
-        Returns:
-            Whether the connection's container is to be closed now, by the caller.
-        """
+    def end_event(self, connection: Connection, *, is_last: bool) -> bool:
+        """Note that an event has been handled; tell whether to close the container now."""
         with self._lock:
             connection.events -= 1
+            connection.is_over |= is_last
             return self._take_if_unused(connection)
 
-    def end(self, connection: Connection) -> None:
-        """Note that a connection is over; it closes with the last of its events."""
-        with self._lock:
-            connection.is_over = True
+    def end(self, is_meant: Callable[[Connection], bool]) -> Sequence[Connection]:
+        """End the connections that are meant; give those whose containers the caller is to close.
 
-    def take_unused(self, transport: str) -> Sequence[Connection]:
-        """End the connections of a transport; give those that the caller is to close now."""
+        The others close with the last of their events.
+        """
         with self._lock:
-            ended = [one for one in self._open.values() if one.transport == transport]
+            ended = [one for one in reversed(self._open.values()) if is_meant(one)]
             for connection in ended:
                 connection.is_over = True
-            return [one for one in reversed(ended) if self._take_if_unused(one)]
-
-    def take_all(self, registry: Registry | None = None) -> Sequence[Connection]:
-        """End all connections, or those of a registry, for the caller to close."""
-        with self._lock:
-            taken = [
-                connection
-                for connection in reversed(self._open.values())
-                if registry in (None, connection.container.registry)
-            ]
-            for connection in taken:
-                connection.is_over = True
-                del self._open[connection.key]
-            return taken
+            return [one for one in ended if self._take_if_unused(one)]
 
     def _take_if_unused(self, connection: Connection) -> bool:
         if connection.events or not connection.is_over:

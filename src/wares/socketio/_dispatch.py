@@ -16,81 +16,64 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from weakref import WeakSet
 
-import attrs
+from socketio.exceptions import ConnectionRefusedError as Refusal
 
-from wares._core.keys import MISSING
-from wares._core.resolution import run
-from wares.socketio._bindings import Binding, raw_arguments
-from wares.socketio._events import CONNECT, DISCONNECT, SocketEvent, expected_keys
-from wares.socketio._frames import find_frame
-from wares.socketio._hook import Hook, Serving, find_serving
-from wares.socketio._parameters import (
-    PLACE_OF_ANSWER,
-    PLACE_OF_MIDDLEWARE,
-    Place,
-    place_of,
-    place_of_method,
-)
-from wares.socketio._payloads import PayloadError, dump, find_adapter
-from wares.socketio._routes import Route, check_handler
+from wares._core.container import Registry
+from wares._core.keys import MISSING, describe, find_nearest
+from wares._core.signatures import describe_callable
+from wares._inject.injected import find_missing
+from wares.exceptions import ServiceNotFoundError, WaresError
+from wares.socketio._coroutines import run
+from wares.socketio._events import CONNECT, DISCONNECT, SocketEvent
+from wares.socketio._handlers import Handler, raw_arguments
+from wares.socketio._hook import DEFAULT, Hook, Serving, find_serving, is_answered
+from wares.socketio._parameters import Place, place_of, place_of_method
+from wares.socketio._payloads import AnswerError, PayloadError, find_adapter, write_answer
+from wares.socketio._routers import Route, RouterSIO, find_frame
 
 _log = logging.getLogger("wares")
-
-
-@attrs.frozen(eq=False)
-class Handler:
-    """A handler that has been registered.
-
-    Attributes:
-        binding: How it is called.
-        route: What it has in common with others.
-        response_model: What it answers, where that was said.
-        wrapper: What python-socketio calls in its place.
-    """
-
-    binding: Binding
-    route: Route
-    response_model: Any
-    wrapper: Callable[..., Any]
-
-    @property
-    def response(self) -> Any:
-        """The type of what it answers, or `MISSING`."""
-        if self.response_model is not MISSING:
-            return self.response_model
-        returns = self.binding.reading.returns
-        return MISSING if returns in (None, types.NoneType, Any) else returns
 
 
 class Dispatch:
     """The handlers of one server.
 
     Attributes:
-        route: What all of them have in common.
+        hook: What opens the containers.
+        route: What all handlers have in common.
         shows_input: Whether errors about payloads show what was sent.
-        emitted: What the server emits, where that was declared: by namespace and event.
     """
 
-    def __init__(self, hook: Hook) -> None:
-        self.hook = hook
-        self.route = Route()
-        self.shows_input = False
-        self.emitted: dict[tuple[str, str], Any] = {}
-        self._given = expected_keys(hook.server)
-        self._handlers: dict[tuple[str, str], Handler] = {}
-        self._methods: dict[tuple[str, str], Handler] = {}
+    def __init__(
+        self,
+        server: Any,
+        registry: Registry | None,
+        dependencies: Sequence[Any],
+        *,
+        shows_input: bool,
+    ) -> None:
+        self.hook = Hook(server, registry, self.find_problems)
+        self.route = Route(dependencies=tuple(dependencies))
+        self.shows_input = shows_input
+        self._server = server
+        self._functions: dict[tuple[str, str], Registered] = {}
+        self._methods: dict[tuple[str, str], Registered] = {}
         self._namespaces: WeakSet[Any] = WeakSet()
-        self._others: dict[Any, Binding] = {}
-        server = hook.server
-        self._on = server.on
-        self._register_namespace = server.register_namespace
-        self._find_event_handler = server._get_event_handler
+
+    @property
+    def registry(self) -> Registry:
+        """The registry of connections that bring none of a lifespan."""
+        return self.hook.registry or DEFAULT
 
     def install(self) -> None:
         """Take the places of the server's methods, and take over what is registered already."""
-        server = self.hook.server
+        server = self._server
+        # The servers of this package have an `on` of their own.
+        self._on = getattr(server, "native_on", server.on)
+        self._register_namespace = server.register_namespace
+        self._find_event_handler = server._get_event_handler
         own = vars(server)
-        own["on"] = self.on
+        if server.on == self._on:
+            own["on"] = self.on
         own["register_namespace"] = self.register_namespace
         own["_get_event_handler"] = self._get_event_handler
         for namespace, handlers in server.handlers.items():
@@ -98,6 +81,7 @@ class Dispatch:
                 self._take_over(event, namespace, handler)
         for handler in server.namespace_handlers.values():
             self._wrap_methods(handler, self.route)
+        self.hook.install()
 
     def on(
         self,
@@ -109,10 +93,9 @@ class Dispatch:
     ) -> Any:
         """Do what ``on`` does, and check the handler."""
         place = place_of(event, namespace or "/")
-        frame = find_frame()
 
         def register(function: Callable[..., Any]) -> Callable[..., Any]:
-            self.add(place, function, self.route, response_model=response_model, frame=frame)
+            self.add(place, function, self.route, response_model, find_frame())
             return function
 
         return register if handler is None else register(handler)
@@ -120,57 +103,93 @@ class Dispatch:
     def add(
         self,
         place: Place,
-        handler: Callable[..., Any],
+        function: Callable[..., Any],
         route: Route,
-        *,
-        response_model: Any = MISSING,
-        frame: types.FrameType | None = None,
+        response_model: Any,
+        frame: types.FrameType | None,
     ) -> None:
-        """Register a handler.
-
-        Raises:
-            UnresolvableParameterError: A parameter that nothing can fill at that place.
-            AsyncServiceError: The handler is synchronous, a dependency is not.
-        """
-        check_handler(handler)
-        made = self._make(handler, place, route, response_model=response_model, frame=frame)
-        self._handlers[place.namespace, place.event] = made
-        self._on(place.event, handler, place.namespace)
+        """Register a handler."""
+        made = self._make(function, place, route, response_model, frame)
+        self._functions[place.namespace, place.event] = made
+        self._on(place.event, function, place.namespace)
 
     def register_namespace(self, namespace: Any) -> None:
         """Do what ``register_namespace`` does, and check the handlers."""
-        self.add_namespace(namespace, self.route)
-
-    def add_namespace(self, namespace: Any, route: Route) -> None:
-        """Register the methods of an object for a namespace."""
         self._register_namespace(namespace)
-        self._wrap_methods(namespace, route)
+        self._wrap_methods(namespace, self.route)
 
-    def all_handlers(self) -> Iterator[Handler]:
+    def include(self, router: RouterSIO) -> None:
+        """Register what is registered on a router, and on those within it."""
+        for one, prefix, route in router.walk(outer=self.route):
+            for handler in (*route.middlewares, *route.answers.values()):
+                handler.check_server(can_await=self.hook.can_await)
+            for declared in one.list_handlers(prefix, route):
+                function, model = declared.function, declared.response_model
+                self.add(declared.place, function, route, model, declared.frame)
+            for namespace in one.list_namespaces(prefix):
+                self._register_namespace(namespace)
+                self._wrap_methods(namespace, route)
+            self.route.emitted.update(one.list_emitted(prefix))
+
+    def list_handlers(self) -> Iterator[Registered]:
         """List what is registered, functions first."""
-        for namespace, handlers in self.hook.server.handlers.items():
+        for namespace, handlers in self._server.handlers.items():
             for event, handler in handlers.items():
                 yield self._take_over(event, namespace, handler)
         yield from self._methods.values()
+
+    def list_called(self) -> Sequence[Handler]:
+        """List handlers, middlewares and exception handlers, each of them once."""
+        found: dict[Handler, None] = {}
+        for made in self.list_handlers():
+            for route in made.route.from_outermost():
+                found |= dict.fromkeys([*route.middlewares, *route.answers.values()])
+            found[made.handler] = None
+        return list(found)
+
+    def list_injected(self) -> list[Callable[..., Any]]:
+        """List the functions of all handlers, injected where they have markers."""
+        return [handler.called for handler in self.list_called()]
+
+    def find_problems(self, registry: Registry) -> Iterator[WaresError]:
+        """Find what handlers need that a registry cannot give them."""
+        yield from find_missing(self.list_injected(), registry)
+        known = {node.key for node in registry.graph().nodes if node.kind != "missing"}
+        for handler in self.list_called():
+            for parameter in handler.reading.parameters:
+                is_given = parameter.payload is not None or parameter.default is not MISSING
+                if parameter.key is not MISSING and not is_given and parameter.key not in known:
+                    key = parameter.key
+                    steps = [describe_callable(handler.function), describe(key)]
+                    near = find_nearest(key, registry)
+                    path = [handler.function, key]
+                    yield ServiceNotFoundError(key, path=path, steps=steps, nearest=near)
 
     def _get_event_handler(self, event: str, namespace: str, args: Any) -> tuple[Any, Any]:
         """Do what ``_get_event_handler`` does, and give the wrapper of what was found."""
         handler, arguments = self._find_event_handler(event, namespace, args)
         if not handler:
+            if event == CONNECT and self.route.middlewares and not self._connects(namespace):
+                return self._take_over(event, namespace, _let_in).wrapper, args
             return handler, arguments
-        handlers = self.hook.server.handlers
+        handlers = self._server.handlers
         for one_namespace in (namespace, "*"):
             for one_event in (event, "*"):
                 if handlers.get(one_namespace, {}).get(one_event) is handler:
                     return self._take_over(one_event, one_namespace, handler).wrapper, arguments
         return handler, arguments  # pragma: no cover  # a server that looks elsewhere
 
-    def _take_over(self, event: str, namespace: str, handler: Callable[..., Any]) -> Handler:
+    def _connects(self, namespace: str) -> bool:
+        """Tell whether a class for the namespace has a connect handler."""
+        handlers = self._server.namespace_handlers
+        return hasattr(handlers.get(namespace) or handlers.get("*"), "on_connect")
+
+    def _take_over(self, event: str, namespace: str, function: Any) -> Registered:
         """Find what was made of a handler; it may have been put there without `on`."""
-        made = self._handlers.get((namespace, event))
-        if made is None or made.binding.handler is not handler:
-            made = self._make(handler, place_of(event, namespace), self.route)
-            self._handlers[namespace, event] = made
+        made = self._functions.get((namespace, event))
+        if made is None or made.handler.function is not function:
+            made = self._make(function, place_of(event, namespace), self.route)
+            self._functions[namespace, event] = made
         return made
 
     def _wrap_methods(self, namespace: Any, route: Route) -> None:
@@ -187,130 +206,154 @@ class Dispatch:
 
     def _make(
         self,
-        handler: Callable[..., Any],
+        function: Callable[..., Any],
         place: Place,
         route: Route,
-        *,
         response_model: Any = MISSING,
         frame: types.FrameType | None = None,
-    ) -> Handler:
-        binding = Binding(
-            handler,
-            place,
-            self._given,
-            dependencies=route.all_dependencies(),
-            frame=frame,
-        )
-        made = Handler(binding, route, response_model, lambda: None)
-        return attrs.evolve(made, wrapper=self._wrap(made))
-
-    def _wrap(self, made: Handler) -> Callable[..., Any]:
-        """Make what python-socketio calls."""
-        handler = made.binding.handler
-        serve = _Serve(self, made).serve
-
-        @functools.wraps(handler)
-        async def serve_async(*raw: Any) -> Any:
-            return await serve(raw)
-
-        @functools.wraps(handler)
-        def serve_sync(*raw: Any) -> Any:
-            return run(serve(raw))
-
-        return serve_async if self.hook.can_await else serve_sync
-
-    def bind_middleware(self, middleware: Callable[..., Any]) -> Binding:
-        """Find how a middleware is called."""
-        binding = self._others.get(middleware)
-        if binding is None:
-            binding = self._others[middleware] = Binding(
-                middleware, PLACE_OF_MIDDLEWARE, self._given, may_be_plain=False, skip=2
-            )
-        return binding
-
-    def bind_answer(self, answer: Callable[..., Any]) -> Binding:
-        """Find how what answers exceptions is called."""
-        binding = self._others.get(answer)
-        if binding is None:
-            binding = self._others[answer] = Binding(
-                answer, PLACE_OF_ANSWER, self._given, may_be_plain=False
-            )
-        return binding
+    ) -> Registered:
+        routes = list(route.from_outermost())
+        dependencies = [marker for one in routes for marker in one.dependencies]
+        handler = Handler(function, place, dependencies=dependencies, frame=frame)
+        handler.check_server(can_await=self.hook.can_await)
+        self.hook.checked.clear()
+        return Registered(self, handler, route, response_model)
 
 
-class _Serve:
-    """The serving of events by one handler."""
+def _let_in(sid: str, environ: Any, auth: Any) -> None:  # a connect handler is passed them
+    """Stand in for a connect handler that is not there, so that middlewares are asked."""
 
-    def __init__(self, dispatch: Dispatch, made: Handler) -> None:
+
+class Registered:
+    """A handler that has been registered.
+
+    Attributes:
+        handler: How it is called.
+        route: What it has in common with others.
+        response: The type of what it answers, or `MISSING`.
+        wrapper: What python-socketio calls in its place.
+    """
+
+    def __init__(
+        self, dispatch: Dispatch, handler: Handler, route: Route, response_model: Any
+    ) -> None:
+        self.handler = handler
+        self.route = route
         self._dispatch = dispatch
-        self._handler = made
-        self._binding = made.binding
-        response = made.response
-        is_written = response is not MISSING and not made.binding.reading.is_plain
-        self._adapter = find_adapter(response) if is_written else None
+        returns = None if handler.reading.is_plain else handler.reading.returns
+        if response_model is not MISSING:
+            returns = response_model
+        self.response = MISSING if returns in (None, types.NoneType, Any) else returns
+        is_written = self.response is not MISSING and not handler.reading.is_plain
+        self._adapter = find_adapter(self.response) if is_written else None
+        self.wrapper = self._wrap(handler.function)
 
-    async def serve(self, raw: tuple[Any, ...]) -> Any:
+    def _wrap(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        async def serve_async(*raw: Any) -> Any:
+            return await self._serve(raw)
+
+        @functools.wraps(function)
+        def serve_sync(*raw: Any) -> Any:
+            return run(self._serve(raw))
+
+        return serve_async if self._dispatch.hook.can_await else serve_sync
+
+    async def _serve(self, raw: tuple[Any, ...]) -> Any:
         """Serve an event; called by the program itself, just call the handler."""
         serving = find_serving()
-        if serving is None or serving.hook is not self._dispatch.hook or not serving.is_pending:
-            result = self._binding.handler(*raw)
-            is_awaited = self._dispatch.hook.can_await and inspect.isawaitable(result)
-            return await result if is_awaited else result
-        if serving.type_error is not None:
-            # python-socketio tries again, with an argument less.
-            raise serving.type_error
-        serving.is_pending = False
+        if serving is None or serving.hook is not self._dispatch.hook:
+            return await self._call_back(raw)
+        if serving.registered is not None:
+            error = serving.error
+            if isinstance(error, TypeError) and serving.event.name == DISCONNECT:
+                # python-socketio tries again, with an argument less.
+                raise error
+            return await self._call_back(raw)
+        serving.registered = self
         try:
-            return await self._answer(serving, raw)
+            # As they are now: some may be added or removed while this event is being served.
+            middlewares = tuple(self.route.list_middlewares())
+            result = await self._go_through(serving, serving.event, raw, middlewares)
+            # What the handler has returned is written; a middleware may have answered instead.
+            return self._write_answer(serving, None, result) if middlewares else result
         except BaseException as error:
             # python-socketio swallows cancellations.
-            serving.answered = error
-            if isinstance(error, TypeError) and serving.event.name == DISCONNECT:
-                serving.is_pending, serving.type_error = True, error
+            serving.error = error
             raise
 
-    async def _answer(self, serving: Serving, raw: tuple[Any, ...]) -> Any:
-        """Serve an event; give the acknowledgement, that of an exception handler too."""
-        try:
-            middlewares = self._handler.route.all_middlewares()
-            if not middlewares:
-                return await self._call(serving, raw)
-            # As they are now: some may be added or removed while this event is being served.
-            return await self._go_through(serving, serving.event, raw, tuple(middlewares))
-        except Exception as error:
-            answer = self._handler.route.find_answer(error)
-            if answer is None:
-                if not isinstance(error, PayloadError):
-                    raise
-                _log.info("%s", error)
-                serving.answered = error
-                return error.as_answer()
-            serving.answered = error
-            result = await self._dispatch.bind_answer(answer).call(serving, (), error=error)
-            # Whatever an exception handler returns, nobody is let in by it.
-            return False if serving.event.name == CONNECT else dump(None, result)
+    async def _call_back(self, raw: tuple[Any, ...]) -> Any:
+        result = self.handler.function(*raw)
+        is_awaited = self._dispatch.hook.can_await and inspect.isawaitable(result)
+        return await result if is_awaited else result
+
+    async def answer(self, serving: Serving, error: Exception) -> Any:
+        """Give the acknowledgement for an exception of the handler, or of its services."""
+        answer = self.route.find_answer(error)
+        if answer is not None:
+            result = await answer.call(serving, ())
+        elif isinstance(error, PayloadError | AnswerError):
+            is_ours = isinstance(error, AnswerError)
+            _log.log(logging.ERROR if is_ours else logging.INFO, "%s", error)
+            result = error.as_answer()
+        else:
+            raise error
+        # Whatever an exception handler returns, nobody is let in by it.
+        is_connecting = serving.event.name == CONNECT
+        return False if is_connecting else self._write_answer(serving, None, result)
 
     async def _go_through(
         self,
         serving: Serving,
         event: SocketEvent,
         raw: tuple[Any, ...],
-        middlewares: Sequence[Callable[..., Any]],
+        middlewares: Sequence[Handler],
     ) -> Any:
         """Go through the middlewares, then to the handler."""
         if event is not serving.event:
             serving.replace_event(event)
-            raw = raw_arguments(self._binding.place, event)
+            raw = raw_arguments(self.handler.place, event)
         if not middlewares:
-            return await self._call(serving, raw)
+            shows_input = self._dispatch.shows_input
+            result = await self.handler.call(serving, raw, shows_input=shows_input)
+            return self._write_answer(serving, self._adapter, result)
+        come: list[Any] = []
+
+        async def go_on(following: SocketEvent) -> Any:
+            come[:] = [await self._go_through(serving, following, raw, middlewares[1:])]
+            return come[0]
 
         def call_next(following: SocketEvent = event) -> Any:
-            rest = self._go_through(serving, following, raw, middlewares[1:])
+            rest = go_on(following)
             return rest if self._dispatch.hook.can_await else run(rest)
 
-        binding = self._dispatch.bind_middleware(middlewares[0])
-        return await binding.call(serving, (), call_next, event)
+        result = await middlewares[0].call(serving, (), call_next, event)
+        if event.name != CONNECT:
+            return result
+        return _judge(come, result, lambda answer: self._write(CONNECT, None, answer))
 
-    async def _call(self, serving: Serving, raw: tuple[Any, ...]) -> Any:
-        result = await self._binding.call(serving, raw, shows_input=self._dispatch.shows_input)
-        return dump(self._adapter, result)
+    def _write_answer(self, serving: Serving, adapter: Any, result: Any) -> Any:
+        """Write an acknowledgement, if it is sent at all."""
+        name = serving.event.name
+        is_sent = name not in (CONNECT, DISCONNECT) and is_answered()
+        return self._write(name, adapter, result) if is_sent else result
+
+    def _write(self, event: str, adapter: Any, result: Any) -> Any:
+        packet_class = self._dispatch.hook.server.packet_class
+        return write_answer(packet_class, event, adapter, result)
+
+
+def _judge(come: list[Any], result: Any, write: Callable[[Any], Any]) -> Any:
+    """Tell whether a client is let in, by what a middleware has returned.
+
+    The connect handler lets it in, and each middleware may refuse it by False. A middleware that
+    did not go on to the handler, or answers its exception, lets nobody in but by True; the client
+    is told what it answers.
+    """
+    if result is False or any(one is False for one in come):
+        return False
+    if come or result is True:
+        return result
+    if result is None:
+        return False
+    raise Refusal("The connection is refused.", write(result))

@@ -1,4 +1,4 @@
-"""One event of one client, as facts.
+"""One event of one client, as facts, and the names by which a handler asks for them.
 
 This module knows what python-socketio passes on to handlers. It must not know containers.
 """
@@ -6,14 +6,39 @@ This module knows what python-socketio passes on to handlers. It must not know c
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any, NewType, TypeAlias
 
 import attrs
 
-from wares.socketio._arguments import Auth, Data, Environ, Event, Reason, SocketID
-
 CONNECT = "connect"
 DISCONNECT = "disconnect"
+
+
+@attrs.frozen
+class Argument:
+    """What tells a raw argument of an event from any other `Any`."""
+
+    name: str
+
+
+#: The client's id within the namespace.
+SocketID = NewType("SocketID", str)
+
+#: The WSGI environment of the request by which the client connected, as python-socketio keeps it.
+Environ = NewType("Environ", dict[str, Any])
+
+#: Why the client disconnected; in handlers of ``disconnect`` only.
+Reason = NewType("Reason", str)
+
+#: The name of the event.
+Event = NewType("Event", str)
+
+#: What the client sent to be let in, or None; in handlers of ``connect`` only.
+Auth: TypeAlias = Annotated[Any, Argument("auth")]
+
+#: The payload as it came: one argument, a list of several, or None; not in handlers of
+#: ``connect`` and ``disconnect``.
+Data: TypeAlias = Annotated[Any, Argument("data")]
 
 
 # Without slots, because a frozen class with them takes three times as long to instantiate.
@@ -49,37 +74,33 @@ class SocketEvent:
         return list(self.arguments) if self.arguments else None
 
 
-#: What the containers of connections and events are given, beside the server.
-FACTS: tuple[Any, ...] = (SocketID, Environ, Event, SocketEvent, Auth, Reason, Data)
+#: The annotations that stand for a fact of the event, and the attributes that hold it.
+FACTS: Mapping[Any, str] = {
+    SocketID: "sid",
+    Environ: "environ",
+    Event: "name",
+    Auth: "auth",
+    Reason: "reason",
+    Data: "data",
+}
 
 
 def read_event(
     server: Any, name: str, namespace: str, environ: dict[str, Any], raw: tuple[Any, ...]
 ) -> SocketEvent:
-    """Read what python-socketio triggers with.
-
-    Args:
-        server: The Socket.IO server.
-        name: The name of the event.
-        namespace: The namespace in which it happened.
-        environ: The environment of the client's first request.
-        raw: What goes to the handler: the sid, then the environment and what the client sent to
-            be let in, or the reason, or the payload.
-    """
+    """Read what python-socketio triggers with."""
     sid, rest = raw[0], raw[1:]
     if name == CONNECT:
-        return SocketEvent(
-            server, name, namespace, sid, environ, auth=rest[1] if len(rest) > 1 else None
-        )
+        auth = rest[1] if len(rest) > 1 else None
+        return SocketEvent(server, name, namespace, sid, environ, auth=auth)
     if name == DISCONNECT:
-        return SocketEvent(
-            server, name, namespace, sid, environ, reason=rest[0] if rest else None
-        )
+        reason = rest[0] if rest else None
+        return SocketEvent(server, name, namespace, sid, environ, reason=reason)
     return SocketEvent(server, name, namespace, sid, environ, rest)
 
 
 def give_event(event: SocketEvent) -> Mapping[Any, Any]:
-    """Make what the container of *event* is given, beside what its connection's has."""
+    """Collect what the container of *event* is given, in addition to its connection's."""
     given: dict[Any, Any] = {Event: event.name, SocketEvent: event}
     if event.name == CONNECT:
         given[Auth] = event.auth
@@ -91,15 +112,10 @@ def give_event(event: SocketEvent) -> Mapping[Any, Any]:
 
 
 def give_connection(server: Any, sid: str, environ: dict[str, Any]) -> Mapping[Any, Any]:
-    """Make what the container of a connection is given."""
+    """Collect what the container of a connection is given."""
     return {**dict.fromkeys(classes_of(server), server), SocketID: sid, Environ: environ}
 
 
 def classes_of(server: Any) -> tuple[type, ...]:
     """List the classes by which a handler may ask for *server*."""
-    return tuple(kind for kind in type(server).__mro__ if kind is not object)
-
-
-def expected_keys(server: Any) -> tuple[Any, ...]:
-    """List what is given to containers, so that nobody need register it."""
-    return (*classes_of(server), *FACTS)
+    return type(server).__mro__[:-1]

@@ -1,8 +1,8 @@
 """What `init_app` puts into a server: containers around whatever python-socketio triggers.
 
 This module knows the places of python-socketio where connections and events pass: the server's
-``_trigger_event``, ``_get_event_handler``, ``_handle_eio_disconnect`` and ``shutdown``. It must
-not know what a handler asks for.
+``_trigger_event``, ``_handle_event_internal``, ``_handle_eio_disconnect`` and ``shutdown``, in the
+versions 5.12 to 5.18. It must not know what a handler asks for.
 
 It is written once for both kinds of server. On a synchronous one nothing in it suspends, and
 `run` takes it to its end.
@@ -11,31 +11,56 @@ It is written once for both kinds of server. On a synchronous one nothing in it 
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Protocol
 from weakref import WeakSet
 
 import attrs
+import socketio.exceptions
 
-from wares._core.container import Container
-from wares._core.container import Registry
-from wares._core.resolution import run
-from wares.exceptions import CleanupError, NoContainerError, PendingAsyncCleanupError
-from wares.socketio._connections import Connection, Connections
+from wares._adapters.lifespan import REGISTRY_KEY
+from wares._core.container import Container, Registry
+from wares.exceptions import (
+    InvalidRegistrationError,
+    InvalidRegistryError,
+    NoContainerError,
+    PendingAsyncCleanupError,
+    WaresError,
+    raise_problems,
+)
+from wares.socketio._connections import Connection, Connections, Key
+from wares.socketio._coroutines import run
 from wares.socketio._events import (
     CONNECT,
     DISCONNECT,
+    FACTS,
     SocketEvent,
-    expected_keys,
+    classes_of,
     give_connection,
     give_event,
     read_event,
 )
-from wares.socketio._registries import find_registry
 
 _log = logging.getLogger("wares")
+
+#: What python-socketio understands as a refusal; that is an answer already.
+REFUSALS = (socketio.exceptions.ConnectionRefusedError, ConnectionRefusedError)
+
+#: Under this name a test client puts into the environment what wants to know of failed handlers.
+FAILURES_KEY = "wares.socketio.failures"
+
+#: What serves connections for which nobody has given a registry.
+DEFAULT = Registry()
+
+
+class Registered(Protocol):
+    """The handler that an event goes to."""
+
+    async def answer(self, serving: Serving, error: Exception) -> Any:
+        """Give the acknowledgement for an exception, or raise it."""
 
 
 @attrs.define(eq=False)
@@ -43,42 +68,43 @@ class Serving:
     """An event that is being handled.
 
     Attributes:
-        hook: What it came through.
+        hook: The hook that it came through.
         event: The event.
         container: Its services.
-        answered: The exception that was answered, instead of raised.
-        is_pending: Whether a handler has yet to be called.
-        type_error: What a handler has raised that python-socketio takes for a wrong signature,
-            and tries again.
+        registered: The handler that it went to, once there is one.
+        error: The exception that the handler has ended with, answered or not.
     """
 
     hook: Hook
     event: SocketEvent
     container: Container
-    answered: BaseException | None = None
-    is_pending: bool = True
-    type_error: TypeError | None = None
+    registered: Registered | None = None
+    error: BaseException | None = None
 
     def replace_event(self, event: SocketEvent) -> None:
-        """Go on with another event."""
+        """Go on with another event, which a middleware has passed on."""
         self.event = event
         self.container._give(give_event(event))
 
 
 _serving: ContextVar[Serving | None] = ContextVar("wares_socketio_serving", default=None)
 
+#: Whether the client waits for an acknowledgement of the event.
+_is_answered: ContextVar[bool] = ContextVar("wares_socketio_is_answered", default=True)
+
 
 def find_serving() -> Serving | None:
-    """Find what is being handled."""
+    """Find the event that is being handled."""
     return _serving.get()
 
 
-def current_serving() -> Serving:
-    """Give what is being handled.
+def is_answered() -> bool:
+    """Tell whether the client waits for an acknowledgement."""
+    return _is_answered.get()
 
-    Raises:
-        NoContainerError: No event is.
-    """
+
+def current_serving() -> Serving:
+    """Give the event that is being handled."""
     serving = _serving.get()
     if serving is None:
         raise NoContainerError(
@@ -97,30 +123,66 @@ class Hook:
         registry: Where services are registered, unless it is left to each connection.
         can_await: Whether the server is asynchronous.
         connections: The connections that are open.
+        checked: The registries that have what the handlers need.
     """
 
-    def __init__(self, server: Any, registry: Registry | None) -> None:
+    def __init__(
+        self,
+        server: Any,
+        registry: Registry | None,
+        find_problems: Callable[[Registry], Iterable[WaresError]],
+    ) -> None:
         self.server = server
         self.registry = registry
         self.can_await: bool = server.is_asyncio_based()
         self.connections = Connections()
-        self._trigger = server._trigger_event
-        self._disconnect_transport = server._handle_eio_disconnect
-        self._shut_down = server.shutdown
-        self._known: WeakSet[Registry] = WeakSet()
+        self._find_problems = find_problems
+        self._announced: WeakSet[Registry] = WeakSet()
+        self.checked: WeakSet[Registry] = WeakSet()
         # python-socketio calls a connect handler again that has raised a TypeError.
-        self._refused: dict[tuple[str, str], TypeError] = {}
+        self._refused: dict[Key, TypeError] = {}
 
     def install(self) -> None:
         """Take the places of the server's methods."""
-        own = vars(self.server)
+        server = self.server
+        self._trigger = server._trigger_event
+        self._handle_received = server._handle_event_internal
+        self._disconnect_transport = server._handle_eio_disconnect
+        self._shut_down = server.shutdown
+        own = vars(server)
         own["_trigger_event"] = self._as_method(self._serve)
+        own["_handle_event_internal"] = self._as_method(self._receive)
         own["_handle_eio_disconnect"] = self._as_method(self._end_transport)
         own["shutdown"] = self._as_method(self._end)
-        handlers = self.server.eio.handlers
+        handlers = server.eio.handlers
         if handlers["disconnect"] == self._disconnect_transport:
-            # Otherwise somebody stands before it who looks for it on the server.
+            # Otherwise an instrumented server stands before it, and calls the method on the server.
             handlers["disconnect"] = own["_handle_eio_disconnect"]
+
+    def prepare(self, registry: Registry) -> None:
+        """Announce what containers are given, and be told when *registry* closes; once."""
+        if registry not in self._announced:
+            self._announced.add(registry)
+            registry.expect(*FACTS, SocketEvent, *classes_of(self.server))
+            registry._before_close.append(lambda: self._leave(registry))
+
+    def check(self, registry: Registry) -> None:
+        """Check that the handlers can have what they need of *registry*; once, if they can."""
+        self.prepare(registry)
+        if registry not in self.checked:
+            problems = list(self._find_problems(registry))
+            raise_problems("The Socket.IO server does not start, because there is", problems)
+            self.checked.add(registry)
+
+    async def finish(self, result: Any, called: object = None) -> Any:
+        """Await what the application has returned, where it can be awaited."""
+        if not inspect.isawaitable(result):
+            return result
+        if self.can_await:
+            return await result
+        if inspect.iscoroutine(result):
+            result.close()
+        raise refuse_async(called)
 
     def _as_method(self, work: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Any]:
         if self.can_await:
@@ -131,9 +193,17 @@ class Hook:
 
         return work_to_the_end
 
-    async def settle(self, result: Any) -> Any:
+    async def _settle(self, result: Any) -> Any:
         """Await what a method of the server has given, if the server is asynchronous."""
         return await result if self.can_await else result
+
+    async def _receive(self, *received: Any) -> Any:
+        """Do what ``_handle_event_internal`` does; the id of what is received comes last."""
+        token = _is_answered.set(received[-1] is not None)
+        try:
+            return await self._settle(self._handle_received(*received))
+        finally:
+            _is_answered.reset(token)
 
     def _serve(self, name: str, namespace: str, *raw: Any) -> Coroutine[Any, Any, Any]:
         """Do what ``_trigger_event`` does, with containers."""
@@ -150,72 +220,105 @@ class Hook:
             return self._disconnect(connection, raw)
         return self._handle(connection, name, raw)
 
-    async def _connect(self, key: tuple[str, str], raw: tuple[Any, ...]) -> Any:
+    async def _connect(self, key: Key, raw: tuple[Any, ...]) -> Any:
         again = self._refused.pop(key, None)
         if again is not None:
             raise again
-        connection = self._open(key, raw[1])
-        self.connections.add(connection)
-        self.connections.begin_event(connection)
-        success: Any = False
-        error: BaseException | None = None
+        environ = raw[1]
         try:
-            success = await self._handle(connection, CONNECT, raw)
-        except BaseException as raised:
-            error = raised
-            if isinstance(raised, TypeError) and raw[2:] in ((), (None,)):
+            self.check(find_registry(self.registry, environ))
+        except InvalidRegistryError as error:
+            if _tell_test_client(environ, error):
+                return False
+            _log.exception("The client %s is refused.", key[1])
+            refusal = socketio.exceptions.ConnectionRefusedError("The server is not ready.")
+            raise refusal from error
+        connection = self._open(key, environ)
+        self.connections.add(connection)
+        try:
+            return await self._handle(connection, CONNECT, raw)
+        except TypeError as raised:
+            if raw[2:] in ((), (None,)):
                 self._refused[key] = raised
             raise
-        finally:
-            if success is False:
-                self.connections.end(connection)
-            await self._end_event(connection, error)
-        return success
 
     async def _disconnect(self, connection: Connection, raw: tuple[Any, ...]) -> Any:
         if self.can_await:
             # Let the tasks begin of the events that came before.
             await asyncio.sleep(0)
-        self.connections.begin_event(connection)
-        self.connections.end(connection)
-        try:
-            return await self._handle(connection, DISCONNECT, raw)
-        except CleanupError:
-            # Raised here it would keep python-socketio from forgetting the client.
-            _log.exception("Cleaning up after the disconnecting of %s failed.", raw[0])
-            return None
-        finally:
-            await self._end_event(connection, None)
+        return await self._handle(connection, DISCONNECT, raw)
 
     async def _handle(self, connection: Connection, name: str, raw: tuple[Any, ...]) -> Any:
-        """Have an event handled, in a container of its own."""
-        namespace = connection.key[0]
+        """Have an event handled, and close the connection's container if it was the last."""
         self.connections.begin_event(connection)
+        is_last = name != DISCONNECT
+        error: BaseException | None = None
         try:
-            event = read_event(self.server, name, namespace, connection.environ, raw)
-            container = connection.container.child(give_event(event))
-            serving = Serving(self, event, container)
-            token = _serving.set(serving)
-            try:
-                with container.activate():
-                    return await self._handle_in(serving, raw)
-            finally:
-                _serving.reset(token)
+            event = read_event(self.server, name, connection.key[0], connection.environ, raw)
+            result = await self._handle_event(connection, event, raw)
+            is_last = name == DISCONNECT or (name == CONNECT and result is False)
+        except BaseException as raised:
+            error = raised
+            is_last = name in (CONNECT, DISCONNECT)
+            if not _tell_test_client(connection.environ, raised):
+                raise
+            return False if name == CONNECT else self.server.not_handled
+        else:
+            return result
         finally:
-            if self.connections.end_event(connection):
-                await self._close_connections([connection])
+            if self.connections.end_event(connection, is_last=is_last):
+                await self._close_all([connection], error if name == CONNECT else None)
 
-    async def _handle_in(self, serving: Serving, raw: tuple[Any, ...]) -> Any:
+    async def _handle_event(
+        self, connection: Connection, event: SocketEvent, raw: tuple[Any, ...]
+    ) -> Any:
+        """Have an event handled, and the exceptions of the handler and of the cleanups answered."""
+        serving = Serving(self, event, connection.container.child(give_event(event)))
+        try:
+            return await self._in_container(serving, self._call_handler(serving, raw))
+        except Exception as error:
+            if error is serving.error or serving.registered is None:
+                raise
+            # A cleanup has failed, or has put another exception in the place of the first.
+            container = connection.container.child(give_event(event))
+            again = Serving(self, event, container, error=error)
+            return await self._in_container(again, serving.registered.answer(again, error))
+
+    async def _call_handler(self, serving: Serving, raw: tuple[Any, ...]) -> Any:
         event = serving.event
         try:
-            result = self._trigger(event.name, event.namespace, *raw)
-            if self.can_await:
-                result = await result
-        except BaseException as error:
-            await self._close(serving.container, error)
-            raise
-        await self._close(serving.container, serving.answered)
-        return result
+            return await self._settle(self._trigger(event.name, event.namespace, *raw))
+        except Exception as error:
+            serving.error = error
+            if serving.registered is None:
+                raise
+            return await serving.registered.answer(serving, error)
+
+    async def _in_container(self, serving: Serving, work: Coroutine[Any, Any, Any]) -> Any:
+        """Do some work, and close the container with the exception, answered or not."""
+        token = _serving.set(serving)
+        try:
+            with serving.container.activate():
+                try:
+                    result = await work
+                except BaseException as error:
+                    serving.error = error
+                    await self._close_event(serving)
+                    raise
+                await self._close_event(serving)
+                return result
+        finally:
+            _serving.reset(token)
+
+    async def _close_event(self, serving: Serving) -> None:
+        try:
+            await self._close(serving.container, serving.error)
+        except Exception:
+            if serving.event.name != DISCONNECT:
+                raise
+            # Raised here it would keep python-socketio from forgetting the client.
+            sid = serving.event.sid
+            _log.exception("Cleaning up after the disconnecting of %s failed.", sid)
 
     async def _close(self, container: Container, error: BaseException | None) -> None:
         kind = None if error is None else type(error)
@@ -225,13 +328,10 @@ class Hook:
         else:
             container.__exit__(kind, error, traceback)
 
-    async def _end_event(self, connection: Connection, error: BaseException | None) -> None:
-        if self.connections.end_event(connection):
-            await self._close_connections([connection], error)
-
-    async def _close_connections(
+    async def _close_all(
         self, connections: Sequence[Connection], error: BaseException | None = None
     ) -> None:
+        """Close connections; what cleanups raise would keep the others from ending."""
         for connection in connections:
             try:
                 await self._close(connection.container, error)
@@ -241,53 +341,79 @@ class Hook:
     async def _end_transport(self, transport: str, *reason: Any) -> Any:
         """Do what ``_handle_eio_disconnect`` does; after it, nothing of a client is left."""
         try:
-            return await self.settle(self._disconnect_transport(transport, *reason))
+            return await self._settle(self._disconnect_transport(transport, *reason))
         finally:
-            await self._close_connections(self.connections.take_unused(transport))
+            await self._close_all(self.connections.end(lambda one: one.transport == transport))
 
     async def _end(self) -> None:
         """Do what ``shutdown`` does, and close what polling clients have left behind."""
         try:
-            await self.settle(self._shut_down())
+            await self._settle(self._shut_down())
         finally:
-            await self._close_connections(self.connections.take_all())
-
-    def _open(self, key: tuple[str, str], environ: dict[str, Any]) -> Connection:
-        registry = find_registry(self.registry, environ)
-        self.prepare(registry)
-        given = give_connection(self.server, key[1], environ)
-        container = registry.container(given)
-        transport = self.server.manager.eio_sid_from_sid(key[1], key[0])
-        return Connection(key, transport, container, environ)
-
-    def _find_environ(self, key: tuple[str, str]) -> dict[str, Any]:
-        namespace, sid = key
-        transport = self.server.manager.eio_sid_from_sid(sid, namespace)
-        environ: dict[str, Any] = self.server.environ.get(transport, {})
-        return environ
-
-    def prepare(self, registry: Registry) -> None:
-        """Announce what containers are given, and be told when *registry* closes; once."""
-        if registry not in self._known:
-            self._known.add(registry)
-            registry.expect(*expected_keys(self.server))
-            registry._before_close.append(lambda: self._leave(registry))
+            await self._close_all(self.connections.end(lambda _: True))
 
     def _leave(self, registry: Registry) -> Awaitable[None] | None:
         """Close the connections that *registry* serves, awaiting only if need be."""
         waiting = []
-        for connection in self.connections.take_all(registry):
+        for connection in self.connections.end(lambda one: one.container.registry is registry):
             try:
                 connection.container.close()
             except PendingAsyncCleanupError:
                 waiting.append(connection)
             except Exception:  # noqa: BLE001  # whatever a cleanup raises
                 _log_failed_cleanup(connection)
-        return self._close_connections(waiting) if waiting else None
+        return self._close_all(waiting) if waiting else None
+
+    def _open(self, key: Key, environ: dict[str, Any]) -> Connection:
+        registry = find_registry(self.registry, environ)
+        self.prepare(registry)
+        container = registry.container(give_connection(self.server, key[1], environ))
+        transport = self.server.manager.eio_sid_from_sid(key[1], key[0])
+        return Connection(key, transport, container, environ)
+
+    def _find_environ(self, key: Key) -> dict[str, Any]:
+        transport = self.server.manager.eio_sid_from_sid(key[1], key[0])
+        environ: dict[str, Any] = self.server.environ.get(transport, {})
+        return environ
+
+
+def find_registry(given: Registry | None, environ: Any) -> Registry:
+    """Find the registry of a connection."""
+    if given is not None:
+        return given
+    state = _look_up(_look_up(environ, "asgi.scope"), "state")
+    registry: Registry = _look_up(state, REGISTRY_KEY) or DEFAULT
+    return registry
+
+
+def refuse_async(called: object) -> InvalidRegistrationError:
+    """Make the error about something asynchronous on a synchronous server."""
+    from wares._core.signatures import describe_callable  # noqa: PLC0415  # an error needs it
+
+    name = describe_callable(called) if callable(called) else "It"
+    return InvalidRegistrationError(
+        f"{name} has to be awaited, and a socketio.Server awaits nothing. Write it without "
+        f"`async`, or use a socketio.AsyncServer."
+    )
+
+
+def _look_up(mapping: Any, key: str) -> Any:
+    """Look up what may be there; python-socketio takes anything for an environment."""
+    return mapping.get(key) if isinstance(mapping, Mapping) else None
+
+
+def _tell_test_client(environ: Any, error: BaseException) -> bool:
+    """Hand an exception to the test client that the event came from, if it came from one."""
+    note = _look_up(environ, FAILURES_KEY) or _look_up(
+        _look_up(environ, "asgi.scope"), FAILURES_KEY
+    )
+    if note is None or isinstance(error, REFUSALS) or not isinstance(error, Exception):
+        return False
+    note(error)
+    return True
 
 
 def _log_failed_cleanup(connection: Connection) -> None:
-    """Tell of the exception that is being handled: raised, it would keep others from ending."""
-    _log.exception(
-        "Cleaning up the connection of %s to %s failed.", connection.key[1], connection.key[0]
-    )
+    """Tell of the exception that is being handled."""
+    namespace, sid = connection.key
+    _log.exception("Cleaning up the connection of %s to %s failed.", sid, namespace)

@@ -1,4 +1,4 @@
-"""The AsyncAPI document of a server, served: as JSON, as YAML, and as a page.
+"""The AsyncAPI document of a server, served: as JSON, and as a page.
 
 This module knows ASGI and WSGI (PEP 3333), as far as it takes to answer GET requests. It must not
 know how the document is made.
@@ -17,8 +17,10 @@ import socketio
 from wares._core.container import Registry
 from wares.socketio._asyncapi import asyncapi
 
-#: What draws the page: AsyncAPI's own web component.
+#: What draws the page: AsyncAPI's own web component, and the hash of that file
+#: (https://www.w3.org/TR/SRI/), by which a browser refuses any other.
 SCRIPT_URL = "https://unpkg.com/@asyncapi/web-component@2.6.5/lib/asyncapi-web-component.js"
+SCRIPT_HASH = "sha384-ok1YBWy2+bdybRDDY0xmOve6QMDNHL7G9MGePTMTEHz43tQvaurQCoEJIHauwo3l"
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -26,7 +28,7 @@ _PAGE = """<!DOCTYPE html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
-<script src="{script_url}" defer></script>
+<script src="{script_url}"{integrity} defer></script>
 </head>
 <body>
 <asyncapi-component schemaUrl="asyncapi.json"></asyncapi-component>
@@ -37,16 +39,7 @@ _PAGE = """<!DOCTYPE html>
 
 @attrs.frozen(eq=False)
 class _Pages:
-    """What is served, and where.
-
-    Args:
-        sio: The server, after `init_app`.
-        title: As in `asyncapi`.
-        version: As in `asyncapi`.
-        description: As in `asyncapi`.
-        registry: As in `asyncapi`.
-        script_url: The script that draws the page, for where the default one cannot be reached.
-    """
+    """What is served, and where."""
 
     sio: socketio.AsyncServer | socketio.Server
     title: str = attrs.field(kw_only=True)
@@ -63,7 +56,6 @@ class _Pages:
             "": ("text/html; charset=utf-8", self._write_page),
             "asyncapi.html": ("text/html; charset=utf-8", self._write_page),
             "asyncapi.json": ("application/json", self._write_json),
-            "asyncapi.yaml": ("application/yaml", self._write_yaml),
         }
         found = writers.get(path.strip("/"))
         if found is None:
@@ -81,22 +73,23 @@ class _Pages:
         )
 
     def _write_page(self) -> str:
+        is_default = self.script_url == SCRIPT_URL
+        integrity = f' integrity="{SCRIPT_HASH}" crossorigin="anonymous"' if is_default else ""
         return _PAGE.format(
-            title=html.escape(self.title), script_url=html.escape(self.script_url)
+            title=html.escape(self.title),
+            script_url=html.escape(self.script_url),
+            integrity=integrity,
         )
 
     def _write_json(self) -> str:
         return json.dumps(self._document(), indent=2)
-
-    def _write_yaml(self) -> str:
-        return "\n".join(_as_yaml(self._document(), "")) + "\n"
 
 
 @attrs.frozen(eq=False)
 class AsyncAPIApp(_Pages):
     """An ASGI application that serves the AsyncAPI document of a server.
 
-    It serves ``/asyncapi.json``, ``/asyncapi.yaml`` and, as ``/`` or ``/asyncapi.html``, a page.
+    It serves ``/asyncapi.json`` and, as ``/`` or ``/asyncapi.html``, a page.
     Nothing is served unless you serve or mount it.
 
     Args:
@@ -133,16 +126,7 @@ class AsyncAPIApp(_Pages):
 
 @attrs.frozen(eq=False)
 class AsyncAPIWSGIApp(_Pages):
-    """A WSGI application that serves the AsyncAPI document of a server; see `AsyncAPIApp`.
-
-    Args:
-        sio: The server, after `init_app`.
-        title: As in `asyncapi`.
-        version: As in `asyncapi`.
-        description: As in `asyncapi`.
-        registry: As in `asyncapi`.
-        script_url: The script that draws the page, for where the default one cannot be reached.
-    """
+    """A WSGI application that serves the AsyncAPI document of a server; see `AsyncAPIApp`."""
 
     def __call__(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
@@ -152,22 +136,3 @@ class AsyncAPIWSGIApp(_Pages):
         status, kind, body = self._answer(method, environ.get("PATH_INFO", ""))
         start_response(status, [("Content-Type", kind), ("Content-Length", str(len(body)))])
         return [b"" if method == "HEAD" else body]
-
-
-def _as_yaml(value: Any, indent: str) -> Iterable[str]:
-    """Write a document as YAML, whose scalars may be written as in JSON.
-
-    Yields:
-        One line after the other.
-    """
-    pairs = (
-        [(f"{json.dumps(key)}:", item) for key, item in value.items()]
-        if isinstance(value, dict)
-        else [("-", item) for item in value]
-    )
-    for start, item in pairs:
-        if isinstance(item, dict | list) and item:
-            yield f"{indent}{start}"
-            yield from _as_yaml(item, f"{indent}  ")
-        else:
-            yield f"{indent}{start} {json.dumps(item)}"

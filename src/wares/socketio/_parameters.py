@@ -9,43 +9,39 @@ arguments by position, the sid first.
 from __future__ import annotations
 
 import inspect
+import sys
 import types
 import typing
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import attrs
+from socketio.base_server import BaseServer
 
-from wares._core.annotations import Surroundings, Viewpoint, surroundings_of
+from wares._core.annotations import Viewpoint, surroundings_of
 from wares._core.container import Container
 from wares._core.keys import MISSING, is_hashable
 from wares._core.signatures import describe_callable, unwrap
 from wares.exceptions import UnresolvableParameterError
-from wares.socketio._arguments import Auth, Data, Environ, Event, Reason, SocketID
-from wares.socketio._events import CONNECT, DISCONNECT
+from wares.socketio._events import CONNECT, DISCONNECT, FACTS, SocketEvent
 from wares.socketio._payloads import Payload, find_adapter
 
-#: What says nothing about where a value comes from.
+#: Types that say nothing about where a value comes from.
 _BUILTINS = (
-    str,
-    int,
-    float,
-    bool,
-    bytes,
-    dict,
-    list,
-    tuple,
-    set,
-    object,
-    Any,
-    None,
-    types.NoneType,
+    *(str, int, float, bool, bytes, dict, list, tuple, set, object),
+    *(Any, None, types.NoneType),
 )
 
 #: Annotations that the first parameter of a plain handler may have.
 _SID_TYPES = (MISSING, str, Any, object)
 
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+#: The facts that only some events have, and how that is said.
+_RARE_FACTS = {
+    "auth": "Auth is what a client sends to be let in: it is there in `connect` only.",
+    "reason": "Reason is why a client is gone: it is there in `disconnect` only.",
+}
 
 
 @attrs.frozen
@@ -86,23 +82,23 @@ def place_of_method(event: str, namespace: str) -> Place:
     return Place(event, namespace, ("namespace",) if namespace == "*" else ())
 
 
-#: What answers exceptions is passed the exception, for any event.
+#: The place of exception handlers: they are passed the exception, for any event.
 PLACE_OF_ANSWER = Place("*", "/", ("exception",))
 
-#: What wraps events may ask for what is there for any event.
+#: The place of middlewares: they may ask for what is there for any event.
 PLACE_OF_MIDDLEWARE = Place("*", "/")
 
 
 @attrs.frozen(eq=False)
 class Parameter:
-    """A parameter that is filled by us; marked ones are `inject`'s.
+    """A parameter that this package fills; marked ones are `inject`'s.
 
     Attributes:
         name: Its name.
         kind: How Python passes it.
         key: What to ask the container for, or `MISSING`.
-        label: Which argument before the payload it takes as it is, or None.
-        payload: What it takes of the payload, where *key* is nobody's; or None.
+        fact: Which fact of the event it takes, or None.
+        payload: What it takes of the payload, where *key* is not registered; or None.
         is_raw: Whether it takes the next argument of the payload as it is.
         default: Its default, or `MISSING`.
     """
@@ -110,7 +106,7 @@ class Parameter:
     name: str
     kind: Any
     key: Any = MISSING
-    label: str | None = None
+    fact: str | None = None
     payload: Payload | None = None
     is_raw: bool = False
     default: Any = MISSING
@@ -122,7 +118,7 @@ class Reading:
 
     Attributes:
         is_plain: Whether it is called as python-socketio would call it.
-        parameters: What is filled by us, in order.
+        parameters: What this package fills, in order.
         returns: The annotation of what it returns, or `MISSING`.
     """
 
@@ -131,181 +127,232 @@ class Reading:
     returns: Any = MISSING
 
 
-def read_parameters(
+def read_called(
     handler: Callable[..., Any],
-    place: Place,
-    given: Iterable[Any],
-    frame: types.FrameType | None = None,
-    *,
-    may_be_plain: bool = True,
-    skip: int = 0,
-) -> Reading:
-    """Read what is to be filled of a handler's parameters.
+) -> tuple[Callable[..., Any], inspect.Signature | None, bool]:
+    """Find the function whose parameters count, and read them.
 
-    Args:
-        handler: The handler, without the parameters that `inject` fills.
-        place: Where it is registered.
-        given: The keys that every container is given.
-        frame: Where it is defined, for names of that place.
-        may_be_plain: Whether it may be python-socketio's own kind.
-        skip: How many parameters at the beginning somebody else fills.
-
-    Raises:
-        UnresolvableParameterError: A parameter that nothing can fill at that place.
+    That is the function that is called. `functools.wraps` makes a decorator look like what it
+    wraps, which says nothing about how it is called: only a decorator that takes no more than
+    ``*args, **kwargs``, and passes them on, takes what the inner function takes.
     """
-    return _Reader(handler, place, frozenset(given), frame).read(
-        may_be_plain=may_be_plain, skip=skip
+    current: Any = handler
+    while True:
+        own = _uncover(current)
+        signature = _read_signature(own)
+        wrapped: Any = getattr(current, "__wrapped__", None)
+        says_itself = hasattr(own, "__signature__")
+        if wrapped is None or says_itself or not _passes_all(signature):
+            return current, signature, wrapped is not None and not says_itself
+        owner = getattr(current, "__self__", None)
+        # The decorator of a method wraps a function that takes `self`.
+        current = wrapped if owner is None else types.MethodType(wrapped, owner)
+
+
+#: Where a function keeps its annotations, and `functools.wraps` those of the inner function.
+_ANNOTATIONS = "__annotate__" if sys.version_info >= (3, 14) else "__annotations__"
+
+
+def _uncover(function: Any) -> Any:
+    """Give a decorator without the signature and annotations that it has of the inner function."""
+    if isinstance(function, types.MethodType):
+        return types.MethodType(_uncover(function.__func__), function.__self__)
+    wrapped = getattr(function, "__wrapped__", None)
+    if wrapped is None or not isinstance(function, types.FunctionType):
+        return function
+    signature = vars(function).get("__signature__")
+    if signature is not None and signature is not getattr(wrapped, "__signature__", None):
+        return function
+    code, name = function.__code__, function.__name__
+    own: Any = types.FunctionType(
+        code, function.__globals__, name, function.__defaults__, function.__closure__
     )
+    own.__kwdefaults__ = function.__kwdefaults__
+    if getattr(function, _ANNOTATIONS) is not getattr(wrapped, _ANNOTATIONS, MISSING):
+        setattr(own, _ANNOTATIONS, getattr(function, _ANNOTATIONS))
+    return own
 
 
-class _Reader:
-    """Reads the parameters of one handler."""
+def _read_signature(function: Callable[..., Any]) -> inspect.Signature | None:
+    try:
+        if sys.version_info >= (3, 14):
+            # Annotations may name what is defined later (PEP 749).
+            from annotationlib import Format  # noqa: PLC0415  # new in Python 3.14
+
+            return inspect.signature(
+                function, follow_wrapped=False, annotation_format=Format.FORWARDREF
+            )
+        return inspect.signature(function, follow_wrapped=False)
+    except ValueError:
+        return None
+
+
+def _passes_all(signature: inspect.Signature | None) -> bool:
+    """Tell whether a decorator, as far as it tells, passes on whatever it is passed."""
+    if signature is None:
+        return True
+    return tuple(one.kind for one in signature.parameters.values()) == _VARIADIC
+
+
+class Reader:
+    """Reads the parameters of one handler.
+
+    Attributes:
+        function: The function whose parameters count.
+        signature: Its signature, with evaluated annotations; None for a builtin that does not
+            tell.
+        is_covered: Whether the function looks like another one.
+    """
 
     def __init__(
-        self,
-        handler: Callable[..., Any],
-        place: Place,
-        given: frozenset[Any],
-        frame: types.FrameType | None,
+        self, handler: Callable[..., Any], place: Place, frame: types.FrameType | None
     ) -> None:
-        self._handler = handler
         self._place = place
-        self._given = given
+        self.function, signature, self.is_covered = read_called(handler)
         names = {} if frame is None else dict(frame.f_locals)
-        self._surroundings: Surroundings = surroundings_of(
-            unwrap(handler), None, Viewpoint(names)
-        )
-        self._free_labels: list[str] = []
+        self._surroundings = surroundings_of(unwrap(self.function), None, Viewpoint(names))
+        self.signature = None if signature is None else self._evaluate(signature)
 
-    def read(self, *, may_be_plain: bool, skip: int) -> Reading:
-        try:
-            signature = inspect.signature(self._handler)
-        except ValueError:
-            # Of a builtin that does not tell.
-            return Reading(is_plain=True)
-        parameters = list(signature.parameters.values())[skip:]
-        annotations = [self._evaluate(parameter) for parameter in parameters]
-        if may_be_plain and self._is_plain(parameters, annotations):
-            return Reading(is_plain=True)
-        pairs = list(zip(parameters, annotations, strict=True))
-        claimed = {self._claim(parameter, annotation) for parameter, annotation in pairs}
-        self._free_labels = [label for label in self._place.labels if label not in claimed]
-        returns = MISSING
-        if signature.return_annotation is not signature.empty:
-            returns = self._look_up("return", signature.return_annotation)
-        return Reading(
-            is_plain=False,
-            parameters=tuple(self._read_all(pairs)),
-            returns=returns,
-        )
+    def _evaluate(self, signature: inspect.Signature) -> inspect.Signature:
+        parameters = list(map(self._evaluate_one, signature.parameters.values()))
+        returns = self._look_up("return", signature.return_annotation)
+        return inspect.Signature(parameters, return_annotation=returns)
 
-    def _evaluate(self, parameter: inspect.Parameter) -> Any:
-        if parameter.annotation is parameter.empty:
-            return MISSING
-        return self._look_up(parameter.name, parameter.annotation)
+    def _evaluate_one(self, parameter: inspect.Parameter) -> inspect.Parameter:
+        annotation = self._look_up(parameter.name, parameter.annotation)
+        return parameter.replace(annotation=annotation)
 
     def _look_up(self, name: str, annotation: Any) -> Any:
+        if annotation is inspect.Parameter.empty:
+            return annotation
         try:
             return self._surroundings.evaluate(annotation, lambda _: MISSING)
         except (NameError, AttributeError, TypeError, SyntaxError) as error:
             raise UnresolvableParameterError(
                 name,
-                describe_callable(self._handler),
+                describe_callable(self.function),
                 f"its annotation {annotation!r} cannot be evaluated ({error}). Import what it "
                 f"names in that module.",
             ) from error
 
-    def _is_plain(self, parameters: list[inspect.Parameter], annotations: list[Any]) -> bool:
-        if not parameters or not all(map(_is_builtin, annotations)):
-            return False
-        return annotations[0] in _SID_TYPES or parameters[0].kind in _VARIADIC
+    def read(
+        self, left: Iterable[inspect.Parameter], *, may_be_plain: bool, skip: int
+    ) -> Reading:
+        """Read what is to be filled."""
+        if self.signature is None:
+            return Reading(is_plain=True)
+        known = self.signature.parameters
+        parameters = [known.get(one.name) or self._evaluate_one(one) for one in left][skip:]
+        returns = _annotation_of(self.signature.return_annotation)
+        if may_be_plain and _is_plain(parameters):
+            return Reading(is_plain=True, returns=returns)
+        claimed = {self._claim(parameter) for parameter in parameters}
+        self._free_labels = [label for label in self._place.labels if label not in claimed]
+        filled = [
+            self._read_one(parameter)
+            for parameter in parameters
+            if parameter.kind is not parameter.VAR_KEYWORD
+        ]
+        return Reading(is_plain=False, parameters=tuple(filled), returns=returns)
 
-    def _claim(self, parameter: inspect.Parameter, annotation: Any) -> str | None:
+    def _claim(self, parameter: inspect.Parameter) -> str | None:
         """Tell which argument before the payload a parameter takes, by its name or its type."""
-        types_of_labels = {
-            SocketID: "sid",
-            Environ: "environ",
-            Auth: "auth",
-            Reason: "reason",
-            Event: "event",
-        }
-        key = _without_none(annotation)
-        if is_hashable(key) and key in types_of_labels:
-            return types_of_labels[key]
+        annotation = _annotation_of(parameter.annotation)
+        fact = _find_fact(_without_none(annotation))
+        if fact is not None:
+            return "event" if fact == "name" else fact
         if _is_builtin(annotation) and parameter.name in self._place.labels:
             return parameter.name
         return None
 
-    def _read_all(self, pairs: list[tuple[inspect.Parameter, Any]]) -> Iterator[Parameter]:
-        for parameter, annotation in pairs:
-            if parameter.kind is not parameter.VAR_KEYWORD:
-                yield self._read_one(parameter, annotation)
-
-    def _read_one(self, parameter: inspect.Parameter, annotation: Any) -> Parameter:
+    def _read_one(self, parameter: inspect.Parameter) -> Parameter:
         name, kind = parameter.name, parameter.kind
-        default = MISSING if parameter.default is parameter.empty else parameter.default
+        annotation = _annotation_of(parameter.annotation)
+        default = _annotation_of(parameter.default)
         if kind is parameter.VAR_POSITIONAL:
             return Parameter(name, kind, is_raw=True)
-        key = _without_none(annotation)
-        if is_hashable(key) and (key in self._given or key is Container):
-            self._check_place(parameter, key)
-            return Parameter(name, kind, key, default=default)
-        if isinstance(key, type) and issubclass(key, BaseException):
-            return Parameter(name, kind, label="exception")
+        fact = _find_fact(_without_none(annotation))
+        if fact is not None:
+            self._check_place(parameter, fact)
+            return Parameter(name, kind, fact=fact)
+        if _is_server(_without_none(annotation)):
+            return Parameter(name, kind, _without_none(annotation), default=default)
         if _is_builtin(annotation) and name in self._place.labels:
-            return Parameter(name, kind, label=name)
+            return Parameter(name, kind, fact=_fact_of(name))
+        if annotation is MISSING and self._free_labels:
+            return Parameter(name, kind, fact=_fact_of(self._free_labels.pop(0)))
+        if not self._place.has_payload and _is_builtin(annotation) and default is MISSING:
+            raise self._refuse(parameter, self._tell_arguments())
         if annotation is MISSING:
-            return self._read_unannotated(parameter, default)
+            return Parameter(name, kind, is_raw=True, default=default)
         return self._read_annotated(parameter, annotation, default)
-
-    def _read_unannotated(self, parameter: inspect.Parameter, default: Any) -> Parameter:
-        name, kind = parameter.name, parameter.kind
-        if self._free_labels:
-            return Parameter(name, kind, label=self._free_labels.pop(0))
-        if not self._place.has_payload and default is MISSING:
-            raise self._has_no_payload(parameter)
-        return Parameter(name, kind, is_raw=True, default=default)
 
     def _read_annotated(
         self, parameter: inspect.Parameter, annotation: Any, default: Any
     ) -> Parameter:
-        name, kind = parameter.name, parameter.kind
         key = annotation if default is MISSING else _without_none(annotation)
         if not is_hashable(key) or _is_builtin(annotation):
             # A name such as `str` says too little to mean a service; `Inject[str]` does.
             key = MISSING
-        if not self._place.has_payload:
-            if _is_builtin(annotation):
-                raise self._has_no_payload(parameter)
-            return Parameter(name, kind, key, default=default)
-        # The payload has begun: what comes now is no longer the sid.
-        self._free_labels.clear()
-        adapter = find_adapter(annotation)
-        payload = None if adapter is None else Payload(name, adapter, default)
-        return Parameter(name, kind, key, payload=payload, default=default)
+        payload = None
+        if self._place.has_payload:
+            # The payload has begun: what comes now is no longer the sid.
+            self._free_labels.clear()
+            adapter = find_adapter(annotation)
+            payload = None if adapter is None else Payload(parameter.name, adapter, default)
+        return Parameter(parameter.name, parameter.kind, key, payload=payload, default=default)
 
-    def _check_place(self, parameter: inspect.Parameter, key: Any) -> None:
+    def _check_place(self, parameter: inspect.Parameter, fact: str) -> None:
         event = self._place.event
-        if key == Auth and event != CONNECT:
-            reason = "Auth is what a client sends to be let in: it is there in `connect` only."
-        elif key == Reason and event != DISCONNECT:
-            reason = "Reason is why a client is gone: it is there in `disconnect` only."
-        elif key == Data and not self._place.has_payload:
-            reason = f"a client sends no payload with {event!r}."
-        else:
-            return
-        raise UnresolvableParameterError(
-            parameter.name, describe_callable(self._handler), reason
+        if fact == "data" and not self._place.has_payload:
+            raise self._refuse(parameter, f"a client sends no payload with {event!r}.")
+        if (fact == "auth" and event != CONNECT) or (fact == "reason" and event != DISCONNECT):
+            raise self._refuse(parameter, _RARE_FACTS[fact])
+
+    def _tell_arguments(self) -> str:
+        return (
+            f"a client sends no payload with {self._place.event!r}. The arguments that there "
+            f"are: {', '.join(self._place.labels)}. What is registered is asked for by its type, "
+            f"or with Inject[...]."
         )
 
-    def _has_no_payload(self, parameter: inspect.Parameter) -> UnresolvableParameterError:
-        labels = ", ".join(self._place.labels)
+    def _refuse(self, parameter: inspect.Parameter, reason: str) -> UnresolvableParameterError:
         return UnresolvableParameterError(
-            parameter.name,
-            describe_callable(self._handler),
-            f"a client sends no payload with {self._place.event!r}. The arguments that there are: "
-            f"{labels}. What is registered is asked for by its type, or with Inject[...].",
+            parameter.name, describe_callable(self.function), reason
         )
+
+
+def _annotation_of(annotation: Any) -> Any:
+    return MISSING if annotation is inspect.Parameter.empty else annotation
+
+
+def _fact_of(label: str) -> str:
+    """Name the fact that an argument is, which python-socketio calls so."""
+    return {"event": "name", "exception": "error"}.get(label, label)
+
+
+def _find_fact(key: Any) -> str | None:
+    """Tell which fact of the event an annotation stands for, if it stands for one."""
+    if not is_hashable(key):
+        return None
+    if key is SocketEvent:
+        return "event"
+    if key is Container:
+        return "container"
+    if isinstance(key, type) and issubclass(key, BaseException):
+        return "error"
+    return FACTS.get(key)
+
+
+def _is_server(key: Any) -> bool:
+    return isinstance(key, type) and issubclass(key, BaseServer)
+
+
+def _is_plain(parameters: list[inspect.Parameter]) -> bool:
+    annotations = [_annotation_of(parameter.annotation) for parameter in parameters]
+    if not parameters or not all(map(_is_builtin, annotations)):
+        return False
+    return annotations[0] in _SID_TYPES or parameters[0].kind in _VARIADIC
 
 
 def _is_builtin(annotation: Any) -> bool:

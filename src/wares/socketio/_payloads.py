@@ -1,19 +1,24 @@
-"""From what a client sent to what a handler declares, by pydantic.
+"""From what a client sent to what a handler declares, and back, by pydantic.
 
-This module knows types and their validation. It must not know handlers, events or containers.
-pydantic is imported only where a payload is declared: it takes long, and plain handlers need
-none of it.
+This module knows types, their validation, and what can be sent. It must not know handlers or
+containers. pydantic is imported only where a payload is declared: it takes long, and plain
+handlers need none of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import types
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
+from socketio.packet import ACK
 
 from wares._core.keys import MISSING
 from wares.exceptions import WaresError
+
+#: Scalars that every kind of packet can carry.
+_SENDABLE = frozenset({types.NoneType, bool, float, str, bytes})
 
 
 class PayloadError(WaresError, ValueError):
@@ -43,6 +48,31 @@ class PayloadError(WaresError, ValueError):
         }
 
 
+class AnswerError(WaresError, TypeError):
+    """What a handler has returned cannot be sent; its services have seen this error.
+
+    Attributes:
+        event: The name of the event.
+        answer: The type of what was returned.
+    """
+
+    def __init__(self, event: str, answer: type) -> None:
+        self.event = event
+        self.answer = answer
+        super().__init__(event, answer)
+
+    def __str__(self) -> str:
+        return (
+            f"The handler of {self.event!r} has returned a {self.answer.__qualname__} that cannot "
+            f"be sent, or that holds something that cannot. Return what JSON has, bytes, or models "
+            f"of pydantic; or annotate what the handler returns, so that it is written by its type."
+        )
+
+    def as_answer(self) -> dict[str, Any]:
+        """Give what the client is answered, unless an exception handler answers otherwise."""
+        return {"error": {"type": "answer_error", "event": self.event}}
+
+
 @attrs.frozen(eq=False)
 class Payload:
     """One argument of an event, as it is declared.
@@ -58,13 +88,7 @@ class Payload:
     default: Any = MISSING
 
     def validate(self, value: Any, problems: list[dict[str, Any]], *, shows_input: bool) -> Any:
-        """Turn what was sent into what is declared.
-
-        Args:
-            value: The argument, or `MISSING` if it was not sent.
-            problems: Where what is wrong with it is noted.
-            shows_input: Whether what was sent is noted as well.
-        """
+        """Turn what was sent into what is declared."""
         from pydantic import ValidationError  # noqa: PLC0415  # see above
 
         if value is MISSING and self.default is not MISSING:
@@ -73,9 +97,7 @@ class Payload:
             return self.adapter.validate_python(None if value is MISSING else value)
         except ValidationError as error:
             if value is MISSING:
-                problems.append(
-                    {"type": "missing", "loc": [self.name], "msg": "Field required"}
-                )
+                problems.append(missing(self.name))
                 return MISSING
             problems += [
                 {**problem, "loc": [self.name, *problem["loc"]]}
@@ -85,13 +107,21 @@ class Payload:
             ]
             return MISSING
 
+    @property
+    def is_optional(self) -> bool:
+        """Whether the client may leave the argument out."""
+        problems: list[dict[str, Any]] = []
+        self.validate(MISSING, problems, shows_input=False)
+        return not problems
+
+
+def missing(name: str) -> dict[str, Any]:
+    """Describe an argument that was not sent."""
+    return {"type": "missing", "loc": [name], "msg": "Field required"}
+
 
 def find_adapter(annotation: Any) -> Any:
-    """Make what validates values of a type, or None if pydantic does not know such values.
-
-    Raises:
-        pydantic.errors.PydanticUserError: pydantic knows it, but it is not written properly.
-    """
+    """Make what validates values of a type, or None if pydantic does not know such values."""
     try:
         from pydantic import TypeAdapter  # noqa: PLC0415  # see above
         from pydantic.errors import PydanticSchemaGenerationError  # noqa: PLC0415  # see above
@@ -103,14 +133,92 @@ def find_adapter(annotation: Any) -> Any:
         return None
 
 
-def dump(adapter: Any, result: Any) -> Any:
-    """Turn what a handler returned into what can be sent; several values stay several.
+def write_answer(packet_class: Any, event: str, adapter: Any, result: Any) -> Any:
+    """Turn what a handler has returned into what can be sent; several values stay several."""
+    try:
+        if adapter is not None:
+            return _write(result, adapter.dump_python)
+        if _can_be_sent(packet_class, result):
+            return result
+        is_several = isinstance(result, tuple)
+        written = tuple(map(_write_parts, result)) if is_several else _write_parts(result)
+    except (TypeError, ValueError) as error:
+        raise AnswerError(event, type(result)) from error
+    if not _can_be_sent(packet_class, written):
+        raise AnswerError(event, type(result))
+    return written
 
-    Args:
-        adapter: What knows the type, or None: then a model of pydantic knows it itself.
-        result: What the handler returned.
+
+def _can_be_sent(packet_class: Any, result: Any) -> bool:
+    """Tell whether an acknowledgement can be sent; encode it, if its types do not tell."""
+    data = list(result) if isinstance(result, tuple) else [result]
+    if all(map(_is_known, data)):
+        return True
+    try:
+        packet_class(ACK, namespace="/", id=0, data=data).encode()
+    except Exception:  # noqa: BLE001  # whatever an encoder raises
+        return False
+    return True
+
+
+def _is_known(result: Any) -> bool:
+    """Tell whether something consists of what every kind of packet can carry."""
+    kind: Any = type(result)
+    if kind in _SENDABLE:
+        return True
+    if kind is int:
+        return bool(-(1 << 63) <= result < 1 << 64)  # as msgpack has it
+    if kind is dict:
+        return all(type(key) is str for key in result) and all(map(_is_known, result.values()))
+    # python-socketio does not look for bytes in a tuple within something else.
+    return kind is list and all(map(_is_known, result))
+
+
+def _write_parts(result: Any) -> Any:
+    """Write what is not known in a structure: models of pydantic, bytes within tuples."""
+    if isinstance(result, dict):
+        return {key: _write_parts(item) for key, item in result.items()}
+    if isinstance(result, list | tuple):
+        return [_write_parts(item) for item in result]
+    if isinstance(result, bytearray):
+        return bytes(result)
+    if hasattr(result, "model_dump"):
+        return _write(result, type(result).model_dump)
+    return result
+
+
+def _write(result: Any, dump: Callable[..., Any]) -> Any:
+    """Write something by its type: as JSON has it, but with bytes as they are.
+
+    Socket.IO sends bytes, and pydantic's JSON does not: what holds bytes is therefore written in
+    pydantic's other mode, and then whatever JSON does not have.
     """
-    if adapter is None:
-        return result.model_dump(mode="json") if hasattr(result, "model_dump") else result
-    dumped = adapter.dump_python(result, mode="json")
-    return tuple(dumped) if isinstance(result, tuple) else dumped
+
+    def dump_as(mode: str) -> Any:
+        # A warning about something of another type than is declared would show its value.
+        return dump(result, mode=mode, warnings=False)
+
+    written = dump_as("python")
+    written = _write_rest(written) if _holds_bytes(written) else dump_as("json")
+    return tuple(written) if isinstance(result, tuple) else written
+
+
+def _holds_bytes(written: Any) -> bool:
+    if isinstance(written, dict):
+        return any(map(_holds_bytes, written.values()))
+    if isinstance(written, list | tuple | set | frozenset):
+        return any(map(_holds_bytes, written))
+    return isinstance(written, bytes | bytearray)
+
+
+def _write_rest(written: Any) -> Any:
+    from pydantic_core import to_jsonable_python  # noqa: PLC0415  # see above
+
+    if isinstance(written, bytes | bytearray):
+        return bytes(written)
+    if isinstance(written, dict):
+        keys = to_jsonable_python(dict.fromkeys(written))
+        return dict(zip(keys, map(_write_rest, written.values()), strict=True))
+    if isinstance(written, list | tuple | set | frozenset):
+        return list(map(_write_rest, written))
+    return to_jsonable_python(written)

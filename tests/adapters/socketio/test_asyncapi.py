@@ -5,14 +5,13 @@ import dataclasses
 import json
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 import jsonschema
 import pydantic
 import pytest
 import socketio
-import yaml
 from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse
 
@@ -226,6 +225,49 @@ def test_messages(sio):
     assert {"Author", "Message", "Receipt"} == set(components["schemas"])
 
 
+def test_optional_arguments():
+    """Arguments that a client may leave out do not have to be there."""
+    sio = AsyncServer(async_mode="asgi")
+
+    @sio.event
+    async def say(first: Message, second: Author | None, third: int = 5, fourth=None): ...
+
+    document = asyncapi(sio, title="Shop", version="1")
+
+    payload = document["components"]["messages"]["root.say.receive"]["payload"]
+    assert (4, 1) == (len(payload["items"]), payload["minItems"])
+
+
+class Settled(pydantic.BaseModel, extra="allow"):
+    """A model whose schema has more than one boolean in the place of a schema."""
+
+
+class Pair(NamedTuple):
+    left: int
+    right: str
+
+
+def test_tuples():
+    """Tuples are written in the dialect of the document, Draft 07."""
+    sio = AsyncServer(async_mode="asgi")
+
+    @sio.event
+    async def say(pair: Pair) -> tuple[int, Message]: ...
+
+    @sio.event
+    async def more(pairs: dict[str, list[Pair | tuple[int, ...]]]) -> Settled: ...
+
+    document = asyncapi(sio, title="Shop", version="1")
+
+    check(document)
+    messages = document["components"]["messages"]
+    assert [{"type": "integer"}, {"$ref": "#/components/schemas/Message"}] == messages[
+        "root.say.answer"
+    ]["payload"]["items"]
+    assert 2 == len(document["components"]["schemas"]["Pair"]["items"])
+    assert "prefixItems" not in json.dumps(document)
+
+
 def test_names(sio):
     """Names that could not be keys are written in another way."""
     sio.on("say hello/now", lambda sid: None)
@@ -250,7 +292,7 @@ def test_not_initialised():
 
 
 async def test_mounted(sio):
-    """The document is served where it is mounted, as JSON, YAML and a page."""
+    """The document is served where it is mounted, as JSON and a page."""
     app = FastAPI()
     app.mount("/docs/chat", AsyncAPIApp(sio, title="<Shop> & more", version="1"))
     document = asyncapi(sio, title="<Shop> & more", version="1")
@@ -259,16 +301,17 @@ async def test_mounted(sio):
     async with httpx.AsyncClient(
         transport=transport, base_url="http://test/docs/chat"
     ) as client:
-        answers = [await client.get(path) for path in ("/asyncapi.json", "/asyncapi.yaml", "/")]
+        answers = [await client.get(path) for path in ("/asyncapi.json", "/")]
         missing = await client.get("/other")
         wrong = await client.post("/asyncapi.json")
         head = await client.head("/asyncapi.json")
 
     assert document == answers[0].json()
-    assert document == yaml.safe_load(answers[1].text)
-    assert "<title>&lt;Shop&gt; &amp; more</title>" in answers[2].text
+    assert "<title>&lt;Shop&gt; &amp; more</title>" in answers[1].text
     assert [404, 405, 200] == [missing.status_code, wrong.status_code, head.status_code]
     assert b"" == head.content
+    # The hash of the file that `npm pack @asyncapi/web-component@2.6.5` brings.
+    assert 'integrity="sha384-ok1YBWy2+' in answers[1].text
 
 
 def test_wsgi(sio):
@@ -280,6 +323,7 @@ def test_wsgi(sio):
         head = client.head("/asyncapi.json")
 
     assert 'src="/&quot;local&quot;.js"' in page.text
+    assert "integrity" not in page.text
     assert "Shop" == document.json()["info"]["title"]
     assert b"" == head.content
 

@@ -136,6 +136,29 @@ class TestLifetimes:
             await sio.shutdown()
             assert ["open connection", "close connection"] == journal
 
+    async def test_shutdown_while_handling(self, sio, journal, transport):
+        """A handler that is running at the shutdown keeps its services until it ends."""
+        release = asyncio.Event()
+
+        @sio.event
+        async def slow(sid):
+            await wares_from().aget(Lasting, Event)
+            journal.append("begin")
+            await release.wait()
+            await wares_from().aget(Lasting, Event)
+            journal.append("end")
+
+        async with serve(socketio.ASGIApp(sio)) as address:
+            async with connected(address, transport) as client:
+                await client.emit("slow")
+                await until(lambda: "begin" in journal)
+                await sio.shutdown()
+                assert "begin" == journal[-1]
+                release.set()
+                await until(lambda: not open_connections(sio))
+
+        assert ["end", "close event", "close connection"] == journal[-3:]
+
     async def test_registry_closes(self, sio, registry, journal, transport):
         """A registry that closes closes the connections that it serves first."""
 

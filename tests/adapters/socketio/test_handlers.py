@@ -34,11 +34,12 @@ from wares.socketio import (
     Server,
     SocketEvent,
     SocketID,
+    TestClient,
     expect,
     init_app,
-    register_dependency,
     wares_from,
 )
+from wares.socketio.fastsio import register_dependency
 
 
 class Message(pydantic.BaseModel):
@@ -406,16 +407,39 @@ class TestServices:
         """A class that nobody knows is missing when the event comes; with a default it is not."""
 
         @sio.event
-        async def connect(it: Unknown | None = None):
-            assert it is None
+        async def leave(it: Unknown | None = None):
+            return it
 
         @sio.event
         async def work(it: Unknown):
             """Never called."""
 
-        await sio._trigger_event("connect", "/", "sid", {}, None)
+        assert None is await sio._trigger_event("leave", "/", "sid")
         with pytest.raises(ServiceNotFoundError):
             await sio._trigger_event("work", "/", "sid")
+
+    async def test_when_connecting(self, sio, registry, journal):
+        """Connect handlers ask for services by their types as well; there is no payload."""
+        registry.register_value(Point, Point(1, 2))
+
+        @sio.event
+        async def connect(point: Point, sid: SocketID):
+            journal.append(point)
+
+        async with TestClient(sio) as client:
+            await client.connect()
+
+        assert [Point(1, 2)] == journal
+
+    async def test_no_key(self, sio):
+        """An annotation that is not hashable is a payload, if pydantic knows it."""
+
+        @sio.event
+        async def work(number: Annotated[int, []]):
+            return number
+
+        async with TestClient(sio) as client:
+            assert 5 == await (await client.connect()).call("work", "5")
 
     async def test_dependencies_of_the_server(self, registry, journal):
         """What the server depends on is made before each handler, plain ones too."""

@@ -5,11 +5,11 @@ import logging
 import pytest
 import socketio
 
-import wares.socketio
+import wares.socketio.fastsio
 from tests.adapters.socketio.serving import connected, serving
 from wares import Registry
 from wares.exceptions import InvalidRegistrationError
-from wares.socketio import (
+from wares.socketio.fastsio import (
     AsyncServer,
     BaseMiddleware,
     RouterSIO,
@@ -87,10 +87,14 @@ def test_names():
     """What an application imports from fastsio, it can import from here."""
     unmoved = {"AsyncAPIConfig", "MiddlewareChain"}  # the page on fastsio tells what to use
 
-    missing = {name for name in NAMES_OF_FASTSIO.split() if not hasattr(wares.socketio, name)}
+    missing = {
+        name for name in NAMES_OF_FASTSIO.split() if not hasattr(wares.socketio.fastsio, name)
+    }
 
     assert unmoved == missing
-    assert set() == set(NAMES_OF_FASTSIO.split()) - unmoved - set(wares.socketio.__all__)
+    assert set() == set(NAMES_OF_FASTSIO.split()) - unmoved - set(
+        wares.socketio.fastsio.__all__
+    )
 
 
 class TestMethods:
@@ -417,7 +421,7 @@ class TestReadyMade:
     def test_rate_limit(self, threaded, monkeypatch):
         """A client that sends too many events gets an error, until time has passed."""
         now = [100.0]
-        monkeypatch.setattr("wares.socketio._middlewares.monotonic", lambda: now[0])
+        monkeypatch.setattr("wares.socketio.fastsio.monotonic", lambda: now[0])
         limit = rate_limit_middleware(2, 10)
         threaded.add_middleware(limit)
         threaded.exception_handler(RuntimeError)(lambda error: str(error))
@@ -439,7 +443,7 @@ class TestReadyMade:
     def test_rate_limit_slides(self, threaded, monkeypatch):
         """Each event counts for as long as the window is; who is quiet is forgotten."""
         now = [0.0]
-        monkeypatch.setattr("wares.socketio._middlewares.monotonic", lambda: now[0])
+        monkeypatch.setattr("wares.socketio.fastsio.monotonic", lambda: now[0])
         limit = rate_limit_middleware(2, 10)
         threaded.add_middleware(limit)
         threaded.on("work", lambda sid: "done")

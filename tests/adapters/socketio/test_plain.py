@@ -408,3 +408,21 @@ class TestThreads:
             sio._trigger_event("disconnect", "/", "sid", "gone")
 
         assert ["gone"] == journal
+
+
+async def test_called_by_the_program(sio):
+    """A method that the program calls itself, outside of an event, is just called."""
+
+    class Shop(socketio.AsyncNamespace):
+        async def on_buy(self, sid, data):
+            return data
+
+        async def trigger_event(self, event, *args):
+            raise LookupError(event)
+
+    shop = Shop("/shop")
+    sio.register_namespace(shop)
+
+    assert 5 == await shop.on_buy("sid", 5)
+    with pytest.raises(LookupError, match="other"):
+        await sio._trigger_event("other", "/shop", "sid")

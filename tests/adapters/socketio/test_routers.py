@@ -25,6 +25,7 @@ from wares.socketio import (
     Server,
     SocketEvent,
     SocketID,
+    TestClient,
     include_router,
     init_app,
     wares_from,
@@ -101,7 +102,7 @@ class TestRouters:
             namespace: list(handlers) for namespace, handlers in sio.handlers.items()
         }
         assert "/shop/orders" == await sio._trigger_event("where", "/shop/orders", "sid")
-        assert {("/shop/orders", "news"): Message} == sio._wares_dispatch.emitted
+        assert {("/shop/orders", "news"): Message} == sio._wares_dispatch.route.emitted
 
     async def test_classes(self, sio, journal):
         """Objects for namespaces are registered on routers, too, below their namespaces."""
@@ -391,6 +392,29 @@ class TestMiddleware:
             async with connected(address, headers=headers) as client:
                 assert "done" == await client.call("work")
 
+    async def test_answers_itself(self, sio):
+        """What a middleware answers is sent as it is, whatever type the handler declares."""
+
+        @sio.middleware
+        async def limit(call_next, event):
+            answer = await call_next(event)
+            return {"error": Message(text="slow down")} if event.arguments else answer
+
+        @sio.event
+        async def work(*data) -> Message:
+            return Message(text="done")
+
+        @sio.event
+        async def typed(sid: SocketID) -> Message:
+            return {"text": "no model"}
+
+        async with TestClient(sio) as client:
+            connection = await client.connect()
+
+            assert {"error": {"text": "slow down"}} == await connection.call("work", 1)
+            assert {"text": "done"} == await connection.call("work")
+            assert {"text": "no model"} == await connection.call("typed")
+
     async def test_another_event(self, sio):
         """A middleware may pass on another event, to plain and to typed handlers."""
 
@@ -436,6 +460,99 @@ class TestMiddleware:
             raise LookupError
 
         assert "answered instead" == await sio._trigger_event("work", "/", "sid")
+
+    @pytest.mark.parametrize("has_handler", ["function", "class", "no handler"])
+    @pytest.mark.parametrize(
+        ("answer", "told"),
+        [
+            (
+                {"error": "no"},
+                {"message": "The connection is refused.", "data": {"error": "no"}},
+            ),
+            (
+                Message(text="no"),
+                {"message": "The connection is refused.", "data": {"text": "no"}},
+            ),
+            (False, {"message": "Connection rejected by server"}),
+            (None, {"message": "Connection rejected by server"}),
+        ],
+    )
+    async def test_connect(self, sio, has_handler, answer, told):
+        """A middleware that does not go on to the connect handler lets nobody in, and tells why."""
+        if has_handler == "function":
+            sio.on("connect", lambda sid, environ: None)
+        elif has_handler == "class":
+            kind = type("Shop", (socketio.AsyncNamespace,), {"on_connect": lambda *_: None})
+            sio.register_namespace(kind("/"))
+
+        @sio.middleware
+        async def refuse(call_next, event):
+            return answer
+
+        async with TestClient(sio) as client:
+            with pytest.raises(socketio.exceptions.ConnectionRefusedError) as caught:
+                await client.connect()
+
+        assert told == caught.value.error_args
+        assert 0 == open_connections(sio)
+
+    @pytest.mark.parametrize(
+        ("answered", "by_handler", "is_let_in"),
+        [
+            ("the same", None, True),
+            ("the same", "hello", True),
+            ("the same", False, False),
+            (None, None, True),
+            (None, False, False),
+            (["something else"], None, True),
+            (False, None, False),
+            ("an exception", "raise", False),
+        ],
+    )
+    async def test_connect_answered(self, sio, answered, by_handler, is_let_in):
+        """A client is let in by the connect handler, and kept out by whoever says so."""
+
+        @sio.event
+        async def connect(sid, environ):
+            if by_handler == "raise":
+                raise LookupError
+            return by_handler
+
+        @sio.middleware
+        async def change(call_next, event):
+            try:
+                result = await call_next(event)
+            except LookupError:
+                return {"error": "no"}
+            return result if answered == "the same" else answered
+
+        async with TestClient(sio) as client:
+            try:
+                await client.connect()
+            except socketio.exceptions.ConnectionRefusedError:
+                was_let_in = False
+            else:
+                was_let_in = True
+
+        assert is_let_in == was_let_in
+
+    async def test_let_in(self, sio):
+        """A middleware may let a client in without the connect handler, by True."""
+        sio.middleware(lambda call_next, event: True)
+        sio.on("connect", lambda sid, environ: False)
+
+        async with TestClient(sio) as client:
+            assert (await client.connect()).sid
+
+    def test_connect_on_a_synchronous_server(self):
+        """So it is on a synchronous server."""
+        sio = Server(registry=Registry(), async_mode="threading")
+        sio.middleware(lambda call_next, event: {"error": "no"})
+        sio.on("connect", lambda sid, environ: None)
+
+        with TestClient(sio) as client:
+            with pytest.raises(socketio.exceptions.ConnectionRefusedError):
+                client.connect()
 
     def test_synchronous_server(self):
         """On a synchronous server a middleware is synchronous."""

@@ -1,0 +1,1 @@
+"""A guest book on aiohttp; `python -m examples.aiohttp` serves it."""

@@ -1,0 +1,5 @@
+"""Runs the command line."""
+
+from examples.click.application import main
+
+main()

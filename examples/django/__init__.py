@@ -1,0 +1,1 @@
+"""A guest book on Django; `python -m examples.django runserver` serves it."""

@@ -1,0 +1,20 @@
+"""The guest book, on FastStream's broker in memory."""
+
+from faststream.nats import TestNatsBroker
+
+from examples.faststream.application import make_app
+
+
+async def test_who_signs_is_welcomed(tmp_path):
+    """The reply counts the guests; one without a name is not kept."""
+    app = make_app(str(tmp_path / "guests.db"))
+
+    async with TestNatsBroker(app.broker, connect_only=True) as broker:
+        await app.start()
+        await broker.publish(" ", "guests.sign")
+        first = await broker.request("Ada", "guests.sign")
+        second = await broker.request("Grace", "guests.sign")
+        await app.stop()
+
+    assert "Welcome, Ada! You are guest number 1." == await first.decode()
+    assert "Welcome, Grace! You are guest number 2." == await second.decode()

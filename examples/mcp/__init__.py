@@ -1,0 +1,1 @@
+"""A guest book for language models; `python -m examples.mcp` serves it by standard input."""

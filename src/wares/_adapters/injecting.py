@@ -1,0 +1,158 @@
+"""Handlers that are injected without a decorator, in frameworks with markers of their own.
+
+This module knows signatures, and which markers are ours. It must not know a framework: whatever
+else marks a parameter is left to whoever understands it.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Coroutine
+from inspect import Parameter
+from typing import Annotated, Any, get_origin
+
+from wares._adapters.units import may_await
+from wares._core.container import current_container
+from wares._core.signatures import is_marker
+from wares._inject.injection import inject
+from wares._inject.markers import Depends
+
+#: The class of our markers, which type checkers take for a function.
+_Marker: Any = Depends
+
+
+def inject_own(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Inject what `Inject` and `Depends` of wares mark, and nothing else.
+
+    Args:
+        function: A handler. Its annotations must be known by now.
+
+    Returns:
+        The handler, of the same kind, with the remaining parameters; *function* itself if it asks
+        for nothing.
+    """
+    try:
+        signature = inspect.signature(function, eval_str=True)
+    except (NameError, TypeError, ValueError):
+        # `inject` knows where else to look for names, and other markers it cannot then tell.
+        return inject(function)
+    if not _find_own(signature):
+        return function
+    return _inject(_make_shim(function), function, signature)
+
+
+def bind_own(function: Callable[..., Any]) -> Callable[..., Any] | None:
+    """Make what awaits the services of a function that cannot await them itself.
+
+    Args:
+        function: A synchronous handler.
+
+    Returns:
+        An asynchronous function that takes the remaining arguments, and gives all, by position and
+        by keyword; `None` if the handler asks for nothing, or for what ends with the function.
+    """
+    signature = inspect.signature(function, eval_str=True)
+    own = _find_own(signature)
+    markers = [
+        item
+        for name in own
+        for item in (
+            signature.parameters[name].default,
+            *_metadata(signature.parameters[name].annotation),
+        )
+        if isinstance(item, _Marker)
+    ]
+    if not own or any(marker.scope == "function" for marker in markers):
+        return None
+
+    async def bind(*args: Any, **kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        return args, kwargs
+
+    return _inject(bind, function, signature)
+
+
+class Served:
+    """A function that a synchronous framework calls, with what it asks for filled in.
+
+    It may be asynchronous, and so may its services.
+
+    Args:
+        function: The function.
+
+    Attributes:
+        function: What callers see: the signature without what is filled in.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = inject_own(function)
+        self._plain = function
+        self._bind = None if inspect.iscoroutinefunction(function) else bind_own(function)
+
+    def call(
+        self,
+        run: Callable[[Coroutine[Any, Any, Any]], Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
+        """Call it, in the current container; *run* runs what has to be awaited."""
+        if self._bind is not None and may_await(current_container().registry):
+            args, kwargs = run(self._bind(*args, **kwargs))
+            return self._plain(*args, **kwargs)
+        result = self.function(*args, **kwargs)
+        return run(result) if inspect.iscoroutine(result) else result
+
+
+def _find_own(signature: inspect.Signature) -> set[str]:
+    """Name the parameters that our markers mark."""
+    return {name for name, parameter in signature.parameters.items() if _is_own(parameter)}
+
+
+def _inject(
+    shim: Callable[..., Any], function: Callable[..., Any], signature: inspect.Signature
+) -> Callable[..., Any]:
+    """Inject *shim* as if it had the *signature* of *function*, without other markers."""
+    own = _find_own(signature)
+    parameters = list(signature.parameters.values())
+    hidden = [p if p.name in own else _hide_marker(p) for p in parameters]
+    shim.__signature__ = signature.replace(parameters=hidden)  # type: ignore[attr-defined]  # PEP 362 reads it
+    injected = functools.update_wrapper(inject(shim), function)
+    shown = [parameter for parameter in parameters if parameter.name not in own]
+    injected.__signature__ = signature.replace(parameters=shown)  # type: ignore[attr-defined]  # the same
+    injected.__annotations__ = {
+        name: annotation
+        for name, annotation in inspect.get_annotations(function).items()
+        if name not in own
+    }
+    return injected
+
+
+def _is_own(parameter: Parameter) -> bool:
+    return isinstance(parameter.default, _Marker) or any(
+        isinstance(item, _Marker) for item in _metadata(parameter.annotation)
+    )
+
+
+def _metadata(annotation: Any) -> tuple[Any, ...]:
+    return annotation.__metadata__ if get_origin(annotation) is Annotated else ()
+
+
+def _hide_marker(parameter: Parameter) -> Parameter:
+    """Leave out what another framework may have marked; it passes the argument."""
+    default = None if is_marker(parameter.default) else parameter.default
+    return parameter.replace(annotation=parameter.empty, default=default)
+
+
+def _make_shim(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a function of the same kind, to be given another signature."""
+    if inspect.iscoroutinefunction(function):
+
+        async def acall(*args: Any, **kwargs: Any) -> Any:
+            return await function(*args, **kwargs)
+
+        return acall
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return call

@@ -1,0 +1,63 @@
+"""An event loop for each thread of a synchronous program, which may hold asynchronous services.
+
+This module knows asyncio. It must not know what is run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import threading
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class Loops:
+    """Event loops that last, one a thread, so that what one call has opened another can close."""
+
+    def __init__(self) -> None:
+        self._reset()
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run *coroutine* in the loop of this thread.
+
+        An exception that a signal raises meanwhile, as a time limit does, cancels it.
+
+        Raises:
+            RuntimeError: Another event loop runs in this thread.
+        """
+        loop = self._get_loop()
+        task = loop.create_task(coroutine)
+        try:
+            return loop.run_until_complete(task)
+        except BaseException:
+            if not task.done():
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    loop.run_until_complete(task)
+            raise
+
+    def close(self) -> None:
+        """Close all loops; no thread uses one any more."""
+        runners = self._runners
+        self._reset()
+        for runner in runners:
+            runner.close()
+
+    def _reset(self) -> None:
+        self._process = os.getpid()
+        self._local = threading.local()
+        self._runners: list[asyncio.Runner] = []
+
+    def _get_loop(self) -> asyncio.AbstractEventLoop:
+        if self._process != os.getpid():
+            # A loop does not survive a fork.
+            self._reset()
+        runner: asyncio.Runner | None = getattr(self._local, "runner", None)
+        if runner is None:
+            runner = self._local.runner = asyncio.Runner()
+            self._runners.append(runner)
+        return runner.get_loop()

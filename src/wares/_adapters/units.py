@@ -1,0 +1,159 @@
+"""One unit of work, a request, message, task or command, and the container that serves it.
+
+This module knows how a container is opened, made current, and closed with the exception of the
+work. It must not know a framework: an adapter says where its units of work begin and end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+from collections.abc import Callable, Coroutine, Iterable
+from types import TracebackType
+from typing import Any, TypeVar, cast
+
+from wares._core.container import Container, Registry, _current
+from wares._inject.injected import find_missing
+from wares.exceptions import PendingAsyncCleanupError, raise_problems
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def note_failure(container: Container, error: BaseException, *, replace: bool = True) -> None:
+    """Note that the work of *container* failed, though nobody may raise *error* any more.
+
+    Args:
+        container: Whose unit of work failed.
+        error: What the cleanups see.
+        replace: Whether it counts more than what was noted before.
+    """
+    if replace or container._failure is None:
+        container._failure = error
+
+
+class Unit:
+    """A unit of work: its container is current within the block, and closed after it.
+
+    The cleanups see the exception that ends the block, or else what `note_failure` has noted.
+
+    Args:
+        container: The container; `Registry.container` opens it, or `Container.child`.
+        is_failure: Tells which exceptions are failures; some frameworks raise what is none.
+        run: Runs what has to be awaited, for a block that is not asynchronous.
+
+    Attributes:
+        container: The container.
+        run: What runs what has to be awaited.
+    """
+
+    def __init__(
+        self,
+        container: Container,
+        *,
+        is_failure: Callable[[BaseException], bool] | None = None,
+        run: Callable[[Coroutine[Any, Any, None]], object] = asyncio.run,
+    ) -> None:
+        self.container = container
+        self.run = run
+        self._is_failure = is_failure
+
+    def __enter__(self) -> Container:
+        self._outer = _current.get()
+        _current.set(self.container)
+        return self.container
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.leave()
+        self.close(error)
+
+    async def __aenter__(self) -> Container:
+        return self.__enter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.leave()
+        await self.aclose(error)
+
+    def leave(self) -> None:
+        """Make the outer container current again; the container stays open, for a stream."""
+        # Not by a token: a block may end in another context than it began in.
+        _current.set(self._outer)
+
+    def close(self, error: BaseException | None = None) -> None:
+        """Close the container of work that ended with *error*, if with any."""
+        failure = self._find_failure(error)
+        try:
+            self.container.__exit__(*_details(failure))
+        except PendingAsyncCleanupError:
+            self.run(self.container.__aexit__(*_details(failure)))
+
+    async def aclose(self, error: BaseException | None = None) -> None:
+        """Do the same, and await what has to be awaited."""
+        await self.container.__aexit__(*_details(self._find_failure(error)))
+
+    def _find_failure(self, error: BaseException | None) -> BaseException | None:
+        if error is not None and self._is_failure is not None and not self._is_failure(error):
+            error = None
+        return error or self.container._failure
+
+
+def with_unit(open_unit: Callable[[], Unit], function: F) -> F:
+    """Make each call of *function* a unit of work.
+
+    Args:
+        open_unit: Opens the container.
+        function: A function, asynchronous or not.
+
+    Returns:
+        A function of the same kind.
+    """
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        with open_unit():
+            return function(*args, **kwargs)
+
+    @functools.wraps(function)
+    async def acall(*args: Any, **kwargs: Any) -> Any:
+        async with open_unit():
+            return await function(*args, **kwargs)
+
+    return cast("F", acall if inspect.iscoroutinefunction(function) else call)
+
+
+def check(
+    registry: Registry, what_it_does_not: str, functions: Iterable[Callable[..., Any]] = ()
+) -> None:
+    """Check that everything can be made that is registered, or that *functions* ask for.
+
+    Args:
+        registry: Where things are registered.
+        what_it_does_not: The beginning of the message: ``"The application does not start"``.
+        functions: Handlers; those that `wares.inject` has not decorated ask for nothing.
+
+    Raises:
+        InvalidRegistryError: Something cannot.
+    """
+    problems = [*registry.graph().problems, *find_missing(functions, registry)]
+    raise_problems(f"{what_it_does_not}, because its registry has", problems)
+
+
+def may_await(registry: Registry) -> bool:
+    """Tell whether something is registered that has to be awaited."""
+    return any(recipe.shape.is_async for recipe in list(registry._known.recipes.values()))
+
+
+def _details(
+    error: BaseException | None,
+) -> tuple[type[BaseException] | None, BaseException | None, TracebackType | None]:
+    return (None, None, None) if error is None else (type(error), error, error.__traceback__)

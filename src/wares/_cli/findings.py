@@ -1,0 +1,92 @@
+"""What a check has found, and how it is written for people, editors and GitHub.
+
+This module knows formats of messages. It must not know how something is found.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Literal
+
+import attrs
+
+#: Where a message of ours names a file and a line.
+_PLACE = re.compile(r"\(([^()]+):(\d+)\)")
+
+
+@attrs.frozen
+class Finding:
+    """Something that is wrong, or may be.
+
+    Attributes:
+        severity: ``"error"`` or ``"warning"``.
+        message: What it is; the first line says it in short.
+        file: The file that it is about.
+        line: The line in it.
+    """
+
+    severity: Literal["error", "warning"]
+    message: str
+    file: str
+    line: int = 1
+
+    @classmethod
+    def of(cls, problem: Exception, file: str) -> Finding:
+        """Read the place of *problem* off its message: that of the last factory on its path.
+
+        Args:
+            problem: What is wrong.
+            file: The file that it is about, if the message names none.
+        """
+        return cls.at("error", str(problem), str(problem), file)
+
+    @classmethod
+    def at(
+        cls, severity: Literal["error", "warning"], message: str, text: str, file: str
+    ) -> Finding:
+        """Read the place off a *text*, or else take the *file*."""
+        places = _PLACE.findall(text)
+        if not places:
+            return cls(severity, message, file)
+        return cls(severity, message, places[-1][0], int(places[-1][1]))
+
+    @property
+    def path(self) -> str:
+        """The file as seen from the current folder, if it is within."""
+        path = Path(self.file)
+        here = Path.cwd()
+        return (path.relative_to(here) if path.is_relative_to(here) else path).as_posix()
+
+
+def write_for_editor(finding: Finding) -> str:
+    """Write one line as compilers do, which editors read: ``file:line: error: message``."""
+    first_line = finding.message.splitlines()[0]
+    return f"{finding.path}:{finding.line}: {finding.severity}: {first_line}"
+
+
+def write_for_github(finding: Finding) -> str:
+    """Write an annotation for the log of a GitHub workflow.
+
+    https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands
+    """
+    place = (
+        f"file={_escape_property(finding.path)},line={finding.line}," if finding.file else ""
+    )
+    return f"::{finding.severity} {place}title=wares::{_escape_data(finding.message)}"
+
+
+#: How findings are written, each on a line of its own, for whom.
+WRITERS: Mapping[str, Callable[[Finding], str]] = {
+    "editor": write_for_editor,
+    "github": write_for_github,
+}
+
+
+def _escape_data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _escape_property(text: str) -> str:
+    return _escape_data(text).replace(":", "%3A").replace(",", "%2C")

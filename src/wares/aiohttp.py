@@ -1,0 +1,272 @@
+"""A container for each request and each WebSocket of an aiohttp application.
+
+This module knows aiohttp's server: applications, middlewares, requests. It must not know how
+services are made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from typing_extensions import Unpack
+
+from wares._adapters.extras import needs_extra
+from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
+from wares._adapters.units import Unit, check, note_failure
+from wares._core.compositions import FactoryOptions, ValueOptions
+from wares._core.container import Container, Registry
+from wares.exceptions import NoContainerError, NoRegistryError
+
+with needs_extra("wares.aiohttp", "aiohttp"):
+    from aiohttp import AsyncIterablePayload, web
+    from aiohttp.typedefs import Handler
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeForm
+
+    T = TypeVar("T")
+
+__all__ = [
+    "aclose_registry",
+    "get_registry",
+    "health_route",
+    "init_app",
+    "register_factory",
+    "register_value",
+    "wares_from",
+    "wares_middleware",
+]
+
+#: Where the registry is found in an application.
+REGISTRY_KEY = web.AppKey("wares_registry", Registry)
+
+#: Where the container is found in a request. Typed keys of requests are new in aiohttp 3.14.
+CONTAINER_KEY: Any = getattr(web, "RequestKey", lambda name, _: name)(
+    "wares_container", Container
+)
+
+
+def init_app(
+    app: web.Application,
+    *,
+    registry: Registry | None = None,
+    middleware_pos: int = 0,
+    validate: bool = True,
+) -> web.Application:
+    """Give *app* a registry, and each of its requests and WebSockets a container.
+
+    The container is given the `aiohttp.web.Request`, and is current
+    (`wares.current_container`) in handlers and in the middlewares further inside. It is closed
+    when the handler has returned, and a streamed body has been sent. The registry is closed when
+    the application ends.
+
+    The exception that ended a request reaches the cleanups, also if a middleware has answered it;
+    a raised response is such an exception if its status is 400 or more.
+
+    One container serves the sub-applications of *app*, too. Initialise a sub-application itself,
+    with the same registry, if it has middlewares that answer exceptions, when they are all there.
+
+    Args:
+        app: The application.
+        registry: Where services are registered. Left out, it is a new one.
+        middleware_pos: Where the middleware is inserted.
+        validate: Whether the start fails if something cannot be made that is registered, or that
+            a handler asks for by `wares.inject`. What ``on_startup`` handlers register that were
+            added later comes too late for that; what ``cleanup_ctx`` registers does not.
+
+    Returns:
+        The application.
+    """
+    app[REGISTRY_KEY] = Registry() if registry is None else registry
+    app[REGISTRY_KEY].expect(web.Request)
+    app.middlewares.insert(middleware_pos, wares_middleware)
+    app.middlewares.append(_note_failure)
+    if validate:
+        app.on_startup.append(_check)
+    app.on_startup.append(_watch_innermost)
+    # What cleanup contexts have opened, singletons may need until they end.
+    app.on_cleanup.insert(0, aclose_registry)
+    return app
+
+
+@web.middleware
+async def wares_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Serve one request with a container; `init_app` installs this.
+
+    Args:
+        request: The request.
+        handler: What answers it.
+    """
+    registry = _find_registry(request)
+    outer: Container | None = request.get(CONTAINER_KEY)
+    if outer is not None and outer.registry is registry:
+        # The application is within another one that has opened a container.
+        return await handler(request)
+    unit = Unit(registry.container({web.Request: request}), is_failure=_is_failure)
+    async with unit as container:
+        request[CONTAINER_KEY] = container
+        response = await handler(request)
+        if isinstance(getattr(response, "body", None), AsyncIterablePayload):
+            # It would be sent only after the middlewares have returned.
+            await response.prepare(request)
+            await response.write_eof()
+        return response
+
+
+def wares_from(request: web.Request) -> Container:
+    """Get the container of a request or WebSocket.
+
+    Args:
+        request: The request.
+
+    Returns:
+        The container.
+
+    Raises:
+        NoContainerError: The request did not come through `wares_middleware`.
+    """
+    container: Container | None = request.get(CONTAINER_KEY)
+    if container is None:
+        raise NoContainerError(
+            "This request has no container: it did not come through the middleware. Initialise "
+            "the application, wares.aiohttp.init_app(app), and ask in a handler, or in a "
+            "middleware further inside."
+        )
+    return container
+
+
+def get_registry(app: web.Application) -> Registry:
+    """Get the registry of *app*.
+
+    Args:
+        app: The application.
+
+    Raises:
+        NoRegistryError: The application has not been initialised.
+    """
+    registry = app.get(REGISTRY_KEY)
+    if registry is None:
+        raise NoRegistryError(
+            "The application has no registry. Initialise it: wares.aiohttp.init_app(app)"
+        )
+    return registry
+
+
+def register_factory(
+    app: web.Application,
+    key: TypeForm[T] | Hashable,
+    factory: Callable[..., Any],
+    **options: Unpack[FactoryOptions],
+) -> None:
+    """Register how the service of *key* is made, on the registry of *app*.
+
+    Args:
+        app: The application.
+        key: What the service is asked for by.
+        factory: What makes it.
+        options: As in `wares.Registry.register_factory`.
+
+    Raises:
+        NoRegistryError: The application has not been initialised.
+    """
+    get_registry(app).register_factory(key, factory, **options)
+
+
+def register_value(
+    app: web.Application, key: TypeForm[T] | Hashable, value: T, **options: Unpack[ValueOptions]
+) -> None:
+    """Register a ready-made object under *key*, on the registry of *app*.
+
+    Args:
+        app: The application.
+        key: What the service is asked for by.
+        value: The object.
+        options: As in `wares.Registry.register_value`.
+
+    Raises:
+        NoRegistryError: The application has not been initialised.
+    """
+    get_registry(app).register_value(key, value, **options)
+
+
+async def aclose_registry(app: web.Application) -> None:
+    """Close the registry of *app*, if it has one; `init_app` sees to it at the end.
+
+    Args:
+        app: The application.
+    """
+    registry = app.get(REGISTRY_KEY)
+    if registry is not None:
+        await registry.aclose()
+
+
+def health_route(path: str = "/healthy", **options: Unpack[HealthOptions]) -> web.RouteDef:
+    """Make a route that pings the services and answers whether all are well.
+
+    Args:
+        path: Where it is found.
+        options: How it checks and answers: ``timeout`` (5 seconds), ``tags`` (all), ``ok_status``
+            (200), ``failing_status`` (503), ``show_errors`` (False), ``max_age`` (0 seconds).
+
+    Returns:
+        The route, for ``app.add_routes([...])``.
+
+    Raises:
+        InvalidOptionError: An option cannot work.
+    """
+    endpoint = HealthEndpoint(**options)
+
+    async def health(request: web.Request) -> web.Response:
+        answer = await endpoint.arespond(
+            _find_registry(request),
+            tags=request.query.getall("tag", ()),
+            accept=",".join(request.headers.getall("Accept", ())),
+        )
+        return web.Response(body=answer.body, status=answer.status, headers=answer.headers)
+
+    return web.get(path, health)
+
+
+def _find_registry(request: web.Request) -> Registry:
+    """Find the registry of the application that serves *request*, or of one around it."""
+    registry = request.config_dict.get(REGISTRY_KEY)
+    return get_registry(request.app) if registry is None else registry
+
+
+async def _check(app: web.Application) -> None:
+    # A route for GET is often one for HEAD, too.
+    handlers = dict.fromkeys(route.handler for route in app.router.routes())
+    check(get_registry(app), "The application does not start", _with_methods(handlers))
+
+
+def _with_methods(handlers: Iterable[Any]) -> Iterator[Callable[..., Any]]:
+    for handler in handlers:
+        yield handler
+        # Of a class-based view, what answers is a method.
+        for name in ("get", "post", "put", "patch", "delete", "head", "options"):
+            method = getattr(handler, name, None) if isinstance(handler, type) else None
+            if method is not None:
+                yield method
+
+
+async def _watch_innermost(app: web.Application) -> None:
+    """Add the innermost middleware once more, now that there will be no other."""
+    if not app.middlewares.frozen and app.middlewares[-1] is not _note_failure:
+        app.middlewares.append(_note_failure)
+
+
+@web.middleware
+async def _note_failure(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Note the exception that a middleware around this one may answer."""
+    try:
+        return await handler(request)
+    except BaseException as error:
+        if _is_failure(error):
+            note_failure(wares_from(request), error)
+        raise
+
+
+def _is_failure(error: BaseException) -> bool:
+    """Tell whether *error* is one: a raised response need not be."""
+    return not isinstance(error, web.HTTPException) or error.status >= 400  # noqa: PLR2004  # client errors begin there

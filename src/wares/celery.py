@@ -1,0 +1,177 @@
+"""A container for each run of a Celery task, on a registry in each worker process.
+
+This module knows Celery: its applications, tasks and signals. It must not know how services are
+made.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar, cast
+
+from wares._adapters.extras import needs_extra
+from wares._adapters.injecting import Served, inject_own
+from wares._adapters.lifespan import REGISTRY_KEY
+from wares._adapters.loops import Loops
+from wares._adapters.units import Unit, check
+from wares._core.container import Registry
+from wares.exceptions import InvalidRegistryError, NoRegistryError, PendingAsyncCleanupError
+
+with needs_extra("wares.celery", "celery"):
+    from celery import Celery, signals
+    from celery.app.task import Context, Task
+    from celery.utils.imports import symbol_by_name
+
+__all__ = ["WaresTask", "close_registry", "get_registry", "init_app", "run"]
+
+T = TypeVar("T")
+
+_loops = Loops()
+
+
+def init_app(app: Celery, *, registry: Registry | None = None, validate: bool = True) -> Celery:
+    """Give *app* a registry, and each run of its tasks a container.
+
+    Each task of *app* is a `WaresTask` from now on, so call this before the first one is defined.
+    Each worker process has singletons of its own, which its end closes.
+
+    Args:
+        app: The application.
+        registry: Where services are registered. Left out, it is a new one.
+        validate: Whether a worker refuses to start if something cannot be made that is
+            registered, or that a task asks for.
+
+    Returns:
+        The application.
+    """
+    registry = Registry() if registry is None else registry
+    registry.expect(Task, Context)
+    setattr(app, REGISTRY_KEY, registry)
+    untyped: Any = app
+    base = cast("type[Task]", symbol_by_name(app.task_cls))
+    if not issubclass(base, WaresTask):
+        untyped.task_cls = type("WaresTask", (WaresTask, base), {"abstract": True})
+        # It is kept once it was asked for.
+        vars(app).pop("Task", None)
+    name = f"wares {id(app)}"
+    start = functools.partial(_start, app, validate)
+    signals.worker_init.connect(start, weak=False, dispatch_uid=name)
+    end = functools.partial(_end, app)
+    signals.worker_process_shutdown.connect(end, weak=False, dispatch_uid=name)
+    signals.worker_shutdown.connect(end, weak=False, dispatch_uid=name)
+    return app
+
+
+class WaresTask(Task):
+    """A task each run of which has a container; `init_app` makes it the base of all tasks.
+
+    The container is given the `celery.Task` and its request, a `celery.app.task.Context`, and is
+    current (`wares.current_container`). The exception that ends the run reaches the cleanups: those
+    by which a task is retried, ignored or rejected as well, so that it rolls back.
+
+    Tasks ask by `wares.Inject` and `wares.Depends`, without a decorator. An asynchronous task runs
+    in the event loop of its thread; services that have to be awaited are there for synchronous
+    tasks, too.
+    """
+
+    abstract = True
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        run = vars(cls).get("run")
+        if run is not None:
+            is_static = isinstance(run, staticmethod)
+            served = _serve(run.__func__ if is_static else run)
+            untyped: Any = cls
+            untyped.run = staticmethod(served) if is_static else served
+            if "__header__" in vars(cls):
+                # What checks the arguments of a call before it is sent.
+                checker = untyped.app.type_checker(served, bound=not is_static)
+                untyped.__header__ = staticmethod(checker)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the task, in a container."""
+        request = self.request
+        given = {Task: self, type(self): self, Context: request}
+        with Unit(get_registry(self.app).container(given), run=_loops.run):
+            # A worker has made the request the current one; a direct call has none yet.
+            call: Any = super().__call__ if request.called_directly else self.run
+            return call(*args, **kwargs)
+
+
+def _serve(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Fill what a task asks for, and run it to its end if it is asynchronous."""
+    served = Served(function)
+
+    @functools.wraps(served.function)
+    def run_task(*args: Any, **kwargs: Any) -> Any:
+        return served.call(_loops.run, args, kwargs)
+
+    return run_task
+
+
+def run(awaitable: Coroutine[Any, Any, T]) -> T:
+    """Run *awaitable* in the event loop of this thread, where services live.
+
+    For a synchronous task that calls asynchronous methods of its services.
+
+    Args:
+        awaitable: A coroutine.
+
+    Returns:
+        Its result.
+    """
+    return _loops.run(awaitable)
+
+
+def get_registry(app: Celery) -> Registry:
+    """Get the registry of *app*.
+
+    Args:
+        app: The application.
+
+    Raises:
+        NoRegistryError: The application has not been initialised.
+    """
+    registry: Registry | None = getattr(app, REGISTRY_KEY, None)
+    if registry is None:
+        raise NoRegistryError(
+            "The application has no registry. Initialise it: wares.celery.init_app(app)"
+        )
+    return registry
+
+
+def close_registry(app: Celery) -> None:
+    """Close the registry of *app*, in this process; worker processes do so as they end.
+
+    Args:
+        app: The application.
+
+    Raises:
+        NoRegistryError: The application has not been initialised.
+    """
+    registry = get_registry(app)
+    try:
+        registry.close()
+    except PendingAsyncCleanupError:
+        _loops.run(registry.aclose())
+    _loops.close()
+
+
+def _start(app: Celery, validate: bool, sender: Any = None, **_: object) -> None:
+    """Refuse to start a worker on a registry that cannot work."""
+    if not validate or getattr(sender, "app", None) is not app:
+        return
+    app.finalize()
+    functions = [inject_own(inspect.unwrap(task.run)) for task in app.tasks.values()]
+    try:
+        check(get_registry(app), "The worker does not start", functions)
+    except InvalidRegistryError as error:
+        # Celery logs any other exception of a signal, and goes on.
+        raise SystemExit(str(error)) from error
+
+
+def _end(app: Celery, **_: object) -> None:
+    close_registry(app)

@@ -1,0 +1,180 @@
+"""A container for each message of a FastStream application.
+
+This module knows FastStream: its applications, brokers and middlewares. It must not know a
+message queue, nor how services are made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
+from typing import Any, TypeVar
+
+from wares._adapters.extras import needs_extra
+from wares._adapters.injecting import inject_own
+from wares._adapters.lifespan import REGISTRY_KEY
+from wares._adapters.units import Unit, check, note_failure
+from wares._core.container import Registry, current_container
+from wares.exceptions import NoRegistryError
+
+with needs_extra("wares.faststream", "faststream"):
+    from faststream import BaseMiddleware, ContextRepo, StreamMessage
+    from faststream._internal.application import Application
+    from faststream._internal.broker import BrokerUsecase
+    from faststream.exceptions import AckMessage, StopConsume
+
+__all__ = ["aclose_registry", "get_registry", "init_app", "init_broker"]
+
+App = TypeVar("App", bound=Application)
+Broker = TypeVar("Broker", bound="BrokerUsecase[Any, Any, Any]")
+
+#: What ends a handler early without being a failure.
+_NO_FAILURES = (AckMessage, StopConsume)
+
+
+def init_app(app: App, *, registry: Registry | None = None, validate: bool = True) -> App:
+    """Give *app* a registry, and each message that its brokers receive a container.
+
+    The registry is closed after the brokers have stopped. See `init_broker` for the rest.
+
+    Args:
+        app: A `FastStream` or an `AsgiFastStream`, with its brokers.
+        registry: Where services are registered. Left out, it is a new one.
+        validate: Whether the start fails if something cannot be made that is registered, or that
+            a subscriber asks for. What later ``on_startup`` hooks register comes too late for
+            that.
+
+    Returns:
+        The application.
+    """
+    registry = Registry() if registry is None else registry
+    app.context.set_global(REGISTRY_KEY, registry)
+    for broker in app.brokers:
+        init_broker(broker, registry=registry)
+    if validate:
+        app.on_startup(partial(_check, app, registry))
+    app.after_shutdown(registry.aclose)
+    return app
+
+
+def init_broker(broker: Broker, *, registry: Registry) -> Broker:
+    """Give each message that *broker* receives a container on *registry*.
+
+    The container is given the `faststream.StreamMessage`, and is current
+    (`wares.current_container`) in subscribers, in FastStream's dependencies, and in middlewares
+    that were added before. It is closed when the subscriber has returned, before its reply is
+    published and the message acknowledged: if closing fails, the message is not acknowledged.
+
+    Subscribers ask by `wares.Inject` and `wares.Depends`, without a decorator. FastStream's own
+    ``Depends`` and ``Context`` remain FastStream's.
+
+    The exception that ends a subscriber reaches the cleanups, also if an ``ExceptionMiddleware``
+    of the broker answers it. ``AckMessage`` and ``StopConsume`` are no failures.
+
+    Args:
+        broker: The broker; its other middlewares have been added.
+        registry: Where services are registered. Who calls this closes it.
+
+    Returns:
+        The broker.
+    """
+    registry.expect(StreamMessage, *_find_subclasses(StreamMessage))
+    broker.context.set_global(REGISTRY_KEY, registry)
+    broker.insert_middleware(partial(_Opening, registry))
+    broker.add_middleware(_Noting)
+    _inject_subscribers(broker)
+    return broker
+
+
+def get_registry(app: Application | BrokerUsecase[Any, Any, Any]) -> Registry:
+    """Get the registry of an application or a broker.
+
+    Args:
+        app: The application or the broker.
+
+    Raises:
+        NoRegistryError: It has not been initialised.
+    """
+    registry: Registry | None = app.context.get(REGISTRY_KEY)
+    if registry is None:
+        raise NoRegistryError(
+            "The application has no registry. Initialise it: wares.faststream.init_app(app)"
+        )
+    return registry
+
+
+async def aclose_registry(app: Application | BrokerUsecase[Any, Any, Any]) -> None:
+    """Close the registry of an application or a broker; for an application, its end does that.
+
+    Args:
+        app: The application or the broker.
+
+    Raises:
+        NoRegistryError: It has not been initialised.
+    """
+    await get_registry(app).aclose()
+
+
+class _Opening(BaseMiddleware[Any, Any]):
+    """The outermost middleware, which opens the container of a message."""
+
+    def __init__(self, registry: Registry, msg: Any, /, *, context: ContextRepo) -> None:
+        super().__init__(msg, context=context)
+        self._registry = registry
+
+    async def consume_scope(
+        self, call_next: Callable[[Any], Awaitable[Any]], msg: StreamMessage[Any]
+    ) -> Any:
+        given = {StreamMessage: msg, type(msg): msg}
+        async with Unit(self._registry.container(given), is_failure=_is_failure):
+            return await call_next(msg)
+
+
+class _Noting(BaseMiddleware[Any, Any]):
+    """The innermost middleware of the broker: those around it may answer an exception."""
+
+    async def consume_scope(
+        self, call_next: Callable[[Any], Awaitable[Any]], msg: StreamMessage[Any]
+    ) -> Any:
+        try:
+            return await call_next(msg)
+        except BaseException as error:
+            if _is_failure(error):
+                note_failure(current_container(), error)
+            raise
+
+
+def _is_failure(error: BaseException) -> bool:
+    return not isinstance(error, _NO_FAILURES)
+
+
+def _inject_subscribers(broker: BrokerUsecase[Any, Any, Any]) -> None:
+    """Have the subscribers of *broker* injected when it starts.
+
+    There is no documented way. FastStream 0.6.0 to 0.7.8 has "call_decorators" for integrations;
+    where it has them no more, subscribers are decorated by `wares.inject`, under
+    ``@broker.subscriber``.
+    """
+    config: Any = getattr(broker.config, "fd_config", None)
+    if hasattr(config, "call_decorators"):
+        config.call_decorators = (*config.call_decorators, inject_own)
+
+
+def _find_handlers(broker: BrokerUsecase[Any, Any, Any]) -> Iterator[Callable[..., Any]]:
+    """Find the functions of the subscribers; as above, of FastStream 0.6.0 to 0.7.8."""
+    for subscriber in broker.subscribers:
+        calls = getattr(subscriber, "calls", ())
+        handlers = [getattr(call.handler, "_original_call", None) for call in calls]
+        yield from map(inject_own, filter(None, handlers))
+
+
+def _check(app: Application, registry: Registry, **_: Any) -> None:
+    handlers = [handler for broker in app.brokers for handler in _find_handlers(broker)]
+    check(registry, "The application does not start", handlers)
+
+
+def _find_subclasses(kind: type[Any]) -> Iterator[Any]:
+    """Find the classes of messages of the brokers that are imported."""
+    for subclass in kind.__subclasses__():
+        yield subclass
+        yield from _find_subclasses(subclass)

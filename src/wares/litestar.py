@@ -1,0 +1,156 @@
+"""A container for each request and each WebSocket of a Litestar application.
+
+This module knows Litestar: its plugins, connections and handlers. What it has in common with any
+ASGI application is in `wares.asgi`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Hashable, Iterator
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+from typing_extensions import Unpack
+
+from wares import asgi
+from wares._adapters.extras import needs_extra
+from wares._adapters.health_endpoint import HealthOptions
+from wares._adapters.lifespan import REGISTRY_KEY
+from wares._adapters.units import check
+from wares._core.container import Container, Registry
+from wares.exceptions import NoRegistryError
+
+with needs_extra("wares.litestar", "litestar"):
+    from litestar import Litestar, Request, WebSocket
+    from litestar import asgi as asgi_handler
+    from litestar.config.app import AppConfig
+    from litestar.connection import ASGIConnection
+    from litestar.handlers import ASGIRouteHandler
+    from litestar.plugins import InitPlugin
+
+__all__ = ["WaresPlugin", "get_registry", "health_handler", "wares_from"]
+
+
+class WaresPlugin(InitPlugin):
+    """Give an application a registry, and each of its requests and WebSockets a container.
+
+    The container is found by `wares_from`, and is current (`wares.current_container`) in handlers,
+    guards, dependencies, exception handlers and the middlewares further inside. It is given the
+    connection: a `litestar.Request`, or a `litestar.WebSocket`. It is closed when the response has
+    been sent, streamed or not, and background tasks have run; the registry, when the application
+    ends.
+
+    Handlers ask by `wares.inject`, under Litestar's decorator.
+
+    Args:
+        registry: Where services are registered. Left out, it is a new one. It is closed as the
+            application ends, which then cannot be started again.
+        validate: Whether the start fails if something cannot be made that is registered, or that
+            a handler asks for.
+
+    Attributes:
+        registry: The registry.
+    """
+
+    def __init__(self, *, registry: Registry | None = None, validate: bool = True) -> None:
+        self.registry = Registry() if registry is None else registry
+        self._validates = validate
+
+    def on_app_init(self, app_config: AppConfig) -> AppConfig:
+        """Install the middleware and the lifespan; Litestar calls it.
+
+        Args:
+            app_config: What the application is made of.
+        """
+        self.registry.expect(Request, WebSocket, ASGIConnection)
+        middleware: Any = partial(_Middleware, registry=self.registry)
+        app_config.middleware.insert(0, middleware)
+        # The last one is left first, so that singletons end before what they may need.
+        app_config.lifespan = [*app_config.lifespan, self._run]
+        app_config.state[REGISTRY_KEY] = self.registry
+        return app_config
+
+    @asynccontextmanager
+    async def _run(self, app: Litestar) -> AsyncIterator[None]:
+        async with self.registry:
+            if self._validates:
+                check(self.registry, "The application does not start", _find_handlers(app))
+            yield
+
+
+class _Middleware(asgi.WaresMiddleware):
+    """The middleware of any ASGI application, which also gives the connection."""
+
+    def _give(
+        self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send
+    ) -> dict[Hashable, Any]:
+        kind: Any = Request if scope["type"] == "http" else WebSocket
+        connection = kind(scope, receive, send)
+        return {kind: connection, ASGIConnection: connection}
+
+
+def wares_from(connection: ASGIConnection[Any, Any, Any, Any]) -> Container:
+    """Get the container of a request or WebSocket.
+
+    Args:
+        connection: The request or WebSocket.
+
+    Returns:
+        The container.
+
+    Raises:
+        NoContainerError: The connection did not come through the middleware of `WaresPlugin`.
+    """
+    scope: Any = connection.scope
+    return asgi.wares_from(scope)
+
+
+def get_registry(app: Litestar) -> Registry:
+    """Get the registry of *app*.
+
+    Args:
+        app: The application.
+
+    Raises:
+        NoRegistryError: The application does not have the plugin.
+    """
+    registry: Registry | None = app.state.get(REGISTRY_KEY)
+    if registry is None:
+        raise NoRegistryError(
+            "The application has no registry. Install the plugin: "
+            "Litestar(plugins=[wares.litestar.WaresPlugin()])"
+        )
+    return registry
+
+
+def health_handler(
+    path: str = "/healthy", **options: Unpack[HealthOptions]
+) -> ASGIRouteHandler:
+    """Make a handler that pings the services and answers whether all are well.
+
+    Args:
+        path: Where it is found.
+        options: How it checks and answers: ``timeout`` (5 seconds), ``tags`` (all), ``ok_status``
+            (200), ``failing_status`` (503), ``show_errors`` (False), ``max_age`` (0 seconds).
+
+    Returns:
+        The handler, for the application's ``route_handlers``.
+
+    Raises:
+        InvalidOptionError: An option cannot work.
+    """
+    app = asgi.health_app(**options)
+
+    async def health(scope: Any, receive: Any, send: Any) -> None:
+        await app(scope, receive, send)
+
+    return asgi_handler(path, copy_scope=False)(health)
+
+
+def _find_handlers(app: Litestar) -> Iterator[Callable[..., Any]]:
+    for route in app.routes:
+        one: Any = getattr(route, "route_handler", None)
+        handlers: list[Any] = getattr(route, "route_handlers", None) or [one]
+        for handler in handlers:
+            yield handler.fn

@@ -1,0 +1,150 @@
+"""A container for each request that an MCP server answers: FastMCP's, and the SDK's `MCPServer`.
+
+This module knows the middlewares and lifespans of both. It must not know how services are made.
+Neither has to be installed for the other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from wares._adapters.extras import needs_extra
+from wares._adapters.lifespan import REGISTRY_KEY, Lifespan
+from wares._adapters.units import Unit, note_failure
+from wares._core.container import Container, Registry
+from wares.exceptions import NoRegistryError, ResponseFailed
+
+with needs_extra("wares.mcp", "mcp"):
+    from mcp.server.context import ServerRequestContext
+
+if TYPE_CHECKING:
+    from fastmcp.server.middleware import Middleware
+else:
+    try:
+        from fastmcp.server.middleware import Middleware
+    except ImportError:
+        # It is for FastMCP's type checking only; the SDK takes any callable.
+        Middleware = object
+
+__all__ = ["WaresMiddleware", "lifespan"]
+
+App = TypeVar("App")
+
+#: The containers that have been opened for the request that is being answered.
+_serving: ContextVar[tuple[Container, ...]] = ContextVar("wares_mcp_serving", default=())
+
+
+class lifespan(Lifespan[App]):  # noqa: N801  # used as a decorator
+    """Give the lifespan function of a server a registry, and close it after that.
+
+    .. code-block:: text
+
+        @lifespan
+        async def start(server, registry):
+            registry.register_factory(Shop, Shop)
+            yield
+
+        FastMCP("shop", lifespan=start, middleware=[WaresMiddleware()])
+
+    Args:
+        function: An async generator function, or a function that returns an async context
+            manager. It takes the server and the registry, and yields a mapping, which becomes the
+            state of the lifespan, or nothing.
+        registry: A registry of the caller's, instead of a new one for each start. It is closed,
+            too, so the server cannot be started again.
+        validate: Whether the start fails if something that is registered cannot be made.
+
+    Attributes:
+        registry: The registry of the present start, or of the next one.
+
+    Raises:
+        InvalidRegistrationError: *function* cannot be a lifespan function.
+    """
+
+    @contextlib.asynccontextmanager
+    async def _open(self, app: App) -> AsyncIterator[Registry]:
+        async with super()._open(app) as registry:
+            registry.expect(ServerRequestContext)
+            fastmcp = sys.modules.get("fastmcp")
+            if fastmcp is not None:
+                registry.expect(fastmcp.Context)
+            yield registry
+
+
+class WaresMiddleware(Middleware):
+    """Open a container for each request of a client, and close it with the answer.
+
+    It is current (`wares.current_container`) in tools, resources and prompts, which ask by
+    `wares.inject`, under the server's decorator; what is injected is no part of their schemas. It
+    is given the request's context: a `fastmcp.Context`, or the SDK's
+    `mcp.server.context.ServerRequestContext`.
+
+    The exception that ends a request reaches the cleanups; of the SDK, which has made it a result
+    with ``isError`` by then, a `ResponseFailed`.
+
+    Args:
+        registry: Where services are registered. Left out, it is that of the server's `lifespan`.
+    """
+
+    def __init__(self, registry: Registry | None = None) -> None:
+        self._registry = registry
+
+    if TYPE_CHECKING:
+        # The two kinds of servers call the first argument by different names.
+        def __call__(self, *args: Any, **kwargs: Any) -> Any: ...  # noqa: D102  # see below
+    else:
+
+        async def __call__(self, context: Any, call_next: Any) -> Any:
+            """Serve one message.
+
+            Raises:
+                NoRegistryError: No registry was given, and the lifespan has none.
+            """
+            return await self._serve(context, call_next)
+
+    async def _serve(self, context: Any, call_next: Callable[[Any], Awaitable[Any]]) -> Any:
+        if not _is_request(context):
+            return await call_next(context)
+        details = getattr(context, "fastmcp_context", None) or context
+        kind: Any = type(details)
+        registry = self._registry or _find_registry(details)
+        outer = _serving.get()
+        if any(container.registry is registry for container in outer):
+            # A server that is mounted into another one, say: one container for each request.
+            return await call_next(context)
+        async with Unit(registry.container({kind: details})) as container:
+            token = _serving.set((container, *outer))
+            try:
+                result = await call_next(context)
+            finally:
+                _serving.reset(token)
+            if _is_error(result):
+                note_failure(container, ResponseFailed(None), replace=False)
+            return result
+
+
+def _is_request(context: Any) -> bool:
+    """Tell whether somebody waits for an answer, of FastMCP or of the SDK."""
+    kind = getattr(context, "type", None)
+    return kind == "request" or (kind is None and context.request_id is not None)
+
+
+def _is_error(result: Any) -> bool:
+    if isinstance(result, Mapping):
+        return bool(result.get("isError"))
+    return bool(getattr(result, "is_error", False))
+
+
+def _find_registry(details: Any) -> Registry:
+    state = details.lifespan_context
+    registry: Registry | None = state.get(REGISTRY_KEY) if isinstance(state, Mapping) else None
+    if registry is None:
+        raise NoRegistryError(
+            "There is no registry in the state of the server's lifespan. Decorate the lifespan "
+            "with wares.mcp.lifespan, or give a registry: WaresMiddleware(registry)"
+        )
+    return registry

@@ -1,0 +1,23 @@
+"""Logic that is written once, as coroutines, and serves synchronous servers as well.
+
+This module knows that such a coroutine never suspends there. It must not know what it does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Take a coroutine that never suspends to its end."""
+    try:
+        work.send(None)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    raise RuntimeError(  # pragma: no cover  # nothing suspends on a synchronous server
+        "Something has suspended on a synchronous Socket.IO server."
+    )

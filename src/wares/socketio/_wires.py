@@ -1,0 +1,227 @@
+"""How a test client's frames reach an application: a WebSocket over ASGI, or polling over WSGI.
+
+This module knows how servers call applications (https://asgi.readthedocs.io, PEP 3333), and the
+packets of Engine.IO. It must not know what the frames say.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import queue
+import threading
+from collections.abc import Mapping, MutableMapping
+from typing import Any
+from wsgiref.util import setup_testing_defaults
+
+import attrs
+from engineio import packet
+from engineio.payload import Payload
+from socketio.exceptions import DisconnectedError
+
+from wares.socketio._hook import FAILURES_KEY
+
+#: Is heard when the application has closed the connection.
+CLOSED: Any = object()
+
+
+@attrs.frozen
+class Address:
+    """Where frames go.
+
+    Attributes:
+        app: The application.
+        path: Where in the application the server is.
+        timeout: How long to wait for a frame, in seconds.
+    """
+
+    app: Any
+    path: str
+    timeout: float
+
+    @property
+    def folder(self) -> str:
+        """The path as clients write it."""
+        return f"/{self.path.strip('/')}/"
+
+    def complain(self) -> TimeoutError:
+        """Make the error about nothing to be heard."""
+        return TimeoutError(f"The server has said nothing of that within {self.timeout} s.")
+
+
+class AsyncWire:
+    """A WebSocket to an ASGI application."""
+
+    def __init__(
+        self, address: Address, headers: Mapping[str, str], state: Mapping[str, Any]
+    ) -> None:
+        self._address = address
+        self._to_app: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._heard: asyncio.Queue[Any] = asyncio.Queue()
+        self._to_app.put_nowait({"type": "websocket.connect"})
+        all_headers = {"host": "test", "connection": "upgrade", "upgrade": "websocket"}
+        all_headers |= {name.lower(): value for name, value in headers.items()}
+        scope = {
+            "type": "websocket",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": "1.1",
+            "scheme": "ws",
+            "path": address.folder,
+            "raw_path": address.folder.encode(),
+            "root_path": "",
+            "query_string": b"EIO=4&transport=websocket",
+            "headers": [(name.encode(), value.encode()) for name, value in all_headers.items()],
+            "client": ("127.0.0.1", 0),
+            "server": ("127.0.0.1", 80),
+            "subprotocols": [],
+            "state": dict(state),
+            FAILURES_KEY: self._heard.put_nowait,
+        }
+        app = address.app(scope, self._to_app.get, self._take)
+        self._task: asyncio.Task[None] = asyncio.ensure_future(app)
+        self._task.add_done_callback(self._end)
+
+    async def say(self, frame: str | bytes) -> None:
+        """Send a frame."""
+        self._send(packet.Packet(packet.MESSAGE, frame))
+
+    async def hear(self) -> Any:
+        """Wait for a frame, for the exception of a handler, or for the end."""
+        try:
+            async with asyncio.timeout(self._address.timeout):
+                return await self._heard.get()
+        except TimeoutError:
+            raise self._address.complain() from None
+
+    async def close(self) -> list[Any]:
+        """Close, wait for the application, and give what was not heard yet."""
+        self._to_app.put_nowait({"type": "websocket.disconnect", "code": 1000})
+        await asyncio.wait([self._task], timeout=self._address.timeout)
+        return [self._heard.get_nowait() for _ in range(self._heard.qsize())]
+
+    def _send(self, said: Any) -> None:
+        encoded = said.encode()
+        key = "bytes" if isinstance(encoded, bytes) else "text"
+        self._to_app.put_nowait({"type": "websocket.receive", key: encoded})
+
+    async def _take(self, message: MutableMapping[str, Any]) -> None:
+        """Take what the application sends."""
+        if message["type"] == "websocket.close":
+            self._heard.put_nowait(CLOSED)
+        if message["type"] != "websocket.send":
+            return
+        text = message.get("text")
+        heard = packet.Packet(encoded_packet=message["bytes"] if text is None else text)
+        if heard.packet_type == packet.PING:
+            self._send(packet.Packet(packet.PONG))
+        elif heard.packet_type == packet.MESSAGE:
+            self._heard.put_nowait(heard.data)
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        self._heard.put_nowait(error or CLOSED)
+
+
+class SyncWire:
+    """One request after the other to a WSGI application."""
+
+    def __init__(self, address: Address, headers: Mapping[str, str]) -> None:
+        self._address = address
+        self._headers = headers
+        self._heard: queue.Queue[Any] = queue.Queue()
+        self._query = "EIO=4&transport=polling"
+        opened = self._request("GET").packets[0]
+        if opened.packet_type != packet.OPEN:
+            raise DisconnectedError(f"There is no Socket.IO server at {address.folder}")
+        self._query += f"&sid={opened.data['sid']}"
+        self._is_closing = False
+        self._thread = threading.Thread(
+            target=self._poll, name="wares.socketio.TestClient", daemon=True
+        )
+        self._thread.start()
+
+    async def say(self, frame: str | bytes) -> None:
+        """Send a frame."""
+        self._request("POST", packet.Packet(packet.MESSAGE, frame))
+
+    async def hear(self) -> Any:
+        """Wait for a frame, for the exception of a handler, or for the end."""
+        try:
+            return self._heard.get(timeout=self._address.timeout)
+        except queue.Empty:
+            raise self._address.complain() from None
+
+    async def close(self) -> list[Any]:
+        """Close, wait for the application, and give what was not heard yet."""
+        self._is_closing = True
+        if self._thread.is_alive():
+            self._request("POST", packet.Packet(packet.CLOSE))
+        self._thread.join(self._address.timeout)
+        return list(self._heard.queue)
+
+    def _poll(self) -> None:
+        while not self._is_closing:
+            for heard in self._request("GET").packets:
+                if heard.packet_type == packet.PING:
+                    self._request("POST", packet.Packet(packet.PONG))
+                elif heard.packet_type == packet.MESSAGE:
+                    self._heard.put(heard.data)
+                else:
+                    self._heard.put(CLOSED)
+                    return
+
+    def _request(self, method: str, said: Any = None) -> Any:
+        """Make a request; the answer to one that fails is the end."""
+        body = b"" if said is None else Payload(packets=[said]).encode().encode()
+        environ: dict[str, Any] = {
+            f"HTTP_{name.upper().replace('-', '_')}": value
+            for name, value in self._headers.items()
+        }
+        environ |= {
+            "REQUEST_METHOD": method,
+            "PATH_INFO": self._address.folder,
+            "QUERY_STRING": self._query,
+            "CONTENT_LENGTH": str(len(body)),
+            "wsgi.input": io.BytesIO(body),
+            FAILURES_KEY: self._heard.put,
+        }
+        setup_testing_defaults(environ)
+        statuses: list[str] = []
+
+        def start_response(status: str, *_: Any) -> None:
+            statuses.append(status)
+
+        answer = b"".join(self._address.app(environ, start_response)).decode()
+        if not statuses[0].startswith("200"):
+            return Payload(packets=[packet.Packet(packet.CLOSE)])
+        return Payload() if method == "POST" else Payload(encoded_payload=answer)
+
+
+class Lifespan:
+    """The lifespan of an ASGI application, if it has one."""
+
+    def __init__(self, app: Any) -> None:
+        self._events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._answers: asyncio.Queue[Any] = asyncio.Queue()
+        self._state: dict[str, Any] = {}
+        scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": self._state}
+        self._task = asyncio.ensure_future(app(scope, self._events.get, self._answers.put))
+        self._task.add_done_callback(lambda _: self._answers.put_nowait(None))
+
+    async def start(self) -> Mapping[str, Any]:
+        """Start the application, and give its state."""
+        await self._pass("startup")
+        return self._state
+
+    async def end(self) -> None:
+        """End the application."""
+        if not self._task.done():
+            await self._pass("shutdown")
+            await self._task
+
+    async def _pass(self, phase: str) -> None:
+        self._events.put_nowait({"type": f"lifespan.{phase}"})
+        answer = await self._answers.get()
+        if answer is not None and answer["type"] == f"lifespan.{phase}.failed":
+            await self._task
+            raise RuntimeError(f"The application failed in its {phase}: {answer}")

@@ -1,0 +1,151 @@
+"""A container for each run of a TaskIQ task.
+
+This module knows TaskIQ: its brokers, middlewares and tasks. It must not know how services are
+made.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import Any, TypeVar
+
+from wares._adapters.extras import needs_extra
+from wares._adapters.injecting import inject_own
+from wares._adapters.lifespan import REGISTRY_KEY
+from wares._adapters.units import Unit, check, note_failure
+from wares._core.container import Registry
+from wares.exceptions import NoRegistryError
+
+with needs_extra("wares.taskiq", "taskiq"):
+    from taskiq import (
+        AsyncBroker,
+        TaskiqEvents,
+        TaskiqMessage,
+        TaskiqMiddleware,
+        TaskiqResult,
+        TaskiqState,
+    )
+    from taskiq.exceptions import NoResultError
+
+__all__ = ["aclose_registry", "get_registry", "init_broker"]
+
+Broker = TypeVar("Broker", bound=AsyncBroker)
+
+#: The units of work that run in this context, the innermost first; tasks may run within tasks.
+_units: ContextVar[tuple[Unit, ...]] = ContextVar("wares_taskiq_units", default=())
+
+
+def init_broker(
+    broker: Broker, *, registry: Registry | None = None, validate: bool = True
+) -> Broker:
+    """Give *broker* a registry, and each run of its tasks a container.
+
+    The container is given the `taskiq.TaskiqMessage`, and is current (`wares.current_container`)
+    in tasks, synchronous or not, in what ``TaskiqDepends`` calls, and in other middlewares. It is
+    closed before the result is saved: if closing fails, that is the result. The registry is closed
+    as the broker shuts down.
+
+    Tasks ask by `wares.Inject` and `wares.Depends`, without a decorator; ``TaskiqDepends`` remains
+    TaskIQ's. The exception that ends a task reaches the cleanups; a task that is requeued, or
+    rejected without a result, is no failure.
+
+    Args:
+        broker: The broker.
+        registry: Where services are registered. Left out, it is a new one.
+        validate: Whether a worker fails to start if something cannot be made that is registered,
+            or that a task asks for. What later handlers of its start register comes too late.
+
+    Returns:
+        The broker.
+    """
+    registry = Registry() if registry is None else registry
+    registry.expect(TaskiqMessage)
+    broker.state[REGISTRY_KEY] = registry
+    middleware = _Middleware(registry)
+    middleware.set_broker(broker)
+    broker.middlewares.insert(0, middleware)
+
+    async def start(_: TaskiqState) -> None:
+        tasks = [inject_own(task.original_func) for task in broker.get_all_tasks().values()]
+        if validate:
+            check(registry, "The worker does not start", tasks)
+
+    broker.add_event_handler(TaskiqEvents.WORKER_STARTUP, start)
+    return broker
+
+
+def get_registry(broker: AsyncBroker) -> Registry:
+    """Get the registry of *broker*.
+
+    Args:
+        broker: The broker.
+
+    Raises:
+        NoRegistryError: The broker has not been initialised.
+    """
+    registry: Registry | None = broker.state.get(REGISTRY_KEY)
+    if registry is None:
+        raise NoRegistryError(
+            "The broker has no registry. Initialise it: wares.taskiq.init_broker(broker)"
+        )
+    return registry
+
+
+async def aclose_registry(broker: AsyncBroker) -> None:
+    """Close the registry of *broker*; its shutdown does that.
+
+    Args:
+        broker: The broker.
+
+    Raises:
+        NoRegistryError: The broker has not been initialised.
+    """
+    await get_registry(broker).aclose()
+
+
+class _Middleware(TaskiqMiddleware):
+    """The outermost middleware, which opens a container and closes it."""
+
+    def __init__(self, registry: Registry) -> None:
+        super().__init__()
+        self._registry = registry
+
+    def pre_execute(self, message: TaskiqMessage) -> TaskiqMessage:
+        """Open the container of a task, and have the task injected, unless that is done."""
+        task = self.broker.find_task(message.task_name)
+        if task is not None:
+            task.original_func = inject_own(task.original_func)
+        unit = Unit(self._registry.container({TaskiqMessage: message}))
+        unit.__enter__()
+        _units.set((unit, *_units.get()))
+        return message
+
+    def on_error(
+        self,
+        message: TaskiqMessage,  # noqa: ARG002  # TaskIQ gives it, and the next one
+        result: TaskiqResult[Any],  # noqa: ARG002  # see above
+        exception: BaseException,
+    ) -> None:
+        """Note the exception that ended a task."""
+        if not isinstance(exception, NoResultError):
+            note_failure(_units.get()[0].container, exception)
+
+    async def post_execute(
+        self,
+        message: TaskiqMessage,  # noqa: ARG002  # TaskIQ gives it
+        result: TaskiqResult[Any],
+    ) -> None:
+        """Close the container; what that raises is the result."""
+        unit, *outer = _units.get()
+        _units.set(tuple(outer))
+        unit.leave()
+        try:
+            await unit.aclose()
+        except BaseException as error:  # noqa: BLE001  # TaskIQ, too, keeps whatever a task raises
+            result.is_err = True
+            result.error = error
+            result.return_value = None
+
+    async def shutdown(self) -> None:
+        """Close the registry."""
+        await self._registry.aclose()

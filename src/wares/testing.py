@@ -1,0 +1,621 @@
+"""`AdapterConformance`: what every adapter promises, as a class of tests.
+
+This module knows pytest and the public interface of wares. It must not know a framework: a
+subclass tells how one serves a unit of work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import inspect
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Hashable, Iterator
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
+from functools import partial
+from typing import Any, ClassVar
+
+import pytest
+
+from wares._core.container import Container, Registry, current_container
+from wares.exceptions import NoContainerError, RegistryClosedError
+
+__all__ = ["AdapterConformance", "AnsweredError", "Journal", "Session", "Work", "WorkError"]
+
+#: How many seconds anything may take before a test gives it up.
+SECONDS = 20.0
+
+#: How many items a stream has.
+ITEMS = 3
+
+
+class WorkError(Exception):
+    """A unit of work failed, and nothing answers for it."""
+
+
+class AnsweredError(Exception):
+    """A unit of work failed, and an error handler of the application answers.
+
+    An application under test registers whatever its framework has for that: an error handler
+    that turns this error into a response.
+    """
+
+
+class Journal(list[str]):
+    """What happened to the services, in order."""
+
+
+class Session:
+    """A service with an end: it commits, or it rolls back.
+
+    Args:
+        journal: Where it notes what happens.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._is_open = True
+
+    def work(self, what: str = "work") -> str:
+        """Note *what*, which only an open session can do; give it back."""
+        if not self._is_open:
+            what = f"{what} after the end"
+        self._journal.append(what)
+        return what
+
+    def end(self, error: BaseException | None) -> None:
+        """Note how the unit of work ended."""
+        self._is_open = False
+        self._journal.append("commit" if error is None else f"rollback {type(error).__name__}")
+
+
+class Engine:
+    """A service of the whole application."""
+
+
+class Work:
+    """What the handler of an application under test does: it calls one of the methods.
+
+    Args:
+        action: What is done with the container; it asks for a `Session` if left out.
+        failure: What is raised after that, or within a stream after its first item.
+
+    Attributes:
+        containers: The containers that handlers came with, one for each unit of work.
+        is_released: Whether handlers that wait go on.
+    """
+
+    def __init__(
+        self,
+        action: Callable[[Container, _Mode], Coroutine[Any, Any, object]] | None = None,
+        failure: Exception | None = None,
+    ) -> None:
+        self._action = _use_session if action is None else action
+        self._failure = failure
+        self.containers: list[Container] = []
+        self.is_released = False
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a handler was reached."""
+        return bool(self.containers)
+
+    def run(self, container: Container) -> str:
+        """Do the work in a synchronous handler; give the text of the answer."""
+        text: str = _drive(self._do(container, _Mode()))
+        return text
+
+    async def arun(self, container: Container) -> str:
+        """Do the work in an asynchronous handler; give the text of the answer."""
+        return await self._do(container, _AsyncMode())
+
+    def items(self, container: Container) -> Iterator[str]:
+        """Give the items of a stream, in a synchronous handler."""
+        self.containers.append(container)
+        for number in range(ITEMS):
+            yield container.get(Session).work(f"item {number}")
+            self._fail()
+
+    async def aitems(self, container: Container) -> AsyncIterator[str]:
+        """Give the items of a stream, in an asynchronous handler."""
+        self.containers.append(container)
+        for number in range(ITEMS):
+            yield (await container.aget(Session)).work(f"item {number}")
+            self._fail()
+
+    async def _do(self, container: Container, mode: _Mode) -> str:
+        self.containers.append(container)
+        result = await self._action(container, mode)
+        self._fail()
+        return str(result)
+
+    def _fail(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+
+class _Mode:
+    """What a synchronous handler does where an asynchronous one awaits."""
+
+    async def ask(self, container: Container, key: Any) -> Any:
+        return container.get(key)
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        deadline = time.monotonic() + SECONDS
+        while not condition():
+            if time.monotonic() > deadline:
+                raise TimeoutError("What a test waits for does not happen.")
+            await self.pause()
+
+    async def pause(self) -> None:
+        time.sleep(0.001)  # noqa: ASYNC251  # it is driven without an event loop
+
+
+class _AsyncMode(_Mode):
+    async def ask(self, container: Container, key: Any) -> Any:
+        return await container.aget(key)
+
+    async def pause(self) -> None:
+        await asyncio.sleep(0.001)
+
+
+async def _use_session(container: Container, mode: _Mode) -> object:
+    return (await mode.ask(container, Session)).work()
+
+
+class AdapterConformance:
+    """The tests that an adapter passes; derive a class whose name begins with ``Test``.
+
+    The subclass fills in `serve` and `perform`, and of the other methods those that make sense
+    for its framework; a test whose method is not filled in is skipped. All of them may be
+    asynchronous, and are so together: the tests run them in one event loop, and need no plugin.
+
+    Attributes:
+        adapter: The module of the adapter: ``"wares.aiohttp"``.
+        framework: The module of the framework: ``"aiohttp"``. Empty where there is none.
+        given: What each container is given: the keys of the framework's own objects.
+        has_async_services: Whether handlers can await services.
+        sees_exceptions: Whether cleanups see the exception that a handler has raised, and not only
+            that it has failed: some frameworks make something else of it before anybody can look.
+        validates: Whether nothing is served from a registry that cannot work.
+    """
+
+    adapter: ClassVar[str] = ""
+    framework: ClassVar[str] = ""
+    given: ClassVar[tuple[Hashable, ...]] = ()
+    has_async_services: ClassVar[bool] = True
+    sees_exceptions: ClassVar[bool] = True
+    validates: ClassVar[bool] = True
+
+    def serve(
+        self, registry: Registry, work: Work
+    ) -> AbstractContextManager[Any] | AbstractAsyncContextManager[Any]:
+        """Run an application on *registry*, whose handlers do *work*.
+
+        A handler calls `Work.run` or `Work.arun` with its container, as the adapter gives it, a
+        handler that streams `Work.items` or `Work.aitems`. `AnsweredError` is answered by an
+        error handler. When the block ends, the application ends, and with it the registry.
+
+        Args:
+            registry: Where the adapter opens its containers.
+            work: What the handlers do.
+
+        Returns:
+            A context manager, asynchronous or not, that gives whatever the other methods take as
+            *served*: a client, say.
+        """
+        raise NotImplementedError
+
+    def perform(self, served: Any) -> object:
+        """Have one unit of work done, to its end, whatever comes of it.
+
+        Args:
+            served: What `serve` has given.
+        """
+        raise NotImplementedError
+
+    def stream(self, served: Any) -> object:  # for subclasses
+        """Have a unit of work done that streams, and take all there is.
+
+        Args:
+            served: What `serve` has given.
+        """
+        raise NotImplementedError
+
+    def abandon(self, served: Any) -> object:  # for subclasses
+        """Have a unit of work done that streams; take one item, and go away.
+
+        Args:
+            served: What `serve` has given.
+        """
+        raise NotImplementedError
+
+    def vanish(self, served: Any, work: Work) -> object:  # for subclasses
+        """Begin a unit of work, wait until `Work.has_begun`, and go away, or cancel it.
+
+        Args:
+            served: What `serve` has given.
+            work: What the handler does; it waits.
+        """
+        raise NotImplementedError
+
+    def ask_health(self, served: Any) -> Any:  # for subclasses
+        """Ask the health endpoint of the application; give its HTTP status.
+
+        Args:
+            served: What `serve` has given.
+        """
+        raise NotImplementedError
+
+    def test_services_are_made_once_and_closed_once(self) -> None:
+        """Within a unit of work a service is the same, and ends with it."""
+
+        async def ask_twice(container: Container, mode: _Mode) -> object:
+            first = await mode.ask(container, Session)
+            second = await mode.ask(container, Session)
+            return first.work("same" if first is second else "another")
+
+        assert ["open", "same", "commit"] == self._journal_of(Work(ask_twice))
+
+    def test_each_unit_of_work_has_a_container_of_its_own(self) -> None:
+        """Units of work share no services, one after the other."""
+        work = Work()
+
+        async def scenario() -> Journal:
+            async with self._serving(work) as (served, journal):
+                await _result(self.perform(served))
+                await _result(self.perform(served))
+            return journal
+
+        assert ["open", "work", "commit"] * 2 == self._run(scenario())
+        assert work.containers[0] is not work.containers[1]
+
+    def test_its_container_is_the_current_one(self) -> None:
+        """What is called in a unit of work finds its container, and nobody afterwards."""
+        seen = []
+
+        async def look(container: Container, mode: _Mode) -> object:
+            seen.append(current_container() is container)
+            return await _use_session(container, mode)
+
+        async def scenario() -> None:
+            async with self._serving(Work(look)) as (served, _):
+                await _result(self.perform(served))
+                with pytest.raises(NoContainerError):
+                    current_container()
+
+        self._run(scenario())
+
+        assert [True] == seen
+
+    def test_failed_work_rolls_back(self) -> None:
+        """The exception that ends a unit of work reaches its cleanups."""
+        *before, end = self._journal_of(Work(failure=WorkError()))
+
+        assert ["open", "work"] == before
+        assert end.startswith("rollback WorkError" if self.sees_exceptions else "rollback")
+
+    def test_failed_work_that_is_answered_rolls_back(self) -> None:
+        """An exception reaches the cleanups also where an error handler has answered it."""
+        *before, end = self._journal_of(Work(failure=AnsweredError()))
+
+        assert ["open", "work"] == before
+        assert end.startswith("rollback AnsweredError" if self.sees_exceptions else "rollback")
+
+    def test_a_stream_keeps_its_services_to_the_last_item(self) -> None:
+        """Services end after the last item of a stream."""
+        self._need("stream")
+        expected = ["open", *(f"item {number}" for number in range(ITEMS)), "commit"]
+
+        assert expected == self._journal_of(Work(), self.stream)
+
+    def test_a_stream_that_fails_rolls_back(self) -> None:
+        """An exception in the midst of a stream reaches the cleanups, or one made of it."""
+        self._need("stream")
+        *before, end = self._journal_of(Work(failure=WorkError()), self.stream)
+
+        assert ["open", "item 0"] == before
+        assert end.startswith("rollback")
+
+    def test_an_abandoned_stream_ends_once(self) -> None:
+        """If whoever takes a stream goes away, its services end, once."""
+        self._need("abandon")
+        assert 1 == self._count_ends(self._journal_of(Work(), self.abandon))
+
+    def test_work_whose_client_vanishes_ends_once(self) -> None:
+        """If the client goes away, or the work is cancelled, its services end, once."""
+        self._need("vanish")
+        work: Work
+
+        async def wait(container: Container, mode: _Mode) -> object:
+            session = await mode.ask(container, Session)
+            await mode.until(lambda: work.is_released)
+            return session.work()
+
+        work = Work(wait)
+
+        async def scenario() -> Journal:
+            async with self._serving(work) as (served, journal):
+                await _result(self.vanish(served, work))
+                work.is_released = True
+                await self._mode.until(lambda: self._count_ends(journal))
+            return journal
+
+        assert 1 == self._count_ends(self._run(scenario()))
+
+    def test_two_at_the_same_time_share_nothing(self) -> None:
+        """Units of work that are served at the same time have containers of their own."""
+        work: Work
+
+        async def meet(container: Container, mode: _Mode) -> object:
+            session = await mode.ask(container, Session)
+            await mode.until(lambda: len(work.containers) > 1)
+            return session.work()
+
+        work = Work(meet)
+
+        async def scenario() -> Journal:
+            async with self._serving(work) as (served, journal):
+                await self._at_once(partial(self.perform, served))
+            return journal
+
+        counts = {
+            what: journal.count(what)
+            for journal in [self._run(scenario())]
+            for what in ("open", "work", "commit")
+        }
+        assert {"open": 2, "work": 2, "commit": 2} == counts
+        assert work.containers[0] is not work.containers[1]
+
+    def test_an_outer_container_is_left_alone(self) -> None:
+        """A unit of work within an outer context neither shares its container nor closes it."""
+        work = Work()
+
+        async def scenario() -> tuple[Container, bool]:
+            async with self._serving(work) as (served, journal):
+                outer = Registry()
+                outer.register_value(str, "outer")
+                with outer.container() as container, container.activate():
+                    await _result(self.perform(served))
+                    await self._mode.until(lambda: self._count_ends(journal))
+                    is_well = current_container().get(str) == "outer"
+            return container, is_well
+
+        outer, is_well = self._run(scenario())
+
+        assert is_well
+        assert outer is not work.containers[0]
+
+    def test_the_objects_of_the_framework_are_given(self) -> None:
+        """Handlers and factories get the framework's own objects from the container."""
+        if not self.given:
+            pytest.skip("`given` is empty: the framework has nothing to give")
+        seen = []
+
+        async def look(container: Container, mode: _Mode) -> object:
+            seen.extend([await mode.ask(container, key) for key in self.given])
+            return await mode.ask(container, "made of it")
+
+        def register(registry: Registry) -> None:
+            def make(wares_container: Container) -> object:
+                return wares_container.get(self.given[0])
+
+            registry.register_factory("made of it", make)
+
+        async def scenario() -> None:
+            async with self._serving(Work(look), register) as (served, _):
+                await _result(self.perform(served))
+
+        self._run(scenario())
+
+        assert len(self.given) == len(seen)
+        assert None not in seen
+
+    def test_overrides_hold(self) -> None:
+        """What a test overrides is what handlers get, until it takes that back."""
+        seen = []
+
+        async def ask(container: Container, mode: _Mode) -> object:
+            seen.append(await mode.ask(container, str))
+            return seen
+
+        async def scenario() -> None:
+            registry = Registry()
+            registry.register_value(str, "real")
+            async with self._entered(self.serve(registry, Work(ask))) as served:
+                with registry.override_value(str, "fake"):
+                    await _result(self.perform(served))
+                await _result(self.perform(served))
+
+        self._run(scenario())
+
+        assert ["fake", "real"] == seen
+
+    def test_a_registry_that_cannot_work_serves_nothing(self) -> None:
+        """If something registered cannot be made, the application does not start, or serve."""
+        if not self.validates:
+            pytest.skip("`validates` is false: the framework has no start to be seen")
+        work = Work()
+
+        def register(registry: Registry) -> None:
+            def make(missing: complex) -> bytes:
+                return str(missing).encode()
+
+            registry.register_factory(bytes, make)
+
+        async def scenario() -> None:
+            try:
+                async with self._serving(work, register) as (served, _):
+                    await _result(self.perform(served))
+            except Exception:  # noqa: BLE001, S110  # frameworks have errors of their own
+                pass
+
+        self._run(scenario())
+
+        assert not work.has_begun
+
+    def test_the_registry_ends_with_the_application(self) -> None:
+        """When the application ends, singletons and registry do, after the last container."""
+
+        async def ask(container: Container, mode: _Mode) -> object:
+            await mode.ask(container, Engine)
+            return await _use_session(container, mode)
+
+        def register(registry: Registry) -> None:
+            def open_engine(journal: Journal) -> Iterator[Engine]:
+                yield Engine()
+                journal.append("engine closed")
+
+            registry.register_factory(Engine, open_engine, lifetime="singleton")
+            registries.append(registry)
+
+        registries: list[Registry] = []
+
+        async def scenario() -> Journal:
+            async with self._serving(Work(ask), register) as (served, journal):
+                await _result(self.perform(served))
+            return journal
+
+        assert ["open", "work", "commit", "engine closed"] == self._run(scenario())
+        with pytest.raises(RegistryClosedError):
+            registries[0].container()
+
+    @pytest.mark.parametrize(("is_well", "status"), [(True, 200), (False, 503)])
+    def test_health_is_told(self, is_well: bool, status: int) -> None:
+        """The health endpoint pings the services of the registry."""
+        self._need("ask_health")
+
+        def ping(_: object) -> None:
+            if not is_well:
+                raise WorkError
+
+        async def scenario() -> object:
+            async with self._serving(
+                Work(), lambda registry: registry.register_value(int, 1, ping=ping)
+            ) as (served, _):
+                return await _result(self.ask_health(served))
+
+        assert status == self._run(scenario())
+
+    def test_a_missing_framework_is_told(self) -> None:
+        """Where the framework is not installed, importing the adapter says what to install."""
+        if not self.framework:
+            pytest.skip("`framework` is empty: there is nothing to install")
+        program = (
+            f"import sys\nsys.modules[{self.framework!r}] = None\n"
+            f"try:\n    import {self.adapter}\nexcept ImportError as error:\n    print(error)"
+        )
+        command = [sys.executable, "-c", program]
+        answer = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603  # our own program
+
+        assert "pip install" in answer.stdout
+
+    def _need(self, method: str) -> None:
+        """Skip a test that needs what the subclass has not filled in."""
+        if getattr(type(self), method) is getattr(AdapterConformance, method):
+            pytest.skip(f"{method}() is not filled in")
+
+    @property
+    def _mode(self) -> _Mode:
+        return _AsyncMode() if inspect.iscoroutinefunction(self.perform) else _Mode()
+
+    def _run(self, scenario: Coroutine[Any, Any, Any]) -> Any:
+        if not inspect.iscoroutinefunction(self.perform):
+            return _drive(scenario)
+        with asyncio.Runner() as runner:
+            return runner.run(asyncio.wait_for(scenario, SECONDS * 2))
+
+    def _journal_of(
+        self, work: Work, perform: Callable[[Any], object] | None = None
+    ) -> Journal:
+        """Have *work* done once; give what happened when it ended."""
+
+        async def scenario() -> Journal:
+            async with self._serving(work) as (served, journal):
+                await _result((perform or self.perform)(served))
+                await self._mode.until(lambda: self._count_ends(journal))
+            return journal
+
+        journal: Journal = self._run(scenario())
+        return journal
+
+    @asynccontextmanager
+    async def _serving(
+        self, work: Work, register: Callable[[Registry], object] = bool
+    ) -> AsyncIterator[tuple[Any, Journal]]:
+        """Run an application that has a session; give what serves it, and the journal."""
+        journal = Journal()
+        registry = Registry()
+        registry.register_value(Journal, journal)
+        opener = _aopen_session if self.has_async_services else _open_session
+        registry.register_factory(Session, opener)
+        register(registry)
+        async with self._entered(self.serve(registry, work)) as served:
+            yield served, journal
+
+    @asynccontextmanager
+    async def _entered(
+        self, manager: AbstractContextManager[Any] | AbstractAsyncContextManager[Any]
+    ) -> AsyncIterator[Any]:
+        if isinstance(manager, AbstractAsyncContextManager):
+            async with manager as served:
+                yield served
+        else:
+            with manager as served:
+                yield served
+
+    async def _at_once(self, perform: Callable[[], object]) -> None:
+        """Have two units of work done at the same time."""
+        if inspect.iscoroutinefunction(self.perform):
+            await asyncio.gather(_result(perform()), _result(perform()))
+            return
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            for future in [pool.submit(perform), pool.submit(perform)]:
+                future.result(SECONDS)
+
+    def _count_ends(self, journal: Journal) -> int:
+        return sum(what.startswith(("commit", "rollback")) for what in journal)
+
+
+def _open_session(journal: Journal) -> Iterator[Session]:
+    session = Session(journal)
+    journal.append("open")
+    try:
+        yield session
+    except BaseException as error:
+        session.end(error)
+        raise
+    else:
+        session.end(None)
+
+
+async def _aopen_session(journal: Journal) -> AsyncIterator[Session]:
+    session = Session(journal)
+    journal.append("open")
+    await asyncio.sleep(0)
+    try:
+        yield session
+    except BaseException as error:
+        session.end(error)
+        raise
+    else:
+        await asyncio.sleep(0)
+        session.end(None)
+
+
+async def _result(value: Any) -> Any:
+    return await value if inspect.isawaitable(value) else value
+
+
+def _drive(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Run a coroutine in which nothing is ever waited for."""
+    try:
+        coroutine.send(None)
+    except StopIteration as end:
+        return end.value
+    coroutine.close()
+    raise TypeError(
+        "Something was awaited outside of an event loop. Make `perform` asynchronous, too."
+    )

@@ -1,0 +1,1 @@
+"""Every adapter, held to what `wares.testing.AdapterConformance` says."""

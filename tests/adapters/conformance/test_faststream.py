@@ -1,0 +1,67 @@
+"""FastStream, with the brokers that run in memory."""
+
+import asyncio
+import contextlib
+
+from faststream import ExceptionMiddleware, FastStream, StreamMessage
+from faststream.confluent import KafkaBroker as ConfluentBroker
+from faststream.confluent import TestKafkaBroker as ConfluentTestBroker
+from faststream.kafka import KafkaBroker, TestKafkaBroker
+from faststream.nats import NatsBroker, TestNatsBroker
+from faststream.rabbit import RabbitBroker, TestRabbitBroker
+from faststream.redis import RedisBroker, TestRedisBroker
+
+from wares import current_container
+from wares.faststream import init_app
+from wares.testing import AdapterConformance, AnsweredError, WorkError
+
+
+class TestNats(AdapterConformance):
+    adapter = "wares.faststream"
+    framework = "faststream"
+    given = (StreamMessage,)
+
+    broker, test_broker = NatsBroker, TestNatsBroker
+
+    @contextlib.asynccontextmanager
+    async def serve(self, registry, work):
+        answer = ExceptionMiddleware({AnsweredError: lambda error: None})
+        broker = self.broker(middlewares=[answer])
+        app = init_app(FastStream(broker), registry=registry)
+
+        @broker.subscriber("work")
+        async def do(text: str):
+            return await work.arun(current_container())
+
+        async with self.test_broker(broker, connect_only=True):
+            try:
+                await app.start()
+                yield broker
+            finally:
+                await app.stop()
+
+    async def perform(self, served):
+        with contextlib.suppress(WorkError):
+            await served.publish("please", "work")
+
+    async def vanish(self, served, work):
+        task = asyncio.create_task(served.publish("please", "work"))
+        await self._mode.until(lambda: work.has_begun)
+        task.cancel()
+        await asyncio.wait({task})
+
+
+class TestRabbit(TestNats):
+    broker, test_broker = RabbitBroker, TestRabbitBroker
+
+
+class TestKafka(TestNats):
+    broker, test_broker = KafkaBroker, TestKafkaBroker
+
+
+class TestConfluent(TestNats):
+    broker, test_broker = ConfluentBroker, ConfluentTestBroker
+
+
+class TestRedis(TestNats):
+    broker, test_broker = RedisBroker, TestRedisBroker

@@ -1,0 +1,80 @@
+"""MCP servers: FastMCP's and the SDK's, with clients in memory and over HTTP."""
+
+import asyncio
+import contextlib
+
+import fastmcp
+import mcp
+from fastmcp.exceptions import ToolError
+from mcp.server.context import ServerRequestContext
+from mcp.server.mcpserver import MCPServer
+
+from tests.adapters.serving import serve
+from wares import current_container
+from wares.mcp import WaresMiddleware, lifespan
+from wares.testing import AdapterConformance
+
+
+async def start(server, registry):
+    yield
+
+
+class MCPConformance(AdapterConformance):
+    adapter = "wares.mcp"
+    framework = "mcp"
+    sees_exceptions = False
+
+    async def perform(self, served):
+        with contextlib.suppress(ToolError):
+            await served.call_tool("work", {})
+
+    async def vanish(self, served, work):
+        task = asyncio.create_task(served.call_tool("work", {}))
+        await self._mode.until(lambda: work.has_begun)
+        task.cancel()
+        await asyncio.wait({task})
+
+
+class TestFastMCP(MCPConformance):
+    given = (fastmcp.Context,)
+
+    @contextlib.asynccontextmanager
+    async def serve(self, registry, work):
+        server = fastmcp.FastMCP(
+            "shop", lifespan=lifespan(start, registry=registry), middleware=[WaresMiddleware()]
+        )
+
+        @server.tool(name="work")
+        async def do() -> str:
+            return await work.arun(current_container())
+
+        async with self.connect(server) as client:
+            yield client
+
+    def connect(self, server):
+        return fastmcp.Client(server)
+
+
+class TestFastMCPOverHTTP(TestFastMCP):
+    @contextlib.asynccontextmanager
+    async def connect(self, server):
+        async with serve(server.http_app()) as address:
+            async with fastmcp.Client(f"http://{address}/mcp") as client:
+                yield client
+
+
+class TestSDK(MCPConformance):
+    given = (ServerRequestContext,)
+
+    @contextlib.asynccontextmanager
+    async def serve(self, registry, work):
+        server = MCPServer(
+            "shop", lifespan=lifespan(start, registry=registry), middleware=[WaresMiddleware()]
+        )
+
+        @server.tool(name="work")
+        async def do() -> str:
+            return await work.arun(current_container())
+
+        async with mcp.Client(server) as client:
+            yield client

@@ -1,0 +1,293 @@
+"""What is found at the start: services that handlers need and nobody has registered."""
+
+import abc
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import socketio
+from fastapi import FastAPI
+
+import wares.fastapi
+from tests.adapters.socketio.serving import new_client, serving
+from wares import Inject, InvalidRegistryError, Registry
+from wares.exceptions import InvalidRegistrationError
+from wares.socketio import (
+    AsyncServer,
+    RouterSIO,
+    Server,
+    SocketID,
+    TestClient,
+    include_router,
+    init_app,
+    wares_from,
+)
+
+
+class Missing(abc.ABC):
+    """A service that nobody registers."""
+
+    @abc.abstractmethod
+    def work(self): ...
+
+
+class There(Missing):
+    """Somebody has written it, at least."""
+
+    def work(self): ...
+
+
+class Plain:
+    """Another one, asked for without a marker."""
+
+
+def add_marked(sio):
+    @sio.event
+    async def buy(sid: SocketID, missing: Inject[Missing]): ...
+
+
+def add_unmarked(sio):
+    @sio.event
+    async def buy(sid: SocketID, missing: Plain): ...
+
+
+def add_middleware(sio):
+    @sio.middleware
+    async def buy(call_next, event, missing: Inject[Missing]):
+        return await call_next()
+
+    sio.on("work", lambda sid: None)
+
+
+def add_exception_handler(sio):
+    @sio.exception_handler(LookupError)
+    async def buy(error: LookupError, missing: Inject[Missing]): ...
+
+    sio.on("work", lambda sid: None)
+
+
+def add_method(sio):
+    class Shop(socketio.AsyncNamespace):
+        async def on_buy(self, missing: Inject[Missing]): ...
+
+    sio.register_namespace(Shop("/shop"))
+
+
+def add_another_server(sio):
+    @sio.event
+    async def buy(server: socketio.Server): ...
+
+
+EVERY_WAY = [
+    add_marked,
+    add_unmarked,
+    add_middleware,
+    add_exception_handler,
+    add_method,
+    add_another_server,
+]
+
+
+class TestMissing:
+    @pytest.mark.parametrize("add", EVERY_WAY)
+    async def test_named(self, registry, add):
+        """A service that cannot be had is found before anybody connects, with who needs it."""
+        sio = AsyncServer(async_mode="asgi", registry=registry)
+        add(sio)
+
+        with pytest.raises(InvalidRegistryError) as caught:
+            async with TestClient(sio):
+                pass
+
+        assert "buy" in str(caught.value)
+        assert __file__ in str(caught.value)
+
+    async def test_refused(self, sio, caplog):
+        """Clients are refused, not left waiting, and the log tells why."""
+        add_marked(sio)
+
+        client, told = new_client(), []
+        client.on("connect_error", told.append)
+        async with serving(sio) as address:
+            with pytest.raises(socketio.exceptions.ConnectionError):
+                await client.connect(address, transports=["websocket"])
+
+        assert [{"message": "The server is not ready."}] == told
+        assert "Nothing is registered for Missing" in caplog.text
+
+    async def test_mended(self, sio, registry):
+        """What is registered later counts for those who connect later."""
+        add_marked(sio)
+        with pytest.raises(socketio.exceptions.ConnectionRefusedError):
+            await sio._trigger_event("connect", "/", "sid", {}, None)
+        registry.register_factory(Missing, There)
+
+        await sio._trigger_event("connect", "/", "sid", {}, None)
+
+        assert wares_from("sid", sio=sio).get(SocketID) == "sid"
+
+    async def test_in_the_lifespan(self):
+        """The registry of a lifespan is looked at when it serves for the first time."""
+
+        @wares.fastapi.lifespan
+        async def lifespan(app, registry):
+            yield
+
+        sio = AsyncServer(async_mode="asgi")
+        add_marked(sio)
+
+        with pytest.raises(InvalidRegistryError):
+            async with TestClient(socketio.ASGIApp(sio, FastAPI(lifespan=lifespan))):
+                pass
+
+    async def test_of_a_connection(self, registry):
+        """What is registered locally is announced to the registry."""
+        registry.expect(Missing)
+        sio = AsyncServer(async_mode="asgi", registry=registry)
+
+        @sio.event
+        async def connect(sid: SocketID):
+            wares_from(sid).register_local_value(Missing, There())
+
+        @sio.event
+        async def buy(missing: Inject[Missing]):
+            return type(missing).__name__
+
+        async with TestClient(sio) as client:
+            assert "There" == await (await client.connect()).call("buy")
+
+    def test_synchronous_server(self):
+        """It is so on a synchronous server."""
+        sio = Server(async_mode="threading", registry=Registry())
+
+        @sio.event
+        def buy(missing: Inject[Missing]): ...
+
+        with pytest.raises(InvalidRegistryError), TestClient(sio):
+            pass
+        with pytest.raises(socketio.exceptions.ConnectionRefusedError):
+            sio._trigger_event("connect", "/", "sid", {}, None)
+
+
+class TestCheck:
+    """`wares check module:sio` finds the registry of a server, and what its handlers lack."""
+
+    @pytest.mark.parametrize("is_wrapped", [True, False])
+    @pytest.mark.parametrize("has_registry", [True, False])
+    def test_command(self, tmp_path, has_registry, is_wrapped):
+        """The command names the handler, whether or not the server was given a registry."""
+        (tmp_path / "shop.py").write_text(
+            "import abc, socketio, wares, wares.socketio\n"
+            "class Missing(abc.ABC):\n"
+            "    @abc.abstractmethod\n"
+            "    def work(self): ...\n"
+            f"registry = {'wares.Registry()' if has_registry else None}\n"
+            "sio = wares.socketio.AsyncServer(async_mode='asgi', registry=registry)\n"
+            "app = socketio.ASGIApp(sio)\n"
+            "@sio.event\n"
+            "async def buy(missing: wares.Inject[Missing]): ...\n"
+        )
+        target = "shop:app" if is_wrapped else "shop:sio"
+
+        found = subprocess.run(
+            [sys.executable, "-m", "wares", "check", target],
+            cwd=tmp_path,
+            check=False,
+            env={**os.environ, "PYTHONPATH": str(Path(wares.__file__).parents[1])},
+            capture_output=True,
+            text=True,
+        )
+
+        assert 1 == found.returncode
+        assert "Nothing is registered for Missing" in found.stderr
+        assert "buy" in found.stderr
+
+
+@pytest.mark.parametrize(
+    "environ", ["environ", None, {"asgi.scope": "scope"}, {"asgi.scope": {}}]
+)
+async def test_environment(environ):
+    """Whatever python-socketio passes for an environment is handed on."""
+    sio = init_app(socketio.AsyncServer(async_mode="asgi"))
+    seen = []
+    sio.on("connect", lambda sid, environ: seen.append(environ))
+
+    await sio._trigger_event("connect", "/", "sid", environ, None)
+
+    assert [environ] == seen
+
+
+class Callable:
+    """A callable object that is asynchronous."""
+
+    async def __call__(self, sid): ...
+
+
+async def function(sid): ...
+
+
+class TestAsyncOnSyncServer:
+    """A synchronous server awaits nothing: what would have to be awaited is refused."""
+
+    @pytest.fixture
+    def sio(self):
+        """A synchronous server."""
+        return Server(async_mode="threading", registry=Registry())
+
+    @pytest.mark.parametrize("handler", [function, Callable()])
+    def test_handler(self, sio, handler):
+        """An asynchronous handler is refused when it is registered."""
+        with pytest.raises(InvalidRegistrationError, match="has to be awaited"):
+            sio.on("work", handler)
+
+    def test_registered_before(self):
+        """So is one that was registered before the server was initialised."""
+        sio = socketio.Server(async_mode="threading")
+        sio.on("work", function)
+
+        with pytest.raises(InvalidRegistrationError, match="function"):
+            init_app(sio)
+
+    def test_method(self, sio):
+        """So is a method of a class for a namespace."""
+
+        class Shop(socketio.Namespace):
+            async def on_buy(self, sid): ...
+
+        with pytest.raises(InvalidRegistrationError, match="on_buy"):
+            sio.register_namespace(Shop("/"))
+
+    def test_others(self, sio):
+        """So are middlewares and exception handlers, on the server and on routers."""
+
+        async def middleware(call_next, event): ...
+
+        async def answer(error): ...
+
+        router = RouterSIO()
+        router.middleware(middleware)
+
+        with pytest.raises(InvalidRegistrationError, match="middleware"):
+            sio.middleware(middleware)
+        with pytest.raises(InvalidRegistrationError, match="answer"):
+            sio.exception_handler(LookupError)(answer)
+        with pytest.raises(InvalidRegistrationError, match="middleware"):
+            include_router(sio, router)
+
+    def test_only_when_called(self, sio):
+        """A handler that turns out to be asynchronous fails when it is called."""
+        sio.on("work", lambda sid: function(sid))
+
+        class Later:
+            def __await__(self): ...
+
+        sio.on("later", lambda sid: Later())
+
+        with TestClient(sio) as client:
+            connection = client.connect()
+            with pytest.raises(InvalidRegistrationError, match="awaits nothing"):
+                connection.call("work")
+            with pytest.raises(InvalidRegistrationError, match="awaits nothing"):
+                connection.call("later")

@@ -1,0 +1,345 @@
+"""aiohttp: what `AdapterConformance` does not say, with aiohttp's own test client."""
+
+import asyncio
+
+import pytest
+from aiohttp import WSMsgType, web
+from aiohttp.test_utils import TestClient, TestServer, make_mocked_request
+
+from tests.adapters.serving import Journal, Session, open_session, until
+from wares import (
+    Inject,
+    InvalidRegistryError,
+    NoContainerError,
+    NoRegistryError,
+    RegistryClosedError,
+    ServiceNotFoundError,
+    inject,
+)
+from wares.aiohttp import (
+    aclose_registry,
+    get_registry,
+    health_route,
+    init_app,
+    register_factory,
+    register_value,
+    wares_from,
+)
+
+
+@pytest.fixture
+def journal():
+    """What happens to the sessions of a test."""
+    return Journal()
+
+
+@pytest.fixture
+def app(journal):
+    """An application with a session that notes how it ends."""
+    app = init_app(web.Application())
+    register_value(app, Journal, journal)
+    register_factory(app, Session, open_session)
+    return app
+
+
+def client_of(app):
+    """Serve *app*, and give a client."""
+    return TestClient(TestServer(app))
+
+
+async def work(request):
+    """Use the session once."""
+    return web.Response(text=(await wares_from(request).aget(Session)).work())
+
+
+class TestResponsesThatAreRaised:
+    @pytest.mark.parametrize(
+        ("response", "end"),
+        [
+            (web.HTTPFound("/"), "commit"),
+            (web.HTTPOk(), "commit"),
+            (web.HTTPNotFound(), "rollback HTTPNotFound"),
+            (web.HTTPServiceUnavailable(), "rollback HTTPServiceUnavailable"),
+        ],
+        ids=lambda value: type(value).__name__ if value is not str else value,
+    )
+    async def test_are_failures_from_400_on(self, app, journal, response, end):
+        """A response that is raised is failed work if its status says so."""
+
+        async def handle(request):
+            (await wares_from(request).aget(Session)).work()
+            raise response
+
+        app.router.add_get("/", handle)
+        async with client_of(app) as client:
+            await client.get("/", allow_redirects=False)
+
+        assert ["open", "work", end] == journal
+
+
+class TestWebSockets:
+    async def test_have_a_container_each_and_messages_children(self, app, journal):
+        """A WebSocket has a container as long as it lasts; a message has a child of it."""
+
+        async def chat(request):
+            socket = web.WebSocketResponse()
+            await socket.prepare(request)
+            async for message in socket:
+                async with wares_from(request).child() as services:
+                    session = await services.aget(Session)
+                    await socket.send_str(session.work(message.data))
+            return socket
+
+        app.router.add_get("/", chat)
+        async with client_of(app) as client, client.ws_connect("/") as socket:
+            for text in ("one", "two"):
+                await socket.send_str(text)
+                assert WSMsgType.TEXT == (await socket.receive()).type
+
+        assert ["open", "one", "commit", "open", "two", "commit"] == journal
+
+    async def test_that_break_off_end_once(self, app, journal):
+        """The container of a WebSocket whose client vanishes is closed."""
+
+        async def chat(request):
+            socket = web.WebSocketResponse()
+            await socket.prepare(request)
+            (await wares_from(request).aget(Session)).work()
+            async for _ in socket:
+                pass
+            return socket
+
+        app.router.add_get("/", chat)
+        async with client_of(app) as client:
+            socket = await client.ws_connect("/")
+            await until(lambda: "work" in journal)
+            socket._response.connection.transport.abort()
+            await until(lambda: len(journal) > 2)
+
+        assert ["open", "work", "rollback CancelledError"] == journal
+
+
+class TestSubApplications:
+    async def test_share_the_container_of_the_outer_one(self, app, journal):
+        """A request to a sub-application has one container, that of the outer application."""
+        seen = []
+
+        @web.middleware
+        async def outside(request, handler):
+            seen.append(wares_from(request))
+            return await handler(request)
+
+        async def inside(request):
+            seen.append(wares_from(request))
+            return await work(request)
+
+        app.middlewares.append(outside)
+        sub = web.Application()
+        sub.router.add_get("/", inside)
+        app.add_subapp("/sub/", sub)
+        async with client_of(app) as client:
+            assert "work" == await (await client.get("/sub/")).text()
+
+        assert seen[0] is seen[1]
+        assert ["open", "work", "commit"] == journal
+
+    async def test_that_answer_exceptions_are_initialised_themselves(self, app, journal):
+        """A sub-application on the same registry tells what its middlewares have answered."""
+
+        @web.middleware
+        async def answer(request, handler):
+            try:
+                return await handler(request)
+            except LookupError:
+                return web.Response(status=409)
+
+        async def fail(request):
+            await work(request)
+            raise LookupError("no such book")
+
+        sub = init_app(web.Application(middlewares=[answer]), registry=get_registry(app))
+        sub.router.add_get("/", fail)
+        app.add_subapp("/sub/", sub)
+        async with client_of(app) as client:
+            assert 409 == (await client.get("/sub/")).status
+
+        assert ["open", "work", "rollback LookupError"] == journal
+
+    async def test_with_a_registry_of_their_own(self, app):
+        """A sub-application with another registry has containers of its own."""
+        sub = init_app(web.Application())
+        register_value(sub, str, "inner")
+        register_value(app, str, "outer")
+
+        async def tell(request):
+            return web.Response(text=wares_from(request).get(str))
+
+        sub.router.add_get("/", tell)
+        app.add_subapp("/sub/", sub)
+        async with client_of(app) as client:
+            assert "inner" == await (await client.get("/sub/")).text()
+
+
+class TestStart:
+    async def test_a_handler_asks_for_what_is_not_there(self, app):
+        """The start fails if an injected handler asks for something that is not registered."""
+
+        @inject
+        async def handle(request, missing: Inject[complex]):
+            """Never be reached."""
+
+        app.router.add_get("/", handle)
+        with pytest.raises(InvalidRegistryError) as caught:
+            async with TestServer(app):
+                pass
+
+        assert [ServiceNotFoundError] == [type(error) for error in caught.value.exceptions]
+
+    async def test_a_method_of_a_view_asks_for_what_is_not_there(self, app):
+        """Methods of class-based views are handlers, too."""
+
+        class View(web.View):
+            @inject
+            async def get(self, missing: Inject[complex]):
+                """Never be reached."""
+
+        app.router.add_view("/", View)
+        with pytest.raises(InvalidRegistryError) as caught:
+            async with TestServer(app):
+                pass
+
+        assert "complex" in str(caught.value)
+
+    async def test_without_validation(self, journal):
+        """An application may start with mistakes, if it is told so."""
+        app = init_app(web.Application(), validate=False)
+        register_factory(app, Session, open_session)
+        app.router.add_get("/", work)
+        async with client_of(app) as client:
+            assert 500 == (await client.get("/")).status
+
+    async def test_cleanup_contexts_register_in_time(self, app):
+        """What a cleanup context registers is there when the start validates."""
+
+        def make(number: int) -> str:
+            return str(number)
+
+        async def context(app):
+            register_value(app, int, 3)
+            yield
+
+        register_factory(app, str, make)
+        app.cleanup_ctx.append(context)
+        async with TestServer(app):
+            assert int in get_registry(app)
+
+
+class TestEnd:
+    async def test_registries_end_before_cleanup_contexts(self, app, journal):
+        """What a cleanup context keeps open is there until singletons have ended."""
+
+        def keep():
+            yield "kept"
+            journal.append("singleton closed")
+
+        async def context(app):
+            register_factory(app, str, keep, lifetime="singleton")
+            yield
+            journal.append("context left")
+
+        async def handle(request):
+            return web.Response(text=wares_from(request).get(str))
+
+        app.cleanup_ctx.append(context)
+        app.router.add_get("/", handle)
+        async with client_of(app) as client:
+            await client.get("/")
+
+        assert ["singleton closed", "context left"] == journal
+
+    async def test_closing_by_hand(self, app):
+        """A registry can be closed early; an application without one has nothing to close."""
+        await aclose_registry(app)
+        await aclose_registry(web.Application())
+
+        with pytest.raises(RegistryClosedError):
+            get_registry(app).container()
+
+
+class TestWhatIsMissing:
+    def test_a_registry(self):
+        """An application that was not initialised says how to do that."""
+        with pytest.raises(NoRegistryError, match="init_app"):
+            get_registry(web.Application())
+
+    def test_a_container(self):
+        """A request that did not come through the middleware says so."""
+        with pytest.raises(NoContainerError, match="init_app"):
+            wares_from(make_mocked_request("GET", "/"))
+
+
+async def test_a_middleware_further_outside_finds_no_container(app, journal):
+    """`middleware_pos` says which middlewares find the container."""
+    seen = []
+
+    @web.middleware
+    async def outside(request, handler):
+        with pytest.raises(NoContainerError):
+            wares_from(request)
+        seen.append("outside")
+        return await handler(request)
+
+    app = web.Application(middlewares=[outside])
+    init_app(app, middleware_pos=1)
+    register_value(app, Journal, journal)
+    register_factory(app, Session, open_session)
+    app.router.add_get("/", work)
+    async with client_of(app) as client:
+        await client.get("/")
+
+    assert ["outside"] == seen
+    assert ["open", "work", "commit"] == journal
+
+
+async def test_health_by_tag(app):
+    """A probe narrows the health endpoint down to a tag."""
+
+    def fail(number):
+        raise LookupError
+
+    register_value(app, int, 3, ping=fail, tags=["slow"])
+    register_value(app, str, "", ping=str, tags=["ready"])
+    app.add_routes([health_route("/health")])
+    async with client_of(app) as client:
+        answer = await client.get("/health?tag=ready")
+
+        assert {"ok": ["str"], "failing": []} == await answer.json()
+
+
+async def test_a_handler_that_is_cancelled_cleans_up(app, journal):
+    """With `handler_cancellation` on, as in aiohttp's tests, cleanups run to their end."""
+
+    async def opened():
+        journal.append("open")
+        try:
+            yield 1.0
+        finally:
+            await asyncio.sleep(0.01)
+            journal.append("closed")
+
+    async def wait(request):
+        await wares_from(request).aget(float)
+        await asyncio.sleep(60)
+
+    register_factory(app, float, opened)
+    app.router.add_get("/", wait)
+    async with TestServer(app) as server:
+        client = TestClient(server)
+        asking = asyncio.create_task(client.get("/"))
+        await until(lambda: journal)
+        await client.close()
+        await until(lambda: "closed" in journal)
+        asking.cancel()
+        await asyncio.wait({asking})
+
+    assert ["open", "closed"] == journal

@@ -1,0 +1,433 @@
+"""Celery: what `AdapterConformance` does not say, with workers here and in other processes."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+from typing import Annotated
+
+import pytest
+from celery import Celery, Task
+from celery.app.task import Context
+from celery.exceptions import Ignore, Reject
+
+from tests.adapters.celery_worker import make_app, result_of, running
+from tests.adapters.serving import Journal, Session
+from wares import (
+    Depends,
+    Inject,
+    NoRegistryError,
+    Registry,
+    RegistryClosedError,
+    current_container,
+)
+from wares._adapters.loops import Loops
+from wares.celery import WaresTask, close_registry, get_registry, init_app, run
+
+
+def open_session(journal: Journal):
+    """Open a session; note how it ends."""
+    session = Session(journal)
+    journal.append("open")
+    try:
+        yield session
+    except BaseException as error:
+        journal.append(f"rollback {type(error).__name__}")
+        raise
+    else:
+        journal.append("commit")
+
+
+class Connection:
+    """A service that has to be awaited."""
+
+    async def fetch(self):
+        """Await something."""
+        await asyncio.sleep(0)
+        return "fetched"
+
+
+async def open_connection(journal: Journal):
+    """Open a connection, in whichever loop; it must be closed in the same."""
+    loop = asyncio.get_running_loop()
+    yield Connection()
+    journal.append("same loop" if asyncio.get_running_loop() is loop else "another loop")
+
+
+@pytest.fixture
+def journal():
+    """What happens to the services of a test."""
+    return Journal()
+
+
+@pytest.fixture
+def app(journal):
+    """An application whose tasks run at once, where they are called."""
+    app = init_app(make_app())
+    app.conf.task_always_eager = True
+    registry = get_registry(app)
+    registry.register_value(Journal, journal)
+    registry.register_factory(Session, open_session)
+    yield app
+    close_registry(app)
+
+
+class TestAsking:
+    def test_without_a_decorator(self, app, journal):
+        """A task asks by `Inject`; callers pass, and Celery checks, what remains."""
+
+        @app.task(shared=False)
+        def work(text: str, session: Inject[Session]):
+            return session.work(text)
+
+        assert "one" == work.delay("one").get()
+        assert ["open", "one", "commit"] == journal
+        with pytest.raises(TypeError):
+            work.delay()
+
+    def test_in_a_bound_task(self, app, journal):
+        """A bound task has itself as the first argument."""
+
+        @app.task(bind=True, shared=False)
+        def work(self, text: str, session: Inject[Session]):
+            return session.work(
+                f"{text} {self.name.rpartition('.')[2]} {self.request.is_eager}"
+            )
+
+        assert "one work True" == work.delay("one").get()
+        with pytest.raises(TypeError):
+            work.delay("one", "two")
+
+    def test_in_a_class(self, app, journal):
+        """A task that is a class asks in its method `run`."""
+
+        class Work(app.Task):
+            name = "work"
+
+            def run(self, text: str, session: Inject[Session]):
+                return session.work(text)
+
+        work = app.register_task(Work())
+
+        assert "one" == work.delay("one").get()
+        assert ["open", "one", "commit"] == journal
+
+    def test_by_a_base_of_ones_own(self, app):
+        """A base class of the application's own remains one."""
+        other = Celery("other", task_cls="tests.adapters.test_celery:OwnTask")
+        registry = Registry()
+        init_app(init_app(other), registry=registry)
+
+        assert issubclass(other.Task, OwnTask)
+        assert issubclass(other.Task, WaresTask)
+        assert registry is get_registry(other)
+        close_registry(other)
+
+    def test_for_the_task_and_its_request(self, app):
+        """Factories may need the task, and its request."""
+
+        def describe(task: Task, request: Context) -> str:
+            return f"{task.name.rpartition('.')[2]} {request.retries}"
+
+        get_registry(app).register_factory(str, describe)
+
+        @app.task(shared=False)
+        def work(text: Inject[str]):
+            return text
+
+        assert "work 0" == work.delay().get()
+
+    def test_for_what_has_to_be_awaited(self, app, journal):
+        """A synchronous task has services that must be awaited, and closed in the same loop."""
+        registry = get_registry(app)
+        registry.register_factory(Connection, open_connection)
+
+        @app.task(shared=False)
+        def work(first: int, connection: Inject[Connection], *, second: int = 2):
+            return f"{first} {second} {run(connection.fetch())}"
+
+        assert "1 2 fetched" == work.delay(1).get()
+        assert "1 3 fetched" == work.delay(1, second=3).get()
+        assert ["same loop"] * 2 == journal
+
+    def test_for_what_ends_with_the_function(self, app, journal):
+        """What has the scope of the function lives until the task's function returns."""
+        get_registry(app).register_factory(Connection, open_connection)
+
+        @app.task(shared=False)
+        def work(session: Annotated[Session, Depends(open_session, scope="function")]):
+            session.work()
+
+        work.delay().get()
+
+        assert ["open", "work", "commit"] == journal
+
+    def test_in_an_asynchronous_task(self, app, journal):
+        """An asynchronous task runs in the event loop of its thread."""
+        get_registry(app).register_factory(Connection, open_connection)
+
+        @app.task(shared=False)
+        async def work(connection: Inject[Connection]):
+            return await connection.fetch()
+
+        assert "fetched" == work.delay().get()
+        assert ["same loop"] == journal
+
+
+class OwnTask(Task):
+    """A base class of an application's own."""
+
+
+class TestFailures:
+    @pytest.mark.parametrize("error", [Ignore(), Reject(), LookupError()])
+    def test_roll_back(self, app, journal, error):
+        """Whatever ends a task early rolls back."""
+
+        @app.task(shared=False)
+        def work(session: Inject[Session]):
+            raise error
+
+        with pytest.raises(type(error)):
+            work()
+
+        assert ["open", f"rollback {type(error).__name__}"] == journal
+
+    @pytest.mark.parametrize("kind", ["synchronous", "asynchronous"])
+    def test_that_are_retried(self, app, journal, kind):
+        """Each attempt has a container; one that is tried again rolls back."""
+
+        @app.task(bind=True, shared=False, autoretry_for=[LookupError], default_retry_delay=0)
+        def work(self, session: Inject[Session]):
+            if self.request.retries == 0:
+                raise LookupError
+            return session.work()
+
+        @app.task(shared=False, bind=True, autoretry_for=[LookupError], default_retry_delay=0)
+        async def awork(self, session: Inject[Session]):
+            if self.request.retries == 0:
+                raise LookupError
+            return session.work()
+
+        (work if kind == "synchronous" else awork).delay().get()
+
+        assert sorted(["open", "open", "work", "commit", "rollback Retry"]) == sorted(journal)
+
+    def test_in_a_worker(self, app, journal):
+        """A worker stores the exception of a task that has rolled back."""
+        app.conf.task_always_eager = False
+
+        @app.task(shared=False)
+        def work(session: Inject[Session]):
+            raise LookupError("no such book")
+
+        with running(app, pool="solo"):
+            error = result_of(work)
+
+        assert isinstance(error, LookupError)
+        assert ["open", "rollback LookupError"] == journal
+
+
+class TestNesting:
+    def test_tasks_within_tasks(self, app, journal):
+        """A task that is run, or called, within another has a container of its own."""
+        seen = []
+
+        @app.task(shared=False)
+        def inner(session: Inject[Session]):
+            seen.append(current_container())
+            session.work("inner")
+
+        @app.task(shared=False)
+        def outer(session: Inject[Session]):
+            inner.delay().get(disable_sync_subtasks=False)
+            inner()
+            seen.append(current_container())
+            session.work("outer")
+
+        outer.delay().get()
+
+        assert 3 == len(set(map(id, seen)))
+        inside = ["open", "inner", "commit"]
+        assert ["open", *inside, *inside, "outer", "commit"] == journal
+
+
+class TestLoops:
+    def test_are_one_for_each_thread(self):
+        """Each thread has an event loop, which lasts until all are closed."""
+        loops = Loops()
+        seen = []
+
+        async def look():
+            seen.append(asyncio.get_running_loop())
+
+        loops.run(look())
+        loops.run(look())
+        thread = threading.Thread(target=lambda: loops.run(look()))
+        thread.start()
+        thread.join()
+        loops.close()
+
+        assert seen[0] is seen[1]
+        assert seen[0] is not seen[2]
+        assert all(loop.is_closed() for loop in seen)
+
+    def test_cancel_what_a_signal_interrupts(self):
+        """An exception out of a signal handler, as of a time limit, ends what was running."""
+        loops = Loops()
+        seen = []
+
+        class TimeLimitError(Exception):
+            pass
+
+        def interrupt(*_):
+            raise TimeLimitError
+
+        async def wait():
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                seen.append("cancelled")
+                raise
+
+        before = signal.signal(signal.SIGALRM, interrupt)
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        try:
+            with pytest.raises(TimeLimitError):
+                loops.run(wait())
+        finally:
+            signal.signal(signal.SIGALRM, before)
+            loops.close()
+
+        assert ["cancelled"] == seen
+
+    def test_do_not_survive_a_fork(self, monkeypatch):
+        """A child process has loops of its own."""
+        loops = Loops()
+
+        async def look():
+            return asyncio.get_running_loop()
+
+        first = loops.run(look())
+        runners = loops._runners
+        monkeypatch.setattr("os.getpid", lambda: -1)
+        second = loops.run(look())
+        loops.close()
+        for runner in runners:
+            runner.close()
+
+        assert first is not second
+
+
+class TestEnds:
+    def test_closing(self, app, journal):
+        """An application's registry is closed by hand where no worker does it."""
+        registry = get_registry(app)
+        registry.register_factory(Connection, open_connection, lifetime="singleton")
+
+        @app.task(shared=False)
+        def work(connection: Inject[Connection]):
+            """Have a connection."""
+
+        work.delay()
+        close_registry(app)
+
+        assert ["same loop"] == journal
+        with pytest.raises(RegistryClosedError):
+            get_registry(app).container()
+
+    def test_without_a_registry(self):
+        """An application that was not initialised says how to do that."""
+        with pytest.raises(NoRegistryError, match="init_app"):
+            get_registry(Celery("other"))
+
+    def test_of_another_application(self, app):
+        """The start of another application's worker is nobody's business."""
+        other = make_app()
+        get_registry(app).register_factory(bytes, Broken)
+
+        with running(other, pool="solo"):
+            pass
+
+    def test_that_come_early(self, app):
+        """A worker in this process does not start on a registry that cannot work, either."""
+        get_registry(app).register_factory(bytes, Broken)
+
+        with pytest.raises(SystemExit, match="complex"), running(app, pool="solo"):
+            pass
+
+    def test_without_validation(self):
+        """A worker may start with mistakes, if it is told so."""
+        app = init_app(make_app(), validate=False)
+        get_registry(app).register_factory(bytes, Broken)
+
+        with running(app, pool="solo"):
+            pass
+        close_registry(app)
+
+
+class Broken:
+    """A service that cannot be made."""
+
+    def __init__(self, number: complex) -> None:
+        self.number = number
+
+
+class TestWorkerProcesses:
+    """A worker as it is run, with processes of its own and a queue of files."""
+
+    @pytest.fixture
+    def shop(self, tmp_path, monkeypatch):
+        """The application, for callers in this process."""
+        monkeypatch.setenv("SHOP_FOLDER", str(tmp_path))
+        sys.modules.pop("tests.adapters.celery_shop", None)
+        import tests.adapters.celery_shop as shop
+
+        yield shop
+        close_registry(shop.app)
+
+    def start(self, **environment):
+        command = [sys.executable, "-m", "celery", "-A", "tests.adapters.celery_shop", "worker"]
+        options = ["--pool", "prefork", "--concurrency", "2", "--without-mingle"]
+        return subprocess.Popen(
+            [*command, *options, "--without-gossip", "--without-heartbeat"],
+            env={**os.environ, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def test_have_singletons_of_their_own(self, shop, tmp_path):
+        """Each process makes its singletons, and closes them when the worker stops."""
+        worker = self.start()
+        try:
+            done = [shop.work.delay() for _ in range(8)]
+            processes = {result.get(timeout=60) for result in done}
+            failed = shop.work.delay(fail=True)
+            with pytest.raises(LookupError):
+                failed.get(timeout=60)
+            with pytest.raises(Exception, match="SoftTimeLimitExceeded"):
+                shop.sleep.delay().get(timeout=60)
+        finally:
+            worker.send_signal(signal.SIGTERM)
+            output, _ = worker.communicate(timeout=60)
+
+        lines = (tmp_path / "journal").read_text().splitlines()
+        journal = [line.split(" ", 1)[1] for line in lines]
+        opened = {line.split()[0] for line in lines if line.endswith("engine open")}
+        closed = {line.split()[0] for line in lines if line.endswith("engine closed")}
+        assert processes <= {int(process) for process in opened}, output
+        assert opened == closed
+        assert str(worker.pid) not in opened
+        assert 8 == journal.count("commit")
+        assert 1 == journal.count("rollback LookupError")
+        assert 1 == sum(line.startswith("rollback") for line in journal) - 1
+
+    def test_do_not_start_on_a_registry_that_cannot_work(self, shop):
+        """A worker whose registry cannot work says why, and ends."""
+        worker = self.start(SHOP_IS_BROKEN="1")
+        output, _ = worker.communicate(timeout=60)
+
+        assert "The worker does not start, because its registry has 1 problem" in output
+        assert 0 != worker.returncode

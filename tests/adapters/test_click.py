@@ -1,0 +1,313 @@
+"""Click and Typer: what `AdapterConformance` does not say, with their own runners."""
+
+import asyncio
+import subprocess
+import sys
+from typing import Annotated
+
+import click
+import click.testing
+import pytest
+import typer
+import typer.testing
+
+from tests.adapters.serving import Journal, Session
+from wares import (
+    Depends,
+    Inject,
+    InvalidRegistryError,
+    Registry,
+    RegistryClosedError,
+    current_container,
+)
+from wares.click import with_container
+
+
+def open_session(journal: Journal):
+    """Open a session; note how it ends."""
+    session = Session(journal)
+    journal.append("open")
+    try:
+        yield session
+    except BaseException as error:
+        journal.append(f"rollback {type(error).__name__}")
+        raise
+    else:
+        journal.append("commit")
+
+
+class Connection:
+    """A service that has to be awaited."""
+
+    def __init__(self, loop):
+        self.loop = loop
+
+
+async def open_connection(journal: Journal):
+    """Open a connection, which must be closed in the same event loop."""
+    connection = Connection(asyncio.get_running_loop())
+    yield connection
+    is_same = asyncio.get_running_loop() is connection.loop
+    journal.append("closed" if is_same else "closed elsewhere")
+
+
+@pytest.fixture
+def journal():
+    """What happens to the services of a test."""
+    return Journal()
+
+
+@pytest.fixture
+def make_registry(journal):
+    """Makes a registry for each invocation."""
+
+    def make():
+        registry = Registry()
+        registry.register_value(Journal, journal)
+        registry.register_factory(Session, open_session)
+        registry.register_factory(Connection, open_connection, lifetime="singleton")
+        return registry
+
+    return make
+
+
+def run_click(command, *args):
+    """Run a command of Click; give its exit code and output."""
+    result = click.testing.CliRunner().invoke(command, args)
+    return result.exit_code, result.output
+
+
+def run_typer(app, *args):
+    """Run an application of Typer; give its exit code and output."""
+    result = typer.testing.CliRunner().invoke(app, args)
+    return result.exit_code, result.output
+
+
+class TestClick:
+    def test_shows_what_remains(self, make_registry, journal):
+        """What is injected is no parameter of the command; the rest is filled by Click."""
+
+        @click.command()
+        @click.argument("name")
+        @click.option("--times", default=1)
+        @with_container(make_registry)
+        def greet(name: str, session: Inject[Session], times: int):
+            click.echo(session.work(name * times))
+
+        assert (0, "adaada\n") == run_click(greet, "ada", "--times", "2")
+        assert ["open", "adaada", "commit"] == journal
+
+    @pytest.mark.parametrize("code", [0, 3])
+    @pytest.mark.parametrize("kind", ["click", "python", "context"])
+    def test_exits(self, make_registry, journal, kind, code):
+        """An exit with code 0 is success, another one is failure, and arrives."""
+
+        @click.command()
+        @click.pass_context
+        @with_container(make_registry)
+        def leave(context, session: Inject[Session]):
+            if kind == "python":
+                sys.exit(code)
+            if kind == "context":
+                context.exit(code)
+            raise click.exceptions.Exit(code)
+
+        assert code == run_click(leave)[0]
+        assert ["open", "commit" if code == 0 else "rollback"] == [
+            what.partition(" ")[0] for what in journal
+        ]
+
+    def test_an_exit_that_says_nothing(self, make_registry, journal):
+        """`sys.exit()` without a code is success."""
+
+        @click.command()
+        @with_container(make_registry)
+        def leave(session: Inject[Session]):
+            sys.exit()
+
+        assert 0 == run_click(leave)[0]
+        assert ["open", "commit"] == journal
+
+    @pytest.mark.parametrize("error", [click.Abort(), click.UsageError("no"), LookupError()])
+    def test_failures(self, make_registry, journal, error):
+        """Errors that Click answers roll back like all others."""
+
+        @click.command()
+        @with_container(make_registry)
+        def fail(session: Inject[Session]):
+            raise error
+
+        assert 0 != run_click(fail)[0]
+        assert ["open", f"rollback {type(error).__name__}"] == journal
+
+    def test_groups(self, make_registry):
+        """A group and its commands have containers of their own on one registry."""
+        seen = []
+
+        @click.group()
+        @with_container(make_registry)
+        def shop():
+            seen.append(current_container())
+
+        @shop.command()
+        @with_container(make_registry)
+        def order():
+            seen.append(current_container())
+
+        assert 0 == run_click(shop, "order")[0]
+        assert seen[0] is not seen[1]
+        assert seen[0].registry is seen[1].registry
+        with pytest.raises(RegistryClosedError):
+            seen[0].registry.container()
+
+    def test_commands_within_commands(self, make_registry):
+        """A command that another one invokes has a container of its own."""
+        seen = []
+
+        @click.command()
+        @with_container(make_registry)
+        def inner():
+            seen.append(current_container())
+
+        @click.command()
+        @click.pass_context
+        @with_container(make_registry)
+        def outer(context):
+            context.invoke(inner)
+            seen.append(current_container())
+
+        assert 0 == run_click(outer)[0]
+        assert seen[0] is not seen[1]
+
+    def test_for_what_has_to_be_awaited(self, make_registry, journal):
+        """A command has services that must be awaited, which end in the same event loop."""
+
+        @click.command()
+        @with_container(make_registry)
+        def work(connection: Inject[Connection], session: Inject[Session]):
+            session.work("running" if connection.loop.is_running() else "not running")
+
+        assert (0, "") == run_click(work)
+        assert ["open", "not running", "commit", "closed"] == journal
+
+    def test_asynchronous(self, make_registry, journal):
+        """A command may be asynchronous: it is run, in the loop of its services."""
+
+        @click.command()
+        @with_container(make_registry)
+        async def work(connection: Inject[Connection], session: Inject[Session]):
+            await asyncio.sleep(0)
+            session.work("running" if connection.loop.is_running() else "not running")
+
+        assert (0, "") == run_click(work)
+        assert ["open", "running", "commit", "closed"] == journal
+
+    def test_checks_the_registry(self, make_registry):
+        """A command does not run if it asks for what is not there."""
+
+        @click.command()
+        @with_container(make_registry)
+        def work(missing: Inject[complex]):
+            """Never be reached."""
+
+        result = click.testing.CliRunner().invoke(work)
+
+        assert isinstance(result.exception, InvalidRegistryError)
+        assert "complex" in str(result.exception)
+
+    def test_without_a_context(self, make_registry, journal):
+        """A function that is called by itself is served, too."""
+
+        @with_container(make_registry)
+        def work(text: str, session: Inject[Session], connection: Inject[Connection]):
+            return session.work(text)
+
+        assert "one" == work("one")
+        assert ["open", "one", "commit", "closed"] == journal
+
+    def test_of_a_registry_that_lasts(self, make_registry, journal):
+        """A registry that is given lasts as long as the program."""
+        program = (
+            "import click, wares, wares.click\n"
+            "registry = wares.Registry()\n"
+            "registry.register_value(int, 3, on_registry_close=lambda: print('closed'))\n"
+            "@click.command()\n"
+            "@wares.click.with_container(registry)\n"
+            "def tell(number: wares.Inject[int]):\n"
+            "    print(number)\n"
+            "tell(standalone_mode=False)\n"
+            "tell(standalone_mode=False)\n"
+        )
+        answer = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True
+        )
+
+        assert "3\n3\nclosed\n" == answer.stdout
+
+
+class TestTyper:
+    def test_shows_what_remains(self, make_registry, journal):
+        """Typer reads what remains of the signature."""
+        app = typer.Typer()
+
+        @app.command()
+        @with_container(make_registry)
+        def greet(
+            name: str,
+            session: Inject[Session],
+            times: Annotated[int, typer.Option()] = 1,
+            word: Annotated[str, Depends(lambda: "hello")] = "",
+        ):
+            typer.echo(session.work(f"{word} {name * times}"))
+
+        assert (0, "hello adaada\n") == run_typer(app, "ada", "--times", "2")
+        assert "session" not in run_typer(app, "--help")[1].lower()
+        assert ["open", "hello adaada", "commit"] == journal
+
+    @pytest.mark.parametrize(
+        ("error", "end"),
+        [
+            (typer.Exit(), "commit"),
+            (typer.Exit(2), "rollback Exit"),
+            (typer.Abort(), "rollback Abort"),
+        ],
+    )
+    def test_exits(self, make_registry, journal, error, end):
+        """Typer's own exits count like Click's."""
+        app = typer.Typer()
+
+        @app.command()
+        @with_container(make_registry)
+        def leave(session: Inject[Session]):
+            raise error
+
+        run_typer(app)
+
+        assert ["open", end] == journal
+
+    def test_asynchronous(self, make_registry, journal):
+        """Typer runs no asynchronous command by itself; this does."""
+        app = typer.Typer()
+
+        @app.command()
+        @with_container(make_registry)
+        async def work(context: typer.Context, session: Inject[Session]):
+            await asyncio.sleep(0)
+            session.work(str(current_container().get(typer.Context) is context))
+
+        assert (0, "") == run_typer(app)
+        assert ["open", "True", "commit"] == journal
+
+
+def test_without_a_public_name_for_the_context(make_registry, monkeypatch, journal):
+    """Where the context of Typer cannot be found, commands are served without it."""
+    monkeypatch.delattr("typer._click.globals.get_current_context")
+    app = typer.Typer()
+
+    @app.command()
+    @with_container(make_registry)
+    def work(session: Inject[Session]):
+        session.work(str(typer.Context in current_container()))
+
+    assert 0 == run_typer(app)[0]
+    assert ["open", "False", "commit"] == journal

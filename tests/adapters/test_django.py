@@ -1,0 +1,462 @@
+"""Django: what `AdapterConformance` does not say, with Django's own test clients."""
+
+import asyncio
+import io
+
+import pytest
+from asgiref.sync import async_to_sync
+from django.apps import apps
+from django.core import checks
+from django.core.exceptions import PermissionDenied
+from django.core.management import CommandError, call_command
+from django.core.wsgi import get_wsgi_application
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.test import AsyncClient, Client, override_settings
+from django.urls import path
+
+from tests.adapters import django_project
+from tests.adapters.serving import Journal, Session
+from wares import (
+    Inject,
+    InvalidRegistryError,
+    NoContainerError,
+    NoRegistryError,
+    Registry,
+    RegistryClosedError,
+    ResponseFailed,
+    current_container,
+    inject,
+)
+from wares.django import (
+    aclose_registry,
+    close_registry,
+    get_registry,
+    wares_from,
+    with_container,
+    with_lifespan,
+)
+
+django_project.configure()
+
+
+def open_session(journal: Journal):
+    """Open a session; note how it ends."""
+    session = Session(journal)
+    journal.append("open")
+    try:
+        yield session
+    except BaseException as error:
+        journal.append(f"rollback {type(error).__name__}")
+        raise
+    else:
+        journal.append("commit")
+
+
+@pytest.fixture
+def journal():
+    """What happens to the sessions of a test."""
+    return Journal()
+
+
+@pytest.fixture(autouse=True)
+def registry(journal):
+    """A registry of the test's own, in the place of the project's."""
+    config = apps.get_app_config("wares")
+    before, config.registry = config.registry, Registry()
+    registry = config.registry
+    registry.expect(HttpRequest)
+    registry.register_value(int, 3)
+    registry.register_value(Journal, journal)
+    registry.register_factory(Session, open_session)
+    yield registry
+    registry.close()
+    config.registry = before
+
+
+def ask(view, path="/view", method="get", **options):
+    """Have *view* answer a request."""
+    django_project.current["view"] = view
+    client = Client(raise_request_exception=False)
+    return getattr(client, method)(path, **options)
+
+
+def work(request, what="work"):
+    """Use the session once."""
+    return wares_from(request).get(Session).work(what)
+
+
+class TestFailures:
+    @pytest.mark.parametrize("error", [Http404(), PermissionDenied(), LookupError()])
+    def test_of_views_that_django_answers(self, journal, error):
+        """What a view raises reaches the cleanups; Django answers it."""
+
+        def view(request):
+            work(request)
+            raise error
+
+        ask(view)
+
+        assert ["open", "work", f"rollback {type(error).__name__}"] == journal
+
+    def test_of_middlewares(self, registry, journal):
+        """What a middleware further inside raises reaches the cleanups."""
+
+        class Failing:
+            def __init__(self, get_response):
+                self.get_response = get_response
+
+            def __call__(self, request):
+                work(request)
+                raise LookupError
+
+        django_project.Failing = Failing
+        project = "tests.adapters.django_project"
+        with override_settings(
+            MIDDLEWARE=["wares.django.WaresMiddleware", f"{project}.Failing"]
+        ):
+            ask(lambda request: HttpResponse())
+
+        assert ["open", "work", "rollback LookupError"] == journal
+
+    def test_of_middlewares_further_outside(self, journal):
+        """What fails outside of the middleware has no container, and is left alone."""
+
+        class Refusing:
+            def __init__(self, get_response):
+                self.get_response = get_response
+
+            def __call__(self, request):
+                raise LookupError
+
+        django_project.Refusing = Refusing
+        project = "tests.adapters.django_project"
+        with override_settings(
+            MIDDLEWARE=[f"{project}.Refusing", "wares.django.WaresMiddleware"]
+        ):
+            assert 500 == ask(lambda request: HttpResponse()).status_code
+
+    @pytest.mark.parametrize(
+        ("status", "end"), [(503, "rollback ResponseFailed"), (404, "commit")]
+    )
+    def test_that_only_the_status_tells(self, journal, status, end):
+        """A response of status 500 or more is failed work, also if nothing was raised."""
+
+        def view(request):
+            return HttpResponse(work(request), status=status)
+
+        ask(view)
+
+        assert ["open", "work", end] == journal
+
+    def test_that_rest_framework_answers(self, journal):
+        """An exception that Django REST Framework answers in the view rolls back."""
+        from rest_framework.exceptions import NotFound
+
+        def view(request):
+            work(request)
+            raise NotFound
+
+        assert 404 == ask(view, "/drf").status_code
+        assert ["open", "work", "rollback ResponseFailed"] == journal
+
+    @pytest.mark.xfail(reason="injected functions do not note their exceptions yet")
+    def test_that_ninja_answers(self, journal):
+        """An error of django-ninja that leaves an injected operation rolls back."""
+        from ninja import NinjaAPI  # needs settings
+        from ninja.errors import HttpError
+
+        api = NinjaAPI(urls_namespace="test_that_ninja_answers")
+
+        @api.get("fail")
+        @inject
+        def fail(request, number: int, session: Inject[Session]):
+            session.work(str(number))
+            raise HttpError(409, "no")
+
+        class URLs:
+            urlpatterns = (path("", api.urls),)
+
+        with override_settings(ROOT_URLCONF=URLs):
+            assert 409 == ask(None, "/fail", data={"number": "1"}).status_code
+        assert ["open", "1", "rollback HttpError"] == journal
+
+    def test_say_what_the_response_was(self):
+        """The error that stands for a response tells its status, and nothing else."""
+        assert "The work was answered by a response of status 503." == str(ResponseFailed(503))
+
+
+class TestStreams:
+    def test_that_nobody_reads(self, journal):
+        """A stream that is not begun, as for HEAD, ends when the response is closed."""
+
+        def view(request):
+            work(request)
+            return StreamingHttpResponse(iter(["never"]))
+
+        response = ask(view, method="head")
+        response.close()
+
+        assert ["open", "work", "commit"] == journal
+
+    def test_that_are_given_up(self, journal):
+        """A stream that is given up ends when the response is closed, once."""
+
+        def view(request):
+            return StreamingHttpResponse(work(request, text) for text in ["one", "two"])
+
+        response = ask(view)
+        next(response.streaming_content)
+        response.close()
+        response.close()
+
+        assert ["open", "one", "rollback GeneratorExit"] == journal
+
+    def test_have_their_container_current(self):
+        """While a stream runs, its container is the current one, and not in between."""
+
+        def view(request):
+            return StreamingHttpResponse(
+                str(current_container() is wares_from(request)) for _ in range(2)
+            )
+
+        response = ask(view)
+        chunks = response.streaming_content
+
+        assert b"True" == next(chunks)
+        with pytest.raises(NoContainerError):
+            current_container()
+        assert [b"True"] == list(chunks)
+
+    def test_of_files_are_left_to_the_server(self, journal):
+        """A file keeps no service open."""
+
+        def view(request):
+            work(request)
+            return FileResponse(io.BytesIO(b"text"))
+
+        response = ask(view)
+
+        assert ["open", "work", "commit"] == journal
+        assert b"text" == response.getvalue()
+        response.close()
+
+    async def test_asynchronous_ones_that_are_given_up(self, registry, journal):
+        """An asynchronous stream that is given up ends when the response is closed, once."""
+
+        async def view(request):
+            async def items():
+                try:
+                    for text in ("one", "two"):
+                        yield work(request, text)
+                finally:
+                    work(request, "finally")
+
+            return StreamingHttpResponse(items())
+
+        django_project.current["view"] = view
+        response = await AsyncClient().get("/aview")
+        await anext(aiter(response.streaming_content))
+        await asyncio.to_thread(response.close)
+        await asyncio.to_thread(response.close)
+
+        assert ["open", "one", "finally", "rollback GeneratorExit"] == journal
+
+    async def test_asynchronous_ones_that_nobody_reads(self, journal):
+        """An asynchronous iterator of any kind ends when the response is closed."""
+
+        class Items:
+            def __aiter__(self):
+                return self
+
+            async def __anext__(self):
+                raise StopAsyncIteration
+
+        async def view(request):
+            work(request)
+            return StreamingHttpResponse(Items())
+
+        django_project.current["view"] = view
+        response = await AsyncClient().get("/aview")
+        await asyncio.to_thread(response.close)
+
+        assert ["open", "work", "commit"] == journal
+
+
+class TestCommands:
+    def test_have_a_container(self, journal):
+        """A management command has a container for its call."""
+        output = io.StringIO()
+
+        call_command("tell", stdout=output)
+
+        assert "work\n" == output.getvalue()
+        assert ["open", "work", "commit"] == journal
+
+    def test_that_fail(self, journal):
+        """The exception of a command reaches the cleanups."""
+        with pytest.raises(CommandError):
+            call_command("tell", "--fail", stdout=io.StringIO())
+
+        assert ["open", "work", "rollback CommandError"] == journal
+
+    async def test_asynchronous_functions(self, registry, journal):
+        """An asynchronous task has a container for its call."""
+
+        @with_container
+        @inject
+        async def task(text: str, session: Inject[Session]):
+            return session.work(text)
+
+        assert "one" == await task("one")
+        assert ["open", "one", "commit"] == journal
+
+    def test_tasks_of_django(self, journal):
+        """A task of `django.tasks` has a container for its run, where Django has tasks."""
+        tasks = pytest.importorskip("django.tasks", reason="new in Django 6.0")
+
+        backend = {"default": {"BACKEND": "django.tasks.backends.immediate.ImmediateBackend"}}
+        with override_settings(TASKS=backend):
+            tasks.task(task_of_django).enqueue("one")
+
+        assert ["open", "one", "commit"] == journal
+
+    def test_end_what_has_to_be_awaited(self, registry):
+        """A synchronous function may end services whose cleanup must be awaited."""
+        seen = []
+
+        class Connection:
+            async def __aenter__(self):
+                return self
+
+            async def __aexit__(self, *_):
+                seen.append("closed")
+
+        @with_container
+        def task():
+            async_to_sync(current_container().aget)(Connection)
+            seen.append("done")
+
+        registry.register_factory(Connection, Connection)
+        task()
+
+        assert ["done", "closed"] == seen
+
+
+@with_container
+@inject
+def task_of_django(text: str, session: Inject[Session]):
+    """Work in a task."""
+    return session.work(text)
+
+
+class TestStart:
+    def test_finds_registrations(self):
+        """Modules called ``wares`` are found, and the function that the setting names."""
+        config = apps.get_app_config("wares")
+        config.ready()
+
+        with get_registry().container() as container:
+            assert (3, "named by the setting") == container.get(int, str)
+        close_registry()
+
+    def test_needs_no_setting(self):
+        """Without the setting, modules are found all the same."""
+        with override_settings(WARES={}):
+            apps.get_app_config("wares").ready()
+
+        assert str not in get_registry()
+        assert int in get_registry()
+        close_registry()
+
+    def test_validates(self, registry):
+        """A project whose registry cannot work does not start, unless it says so."""
+
+        def make(missing: complex) -> bytes:
+            """Never be called."""
+
+        registry.register_factory(bytes, make)
+        with pytest.raises(InvalidRegistryError):
+            get_wsgi_application()
+        with override_settings(WARES={"validate": False}):
+            get_wsgi_application()
+
+    def test_is_checked_by_manage(self, registry):
+        """`manage.py check` tells each problem, also what views ask for."""
+        assert [] == checks.run_checks()
+
+        registry.expect(complex)
+        config = apps.get_app_config("wares")
+        config.registry = Registry()
+        found = [error for error in checks.run_checks() if error.id == "wares.E001"]
+        config.registry = registry
+
+        assert 1 == len(found)
+        assert "int" in found[0].msg
+
+    def test_views_of_classes_ask(self):
+        """A method of a class-based view is injected like a function."""
+        assert b"3 3" == ask(None, "/class").content
+
+    def test_included_urls(self):
+        """Views that are included are served as any."""
+        assert (
+            b"3"
+            == ask(
+                lambda request: HttpResponse(str(wares_from(request).get(int))),
+                "/included/view",
+            ).content
+        )
+
+
+class TestEnd:
+    def test_with_services_to_be_awaited(self, registry):
+        """A registry is closed also where a cleanup has to be awaited."""
+        closed = []
+
+        async def close():
+            closed.append("closed")
+
+        registry.register_value(float, 1.0, on_registry_close=close)
+
+        close_registry()
+
+        assert ["closed"] == closed
+        with pytest.raises(RegistryClosedError):
+            registry.container()
+
+    async def test_under_asgi(self, registry):
+        """The lifespan events of a server close the registry; other scopes pass."""
+        events = iter([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
+        sent = []
+
+        async def receive():
+            return next(events)
+
+        async def send(message):
+            sent.append(message["type"])
+
+        async def app(scope, receive, send):
+            sent.append(scope["type"])
+
+        served = with_lifespan(app)
+        await served({"type": "http"}, receive, send)
+        await served({"type": "lifespan"}, receive, send)
+
+        assert ["http", "lifespan.startup.complete", "lifespan.shutdown.complete"] == sent
+        with pytest.raises(RegistryClosedError):
+            registry.container()
+        await aclose_registry()
+
+
+class TestWhatIsMissing:
+    def test_a_container(self):
+        """A request that did not come through the middleware says so."""
+        with pytest.raises(NoContainerError, match="MIDDLEWARE"):
+            wares_from(HttpRequest())
+
+    def test_a_registry(self):
+        """A project that did not install the application says so."""
+        apps.get_app_config("wares").registry = None
+
+        with pytest.raises(NoRegistryError, match="INSTALLED_APPS"):
+            get_registry()

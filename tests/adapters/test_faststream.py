@@ -1,0 +1,412 @@
+"""FastStream: what `AdapterConformance` does not say, on brokers that run in memory."""
+
+from typing import Annotated, Any
+from unittest.mock import AsyncMock
+
+import httpx
+import pytest
+from faststream import (
+    AckPolicy,
+    BaseMiddleware,
+    Context,
+    Depends,
+    FastStream,
+    StreamMessage,
+)
+from faststream.asgi import AsgiFastStream
+from faststream.exceptions import AckMessage, NackMessage, RejectMessage, SkipMessage
+from faststream.kafka import KafkaBroker, TestKafkaBroker
+from faststream.nats import NatsBroker, NatsRouter, TestNatsBroker
+from faststream.nats.annotations import NatsMessage as AnnotatedMessage
+from faststream.nats.message import NatsMessage
+from faststream.rabbit import RabbitBroker, TestRabbitBroker
+
+import wares
+from tests.adapters.serving import Journal, Session, open_session
+from wares import (
+    Inject,
+    InvalidRegistryError,
+    NoRegistryError,
+    Registry,
+    RegistryClosedError,
+    current_container,
+)
+from wares.asgi import health_app
+from wares.faststream import aclose_registry, get_registry, init_app, init_broker
+
+
+@pytest.fixture
+def journal():
+    """What happens to the sessions of a test."""
+    return Journal()
+
+
+@pytest.fixture
+async def registry(journal):
+    """A registry with a session that notes how it ends."""
+    registry = Registry()
+    registry.register_value(Journal, journal)
+    registry.register_factory(Session, open_session)
+    yield registry
+    await registry.aclose()
+
+
+@pytest.fixture
+def broker(registry):
+    """A broker whose messages have containers."""
+    return init_broker(NatsBroker(), registry=registry)
+
+
+class TestAsking:
+    async def test_without_a_decorator(self, broker, journal):
+        """A subscriber asks by `Inject`; the other parameter is the body of the message."""
+
+        @broker.subscriber("work")
+        async def handle(text: str, session: Inject[Session]):
+            session.work(text)
+
+        async with TestNatsBroker(broker):
+            await broker.publish("one", "work")
+
+        assert ["open", "one", "commit"] == journal
+
+    async def test_several_fields_beside_services(self, broker, journal):
+        """What is not injected is taken from the fields of the message, validated."""
+
+        @broker.subscriber("work")
+        async def handle(text: str, number: int, session: Inject[Session]):
+            session.work(f"{text} {number + 1}")
+
+        async with TestNatsBroker(broker):
+            await broker.publish({"text": "one", "number": "1"}, "work")
+
+        assert ["open", "one 2", "commit"] == journal
+
+    async def test_in_a_synchronous_subscriber(self, broker, registry):
+        """A synchronous subscriber, which runs in a thread, has the same container."""
+        registry.register_value(int, 3)
+        seen = []
+
+        @broker.subscriber("work")
+        def handle(text: str, number: Inject[int]):
+            seen.append((text, number, current_container().get(int)))
+
+        async with TestNatsBroker(broker):
+            await broker.publish("one", "work")
+
+        assert [("one", 3, 3)] == seen
+
+    async def test_in_a_router(self, broker, journal):
+        """Subscribers of routers are injected like those of the broker."""
+        router = NatsRouter(prefix="shop.")
+
+        @router.subscriber("work")
+        async def handle(text: str, session: Inject[Session]):
+            session.work(text)
+
+        broker.include_router(router)
+        async with TestNatsBroker(broker):
+            await broker.publish("one", "shop.work")
+
+        assert ["open", "one", "commit"] == journal
+
+    async def test_beside_what_faststream_has(self, broker, journal):
+        """FastStream's own `Depends` and `Context` stay FastStream's, in both notations."""
+
+        def subject(message: Any = Context("message.raw_message.subject")) -> str:
+            return message
+
+        @broker.subscriber("work")
+        async def handle(
+            text: str,
+            session: Inject[Session],
+            where: Annotated[str, Depends(subject)],
+            again: str = Depends(subject),
+            *,
+            message: AnnotatedMessage,
+        ):
+            session.work(f"{text} {where} {again} {type(message).__name__}")
+
+        async with TestNatsBroker(broker):
+            await broker.publish("one", "work")
+
+        assert ["open", "one work work NatsMessage", "commit"] == journal
+
+    async def test_by_depends_of_wares(self, broker, journal):
+        """`wares.Depends` calls a dependency, which may need services."""
+
+        def shout(session: Inject[Session]) -> str:
+            return session.work("shout")
+
+        @broker.subscriber("work")
+        async def handle(text: str, word: Annotated[str, wares.Depends(shout)]):
+            journal.append(f"{text} {word}")
+
+        async with TestNatsBroker(broker):
+            await broker.publish("one", "work")
+
+        assert ["open", "shout", "one shout", "commit"] == journal
+
+    async def test_faststreams_dependencies_see_the_container(self, registry, journal):
+        """Dependencies of brokers, routers and subscribers find the current container."""
+
+        def look(level: str) -> Any:
+            async def depend():
+                (await current_container().aget(Session)).work(level)
+
+            return Depends(depend)
+
+        broker = init_broker(NatsBroker(dependencies=[look("broker")]), registry=registry)
+        router = NatsRouter(dependencies=[look("router")])
+
+        @router.subscriber("work", dependencies=[look("subscriber")])
+        async def handle(text: str):
+            journal.append(text)
+
+        broker.include_router(router)
+        async with TestNatsBroker(broker):
+            await broker.publish("one", "work")
+
+        assert ["open", "broker", "router", "subscriber", "one", "commit"] == journal
+
+    async def test_for_the_message(self, broker, registry):
+        """A factory may need the message, by its general or its broker's own class."""
+
+        def describe(message: NatsMessage, same: StreamMessage) -> str:
+            return f"{message.raw_message.subject} {message is same}"
+
+        registry.register_factory(str, describe)
+        seen = []
+
+        @broker.subscriber("work")
+        async def handle(body: int, text: Inject[str]):
+            seen.append(text)
+
+        registry.validate()
+        async with TestNatsBroker(broker):
+            await broker.publish(1, "work")
+
+        assert ["work True"] == seen
+
+    async def test_in_a_batch(self, registry, journal):
+        """A batch has one container; an item has a child of it on request."""
+        broker = init_broker(KafkaBroker(), registry=registry)
+
+        @broker.subscriber("work", batch=True)
+        async def handle(texts: list[str]):
+            for text in texts:
+                async with current_container().child() as services:
+                    (await services.aget(Session)).work(text)
+
+        async with TestKafkaBroker(broker):
+            await broker.publish_batch("one", "two", topic="work")
+
+        assert ["open", "one", "commit", "open", "two", "commit"] == journal
+
+
+class TestOrder:
+    async def test_commit_reply_ack(self, registry, journal):
+        """Services end, then the reply is published, then the message is acknowledged."""
+
+        class Watch(BaseMiddleware):
+            async def publish_scope(self, call_next, cmd):
+                if cmd.destination == "replies":
+                    journal.append("reply")
+                return await call_next(cmd)
+
+            async def consume_scope(self, call_next, msg):
+                if msg.raw_message.routing_key == "work":
+                    msg.ack = AsyncMock(side_effect=lambda: journal.append("ack"))
+                return await call_next(msg)
+
+        broker = init_broker(RabbitBroker(middlewares=[Watch]), registry=registry)
+
+        @broker.subscriber("work", ack_policy=AckPolicy.REJECT_ON_ERROR)
+        @broker.publisher("replies")
+        async def handle(text: str, session: Inject[Session]) -> str:
+            return session.work(text)
+
+        async with TestRabbitBroker(broker):
+            await broker.publish("one", "work")
+
+        assert ["open", "one", "commit", "reply", "ack"] == journal
+
+    async def test_a_failed_commit(self, registry, journal):
+        """If closing fails, no reply is published, and the message is not acknowledged."""
+
+        async def fail_at_the_end(journal: Journal):
+            yield 1.0
+            raise LookupError("the commit failed")
+
+        class Watch(BaseMiddleware):
+            async def consume_scope(self, call_next, msg):
+                for name in ("ack", "nack"):
+                    note = AsyncMock(side_effect=lambda name=name: journal.append(name))
+                    setattr(msg, name, note)
+                return await call_next(msg)
+
+        registry.register_factory(float, fail_at_the_end)
+        broker = init_broker(RabbitBroker(middlewares=[Watch]), registry=registry)
+
+        @broker.subscriber("work", ack_policy=AckPolicy.NACK_ON_ERROR)
+        @broker.publisher("replies")
+        async def handle(text: str, number: Inject[float]) -> str:
+            return text
+
+        @broker.subscriber("replies")
+        async def read(text: str):
+            journal.append("reply")
+
+        async with TestRabbitBroker(broker):
+            with pytest.raises((LookupError, ExceptionGroup)):
+                await broker.publish("one", "work")
+
+        assert ["nack"] == journal
+
+    async def test_a_request_is_answered(self, broker, journal):
+        """`broker.request` gets the reply of a subscriber."""
+
+        @broker.subscriber("work")
+        async def handle(text: str, session: Inject[Session]) -> str:
+            return session.work(text)
+
+        async with TestNatsBroker(broker):
+            answer = await broker.request("one", "work")
+
+        assert "one" == await answer.decode()
+        assert ["open", "one", "commit"] == journal
+
+    async def test_a_filtered_message_has_one_container(self, broker, journal):
+        """Of several handlers, the one that the filter chooses has a container."""
+        subscriber = broker.subscriber("work")
+
+        @subscriber(filter=lambda message: message.content_type == "application/json")
+        async def handle_json(body: dict, session: Inject[Session]):
+            session.work("json")
+
+        @subscriber
+        async def handle(text: str, session: Inject[Session]):
+            session.work(text)
+
+        async with TestNatsBroker(broker):
+            await broker.publish("text", "work")
+            await broker.publish({"number": 1}, "work")
+
+        assert ["open", "text", "commit", "open", "json", "commit"] == journal
+
+
+class TestFailures:
+    @pytest.mark.parametrize(
+        ("error", "end"),
+        [
+            (AckMessage(), "commit"),
+            (NackMessage(), "rollback NackMessage"),
+            (RejectMessage(), "rollback RejectMessage"),
+            (SkipMessage(), "rollback SkipMessage"),
+        ],
+        ids=lambda value: type(value).__name__,
+    )
+    async def test_of_faststreams_own(self, broker, journal, error, end):
+        """Only a message that is acknowledged early is no failure."""
+
+        @broker.subscriber("work")
+        async def handle(text: str, session: Inject[Session]):
+            session.work(text)
+            raise error
+
+        async with TestNatsBroker(broker):
+            await broker.publish("one", "work")
+
+        assert ["open", "one", end] == journal
+
+
+class TestApplications:
+    async def test_have_a_registry(self, journal, registry):
+        """An application has a registry, which its end closes."""
+        app = init_app(FastStream(NatsBroker()))
+
+        async with TestNatsBroker(app.broker, connect_only=True):
+            await app.start()
+            opened = get_registry(app).container()
+            await app.stop()
+
+        await opened.aclose()
+        with pytest.raises(RegistryClosedError):
+            get_registry(app).container()
+
+    async def test_do_not_start_if_a_subscriber_asks_for_what_is_not_there(self, registry):
+        """The start validates what subscribers ask for."""
+        broker = NatsBroker()
+        app = init_app(FastStream(broker), registry=registry)
+
+        @broker.subscriber("work")
+        async def handle(text: str, missing: Inject[complex]):
+            """Never be reached."""
+
+        async with TestNatsBroker(broker, connect_only=True):
+            with pytest.raises(InvalidRegistryError) as caught:
+                await app.start()
+
+        assert "complex" in str(caught.value)
+
+    async def test_may_start_with_mistakes(self, registry):
+        """Without validation they start."""
+        broker = NatsBroker()
+        app = init_app(FastStream(broker), registry=registry, validate=False)
+
+        @broker.subscriber("work")
+        async def handle(text: str, missing: Inject[complex]):
+            """Never be reached."""
+
+        async with TestNatsBroker(broker, connect_only=True):
+            await app.start()
+            await app.stop()
+
+    async def test_of_asgi_tell_their_health(self):
+        """`wares.asgi.health_app` is a route of an AsgiFastStream."""
+        registry = Registry()
+        registry.register_value(int, 3, ping=float)
+        app = AsgiFastStream(NatsBroker(), asgi_routes=[("/healthy", health_app(registry))])
+        init_app(app, registry=registry)
+
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            assert {"ok": ["int"], "failing": []} == (await client.get("/healthy")).json()
+        await aclose_registry(app)
+
+    async def test_hide_services_from_asyncapi(self, registry):
+        """What is injected is no part of a message in the document."""
+        broker = NatsBroker()
+        app = init_app(FastStream(broker), registry=registry)
+
+        @broker.subscriber("work")
+        async def handle(number: int, session: Inject[Session]):
+            """Never be reached."""
+
+        text = app.schema.to_specification().to_json()
+
+        assert "Session" not in text.replace("wares", "")
+        assert '"integer"' in text
+
+    def test_without_a_registry(self):
+        """An application that was not initialised says how to do that."""
+        with pytest.raises(NoRegistryError, match="init_app"):
+            get_registry(FastStream(NatsBroker()))
+
+
+class TestWithoutTheInternalHook:
+    async def test_subscribers_are_decorated(self, registry, journal, monkeypatch):
+        """Where FastStream has no hook for integrations, `inject` does what it would do."""
+        broker = NatsBroker()
+        monkeypatch.setattr("wares.faststream.hasattr", lambda *_: False, raising=False)
+        init_broker(broker, registry=registry)
+
+        @broker.subscriber("work")
+        @wares.inject
+        async def handle(text: str, session: Inject[Session]):
+            session.work(text)
+
+        async with TestNatsBroker(broker):
+            await broker.publish("one", "work")
+
+        assert ["open", "one", "commit"] == journal

@@ -1,0 +1,558 @@
+"""Each request, event and command of Flask has a container, whatever is pushed around it."""
+
+import contextlib
+import gc
+import sys
+import threading
+import weakref
+from collections.abc import Iterator
+
+import click
+import pytest
+from click.exceptions import Exit
+from flask import (
+    Flask,
+    Response,
+    abort,
+    g,
+    redirect,
+    request,
+    request_finished,
+    stream_with_context,
+)
+from flask_socketio import SocketIO
+
+from wares import (
+    ContainerClosedError,
+    Inject,
+    NoContainerError,
+    RegistryClosedError,
+    current_container,
+    inject,
+)
+from wares.flask import close_registry, init_app, register_factory, wares_from
+
+COMMITTED = ["open", "commit"]
+
+
+class Session:
+    """A service with an end: it commits, or it rolls back."""
+
+    is_open = True
+
+
+@pytest.fixture
+def journal():
+    """What happened, in order."""
+    return []
+
+
+@pytest.fixture
+def app(journal):
+    """An application with a session for each unit of work, and views that use it."""
+    app = init_app(Flask("shop"))
+
+    def make_session() -> Iterator[Session]:
+        session = Session()
+        journal.append("open")
+        try:
+            yield session
+        except BaseException as error:
+            journal.append(f"rollback {type(error).__name__}")
+            raise
+        else:
+            journal.append("commit")
+        finally:
+            session.is_open = False
+
+    register_factory(app, Session, make_session)
+
+    add_views(app)
+    add_streams(app)
+    return app
+
+
+def add_views(app):
+    @app.get("/asking")
+    def asking():
+        assert wares_from() is current_container()
+        return str(wares_from().get(Session).is_open)
+
+    @app.get("/injected")
+    @inject
+    def injected(session: Inject[Session]):
+        assert current_container() is wares_from()
+        return str(session.is_open)
+
+    @app.get("/failing")
+    def failing():
+        wares_from().get(Session)
+        raise LookupError
+
+
+def add_streams(app):
+    def stream(session):
+        for number in range(3):
+            assert session.is_open
+            assert current_container().get(Session) is session
+            yield str(number)
+
+    @app.get("/stream")
+    def plain_stream():
+        return Response(stream(wares_from().get(Session)))
+
+    @app.get("/stream-with-context")
+    def stream_in_context():
+        session = wares_from().get(Session)
+
+        def chunks():
+            for chunk in stream(session):
+                assert wares_from().get(Session) is session
+                yield chunk + request.path[0]
+
+        return Response(stream_with_context(chunks()))
+
+
+@pytest.fixture(params=["nothing", "context", "request", "request in context", "context in it"])
+def around(request, app):
+    """What a test, or its fixtures, may have pushed: it has a container of its own."""
+    with contextlib.ExitStack() as stack:
+        if request.param in {"context", "request in context"}:
+            stack.enter_context(app.app_context())
+        if request.param not in {"nothing", "context"}:
+            # As pytest-flask does for every test.
+            stack.enter_context(app.test_request_context("/around"))
+        if request.param == "context in it":
+            stack.enter_context(app.app_context())
+        yield request.param
+        if request.param != "nothing":
+            assert wares_from() is current_container()
+            assert Session not in wares_from()
+    with pytest.raises(NoContainerError):
+        current_container()
+
+
+@pytest.fixture(params=["/stream", "/stream-with-context"])
+def streamed(request):
+    """The path of a view that streams."""
+    return request.param
+
+
+@pytest.mark.usefixtures("around")
+class TestWhateverIsAround:
+    def test_requests(self, app, journal):
+        """Two requests share no container; one that fails rolls back its own work only."""
+        client = app.test_client()
+
+        codes = [client.get(path).status_code for path in ("/asking", "/failing", "/injected")]
+
+        assert [200, 500, 200] == codes
+        assert [*COMMITTED, "open", "rollback LookupError", *COMMITTED] == journal
+
+    def test_streams(self, app, journal, streamed):
+        """A stream has its services up to the last piece, and then ends them."""
+        answer = app.test_client().get(streamed)
+        assert ["open"] == journal
+
+        assert "012" == answer.text.replace("/", "")
+        assert COMMITTED == journal
+
+    def test_streams_that_are_given_up(self, app, journal, streamed):
+        """A stream that is closed half-way rolls back; one of which nothing is sent commits."""
+        answer = app.test_client().get(streamed)
+        next(answer.iter_encoded())
+        answer.close()
+        app.test_client().head(streamed).close()
+
+        assert ["open", "rollback GeneratorExit", *COMMITTED] == journal
+
+    def test_after_request(self, app, journal):
+        """An exception after the view rolls back, whatever the response was to be."""
+
+        @app.after_request
+        def fail(response):
+            if response.status_code == 200:
+                raise KeyError
+            return response
+
+        client = app.test_client()
+        codes = [client.get(path).status_code for path in ("/asking", "/injected", "/stream")]
+
+        assert [500, 500, 500] == codes
+        assert ["open", "rollback KeyError"] * 3 == journal
+
+    @pytest.mark.parametrize("answered", [LookupError, Exception, 500])
+    def test_streamed_answers_of_error_handlers(self, app, journal, answered):
+        """An error handler's answer that is streamed keeps its services, and rolls back."""
+
+        @app.errorhandler(answered)
+        def answer(_):
+            session = wares_from().get(Session)
+
+            def chunks():
+                yield str(session.is_open)
+                yield str(session.is_open)
+
+            return Response(chunks(), 500)
+
+        response = app.test_client().get("/failing")
+        assert ["open"] == journal
+
+        assert "TrueTrue" == response.text
+        assert ["open", "rollback LookupError"] == journal
+
+    @pytest.mark.parametrize("is_default", [True, False])
+    def test_events(self, app, journal, is_default):
+        """An event of Flask-SocketIO rolls back also where an error handler has answered."""
+        app.secret_key = "not a secret"
+        server = SocketIO(app, async_mode="threading")
+
+        @server.on("fail")
+        def fail():
+            wares_from().get(Session)
+            raise LookupError
+
+        @server.on("work")
+        def work():
+            return str(wares_from().get(Session).is_open)
+
+        def answer(_):
+            return "answered"
+
+        (server.on_error_default if is_default else server.on_error())(answer)
+        client = server.test_client(app)
+        answers = [client.emit(name, callback=True) for name in ("fail", "work", "fail")]
+
+        assert ["answered", "True", "answered"] == answers
+        rollback = ["open", "rollback LookupError"]
+        assert [*rollback, *COMMITTED, *rollback] == journal
+
+    def test_nested(self, app, journal):
+        """What is pushed or served within a request has its own, and leaves the request's."""
+        app.testing = True
+
+        @app.get("/nesting")
+        def nesting():
+            container = wares_from()
+            container.get(Session)
+            for nested in (app.app_context(), app.test_request_context("/nested")):
+                with nested:
+                    assert container is not wares_from()
+                    assert wares_from() is current_container()
+                    wares_from().get(Session)
+                assert wares_from() is current_container() is container
+            app.test_client().get("/asking")
+            assert wares_from() is current_container() is container
+            return "done"
+
+        assert "done" == app.test_client().get("/nesting").text
+        assert ["open", *COMMITTED * 3, "commit"] == journal
+
+    @pytest.mark.parametrize("decorate", [lambda make: make, contextlib.asynccontextmanager])
+    @pytest.mark.parametrize("lifetime", ["scoped", "singleton"])
+    def test_async(self, app, journal, decorate, lifetime):
+        """What an async view has asked for lasts beyond the event loop of the view."""
+
+        async def make():
+            journal.append("open")
+            try:
+                yield 1
+            except BaseException as error:
+                journal.append(f"rollback {type(error).__name__}")
+                raise
+            else:
+                journal.append("commit")
+
+        register_factory(app, int, decorate(make), lifetime=lifetime)
+
+        @app.get("/async")
+        @inject
+        async def view(number: Inject[int]):
+            return str(number)
+
+        @app.get("/async-failing")
+        async def failing_later():
+            await wares_from().aget(int)
+            raise LookupError
+
+        @app.errorhandler(LookupError)
+        async def answer(_):
+            return "answered"
+
+        client = app.test_client()
+        answers = [client.get(path).text for path in ("/async", "/async-failing")]
+
+        assert ["1", "answered"] == answers
+        scoped = [*COMMITTED, "open", "rollback LookupError"]
+        assert (scoped if lifetime == "scoped" else ["open"]) == journal
+        if lifetime == "singleton":
+            with app.app_context():
+                close_registry(app)
+            assert COMMITTED == journal
+            # What is around needs a registry that is open.
+            init_app(app)
+
+
+class TestAbandonedStreams:
+    def test_later_requests(self, app, journal, streamed):
+        """A stream that is abandoned half-way disturbs no later request of its thread."""
+        answers = []
+
+        def work():
+            client = app.test_client()
+            abandoned = client.get(streamed)
+            pieces = abandoned.iter_encoded()
+            next(pieces)
+            paths = ("/asking", "/injected", streamed) * 2
+            answers.extend(client.get(path).text for path in paths)
+            abandoned.close()
+            del pieces
+            answers.extend(client.get(path).text for path in paths)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+
+        assert ["True", "True", "012"] * 4 == [text.replace("/", "") for text in answers]
+        assert 12 == journal.count("commit")
+        assert 1 == journal.count("rollback GeneratorExit")
+
+    def test_dropped(self, app, journal, streamed):
+        """A stream that nobody closes ends when nobody has it any more."""
+        answer = app.test_client().get(streamed)
+        next(answer.iter_encoded())
+
+        del answer
+        gc.collect()
+
+        assert ["open", "rollback GeneratorExit"] == journal
+
+    @pytest.mark.parametrize("error", [RuntimeError, SystemExit])
+    @pytest.mark.parametrize("is_testing", [True, False])
+    def test_responses_that_are_not_sent(self, app, journal, streamed, error, is_testing):
+        """A streamed response that an exception replaces ends its services, with the exception."""
+        app.testing = is_testing
+
+        def fail(_, response, **__):
+            if response.status_code == 200:
+                raise error
+
+        client = app.test_client()
+        with request_finished.connected_to(fail, app), contextlib.suppress(error):
+            assert 500 == client.get(streamed).status_code
+        gc.collect()
+
+        # Flask 3.0 keeps the context until a stream with context is dropped.
+        assert journal in (
+            ["open", f"rollback {error.__name__}"],
+            ["open", "rollback GeneratorExit"],
+        )
+        assert "True" == client.get("/asking").text
+
+    def test_closing_fails(self, app, journal):
+        """What is streamed may fail as it is closed; the services end all the same."""
+
+        class Chunks:
+            def __iter__(self):
+                return iter(["a"])
+
+            def close(self):
+                raise LookupError
+
+        @app.get("/")
+        def view():
+            wares_from().get(Session)
+            return Response(Chunks())
+
+        with pytest.raises(LookupError):
+            app.test_client().get("/").close()
+
+        assert ["open", "rollback GeneratorExit"] == journal
+
+
+class TestAnsweredExceptions:
+    def test_redirections(self, app, journal):
+        """A redirection that is raised, by a view or by Flask itself, is no failure."""
+
+        @app.before_request
+        def before():
+            wares_from().get(Session)
+
+        app.get("/raising")(lambda: abort(redirect("/asking")))
+        app.get("/slash/", endpoint="slash")(lambda: "done")
+
+        client = app.test_client()
+        codes = [client.get(path).status_code // 100 for path in ("/raising", "/slash")]
+
+        assert [3, 3] == codes
+        assert COMMITTED * 2 == journal
+
+    def test_responses_that_are_raised(self, app, journal):
+        """Another response that is raised is one, and so is a path that is not there."""
+
+        @app.before_request
+        def before():
+            wares_from().get(Session)
+
+        app.get("/raising")(lambda: abort(Response("no", 418)))
+
+        client = app.test_client()
+        codes = [client.get(path).status_code for path in ("/raising", "/nowhere")]
+
+        assert [418, 404] == codes
+        rollbacks = ["open", "rollback HTTPException", "open", "rollback NotFound"]
+        assert rollbacks == journal
+
+    def test_after_the_registry(self, app):
+        """An application whose registry is closed still answers, also errors."""
+        app.add_url_rule("/", view_func=lambda: "done")
+        app.test_client().get("/")
+        close_registry(app)
+        client = app.test_client()
+
+        with app.app_context():
+            answers = [client.get(path).status_code for path in ("/", "/nowhere", "/asking")]
+            with pytest.raises(RegistryClosedError):
+                wares_from()
+
+        assert [200, 404, 500] == answers
+
+    def test_a_stream_after_the_registry(self, app):
+        """A stream that uses no services is sent without a container."""
+        app.add_url_rule("/", view_func=lambda: Response(iter("ab")))
+        app.test_client().get("/").close()
+        close_registry(app)
+
+        assert "ab" == app.test_client().get("/").text
+
+
+def raise_exit(_):
+    raise Exit(0)
+
+
+def raise_abort(_):
+    raise click.Abort
+
+
+class TestCommands:
+    @pytest.mark.parametrize("is_direct", [True, False])
+    @pytest.mark.parametrize(
+        ("end", "expected"),
+        [
+            (lambda _: None, "commit"),
+            (lambda context: context.exit(), "commit"),
+            (raise_exit, "commit"),
+            (lambda _: sys.exit(), "commit"),
+            (lambda context: context.exit(1), "rollback Exit"),
+            (lambda _: sys.exit(1), "rollback SystemExit"),
+            (lambda _: sys.exit("it says why"), "rollback SystemExit"),
+            (lambda context: context.fail("usage"), "rollback UsageError"),
+            (raise_abort, "rollback Abort"),
+        ],
+    )
+    def test_exit(self, app, journal, end, expected, is_direct):
+        """A command that exits with a code other than 0 rolls back, and 0 is success."""
+
+        @app.cli.command("work")
+        @click.pass_context
+        def work(context):
+            wares_from().get(Session)
+            end(context)
+
+        runner = app.test_cli_runner()
+        result = runner.invoke(work, args=[]) if is_direct else runner.invoke(args=["work"])
+
+        assert ["open", expected] == journal
+        assert (expected == "commit") is (result.exit_code == 0)
+
+    def test_closed_while_failing(self, app, journal):
+        """A command whose context is closed while an exception is handled has failed."""
+
+        @app.cli.command("work")
+        @click.pass_context
+        def work(context):
+            wares_from().get(Session)
+            try:
+                raise LookupError
+            except LookupError:
+                # As Click did before 8.2 with every exception.
+                context.close()
+
+        app.test_cli_runner().invoke(args=["work"])
+
+        assert ["open", "rollback LookupError"] == journal
+
+
+class TestWhatIsLeft:
+    def test_nothing_in_g(self, app):
+        """Nothing of wares is found in `g`, whether services are used or not."""
+
+        @app.get("/g")
+        def view():
+            before = list(g)
+            wares_from().get(Session)
+            return [*before, *g]
+
+        with app.app_context():
+            assert [] == list(g)
+        assert [] == app.test_client().get("/g").json
+
+    def test_no_application(self):
+        """An application that nobody has any more is freed at once, also after a request."""
+
+        def make() -> weakref.ref[Flask]:
+            app = init_app(Flask("shop"))
+            app.secret_key = "not a secret"
+            app.add_url_rule("/", view_func=lambda: str(wares_from()))
+            with app.app_context():
+                wares_from()
+            app.test_client().get("/")
+            return weakref.ref(app)
+
+        gc.collect()
+        gc.disable()
+        try:
+            reference = make()
+        finally:
+            gc.enable()
+
+        assert reference() is None
+
+    def test_flasks_own_methods(self, app):
+        """Of Flask's methods, those alone are put around that Flask has for it."""
+        around = {name for name in vars(app) if callable(getattr(Flask, name, None))}
+
+        assert {"async_to_sync", "handle_user_exception"} == around
+
+    def test_methods_of_somebody_else(self, app, journal):
+        """What somebody else has put around a method stays there."""
+        app = Flask("shop")
+        handle = app.handle_user_exception
+        app.handle_user_exception = lambda *args: (journal.append("seen"), handle(*args))[1]
+        init_app(app)
+
+        assert 404 == app.test_client().get("/nowhere").status_code
+        assert ["seen"] == journal
+
+    def test_a_context_from_elsewhere(self, app):
+        """The `g` of a context that is not active here has no container here."""
+        with app.app_context() as ended:
+            pass
+
+        with app.app_context(), pytest.raises(NoContainerError):
+            wares_from(ended.g)
+
+    def test_the_g_of_a_context_around_another_container(self, app):
+        """The `g` of an outer context is found past containers that were made current since."""
+        with app.app_context() as outer:
+            container = wares_from()
+            with app.app_context():
+                assert container is wares_from(outer.g)
+
+    def test_a_stale_container(self, app):
+        """A container that is over says so to whoever still has it."""
+        with app.app_context():
+            container = wares_from()
+
+        with pytest.raises(ContainerClosedError):
+            container.get(Session)

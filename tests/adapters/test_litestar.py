@@ -1,0 +1,225 @@
+"""Litestar: what `AdapterConformance` does not say, with Litestar's own test client."""
+
+import pytest
+from litestar import (
+    Controller,
+    Litestar,
+    Request,
+    WebSocket,
+    get,
+    websocket,
+    websocket_listener,
+)
+from litestar.background_tasks import BackgroundTask
+from litestar.di import NamedDependency, Provide
+from litestar.exceptions import NotFoundException
+from litestar.response import Response
+from litestar.testing import AsyncTestClient, TestClient
+
+from tests.adapters.serving import Journal, Session, open_session
+from wares import (
+    Inject,
+    InvalidRegistryError,
+    NoContainerError,
+    NoRegistryError,
+    RegistryClosedError,
+    current_container,
+    inject,
+)
+from wares.litestar import WaresPlugin, get_registry, health_handler, wares_from
+
+
+@pytest.fixture
+def journal():
+    """What happens to the sessions of a test."""
+    return Journal()
+
+
+@pytest.fixture
+def plugin(journal):
+    """A plugin with a session that notes how it ends."""
+    plugin = WaresPlugin()
+    plugin.registry.register_value(Journal, journal)
+    plugin.registry.register_factory(Session, open_session)
+    return plugin
+
+
+def make_app(plugin, *handlers, **options):
+    """Make an application that logs nothing."""
+    return Litestar(list(handlers), plugins=[plugin], logging_config=None, **options)
+
+
+class TestAsking:
+    def test_by_inject(self, plugin, journal):
+        """A handler asks by `inject`; Litestar, and its document, see the rest."""
+
+        @get("/{name:str}")
+        @inject
+        async def greet(request: Request, session: Inject[Session]) -> str:
+            return session.work(request.path_params["name"])
+
+        app = make_app(plugin, greet)
+        with TestClient(app) as client:
+            assert "ada" == client.get("/ada").text
+
+        assert ["open", "ada", "commit"] == journal
+        assert "session" not in str(app.openapi_schema.to_schema()["paths"])
+
+    def test_in_a_controller(self, plugin, journal):
+        """A method of a controller is injected like a function."""
+
+        class Shop(Controller):
+            path = "/shop"
+
+            @get()
+            @inject
+            async def show(self, session: Inject[Session]) -> str:
+                return session.work("shop")
+
+        with TestClient(make_app(plugin, Shop)) as client:
+            assert "shop" == client.get("/shop").text
+
+    def test_in_guards_and_dependencies(self, plugin, journal):
+        """Guards and Litestar's own dependencies find the current container."""
+
+        async def guard(connection, handler):
+            (await wares_from(connection).aget(Session)).work("guard")
+
+        async def provide() -> str:
+            return (await current_container().aget(Session)).work("provide")
+
+        @get("/", guards=[guard], dependencies={"text": Provide(provide)})
+        async def show(text: NamedDependency[str]) -> str:
+            return text
+
+        with TestClient(make_app(plugin, show)) as client:
+            assert "provide" == client.get("/").text
+
+        assert ["open", "guard", "provide", "commit"] == journal
+
+    def test_in_background_tasks(self, plugin, journal):
+        """Background tasks still have the services of their request."""
+
+        @get("/")
+        @inject
+        async def show(session: Inject[Session]) -> Response[str]:
+            return Response("", background=BackgroundTask(session.work, "background"))
+
+        with TestClient(make_app(plugin, show)) as client:
+            client.get("/")
+
+        assert ["open", "background", "commit"] == journal
+
+
+class TestFailures:
+    def test_that_litestar_answers(self, plugin, journal):
+        """A response that is raised rolls back."""
+
+        @get("/")
+        @inject
+        async def show(session: Inject[Session]) -> None:
+            raise NotFoundException
+
+        with TestClient(make_app(plugin, show)) as client:
+            assert 404 == client.get("/").status_code
+
+        assert ["open", "rollback NotFoundException"] == journal
+
+
+class TestWebSockets:
+    def test_have_a_container_each(self, plugin, journal):
+        """A WebSocket has a container as long as it lasts; a message has a child of it."""
+
+        @websocket("/")
+        async def chat(socket: WebSocket) -> None:
+            await socket.accept()
+            async for text in socket.iter_data():
+                async with wares_from(socket).child() as services:
+                    await socket.send_text((await services.aget(Session)).work(text))
+
+        with (
+            TestClient(make_app(plugin, chat)) as client,
+            client.websocket_connect("/") as socket,
+        ):
+            for text in ("one", "two"):
+                socket.send_text(text)
+                assert text == socket.receive_text()
+
+        assert ["open", "one", "commit", "open", "two", "commit"] == journal
+
+    def test_of_listeners(self, plugin, journal):
+        """A listener has the container of its WebSocket."""
+
+        @websocket_listener("/")
+        async def listen(data: str, socket: WebSocket) -> str:
+            same = wares_from(socket) is current_container()
+            return (await current_container().aget(Session)).work(f"{data} {same}")
+
+        with (
+            TestClient(make_app(plugin, listen)) as client,
+            client.websocket_connect("/") as socket,
+        ):
+            socket.send_text("one")
+            assert "one True" == socket.receive_text()
+
+        assert ["open", "one True", "commit"] == journal
+
+
+class TestStart:
+    async def test_validates_what_handlers_ask_for(self, plugin):
+        """The start fails if a handler asks for what is not there."""
+
+        @get("/")
+        @inject
+        async def show(missing: Inject[complex]) -> None:
+            """Never be reached."""
+
+        with pytest.raises(Exception) as caught:  # it comes in groups
+            async with AsyncTestClient(make_app(plugin, show)):
+                pass
+
+        errors = [caught.value]
+        for error in errors:
+            if type(error) in (ExceptionGroup, BaseExceptionGroup):
+                errors.extend(error.exceptions)
+        assert InvalidRegistryError in map(type, errors)
+
+    def test_without_validation(self):
+        """An application may start with mistakes, if it is told so."""
+        plugin = WaresPlugin(validate=False)
+
+        @get("/")
+        @inject
+        async def show(missing: Inject[complex]) -> None:
+            """Fail."""
+
+        @websocket("/socket")
+        async def chat(socket: WebSocket) -> None:
+            """Never be reached."""
+
+        app = make_app(plugin, show, chat, health_handler())
+        with TestClient(app, raise_server_exceptions=False) as client:
+            assert 500 == client.get("/").status_code
+
+    def test_keeps_the_registry(self, plugin):
+        """The registry is on the application, until the end closes it."""
+        app = make_app(plugin, health_handler("/health"))
+
+        with TestClient(app) as client:
+            assert get_registry(app) is plugin.registry
+            assert {"ok": [], "failing": []} == client.get("/health").json()
+
+        with pytest.raises(RegistryClosedError):
+            get_registry(app).container()
+
+
+class TestWhatIsMissing:
+    def test_a_registry(self):
+        """An application without the plugin says how to install it."""
+        with pytest.raises(NoRegistryError, match="WaresPlugin"):
+            get_registry(Litestar([]))
+
+    def test_a_container(self):
+        """A connection that did not come through the middleware says so."""
+        with pytest.raises(NoContainerError):
+            wares_from(Request({"type": "http"}))

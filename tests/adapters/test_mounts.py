@@ -1,0 +1,118 @@
+"""Applications that are mounted in others, with lifespans of their own."""
+
+import pytest
+from fastapi import FastAPI
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.responses import PlainTextResponse
+from starlette.routing import Mount, Route
+
+import wares.fastapi
+import wares.starlette
+from tests.adapters.serving import client_of
+from wares import InvalidRegistryError, ServiceNotFoundError
+
+
+class Service:
+    """What only the mounted application registers."""
+
+
+async def start_outer(app, registry):
+    yield
+
+
+async def start_inner(app, registry):
+    registry.register_factory(Service, Service)
+    yield
+
+
+async def view(request):
+    wares.starlette.wares_from(request).get(Service)
+    return PlainTextResponse("served")
+
+
+def mount_in_starlette(register):
+    inner = Starlette(
+        routes=[Route("/view", view)], lifespan=wares.starlette.lifespan(start_inner)
+    )
+    return Starlette(
+        routes=[Mount("/outer", routes=[Mount("/inner", inner)])],
+        lifespan=wares.starlette.lifespan(register),
+        middleware=[Middleware(wares.starlette.WaresMiddleware)],
+    )
+
+
+def mount_in_fastapi(register):
+    inner = FastAPI(lifespan=wares.fastapi.lifespan(start_inner))
+
+    @inner.get("/view")
+    async def view(service: wares.fastapi.Inject[Service]):
+        return "served"
+
+    app = FastAPI(lifespan=wares.fastapi.lifespan(register))
+    app.mount("/outer/inner", inner)
+    return app
+
+
+async def test_starlette_explains_what_is_missing():
+    """A service that only the mounted application registers is missing, and it says why."""
+    async with client_of(mount_in_starlette(start_outer)) as client:
+        with pytest.raises(ServiceNotFoundError) as caught:
+            await client.get("/outer/inner/view")
+
+    (note,) = caught.value.__notes__
+    assert "The application mounted at '/outer/inner' has a lifespan of its own" in note
+    assert "call it in both" in note
+
+
+async def test_fastapi_explains_what_is_missing():
+    """The start of an application of FastAPI fails, and it says why."""
+    with pytest.raises(InvalidRegistryError) as caught:
+        async with client_of(mount_in_fastapi(start_outer)):
+            pass
+
+    missing, explanation = caught.value.exceptions
+    assert "Nothing is registered for Service." in str(missing)
+    assert "The application mounted at '/outer/inner' has a lifespan" in str(explanation)
+
+
+@pytest.mark.parametrize("mount", [mount_in_starlette, mount_in_fastapi])
+async def test_what_both_register(mount):
+    """Where the outer lifespan registers the services, too, the mounted application works."""
+    async with client_of(mount(start_inner)) as client:
+        response = await client.get("/outer/inner/view")
+
+    assert "served" == response.text.strip('"')
+
+
+async def test_other_errors_are_left_alone():
+    """What is missing in the outer application itself is explained as ever."""
+
+    async def fail(request):
+        raise ServiceNotFoundError(Service, path=[Service])
+
+    app = Starlette(
+        routes=[Route("/", fail)],
+        lifespan=wares.starlette.lifespan(start_outer),
+        middleware=[Middleware(wares.starlette.WaresMiddleware)],
+    )
+    async with client_of(app) as client:
+        with pytest.raises(ServiceNotFoundError) as caught:
+            await client.get("/")
+
+    assert not hasattr(caught.value, "__notes__")
+
+
+async def test_no_overrides_at_the_start():
+    """FastAPI takes `dependency_overrides = None` for none, and so does the start."""
+    app = FastAPI(lifespan=wares.fastapi.lifespan(start_inner))
+    app.dependency_overrides = None
+
+    @app.get("/")
+    async def view(service: wares.fastapi.Inject[Service]):
+        return "served"
+
+    async with client_of(app) as client:
+        response = await client.get("/")
+
+    assert '"served"' == response.text

@@ -1,0 +1,403 @@
+"""Services that clients try to send: whatever they send, FastAPI reads none of it."""
+
+import dataclasses
+import enum
+import subprocess
+import sys
+import typing
+from typing import Annotated, Any, NamedTuple, NewType
+
+import fastapi
+import pydantic
+import pytest
+from fastapi import APIRouter, FastAPI, Security, WebSocket
+
+import wares
+import wares.fastapi
+from tests.adapters.serving import TestClient
+from wares import Depends, Inject, Registry
+
+
+class Model(pydantic.BaseModel):
+    """What FastAPI takes for a body."""
+
+    name: str = "server"
+    admin: bool = False
+
+
+@dataclasses.dataclass
+class Data:
+    """What FastAPI takes for a body, too."""
+
+    name: str = "server"
+    admin: bool = False
+
+
+class Typed(typing.TypedDict):
+    """And this."""
+
+    name: str
+
+
+class Tuple(NamedTuple):
+    """And this."""
+
+    name: str = "server"
+
+
+class Plain:
+    """What FastAPI refuses as a parameter."""
+
+    name = "server"
+
+
+class Colour(enum.Enum):
+    """What FastAPI takes for a query parameter."""
+
+    RED = "red"
+    BLUE = "blue"
+
+
+Port = NewType("Port", int)
+
+#: A key of each shape, and its service.
+SHAPES = [
+    (Model, Model()),
+    (Data, Data()),
+    (Typed, {"name": "server"}),
+    (Tuple, Tuple()),
+    (Plain, Plain()),
+    (Colour, Colour.RED),
+    (Port, 5432),
+    (str, "server"),
+    (int, 1),
+    (bool, False),
+    (bytes, b"server"),
+    (list[int], [1]),
+    (list[Model], [Model()]),
+    (dict[str, Any], {"name": "server"}),
+    (set[str], {"server"}),
+    (Annotated[str, "named"], "server"),
+    (Annotated[Model, "named"], Model()),
+    (fastapi.UploadFile, "no file"),
+]
+
+KEYS = [pytest.param(key, service, id=str(key)) for key, service in SHAPES]
+
+#: What a client sends, by every way there is.
+SENT = {
+    "json": {"name": "mallory", "admin": True, "service": {"name": "mallory"}},
+    "params": {"service": "mallory", "name": "mallory", "admin": "true"},
+    "headers": {"service": "mallory", "name": "mallory"},
+    "cookies": {"service": "mallory"},
+}
+
+
+class App:
+    """An application that keeps what its handlers have received."""
+
+    def __init__(self, services: dict[Any, object]) -> None:
+        @wares.fastapi.lifespan
+        async def lifespan(app: FastAPI, registry: Registry):
+            for key, service in services.items():
+                registry.register_value(key, service)
+            yield
+
+        self.app = FastAPI(lifespan=lifespan)
+        self.received: list[object] = []
+
+    def receive(self, service: object) -> str:
+        self.received.append(service)
+        return "done"
+
+    def send(self, path: str = "/") -> Any:
+        """Send all that a client can; give the answer."""
+        with TestClient(self.app) as client:
+            client.cookies.update(SENT["cookies"])
+            others = {name: SENT[name] for name in ("json", "params", "headers")}
+            return client.post(path, **others)
+
+    def read_parameters(self) -> list[object]:
+        """Give what the documentation says that clients may send."""
+        paths = self.app.openapi()["paths"].values()
+        operations = [operation for path in paths for operation in path.values()]
+        return [
+            operation[name]
+            for operation in operations
+            for name in ("parameters", "requestBody")
+            if name in operation
+        ]
+
+
+def with_inject(key, receive):
+    def view(service: Inject[key]):
+        return receive(service)
+
+    return view
+
+
+def with_the_adapters_inject(key, receive):
+    def view(service: wares.fastapi.Inject[key]):
+        return receive(service)
+
+    return view
+
+
+def with_function_inject(key, receive):
+    def view(service: wares.fastapi.FunctionInject[key]):
+        return receive(service)
+
+    return view
+
+
+def with_a_coroutine(key, receive):
+    async def view(service: Inject[key]):
+        return receive(service)
+
+    return view
+
+
+def with_a_default(key, receive):
+    async def view(service: Inject[key] = "a default"):
+        return receive(service)
+
+    return view
+
+
+def with_a_generic_alias(key, receive):
+    T = typing.TypeVar("T")
+    Service = Inject[T]
+
+    async def view(service: Service[key]):
+        return receive(service)
+
+    return view
+
+
+def with_string_annotations(key, receive):
+    names = {"Inject": Inject, "key": key, "receive": receive}
+    exec("async def view(service: 'Inject[key]'):\n    return receive(service)", names)
+    return names["view"]
+
+
+def within_a_dependency(key, receive):
+    def get(service: Inject[key]):
+        return service
+
+    async def view(service: Annotated[object, Depends(get)]):
+        return receive(service)
+
+    return view
+
+
+def within_a_dependency_of_fastapi(key, receive):
+    def get(service: Inject[key]):
+        return service
+
+    async def view(service: Annotated[object, fastapi.Depends(get)]):
+        return receive(service)
+
+    return view
+
+
+def within_a_class(key, receive):
+    class Holder:
+        def __init__(self, service: Inject[key]):
+            self.service = service
+
+    async def view(holder: Annotated[Holder, Depends()]):
+        return receive(holder.service)
+
+    return view
+
+
+def within_a_class_as_default(key, receive):
+    class Holder:
+        def __init__(self, service: Inject[key]):
+            self.service = service
+
+    async def view(holder: Holder = Depends()):
+        return receive(holder.service)
+
+    return view
+
+
+def within_security(key, receive):
+    async def get(service: Inject[key], scopes: fastapi.security.SecurityScopes):
+        return service, scopes.scopes
+
+    async def view(found: Annotated[object, Security(get, scopes=["admin"])]):
+        service, scopes = found
+        assert ["admin"] == scopes
+        return receive(service)
+
+    return view
+
+
+WAYS = [
+    with_inject,
+    with_the_adapters_inject,
+    with_function_inject,
+    with_a_coroutine,
+    with_a_default,
+    with_a_generic_alias,
+    with_string_annotations,
+    within_a_dependency,
+    within_a_dependency_of_fastapi,
+    within_a_class,
+    within_a_class_as_default,
+    within_security,
+]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(("key", "service"), KEYS)
+def test_a_path_operation(way, key, service):
+    """A service is what the server has registered, whatever its shape and whatever is sent."""
+    generic_over_names = way is with_a_generic_alias and hasattr(key, "__metadata__")
+    app = App({key.__origin__ if generic_over_names else key: service})
+    app.app.post("/", response_model=None)(way(key, app.receive))
+
+    answer = app.send()
+
+    assert ("done", [service]) == (answer.json(), app.received)
+    assert [] == app.read_parameters()
+
+
+@pytest.mark.parametrize(("key", "service"), KEYS)
+def test_nothing_is_registered(key, service):
+    """A service that nobody has registered is an error, and not what was sent."""
+    app = App({})
+    app.app.router.lifespan_context = wares.fastapi.lifespan(_do_nothing, validate=False)
+    app.app.post("/", response_model=None)(with_inject(key, app.receive))
+
+    with pytest.raises(wares.ServiceNotFoundError):
+        app.send()
+    assert [] == app.received
+
+
+async def _do_nothing(app: FastAPI, registry: Registry):
+    yield
+
+
+@pytest.mark.parametrize(("key", "service"), KEYS)
+def test_a_name_as_the_key(key, service):
+    """Depends with a name that is no callable asks for a service, whatever the annotation."""
+    app = App({"a name": service})
+
+    @app.app.post("/", response_model=None)
+    async def view(first: Annotated[key, Depends("a name")], second: key = Depends("a name")):
+        app.receive(first)
+        return app.receive(second)
+
+    app.send()
+
+    assert [service, service] == app.received
+    assert [] == app.read_parameters()
+
+
+@pytest.mark.parametrize(("key", "service"), KEYS)
+def test_routers_and_applications_within(key, service):
+    """It holds for dependencies of routers, for included routers and for mounted applications."""
+    app = App({key: service})
+
+    async def check(service: Inject[key]) -> None:
+        app.receive(service)
+
+    router = APIRouter(dependencies=[Depends(check)])
+    router.post("/", response_model=None)(with_inject(key, app.receive))
+    app.app.include_router(router, prefix="/router")
+    inner = FastAPI()
+    inner.post("/", response_model=None)(with_inject(key, app.receive))
+    app.app.mount("/inner", inner)
+
+    app.send("/router/")
+    app.send("/inner/")
+
+    assert [service] * 3 == app.received
+    assert [] == app.read_parameters()
+
+
+@pytest.mark.parametrize(("key", "service"), KEYS)
+def test_a_websocket(key, service):
+    """A WebSocket endpoint gets the service, too."""
+    app = App({key: service})
+
+    @app.app.websocket("/")
+    async def echo(websocket: WebSocket, service: Inject[key]):
+        await websocket.accept()
+        await websocket.send_text(app.receive(service))
+        await websocket.close()
+
+    with TestClient(app.app) as client:
+        headers = SENT["headers"]
+        with client.websocket_connect("/?service=mallory&name=m", headers=headers) as socket:
+            socket.receive_text()
+
+    assert [service] == app.received
+
+
+def test_there_is_one_inject():
+    """Wherever Inject is imported from, it is the same."""
+    assert wares.fastapi.Inject is Inject
+    assert Inject[Plain] == wares.fastapi.Inject[Plain]
+
+
+ORDERS = {
+    "wares first": "from wares import Inject, Registry; from fastapi import FastAPI",
+    "fastapi first": "from fastapi import FastAPI; from wares import Inject, Registry",
+    "adapter first": "import wares.fastapi; from fastapi import FastAPI; from wares import *",
+    "marked before": (
+        "from wares import *; Alias = Inject[dict]; hash(Alias); from fastapi import FastAPI"
+    ),
+}
+
+PROGRAM = """
+import asyncio, sys
+{imports}
+early = {early}
+
+app = FastAPI()
+
+@app.post("/")
+async def view(service: early or Inject[dict]):
+    raise AssertionError("it was read from the request")
+
+print(app.openapi()["paths"]["/"]["post"].keys() & {{"parameters", "requestBody"}})
+"""
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_the_order_of_imports(order):
+    """FastAPI understands the markers, whatever is imported first, the adapter or not."""
+    early = "Alias" if order == "marked before" else "None"
+    program = PROGRAM.format(imports=ORDERS[order], early=early)
+
+    found = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+
+    assert ("set()\n", "") == (found.stdout, found.stderr)
+
+
+@pytest.mark.parametrize("marker", [Inject, Depends])
+def test_a_marker_without_brackets(marker):
+    """FastAPI refuses a marker that was not called, instead of reading the service from a body."""
+    app = FastAPI()
+
+    def in_annotated(service: Annotated[Model, marker]): ...
+    def as_default(service: Model = marker): ...
+
+    for view in (in_annotated, as_default):
+        with pytest.raises(wares.InvalidRegistrationError, match=f"{marker.__name__} stands"):
+            app.post("/")(view)
+
+
+def test_a_bare_inject():
+    """FastAPI refuses Inject as the whole annotation."""
+    app = FastAPI()
+
+    def view(service: Inject): ...
+
+    with pytest.raises((fastapi.exceptions.FastAPIError, wares.InvalidRegistrationError)):
+        app.post("/")(view)

@@ -1,0 +1,229 @@
+"""TaskIQ: what `AdapterConformance` does not say, on the broker that runs in memory."""
+
+from typing import Annotated
+
+import pytest
+from taskiq import Context, InMemoryBroker, TaskiqDepends, TaskiqMessage, TaskiqMiddleware
+
+from tests.adapters.serving import Journal, Session, open_session
+from wares import (
+    Inject,
+    InvalidRegistryError,
+    NoRegistryError,
+    RegistryClosedError,
+    current_container,
+)
+from wares.taskiq import aclose_registry, get_registry, init_broker
+
+
+@pytest.fixture
+def journal():
+    """What happens to the sessions of a test."""
+    return Journal()
+
+
+@pytest.fixture
+async def broker(journal):
+    """A broker whose tasks run in memory."""
+    broker = init_broker(InMemoryBroker())
+    registry = get_registry(broker)
+    registry.register_value(Journal, journal)
+    registry.register_factory(Session, open_session)
+    yield broker
+    await broker.shutdown()
+
+
+async def result_of(task, *args, **kwargs):
+    """Have a task run; give what comes of it."""
+    return await (await task.kiq(*args, **kwargs)).wait_result(timeout=10)
+
+
+class TestAsking:
+    async def test_without_a_decorator(self, broker, journal):
+        """A task asks by `Inject`; the other parameters are cast and passed by TaskIQ."""
+
+        @broker.task
+        async def work(number: int, session: Inject[Session]) -> str:
+            return session.work(str(number + 1))
+
+        await broker.startup()
+
+        assert "2" == (await result_of(work, 1)).return_value
+        assert "3" == (await result_of(work, number=2)).return_value
+        assert ["open", "2", "commit", "open", "3", "commit"] == journal
+
+    async def test_beside_what_taskiq_has(self, broker, journal):
+        """`TaskiqDepends` is TaskIQ's, in both notations, and sees the current container."""
+
+        async def look(context: Annotated[Context, TaskiqDepends()]) -> str:
+            (await current_container().aget(Session)).work("depend")
+            return context.message.task_name
+
+        @broker.task("work")
+        async def work(
+            session: Inject[Session],
+            first: Annotated[str, TaskiqDepends(look)],
+            second: str = TaskiqDepends(look),
+        ) -> str:
+            return session.work(f"{first} {second}")
+
+        assert "work work" == (await result_of(work)).return_value
+        assert ["open", "depend", "work work", "commit"] == journal
+
+    async def test_in_a_synchronous_task(self, broker):
+        """A synchronous task, which runs in a thread, has the same container."""
+        get_registry(broker).register_value(int, 3)
+
+        @broker.task
+        def work(number: Inject[int]) -> bool:
+            return current_container().get(int) is number
+
+        assert (await result_of(work)).return_value is True
+
+    async def test_for_the_message(self, broker):
+        """Factories may need the message."""
+
+        def describe(message: TaskiqMessage) -> str:
+            return message.task_name
+
+        get_registry(broker).register_factory(str, describe)
+
+        @broker.task("work")
+        async def work(text: Inject[str]) -> str:
+            return text
+
+        assert "work" == (await result_of(work)).return_value
+
+
+class TestFailures:
+    async def test_are_the_result(self, broker, journal):
+        """What a task raises is its result, and has rolled back before that is saved."""
+
+        @broker.task
+        async def work(session: Inject[Session]):
+            raise LookupError("no such book")
+
+        result = await result_of(work)
+
+        assert result.is_err
+        assert ["open", "rollback LookupError"] == journal
+
+    async def test_of_the_commit(self, broker, journal):
+        """If closing fails, that is the result."""
+
+        async def fail_at_the_end():
+            yield 1.0
+            raise LookupError("the commit failed")
+
+        get_registry(broker).register_factory(float, fail_at_the_end)
+
+        @broker.task
+        async def work(number: Inject[float]) -> float:
+            return number
+
+        result = await result_of(work)
+
+        assert result.is_err
+        assert result.return_value is None
+
+    async def test_requeuing_is_none(self, broker, journal):
+        """A task that is requeued commits what it has done, and runs again."""
+        runs = []
+
+        @broker.task
+        async def work(
+            session: Inject[Session], context: Annotated[Context, TaskiqDepends()]
+        ) -> None:
+            runs.append(session.work(f"run {len(runs)}"))
+            if len(runs) == 1:
+                await context.requeue()
+
+        await result_of(work)
+
+        assert ["open", "run 0", "commit"] == [what for what in journal if what != "x"][:3]
+        assert "commit" == journal[-1]
+
+
+class TestNesting:
+    async def test_tasks_within_tasks(self, journal):
+        """A task that runs in place within another has a container of its own."""
+        broker = init_broker(InMemoryBroker(await_inplace=True))
+        registry = get_registry(broker)
+        registry.register_value(Journal, journal)
+        registry.register_factory(Session, open_session)
+
+        @broker.task
+        async def inner(session: Inject[Session]) -> None:
+            session.work("inner")
+
+        @broker.task
+        async def outer(session: Inject[Session]) -> None:
+            await inner.kiq()
+            (await current_container().aget(Session)).work("outer")
+
+        await result_of(outer)
+        await broker.shutdown()
+
+        assert ["open", "open", "inner", "commit", "outer", "commit"] == journal
+
+    async def test_other_middlewares_are_inside(self, broker, journal):
+        """Other middlewares find the container before and after the task."""
+
+        class Watch(TaskiqMiddleware):
+            async def pre_execute(self, message):
+                (await current_container().aget(Session)).work("before")
+                return message
+
+            async def post_execute(self, message, result):
+                (await current_container().aget(Session)).work("after")
+
+        broker.add_middlewares(Watch())
+
+        @broker.task
+        async def work(session: Inject[Session]) -> None:
+            session.work()
+
+        await result_of(work)
+
+        assert ["open", "before", "work", "after", "commit"] == journal
+
+    async def test_a_task_that_is_not_known_any_more(self, broker, journal):
+        """A middleware may run for a task that the broker does not find."""
+        middleware = broker.middlewares[0]
+        message = TaskiqMessage(task_id="1", task_name="unknown", labels={}, args=[], kwargs={})
+
+        middleware.pre_execute(message)
+        (await current_container().aget(Session)).work()
+        await middleware.post_execute(message, None)
+
+        assert ["open", "work", "commit"] == journal
+
+
+class TestStart:
+    @pytest.mark.parametrize("validate", [True, False])
+    async def test_validates_what_tasks_ask_for(self, validate):
+        """A worker does not start if a task asks for what is not there, unless it is told so."""
+        broker = init_broker(InMemoryBroker(), validate=validate)
+
+        @broker.task
+        async def work(missing: Inject[complex]) -> None:
+            """Never be reached."""
+
+        if validate:
+            with pytest.raises(InvalidRegistryError):
+                await broker.startup()
+        else:
+            await broker.startup()
+        await broker.shutdown()
+
+    async def test_closing_by_hand(self, broker):
+        """A registry can be closed early."""
+        await aclose_registry(broker)
+
+        with pytest.raises(RegistryClosedError):
+            get_registry(broker).container()
+
+    def test_without_a_registry(self):
+        """A broker that was not initialised says how to do that."""
+        with pytest.raises(NoRegistryError, match="init_broker"):
+            get_registry(InMemoryBroker())

@@ -1,0 +1,80 @@
+"""What messages advise where the reader would otherwise do the wrong thing."""
+
+import datetime as dt
+import gc
+import pathlib
+import warnings
+from typing import Annotated
+
+import pydantic_settings
+import pytest
+
+from tests.support.services import Database
+from wares import InvalidRegistryError, Registry, ServiceNotFoundError
+
+
+class Settings(pydantic_settings.BaseSettings):
+    """What is read from the environment."""
+
+    url: str
+
+
+@pytest.mark.parametrize("kind", [str, int, pathlib.Path, dt.timedelta])
+def test_a_parameter_for_a_setting(registry, kind):
+    """For a parameter that takes a string or a number, nobody is told to register `str`."""
+
+    def connect(url: kind):
+        raise AssertionError
+
+    registry.register_factory(Database, connect)
+
+    with registry.container() as container, pytest.raises(ServiceNotFoundError) as caught:
+        container.get(Database)
+
+    assert "give the parameter a default" in str(caught.value)
+    assert f'Annotated[{kind.__name__}, "name"]' in str(caught.value)
+    assert "register_factory(" not in str(caught.value)
+
+
+def test_asked_for_by_hand(registry):
+    """Who asks a container for a string is told to register it."""
+    with registry.container() as container, pytest.raises(ServiceNotFoundError) as caught:
+        container.get(str)
+
+    assert "registry.register_factory(str, ...)" in str(caught.value)
+
+
+def test_settings_of_pydantic(registry):
+    """Who registers a class of settings as its own factory is told to register a function."""
+    registry.register_factory(Settings, Settings)
+
+    with registry.container() as container, pytest.raises(ServiceNotFoundError) as found:
+        container.get(Settings)
+    with pytest.raises(InvalidRegistryError) as caught:
+        registry.validate()
+
+    advice = "registry.register_factory(Settings, lambda: Settings())"
+    assert advice in str(found.value)
+    assert advice in str(caught.value.exceptions[0])
+
+
+def test_none_in_a_key(registry):
+    """A union with None is printed as one writes it."""
+    with registry.container() as container:
+        with pytest.raises(ServiceNotFoundError, match=r"for Database \| None\."):
+            container.get(Database | None)
+        with pytest.raises(ServiceNotFoundError, match=r"for list\[None\]\."):
+            container.get(Annotated[list[None], "x"].__origin__)
+
+
+def test_a_forgotten_await():
+    """Python's warning about an `aget` that nobody awaited names the method that was called."""
+    with Registry() as registry, registry.container() as container:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            container.aget(Database)
+            gc.collect()
+
+    assert ["coroutine 'Container.aget' was never awaited"] == [
+        str(warning.message) for warning in caught
+    ]
