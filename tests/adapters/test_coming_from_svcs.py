@@ -22,15 +22,12 @@ def app_context(registry):
 class TestOverwriting:
     """`wares.flask.overwrite_value`."""
 
-    @pytest.mark.parametrize(
-        ("options", "expected"), [({}, "entered"), ({"enter": True}, "entered")]
-    )
-    def test_a_context_manager_is_entered(self, registry, options, expected):
+    def test_a_context_manager_is_entered(self, registry):
         """A value that is a context manager is entered, as if a factory had returned it."""
         registry.register_value(str, "before")
-        wares.flask.overwrite_value(str, contextlib.nullcontext("entered"), **options)
+        wares.flask.overwrite_value(str, contextlib.nullcontext("entered"))
 
-        assert expected == wares.flask.wares_from().get(str)
+        assert "entered" == wares.flask.wares_from().get(str)
 
     def test_without_entering(self):
         """It is not entered with `enter=False`, and other values are handed out as ever."""
