@@ -4,7 +4,6 @@ import datetime as dt
 import gc
 import pathlib
 import warnings
-from typing import Annotated
 
 import pydantic_settings
 import pytest
@@ -60,11 +59,10 @@ def test_settings_of_pydantic(registry):
 
 def test_none_in_a_key(registry):
     """A union with None is printed as one writes it."""
-    with registry.container() as container:
-        with pytest.raises(ServiceNotFoundError, match=r"for Database \| None\."):
-            container.get(Database | None)
-        with pytest.raises(ServiceNotFoundError, match=r"for list\[None\]\."):
-            container.get(Annotated[list[None], "x"].__origin__)
+    with registry.container() as container, pytest.raises(ServiceNotFoundError) as caught:
+        container.get(tuple[Database | None, int])
+
+    assert "for tuple[Database | None, int]." in str(caught.value)
 
 
 def test_a_forgotten_await():

@@ -151,7 +151,7 @@ def _is_failure(error: BaseException) -> bool:
 def _inject_subscribers(broker: BrokerUsecase[Any, Any, Any]) -> None:
     """Have the subscribers of *broker* injected when it starts.
 
-    There is no documented way. FastStream 0.6.0 to 0.7.8 has "call_decorators" for integrations;
+    There is no documented way. FastStream 0.7.0 to 0.7.8 has "call_decorators" for integrations;
     where it has them no more, subscribers are decorated by `wares.inject`, under
     ``@broker.subscriber``.
     """
@@ -161,7 +161,7 @@ def _inject_subscribers(broker: BrokerUsecase[Any, Any, Any]) -> None:
 
 
 def _find_handlers(broker: BrokerUsecase[Any, Any, Any]) -> Iterator[Callable[..., Any]]:
-    """Find the functions of the subscribers; as above, of FastStream 0.6.0 to 0.7.8."""
+    """Find the functions of the subscribers; as above, of FastStream 0.7.0 to 0.7.8."""
     for subscriber in broker.subscribers:
         calls = getattr(subscriber, "calls", ())
         handlers = [getattr(call.handler, "_original_call", None) for call in calls]

@@ -70,7 +70,12 @@ def init_broker(
         if validate:
             check(registry, "The worker does not start", tasks)
 
+    async def end(_: TaskiqState) -> None:
+        await registry.aclose()
+
     broker.add_event_handler(TaskiqEvents.WORKER_STARTUP, start)
+    broker.add_event_handler(TaskiqEvents.WORKER_SHUTDOWN, end)
+    broker.add_event_handler(TaskiqEvents.CLIENT_SHUTDOWN, end)
     return broker
 
 
@@ -145,7 +150,3 @@ class _Middleware(TaskiqMiddleware):
             result.is_err = True
             result.error = error
             result.return_value = None
-
-    async def shutdown(self) -> None:
-        """Close the registry."""
-        await self._registry.aclose()

@@ -17,6 +17,7 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager, asyn
 from functools import partial
 from typing import Any, ClassVar
 
+import attrs
 import pytest
 
 from wares._core.container import Container, Registry, current_container
@@ -73,6 +74,13 @@ class Session:
 
 class Engine:
     """A service of the whole application."""
+
+
+@attrs.frozen
+class _Impossible:
+    """A service that cannot be made: nobody registers what it needs."""
+
+    missing: complex
 
 
 class Work:
@@ -440,10 +448,7 @@ class AdapterConformance:
         work = Work()
 
         def register(registry: Registry) -> None:
-            def make(missing: complex) -> bytes:
-                return str(missing).encode()
-
-            registry.register_factory(bytes, make)
+            registry.register_factory(_Impossible, _Impossible)
 
         async def scenario() -> None:
             try:

@@ -68,7 +68,7 @@ if "SHOP_IS_BROKEN" in os.environ:
 init_app(app, registry=registry)
 
 
-@app.task
+@app.task(shared=False)
 def work(session: Inject[Session], *, fail: bool = False) -> int:
     """Work, and fail if told so."""
     if fail:
@@ -76,7 +76,7 @@ def work(session: Inject[Session], *, fail: bool = False) -> int:
     return os.getpid()
 
 
-@app.task(soft_time_limit=1)
+@app.task(shared=False, soft_time_limit=1)
 async def sleep(session: Inject[Session]) -> None:
     """Work too long."""
     import asyncio

@@ -331,9 +331,12 @@ class TestCommands:
             async def __aexit__(self, *_):
                 seen.append("closed")
 
+        async def get(key):
+            return await current_container().aget(key)
+
         @with_container
         def task():
-            async_to_sync(current_container().aget)(Connection)
+            async_to_sync(get)(Connection)
             seen.append("done")
 
         registry.register_factory(Connection, Connection)

@@ -33,4 +33,4 @@ async def handle(request: web.Request) -> web.Response:
 app.on_cleanup.append(wares.aiohttp.aclose_registry)
 web.Application(middlewares=[wares.aiohttp.wares_middleware])
 init_app(3)  # type: ignore[arg-type]  # no application
-register_factory(app, str, str, lifetim="singleton")  # type: ignore[call-arg]  # a misspelt name is an error
+register_factory(app, str, str, lifetim="singleton")  # type: ignore[call-arg]  # a misspelt option

@@ -15,12 +15,13 @@ import attrs
 from wares._core.asking import Closed, explain
 from wares._core.claims import Claim, find_path
 from wares._core.keys import MISSING
-from wares._core.makers import Maker, Makers, Order, Writer
+from wares._core.makers import Makers, Order
 from wares._core.recipes import Recipe, cannot_fill
 from wares._core.registrations import Registrations
 from wares._core.signatures import Need
 from wares._core.steps import refuse_makeshift
 from wares._core.wiring import Node, Walk, Wire
+from wares._core.writing import Maker, Writer
 from wares.exceptions import CircularDependencyError
 
 
@@ -106,6 +107,7 @@ class CallWriter(Writer):
         wiring = makers.make_wiring()
         super().__init__(makers, wiring, Walk((), {}), {}, can_await=asker.can_await, own=own)
         self._asker = asker
+        self._book = makers
         self._arguments = {name: f"a_{name}" for name in asker.names}
         self._arguments |= {name: f"more[{name!r}]" for name in more}
         self._bound: dict[Recipe, bool] = {}
@@ -171,7 +173,7 @@ class CallWriter(Writer):
             owner = "c._request"
         if not recipe.is_derived and (wire.need.use_cache or recipe.lifetime == "transient"):
             return owner, self.define("k", recipe.key)
-        makers = self.makers if owner == "c" else self.makers.request
+        makers = self._book if owner == "c" else self._book.request
         assert makers is not None  # that of a function's container has one
         maker = makers.write(wire.node, can_await=self.can_await, own=self.own)
         return owner, self.define("order", Order(maker))
