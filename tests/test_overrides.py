@@ -570,3 +570,16 @@ async def test_one_test_after_the_other(way, registry):
         seen.append((await ask(way, registry, Repository)).database)
 
     assert [x for number in range(20) for x in (number, "registered")] == seen
+
+
+@pytest.mark.parametrize("lifetime", ["singleton", "connection", "scoped", "transient"])
+async def test_the_lifetime_of_what_is_replaced(way, registry, lifetime):
+    """An override keeps the lifetime of what it replaces, unless it is told another one."""
+    registry.register_factory(Database, Database, lifetime=lifetime)
+
+    with registry.override_factory(Database, Database):
+        node = next(node for node in registry.graph().nodes if node.key is Database)
+        assert lifetime == node.lifetime
+    with registry.override_factory(Database, Database, lifetime="scoped"):
+        node = next(node for node in registry.graph().nodes if node.key is Database)
+        assert node.lifetime == "scoped"

@@ -320,7 +320,7 @@ class Registering:
         key: TypeForm[T] | Hashable,
         factory: Callable[..., Any],
         *,
-        lifetime: Lifetime = "scoped",
+        lifetime: Lifetime | None = None,
         enter: bool = True,
         ping: Ping | None = None,
         ping_timeout: float | None = None,
@@ -337,7 +337,7 @@ class Registering:
         Args:
             key: What is replaced.
             factory: What makes the service instead.
-            lifetime: As in `register_factory`.
+            lifetime: As in `register_factory`; left out, it is that of what is replaced.
             enter: As in `register_factory`.
             ping: As in `register_factory`.
             ping_timeout: As in `register_factory`.
@@ -346,6 +346,10 @@ class Registering:
             suppress_context_exit: As in `register_factory`.
         """
         key = as_key(key) if callable(key) else key
+        replaced = self._known.recipes.get(key) if is_hashable(key) else None
+        if lifetime is None:
+            is_kept = replaced is not None and not replaced.is_value
+            lifetime = replaced.lifetime if replaced is not None and is_kept else "scoped"
         recipe = recipe_for_factory(
             key,
             factory,
