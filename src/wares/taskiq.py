@@ -120,7 +120,9 @@ class _Middleware(TaskiqMiddleware):
         task = self.broker.find_task(message.task_name)
         if task is not None:
             task.original_func = inject_own(task.original_func)
-        unit = Unit(self._registry.container({TaskiqMessage: message}))
+        unit = Unit(
+            self._registry.container({TaskiqMessage: message}), is_failure=_is_failure
+        )
         unit.__enter__()
         _units.set((unit, *_units.get()))
         return message
@@ -132,8 +134,7 @@ class _Middleware(TaskiqMiddleware):
         exception: BaseException,
     ) -> None:
         """Note the exception that ended a task."""
-        if not isinstance(exception, NoResultError):
-            note_failure(_units.get()[0].container, exception)
+        note_failure(_units.get()[0].container, exception)
 
     async def post_execute(
         self,
@@ -150,3 +151,8 @@ class _Middleware(TaskiqMiddleware):
             result.is_err = True
             result.error = error
             result.return_value = None
+
+
+def _is_failure(error: BaseException) -> bool:
+    """Tell whether a task failed; one that is requeued has not."""
+    return not isinstance(error, NoResultError)

@@ -64,7 +64,7 @@ registry = Registry()
 registry.register_factory(Engine, open_engine, lifetime="singleton")
 registry.register_factory(Session, open_session)
 if "SHOP_IS_BROKEN" in os.environ:
-    registry.register_factory(bytes, Missing)
+    registry.register_factory(Missing, Missing)
 init_app(app, registry=registry)
 
 

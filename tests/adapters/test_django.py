@@ -159,7 +159,6 @@ class TestFailures:
         assert 404 == ask(view, "/drf").status_code
         assert ["open", "work", "rollback ResponseFailed"] == journal
 
-    @pytest.mark.xfail(reason="injected functions do not note their exceptions yet")
     def test_that_ninja_answers(self, journal):
         """An error of django-ninja that leaves an injected operation rolls back."""
         from ninja import NinjaAPI  # needs settings

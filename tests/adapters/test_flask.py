@@ -375,12 +375,14 @@ class TestRegistering:
         assert (2.0, ("ready",)) == (recipe.ping_timeout, recipe.tags)
 
     def test_values_are_not_entered(self, app):
-        """A value is handed out as it is, unless asked otherwise; also when overwriting."""
+        """A value is handed out as it is; what overwrites one is entered, as a factory's product is."""
         value = contextlib.nullcontext("entered")
         register_value(app, str, value)
         with app.app_context():
             assert value is wares_from().get(str)
             overwrite_value(bytes, value)
+            assert "entered" == wares_from().get(bytes)
+            overwrite_value(bytes, value, enter=False)
             assert value is wares_from().get(bytes)
 
     def test_overwrite_factory(self, app):

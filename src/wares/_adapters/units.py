@@ -28,8 +28,9 @@ def note_failure(container: Container, error: BaseException, *, replace: bool = 
         error: What the cleanups see.
         replace: Whether it counts more than what was noted before.
     """
-    if replace or container._failure is None:
-        container._failure = error
+    unit: Any = container
+    if replace or getattr(unit, "_failure", None) is None:
+        unit._failure = error
 
 
 class Unit:
@@ -54,7 +55,9 @@ class Unit:
         is_failure: Callable[[BaseException], bool] | None = None,
         run: Callable[[Coroutine[Any, Any, None]], object] = asyncio.run,
     ) -> None:
-        self.container = container
+        self.container: Any = container
+        # From now on injected functions note here what has left them.
+        self.container._failure = None
         self.run = run
         self._is_failure = is_failure
 
@@ -102,9 +105,11 @@ class Unit:
         await self.container.__aexit__(*_details(self._find_failure(error)))
 
     def _find_failure(self, error: BaseException | None) -> BaseException | None:
-        if error is not None and self._is_failure is not None and not self._is_failure(error):
-            error = None
-        return error or self.container._failure
+        noted, self.container._failure = self.container._failure, None
+        for failure in (error, noted):
+            if failure is not None and (self._is_failure is None or self._is_failure(failure)):
+                return failure
+        return None
 
 
 def with_unit(open_unit: Callable[[], Unit], function: F) -> F:

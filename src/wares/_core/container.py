@@ -150,8 +150,6 @@ class Container(Asking):
     registry: Registry
     _family: Family | None = None
     _given: Mapping[Hashable, Any] = _NOTHING
-    #: What has left an injected function, for adapters of frameworks that answer exceptions.
-    _failure: BaseException | None = None
     _outermost: Container | None = None
     _request: Container | None = None
     _new_cleanups: type[Cleanups] = Cleanups

@@ -416,11 +416,13 @@ def note_failure(container: Container, error: BaseException) -> None:
     """Note the exception that leaves a function, for an adapter whose framework may answer it.
 
     Args:
-        container: The one that is current; it is noted on the outermost one.
+        container: The one that is current. It is noted on the outermost one, if an adapter that
+            wants to know has given that one a ``_failure``.
         error: The exception.
     """
-    outermost = container._outermost
-    (container if outermost is None else outermost)._failure = error
+    unit: Any = container if container._outermost is None else container._outermost
+    if hasattr(unit, "_failure"):
+        unit._failure = error
 
 
 def _give_back(value: Any) -> Any:

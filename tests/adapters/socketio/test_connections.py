@@ -323,7 +323,7 @@ class TestEvents:
         async with serving(sio) as address, connected(address) as client:
             with pytest.raises(socketio.exceptions.TimeoutError):
                 await client.call("work", timeout=0.1)
-            await until(lambda: "CleanupError" in caplog.text)
+            await until(lambda: "RuntimeError" in caplog.text)
 
     async def test_cleanup_error_of_a_connection(self, sio, registry, caplog):
         """Cleanups that fail when a client goes are logged, and the client is forgotten."""
