@@ -93,7 +93,7 @@ def test_a_value_for_a_factory_leads_to_the_right_method(register_factory):
 
 
 @pytest.mark.parametrize(
-    "lifetime", ["forever", "Scoped", "", None, 42, True, ["scoped"], "request"], ids=repr
+    "lifetime", ["forever", "Scoped", "", 42, True, ["scoped"], "request"], ids=repr
 )
 def test_an_unknown_lifetime(registry, register_factory, lifetime):
     """An unknown lifetime is refused, and the error lists those that there are."""
@@ -104,6 +104,12 @@ def test_an_unknown_lifetime(registry, register_factory, lifetime):
         str(caught.value), "Database", "singleton", "connection", "scoped", "transient"
     )
     assert Database not in registry
+
+
+def test_no_lifetime(registry):
+    """A registration has a lifetime; only an override takes that of what it replaces."""
+    with pytest.raises(InvalidLifetimeError):
+        registry.register_factory(Database, Database, lifetime=None)
 
 
 @pytest.mark.parametrize("option", ["ping", "on_registry_close"])

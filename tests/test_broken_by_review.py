@@ -156,7 +156,7 @@ def make_classes():
 @pytest.mark.usefixtures("busy_threads")
 def test_paths_of_what_was_linked_at_the_same_time(monkeypatch):
     """Threads that link at the same time know the right paths (9)."""
-    monkeypatch.setattr("wares._core.makers._shapes", shapes := {})
+    monkeypatch.setattr("wares._core.writing._shapes", shapes := {})
 
     def path_to_missing(registry, key):
         with pytest.raises(ServiceNotFoundError) as caught:

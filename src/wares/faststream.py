@@ -168,7 +168,7 @@ def _find_handlers(broker: BrokerUsecase[Any, Any, Any]) -> Iterator[Callable[..
         yield from map(inject_own, filter(None, handlers))
 
 
-def _check(app: Application, registry: Registry, **_: Any) -> None:
+def _check(app: Application, registry: Registry, **options: Any) -> None:  # noqa: ARG001  # the command's
     handlers = [handler for broker in app.brokers for handler in _find_handlers(broker)]
     check(registry, "The application does not start", handlers)
 

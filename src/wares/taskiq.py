@@ -120,9 +120,7 @@ class _Middleware(TaskiqMiddleware):
         task = self.broker.find_task(message.task_name)
         if task is not None:
             task.original_func = inject_own(task.original_func)
-        unit = Unit(
-            self._registry.container({TaskiqMessage: message}), is_failure=_is_failure
-        )
+        unit = Unit(self._registry.container({TaskiqMessage: message}), is_failure=_is_failure)
         unit.__enter__()
         _units.set((unit, *_units.get()))
         return message

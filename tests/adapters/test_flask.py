@@ -375,7 +375,7 @@ class TestRegistering:
         assert (2.0, ("ready",)) == (recipe.ping_timeout, recipe.tags)
 
     def test_values_are_not_entered(self, app):
-        """A value is handed out as it is; what overwrites one is entered, as a factory's product is."""
+        """A value is handed out as it is; what overwrites one is entered, as a product is."""
         value = contextlib.nullcontext("entered")
         register_value(app, str, value)
         with app.app_context():

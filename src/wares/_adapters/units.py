@@ -55,9 +55,10 @@ class Unit:
         is_failure: Callable[[BaseException], bool] | None = None,
         run: Callable[[Coroutine[Any, Any, None]], object] = asyncio.run,
     ) -> None:
-        self.container: Any = container
-        # From now on injected functions note here what has left them.
-        self.container._failure = None
+        self.container = container
+        # From now on injected functions note there what has left them.
+        self._noted: Any = container
+        self._noted._failure = None
         self.run = run
         self._is_failure = is_failure
 
@@ -105,7 +106,7 @@ class Unit:
         await self.container.__aexit__(*_details(self._find_failure(error)))
 
     def _find_failure(self, error: BaseException | None) -> BaseException | None:
-        noted, self.container._failure = self.container._failure, None
+        noted, self._noted._failure = self._noted._failure, None
         for failure in (error, noted):
             if failure is not None and (self._is_failure is None or self._is_failure(failure)):
                 return failure

@@ -92,8 +92,8 @@ class Asking:
     registry: Any
     _made: dict[Hashable, Any]
     _makers: Makers
-    _outermost: Asking | None = None
-    _request: Asking | None = None
+    _outermost: Any = None
+    _request: Any = None
 
     @overload
     def get(self, key: TypeForm[T1], /) -> T1: ...
@@ -234,8 +234,9 @@ class Asking:
         claim = Claim()
         while True:
             try:
-                if self._made is made:
-                    service = maker(self, made, claim)
+                if self._made is not made:
+                    raise self._make_closed_error()  # noqa: TRY301  # a failure like any other
+                service = maker(self, made, claim)
                 if self._made is not made:
                     raise self._make_closed_error()  # noqa: TRY301  # a failure like any other
             except Busy as found:

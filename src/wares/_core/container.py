@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Hashable, Iterable, Iterator, M
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from types import TracebackType
-from typing import Any, Literal, Self, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
 from weakref import WeakSet
 
 import attrs
@@ -150,8 +150,6 @@ class Container(Asking):
     registry: Registry
     _family: Family | None = None
     _given: Mapping[Hashable, Any] = _NOTHING
-    _outermost: Container | None = None
-    _request: Container | None = None
     _new_cleanups: type[Cleanups] = Cleanups
 
     # One parameter, and no default: Python makes objects faster where it has nothing to fill in.
@@ -213,18 +211,30 @@ class Container(Asking):
             raise self._make_closed_error()
         return self
 
-    def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> Coroutine[Any, Any, None]:
-        # No coroutine function itself, so that there is one coroutine, not two.
-        made = self._made
-        self._made = CLOSED
-        if self._family is not None:
-            return self._aclose_family(made, error)
-        return _aleave(made, error, self.registry._known.observers)
+    if TYPE_CHECKING:
+
+        async def __aexit__(
+            self,
+            kind: type[BaseException] | None,
+            error: BaseException | None,
+            traceback: TracebackType | None,
+        ) -> None:
+            """Close the container."""
+
+    else:
+
+        def __aexit__(
+            self,
+            kind: type[BaseException] | None,
+            error: BaseException | None,
+            traceback: TracebackType | None,
+        ) -> Coroutine[Any, Any, None]:
+            # No coroutine function itself, so that there is one coroutine, not two.
+            made = self._made
+            self._made = CLOSED
+            if self._family is not None:
+                return self._aclose_family(made, error)
+            return _aleave(made, error, self.registry._known.observers)
 
     def child(self, given: Mapping[Hashable, Any] | None = None) -> Container:
         """Open a container within this one: an event of a connection, an item of a batch.
@@ -538,7 +548,7 @@ class Container(Asking):
     def _descend(self) -> list[Container]:
         """List this container and the open ones within it, each before its own children."""
         found: list[Container] = []
-        todo = [self]
+        todo: list[Container] = [self]
         while todo:
             container = todo.pop()
             found.append(container)

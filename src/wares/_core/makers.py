@@ -47,7 +47,7 @@ class Makers:
     ) -> None:
         self.registry = registry
         self.find = find or registry.find_recipe
-        self.keeper = keeper
+        self.keeper: Keeper = keeper
         self.request = request
         self.outermost: Makers | None = None
         self.for_functions: Makers | None = None

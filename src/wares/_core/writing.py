@@ -29,13 +29,21 @@ Maker = tuple[Callable[..., Any], bool]
 class Book(Protocol):
     """Where makers are kept, as far as a writer asks it for others."""
 
-    registry: Registrations
-    keeper: Keeper
+    @property
+    def registry(self) -> Registrations:
+        """What is registered."""
+        raise NotImplementedError
+
+    @property
+    def keeper(self) -> Keeper:
+        """The lifetime of what everything here is made for."""
+        raise NotImplementedError
 
     def write_elsewhere(
         self, wire: Wire, *, can_await: bool, own: dict[Node, Maker] | None = None
     ) -> Maker:
         """Write the maker of something that a longer-lived container keeps."""
+        raise NotImplementedError
 
 
 @attrs.frozen

@@ -61,7 +61,9 @@ class Drawable(Protocol):
     @property
     def nodes(self) -> tuple[Node, ...]:
         """The services."""
+        raise NotImplementedError
 
     @property
     def edges(self) -> tuple[Edge, ...]:
         """Who needs whom."""
+        raise NotImplementedError

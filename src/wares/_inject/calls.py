@@ -42,11 +42,13 @@ class Asker(Protocol):
         registry: Registrations,
     ) -> bool:
         """Tell whether a dependency takes something of the call, and so belongs to it."""
+        raise NotImplementedError
 
     def find_factory(
         self, recipe: Recipe, needs: tuple[Need, ...], registry: Registrations
     ) -> Callable[..., Any]:
         """Give what is called for a dependency that belongs to the call."""
+        raise NotImplementedError
 
 
 @attrs.frozen(eq=False)

@@ -223,7 +223,9 @@ class ServiceMarker(params.Depends):
     """What FastAPI sees of `Inject`: whatever it names is asked of the container."""
 
     @property
-    def dependency(self) -> GetService | None:
+    def dependency(  # pyright: ignore[reportIncompatibleVariableOverride]  # FastAPI's is an attribute
+        self,
+    ) -> GetService | None:
         """What gives the service, once it is known of which key."""
         key = self.__dict__["dependency"]
         if key is None or isinstance(key, GetService):
