@@ -57,7 +57,7 @@ class Unit:
     ) -> None:
         self.container = container
         # From now on injected functions note there what has left them.
-        self._noted: Any = container
+        self._noted = cast("Any", container)
         self._noted._failure = None
         self.run = run
         self._is_failure = is_failure

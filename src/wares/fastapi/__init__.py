@@ -223,9 +223,7 @@ class ServiceMarker(params.Depends):
     """What FastAPI sees of `Inject`: whatever it names is asked of the container."""
 
     @property
-    def dependency(  # pyright: ignore[reportIncompatibleVariableOverride]  # FastAPI's is an attribute
-        self,
-    ) -> GetService | None:
+    def dependency(self) -> GetService | None:  # pyright: ignore[reportIncompatibleVariableOverride]  # a field there
         """What gives the service, once it is known of which key."""
         key = self.__dict__["dependency"]
         if key is None or isinstance(key, GetService):
