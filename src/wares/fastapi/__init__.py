@@ -223,7 +223,7 @@ class ServiceMarker(params.Depends):
     """What FastAPI sees of `Inject`: whatever it names is asked of the container."""
 
     @property
-    def dependency(self) -> GetService | None:  # pyright: ignore[reportIncompatibleVariableOverride]  # a field there
+    def dependency(self) -> GetService | None:
         """What gives the service, once it is known of which key."""
         key = self.__dict__["dependency"]
         if key is None or isinstance(key, GetService):
@@ -231,7 +231,7 @@ class ServiceMarker(params.Depends):
         return GetFunctionService(key) if self.scope == "function" else GetService(key)
 
     @dependency.setter
-    def dependency(self, key: Hashable) -> None:
+    def dependency(self, key: Hashable) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]  # a field there
         # Where the marker names nothing, FastAPI puts the annotation here: in 0.121 by a mere
         # assignment, in newer versions into a marker that it makes anew.
         self.__dict__["dependency"] = key
