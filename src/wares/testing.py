@@ -26,7 +26,7 @@ from wares.exceptions import NoContainerError, RegistryClosedError
 __all__ = ["AdapterConformance", "AnsweredError", "Journal", "Session", "Work", "WorkError"]
 
 #: How many seconds anything may take before a test gives it up.
-SECONDS = 20.0
+SECONDS = 30.0
 
 #: How many items a stream has.
 ITEMS = 3
