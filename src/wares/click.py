@@ -129,7 +129,7 @@ def _describe_context() -> dict[Any, Any]:
     if context is None:
         return {}
     kinds = [kind for kind in type(context).__mro__ if kind is not object]
-    if kinds[0].__module__.startswith("typer."):
+    if any(kind.__module__.startswith("typer.") for kind in type(context.command).__mro__):
         # What annotates parameters is another class than what Typer makes.
         kinds.append(sys.modules["typer"].Context)
     return dict.fromkeys(kinds, context)

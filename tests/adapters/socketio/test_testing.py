@@ -1,5 +1,6 @@
 """The client for tests: it talks to an application in the same process."""
 
+import contextlib
 import threading
 
 import pytest
@@ -226,6 +227,7 @@ class TestAsynchronous:
     async def test_application_that_fails(self):
         """An application that does not start fails the test with its exception."""
 
+        @contextlib.asynccontextmanager
         async def lifespan(app):
             raise LookupError("no start")
             yield
