@@ -136,10 +136,6 @@ def test_singletons_are_forgotten():
     assert ["(True, [True])", "True", "[True]"] == lines
 
 
-@pytest.mark.skipif(
-    sys.version_info[:2] == (3, 12),
-    reason="open: with 3.12.1 some of the children end by a signal; why is not known",
-)
 def test_while_threads_are_busy():
     """Whatever other threads hold at that moment, the child can register, make and close."""
     lines = run(
@@ -176,3 +172,41 @@ def test_while_threads_are_busy():
     )
 
     assert ["(b'made', 1.0)"] * 100 == lines
+
+
+def test_while_a_thread_imports_what_waiting_needs():
+    """The fork waits for the import: the child would wait for a thread that it has not got."""
+    lines = run(
+        """
+        class Slowly:
+            def find_spec(self, name, path=None, target=None):
+                if name == "concurrent.futures._base":
+                    entered.set()
+                    time.sleep(0.3)
+
+        def make():
+            released.wait(10)
+            return 1
+
+        def get():
+            with registry.container() as container:
+                container.get(int)
+
+        def work():
+            import concurrent.futures
+            return "imported"
+
+        sys.meta_path.insert(0, Slowly())
+        registry.register_factory(int, make, lifetime="singleton")
+        threads = [threading.Thread(target=get) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        entered.wait(10)
+        in_child(work)
+        released.set()
+        for thread in threads:
+            thread.join()
+        """
+    )
+
+    assert ["imported"] == lines

@@ -339,5 +339,10 @@ def _begin_in_child() -> None:
             thing.is_over = True
 
 
+def _end_imports() -> None:
+    """Wait, before a fork, for a thread that imports this: the child would wait for it forever."""
+    import concurrent.futures  # noqa: F401, PLC0415  # see begin_wait
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_in_child)
+    os.register_at_fork(before=_end_imports, after_in_child=_begin_in_child)
