@@ -107,6 +107,20 @@ async def open_session(journal: Journal) -> AsyncIterator[Session]:
         session.is_open = False
 
 
+async def open_slow_session(journal: Journal) -> AsyncIterator[Session]:
+    """Open a session whose end has to be awaited, as that of a database does."""
+    session = Session(journal)
+    try:
+        yield session
+    except BaseException as error:
+        await asyncio.sleep(0)
+        journal.append(f"rollback {type(error).__name__}")
+        raise
+    else:
+        await asyncio.sleep(0)
+        journal.append("commit")
+
+
 @contextlib.asynccontextmanager
 async def started(app: Any) -> AsyncIterator[dict[str, Any]]:
     """Start *app* as a server does, and end it; give the state of its lifespan."""
