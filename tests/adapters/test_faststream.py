@@ -37,12 +37,6 @@ from wares.faststream import aclose_registry, get_registry, init_app, init_broke
 
 
 @pytest.fixture
-def journal():
-    """What happens to the sessions of a test."""
-    return Journal()
-
-
-@pytest.fixture
 async def registry(journal):
     """A registry with a session that notes how it ends."""
     registry = Registry()

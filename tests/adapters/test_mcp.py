@@ -19,12 +19,6 @@ from wares.mcp import WaresMiddleware, lifespan
 
 
 @pytest.fixture
-def journal():
-    """What happens to the sessions of a test."""
-    return Journal()
-
-
-@pytest.fixture
 def start(journal):
     """A lifespan that registers a session."""
 
