@@ -579,6 +579,31 @@ class TestValidation:
             assert "view" in str(problems[1])
             assert "deep" in str(problems[1])
 
+    @pytest.mark.parametrize("marker", [fastapi.Depends, wares.Depends])
+    async def test_of_what_fastapi_would_make(self, marker):
+        """What is registered is never made by FastAPI, from the request."""
+
+        class Database:
+            def __init__(self, url: str = ""): ...
+
+        async def deep(it: Annotated[Database, marker(Database)]): ...
+
+        @lifespan
+        async def start(app, registry):
+            registry.register_factory(Database, Database)
+            yield
+
+        app = FastAPI(lifespan=start)
+
+        @app.get("/", dependencies=[marker(Database)])
+        async def view(of_deep: Annotated[None, marker(deep)]): ...
+
+        problems = await self.problems_of(app)
+
+        assert ["dependencies", "it"] == [problem.parameter for problem in problems]
+        assert "Inject[" in str(problems[1])
+        assert "deep" in str(problems[1])
+
     async def test_accepts_connections(self, app):
         """An endpoint may ask for what each container is given."""
 

@@ -25,7 +25,7 @@ from wares._core.marks import Mark
 from wares._core.signatures import describe_callable
 from wares._inject.markers import Inject
 from wares.asgi import ANSWERED_KEY, CONTAINER_KEY, ConnectionContainer, Scope
-from wares.exceptions import ServiceNotFoundError
+from wares.exceptions import ServiceNotFoundError, UnresolvableParameterError
 
 with needs_extra("wares.fastapi", "fastapi"):
     from fastapi import APIRouter, Depends, FastAPI, Query, params
@@ -38,6 +38,7 @@ with needs_extra("wares.fastapi", "fastapi"):
         Leave,
         PushExit,
         Shortcut,
+        Wanted,
         find_lifespans,
         find_wanted,
         open_first,
@@ -270,6 +271,16 @@ def _key_of_request(call: Any) -> Hashable:
     return _key_of(call) if call is container or type(call) is GetService else MISSING
 
 
+def _made_by_fastapi(wanted: Wanted) -> UnresolvableParameterError:
+    name = describe(wanted.call)
+    return UnresolvableParameterError(
+        wanted.parameter or "dependencies",
+        describe_callable(wanted.path[-1]),
+        f"FastAPI would call {name} itself, with what the request says, although it is "
+        f"registered. Ask for the service by Inject[{name}].",
+    )
+
+
 _SHORTCUT = Shortcut(_key_of_request, visit)
 
 
@@ -289,7 +300,8 @@ class lifespan(starlette.lifespan[App]):  # noqa: N801  # used as a decorator
         registry: A registry of the caller's, instead of a new one for each start. It is closed,
             too, so the application cannot be started again.
         validate: Whether the start fails if something that is registered cannot be made, or
-            something that an endpoint asks for is not registered.
+            something that an endpoint asks for is not registered, or FastAPI would call what is
+            registered by itself.
 
     Attributes:
         registry: The registry of the present start, or of the next one.
@@ -307,12 +319,16 @@ class lifespan(starlette.lifespan[App]):  # noqa: N801  # used as a decorator
             return
         nodes = registry.graph().nodes
         known = {Container, Registry, *(node.key for node in nodes if node.kind != "missing")}
-        for calls, key in find_wanted(app, _key_of):
-            if key not in known:
+        for wanted in find_wanted(app, _key_of):
+            key = _key_of(wanted.call)
+            # Compared by identity, as what FastAPI calls need not be hashable.
+            if key is MISSING and any(wanted.call is registered for registered in known):
+                yield _made_by_fastapi(wanted)
+            elif key is not MISSING and key not in known:
                 yield ServiceNotFoundError(
                     key,
-                    path=[*calls, key],
-                    steps=[*map(describe_callable, calls), describe(key)],
+                    path=[*wanted.path, key],
+                    steps=[*map(describe_callable, wanted.path), describe(key)],
                     nearest=find_nearest(key, registry),
                 )
 

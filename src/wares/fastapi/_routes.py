@@ -25,7 +25,7 @@ from collections.abc import (
     Iterator,
     Sequence,
 )
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import attrs
 import fastapi.routing
@@ -256,25 +256,35 @@ def find_dependants(routes: Iterable[Any], provider: Any) -> Iterator[tuple[Any,
         )
 
 
-def find_wanted(
-    app: Any, find_key: FindKey
-) -> Iterator[tuple[tuple[Callable[..., Any], ...], Hashable]]:
-    """Find what endpoints want, and their dependencies, with the calls that lead there."""
+class Wanted(NamedTuple):
+    """A dependency of an endpoint, or of one of its dependencies.
+
+    Attributes:
+        path: The endpoint, and the dependencies that lead to the one that wants it.
+        parameter: The parameter of the last of these; `None` for what is called for its effect.
+        call: What FastAPI calls.
+    """
+
+    path: tuple[Callable[..., Any], ...]
+    parameter: str | None
+    call: Callable[..., Any]
+
+
+def find_wanted(app: Any, find_key: FindKey) -> Iterator[Wanted]:
+    """Find the dependencies of endpoints, and theirs."""
     for dependant, _ in find_dependants(app.routes, app):
         yield from _find_below(dependant, find_key)
 
 
 def _find_below(
-    dependant: Any, find_key: FindKey
-) -> Iterator[tuple[tuple[Callable[..., Any], ...], Hashable]]:
+    dependant: Any, find_key: FindKey, above: tuple[Callable[..., Any], ...] = ()
+) -> Iterator[Wanted]:
+    path = (*above, dependant.call)
     # A copy of the list has all of them, also those that FastAPI is not shown.
     for inner in dependant.dependencies[:]:
-        key = find_key(inner.call)
-        if key is not MISSING:
-            yield (dependant.call,), key
-            continue
-        for calls, deeper_key in _find_below(inner, find_key):
-            yield (dependant.call, *calls), deeper_key
+        yield Wanted(path, inner.name, inner.call)
+        if find_key(inner.call) is MISSING:
+            yield from _find_below(inner, find_key, path)
 
 
 def find_lifespans(context: Any) -> Iterator[Lifespan[Any]]:
