@@ -61,6 +61,10 @@ class Claim:
     sources: list[Any] | tuple[()] = ()
 
 
+#: Stands for what is not made.
+NOT_MADE = Claim()
+
+
 class Busy(Exception):  # noqa: N818  # it tells what is going on, and is no error
     """Another `get` is making a key."""
 
@@ -68,10 +72,6 @@ class Busy(Exception):  # noqa: N818  # it tells what is going on, and is no err
         self.made = made
         self.key = key
         self.holder = holder
-
-    def is_over(self) -> bool:
-        """Tell whether there is nothing to wait for any more."""
-        return self.holder.is_over or self.made.get(self.key) is not self.holder
 
 
 class Making:
@@ -152,14 +152,14 @@ def begin_wait(claim: Claim, busy: Busy, *, blocks: bool) -> Wait | None:
     holder = busy.holder
     thread = get_ident() if blocks else None
     lineage = tuple(find_lineage(claim))
+    wait = Wait(busy.made, busy.key, holder, lineage, thread, concurrent.futures.Future())
     with LOCK:
-        if busy.is_over():
+        if wait.is_over():
             if holder.is_over and busy.made.get(busy.key) is holder:
                 # It was interrupted before it could give this up.
                 del busy.made[busy.key]
             return None
         _refuse_deadlock(busy, lineage, thread)
-        wait = Wait(busy.made, busy.key, holder, lineage, thread, concurrent.futures.Future())
         holder.waiters = holder.waiters or []
         holder.waiters.append(wait)
         for link in lineage:
@@ -167,7 +167,7 @@ def begin_wait(claim: Claim, busy: Busy, *, blocks: bool) -> Wait | None:
             link.waits.append(wait)
         if thread is not None:
             _blocked[thread] = wait
-    if busy.is_over():
+    if wait.is_over():
         # The holder publishes first, and then looks whether anybody waits.
         wake(holder)
     return wait

@@ -6,6 +6,7 @@ What is raised here reads the path that led to it off the stack.
 from __future__ import annotations
 
 import inspect
+import types
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -49,6 +50,9 @@ from wares.exceptions import (
 
 #: How many classes are remembered of what one factory gives.
 _CLASSES = 16
+
+#: What the look at a class does not tell enough of.
+_NEVER_PLAIN = (types.GeneratorType, types.AsyncGeneratorType, types.CoroutineType)
 
 
 def refuse(made: dict[Any, Any], recipe: Recipe) -> Any:
@@ -312,26 +316,8 @@ async def _anote(
 
 
 def _remember_class(plain: set[type], kind: type) -> None:
-    if len(plain) < _CLASSES and not issubclass(kind, _never_plain):
+    if len(plain) < _CLASSES and not issubclass(kind, _NEVER_PLAIN):
         plain.add(kind)
-
-
-def _never() -> Any:
-    yield
-
-
-async def _anever() -> Any:
-    yield
-
-
-async def _await_never() -> None:
-    pass
-
-
-_coroutine = _await_never()
-#: What the look at a class does not tell enough of.
-_never_plain = (type(_never()), type(_anever()), type(_coroutine))
-_coroutine.close()
 
 
 def _is_own_generator(recipe: Recipe, product: object) -> bool:

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import attrs
 
 from wares._core import steps
+from wares._core.cleanups import Cleanups, RegistryCleanups
 from wares._core.keys import MISSING
 from wares._core.paths import know_maker
 from wares._core.recipes import Recipe, is_plain, never_gives_none
@@ -89,7 +90,7 @@ class Writer:
         self.can_await = can_await
         self.is_async = False
         self.recipes: list[Recipe] = []
-        cleanups = makers.registry.cleanups[makers.keeper == "singleton"]
+        cleanups = RegistryCleanups if makers.keeper == "singleton" else Cleanups
         self.constants: dict[str, Any] = {"registry": makers.registry, "Cleanups": cleanups}
         self.observers = makers.registry.observers
         self._lines: list[str] = []

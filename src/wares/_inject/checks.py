@@ -56,7 +56,7 @@ def check_dependencies(
         LifetimeError: Something that lives longer needs something that ends with a function.
         UnresolvableParameterError: A parameter of a dependency that nothing can fill.
     """
-    checker = _Checker(root, names, viewpoint, can_await, takes_any_name)
+    checker = _Checker(root, names, viewpoint, can_await)
     checker.check()
     open_needs = () if takes_any_name else tuple(checker.open_needs.values())
     return Findings(open_needs, tuple(checker.read), checker.has_unread)
@@ -95,13 +95,11 @@ class _Checker:
         names: Collection[str],
         viewpoint: Viewpoint,
         can_await: bool,
-        takes_any_name: bool,
     ) -> None:
         self._root = root
         self._names = names
         self._viewpoint = viewpoint
         self._can_await = can_await
-        self._takes_any_name = takes_any_name
         self._path: list[_Step] = []
         self._seen: set[tuple[Hashable, bool]] = set()
         self._marked: set[str] = set()
