@@ -37,7 +37,7 @@ from wares._core.recipes import (
     is_sync_context_manager,
 )
 from wares._core.registrations import Registrations
-from wares._core.signatures import Need, Shape, describe_callable
+from wares._core.signatures import Need, describe_callable
 from wares.exceptions import (
     AsyncServiceError,
     CircularDependencyError,
@@ -324,9 +324,7 @@ def _is_own_generator(recipe: Recipe, product: object) -> bool:
     """Tell whether *product* is the running factory itself, which has yet to yield."""
     if not (inspect.isgenerator(product) or inspect.isasyncgen(product)) or recipe.is_value:
         return False
-    if recipe.shape in (Shape.GENERATOR, Shape.ASYNC_GENERATOR):
-        return True
-    return recipe.may_return_generator
+    return recipe.shape.yields or recipe.may_return_generator
 
 
 def _must_be_awaited(recipe: Recipe, reason: str) -> AsyncServiceError:
