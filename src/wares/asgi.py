@@ -18,7 +18,7 @@ from typing_extensions import Unpack
 
 from wares._adapters.health_endpoint import HealthAnswer, HealthEndpoint, HealthOptions
 from wares._adapters.lifespan import REGISTRY_KEY, Lifespan
-from wares._adapters.shielding import CancelScope, open_shield, shielding
+from wares._adapters.shielding import CancelScope, leaving, open_shield
 from wares._core.container import Container, Registry, _current
 from wares.exceptions import (
     InvalidOptionError,
@@ -127,11 +127,8 @@ class ConnectionContainer(Container):
         return self._leave_shielded(shield, error)
 
     async def _leave_shielded(self, shield: CancelScope, error: BaseException | None) -> None:
-        try:
-            with shielding(shield):
-                await self.__aexit__(None, error, None)
-        finally:
-            shield.__exit__(None, None, None)
+        with leaving(shield):
+            await self.__aexit__(None, error, None)
 
 
 @attrs.frozen(eq=False)

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from wares._adapters.extras import needs_extra
 from wares._adapters.lifespan import REGISTRY_KEY, Lifespan
-from wares._adapters.shielding import open_shield, shielding
 from wares._adapters.units import Unit, note_failure
 from wares._core.container import Container, Registry
 from wares.exceptions import NoRegistryError, ResponseFailed
@@ -117,7 +116,7 @@ class WaresMiddleware(Middleware):
         if any(container.registry is registry for container in outer):
             # A server that is mounted into another one, say: one container for each request.
             return await call_next(context)
-        async with _open(registry.container({kind: details})) as container:
+        async with Unit(registry.container({kind: details})) as container:
             token = _serving.set((container, *outer))
             try:
                 result = await call_next(context)
@@ -126,27 +125,6 @@ class WaresMiddleware(Middleware):
             if _is_error(result):
                 note_failure(container, ResponseFailed(None), replace=False)
             return result
-
-
-@contextlib.asynccontextmanager
-async def _open(container: Container) -> AsyncIterator[Container]:
-    """Open a unit of work whose cleanups are not interrupted where its request is cancelled."""
-    shield = open_shield()
-    unit = Unit(container)
-    error: BaseException | None = None
-    try:
-        yield unit.__enter__()
-    except BaseException as raised:
-        error = raised
-        raise
-    finally:
-        unit.leave()
-        try:
-            with shielding(shield):
-                await unit.aclose(error)
-        finally:
-            if shield is not None:
-                shield.__exit__(None, None, None)
 
 
 def _is_request(context: Any) -> bool:

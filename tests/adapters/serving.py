@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import warnings
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import httpx
@@ -105,6 +105,35 @@ async def open_session(journal: Journal) -> AsyncIterator[Session]:
         journal.append("commit")
     finally:
         session.is_open = False
+
+
+def open_session_sync(journal: Journal) -> Iterator[Session]:
+    """Open a session for what cannot await; note how it ends."""
+    session = Session(journal)
+    journal.append("open")
+    try:
+        yield session
+    except BaseException as error:
+        journal.append(f"rollback {type(error).__name__}")
+        raise
+    else:
+        journal.append("commit")
+    finally:
+        session.is_open = False
+
+
+async def open_slow_session(journal: Journal) -> AsyncIterator[Session]:
+    """Open a session whose end has to be awaited, as that of a database does."""
+    session = Session(journal)
+    try:
+        yield session
+    except BaseException as error:
+        await asyncio.sleep(0)
+        journal.append(f"rollback {type(error).__name__}")
+        raise
+    else:
+        await asyncio.sleep(0)
+        journal.append("commit")
 
 
 @contextlib.asynccontextmanager

@@ -28,12 +28,6 @@ from wares.aiohttp import (
 
 
 @pytest.fixture
-def journal():
-    """What happens to the sessions of a test."""
-    return Journal()
-
-
-@pytest.fixture
 def app(journal):
     """An application with a session that notes how it ends."""
     app = init_app(web.Application())

@@ -23,12 +23,6 @@ from wares.asgi import WaresMiddleware, lifespan, wares_from
 
 
 @pytest.fixture
-def journal():
-    """What happens to the sessions of a test."""
-    return Journal()
-
-
-@pytest.fixture
 def registry(journal):
     """A registry with a session that notes how it ends."""
     registry = Registry()

@@ -14,7 +14,7 @@ from celery.app.task import Context
 from celery.exceptions import Ignore, Reject
 
 from tests.adapters.celery_worker import make_app, result_of, running
-from tests.adapters.serving import Journal, Session
+from tests.adapters.serving import Journal, Session, open_session_sync
 from wares import (
     Depends,
     Inject,
@@ -25,19 +25,6 @@ from wares import (
 )
 from wares._adapters.loops import Loops
 from wares.celery import WaresTask, close_registry, get_registry, init_app, run
-
-
-def open_session(journal: Journal):
-    """Open a session; note how it ends."""
-    session = Session(journal)
-    journal.append("open")
-    try:
-        yield session
-    except BaseException as error:
-        journal.append(f"rollback {type(error).__name__}")
-        raise
-    else:
-        journal.append("commit")
 
 
 class Connection:
@@ -57,19 +44,13 @@ async def open_connection(journal: Journal):
 
 
 @pytest.fixture
-def journal():
-    """What happens to the services of a test."""
-    return Journal()
-
-
-@pytest.fixture
 def app(journal):
     """An application whose tasks run at once, where they are called."""
     app = init_app(make_app())
     app.conf.task_always_eager = True
     registry = get_registry(app)
     registry.register_value(Journal, journal)
-    registry.register_factory(Session, open_session)
+    registry.register_factory(Session, open_session_sync)
     yield app
     close_registry(app)
 
@@ -157,7 +138,7 @@ class TestAsking:
         get_registry(app).register_factory(Connection, open_connection)
 
         @app.task(shared=False)
-        def work(session: Annotated[Session, Depends(open_session, scope="function")]):
+        def work(session: Annotated[Session, Depends(open_session_sync, scope="function")]):
             session.work()
 
         work.delay().get()

@@ -11,7 +11,7 @@ import pytest
 import typer
 import typer.testing
 
-from tests.adapters.serving import Journal, Session
+from tests.adapters.serving import Journal, Session, open_session_sync
 from wares import (
     Depends,
     Inject,
@@ -21,19 +21,6 @@ from wares import (
     current_container,
 )
 from wares.click import with_container
-
-
-def open_session(journal: Journal):
-    """Open a session; note how it ends."""
-    session = Session(journal)
-    journal.append("open")
-    try:
-        yield session
-    except BaseException as error:
-        journal.append(f"rollback {type(error).__name__}")
-        raise
-    else:
-        journal.append("commit")
 
 
 class Connection:
@@ -52,19 +39,13 @@ async def open_connection(journal: Journal):
 
 
 @pytest.fixture
-def journal():
-    """What happens to the services of a test."""
-    return Journal()
-
-
-@pytest.fixture
 def make_registry(journal):
     """Makes a registry for each invocation."""
 
     def make():
         registry = Registry()
         registry.register_value(Journal, journal)
-        registry.register_factory(Session, open_session)
+        registry.register_factory(Session, open_session_sync)
         registry.register_factory(Connection, open_connection, lifetime="singleton")
         return registry
 

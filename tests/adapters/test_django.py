@@ -15,7 +15,7 @@ from django.test import AsyncClient, Client, override_settings
 from django.urls import path
 
 from tests.adapters import django_project
-from tests.adapters.serving import Journal, Session
+from tests.adapters.serving import Journal, Session, open_session_sync
 from wares import (
     Inject,
     InvalidRegistryError,
@@ -39,25 +39,6 @@ from wares.django import (
 django_project.configure()
 
 
-def open_session(journal: Journal):
-    """Open a session; note how it ends."""
-    session = Session(journal)
-    journal.append("open")
-    try:
-        yield session
-    except BaseException as error:
-        journal.append(f"rollback {type(error).__name__}")
-        raise
-    else:
-        journal.append("commit")
-
-
-@pytest.fixture
-def journal():
-    """What happens to the sessions of a test."""
-    return Journal()
-
-
 @pytest.fixture(autouse=True)
 def registry(journal):
     """A registry of the test's own, in the place of the project's."""
@@ -67,7 +48,7 @@ def registry(journal):
     registry.expect(HttpRequest)
     registry.register_value(int, 3)
     registry.register_value(Journal, journal)
-    registry.register_factory(Session, open_session)
+    registry.register_factory(Session, open_session_sync)
     yield registry
     registry.close()
     config.registry = before

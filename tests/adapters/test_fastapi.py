@@ -95,12 +95,6 @@ def way_in(request, monkeypatch):
 
 
 @pytest.fixture
-def journal():
-    """What happens to the sessions of a test."""
-    return Journal()
-
-
-@pytest.fixture
 def start(journal):
     """A lifespan that registers a session."""
 

@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 from unittest.mock import AsyncMock
 
+import anyio
 import httpx
 import pytest
 from faststream import (
@@ -22,7 +23,7 @@ from faststream.nats.message import NatsMessage
 from faststream.rabbit import RabbitBroker, TestRabbitBroker
 
 import wares
-from tests.adapters.serving import Journal, Session, open_session
+from tests.adapters.serving import Journal, Session, open_session, open_slow_session
 from wares import (
     Inject,
     InvalidRegistryError,
@@ -33,12 +34,6 @@ from wares import (
 )
 from wares.asgi import health_app
 from wares.faststream import aclose_registry, get_registry, init_app, init_broker
-
-
-@pytest.fixture
-def journal():
-    """What happens to the sessions of a test."""
-    return Journal()
 
 
 @pytest.fixture
@@ -202,6 +197,26 @@ class TestAsking:
             await broker.publish_batch("one", "two", topic="work")
 
         assert ["open", "one", "commit", "open", "two", "commit"] == journal
+
+
+async def test_cancelled_by_a_scope(journal):
+    """A cancel scope around a message does not interrupt its cleanups."""
+    registry = Registry()
+    registry.register_value(Journal, journal)
+    registry.register_factory(Session, open_slow_session)
+    broker = init_broker(NatsBroker(), registry=registry)
+
+    @broker.subscriber("work")
+    async def handle(text: str, session: Inject[Session]):
+        session.work(text)
+        scope.cancel()
+        await anyio.sleep(10)
+
+    async with TestNatsBroker(broker):
+        with anyio.CancelScope() as scope:
+            await broker.publish("one", "work")
+
+    assert ["one", "rollback CancelledError"] == journal
 
 
 class TestOrder:

@@ -37,6 +37,7 @@ from flask_socketio import Namespace, SocketIO
 from werkzeug.serving import make_server
 
 import wares.flask
+from tests.adapters.serving import Session, open_session_sync
 from wares import (
     Container,
     ContainerClosedError,
@@ -65,32 +66,10 @@ from wares.flask import (
 )
 
 
-class Session:
-    """A service with an end: it commits, or it rolls back."""
-
-    is_open = True
-
-
-@pytest.fixture
-def journal():
-    """What happened, in order."""
-    return []
-
-
 @pytest.fixture
 def make_session(journal):
     def make_session() -> Iterator[Session]:
-        session = Session()
-        journal.append("open")
-        try:
-            yield session
-        except BaseException as error:
-            journal.append(f"rollback {type(error).__name__}")
-            raise
-        else:
-            journal.append("commit")
-        finally:
-            session.is_open = False
+        yield from open_session_sync(journal)
 
     return make_session
 

@@ -22,6 +22,7 @@ from flask import (
 )
 from flask_socketio import SocketIO
 
+from tests.adapters.serving import Session, open_session_sync
 from wares import (
     ContainerClosedError,
     Inject,
@@ -35,35 +36,13 @@ from wares.flask import close_registry, init_app, register_factory, wares_from
 COMMITTED = ["open", "commit"]
 
 
-class Session:
-    """A service with an end: it commits, or it rolls back."""
-
-    is_open = True
-
-
-@pytest.fixture
-def journal():
-    """What happened, in order."""
-    return []
-
-
 @pytest.fixture
 def app(journal):
     """An application with a session for each unit of work, and views that use it."""
     app = init_app(Flask("shop"))
 
     def make_session() -> Iterator[Session]:
-        session = Session()
-        journal.append("open")
-        try:
-            yield session
-        except BaseException as error:
-            journal.append(f"rollback {type(error).__name__}")
-            raise
-        else:
-            journal.append("commit")
-        finally:
-            session.is_open = False
+        yield from open_session_sync(journal)
 
     register_factory(app, Session, make_session)
 

@@ -30,12 +30,6 @@ from wares.litestar import WaresPlugin, get_registry, health_handler, wares_from
 
 
 @pytest.fixture
-def journal():
-    """What happens to the sessions of a test."""
-    return Journal()
-
-
-@pytest.fixture
 def plugin(journal):
     """A plugin with a session that notes how it ends."""
     plugin = WaresPlugin()

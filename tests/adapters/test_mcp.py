@@ -4,21 +4,18 @@ import os
 import subprocess
 import sys
 
+import anyio
 import fastmcp
 import mcp
 import pytest
+from fastmcp.exceptions import ToolError
+from fastmcp.server.middleware import Middleware
 from mcp.server.context import ServerRequestContext
 from mcp.server.mcpserver import MCPServer
 
-from tests.adapters.serving import Journal, Session, open_session
+from tests.adapters.serving import Journal, Session, open_session, open_slow_session
 from wares import Inject, NoRegistryError, Registry, current_container, inject
 from wares.mcp import WaresMiddleware, lifespan
-
-
-@pytest.fixture
-def journal():
-    """What happens to the sessions of a test."""
-    return Journal()
 
 
 @pytest.fixture
@@ -68,6 +65,34 @@ class TestFastMCP:
             *["open", "books", "commit"],
             *["open", "ask", "commit"],
         ] == journal
+
+    async def test_cancelled_by_a_scope(self, journal):
+        """A cancel scope around a request does not interrupt its cleanups."""
+        registry = Registry()
+        registry.register_value(Journal, journal)
+        registry.register_factory(Session, open_slow_session)
+
+        class Limit(Middleware):
+            async def on_call_tool(self, context, call_next):
+                with anyio.CancelScope() as self.scope:
+                    return await call_next(context)
+                raise ToolError("too late")
+
+        limit = Limit()
+        server = fastmcp.FastMCP("shop", middleware=[limit, WaresMiddleware(registry)])
+
+        @server.tool
+        @inject
+        async def work(session: Inject[Session]) -> str:
+            session.work()
+            limit.scope.cancel()
+            await anyio.sleep(10)
+
+        async with fastmcp.Client(server) as client:
+            with pytest.raises(ToolError, match="too late"):
+                await client.call_tool("work", {})
+
+        assert ["work", "rollback CancelledError"] == journal
 
     async def test_mounted_servers(self, start, journal):
         """A request to a mounted server has one container, that of the outer one."""

@@ -44,12 +44,6 @@ from wares.starlette import WaresMiddleware, get_registry, lifespan, wares_from
 
 
 @pytest.fixture
-def journal():
-    """What happens to the sessions of a test."""
-    return Journal()
-
-
-@pytest.fixture
 def start(journal):
     """A lifespan that registers a session."""
 

@@ -17,12 +17,6 @@ from wares.taskiq import aclose_registry, get_registry, init_broker
 
 
 @pytest.fixture
-def journal():
-    """What happens to the sessions of a test."""
-    return Journal()
-
-
-@pytest.fixture
 async def broker(journal):
     """A broker whose tasks run in memory."""
     broker = init_broker(InMemoryBroker())

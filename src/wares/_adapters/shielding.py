@@ -60,6 +60,17 @@ def shielding(scope: CancelScope | None) -> Iterator[None]:
         scope.shield = False
 
 
+@contextmanager
+def leaving(scope: CancelScope | None) -> Iterator[None]:
+    """Let *scope* shield while a ``with`` block lasts, and leave it after that."""
+    try:
+        with shielding(scope):
+            yield
+    finally:
+        if scope is not None:
+            scope.__exit__(None, None, None)
+
+
 def _enter_trio() -> CancelScope | None:
     trio = sys.modules.get("trio")
     if trio is None or not trio.lowlevel.in_trio_task():

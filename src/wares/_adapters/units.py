@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from types import TracebackType
 from typing import Any, TypeVar, cast
 
+from wares._adapters.shielding import leaving, open_shield
 from wares._core.container import Container, Registry, _current
 from wares._inject.injected import find_missing
 from wares.exceptions import PendingAsyncCleanupError, raise_problems
@@ -36,7 +37,8 @@ def note_failure(container: Container, error: BaseException, *, replace: bool = 
 class Unit:
     """A unit of work: its container is current within the block, and closed after it.
 
-    The cleanups see the exception that ends the block, or else what `note_failure` has noted.
+    The cleanups see the exception that ends the block, or else what `note_failure` has noted. Those
+    of an asynchronous block are not interrupted where a cancel scope around it is cancelled.
 
     Args:
         container: The container; `Registry.container` opens it, or `Container.child`.
@@ -77,6 +79,7 @@ class Unit:
         self.close(error)
 
     async def __aenter__(self) -> Container:
+        self._shield = open_shield()
         return self.__enter__()
 
     async def __aexit__(
@@ -86,7 +89,8 @@ class Unit:
         traceback: TracebackType | None,
     ) -> None:
         self.leave()
-        await self.aclose(error)
+        with leaving(self._shield):
+            await self.aclose(error)
 
     def leave(self) -> None:
         """Make the outer container current again; the container stays open, for a stream."""
