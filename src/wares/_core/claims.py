@@ -16,7 +16,7 @@ import os
 from _thread import get_ident, start_new_thread
 from collections.abc import Coroutine, Hashable, Iterator
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -32,25 +32,15 @@ if TYPE_CHECKING:
 CLEANUPS = object()
 
 
-class Run(NamedTuple):
-    """How an `aget` runs.
-
-    Attributes:
-        thread: The thread whose event loop runs it.
-        coroutine: What makes the service.
-    """
-
-    thread: int
-    coroutine: Coroutine[Any, Any, Any]
-
-
 class Claim:
     """One `get` that makes services, one at a time."""
 
     # Without an __init__, because one is made for each `get` that makes something.
 
-    #: How it runs, if it may suspend.
-    run: Run | None = None
+    #: The thread whose event loop runs it, if it may suspend.
+    thread: int | None = None
+    #: What makes the service then, once it has begun.
+    coroutine: Coroutine[Any, Any, Any] | None = None
     #: Whether it has failed; what it may still hold is nobody's.
     is_over = False
     #: Those that wait for a key that this one has claimed.
@@ -304,8 +294,7 @@ def _refuse_deadlock(busy: Busy, lineage: tuple[Claim, ...], thread: int | None)
         link = todo.pop()
         if link in lineage:
             raise _make_circle(busy)
-        own = None if link.run is None else link.run.thread
-        if thread is not None and own == thread:
+        if thread is not None and link.thread == thread:
             direct = "another task of this thread's event loop is making it"
             indirect = "it waits for a task of the event loop that this call blocks"
             raise AsyncServiceError(
@@ -316,7 +305,7 @@ def _refuse_deadlock(busy: Busy, lineage: tuple[Claim, ...], thread: int | None)
         if link not in seen:
             seen.add(link)
             todo += [wait.holder for wait in link.waits]
-            blocking = None if own is None else _blocked.get(own)
+            blocking = None if link.thread is None else _blocked.get(link.thread)
             todo += [] if blocking is None else [blocking.holder]
 
 
