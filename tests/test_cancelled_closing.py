@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.cleanups import Boom, aleaving, awatching
 from tests.support.deadline import settle
+from tests.support.patch_releases import needs_timeouts_once_cancelled
 from tests.support.services import Cache, Database, Engine, Session
 from tests.support.ways import ASYNC, use
 from wares import ContainerClosedError, Registry
@@ -142,7 +143,10 @@ class TestDuringACleanup:
 
         assert ["cancelled", "database"] == events
 
-    @pytest.mark.parametrize("is_cancelled", [False, True])
+    @pytest.mark.parametrize(
+        "is_cancelled",
+        [False, pytest.param(True, marks=needs_timeouts_once_cancelled)],
+    )
     async def test_a_timeout_within_a_cleanup(self, registry, is_cancelled):
         """`asyncio.timeout` in a cleanup works, also where the request was cancelled before."""
         outcomes = []

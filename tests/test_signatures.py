@@ -12,6 +12,7 @@ import pytest
 from tests.support import derived, lookalike, lookalike_in_strings, only_for_types, shapes
 from tests.support.loading import load_in_strings
 from tests.support.messages import missing_parts
+from tests.support.patch_releases import needs_signatures_of_mocks
 from tests.support.services import Cache, Database, Mailer, Repository
 from tests.support.ways import SYNC, use
 from wares import (
@@ -537,6 +538,7 @@ class TestParameters:
         assert factory.return_value is made
         factory.assert_called_once_with()
 
+    @needs_signatures_of_mocks
     async def test_an_async_mock(self, registry, container):
         """An `AsyncMock` is an async factory."""
         factory = AsyncMock(return_value=1)

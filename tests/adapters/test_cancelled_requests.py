@@ -25,6 +25,7 @@ from starlette.routing import Route, WebSocketRoute
 
 from tests.adapters.serving import serve, until
 from tests.support.deadline import in_thread
+from tests.support.patch_releases import TIMES_OUT_ONCE_CANCELLED
 from wares import Registry, asgi, fastapi, starlette
 from wares._adapters.shielding import open_shield
 from wares.fastapi import DepContainer, FunctionInject, Inject
@@ -337,7 +338,8 @@ def make_cleanups() -> list[Any]:
     async def limit():
         await wait_for(limiter)
 
-    return [lock_it, count_down, limit, run_in_thread, write_file, give_up, give_up_natively]
+    cleanups = [lock_it, count_down, limit, run_in_thread, write_file, give_up]
+    return [*cleanups, *[give_up_natively] * TIMES_OUT_ONCE_CANCELLED]
 
 
 async def wait_for(thing: Any) -> None:

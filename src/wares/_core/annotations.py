@@ -26,6 +26,12 @@ from wares._core.sources import parse
 #: Finds what a bare name stands for, where Python itself does not know; or `MISSING`.
 FindName = Callable[[str], Any]
 
+
+def find_nothing(_: str) -> Any:
+    """Find nothing: what Python itself does not know is not known."""
+    return MISSING
+
+
 #: The package whose `Container` an annotation may name without an import.
 _OWN_PACKAGE = __name__.partition(".")[0]
 
@@ -213,10 +219,11 @@ def expand_alias(key: Any) -> Any:
 def _is_alias(thing: object) -> bool:
     """Tell whether *thing* is a PEP 695 alias; `typing_extensions` has a class of its own."""
     kind = type(thing)
-    return kind.__name__ == "TypeAliasType" and kind.__module__ in _TYPING_MODULES
+    return kind.__name__ == "TypeAliasType" and kind.__module__ in TYPING_MODULES
 
 
-_TYPING_MODULES = ("typing", "typing_extensions")
+#: Where what is written for types comes from.
+TYPING_MODULES = ("typing", "typing_extensions")
 
 
 def _expand(annotation: Any, read: Callable[[Any], Any], outer: tuple[Any, ...]) -> Any:

@@ -12,7 +12,6 @@ from wares._core.claims import (
     CLEANUPS,
     Busy,
     Claim,
-    Run,
     Wait,
     begin_wait,
     end_wait,
@@ -402,9 +401,12 @@ class Asking:
             try:
                 if self._made is not made:
                     raise self._make_closed_error()  # noqa: TRY301  # see `get`
+                if is_async:
+                    # Before there is a coroutine: a call may fail, where the stack is full.
+                    claim.thread = get_ident()
                 service = maker(self, made, claim)
                 if is_async:
-                    claim.run = Run(get_ident(), service)
+                    claim.coroutine = service
                     service = await service
                 if self._made is not made:
                     raise self._make_closed_error()  # noqa: TRY301  # see `get`

@@ -16,10 +16,13 @@ from typing import Any
 
 import attrs
 
-from wares._core.annotations import inspect_signature, read_annotated_names
+from wares._core.annotations import TYPING_MODULES, inspect_signature, read_annotated_names
 from wares._core.keys import describe
 from wares._core.sources import find_place_of_class
 from wares.exceptions import InvalidRegistrationError
+
+#: The kinds of parameters that take any number of arguments.
+VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 class Shape(enum.Enum):
@@ -34,6 +37,11 @@ class Shape(enum.Enum):
     def is_async(self) -> bool:
         """Whether the service is there only after an ``await``."""
         return self in (Shape.COROUTINE, Shape.ASYNC_GENERATOR)
+
+    @property
+    def yields(self) -> bool:
+        """Whether the service is what a generator yields."""
+        return self in (Shape.GENERATOR, Shape.ASYNC_GENERATOR)
 
 
 @attrs.frozen
@@ -141,13 +149,10 @@ def _list_constructors(kind: type) -> Iterator[tuple[type, str]]:
                 yield base, name
 
 
-_TYPING_MODULES = ("typing", "typing_extensions")
-
-
 def _passes_everything_on(function: types.FunctionType, name: str) -> bool:
     if name == "__init__":
         # Others of that kind may do anything.
-        return function.__module__ in _TYPING_MODULES
+        return function.__module__ in TYPING_MODULES
     code = getattr(inspect.unwrap(function), "__code__", function.__code__)
     both = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS
     return code.co_argcount + code.co_kwonlyargcount <= 1 and code.co_flags & both == both
@@ -213,6 +218,11 @@ def _unwrap_once(current: Any) -> Any:
         return None
     call = getattr(type(current), "__call__", None)  # noqa: B004  # the function, not whether there is one
     return call if inspect.isfunction(call) else None
+
+
+def is_local(factory: Callable[..., Any]) -> bool:
+    """Tell whether *factory*, or what it wraps, is defined within a function."""
+    return "<locals>" in getattr(unwrap(factory)[-1], "__qualname__", "")
 
 
 def describe_callable(factory: Callable[..., Any]) -> str:

@@ -16,7 +16,7 @@ import os
 from _thread import get_ident, start_new_thread
 from collections.abc import Coroutine, Hashable, Iterator
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -32,25 +32,15 @@ if TYPE_CHECKING:
 CLEANUPS = object()
 
 
-class Run(NamedTuple):
-    """How an `aget` runs.
-
-    Attributes:
-        thread: The thread whose event loop runs it.
-        coroutine: What makes the service.
-    """
-
-    thread: int
-    coroutine: Coroutine[Any, Any, Any]
-
-
 class Claim:
     """One `get` that makes services, one at a time."""
 
     # Without an __init__, because one is made for each `get` that makes something.
 
-    #: How it runs, if it may suspend.
-    run: Run | None = None
+    #: The thread whose event loop runs it, if it may suspend.
+    thread: int | None = None
+    #: What makes the service then, once it has begun.
+    coroutine: Coroutine[Any, Any, Any] | None = None
     #: Whether it has failed; what it may still hold is nobody's.
     is_over = False
     #: Those that wait for a key that this one has claimed.
@@ -61,6 +51,10 @@ class Claim:
     sources: list[Any] | tuple[()] = ()
 
 
+#: Stands for what is not made.
+NOT_MADE = Claim()
+
+
 class Busy(Exception):  # noqa: N818  # it tells what is going on, and is no error
     """Another `get` is making a key."""
 
@@ -68,10 +62,6 @@ class Busy(Exception):  # noqa: N818  # it tells what is going on, and is no err
         self.made = made
         self.key = key
         self.holder = holder
-
-    def is_over(self) -> bool:
-        """Tell whether there is nothing to wait for any more."""
-        return self.holder.is_over or self.made.get(self.key) is not self.holder
 
 
 class Making:
@@ -152,14 +142,14 @@ def begin_wait(claim: Claim, busy: Busy, *, blocks: bool) -> Wait | None:
     holder = busy.holder
     thread = get_ident() if blocks else None
     lineage = tuple(find_lineage(claim))
+    wait = Wait(busy.made, busy.key, holder, lineage, thread, concurrent.futures.Future())
     with LOCK:
-        if busy.is_over():
+        if wait.is_over():
             if holder.is_over and busy.made.get(busy.key) is holder:
                 # It was interrupted before it could give this up.
                 del busy.made[busy.key]
             return None
         _refuse_deadlock(busy, lineage, thread)
-        wait = Wait(busy.made, busy.key, holder, lineage, thread, concurrent.futures.Future())
         holder.waiters = holder.waiters or []
         holder.waiters.append(wait)
         for link in lineage:
@@ -167,7 +157,7 @@ def begin_wait(claim: Claim, busy: Busy, *, blocks: bool) -> Wait | None:
             link.waits.append(wait)
         if thread is not None:
             _blocked[thread] = wait
-    if busy.is_over():
+    if wait.is_over():
         # The holder publishes first, and then looks whether anybody waits.
         wake(holder)
     return wait
@@ -304,8 +294,7 @@ def _refuse_deadlock(busy: Busy, lineage: tuple[Claim, ...], thread: int | None)
         link = todo.pop()
         if link in lineage:
             raise _make_circle(busy)
-        own = None if link.run is None else link.run.thread
-        if thread is not None and own == thread:
+        if thread is not None and link.thread == thread:
             direct = "another task of this thread's event loop is making it"
             indirect = "it waits for a task of the event loop that this call blocks"
             raise AsyncServiceError(
@@ -316,7 +305,7 @@ def _refuse_deadlock(busy: Busy, lineage: tuple[Claim, ...], thread: int | None)
         if link not in seen:
             seen.add(link)
             todo += [wait.holder for wait in link.waits]
-            blocking = None if own is None else _blocked.get(own)
+            blocking = None if link.thread is None else _blocked.get(link.thread)
             todo += [] if blocking is None else [blocking.holder]
 
 

@@ -16,11 +16,10 @@ import attrs
 from typing_extensions import TypeForm, TypeVar
 
 from wares._core.asking import CLOSED, ROOT_CLOSED, Asking, Closed
-from wares._core.claims import CLEANUPS, Claim
+from wares._core.claims import CLEANUPS, NOT_MADE, Claim
 from wares._core.cleanups import (
     Cleanups,
     Entry,
-    RegistryCleanups,
     aleave_all,
     awaited_callbacks,
     leave_all,
@@ -57,9 +56,6 @@ from wares.exceptions import (
 T = TypeVar("T")
 
 _current: ContextVar[Container | None] = ContextVar("wares_container", default=None)
-
-#: Stands for what is not made.
-_CLAIM = Claim()
 
 #: What is given to most containers.
 _NOTHING: Mapping[Hashable, Any] = {}
@@ -150,7 +146,6 @@ class Container(Asking):
     registry: Registry
     _family: Family | None = None
     _given: Mapping[Hashable, Any] = _NOTHING
-    _new_cleanups: type[Cleanups] = Cleanups
 
     # One parameter, and no default: Python makes objects faster where it has nothing to fill in.
     def __init__(self, registry: Registry) -> None:
@@ -168,7 +163,7 @@ class Container(Asking):
 
     def __contains__(self, key: object) -> bool:
         """Tell whether the service of *key* is made already."""
-        return key is not CLEANUPS and not isinstance(self._made.get(key, _CLAIM), Claim)
+        return key is not CLEANUPS and not isinstance(self._made.get(key, NOT_MADE), Claim)
 
     def __bool__(self) -> bool:
         """Be true, also where nothing is made."""
@@ -680,22 +675,20 @@ def _refuse_singleton(key: object, lifetime: str) -> None:
 class Root(Container):
     """The container that keeps a registry's singletons."""
 
-    _new_cleanups = RegistryCleanups
-
     def __init__(self, registry: Registry) -> None:
         super().__init__(registry)
         self._makers = Makers(registry._known, keeper="singleton")
 
     def get(self, key: Any, /, *more: Any) -> Any:
         """Get singletons, and note who asks for them."""
-        for one in (key, *more):
-            self.registry._known.singletons.note_source(one)
+        # Of several, each is asked for by itself.
+        self.registry._known.singletons.note_source(key)
         return super().get(key, *more)
 
     async def aget(self, key: Any, /, *more: Any) -> Any:
         """Get singletons as `get` does, awaiting."""
-        for one in (key, *more):
-            self.registry._known.singletons.note_source(one)
+        # See `get`.
+        self.registry._known.singletons.note_source(key)
         return await super().aget(key, *more)
 
     def _make_closed_error(self) -> WaresError:
@@ -913,7 +906,7 @@ class Registry(Registering):
 
     def _start_closing(self) -> list[Callable[[], object]]:
         """Refuse new containers; give what closes before the singletons do, the last one first."""
-        self._is_closed = self._known.is_closed = True
+        self._is_closed = True
         callbacks = self._before_close[::-1]
         self._before_close.clear()
         return callbacks
@@ -966,4 +959,3 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_begin_in_child)
 
 Registrations.container_class = Container
-Registrations.cleanups = (Cleanups, RegistryCleanups)

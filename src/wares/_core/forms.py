@@ -13,14 +13,12 @@ import typing
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from typing import Annotated, Any, get_args, get_origin
 
-from wares._core.compositions import ComposedRecipe, Part, recipe_for_composition
-from wares._core.keys import Missing
+from wares._core.compositions import ComposedRecipe, Part, give, recipe_for_composition
+from wares._core.keys import UNIONS, Missing
 from wares._core.signatures import Need
 
 #: Stands for one of several services that a container does not have after all.
 _ABSENT = Missing()
-
-_UNIONS = (typing.Union, types.UnionType)
 
 _LISTS = (list, collections.abc.Sequence, collections.abc.Iterable)
 
@@ -39,7 +37,7 @@ def compose(key: Any, known: Collection[Hashable]) -> ComposedRecipe | None:
     origin, arguments = get_origin(key), get_args(key)
     if not arguments or getattr(key, "__parameters__", None):
         return None
-    if origin in _UNIONS:
+    if origin in UNIONS:
         return _compose_optional(key, arguments)
     if origin is collections.abc.Callable:
         return _compose_function(key, *arguments)
@@ -59,7 +57,7 @@ def _compose_optional(key: Any, kinds: Iterable[Any]) -> ComposedRecipe | None:
     if len(rest) == len(get_args(key)):
         return None
     need = Need("service", typing.Union[rest], by_keyword=False, default=None)  # noqa: UP007  # of a tuple
-    return recipe_for_composition(key, "optional", _give, [need])
+    return recipe_for_composition(key, "optional", give, [need])
 
 
 def _compose_function(key: Any, parameters: Any, result: Any) -> ComposedRecipe | None:
@@ -103,10 +101,6 @@ def _what_it_is_one_of(key: Hashable) -> Hashable:
 def _need(name: str, key: Hashable) -> Need:
     # A default, because what is announced need not be given to each container.
     return Need(name, key, by_keyword=False, default=_ABSENT)
-
-
-def _give(service: Any) -> Any:
-    return service
 
 
 def _give_list(*services: Any) -> list[Any]:

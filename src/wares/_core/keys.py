@@ -24,6 +24,10 @@ class Missing:
 MISSING: Any = Missing()
 
 
+#: What ``A | B`` may be an instance of.
+UNIONS = (typing.Union, types.UnionType)
+
+
 def is_hashable(key: object) -> bool:
     """Tell whether *key* can be a key at all."""
     try:
@@ -43,7 +47,7 @@ def is_plain(key: object) -> bool:
     origin = typing.get_origin(key)
     if origin is typing.Annotated:
         return is_plain(arguments[0])
-    if origin in (typing.Union, types.UnionType):
+    if origin in UNIONS:
         return all(map(is_plain, arguments))
     if origin is typing.Literal or key in (typing.Any, types.NoneType):
         return True
@@ -98,7 +102,7 @@ def _describe_alias(key: Any) -> str:
             return names[0]
         inner = [describe(arguments[0]), *map(_show, arguments[1:])]
         return f"Annotated[{', '.join(inner)}]"
-    if origin in (typing.Union, types.UnionType):
+    if origin in UNIONS:
         return " | ".join(map(describe, arguments))
     return f"{describe(origin)}[{', '.join(map(_describe_argument, arguments))}]"
 

@@ -25,13 +25,14 @@ from wares._core.annotations import (
     surroundings_of,
 )
 from wares._core.callables import (
+    VARIADIC,
     describe_callable,
     find_owner,
     read_parameters,
     read_raw,
     unwrap,
 )
-from wares._core.keys import MISSING, describe, is_hashable
+from wares._core.keys import MISSING, UNIONS, describe, is_hashable
 from wares._core.marks import (
     as_key,
     can_be_asked_for,
@@ -47,8 +48,6 @@ from wares.exceptions import UnresolvableParameterError
 
 #: The name of a first parameter that receives the container without an annotation.
 CONTAINER_NAME = "wares_container"
-
-_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 @attrs.frozen
@@ -87,7 +86,7 @@ class Need:
 def is_bare(parameter: inspect.Parameter, position: int) -> bool:
     """Tell whether nothing says what a required parameter asks for."""
     return (
-        parameter.kind not in _VARIADIC
+        parameter.kind not in VARIADIC
         and parameter.default is parameter.empty
         and parameter.annotation is parameter.empty
         and not (position == 0 and parameter.name == CONTAINER_NAME)
@@ -156,7 +155,7 @@ class NeedsReader:
     def _read_need(
         self, parameter: inspect.Parameter, position: int, *, by_keyword: bool
     ) -> Need | None:
-        if parameter.kind in _VARIADIC:
+        if parameter.kind in VARIADIC:
             self._refuse_variadic_marker(parameter)
             return None
         is_first = position == 0 and self._takes_container_by_name
@@ -192,19 +191,13 @@ class NeedsReader:
 
     def _read_optional(self, parameter: inspect.Parameter, *, by_keyword: bool) -> Need | None:
         """Read a parameter with a default: it counts if it is marked, the container, or wired."""
-        if parameter.annotation is parameter.empty:
-            return None
-        try:
-            annotation = self._evaluate(parameter)
-        except UnresolvableParameterError:
-            # Nobody needs the annotation: the default is there.
-            return None
+        annotation = self._evaluate_if_possible(parameter)
         marker = self._find_marker(parameter, annotation)
         if marker is not None:
             return self._read_marked(parameter, marker, by_keyword=by_keyword)
         if annotation is self._container:
             return Need(parameter.name, annotation, by_keyword)
-        if not self._fills_defaults:
+        if annotation is MISSING or not self._fills_defaults:
             return None
         key = _without_none(annotation)
         if not is_hashable(key):
@@ -271,13 +264,7 @@ class NeedsReader:
         return markers[0] if markers else None
 
     def _refuse_second_marker(self, parameter: inspect.Parameter) -> None:
-        if parameter.annotation is parameter.empty:
-            return
-        try:
-            annotation = self._evaluate(parameter)
-        except UnresolvableParameterError:
-            # Nobody needs the annotation: the marker is there.
-            return
+        annotation = self._evaluate_if_possible(parameter)
         if self._find_marker(parameter, annotation) is not None:
             raise self._cannot_mark(
                 parameter,
@@ -286,13 +273,7 @@ class NeedsReader:
             )
 
     def _refuse_variadic_marker(self, parameter: inspect.Parameter) -> None:
-        if parameter.annotation is parameter.empty:
-            return
-        try:
-            annotation = self._evaluate(parameter)
-        except UnresolvableParameterError:
-            # It takes whatever is left over; its annotation means nothing here.
-            return
+        annotation = self._evaluate_if_possible(parameter)
         if self._find_marker(parameter, annotation) is not None:
             stars = "*" if parameter.kind is parameter.VAR_POSITIONAL else "**"
             raise self._cannot_mark(
@@ -308,6 +289,15 @@ class NeedsReader:
         return UnresolvableParameterError(
             parameter.name, describe_callable(self._factory), reason
         )
+
+    def _evaluate_if_possible(self, parameter: inspect.Parameter) -> Any:
+        """Evaluate an annotation that nobody needs; `MISSING` if there is none to be read."""
+        if parameter.annotation is parameter.empty:
+            return MISSING
+        try:
+            return self._evaluate(parameter)
+        except UnresolvableParameterError:
+            return MISSING
 
     def _evaluate(self, parameter: inspect.Parameter) -> Any:
         annotation = parameter.annotation
@@ -338,14 +328,12 @@ class NeedsReader:
         return substitute(evaluated, find_type_arguments(owner.kind, home))
 
     def _checked(self, need: Need) -> Need:
-        try:
-            hash(need.key)
-        except TypeError:
+        if not is_hashable(need.key):
             raise UnresolvableParameterError(
                 need.name,
                 describe_callable(self._factory),
                 f"it asks for {describe(need.key)}, which is not hashable and so cannot be a key.",
-            ) from None
+            )
         return need
 
 
@@ -369,15 +357,9 @@ class DependencyReader(NeedsReader):
         return Need(parameter.name, key, by_keyword, default, takes_argument=True)
 
     def _read_key(self, parameter: inspect.Parameter) -> Any:
-        if parameter.annotation is parameter.empty:
-            return MISSING
-        try:
-            return self._evaluate(parameter)
-        except UnresolvableParameterError:
-            if parameter.default is parameter.empty:
-                raise
-            # Nobody needs the annotation: the default is there.
-            return MISSING
+        if parameter.default is not parameter.empty or parameter.annotation is parameter.empty:
+            return self._evaluate_if_possible(parameter)
+        return self._evaluate(parameter)
 
 
 class MarkedReader(NeedsReader):
@@ -403,12 +385,9 @@ class MarkedReader(NeedsReader):
         signature = read_raw(self._factory)
         result = _as_parameter("return", signature.return_annotation)
         for parameter in (*signature.parameters.values(), result):
-            if parameter.annotation is parameter.empty:
-                continue
-            try:
-                yield parameter.name, without_markers(self._evaluate(parameter))
-            except UnresolvableParameterError:
-                continue
+            annotation = self._evaluate_if_possible(parameter)
+            if annotation is not MISSING:
+                yield parameter.name, without_markers(annotation)
 
     def _read_marked(
         self, parameter: inspect.Parameter, marker: Any, *, by_keyword: bool
@@ -422,14 +401,8 @@ class MarkedReader(NeedsReader):
         return super()._read_marked(parameter, marker, by_keyword=by_keyword)
 
     def _read_unmarked(self, parameter: inspect.Parameter, *, by_keyword: bool) -> Need | None:
-        if parameter.annotation is parameter.empty:
-            return None
-        try:
-            annotation = self._evaluate(parameter)
-        except UnresolvableParameterError:
-            # Nobody asks for it: whatever it means, it is the callers' business.
-            return None
-        marker = self._find_marker(parameter, annotation)
+        # What cannot be read is the callers' business.
+        marker = self._find_marker(parameter, self._evaluate_if_possible(parameter))
         if marker is None:
             return None
         return self._read_marked(parameter, marker, by_keyword=by_keyword)
@@ -462,7 +435,7 @@ def _by_position(need: Need | None, parameter: inspect.Parameter) -> Need:
 
 def _without_none(annotation: Any) -> Any:
     """Give ``T`` for ``T | None``: with a default, that is how an optional service is written."""
-    if typing.get_origin(annotation) not in (typing.Union, types.UnionType):
+    if typing.get_origin(annotation) not in UNIONS:
         return annotation
     rest = [item for item in typing.get_args(annotation) if item is not types.NoneType]
     return rest[0] if len(rest) == 1 else annotation

@@ -50,8 +50,8 @@ def read_path(claims: list[Any], traceback: types.TracebackType | None) -> Path:
         traceback = traceback.tb_next
     on_this_stack = {frame.f_locals.get("claim") for frame in frames}
     for claim in claims:
-        if claim.run is not None and claim not in on_this_stack:
-            path = [*_read_suspended(claim.run.coroutine), *path]
+        if claim.coroutine is not None and claim not in on_this_stack:
+            path = [*_read_suspended(claim.coroutine), *path]
     return path
 
 

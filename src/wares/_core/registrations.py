@@ -38,15 +38,11 @@ class Registrations:
         root: The container that keeps the singletons.
         root_makers: Its makers.
         singletons: What they were made from.
-        is_closed: Whether the registry is closed.
         is_makeshift: Whether it is an empty one, which stands in where no container is current.
     """
 
     #: The class that asks for the container itself.
     container_class: ClassVar[type] = object
-
-    #: What keeps the cleanups of containers, and of the registry.
-    cleanups: ClassVar[tuple[type, type]] = (list, list)
 
     def __init__(self, registry: Any) -> None:
         self.registry = registry
@@ -60,7 +56,6 @@ class Registrations:
         self.root: Any = None
         self.root_makers: Any = None
         self.singletons: Any = None
-        self.is_closed = False
         self.is_makeshift = False
         # How the services of generic classes are registered once the types are known.
         self.generics: dict[Any, Callable[[Hashable, tuple[Any, ...]], None]] = {}
@@ -76,7 +71,7 @@ class Registrations:
         Raises:
             RegistryClosedError: The registry is closed.
         """
-        if self.is_closed:
+        if self.registry._is_closed:
             raise RegistryClosedError
 
     def put(self, recipe: Recipe) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 
 from wares._core.annotations import FindName, expand_alias
 from wares._core.callables import Autowired, is_class, unwrap, wraps_generator
-from wares._core.keys import MISSING
+from wares._core.keys import MISSING, UNIONS
 from wares._core.needs import evaluate_result
 
 _ITERATORS = (
@@ -123,7 +123,7 @@ def may_be_none(annotation: Any) -> bool:
     """Tell whether what is annotated with *annotation* may be `None`: also if that is unclear."""
     annotation = _plain(annotation)
     origin = typing.get_origin(annotation)
-    if origin in (typing.Union, types.UnionType):
+    if origin in UNIONS:
         return any(map(may_be_none, typing.get_args(annotation)))
     if origin is typing.Literal:
         return None in typing.get_args(annotation)
@@ -150,7 +150,7 @@ def fits(annotation: Any, key: Any) -> bool:
     """
     annotation, key = _plain(annotation), _plain(key)
     for side in (annotation, key):
-        if typing.get_origin(side) in (typing.Union, types.UnionType):
+        if typing.get_origin(side) in UNIONS:
             members = typing.get_args(side)
             if side is annotation:
                 return any(fits(member, key) for member in members)

@@ -6,6 +6,7 @@ what is registered: the class that stands for "the container" is told to it.
 
 from __future__ import annotations
 
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -165,7 +166,7 @@ def _looks_unannotated(factory: Any) -> bool:
     owner = find_constructor(factory) if is_class else None
     function = factory if owner is None else owner.function
     code = getattr(function, "__code__", None)
-    if code is None:
+    if type(code) is not types.CodeType:  # a mock's is another mock, which claims to be one
         return not is_class
     count: int = code.co_argcount + code.co_kwonlyargcount - is_class
     if count <= 0:

@@ -6,6 +6,7 @@ What is raised here reads the path that led to it off the stack.
 from __future__ import annotations
 
 import inspect
+import types
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -36,7 +37,7 @@ from wares._core.recipes import (
     is_sync_context_manager,
 )
 from wares._core.registrations import Registrations
-from wares._core.signatures import Need, Shape, describe_callable
+from wares._core.signatures import Need, describe_callable
 from wares.exceptions import (
     AsyncServiceError,
     CircularDependencyError,
@@ -49,6 +50,9 @@ from wares.exceptions import (
 
 #: How many classes are remembered of what one factory gives.
 _CLASSES = 16
+
+#: What the look at a class does not tell enough of.
+_NEVER_PLAIN = (types.GeneratorType, types.AsyncGeneratorType, types.CoroutineType)
 
 
 def refuse(made: dict[Any, Any], recipe: Recipe) -> Any:
@@ -312,35 +316,15 @@ async def _anote(
 
 
 def _remember_class(plain: set[type], kind: type) -> None:
-    if len(plain) < _CLASSES and not issubclass(kind, _never_plain):
+    if len(plain) < _CLASSES and not issubclass(kind, _NEVER_PLAIN):
         plain.add(kind)
-
-
-def _never() -> Any:
-    yield
-
-
-async def _anever() -> Any:
-    yield
-
-
-async def _await_never() -> None:
-    pass
-
-
-_coroutine = _await_never()
-#: What the look at a class does not tell enough of.
-_never_plain = (type(_never()), type(_anever()), type(_coroutine))
-_coroutine.close()
 
 
 def _is_own_generator(recipe: Recipe, product: object) -> bool:
     """Tell whether *product* is the running factory itself, which has yet to yield."""
     if not (inspect.isgenerator(product) or inspect.isasyncgen(product)) or recipe.is_value:
         return False
-    if recipe.shape in (Shape.GENERATOR, Shape.ASYNC_GENERATOR):
-        return True
-    return recipe.may_return_generator
+    return recipe.shape.yields or recipe.may_return_generator
 
 
 def _must_be_awaited(recipe: Recipe, reason: str) -> AsyncServiceError:

@@ -121,19 +121,17 @@ class Wiring:
         if recipe is None:
             return Wire(need, "absent")
         is_fresh = not need.use_cache or recipe.lifetime == "transient"
-        source = self.source_of(recipe, need)
+        source = self._source_of(recipe, need)
         if need.is_late and source != "outlived":
             return Wire(need, "container")
         return Wire(need, source, Node(recipe, is_fresh))
 
-    def source_of(self, recipe: Recipe, need: Need | None = None) -> Source:
+    def _source_of(self, recipe: Recipe, need: Need) -> Source:
         """Tell where the service of *recipe* comes from."""
         if recipe.is_ready:
             return "ready"
-        is_for_longer = need is not None and need.is_marked and need.scope != "function"
-        if recipe.is_derived or recipe.lifetime == "transient":
-            return "request" if self.is_function and is_for_longer else "here"
-        if recipe.lifetime == self._keeper:
+        if recipe.is_derived or recipe.lifetime in ("transient", self._keeper):
+            is_for_longer = need.is_marked and need.scope != "function"
             return "request" if self.is_function and is_for_longer else "here"
         if recipe.lifetime == "singleton":
             return "registry"

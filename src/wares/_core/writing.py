@@ -14,11 +14,12 @@ from typing import Any, Protocol
 import attrs
 
 from wares._core import steps
+from wares._core.cleanups import Cleanups, RegistryCleanups
 from wares._core.keys import MISSING
 from wares._core.paths import know_maker
 from wares._core.recipes import Recipe, is_plain, never_gives_none
 from wares._core.registrations import Registrations
-from wares._core.signatures import Autowired, Shape
+from wares._core.signatures import Autowired
 from wares._core.wiring import Keeper, Node, Walk, Wire, Wiring
 from wares.exceptions import WaresError
 
@@ -89,7 +90,7 @@ class Writer:
         self.can_await = can_await
         self.is_async = False
         self.recipes: list[Recipe] = []
-        cleanups = makers.registry.cleanups[makers.keeper == "singleton"]
+        cleanups = RegistryCleanups if makers.keeper == "singleton" else Cleanups
         self.constants: dict[str, Any] = {"registry": makers.registry, "Cleanups": cleanups}
         self.observers = makers.registry.observers
         self._lines: list[str] = []
@@ -423,7 +424,7 @@ class Writer:
         factory = self.define("factory", self.find_factory(recipe))
         call = f"{factory}({arguments})"
         is_async = recipe.shape.is_async and self.can_await
-        if recipe.shape in (Shape.GENERATOR, Shape.ASYNC_GENERATOR):
+        if recipe.shape.yields:
             if is_async:
                 self._await()
             self.put(indent, f"generator = {call}")

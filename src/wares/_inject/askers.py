@@ -12,8 +12,8 @@ import typing
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from wares._core.annotations import Viewpoint
-from wares._core.callables import read_raw
+from wares._core.annotations import Viewpoint, find_nothing
+from wares._core.callables import VARIADIC, is_local, read_raw
 from wares._core.container import Container, Registry
 from wares._core.keys import MISSING, is_plain
 from wares._core.marks import Mark, read_mark
@@ -27,14 +27,11 @@ from wares._core.signatures import (
     is_marker,
     read_marked,
     read_shape,
-    unwrap,
 )
 from wares._inject.calls import find_calls, write_call
 from wares._inject.casting import DependencyCasts, FunctionCasts, read_aliases
 from wares._inject.checks import Findings, check_dependencies
 from wares.exceptions import InvalidRegistrationError, UnresolvableParameterError
-
-_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 class Asker:
@@ -75,7 +72,7 @@ class Asker:
         self.names = tuple(
             parameter.name
             for parameter in parameters
-            if parameter.kind not in _VARIADIC and parameter.name not in marked
+            if parameter.kind not in VARIADIC and parameter.name not in marked
         )
         # What is still to be read, at the first call.
         self._unread: _Reading | None = None
@@ -185,7 +182,7 @@ class CastingAsker(Asker):
 
     def settle(self, viewpoint: Viewpoint) -> None:
         """Make the casts of the function's own arguments and result."""
-        self.casts = FunctionCasts(self.function, self.needs, _find_nothing, viewpoint)
+        self.casts = FunctionCasts(self.function, self.needs, find_nothing, viewpoint)
 
     def needs_call(
         self,
@@ -235,7 +232,7 @@ def read_asker(
     """
     reading = _Reading(function, frame)
     viewpoint = reading.look(may_import=False)
-    needs = reading.read(_find_nothing, viewpoint)
+    needs = reading.read(find_nothing, viewpoint)
     parameters = tuple(read_raw(function).parameters.values())
     extras = _read_extras(function, dependencies)
     asker = kind(function, parameters, needs, extras, shape or read_shape(function))
@@ -271,8 +268,7 @@ class _Reading:
 
     def __init__(self, function: Callable[..., Any], frame: types.FrameType | None) -> None:
         self._function = function
-        is_local = "<locals>" in getattr(unwrap(function)[-1], "__qualname__", "")
-        self._frame = frame if is_local else None
+        self._frame = frame if is_local(function) else None
         self.has_unknown = False
 
     def look(self, *, may_import: bool) -> Viewpoint:
@@ -314,10 +310,6 @@ class _Reading:
 
 def _is_unknown(key: object) -> bool:
     return isinstance(key, _Unknown) or any(map(_is_unknown, typing.get_args(key)))
-
-
-def _find_nothing(_: str) -> Any:
-    return MISSING
 
 
 def _read_locals(frame: types.FrameType | None) -> dict[str, Any]:

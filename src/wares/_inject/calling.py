@@ -16,7 +16,7 @@ from wares._core.keys import MISSING
 from wares._core.needs import DependencyReader, Need
 from wares._core.signatures import Autowired, read_shape, read_signature
 from wares._inject.injection import inject
-from wares.exceptions import AsyncServiceError, UnresolvableParameterError
+from wares.exceptions import AsyncServiceError
 
 
 def call(
@@ -100,11 +100,8 @@ class _CallReader(DependencyReader):
     """Reads what a function needs that its caller may pass as well."""
 
     def _read_key(self, parameter: inspect.Parameter) -> Any:
-        try:
-            return super()._read_key(parameter)
-        except UnresolvableParameterError:
-            # It is the caller's business.
-            return MISSING
+        # What cannot be read is the caller's business.
+        return self._evaluate_if_possible(parameter)
 
 
 def _read_needs(function: Any, find_name: FindName) -> tuple[Need, ...]:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import attrs
 
 from wares._core.asking import Closed, explain
-from wares._core.claims import Claim, find_path
+from wares._core.claims import NOT_MADE, find_path
 from wares._core.keys import MISSING
 from wares._core.makers import Makers, Order
 from wares._core.recipes import Recipe, cannot_fill
@@ -97,10 +97,6 @@ def _find_open_names(call: Recipe, makers: Makers) -> Iterator[str]:
                 todo.append(node.recipe)
 
 
-#: Stands for what is not made.
-_NOT_MADE = Claim()
-
-
 class CallWriter(Writer):
     """Writes what gets the needs of one function for a call."""
 
@@ -123,7 +119,7 @@ class CallWriter(Writer):
         asker = self._asker
         call = Node(asker.recipe, is_fresh=True)
         self._chain.append(self._place(asker.recipe))
-        self.constants |= {"Closed": Closed, "explain": explain, "claim": _NOT_MADE}
+        self.constants |= {"Closed": Closed, "explain": explain, "claim": NOT_MADE}
         self.put(2, "try:")
         self.put(3, "made = c._made")
         self.put(3, "if type(made) is Closed: raise c._make_closed_error()")

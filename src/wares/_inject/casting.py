@@ -24,7 +24,7 @@ from typing import Annotated, Any
 
 from typing_extensions import TypedDict
 
-from wares._core.annotations import FindName, Viewpoint
+from wares._core.annotations import FindName, Viewpoint, find_nothing
 from wares._core.callables import read_raw, wraps_generator
 from wares._core.keys import MISSING
 from wares._core.recipes import Recipe
@@ -278,7 +278,7 @@ def read_aliases(function: Callable[..., Any], viewpoint: Viewpoint) -> dict[str
     if "pydantic.fields" not in sys.modules:
         return {}
     parameters = read_raw(function).parameters
-    annotations = read_annotations(function, lambda _: MISSING, viewpoint)
+    annotations = read_annotations(function, find_nothing, viewpoint)
     aliases = {}
     for name, parameter in parameters.items():
         metadata = getattr(annotations.get(name), "__metadata__", ())

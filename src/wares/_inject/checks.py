@@ -11,7 +11,8 @@ from collections.abc import Collection, Hashable, Iterator
 
 import attrs
 
-from wares._core.annotations import Viewpoint
+from wares._core.annotations import Viewpoint, find_nothing
+from wares._core.callables import is_local
 from wares._core.container import Container
 from wares._core.keys import MISSING
 from wares._core.recipes import (
@@ -21,7 +22,7 @@ from wares._core.recipes import (
     recipe_for_dependency,
     share_dependency,
 )
-from wares._core.signatures import Need, describe_callable, unwrap
+from wares._core.signatures import Need, describe_callable
 from wares.exceptions import (
     AsyncServiceError,
     CircularDependencyError,
@@ -56,7 +57,7 @@ def check_dependencies(
         LifetimeError: Something that lives longer needs something that ends with a function.
         UnresolvableParameterError: A parameter of a dependency that nothing can fill.
     """
-    checker = _Checker(root, names, viewpoint, can_await, takes_any_name)
+    checker = _Checker(root, names, viewpoint, can_await)
     checker.check()
     open_needs = () if takes_any_name else tuple(checker.open_needs.values())
     return Findings(open_needs, tuple(checker.read), checker.has_unread)
@@ -95,13 +96,11 @@ class _Checker:
         names: Collection[str],
         viewpoint: Viewpoint,
         can_await: bool,
-        takes_any_name: bool,
     ) -> None:
         self._root = root
         self._names = names
         self._viewpoint = viewpoint
         self._can_await = can_await
-        self._takes_any_name = takes_any_name
         self._path: list[_Step] = []
         self._seen: set[tuple[Hashable, bool]] = set()
         self._marked: set[str] = set()
@@ -178,7 +177,7 @@ class _Checker:
         if isinstance(recipe.key, type) and _has_written_names(recipe.key):
             return None
         try:
-            signature = recipe.read(Container, _find_nothing, self._view(recipe))
+            signature = recipe.read(Container, find_nothing, self._view(recipe))
         except UnresolvableParameterError as error:
             if isinstance(recipe.key, type):
                 return None
@@ -192,8 +191,9 @@ class _Checker:
 
     def _view(self, recipe: Recipe) -> Viewpoint:
         """Show the names around the function to those defined beside it only."""
-        is_local = "<locals>" in getattr(unwrap(recipe.factory)[-1], "__qualname__", "")
-        return self._viewpoint if is_local else attrs.evolve(self._viewpoint, names={})
+        if is_local(recipe.factory):
+            return self._viewpoint
+        return attrs.evolve(self._viewpoint, names={})
 
     def _describe_path(self) -> list[str]:
         return [step.recipe.describe_step() for step in self._path]
@@ -207,7 +207,3 @@ def _has_written_names(kind: type) -> bool:
         # From Python 3.14 on they are evaluated now.
         return True
     return any(isinstance(annotation, str) for annotation in annotations.values())
-
-
-def _find_nothing(_: str) -> object:
-    return MISSING

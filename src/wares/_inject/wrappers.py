@@ -16,7 +16,7 @@ from inspect import Parameter
 from typing import Any
 
 from wares._core.annotations import show_annotations
-from wares._core.callables import read_raw
+from wares._core.callables import VARIADIC, read_raw
 from wares._core.container import Container, Registry, _current
 from wares._core.keys import MISSING
 from wares._core.signatures import Need, Shape, describe_callable, read_shape
@@ -135,7 +135,7 @@ class _Writer:
 
     def write(self) -> Callable[..., Any]:
         """Write and compile it."""
-        if self._shape in (Shape.GENERATOR, Shape.ASYNC_GENERATOR):
+        if self._shape.yields:
             self._write_generator()
         elif self._is_hidden and self._shape is Shape.PLAIN:
             self._write_unfinished()
@@ -252,7 +252,7 @@ class _Writer:
             indent += 1
         self._write_arguments(indent)
         call = f"$function({self._arguments()})"
-        if self._shape in (Shape.GENERATOR, Shape.ASYNC_GENERATOR):
+        if self._shape.yields:
             if self._casts_result:
                 call = f"$relay({call}, $asker.casts.cast_result, $within)"
             self._write_delegation(indent, call)
@@ -337,7 +337,7 @@ class _Writer:
         """Tell whether pydantic, and not Python, says that an argument is missing."""
         if not self._casts_arguments or parameter.name in self._marked:
             return False
-        if parameter.kind in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD):
+        if parameter.kind in VARIADIC:
             return False
         return parameter.default is parameter.empty or is_field(parameter.default)
 

@@ -183,7 +183,7 @@ def _read_signature(function: Callable[..., Any]) -> inspect.Signature | None:
                 function, follow_wrapped=False, annotation_format=Format.FORWARDREF
             )
         return inspect.signature(function, follow_wrapped=False)
-    except ValueError:
+    except (ValueError, TypeError):  # a builtin; an `AsyncMock` on Python 3.11.2
         return None
 
 
