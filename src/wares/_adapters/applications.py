@@ -59,6 +59,17 @@ def find_views(app: object) -> Iterator[Callable[..., Any]]:
                 yield method
 
 
+def find_mounted_problems(app: object, registry: Registry) -> Iterator[Exception]:
+    """Find what the handlers of the Socket.IO servers miss that are in an application."""
+    for inner in _look_inside(app):
+        dispatch: Any = getattr(inner, "_wares_dispatch", None)
+        if dispatch is not None and dispatch.hook.registry in (None, registry):
+            dispatch.hook.prepare(registry)
+            yield from dispatch.find_problems(registry)
+        for route in getattr(inner, "routes", None) or ():
+            yield from find_mounted_problems(getattr(route, "app", None), registry)
+
+
 def find_problems(app: object, registry: Registry) -> Iterator[Exception]:
     """Find what the handlers of an application ask for and *registry* does not have."""
     yield from find_missing(find_views(app), registry)
