@@ -153,6 +153,7 @@ class Dispatch:
 
     def find_problems(self, registry: Registry) -> Iterator[WaresError]:
         """Find what handlers need that a registry cannot give them."""
+        self.hook.prepare(registry)
         yield from find_missing(self.list_injected(), registry)
         known = {node.key for node in registry.graph().nodes if node.kind != "missing"}
         for handler in self.list_called():

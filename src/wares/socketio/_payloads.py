@@ -169,7 +169,7 @@ def _is_known(result: Any) -> bool:
     if kind in _SENDABLE:
         return True
     if kind is str:
-        return result.isascii()  # msgpack has no surrogates
+        return bool(result.isascii())  # msgpack has no surrogates
     if kind is int:
         return bool(-(1 << 63) <= result < 1 << 64)  # as msgpack has it
     if kind is dict:

@@ -247,7 +247,7 @@ class TestCheck:
     @pytest.mark.parametrize("is_wrapped", [True, False])
     @pytest.mark.parametrize("has_registry", [True, False])
     def test_command(self, tmp_path, has_registry, is_wrapped):
-        """The command names the handler, whether or not the server was given a registry."""
+        """The command names the handlers, marked or not, with or without a registry."""
         (tmp_path / "shop.py").write_text(
             "import abc, socketio, wares, wares.socketio\n"
             "class Missing(abc.ABC):\n"
@@ -258,6 +258,8 @@ class TestCheck:
             "app = socketio.ASGIApp(sio)\n"
             "@sio.event\n"
             "async def buy(missing: wares.Inject[Missing]): ...\n"
+            "@sio.event\n"
+            "async def sell(missing: Missing): ...\n"
         )
         target = "shop:app" if is_wrapped else "shop:sio"
 
@@ -273,6 +275,7 @@ class TestCheck:
         assert 1 == found.returncode
         assert "Nothing is registered for Missing" in found.stderr
         assert "buy" in found.stderr
+        assert "sell" in found.stderr
 
 
 @pytest.mark.parametrize(
