@@ -1,4 +1,4 @@
-"""Each request, event and command of Flask has a container, whatever is pushed around it."""
+"""Each request and event of Flask has a container, whatever is pushed around it."""
 
 import contextlib
 import gc
@@ -443,6 +443,22 @@ class TestCommands:
 
         assert ["open", expected] == journal
         assert (expected == "commit") is (result.exit_code == 0)
+
+    def test_within_a_context(self, app, journal):
+        """A command for which Flask opens no context shares that around it, and its container."""
+
+        @app.cli.command("work")
+        @click.pass_context
+        def work(context):
+            wares_from().get(Session)
+            context.exit(1)
+
+        with app.app_context():
+            app.test_cli_runner().invoke(args=["work"])
+            meanwhile = list(journal)
+
+        assert ["open"] == meanwhile
+        assert ["open", "commit"] == journal
 
     def test_closed_while_failing(self, app, journal):
         """A command whose context is closed while an exception is handled has failed."""
