@@ -413,6 +413,32 @@ def raise_abort(_):
     raise click.Abort
 
 
+def test_injected_events(app, journal):
+    """An event of Flask-SocketIO has a container of its own before it asks Flask for it."""
+    app.secret_key = "not a secret"
+    server = SocketIO(app, async_mode="threading")
+
+    @server.on("fail")
+    @inject
+    def fail(session: Inject[Session]):
+        raise LookupError
+
+    @server.on("work")
+    @inject
+    def work(session: Inject[Session]):
+        return session is wares_from().get(Session)
+
+    server.on_error()(lambda _: "answered")
+
+    with app.app_context():
+        client = server.test_client(app)
+        answers = [client.emit(name, callback=True) for name in ("fail", "work")]
+        meanwhile = list(journal)
+
+    assert ["answered", True] == answers
+    assert ["open", "rollback LookupError", *COMMITTED] == meanwhile == journal
+
+
 class TestCommands:
     @pytest.mark.parametrize("is_direct", [True, False])
     @pytest.mark.parametrize(
