@@ -8,9 +8,9 @@ import contextlib
 import functools
 import gc
 import weakref
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, Generic, TypeVar
 from unittest.mock import Mock
 
 import anyio
@@ -578,6 +578,50 @@ class TestValidation:
             assert __file__ in str(problems[0])
             assert "view" in str(problems[1])
             assert "deep" in str(problems[1])
+
+    async def test_of_what_stands_for_more_than_one_key(self, app):
+        """Annotations that stand for other keys are looked through, as they are for a get."""
+
+        @app.get("/")
+        async def view(
+            optional: Inject[int | None],
+            listed: Inject[list[int]],
+            named: Inject[Mapping[str, int]],
+            later: Inject[Callable[[], Awaitable[Session]]],
+        ) -> list[object]:
+            return [optional, listed, named, type(await later()).__name__]
+
+        @app.get("/missing")
+        async def miss(later: Inject[Callable[[], int]]): ...
+
+        (problem,) = await self.problems_of(app)
+        app.router.routes.pop()
+        async with client_of(app) as client:
+            answer = await client.get("/")
+
+        assert int is problem.key
+        assert "miss" in str(problem)
+        assert [None, [], {}, "Session"] == answer.json()
+
+    async def test_of_generics(self):
+        """A generic service is there for each type."""
+        T = TypeVar("T")
+
+        class Mapper(Generic[T]): ...
+
+        @lifespan
+        async def start(app, registry):
+            registry.register_generic(Mapper, Mapper)
+            yield
+
+        app = FastAPI(lifespan=start)
+
+        @app.get("/")
+        async def view(mapper: Inject[Mapper[int]]) -> str:
+            return type(mapper).__name__
+
+        async with client_of(app) as client:
+            assert "Mapper" == (await client.get("/")).json()
 
     @pytest.mark.parametrize("marker", [fastapi.Depends, wares.Depends])
     async def test_of_what_fastapi_would_make(self, marker):

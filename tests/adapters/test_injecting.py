@@ -8,7 +8,8 @@ import pytest
 
 import wares
 from wares import Inject, Registry, inject
-from wares._adapters.injecting import inject_own
+from wares._adapters.injecting import bind_own, inject_own
+from wares.exceptions import UnresolvableParameterError
 
 if TYPE_CHECKING:
     from decimal import Decimal as OnlyForTypes
@@ -86,3 +87,16 @@ def test_names_that_only_inject_finds(registry):
         return number, other
 
     assert (3, None) == inject_own(handle)()
+
+
+@pytest.mark.parametrize(
+    "annotation", [Inject[int] | None, list[Inject[int]], Inject, Annotated[int, wares.Depends]]
+)
+@pytest.mark.parametrize("inject", [inject_own, bind_own])
+def test_misplaced_markers(inject, annotation):
+    """A marker of ours that marks nothing is refused, and its parameter not left to others."""
+
+    def handle(number: annotation = 0): ...
+
+    with pytest.raises(UnresolvableParameterError, match="number"):
+        inject(handle)

@@ -10,10 +10,11 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
+from wares._core.compositions import give, recipe_for_composition
 from wares._core.container import Container, Registry
 from wares._core.keys import MISSING, describe, find_nearest
 from wares._core.recipes import Recipe, cannot_fill
-from wares._core.signatures import Need
+from wares._core.signatures import Need, describe_callable
 from wares._inject.askers import Asker
 from wares.exceptions import ServiceNotFoundError, WaresError
 
@@ -33,6 +34,36 @@ def find_missing(
     for function in functions:
         for asker in _find_askers(function):
             yield from _find_missing(asker, registry)
+
+
+def find_missing_below(
+    key: Hashable, callers: Sequence[Callable[..., Any]], registry: Registry
+) -> Iterator[ServiceNotFoundError]:
+    """Find what is not there of what *key* stands for, where *callers* ask for it.
+
+    Args:
+        key: What is asked for.
+        callers: The functions that lead to the one that asks.
+        registry: Where things are registered.
+
+    Yields:
+        An error for each thing.
+    """
+    need = Need("service", key, by_keyword=False, is_marked=True, is_service=True)
+    root = recipe_for_composition(key, "question", give, [need])
+    for path, need, found in _walk(root, registry):
+        if found is None and not _is_given(need, registry):
+            below = path[1:]
+            yield ServiceNotFoundError(
+                need.key,
+                path=[*callers, *(recipe.key for recipe in below), need.key],
+                steps=[
+                    *map(describe_callable, callers),
+                    *(recipe.describe_step() for recipe in below),
+                    describe(need.key),
+                ],
+                nearest=find_nearest(need.key, registry),
+            )
 
 
 def _find_askers(function: Any) -> Iterator[Asker]:
@@ -62,13 +93,15 @@ def find_needed(
     for function in functions:
         for asker in _find_askers(function):
             with suppress(WaresError):
-                yield from (need.key for _, need, _ in _walk(asker, registry))
+                asker.read_rest(Container(registry))
+                yield from (need.key for _, need, _ in _walk(asker.recipe, registry))
 
 
 def _find_missing(asker: Asker, registry: Registry) -> Iterator[WaresError]:
     """Find what an injected function needs, and its dependencies need, that is not there."""
     try:
-        for path, need, found in _walk(asker, registry):
+        asker.read_rest(Container(registry))
+        for path, need, found in _walk(asker.recipe, registry):
             if found is None and not _is_filled(need, asker, registry):
                 yield _make_missing(need, path, asker, registry)
     except WaresError as problem:
@@ -77,16 +110,15 @@ def _find_missing(asker: Asker, registry: Registry) -> Iterator[WaresError]:
 
 
 def _walk(
-    asker: Asker, registry: Registry
+    root: Recipe, registry: Registry
 ) -> Iterator[tuple[tuple[Recipe, ...], Need, Recipe | None]]:
-    """Go through the needs of an injected function and of the callables that markers name.
+    """Go through the needs of what stands for a call, and of the callables that markers name.
 
     Yields:
         For each need, the path that leads to it, and how it is made, if it is known.
     """
-    asker.read_rest(Container(registry))
-    seen = {asker.recipe}
-    todo: list[tuple[Recipe, ...]] = [(asker.recipe,)]
+    seen = {root}
+    todo: list[tuple[Recipe, ...]] = [(root,)]
     for path in todo:
         for need in registry._known.read(path[-1]):
             found = registry._known.find_recipe(need)
@@ -119,5 +151,9 @@ def _is_filled(need: Need, asker: Asker, registry: Registry) -> bool:
         return True
     if need.takes_argument and need.name in asker.open_names:
         return True
+    return _is_given(need, registry)
+
+
+def _is_given(need: Need, registry: Registry) -> bool:
     is_given = need.key is Container or need.key in registry._known.expected
     return is_given or need.default is not MISSING

@@ -10,7 +10,7 @@ import contextlib
 import functools
 from collections.abc import AsyncGenerator, Hashable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ForwardRef, TypeVar
 
 import attrs
 from typing_extensions import Unpack
@@ -20,12 +20,17 @@ from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
 from wares._adapters.lifespan import REGISTRY_KEY
 from wares._adapters.shielding import CancelScope, shielding
 from wares._core.container import Container, Registry
-from wares._core.keys import MISSING, describe, find_nearest
+from wares._core.keys import MISSING, describe
 from wares._core.marks import Mark
 from wares._core.signatures import describe_callable
+from wares._inject.injected import find_missing_below
 from wares._inject.markers import Inject
 from wares.asgi import ANSWERED_KEY, CONTAINER_KEY, ConnectionContainer, Scope
-from wares.exceptions import ServiceNotFoundError, UnresolvableParameterError
+from wares.exceptions import (
+    InvalidRegistrationError,
+    UnresolvableParameterError,
+    raise_problems,
+)
 
 with needs_extra("wares.fastapi", "fastapi"):
     from fastapi import APIRouter, Depends, FastAPI, Query, params
@@ -40,6 +45,7 @@ with needs_extra("wares.fastapi", "fastapi"):
         Shortcut,
         Wanted,
         find_lifespans,
+        find_overlooked,
         find_wanted,
         open_first,
     )
@@ -235,6 +241,13 @@ class ServiceMarker(params.Depends):
     def dependency(self, key: Hashable) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]  # a field there
         # Where the marker names nothing, FastAPI puts the annotation here: in 0.121 by a mere
         # assignment, in newer versions into a marker that it makes anew.
+        if isinstance(key, ForwardRef):
+            name = key.__forward_arg__
+            raise InvalidRegistrationError(
+                f"FastAPI cannot tell what {name!r} in the brackets of Inject names. Put the whole "
+                f'annotation into quotes, after the class is defined: "Inject[{name}]". For what '
+                f"is registered under a string, write Annotated[..., Depends({name!r})]."
+            )
         self.__dict__["dependency"] = key
 
 
@@ -315,24 +328,22 @@ class lifespan(starlette.lifespan[App]):  # noqa: N801  # used as a decorator
         return merged[-1] is self if self in merged else super()._is_last(app)
 
     def _find_problems(self, app: App, registry: Registry) -> Iterator[Exception]:
+        yield from find_overlooked(app)
         if container in (app.dependency_overrides or ()):
             return
         nodes = registry.graph().nodes
-        known = {Container, Registry, *(node.key for node in nodes if node.kind != "missing")}
+        known = [Container, Registry, *(node.key for node in nodes if node.kind != "missing")]
         for wanted in find_wanted(app, _key_of):
             key = _key_of(wanted.call)
+            if key is not MISSING:
+                yield from find_missing_below(key, wanted.path, registry)
             # Compared by identity, as what FastAPI calls need not be hashable.
-            if key is MISSING and any(wanted.call is registered for registered in known):
+            elif any(wanted.call is registered for registered in known):
                 yield _made_by_fastapi(wanted)
-            elif key is not MISSING and key not in known:
-                yield ServiceNotFoundError(
-                    key,
-                    path=[*wanted.path, key],
-                    steps=[*map(describe_callable, wanted.path), describe(key)],
-                    nearest=find_nearest(key, registry),
-                )
 
     async def _prepare(self, app: App) -> None:
+        # A matter of safety, and so also where nothing else is validated.
+        raise_problems("The application does not start, because of", [*find_overlooked(app)])
         open_first(app, container, _key_of)
         if await try_out():
             _SHORTCUT.take(app)

@@ -35,6 +35,7 @@ from starlette.requests import HTTPConnection
 from wares._adapters.lifespan import Lifespan
 from wares._core.container import Container
 from wares._core.keys import MISSING
+from wares._core.signatures import find_overlooked_markers
 
 #: The key of the service that a dependency gives, or `MISSING`.
 FindKey: TypeAlias = Callable[[Any], Hashable]
@@ -274,6 +275,21 @@ def find_wanted(app: Any, find_key: FindKey) -> Iterator[Wanted]:
     """Find the dependencies of endpoints, and theirs."""
     for dependant, _ in find_dependants(app.routes, app):
         yield from _find_below(dependant, find_key)
+
+
+#: Where FastAPI keeps the parameters of an endpoint or dependency that it reads from the request.
+_READ = ("path_params", "query_params", "header_params", "cookie_params", "body_params")
+
+
+def find_overlooked(app: Any) -> Iterator[Exception]:
+    """Find services that FastAPI would read from the request, as it has not seen their markers."""
+    for endpoint, _ in find_dependants(app.routes, app):
+        todo = [endpoint]
+        for dependant in todo:
+            names = {field.name for where in _READ for field in getattr(dependant, where)}
+            if names:
+                yield from find_overlooked_markers(dependant.call, names)
+            todo += dependant.dependencies[:]
 
 
 def _find_below(
