@@ -66,6 +66,23 @@ def find_missing_below(
             )
 
 
+def find_scoped(key: Hashable, registry: Registry) -> Iterator[Recipe]:
+    """Find what a container makes and keeps for whoever asks it for *key*."""
+    known = registry._known
+    needs = [Need("service", key, by_keyword=False, is_marked=True, is_service=True)]
+    seen: set[Recipe] = set()
+    for need in needs:
+        recipe = None if need.key is MISSING else known.find_recipe(need)
+        if recipe is None or recipe in seen or recipe.lifetime in ("singleton", "connection"):
+            continue
+        seen.add(recipe)
+        if recipe.lifetime == "scoped" and not recipe.is_ready:
+            yield recipe
+        with suppress(WaresError):
+            # What cannot be read, the graph of the registry tells.
+            needs += known.read(recipe)
+
+
 def _find_askers(function: Any) -> Iterator[Asker]:
     """Find who asks by `inject`: a function, or what decorators are around."""
     seen: list[Asker] = []
