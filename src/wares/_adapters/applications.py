@@ -47,7 +47,10 @@ def find_views(app: object) -> Iterator[Callable[..., Any]]:
     if dispatch is not None:
         yield from dispatch.list_injected()
     for route in getattr(app, "routes", None) or ():
-        yield from filter(None, [getattr(route, "endpoint", None)])
+        endpoint = getattr(route, "endpoint", None)
+        # FastAPI fills the markers of its own endpoints.
+        if endpoint is not None and not hasattr(route, "dependant"):
+            yield endpoint
         yield from find_views(route)
     views: Mapping[str, Any] = getattr(app, "view_functions", {})
     for view in views.values():
@@ -61,8 +64,13 @@ def find_views(app: object) -> Iterator[Callable[..., Any]]:
 
 def find_problems(app: object, registry: Registry) -> Iterator[Exception]:
     """Find what the handlers of an application ask for and *registry* does not have."""
-    yield from find_missing(find_views(app), registry)
-    yield from _find_problems_of_lifespans(app, registry)
+    found = [*_find_problems_of_lifespans(app, registry)]
+    told = {str(problem) for problem in found}
+    yield from found
+    for problem in find_missing(find_views(app), registry):
+        # What a lifespan finds itself is told once.
+        if str(problem) not in told:
+            yield problem
 
 
 def find_wanted(app: object, registry: Registry) -> Iterator[Hashable]:

@@ -14,15 +14,8 @@ from typing import Any
 
 from wares._adapters.units import may_await
 from wares._core.container import current_container
-from wares._core.signatures import find_markers, is_marker
+from wares._core.signatures import find_own_markers, is_marker
 from wares._inject.injection import inject
-from wares._inject.markers import Depends, Inject
-
-#: The class of our markers, which type checkers take for a function.
-_Marker: Any = Depends
-
-#: Our markers before they are called, which `inject` refuses.
-_UNCALLED: tuple[Any, ...] = (Depends, Inject)
 
 
 def inject_own(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -59,7 +52,7 @@ def bind_own(function: Callable[..., Any]) -> Callable[..., Any] | None:
     markers = [
         marker
         for parameter in signature.parameters.values()
-        for marker in _find_own_markers(parameter)
+        for marker in find_own_markers(parameter)
     ]
     if not markers or any(getattr(marker, "scope", None) == "function" for marker in markers):
         return None
@@ -104,7 +97,7 @@ class Served:
 def _find_own(signature: inspect.Signature) -> set[str]:
     """Name the parameters that our markers mark."""
     return {
-        name for name, parameter in signature.parameters.items() if _find_own_markers(parameter)
+        name for name, parameter in signature.parameters.items() if find_own_markers(parameter)
     }
 
 
@@ -125,12 +118,6 @@ def _inject(
         if name not in own
     }
     return injected
-
-
-def _find_own_markers(parameter: Parameter) -> list[Any]:
-    """Find our markers of a parameter, also where they are misplaced, which `inject` refuses."""
-    found = (*find_markers(parameter.default), *find_markers(parameter.annotation))
-    return [marker for marker in found if isinstance(marker, _Marker) or marker in _UNCALLED]
 
 
 def _hide_marker(parameter: Parameter) -> Parameter:

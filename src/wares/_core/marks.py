@@ -12,7 +12,7 @@ import inspect
 import sys
 import types
 import typing
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Any, Literal
 
 import attrs
@@ -72,11 +72,11 @@ def read_mark(marker: Any) -> Mark:
     )
 
 
-def is_uncalled_marker(thing: object) -> bool:
+def is_uncalled_marker(thing: object, markers: Iterable[tuple[str, str]] = _UNCALLED) -> bool:
     """Tell whether *thing* is `Depends` or `Inject` itself, without parentheses or brackets."""
     return any(
         thing is not None and thing is getattr(sys.modules.get(module), name, None)
-        for module, name in _UNCALLED
+        for module, name in markers
     )
 
 
@@ -103,6 +103,16 @@ def find_markers(annotation: Any) -> Iterator[Any]:
         # The parameters of a `Callable` are a list.
         for inner in part if isinstance(part, list) else [part]:
             yield from find_markers(inner)
+
+
+def find_own_markers(parameter: inspect.Parameter) -> list[Any]:
+    """Find the markers of wares that a parameter has, also where they are misplaced."""
+    found = (*find_markers(parameter.default), *find_markers(parameter.annotation))
+    return [
+        marker
+        for marker in found
+        if _is_a(marker, *_MARKS[0]) or is_uncalled_marker(marker, _UNCALLED[:2])
+    ]
 
 
 def has_misplaced_marker(annotation: Any) -> bool:

@@ -35,6 +35,7 @@ from wares._core.marks import (
     as_key,
     callable_of,
     find_markers,
+    find_own_markers,
     is_derivable,
     is_marker,
 )
@@ -65,6 +66,7 @@ __all__ = [
     "expand_alias",
     "find_markers",
     "find_overlooked_markers",
+    "find_own_markers",
     "find_place",
     "fits",
     "is_derivable",

@@ -6,6 +6,7 @@ It must not know whose functions they are: views of a web application, say.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
@@ -14,9 +15,9 @@ from wares._core.compositions import give, recipe_for_composition
 from wares._core.container import Container, Registry
 from wares._core.keys import MISSING, describe, find_nearest
 from wares._core.recipes import Recipe, cannot_fill
-from wares._core.signatures import Need, describe_callable
+from wares._core.signatures import Need, describe_callable, find_own_markers
 from wares._inject.askers import Asker
-from wares.exceptions import ServiceNotFoundError, WaresError
+from wares.exceptions import ServiceNotFoundError, UnresolvableParameterError, WaresError
 
 
 def find_missing(
@@ -25,15 +26,36 @@ def find_missing(
     """Find what *functions* need, and their dependencies need, that is not there.
 
     Args:
-        functions: Functions of any kind; those that are not injected need nothing.
+        functions: Functions of any kind.
         registry: Where things are registered.
 
     Yields:
-        An error for each thing, as calling the function would raise it.
+        An error for each thing, as calling the function would raise it, and for each parameter
+        that is marked though the function is not injected.
     """
     for function in functions:
-        for asker in _find_askers(function):
+        askers = [*_find_askers(function)]
+        for asker in askers:
             yield from _find_missing(asker, registry)
+        if not askers:
+            yield from _find_uninjected(function)
+
+
+def _find_uninjected(function: Callable[..., Any]) -> Iterator[WaresError]:
+    """Find parameters with markers that nobody reads."""
+    try:
+        parameters = inspect.signature(function, eval_str=True).parameters.values()
+    except (AttributeError, NameError, TypeError, SyntaxError, ValueError):
+        # Whether it has some cannot be told.
+        return
+    for parameter in parameters:
+        if find_own_markers(parameter):
+            yield UnresolvableParameterError(
+                parameter.name,
+                describe_callable(function),
+                "nobody fills it, because the function is not injected. Decorate it with @inject, "
+                "below the decorator that registers it.",
+            )
 
 
 def find_missing_below(
