@@ -358,11 +358,13 @@ def _find_made_twice(
     asked: Sequence[Wanted], registry: Registry
 ) -> Iterator[UnresolvableParameterError]:
     """Find the first service that one endpoint would be given twice, which is never meant."""
-    keys = {kind: [one.call.key for one in asked if type(one.call) is kind] for kind in _KINDS}
+    keys = {
+        kind: [_key_of(one.call) for one in asked if type(one.call) is kind] for kind in _KINDS
+    }
     of_request = {recipe for key in keys[GetService] for recipe in find_scoped(key, registry)}
     for wanted in asked if of_request else ():
         if type(wanted.call) is GetFunctionService:
-            for recipe in find_scoped(wanted.call.key, registry):
+            for recipe in find_scoped(_key_of(wanted.call), registry):
                 is_asked_for = all(recipe.key in asked_for for asked_for in keys.values())
                 if recipe in of_request and (is_asked_for or recipe.shape.yields):
                     yield _made_twice(wanted, recipe.key)
