@@ -13,11 +13,12 @@ from typing import Any, Protocol, TypeVar
 from typing_extensions import Unpack
 
 from wares import asgi
-from wares._adapters.applications import find_mounted_problems
+from wares._adapters.applications import find_mounted_problems, find_views
 from wares._adapters.extras import needs_extra
 from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
 from wares._adapters.lifespan import REGISTRY_KEY, Lifespan, explain_idle_lifespan
 from wares._core.container import Container, Registry
+from wares._inject.injected import find_missing
 from wares.exceptions import NoRegistryError, ServiceNotFoundError
 
 with needs_extra("wares.starlette", "starlette"):
@@ -55,7 +56,8 @@ class lifespan(Lifespan[App]):  # noqa: N801  # used as a decorator
             becomes the state of the lifespan, or nothing.
         registry: A registry of the caller's, instead of a new one for each start. It is closed,
             too, so the application cannot be started again.
-        validate: Whether the start fails if something that is registered cannot be made.
+        validate: Whether the start fails if something cannot be made that is registered, or that
+            an endpoint asks for by `wares.inject`.
 
     Attributes:
         registry: The registry of the present start, or of the next one.
@@ -71,7 +73,8 @@ class lifespan(Lifespan[App]):  # noqa: N801  # used as a decorator
         return not self._is_nested
 
     def _find_problems(self, app: App, registry: Registry) -> Iterator[Exception]:
-        return find_mounted_problems(app, registry)
+        yield from find_mounted_problems(app, registry)
+        yield from find_missing(find_views(app), registry)
 
     @contextlib.asynccontextmanager
     async def _open(self, app: App) -> AsyncIterator[Registry]:

@@ -43,7 +43,10 @@ def find_views(app: object) -> Iterator[Callable[..., Any]]:
     Of an application of Starlette they are the endpoints of its routes.
     """
     for route in getattr(app, "routes", None) or ():
-        yield from filter(None, [getattr(route, "endpoint", None)])
+        endpoint = getattr(route, "endpoint", None)
+        # FastAPI fills the markers of its own endpoints.
+        if endpoint is not None and not hasattr(route, "dependant"):
+            yield endpoint
         yield from find_views(route)
     views: Mapping[str, Any] = getattr(app, "view_functions", {})
     for view in views.values():
@@ -57,8 +60,13 @@ def find_views(app: object) -> Iterator[Callable[..., Any]]:
 
 def find_problems(app: object, registry: Registry) -> Iterator[Exception]:
     """Find what the handlers of an application ask for and *registry* does not have."""
-    yield from find_missing(find_views(app), registry)
-    yield from _find_problems_inside(app, registry)
+    found = [*_find_problems_inside(app, registry)]
+    told = {str(problem) for problem in found}
+    yield from found
+    for problem in find_missing(find_views(app), registry):
+        # What a lifespan finds itself is told once.
+        if str(problem) not in told:
+            yield problem
 
 
 def find_wanted(app: object, registry: Registry) -> Iterator[Hashable]:

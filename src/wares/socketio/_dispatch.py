@@ -19,10 +19,9 @@ from weakref import WeakSet
 from socketio.exceptions import ConnectionRefusedError as Refusal
 
 from wares._core.container import Registry
-from wares._core.keys import MISSING, describe, find_nearest
-from wares._core.signatures import describe_callable
-from wares._inject.injected import find_missing
-from wares.exceptions import ServiceNotFoundError, WaresError
+from wares._core.keys import MISSING
+from wares._inject.injected import find_missing, find_missing_below
+from wares.exceptions import WaresError
 from wares.socketio._coroutines import run
 from wares.socketio._events import CONNECT, DISCONNECT, SocketEvent
 from wares.socketio._handlers import Handler, raw_arguments
@@ -155,16 +154,11 @@ class Dispatch:
         """Find what handlers need that a registry cannot give them."""
         self.hook.prepare(registry)
         yield from find_missing(self.list_injected(), registry)
-        known = {node.key for node in registry.graph().nodes if node.kind != "missing"}
         for handler in self.list_called():
             for parameter in handler.reading.parameters:
                 is_given = parameter.payload is not None or parameter.default is not MISSING
-                if parameter.key is not MISSING and not is_given and parameter.key not in known:
-                    key = parameter.key
-                    steps = [describe_callable(handler.function), describe(key)]
-                    near = find_nearest(key, registry)
-                    path = [handler.function, key]
-                    yield ServiceNotFoundError(key, path=path, steps=steps, nearest=near)
+                if parameter.key is not MISSING and not is_given:
+                    yield from find_missing_below(parameter.key, [handler.function], registry)
 
     def _get_event_handler(self, event: str, namespace: str, args: Any) -> tuple[Any, Any]:
         """Do what ``_get_event_handler`` does, and give the wrapper of what was found."""

@@ -17,7 +17,7 @@ import wares.fastapi
 import wares.starlette
 from tests.adapters.socketio.serving import new_client, serve, serving
 from wares import Inject, InvalidRegistryError, Registry
-from wares.exceptions import InvalidRegistrationError
+from wares.exceptions import InvalidRegistrationError, UnresolvableParameterError
 from wares.socketio import (
     AsyncServer,
     RouterSIO,
@@ -227,6 +227,26 @@ class TestMissing:
 
         async with TestClient(sio) as client:
             assert "There" == await (await client.connect()).call("buy")
+
+    async def test_forms(self, sio, registry):
+        """What an annotation stands for is looked through: none of these needs anything."""
+
+        @sio.event
+        async def buy(
+            optional: Missing | None, listed: list[Missing], marked: Inject[Missing | None]
+        ):
+            return [optional, listed, marked]
+
+        async with TestClient(sio) as client:
+            assert [None, [], None] == await (await client.connect()).call("buy")
+
+    def test_a_misplaced_marker(self, sio):
+        """A marker that marks nothing is refused when the handler is registered."""
+
+        async def buy(sid: SocketID, missing: Inject[Missing] | None): ...
+
+        with pytest.raises(UnresolvableParameterError, match="missing"):
+            sio.on("buy", buy)
 
     def test_synchronous_server(self):
         """It is so on a synchronous server."""
