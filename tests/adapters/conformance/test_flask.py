@@ -13,6 +13,7 @@ from wares.testing import AnsweredError
 
 class TestFlask(HTTPConformance):
     adapter = "wares.flask"
+    framework = "flask"
     has_async_services = False
 
     @contextlib.asynccontextmanager
