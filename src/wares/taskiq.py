@@ -6,7 +6,9 @@ made.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextvars import ContextVar
+from functools import partial
 from typing import Any, TypeVar
 
 from wares._adapters.extras import needs_extra
@@ -61,14 +63,14 @@ def init_broker(
     registry = Registry() if registry is None else registry
     registry.expect(TaskiqMessage)
     broker.state[REGISTRY_KEY] = registry
+    registry._handlers.append(partial(_find_handlers, broker))
     middleware = _Middleware(registry)
     middleware.set_broker(broker)
     broker.middlewares.insert(0, middleware)
 
     async def start(_: TaskiqState) -> None:
-        tasks = [inject_own(task.original_func) for task in broker.get_all_tasks().values()]
         if validate:
-            check(registry, "The worker does not start", tasks)
+            check(registry, "The worker does not start", _find_handlers(broker))
 
     async def end(_: TaskiqState) -> None:
         await registry.aclose()
@@ -149,6 +151,11 @@ class _Middleware(TaskiqMiddleware):
             result.is_err = True
             result.error = error
             result.return_value = None
+
+
+def _find_handlers(broker: AsyncBroker) -> list[Callable[..., Any]]:
+    """Find the functions of all tasks."""
+    return [inject_own(task.original_func) for task in broker.get_all_tasks().values()]
 
 
 def _is_failure(error: BaseException) -> bool:

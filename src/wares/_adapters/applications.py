@@ -21,6 +21,8 @@ _INSIDE = (
     "lifespan",
     "engineio_server",  # of an application of Socket.IO: the server
     "_wares_dispatch",  # of a server of Socket.IO: what calls its handlers
+    "_lifespan",  # of FastMCP
+    "settings",  # of the MCP SDK: they have the lifespan
     "other_asgi_app",
 )
 
@@ -35,6 +37,12 @@ def find_registry(thing: object) -> Registry | None:
         The registry, or `None` if there is none yet: some applications make it as they start.
     """
     return next(_find_registries(thing), None)
+
+
+def find_lifespan(thing: object) -> Lifespan[Any] | None:
+    """Find the lifespan that a server of MCP would run."""
+    inside = (one for one in _look_inside(thing) if one is not thing)
+    return next((one for one in inside if isinstance(one, Lifespan)), None)
 
 
 def find_views(app: object) -> Iterator[Callable[..., Any]]:
@@ -61,18 +69,25 @@ def find_views(app: object) -> Iterator[Callable[..., Any]]:
 
 def find_problems(app: object, registry: Registry) -> Iterator[Exception]:
     """Find what the handlers of an application ask for and *registry* does not have."""
-    yield from find_missing(find_views(app), registry)
+    yield from find_missing(_find_handlers(app, registry), registry)
     yield from _find_problems_of_lifespans(app, registry)
 
 
 def find_wanted(app: object, registry: Registry) -> Iterator[Hashable]:
     """Find the keys that the handlers of an application ask for, as far as one can see."""
-    yield from find_needed(find_views(app), registry)
+    yield from find_needed(_find_handlers(app, registry), registry)
     with Registry() as empty:
         # What handlers would miss if nothing were registered is what they ask for.
         for problem in _find_problems_of_lifespans(app, empty):
             if isinstance(problem, ServiceNotFoundError):
                 yield problem.key
+
+
+def _find_handlers(app: object, registry: Registry) -> Iterator[Callable[..., Any]]:
+    """Find what answers requests, messages and the like, also that of which an adapter has told."""
+    yield from find_views(app)
+    for find in registry._handlers:
+        yield from find()
 
 
 def _find_problems_of_lifespans(app: object, registry: Registry) -> Iterator[Exception]:

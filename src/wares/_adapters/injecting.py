@@ -116,6 +116,8 @@ def _inject(
     parameters = list(signature.parameters.values())
     hidden = [p if p.name in own else _hide_marker(p) for p in parameters]
     shim.__signature__ = signature.replace(parameters=hidden)  # type: ignore[attr-defined]  # PEP 362 reads it
+    # Errors name the handler, not the shim.
+    functools.update_wrapper(shim, function, updated=())
     injected = functools.update_wrapper(inject(shim), function)
     shown = [parameter for parameter in parameters if parameter.name not in own]
     injected.__signature__ = signature.replace(parameters=shown)  # type: ignore[attr-defined]  # the same
