@@ -44,12 +44,12 @@ class Session:
     """A service of each task."""
 
 
-async def open_engine():
+def open_engine():
     yield Engine()
     note("engine closed")
 
 
-async def open_session(engine: Engine):
+def open_session(engine: Engine):
     try:
         yield Session()
     except BaseException as error:

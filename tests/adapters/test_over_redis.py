@@ -18,7 +18,7 @@ from wares import Inject, Registry, current_container
 from wares.faststream import init_app
 from wares.testing import AdapterConformance, AnsweredError
 
-SECONDS = 30
+SECONDS = 60
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +162,9 @@ class TestTaskIQ:
             for task in (shop.work, shop.work_in_thread):
                 for number in range(4):
                     await task.kiq(number)
-            await until(lambda: len(journal.read_text().splitlines()) == 8)
+            async with asyncio.timeout(SECONDS):
+                while len(journal.read_text().splitlines()) < 8:
+                    await asyncio.sleep(0.05)
         finally:
             await shop.broker.shutdown()
             worker.send_signal(signal.SIGTERM)
