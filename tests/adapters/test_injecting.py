@@ -1,6 +1,7 @@
 """What adapters inject without a decorator: our own markers, and nobody else's."""
 
 import inspect
+from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
 
 import fast_depends
@@ -86,3 +87,17 @@ def test_names_that_only_inject_finds(registry):
         return number, other
 
     assert (3, None) == inject_own(handle)()
+
+
+def test_names_for_type_checkers_beside_other_markers(registry):
+    """Strings, and what is imported for type checkers only, hide neither marker."""
+    registry.register_value(Decimal, Decimal(5))
+    theirs = fast_depends.Depends(give)
+
+    def handle(number: "Inject[OnlyForTypes]", first: "Annotated[str, theirs]"):
+        return number, first
+
+    injected = inject_own(handle)
+
+    assert ["first"] == parameters_of(injected)
+    assert (5, "given") == injected(first="given")
