@@ -6,7 +6,8 @@ services are made.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from typing_extensions import Unpack
@@ -80,6 +81,7 @@ def init_app(
     """
     app[REGISTRY_KEY] = Registry() if registry is None else registry
     app[REGISTRY_KEY].expect(web.Request)
+    app[REGISTRY_KEY]._handlers.append(partial(_find_handlers, app))
     app.middlewares.insert(middleware_pos, wares_middleware)
     app.middlewares.append(_note_failure)
     if validate:
@@ -235,13 +237,12 @@ def _find_registry(request: web.Request) -> Registry:
 
 
 async def _check(app: web.Application) -> None:
+    check(get_registry(app), "The application does not start", _find_handlers(app))
+
+
+def _find_handlers(app: web.Application) -> Iterator[Callable[..., Any]]:
     # A route for GET is often one for HEAD, too.
-    handlers = dict.fromkeys(route.handler for route in app.router.routes())
-    check(get_registry(app), "The application does not start", _with_methods(handlers))
-
-
-def _with_methods(handlers: Iterable[Any]) -> Iterator[Callable[..., Any]]:
-    for handler in handlers:
+    for handler in dict.fromkeys(route.handler for route in app.router.routes()):
         yield handler
         # Of a class-based view, what answers is a method.
         for name in ("get", "post", "put", "patch", "delete", "head", "options"):

@@ -1,6 +1,7 @@
 """What adapters inject without a decorator: our own markers, and nobody else's."""
 
 import inspect
+from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
 
 import aiohttp.web
@@ -189,3 +190,17 @@ async def test_an_endpoint_of_starlette(registry):
 
     (problem,) = caught.value.exceptions
     assert complex is problem.key
+
+
+def test_names_for_type_checkers_beside_other_markers(registry):
+    """Strings, and what is imported for type checkers only, hide neither marker."""
+    registry.register_value(Decimal, Decimal(5))
+    theirs = fast_depends.Depends(give)
+
+    def handle(number: "Inject[OnlyForTypes]", first: "Annotated[str, theirs]"):
+        return number, first
+
+    injected = inject_own(handle)
+
+    assert ["first"] == parameters_of(injected)
+    assert (5, "given") == injected(first="given")

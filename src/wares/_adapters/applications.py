@@ -21,6 +21,8 @@ _INSIDE = (
     "lifespan",
     "engineio_server",  # of an application of Socket.IO: the server
     "_wares_dispatch",  # of a server of Socket.IO: what calls its handlers
+    "_lifespan",  # of FastMCP
+    "settings",  # of the MCP SDK: they have the lifespan
     "other_asgi_app",
 )
 
@@ -35,6 +37,12 @@ def find_registry(thing: object) -> Registry | None:
         The registry, or `None` if there is none yet: some applications make it as they start.
     """
     return next(_find_registries(thing), None)
+
+
+def find_lifespan(thing: object) -> Lifespan[Any] | None:
+    """Find the lifespan that a server of MCP would run."""
+    inside = (one for one in _look_inside(thing) if one is not thing)
+    return next((one for one in inside if isinstance(one, Lifespan)), None)
 
 
 def find_views(app: object) -> Iterator[Callable[..., Any]]:
@@ -63,7 +71,7 @@ def find_problems(app: object, registry: Registry) -> Iterator[Exception]:
     found = [*_find_problems_inside(app, registry)]
     told = {str(problem) for problem in found}
     yield from found
-    for problem in find_missing(find_views(app), registry):
+    for problem in find_missing(_find_handlers(app, registry), registry):
         # What a lifespan finds itself is told once.
         if str(problem) not in told:
             yield problem
@@ -71,12 +79,19 @@ def find_problems(app: object, registry: Registry) -> Iterator[Exception]:
 
 def find_wanted(app: object, registry: Registry) -> Iterator[Hashable]:
     """Find the keys that the handlers of an application ask for, as far as one can see."""
-    yield from find_needed(find_views(app), registry)
+    yield from find_needed(_find_handlers(app, registry), registry)
     with Registry() as empty:
         # What handlers would miss if nothing were registered is what they ask for.
         for problem in _find_problems_inside(app, empty):
             if isinstance(problem, ServiceNotFoundError):
                 yield problem.key
+
+
+def _find_handlers(app: object, registry: Registry) -> Iterator[Callable[..., Any]]:
+    """Find what answers requests, messages and the like, also that of which an adapter has told."""
+    yield from find_views(app)
+    for find in registry._handlers:
+        yield from find()
 
 
 def find_mounted_problems(app: object, registry: Registry) -> Iterator[Exception]:

@@ -329,18 +329,26 @@ def _run(
         code = asyncio.run(start_and_use(target.load()))
     except TargetError as error:
         raise click.BadParameter(str(error), param_hint="TARGET") from error
-    except InvalidRegistryError as error:
-        show(error)
-        code = 1
     except KeyboardInterrupt:
         code = 130
     except click.ClickException:
         raise
-    except Exception:  # noqa: BLE001  # whatever the application raises is its business
-        # Its own traceback is what its developers need.
-        click.echo(traceback.format_exc(), err=True, nl=False)
+    except Exception as error:  # noqa: BLE001  # whatever the application raises is its business
+        problems = _unpack(error)
+        if isinstance(problems, InvalidRegistryError):
+            show(problems)
+        else:
+            # Its own traceback is what its developers need.
+            click.echo(traceback.format_exc(), err=True, nl=False)
         code = 1
     raise SystemExit(code)
+
+
+def _unpack(error: BaseException) -> BaseException:
+    """Take an error out of the groups that an application's own tasks have put it into."""
+    while type(error) is ExceptionGroup and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
 
 
 def _console(*, stderr: bool = False) -> Console:

@@ -16,6 +16,7 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import attrs
@@ -358,8 +359,14 @@ def _type_parameters(thing: object) -> dict[str, Any]:
 def _read_closure(function: Callable[..., Any]) -> dict[str, Any]:
     if not inspect.isfunction(function):
         return {}
-    # A cell may still be empty: a name that is bound after the function was defined.
-    return dict(inspect.getclosurevars(function).nonlocals) if function.__closure__ else {}
+    found = {}
+    for name, cell in zip(
+        function.__code__.co_freevars, function.__closure__ or (), strict=True
+    ):
+        # It is empty where the name is bound only after the function has been defined.
+        with suppress(ValueError):
+            found[name] = cell.cell_contents
+    return found
 
 
 def _read_type_checking_imports(module: str) -> Mapping[str, _Origin]:

@@ -720,6 +720,7 @@ class Registry(Registering):
         known = self._known
         self._close_claim = allocate_lock()
         self._before_close: list[Callable[[], object]] = []
+        self._handlers: list[Callable[[], Iterable[Callable[..., Any]]]] = []
         self._makers = Makers(known)
         self._root = known.root = Root(self)
         known.root_makers = self._root._makers

@@ -9,19 +9,10 @@ import threading
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from flask import Blueprint, Flask, g, request
-from flask import Response as FlaskResponse
-from flask.ctx import _AppCtxGlobals
-from flask.signals import (
-    appcontext_pushed,
-    got_request_exception,
-    request_finished,
-    request_started,
-)
 from typing_extensions import Unpack
-from werkzeug.local import LocalProxy
 
 from wares._adapters.applications import find_views
+from wares._adapters.extras import needs_extra
 from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
 from wares._core.compositions import FactoryOptions, ValueOptions
 from wares._core.container import Container, Registry
@@ -34,8 +25,21 @@ from wares.exceptions import (
     RegistryClosedError,
     raise_problems,
 )
-from wares.flask import _units
-from wares.flask._units import REGISTRY_KEY
+
+with needs_extra("wares.flask", "flask"):
+    from flask import Blueprint, Flask, g, request
+    from flask import Response as FlaskResponse
+    from flask.ctx import _AppCtxGlobals
+    from flask.signals import (
+        appcontext_pushed,
+        got_request_exception,
+        request_finished,
+        request_started,
+    )
+    from werkzeug.local import LocalProxy
+
+    from wares.flask import _units
+    from wares.flask._units import REGISTRY_KEY
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm

@@ -49,8 +49,9 @@ class Dispatch:
         dependencies: Sequence[Any],
         *,
         shows_input: bool,
+        validates: bool,
     ) -> None:
-        self.hook = Hook(server, registry, self.find_problems)
+        self.hook = Hook(server, registry, self.find_problems, validates=validates)
         self.route = Route(dependencies=tuple(dependencies))
         self.shows_input = shows_input
         self._server = server

@@ -384,3 +384,41 @@ class TestAsyncOnSyncServer:
                 connection.call("work")
             with pytest.raises(InvalidRegistrationError, match="awaits nothing"):
                 connection.call("later")
+
+
+def needs_missing(missing: Missing):
+    """Make what needs a service that nobody registers."""
+    return Plain()
+
+
+def init_server(**options):
+    """Make an unmodified server, and initialise it."""
+    return init_app(socketio.AsyncServer(async_mode="asgi"), **options)
+
+
+def make_server(**options):
+    """Make a server of ours."""
+    return AsyncServer(async_mode="asgi", **options)
+
+
+class TestRegistriesThatCannotWork:
+    async def test_found(self, registry):
+        """What is registered and cannot be made is found, though no handler needs it."""
+        registry.register_factory(Plain, needs_missing)
+        sio = init_app(socketio.AsyncServer(async_mode="asgi"), registry)
+
+        with pytest.raises(InvalidRegistryError) as caught:
+            async with TestClient(sio):
+                pass
+
+        assert "Nothing is registered for Missing" in str(caught.value)
+
+    @pytest.mark.parametrize("make", [init_server, make_server])
+    async def test_may_serve(self, registry, make):
+        """Clients are let in all the same, if the server is told so."""
+        registry.register_factory(Plain, needs_missing)
+        sio = make(registry=registry, validate=False)
+        add_marked(sio)
+
+        async with TestClient(sio) as client:
+            assert (await client.connect()).sid
