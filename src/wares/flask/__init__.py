@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from flask import Blueprint, Flask, g, request
 from flask import Response as FlaskResponse
@@ -18,7 +18,7 @@ from flask.signals import (
     request_finished,
     request_started,
 )
-from typing_extensions import Unpack
+from typing_extensions import TypeForm, Unpack
 from werkzeug.local import LocalProxy
 
 from wares._adapters.applications import find_views
@@ -37,11 +37,6 @@ from wares.exceptions import (
 from wares.flask import _units
 from wares.flask._units import REGISTRY_KEY
 
-if TYPE_CHECKING:
-    from typing_extensions import TypeForm
-
-    T = TypeVar("T")
-
 __all__ = [
     "close_registry",
     "container",
@@ -56,6 +51,8 @@ __all__ = [
     "teardown",
     "wares_from",
 ]
+
+T = TypeVar("T")
 
 FlaskApp = TypeVar("FlaskApp", bound=Flask)
 
