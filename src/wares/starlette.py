@@ -7,12 +7,13 @@ is built on Starlette, though that may use everything here.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Hashable
+from collections.abc import AsyncIterator, Hashable, Iterator
 from typing import Any, Protocol, TypeVar
 
 from typing_extensions import Unpack
 
 from wares import asgi
+from wares._adapters.applications import find_mounted_problems
 from wares._adapters.extras import needs_extra
 from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
 from wares._adapters.lifespan import REGISTRY_KEY, Lifespan, explain_idle_lifespan
@@ -68,6 +69,9 @@ class lifespan(Lifespan[App]):  # noqa: N801  # used as a decorator
     def _is_last(self, app: App) -> bool:  # noqa: ARG002  # adapters need it
         # A lifespan that another one runs comes to an end before that one.
         return not self._is_nested
+
+    def _find_problems(self, app: App, registry: Registry) -> Iterator[Exception]:
+        return find_mounted_problems(app, registry)
 
     @contextlib.asynccontextmanager
     async def _open(self, app: App) -> AsyncIterator[Registry]:

@@ -315,6 +315,7 @@ class lifespan(starlette.lifespan[App]):  # noqa: N801  # used as a decorator
         return merged[-1] is self if self in merged else super()._is_last(app)
 
     def _find_problems(self, app: App, registry: Registry) -> Iterator[Exception]:
+        yield from super()._find_problems(app, registry)
         if container in (app.dependency_overrides or ()):
             return
         nodes = registry.graph().nodes
