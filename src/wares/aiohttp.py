@@ -6,11 +6,11 @@ services are made.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Awaitable, Callable, Hashable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
-from typing_extensions import Unpack
+from typing_extensions import TypeForm, Unpack
 
 from wares._adapters.extras import needs_extra
 from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
@@ -21,12 +21,6 @@ from wares.exceptions import NoContainerError, NoRegistryError
 
 with needs_extra("wares.aiohttp", "aiohttp"):
     from aiohttp import AsyncIterablePayload, web
-    from aiohttp.typedefs import Handler
-
-if TYPE_CHECKING:
-    from typing_extensions import TypeForm
-
-    T = TypeVar("T")
 
 __all__ = [
     "aclose_registry",
@@ -38,6 +32,11 @@ __all__ = [
     "wares_from",
     "wares_middleware",
 ]
+
+T = TypeVar("T")
+
+#: aiohttp's own alias names its class in a string, which cannot be read from here.
+Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 #: Where the registry is found in an application.
 REGISTRY_KEY = web.AppKey("wares_registry", Registry)

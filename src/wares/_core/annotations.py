@@ -150,6 +150,9 @@ if sys.version_info >= (3, 14):
 
     def read_annotated_names(thing: Callable[..., Any]) -> Collection[str]:
         """List what a function or the body of a class itself annotates, and evaluate nothing."""
+        if getattr(thing, "__annotate__", None) is None:
+            # They are evaluated already, and written as strings they would be printed.
+            return annotationlib.get_annotations(thing)
         return annotationlib.get_annotations(thing, format=annotationlib.Format.STRING)
 
     def inspect_signature(function: Callable[..., Any]) -> inspect.Signature:

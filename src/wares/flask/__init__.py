@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
-from typing_extensions import Unpack
+from typing_extensions import TypeForm, Unpack
 
 from wares._adapters.applications import find_views
 from wares._adapters.extras import needs_extra
@@ -41,11 +41,6 @@ with needs_extra("wares.flask", "flask"):
     from wares.flask import _units
     from wares.flask._units import REGISTRY_KEY
 
-if TYPE_CHECKING:
-    from typing_extensions import TypeForm
-
-    T = TypeVar("T")
-
 __all__ = [
     "close_registry",
     "container",
@@ -60,6 +55,8 @@ __all__ = [
     "teardown",
     "wares_from",
 ]
+
+T = TypeVar("T")
 
 FlaskApp = TypeVar("FlaskApp", bound=Flask)
 
