@@ -8,6 +8,7 @@ an alias. It must not know what the annotations are used for.
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
 import importlib
 import importlib.util
@@ -358,8 +359,13 @@ def _type_parameters(thing: object) -> dict[str, Any]:
 def _read_closure(function: Callable[..., Any]) -> dict[str, Any]:
     if not inspect.isfunction(function):
         return {}
-    # A cell may still be empty: a name that is bound after the function was defined.
-    return dict(inspect.getclosurevars(function).nonlocals) if function.__closure__ else {}
+    found = {}
+    names = function.__code__.co_freevars
+    for name, cell in zip(names, function.__closure__ or (), strict=True):
+        # It is empty where the name is bound later.
+        with contextlib.suppress(ValueError):
+            found[name] = cell.cell_contents
+    return found
 
 
 def _read_type_checking_imports(module: str) -> Mapping[str, _Origin]:
