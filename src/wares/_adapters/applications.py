@@ -70,9 +70,11 @@ def find_wanted(app: object, registry: Registry) -> Iterator[Hashable]:
     yield from find_needed(find_views(app), registry)
     with Registry() as empty:
         # What handlers would miss if nothing were registered is what they ask for.
-        for problem in _find_problems_of_lifespans(app, empty):
-            if isinstance(problem, ServiceNotFoundError):
-                yield problem.key
+        yield from (
+            problem.key
+            for problem in _find_problems_of_lifespans(app, empty)
+            if isinstance(problem, ServiceNotFoundError)
+        )
 
 
 def _find_problems_of_lifespans(app: object, registry: Registry) -> Iterator[Exception]:

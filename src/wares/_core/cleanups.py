@@ -276,8 +276,6 @@ def _put_at_the_end(new: BaseException, old: BaseException) -> None:
     """Let *old* be the context of *new*, or of what *new* has as its context."""
     known = set(map(id, _contexts(old)))
     for link in [*_contexts(new)]:
-        if link is old:
-            return
         if link.__context__ is None or id(link.__context__) in known:
             _set_context(link, old)
             return
