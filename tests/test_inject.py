@@ -470,6 +470,23 @@ class TestByName:
         assert first is second
         assert ["made ada", "made bob", "left bob", "left ada"] == log
 
+    async def test_shared_by_what_one_parameter_needs(self, form, log):
+        """What takes arguments is made once, also if two dependencies of a dependency need it."""
+
+        def get_user(name):
+            log.append(name)
+            return name
+
+        get_user = form.dependency(get_user)
+        get_rights = form.dependency(lambda user=Depends(get_user): f"rights of {user}")
+        get_page = form.dependency(
+            lambda user=Depends(get_user), rights=Depends(get_rights): (user, rights)
+        )
+        ask = form.inject(lambda name, page=Depends(get_page): page)
+
+        assert ("ada", "rights of ada") == await form.call(ask, "ada")
+        assert ["ada"] == log
+
     async def test_without_the_argument_it_is_shared(self, form, registry):
         """Where the call has no such argument, the dependency is the container's."""
         page = form.dependency(lambda limit=10: [limit])
@@ -634,6 +651,17 @@ class TestByName:
         expected = (1, ("ada", range(2, 10)), range(2, 10))
         assert expected == await form.call(ask, 1, name="ada", start=2)
         assert (1, ("ada", range(10)), range(10)) == await form.call(ask, 1, name="ada")
+
+    async def test_what_is_annotated_as_a_value(self, form):
+        """So may what is annotated as a plain value, with more said of it."""
+
+        def inner(limit: Annotated[int, "at most"], name: Annotated[str, "whose"] = "ada"):
+            return limit, name
+
+        ask = form.inject(lambda it=Depends(form.dependency(inner)): it)
+
+        assert (3, "ada") == await form.call(ask, limit=3)
+        assert (3, "bob") == await form.call(ask, limit=3, name="bob")
 
     async def test_of_generators(self, form):
         """So do generator functions."""
