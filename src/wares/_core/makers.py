@@ -129,7 +129,7 @@ class Makers:
         """Write the maker of something that a longer-lived container keeps."""
         assert wire.node is not None  # what comes from elsewhere is made there
         if wire.source == "registry":
-            makers = self.registry.root_makers
+            makers: Makers = self.registry.root_makers
         elif wire.source == "outermost":
             makers = self._for_outermost()
         else:
