@@ -487,6 +487,15 @@ class TestByName:
         assert ("ada", "rights of ada") == await form.call(ask, "ada")
         assert ["ada"] == log
 
+    async def test_needed_in_many_ways(self, form):
+        """What takes arguments may be needed in a million ways, and is written down once."""
+        needed = form.dependency(lambda name: 1)
+        for _ in range(20):
+            needed = form.dependency(lambda a=Depends(needed), b=Depends(needed): a + b)
+        ask = form.inject(lambda name, number=Depends(needed): number)
+
+        assert 2**20 == await form.call(ask, "ada")
+
     async def test_without_the_argument_it_is_shared(self, form, registry):
         """Where the call has no such argument, the dependency is the container's."""
         page = form.dependency(lambda limit=10: [limit])

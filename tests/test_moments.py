@@ -118,13 +118,14 @@ async def test_an_interruption_of_whoever_makes(way, registry, lifetime, fails):
 class TestWhoeverWaitsMeanwhile:
     """Tasks wait for a service; its maker has to wait for another one, and is interrupted."""
 
-    async def test_for_a_task(self, registry, container):
+    @pytest.mark.parametrize("number", [1, 2, 3])
+    async def test_for_a_task(self, registry, container, number):
         """They make it themselves, when a task is interrupted as it gives the service up."""
         key, gates = Key(), [asyncio.Event(), asyncio.Event()]
 
         async def make_cache():
             await gates[0].wait()
-            key.arm(1, interrupt)
+            key.arm(number, interrupt)
             return Cache()
 
         async def make_database():
@@ -151,7 +152,8 @@ class TestWhoeverWaitsMeanwhile:
         async with asyncio.timeout(SECONDS):
             assert await making is await waiting
 
-    async def test_for_a_thread(self, registry, container):
+    @pytest.mark.parametrize("number", [1, 2, 3])
+    async def test_for_a_thread(self, registry, container, number):
         """They make it themselves, when a thread is interrupted as it gives the service up."""
         key, gates = Key(), [threading.Event(), threading.Event()]
         entered = [threading.Event(), threading.Event()]
@@ -159,7 +161,7 @@ class TestWhoeverWaitsMeanwhile:
         def make_cache():
             entered[0].set()
             assert gates[0].wait(SECONDS)
-            key.arm(1, interrupt)
+            key.arm(number, interrupt)
             return Cache()
 
         def make_database():
