@@ -236,13 +236,14 @@ class TestDependencies:
 
     async def test_take_models_that_contain_themselves(self, form):
         """A dependency may take a model of which others of its kind are parts."""
+        grow = form.dependency(lambda: {"branches": [{}]})
 
-        def count(tree: Tree):
+        def count(tree: Annotated[Tree, Depends(grow)]):
             return 1 + len(tree.branches)
 
-        ask = cast(form, lambda tree, found=Depends(form.dependency(count)): found)
+        ask = cast(form, lambda found=Depends(form.dependency(count)): found)
 
-        assert 2 == await form.call(ask, {"branches": [{}]})
+        assert 2 == await form.call(ask)
 
     async def test_nested_results(self, form):
         """A dependency gets the results of others as it wants them."""

@@ -38,10 +38,11 @@ class Key:
 
 
 class Held:
-    """A factory that waits until it is let on, fails once, and succeeds from then on."""
+    """A factory that waits until it is let on, fails once if it is to, and then succeeds."""
 
-    def __init__(self):
+    def __init__(self, *, fails=True):
         self.runs = 0
+        self.fails = fails
         self.entered = threading.Event()
         self.released = threading.Event()
 
@@ -51,7 +52,9 @@ class Held:
             return "made"
         self.entered.set()
         assert self.released.wait(SECONDS)
-        raise ValueError
+        if self.fails:
+            raise ValueError
+        return "made first"
 
 
 def interrupt():
@@ -82,6 +85,25 @@ async def test_the_maker_fails_while_another_looks(way, registry, container, num
 
     assert "made" == await way.get(container, key)
     assert 2 == held.runs
+
+
+@pytest.mark.parametrize("number", range(1, 8))
+async def test_the_maker_succeeds_while_another_looks(way, registry, container, number):
+    """Whoever looks for a service just when it is made, in another thread, gets it."""
+    key, held = Key(), Held(fails=False)
+    registry.register_factory(key, held)
+    maker = threading.Thread(target=container.get, args=(key,))
+    maker.start()
+    assert held.entered.wait(SECONDS)
+
+    def let_it_succeed():
+        held.released.set()
+        maker.join(SECONDS)
+
+    key.arm(number, let_it_succeed)
+
+    assert "made first" == await way.get(container, key)
+    assert 1 == held.runs
 
 
 @pytest.mark.parametrize("fails", [False, True])
