@@ -1783,7 +1783,6 @@ class TestFactoriesThatCloseTheirContainer:
                 await way.get(container, Session)
         assert ["left"] == events
 
-
     async def test_a_singleton_that_closes_its_registry(self, way):
         """A singleton whose factory closes the registry is handed out to nobody."""
         registry = Registry()
