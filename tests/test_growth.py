@@ -257,11 +257,9 @@ def more(shop):
 def unattended():
     """No garbage collector: what goes, goes because nobody refers to it."""
     gc.collect()
-    gc.freeze()  # what other tests have left is looked at no more, which takes most of the time
     gc.disable()
     yield
     gc.enable()
-    gc.unfreeze()
 
 
 @pytest.mark.usefixtures("unattended")
