@@ -40,14 +40,13 @@ def find_registry(thing: object) -> Registry | None:
 def find_views(app: object) -> Iterator[Callable[..., Any]]:
     """Find what answers the requests of a Flask application, the methods of classes, too.
 
-    Of an application of Starlette they are the endpoints of its routes, of a Socket.IO server its
-    handlers.
+    Of an application of Starlette they are the endpoints of its routes.
     """
-    dispatch = getattr(getattr(app, "engineio_server", app), "_wares_dispatch", None)
-    if dispatch is not None:
-        yield from dispatch.list_injected()
     for route in getattr(app, "routes", None) or ():
-        yield from filter(None, [getattr(route, "endpoint", None)])
+        endpoint = getattr(route, "endpoint", None)
+        # FastAPI fills the markers of its own endpoints.
+        if endpoint is not None and not hasattr(route, "dependant"):
+            yield endpoint
         yield from find_views(route)
     views: Mapping[str, Any] = getattr(app, "view_functions", {})
     for view in views.values():
@@ -61,8 +60,13 @@ def find_views(app: object) -> Iterator[Callable[..., Any]]:
 
 def find_problems(app: object, registry: Registry) -> Iterator[Exception]:
     """Find what the handlers of an application ask for and *registry* does not have."""
-    yield from find_missing(find_views(app), registry)
-    yield from _find_problems_of_lifespans(app, registry)
+    found = [*_find_problems_inside(app, registry)]
+    told = {str(problem) for problem in found}
+    yield from found
+    for problem in find_missing(find_views(app), registry):
+        # What a lifespan finds itself is told once.
+        if str(problem) not in told:
+            yield problem
 
 
 def find_wanted(app: object, registry: Registry) -> Iterator[Hashable]:
@@ -72,13 +76,26 @@ def find_wanted(app: object, registry: Registry) -> Iterator[Hashable]:
         # What handlers would miss if nothing were registered is what they ask for.
         yield from (
             problem.key
-            for problem in _find_problems_of_lifespans(app, empty)
+            for problem in _find_problems_inside(app, empty)
             if isinstance(problem, ServiceNotFoundError)
         )
 
 
-def _find_problems_of_lifespans(app: object, registry: Registry) -> Iterator[Exception]:
+def find_mounted_problems(app: object, registry: Registry) -> Iterator[Exception]:
+    """Find what the Socket.IO servers in an application would ask *registry* for in vain."""
     for current in _look_inside(app):
+        dispatch: Any = getattr(current, "_wares_dispatch", None)
+        if dispatch is not None and dispatch.hook.registry in (None, registry):
+            yield from dispatch.find_problems(registry)
+        for route in getattr(current, "routes", None) or ():
+            yield from find_mounted_problems(getattr(route, "app", None), registry)
+
+
+def _find_problems_inside(app: object, registry: Registry) -> Iterator[Exception]:
+    for current in _look_inside(app):
+        dispatch: Any = getattr(current, "_wares_dispatch", None)
+        if dispatch is not None:
+            yield from dispatch.find_problems(registry)
         lifespan = getattr(getattr(current, "router", None), "lifespan_context", None)
         if isinstance(lifespan, Lifespan):
             yield from lifespan._find_problems(current, registry)

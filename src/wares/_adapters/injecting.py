@@ -10,16 +10,12 @@ import functools
 import inspect
 from collections.abc import Callable, Coroutine
 from inspect import Parameter
-from typing import Annotated, Any, get_origin
+from typing import Any
 
 from wares._adapters.units import may_await
 from wares._core.container import current_container
-from wares._core.signatures import is_marker
+from wares._core.signatures import find_own_markers, is_marker
 from wares._inject.injection import inject
-from wares._inject.markers import Depends
-
-#: The class of our markers, which type checkers take for a function.
-_Marker: Any = Depends
 
 
 def inject_own(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -53,17 +49,12 @@ def bind_own(function: Callable[..., Any]) -> Callable[..., Any] | None:
         by keyword; `None` if the handler asks for nothing, or for what ends with the function.
     """
     signature = inspect.signature(function, eval_str=True)
-    own = _find_own(signature)
     markers = [
-        item
-        for name in own
-        for item in (
-            signature.parameters[name].default,
-            *_metadata(signature.parameters[name].annotation),
-        )
-        if isinstance(item, _Marker)
+        marker
+        for parameter in signature.parameters.values()
+        for marker in find_own_markers(parameter)
     ]
-    if not own or any(marker.scope == "function" for marker in markers):
+    if not markers or any(getattr(marker, "scope", None) == "function" for marker in markers):
         return None
 
     async def bind(*args: Any, **kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -105,7 +96,9 @@ class Served:
 
 def _find_own(signature: inspect.Signature) -> set[str]:
     """Name the parameters that our markers mark."""
-    return {name for name, parameter in signature.parameters.items() if _is_own(parameter)}
+    return {
+        name for name, parameter in signature.parameters.items() if find_own_markers(parameter)
+    }
 
 
 def _inject(
@@ -125,16 +118,6 @@ def _inject(
         if name not in own
     }
     return injected
-
-
-def _is_own(parameter: Parameter) -> bool:
-    return isinstance(parameter.default, _Marker) or any(
-        isinstance(item, _Marker) for item in _metadata(parameter.annotation)
-    )
-
-
-def _metadata(annotation: Any) -> tuple[Any, ...]:
-    return annotation.__metadata__ if get_origin(annotation) is Annotated else ()
 
 
 def _hide_marker(parameter: Parameter) -> Parameter:

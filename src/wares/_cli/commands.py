@@ -196,9 +196,12 @@ def graph(target: Target, form: str | None, output: Path | None, title: str) -> 
         )
 
     async def draw(registry: Registry, app: object) -> int:
+        of_handlers = [*find_problems(app, registry)]
         drawn = registry.graph()
         _write(write(drawn, title), output)
-        _tell_of_problems(len(drawn.problems), len([*find_problems(app, registry)]))
+        _tell_of_problems(len(drawn.problems), len(of_handlers))
+        if not (of_handlers or any(True for _ in registry)):
+            click.echo("Nothing is registered, so there is nothing to draw.", err=True)
         return 0
 
     _run(target, draw, validates=False)

@@ -304,7 +304,8 @@ class _Reading:
             parameter,
             describe_callable(self._function),
             f"its annotation {reason}. Define or import what it names before the function is "
-            f"decorated, or register the class under that name.",
+            f"decorated, or register the class under that name. What is registered under a "
+            f"string is asked for by Depends('name').",
         )
 
 

@@ -168,7 +168,6 @@ class Hook:
 
     def check(self, registry: Registry) -> None:
         """Check that the handlers can have what they need of *registry*; once, if they can."""
-        self.prepare(registry)
         if registry not in self.checked:
             problems = list(self._find_problems(registry))
             raise_problems("The Socket.IO server does not start, because there is", problems)
