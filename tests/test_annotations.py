@@ -568,6 +568,18 @@ class TestNames:
         with pytest.raises(UnresolvableParameterError, match="Key"):
             registry.container().get(Key)
 
+    def test_that_are_bound_later(self, make):
+        """A function may refer to what the function around it defines only after registering it."""
+
+        def factory(database: Database):
+            return later, database
+
+        with pytest.raises(NameError, match="later"):
+            make(factory)
+        later = "later"
+
+        assert "later" == make(factory)[0]
+
     def test_of_a_decorated_function(self, make):
         """The names of the function count, not those of the module of its decorator."""
         namespace = {"__name__": "nowhere.at_all", "closing": Database}
@@ -822,6 +834,19 @@ class TestMarkers:
             return a, b
 
         assert (5432, 5432) == function()
+
+    def test_those_of_fast_depends_that_name_what_comes_later(self):
+        """`Depends` of FastDepends, too, may name what is defined after the function."""
+        fast_depends = pytest.importorskip("fast_depends", reason="of the test group")
+
+        @inject
+        def function(a: "Annotated[int, fast_depends.Depends(get_later)]"):
+            return a
+
+        def get_later():
+            return 5432
+
+        assert 5432 == function()
 
     def test_those_of_taskiq_are_left_alone(self):
         """`TaskiqDepends` is TaskIQ's."""

@@ -40,6 +40,10 @@ class User(pydantic.BaseModel):
     age: int = 0
 
 
+class Tree(pydantic.BaseModel):
+    branches: "list[Tree]" = []
+
+
 class TestArguments:
     async def test_are_cast(self, form):
         """Arguments arrive as what they are annotated with."""
@@ -229,6 +233,17 @@ class TestDependencies:
             return a, b, c, d
 
         assert ("6", 5.0, 5, 7) == await form.call(cast(form, ask))
+
+    async def test_take_models_that_contain_themselves(self, form):
+        """A dependency may take a model of which others of its kind are parts."""
+        grow = form.dependency(lambda: {"branches": [{}]})
+
+        def count(tree: Annotated[Tree, Depends(grow)]):
+            return 1 + len(tree.branches)
+
+        ask = cast(form, lambda found=Depends(form.dependency(count)): found)
+
+        assert 2 == await form.call(ask)
 
     async def test_nested_results(self, form):
         """A dependency gets the results of others as it wants them."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import functools
 
 import pytest
 
@@ -356,6 +357,29 @@ class TestEntering:
             with pytest.raises(FactoryError, match="Session"):
                 await container.aget(Session)
 
+    async def test_a_decorated_generator_that_yields_nothing(self, way, registry, container):
+        """The same behind a decorator that hides it."""
+
+        def make():
+            yield from ()
+
+        registry.register_factory(Session, functools.wraps(make)(lambda: make()))
+
+        with pytest.raises(FactoryError, match="Session"):
+            await way.get(container, Session)
+
+    async def test_a_decorated_async_generator_that_yields_nothing(self, registry, container):
+        """The same for an async generator."""
+
+        async def make():
+            for item in ():
+                yield item
+
+        registry.register_factory(Session, functools.wraps(make)(lambda: make()))
+
+        with pytest.raises(FactoryError, match="Session"):
+            await container.aget(Session)
+
     async def test_a_generator_that_yields_twice(self, way, registry):
         """A generator factory that yields again is closed, and is an error that names it."""
         events = []
@@ -449,6 +473,35 @@ class TestEntering:
 
         assert error is caught.value.__context__
         assert ["ended"] == events
+
+    @pytest.mark.parametrize("is_awaited", [False, True])
+    async def test_a_generator_that_yields_twice_though_it_is_shown_no_error(
+        self, registry, is_awaited
+    ):
+        """It is the same error where the generator is not told of the exception under way."""
+
+        def make():
+            yield 1
+            yield 2
+
+        async def amake():
+            yield 1
+            yield 2
+
+        registry.register_factory(
+            Session, amake if is_awaited else make, suppress_context_exit=True
+        )
+        error = Boom()
+
+        async def work():
+            async with registry.container() as container:
+                await container.aget(Session)
+                raise error
+
+        with pytest.raises(FactoryError, match="Session") as caught:
+            await work()
+
+        assert error is caught.value.__context__
 
     async def test_what_is_finished_after_its_container_closed(self, registry):
         """What is made while its container closes is cleaned up at once, before its maker hears."""

@@ -331,6 +331,25 @@ class TestReset:
 
         assert Database is type(await way.get(container, Database))
 
+    async def test_what_was_given(self, way, registry):
+        """What had been given is there again; what was registered locally is not."""
+        registry.register_value(Session, "registered")
+        container = registry.container({Database: "given"})
+        container.register_local_value(Session, "local")
+        container.register_local_value(Database, "local")
+
+        await way.reset(container)
+
+        assert ("given", "registered") == await way.get(container, Database, Session)
+
+    async def test_what_was_given_and_nothing_else(self, way, registry):
+        """The same where nothing was registered locally."""
+        container = registry.container({Database: "given"})
+
+        await way.reset(container)
+
+        assert "given" == await way.get(container, Database)
+
     async def test_again_and_again(self, way, registry, container):
         """A container may be reset as often as one likes; every cleanup runs once."""
         events = []

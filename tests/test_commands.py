@@ -46,6 +46,16 @@ failing.register_value("broken", 1, ping=fail, tags=["ready"])
 invalid = Registry()
 invalid.register_factory(Needy, Needy)
 invalid.register_factory("other", Needy)
+class Page:
+    def __init__(self, offset): ...
+unfillable = wares.flask.init_app(Flask("shop"))
+register(wares.flask.get_registry(unfillable))
+
+@unfillable.get("/")
+@wares.inject
+def show(offset=wares.Depends(lambda: 0), page=wares.Depends(Page)):
+    return ""
+
 silent = Registry()
 pingless = Registry()
 pingless.register_value("without a ping", 1, tags=["rady"])
@@ -402,6 +412,13 @@ class TestCheck:
         assert 1 == code
         assert "Nothing is registered for 'missing'." in err
         assert "ask (" in err
+
+    def test_a_parameter_that_nothing_fills(self, call):
+        """What a class takes, and neither a call nor a registration can give, is shown."""
+        code, _, err = call("check", "shop:unfillable")
+
+        assert 1 == code
+        assert "Cannot fill the parameter 'offset' of Page" in err
 
     def test_problems_of_an_application(self, call):
         """Problems that keep an application from starting are shown, without a traceback."""

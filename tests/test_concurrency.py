@@ -17,6 +17,7 @@ from wares import (
     ContainerClosedError,
     LifetimeError,
     Registry,
+    RegistryClosedError,
     WaresError,
     current_container,
 )
@@ -1781,6 +1782,19 @@ class TestFactoriesThatCloseTheirContainer:
             async with asyncio.timeout(5):
                 await way.get(container, Session)
         assert ["left"] == events
+
+    async def test_a_singleton_that_closes_its_registry(self, way):
+        """A singleton whose factory closes the registry is handed out to nobody."""
+        registry = Registry()
+
+        def make():
+            registry.close()
+            return Database()
+
+        registry.register_factory(Database, make, lifetime="singleton")
+
+        with pytest.raises(RegistryClosedError):
+            await way.get(registry.container(), Database)
 
 
 def test_two_ways_at_once():

@@ -891,6 +891,17 @@ class TestLocalRegistrations:
 
         assert ["session", "second", "first"] == events
 
+    async def test_a_value_in_the_place_of_what_is_made(self, way, registry, container):
+        """What is made stays, also if local values are registered under its key, one by one."""
+        registry.register_factory(Database, Database)
+        database = await way.get(container, Database)
+
+        for value in ("first", "second"):
+            container.register_local_value(Database, value)
+
+        assert database is await way.get(container, Database)
+        assert "second" == await way.get(container.child(), Database)
+
     def test_a_local_singleton(self, container):
         """A local registration cannot outlive its container."""
         with pytest.raises(InvalidLifetimeError) as caught:
@@ -967,6 +978,30 @@ class TestCurrentContainer:
             return current_container()
 
         assert [first, second] == await asyncio.gather(work(first), work(second))
+
+    def test_left_in_a_copy_of_its_context(self, registry):
+        """It ends also where a framework enters and leaves it in different contexts."""
+        outer, inner = registry.container(), registry.container()
+        activation = inner.activate()
+        entering = contextvars.copy_context()
+        entering.run(outer.activate().__enter__)
+        entering.run(activation.__enter__)
+        leaving = entering.copy()
+
+        leaving.run(activation.__exit__, None, None, None)
+
+        assert outer is leaving.run(current_container)
+        assert inner is entering.run(current_container)
+
+    def test_left_in_another_context(self, registry):
+        """What is current in a context that it was not entered in stays."""
+        outer, inner = registry.container(), registry.container()
+        activation = inner.activate()
+        contextvars.copy_context().run(activation.__enter__)
+
+        with outer.activate():
+            activation.__exit__(None, None, None)
+            assert outer is current_container()
 
     def test_threads(self, container):
         """Another thread does not see this one's current container."""

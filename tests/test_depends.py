@@ -12,6 +12,7 @@ import pytest
 from tests.support.forms import FORMS
 from tests.support.services import Cache, Database, Settings
 from wares import (
+    AsyncServiceError,
     Container,
     ContainerClosedError,
     Depends,
@@ -745,6 +746,27 @@ class TestFunctionScope:
         with container.activate(), pytest.raises(ContainerClosedError):
             await form.call(ask)
 
+    @pytest.mark.parametrize("use_cache", [True, False])
+    async def test_a_container_closed_meanwhile(self, form, registry, log, use_cache):
+        """Nothing is made in the container around the function once that is closed."""
+
+        def session():
+            log.append("made")
+            yield "session"
+
+        def work(
+            closed: Annotated[None, Depends(lambda: container.close())],
+            session: Annotated[str, Depends(session, use_cache=use_cache)],
+        ):
+            return session
+
+        ask = form.inject(lambda it=Depends(work, scope="function"): it)
+        container = registry.container()
+
+        with container.activate(), pytest.raises(ContainerClosedError):
+            await form.call(ask)
+        assert [] == log
+
 
 class TestOverrides:
     async def test_a_callable(self, form, registry):
@@ -786,6 +808,23 @@ class TestOverrides:
             found = await form.call(ask, "ada"), await form.call(ask, "bob")
 
         assert ("ciao ada", "ciao bob") == found
+
+    def test_by_an_asynchronous_one_that_takes_an_argument(self, registry):
+        """A synchronous function cannot have what is asynchronous now, and says so at the call."""
+
+        async def replacement(name):
+            raise AssertionError
+
+        @inject(registry=registry)
+        def ask(name, it=Depends(hello)):
+            return it
+
+        with (
+            registry.override_factory(hello, replacement),
+            pytest.raises(AsyncServiceError, match="hello"),
+        ):
+            ask("ada")
+        assert "hello" == ask("ada")
 
     async def test_of_a_callable_that_cannot_be_hashed(self, form, registry):
         """An override is found for an unhashable callable, by identity."""

@@ -519,6 +519,26 @@ class TestReplacing:
 
         assert under_way is caught.value.__context__
 
+    @pytest.mark.parametrize("is_circle", [False, True])
+    async def test_by_one_with_a_context_of_its_own(self, way, registry, is_circle):
+        """What it was raised from stays its context, and the old one comes before that."""
+        first, second, new = KeyError(), LookupError(), Conflict()
+        new.__context__, second.__context__ = second, first
+        if is_circle:
+            # Nobody can come before what comes before itself.
+            first.__context__ = new
+        old = Boom()
+        registry.register_factory(Session, lambda: ManagerOf([], "x", error=new))
+        registry.register_factory(Database, lambda: ManagerOf([], "x", error=old))
+        container = registry.container()
+        await way.get(container, Session, Database)
+
+        with pytest.raises(Conflict) as caught:
+            await way.close(container)
+
+        assert [second, first] == [caught.value.__context__, second.__context__]
+        assert (new if is_circle else old) is first.__context__
+
     async def test_by_an_error_of_the_cleanup(self, way, registry, caplog):
         """A cleanup that fails replaces the exception under way, which is logged by its service."""
         registry.register_factory(Session, lambda: ManagerOf([], "x", error=OSError("cleanup")))

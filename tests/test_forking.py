@@ -37,12 +37,13 @@ def in_child(work):
 """
 
 
-def run(program):
+def run(program, environment=None):
     """Run a program, and return the lines that it prints."""
     command = [sys.executable, "-W", "ignore:.*fork:DeprecationWarning", "-c"]
     answer = subprocess.run(
         [*command, HEAD + textwrap.dedent(program)],
         cwd=ROOT,
+        env=environment,
         stdout=subprocess.PIPE,
         encoding="utf-8",
         timeout=120,
@@ -136,8 +137,30 @@ def test_singletons_are_forgotten():
     assert ["(True, [True])", "True", "[True]"] == lines
 
 
+def test_a_closed_registry():
+    """A registry that was closed before stays closed in the child."""
+    lines = run(
+        """
+        registry.register_value(int, 1)
+        registry.close()
+
+        def work():
+            try:
+                registry.container()
+            except RuntimeError as error:
+                return type(error).__name__
+
+        in_child(work)
+        """
+    )
+
+    assert ["RegistryClosedError"] == lines
+
+
 def test_while_threads_are_busy():
     """Whatever other threads hold at that moment, the child can register, make and close."""
+    # A hundred children would write what they have covered, which others cover as well.
+    environment = {name: value for name, value in os.environ.items() if "COVERAGE" not in name}
     lines = run(
         """
         sys.setswitchinterval(1e-6)
@@ -168,7 +191,8 @@ def test_while_threads_are_busy():
         stop = True
         for thread in threads:
             thread.join()
-        """
+        """,
+        environment,
     )
 
     assert ["(b'made', 1.0)"] * 100 == lines

@@ -10,6 +10,7 @@ import sys
 import textwrap
 import time
 import tracemalloc
+import weakref
 from pathlib import Path
 from typing import Annotated
 
@@ -410,6 +411,19 @@ def test_a_chain_of_factories_that_ask(way):
     )
 
     assert "320" == answer.stdout.strip(), answer.stderr[-2000:]
+
+
+def test_a_factory_that_makes_a_class_each_time(registry):
+    """Of the classes whose objects a factory has made, few are kept alive."""
+    registry.register_factory("plugin", lambda: type("Plugin", (), {})())
+    classes = weakref.WeakSet()
+
+    for _ in range(50):
+        with registry.container() as container:
+            classes.add(type(container.get("plugin")))
+    gc.collect()
+
+    assert len(classes) < 20
 
 
 def test_a_chain_that_never_ends(registry):

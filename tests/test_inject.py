@@ -471,6 +471,32 @@ class TestByName:
         assert first is second
         assert ["made ada", "made bob", "left bob", "left ada"] == log
 
+    async def test_shared_by_what_one_parameter_needs(self, form, log):
+        """What takes arguments is made once, also if two dependencies of a dependency need it."""
+
+        def get_user(name):
+            log.append(name)
+            return name
+
+        get_user = form.dependency(get_user)
+        get_rights = form.dependency(lambda user=Depends(get_user): f"rights of {user}")
+        get_page = form.dependency(
+            lambda user=Depends(get_user), rights=Depends(get_rights): (user, rights)
+        )
+        ask = form.inject(lambda name, page=Depends(get_page): page)
+
+        assert ("ada", "rights of ada") == await form.call(ask, "ada")
+        assert ["ada"] == log
+
+    async def test_needed_in_many_ways(self, form):
+        """What takes arguments may be needed in a million ways, and is written down once."""
+        needed = form.dependency(lambda name: 1)
+        for _ in range(20):
+            needed = form.dependency(lambda a=Depends(needed), b=Depends(needed): a + b)
+        ask = form.inject(lambda name, number=Depends(needed): number)
+
+        assert 2**20 == await form.call(ask, "ada")
+
     async def test_without_the_argument_it_is_shared(self, form, registry):
         """Where the call has no such argument, the dependency is the container's."""
         page = form.dependency(lambda limit=10: [limit])
@@ -635,6 +661,17 @@ class TestByName:
         expected = (1, ("ada", range(2, 10)), range(2, 10))
         assert expected == await form.call(ask, 1, name="ada", start=2)
         assert (1, ("ada", range(10)), range(10)) == await form.call(ask, 1, name="ada")
+
+    async def test_what_is_annotated_as_a_value(self, form):
+        """So may what is annotated as a plain value, however that is written."""
+
+        def inner(limit: Annotated[int, "at most"], name: int | str, page: list[int] = ()):
+            return limit, name, page
+
+        ask = form.inject(lambda it=Depends(form.dependency(inner)): it)
+
+        assert (3, "ada", ()) == await form.call(ask, limit=3, name="ada")
+        assert (3, "ada", [1]) == await form.call(ask, limit=3, name="ada", page=[1])
 
     async def test_of_generators(self, form):
         """So do generator functions."""

@@ -8,6 +8,7 @@ from tests.support.messages import missing_parts
 from tests.support.services import Cache, Database, Engine, Mailer, Repository, Session, Shop
 from tests.support.ways import use
 from wares import (
+    AsyncServiceError,
     Container,
     InvalidRegistryError,
     LifetimeError,
@@ -276,6 +277,19 @@ class TestTransient:
 
             assert 7 == len(set(map(id, made)))
             assert Database not in container
+
+    @pytest.mark.parametrize("is_needed", [False, True])
+    def test_an_asynchronous_one(self, registry, container, is_needed):
+        """`get` cannot make an asynchronous one, also where something else needs it."""
+
+        async def make():
+            raise AssertionError
+
+        registry.register_factory(Database, make, lifetime="transient")
+        registry.register_factory(Repository, Repository)
+
+        with pytest.raises(AsyncServiceError, match="Database"):
+            container.get(Repository if is_needed else Database)
 
     async def test_it_ends_with_the_container_that_asked(self, way, registry):
         """Every transient service is cleaned up when the container closes, newest first."""

@@ -425,6 +425,34 @@ class TestSingletons:
 
         assert ["registered", "override", "registered"] == seen
 
+    async def test_one_that_asked_within_another_container(self, way, registry, override):
+        """A singleton that asked while it had something scoped made is made anew, too."""
+        registry.register_factory(Database, lambda: "registered", lifetime="singleton")
+        asked = {}
+
+        async def amake(wares_container):
+            asked["get"] = wares_container.aget
+            async with registry.container() as inner:
+                return await inner.aget(Repository)
+
+        async def amake_inner():
+            return await asked["get"](Database)
+
+        def make(wares_container):
+            asked["get"] = wares_container.get
+            with registry.container() as inner:
+                return inner.get(Repository)
+
+        registry.register_factory(Engine, amake if way.is_async else make, lifetime="singleton")
+        registry.register_factory(
+            Repository, amake_inner if way.is_async else lambda: asked["get"](Database)
+        )
+        seen = [await ask(way, registry, Engine)]
+        with override(registry, Database, "override"):
+            seen.append(await ask(way, registry, Engine))
+
+        assert ["registered", "override"] == seen
+
     async def test_one_made_with_a_key_that_was_absent(self, way, registry, override):
         """A singleton that did without a service is made anew where an override brings it."""
         from wares import autowire

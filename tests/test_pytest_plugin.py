@@ -293,6 +293,32 @@ def test_it(registry, container, acontainer, overrides):
 
         result.assert_outcomes(passed=1)
 
+    def test_a_pytest_that_does_not_tell(self, pytester, monkeypatch):
+        """Where it cannot be asked which names are taken, the long names remain."""
+        monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+        pytester.makepyfile(
+            silent="""
+import pytest
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionstart(session):
+    # As if it took other arguments.
+    session._fixturemanager.getfixturedefs = lambda: None
+
+def pytest_collection(session):
+    del session._fixturemanager.getfixturedefs
+"""
+        )
+        pytester.makepyfile("""
+def test_long(wares_registry): ...
+def test_short(registry): ...
+""")
+
+        result = pytester.runpytest_subprocess("-p", "silent", "-p", "wares.pytest_plugin")
+
+        result.assert_outcomes(passed=1, errors=1)
+        assert "fixture 'registry' not found" in text_of(result)
+
     def test_a_registry_of_another_library(self, run):
         """A container of another library's registry is refused in words that help."""
         result = run("""

@@ -286,13 +286,18 @@ def test_threads_and_overrides():
                 assert audit.repository.session is container.get(Session)
                 seen[type(audit.repository.session).__name__] += 1
 
+    def wait_until_it_is_seen(name):
+        before = seen[name]
+        while seen[name] == before and time.monotonic() < end:
+            time.sleep(0.001)
+
     def override():
         while time.monotonic() < end:
             with registry.override_factory(Session, make_fake):
-                time.sleep(0.001)
+                wait_until_it_is_seen("Fake")
                 with registry.override_factory(Engine, make_fake_engine, lifetime="singleton"):
                     time.sleep(0.001)
-            time.sleep(0.001)
+            wait_until_it_is_seen("Session")
 
     outcomes = in_threads(*[work] * (THREADS - 1), override, seconds=60)
     with contextlib.suppress(Failure), registry.container() as container:

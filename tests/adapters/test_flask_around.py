@@ -328,6 +328,22 @@ class TestAbandonedStreams:
         )
         assert "True" == client.get("/asking").text
 
+    def test_responses_that_were_replaced_before(self, app, journal, streamed):
+        """A streamed response that is dropped ends its services, though an exception comes then."""
+
+        def fail(_, response, **__):
+            if response.status_code == 200:
+                response.response = []
+                raise LookupError
+
+        client = app.test_client()
+        with request_finished.connected_to(fail, app):
+            assert 500 == client.get(streamed).status_code
+        gc.collect()
+
+        assert COMMITTED == journal
+        assert "True" == client.get("/asking").text
+
     def test_closing_fails(self, app, journal):
         """What is streamed may fail as it is closed; the services end all the same."""
 

@@ -82,9 +82,11 @@ def find_wanted(app: object, registry: Registry) -> Iterator[Hashable]:
     yield from find_needed(_find_handlers(app, registry), registry)
     with Registry() as empty:
         # What handlers would miss if nothing were registered is what they ask for.
-        for problem in _find_problems_inside(app, empty):
-            if isinstance(problem, ServiceNotFoundError):
-                yield problem.key
+        yield from (
+            problem.key
+            for problem in _find_problems_inside(app, empty)
+            if isinstance(problem, ServiceNotFoundError)
+        )
 
 
 def _find_handlers(app: object, registry: Registry) -> Iterator[Callable[..., Any]]:

@@ -8,6 +8,7 @@ an alias. It must not know what the annotations are used for.
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
 import importlib
 import importlib.util
@@ -16,7 +17,6 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
-from contextlib import suppress
 from typing import Any
 
 import attrs
@@ -363,11 +363,10 @@ def _read_closure(function: Callable[..., Any]) -> dict[str, Any]:
     if not inspect.isfunction(function):
         return {}
     found = {}
-    for name, cell in zip(
-        function.__code__.co_freevars, function.__closure__ or (), strict=True
-    ):
-        # It is empty where the name is bound only after the function has been defined.
-        with suppress(ValueError):
+    names = function.__code__.co_freevars
+    for name, cell in zip(names, function.__closure__ or (), strict=True):
+        # It is empty where the name is bound later.
+        with contextlib.suppress(ValueError):
             found[name] = cell.cell_contents
     return found
 

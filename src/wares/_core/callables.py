@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import functools
 import inspect
+import itertools
 import types
 import typing
 from collections.abc import Callable, Iterator
@@ -138,9 +139,7 @@ def find_constructor(kind: Any) -> Owner | None:
 def _list_constructors(kind: type) -> Iterator[tuple[type, str]]:
     """List what takes the arguments when a class is called, in the order of asking."""
     metaclass: type = type(kind)
-    for base in metaclass.__mro__:
-        if base is type:
-            break
+    for base in itertools.takewhile(lambda base: base is not type, metaclass.__mro__):
         if "__call__" in vars(base):
             yield base, "__call__"
     for base in kind.__mro__[:-1]:

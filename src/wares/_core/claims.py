@@ -15,6 +15,7 @@ import gc
 import os
 from _thread import get_ident, start_new_thread
 from collections.abc import Coroutine, Hashable, Iterator
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -179,6 +180,8 @@ def wake(claim: Claim, error: BaseException | None = None) -> None:
         claim: The claim that they wait for.
         error: What its factory failed with.
     """
+    from concurrent.futures import InvalidStateError  # noqa: PLC0415  # it is there: some wait
+
     _check_room(_ROOM)
     with LOCK:
         woken = [wait for wait in claim.waiters if wait.is_over()]
@@ -187,9 +190,10 @@ def wake(claim: Claim, error: BaseException | None = None) -> None:
             _forget(wait)
     try:
         for wait in woken:
-            if wait.future.running() or wait.future.set_running_or_notify_cancel():
-                # That `get` cannot await something is no reason for `aget` to fail.
-                is_own = wait.thread is None and is_a(error, AsyncServiceError)
+            # That `get` cannot await something is no reason for `aget` to fail.
+            is_own = wait.thread is None and is_a(error, AsyncServiceError)
+            # Where the one that waits was cancelled, the future has ended.
+            with suppress(InvalidStateError):
                 # An error is passed as a result: futures refuse a StopIteration.
                 wait.future.set_result(None if is_own else error)
     except BaseException:

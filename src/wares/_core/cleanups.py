@@ -273,8 +273,6 @@ def _put_at_the_end(new: BaseException, old: BaseException) -> None:
     """Let *old* be the context of *new*, or of what *new* has as its context."""
     known = set(map(id, _contexts(old)))
     for link in [*_contexts(new)]:
-        if link is old:
-            return
         context = get_context(link)
         if context is None or id(context) in known:
             set_context(link, old)

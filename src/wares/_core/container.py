@@ -889,7 +889,7 @@ class Registry(Registering):
         after = error
         for callback in self._start_closing():
             try:
-                _refuse_awaitable(callback())
+                _refuse_coroutine(callback())
             except BaseException as raised:  # noqa: BLE001  # everything else must be closed
                 after = replace(after, raised)
         after = leave_all(self._end_root(), after, self._known.observers)
@@ -949,10 +949,9 @@ class Registry(Registering):
         self._known.change()
 
 
-def _refuse_awaitable(result: object) -> None:
-    if inspect.isawaitable(result):
-        if inspect.iscoroutine(result):
-            result.close()
+def _refuse_coroutine(result: object) -> None:
+    if inspect.iscoroutine(result):
+        result.close()
         raise PendingAsyncCleanupError(["an adapter"], "registry")
 
 

@@ -128,12 +128,12 @@ class Makers:
     ) -> Maker:
         """Write the maker of something that a longer-lived container keeps."""
         assert wire.node is not None  # what comes from elsewhere is made there
-        makers = self
         if wire.source == "registry":
-            makers = self.registry.root_makers
+            makers: Makers = self.registry.root_makers
         elif wire.source == "outermost":
             makers = self._for_outermost()
-        elif self.request is not None:
+        else:
+            assert self.request is not None  # its wiring knows of it
             makers = self.request
         return makers.write(wire.node, can_await=can_await, own=own)
 
@@ -155,9 +155,6 @@ class Makers:
         return makers
 
     def _for_outermost(self) -> Makers:
-        if self.keeper == "connection":
-            # Kept nowhere: a circle would be left to the garbage collector.
-            return self
         if self.outermost is None:
             self.outermost = Makers(self.registry, self.find, keeper="connection")
         return self.outermost

@@ -73,7 +73,8 @@ def _read_suspended(awaitable: Any) -> Path:
     """Read the path of a maker that waits, from the coroutines that it waits for."""
     path: Path = []
     while isinstance(awaitable, types.CoroutineType):
-        if awaitable.cr_frame is not None:
-            path += _read(awaitable.cr_frame, awaitable.cr_frame.f_lineno)
+        frame = awaitable.cr_frame
+        # It may have ended meanwhile, in another thread.
+        path += [] if frame is None else _read(frame, frame.f_lineno)
         awaitable = awaitable.cr_await
     return path

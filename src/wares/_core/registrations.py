@@ -10,7 +10,7 @@ from weakref import WeakSet, WeakValueDictionary
 import attrs
 
 from wares._core.forms import compose
-from wares._core.keys import MISSING, describe, find_nearest
+from wares._core.keys import MISSING, find_nearest
 from wares._core.locking import LOCK
 from wares._core.log import log_registration
 from wares._core.recipes import (
@@ -211,6 +211,3 @@ class Registrations:
             else:
                 self.recipes[key] = recipe
             self.change()
-
-    def __repr__(self) -> str:
-        return f"<registrations of {', '.join(map(describe, self.recipes))}>"

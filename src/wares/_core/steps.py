@@ -66,11 +66,8 @@ def refuse(made: dict[Any, Any], recipe: Recipe) -> Any:
 
 def circular(*circle: Recipe) -> NoReturn:
     """Refuse what is needed to make itself."""
-    for recipe in find_path():
-        if recipe in circle:
-            start = circle.index(recipe)
-            circle = (*circle[start:], *circle[:start])
-            break
+    start = next((circle.index(recipe) for recipe in find_path() if recipe in circle), 0)
+    circle = (*circle[start:], *circle[:start])
     raise CircularDependencyError(
         [*(recipe.key for recipe in circle), circle[0].key],
         steps=[recipe.describe_step() for recipe in circle],
@@ -174,15 +171,6 @@ def gave_none(recipe: Recipe) -> NoReturn:
     )
 
 
-def begin_cleanups(made: dict[Any, Any], kind: type[Cleanups]) -> Cleanups:
-    """Give the cleanups of a container, which are begun at the first one."""
-    if type(made) is not dict:
-        # It was closed before it was asked. What is noted here is taken back at once.
-        return kind()
-    cleanups: Cleanups = made.setdefault(CLEANUPS, kind())
-    return cleanups
-
-
 def settle(
     container: Any,
     made: dict[Any, Any],
@@ -268,35 +256,29 @@ def check_open(container: Any, made: dict[Any, Any]) -> None:
 
 def take_back(container: Any, cleanups: Cleanups, thing: Any) -> NoReturn:
     """Clean up what was finished after its container had been closed, and say that it is closed."""
-    entry = _take(cleanups, thing)
-    if entry is not None:
-        entry[0](thing, entry[2], None)
+    for leave, _, recipe in _take(cleanups, thing):
+        leave(thing, recipe, None)
     raise container._make_closed_error()
 
 
 async def atake_back(container: Any, cleanups: Cleanups, thing: Any) -> NoReturn:
     """Do what `take_back` does, awaiting what has to be awaited."""
-    entry = _take(cleanups, thing)
-    if entry is not None:
-        left = entry[0](thing, entry[2], None)
-        if left is not None:
-            await left
+    for leave, _, recipe in _take(cleanups, thing):
+        await leave(thing, recipe, None)
     raise container._make_closed_error()
 
 
-def _take(cleanups: Cleanups, thing: Any) -> Entry | None:
+def _take(cleanups: Cleanups, thing: Any) -> list[Entry]:
     """Take the cleanup of *thing*, unless whoever closes has taken it."""
     with LOCK:
-        for position, entry in enumerate(cleanups):
-            if entry[1] is thing:
-                return cleanups.pop(position)
-    return None
+        places = [place for place, entry in enumerate(cleanups) if entry[1] is thing]
+        return [cleanups.pop(place) for place in places]
 
 
 def _note(
     container: Any, made: dict[Any, Any], kind: type[Cleanups], entry: Entry, service: Any
 ) -> Any:
-    cleanups = begin_cleanups(made, kind)
+    cleanups: Cleanups = made.setdefault(CLEANUPS, kind())
     cleanups.append(entry)
     # First the cleanup, then the look: whoever closes does it the other way round.
     if container._made is not made:
@@ -307,7 +289,7 @@ def _note(
 async def _anote(
     container: Any, made: dict[Any, Any], kind: type[Cleanups], entry: Entry, service: Any
 ) -> Any:
-    cleanups = begin_cleanups(made, kind)
+    cleanups: Cleanups = made.setdefault(CLEANUPS, kind())
     cleanups.must_await = True
     cleanups.append(entry)
     if container._made is not made:
@@ -345,7 +327,6 @@ NAMES = {
     "MISSING": MISSING,
     "asettle": asettle,
     "atake_back": atake_back,
-    "begin_cleanups": begin_cleanups,
     "check_open": check_open,
     "circular": circular,
     "gave_none": gave_none,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -34,11 +35,9 @@ async def _wait_on_trio(future: Future[T]) -> T:
     token = trio.lowlevel.current_trio_token()
 
     def wake(_: Future[T]) -> None:
-        try:
+        # After its end nobody waits any more.
+        with suppress(trio.RunFinishedError):
             token.run_sync_soon(event.set)
-        except trio.RunFinishedError:
-            # Nobody waits any more.
-            return
 
     future.add_done_callback(wake)
     try:

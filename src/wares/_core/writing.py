@@ -230,6 +230,8 @@ class Writer:
         if wire.source == "request":
             self.put(indent, "owner = c._request; its = owner._made")
             if wire.node is not None and wire.node.is_fresh:
+                # What is kept shows by its claim that the container is open; this has none.
+                self.put(indent, "if owner.is_closed: raise owner._make_closed_error()")
                 self.put(indent, f"{service} = {make}")
             else:
                 self.put(indent, f"{service} = {self._get_or(key, make, indent, 'its')}")
@@ -455,9 +457,7 @@ class Writer:
     def _note_cleanup(self, node: Node, indent: int, *, is_async: bool) -> None:
         """Write that a generator is going to be left."""
         place = self._place(node.recipe)
-        # A claim has shown that the container was open; what is fresh has none.
-        begin = "begin_cleanups(made, Cleanups)"
-        begin = begin if node.is_fresh else "made.setdefault(CLEANUPS, Cleanups())"
+        begin = "made.setdefault(CLEANUPS, Cleanups())"
         self.put(indent, f"cleanups = made[CLEANUPS] if CLEANUPS in made else {begin}")
         if is_async:
             self.put(indent, "cleanups.must_await = True")

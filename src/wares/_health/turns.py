@@ -67,6 +67,6 @@ class Turn:
             _running.pop(self._identity, None)
 
 
-if hasattr(os, "register_at_fork"):  # pragma: no branch  # Windows has no fork
+if hasattr(os, "register_at_fork"):
     # The threads of the parent do not go on in a child process.
     os.register_at_fork(after_in_child=_running.clear)

@@ -7,7 +7,9 @@ registered, and so judges only what no registration could fix.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Collection, Hashable, Iterator
+from collections.abc import Collection, Hashable, Iterator, Mapping
+from contextlib import suppress
+from typing import Any
 
 import attrs
 
@@ -201,9 +203,7 @@ class _Checker:
 
 def _has_written_names(kind: type) -> bool:
     """Tell whether the annotations of a constructor are strings: maybe of names to come."""
-    try:
+    annotations: Mapping[str, Any] = {"": "what cannot be evaluated, as Python 3.14 does here"}
+    with suppress(NameError):
         annotations = getattr(inspect.getattr_static(kind, "__init__"), "__annotations__", {})
-    except NameError:
-        # From Python 3.14 on they are evaluated now.
-        return True
     return any(isinstance(annotation, str) for annotation in annotations.values())

@@ -298,8 +298,8 @@ def note(error: BaseException) -> None:
         if unit.stream is not None and not unit.is_streaming:
             # The exception is answered instead of sending the response that there was.
             dropped, unit.stream = unit.stream(), None
-            if dropped is not None:
-                dropped.close()
+            assert dropped is not None  # one that is gone has ended, and so was streaming
+            dropped.close()
 
 
 def _is_failure(error: BaseException) -> bool:

@@ -18,6 +18,4 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     except StopIteration as end:
         result: T = end.value
         return result
-    raise RuntimeError(  # pragma: no cover  # nothing suspends on a synchronous server
-        "Something has suspended on a synchronous Socket.IO server."
-    )
+    raise RuntimeError("Something has suspended on a synchronous Socket.IO server.")

@@ -169,11 +169,13 @@ class Dispatch:
                 return self._take_over(event, namespace, _let_in).wrapper, args
             return handler, arguments
         handlers = self._server.handlers
-        for one_namespace in (namespace, "*"):
-            for one_event in (event, "*"):
-                if handlers.get(one_namespace, {}).get(one_event) is handler:
-                    return self._take_over(one_event, one_namespace, handler).wrapper, arguments
-        return handler, arguments  # pragma: no cover  # a server that looks elsewhere
+        one_namespace, one_event = next(
+            (one_namespace, one_event)
+            for one_namespace in (namespace, "*")
+            for one_event in (event, "*")
+            if handlers.get(one_namespace, {}).get(one_event) is handler
+        )
+        return self._take_over(one_event, one_namespace, handler).wrapper, arguments
 
     def _connects(self, namespace: str) -> bool:
         """Tell whether a class for the namespace has a connect handler."""

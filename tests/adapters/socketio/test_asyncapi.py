@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ from fastapi.responses import PlainTextResponse
 
 from tests.adapters.socketio.serving import serve
 from wares import Inject, Registry
-from wares.exceptions import InvalidRegistrationError
+from wares.exceptions import InvalidRegistrationError, MissingExtraError
 from wares.socketio import (
     AsyncAPIApp,
     AsyncAPIWSGIApp,
@@ -283,6 +284,14 @@ def test_another_registry(sio):
     document = asyncapi(sio, title="Shop", version="1", registry=Registry())
 
     assert "Settings" in document["components"]["schemas"]
+
+
+def test_without_pydantic(monkeypatch):
+    """Without pydantic, the document says which package to install."""
+    monkeypatch.setitem(sys.modules, "pydantic", None)
+
+    with pytest.raises(MissingExtraError, match="pydantic"):
+        asyncapi(Server(async_mode="threading"), title="Nothing", version="0")
 
 
 def test_not_initialised():

@@ -24,6 +24,7 @@ from wares import (
     Container,
     ContainerClosedError,
     NoContainerError,
+    PendingAsyncCleanupError,
     Registry,
     RegistryClosedError,
     current_container,
@@ -175,6 +176,65 @@ class TestLifetimes:
         async with serving(sio) as address, connected(address, transport):
             await registry.aclose()
             assert ["open connection", "close connection", "close singleton"] == journal
+
+    async def test_registry_closes_and_is_cancelled(self, sio, registry, journal, transport):
+        """A registry ends its singletons, too, if its closing is cancelled in a connection."""
+        entered = asyncio.Event()
+
+        async def linger():
+            yield "made"
+            entered.set()
+            await asyncio.Event().wait()
+
+        def note_end():
+            try:
+                yield "made"
+            finally:
+                journal.append("close singleton")
+
+        registry.register_factory(int, linger, lifetime="connection")
+        registry.register_factory(str, note_end, lifetime="singleton")
+
+        @sio.event
+        async def connect(sid, environ):
+            await wares_from().aget(int, str)
+
+        async with serving(sio) as address, connected(address, transport):
+            closing = asyncio.create_task(registry.aclose())
+            await entered.wait()
+            closing.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await closing
+
+        assert ["close singleton"] == journal
+
+    async def test_registry_closes_without_await(self, sio, registry, journal, transport):
+        """`close` cannot end connections that must be awaited: it says so, and ends the rest."""
+        containers = []
+
+        async def open_connection(wares_container):
+            containers.append(wares_container)
+            yield "made"
+
+        def note_end():
+            try:
+                yield "made"
+            finally:
+                journal.append("close singleton")
+
+        registry.register_factory(int, open_connection, lifetime="connection")
+        registry.register_factory(str, note_end, lifetime="singleton")
+
+        @sio.event
+        async def connect(sid, environ):
+            await wares_from().aget(int, str)
+
+        async with serving(sio) as address, connected(address, transport):
+            with pytest.raises(PendingAsyncCleanupError, match="an adapter"):
+                registry.close()
+
+        assert ["close singleton"] == journal
+        await containers[0].aclose()
 
 
 class TestRefused:

@@ -1,6 +1,7 @@
 """What a handler may declare, and what it gets."""
 
 import dataclasses
+import sys
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
@@ -66,6 +67,17 @@ async def client(sio):
     """A client, connected."""
     async with serving(sio) as address, connected(address) as client:
         yield client
+
+
+async def test_without_pydantic(sio, monkeypatch):
+    """A handler that declares no payload works without pydantic, services by their types too."""
+    monkeypatch.setitem(sys.modules, "pydantic", None)
+
+    @sio.event
+    async def work(sid, work: Work):
+        return type(work).__name__
+
+    assert "Event" == await sio._trigger_event("work", "/", "sid")
 
 
 class TestFacts:

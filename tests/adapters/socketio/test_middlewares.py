@@ -1,5 +1,6 @@
 """Middlewares that are classes, as applications written for fastsio have them."""
 
+import asyncio
 import logging
 
 import pytest
@@ -111,6 +112,19 @@ class TestMethods:
             "inner after work [5]",
             "outer after work [5]",
         ] == journal
+
+    def test_asynchronous_ones_on_a_synchronous_server(self, threaded):
+        """A method that awaits something cannot work there, and is an error that says so."""
+
+        class Slow(SyncMiddleware):
+            async def before_event(self, event, sid, data, **context):
+                await asyncio.sleep(0)
+
+        threaded.add_middleware(Slow())
+        threaded.on("work", lambda sid, data: data)
+
+        with pytest.raises(RuntimeError, match="suspended on a synchronous"):
+            threaded._trigger_event("work", "/", "sid", 5)
 
     async def test_context(self, sio):
         """Methods are told of the event; they name what they need, in any order."""
