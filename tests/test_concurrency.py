@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import sys
 import threading
 import time
@@ -1024,6 +1025,14 @@ def aasking(*keys):
 
 class TestCycles:
     """Behaviour 9 at run time."""
+
+    @pytest.fixture(autouse=True)
+    def unattended(self):
+        """No garbage collector: what others have left could not end where the stack is full."""
+        gc.collect()
+        gc.disable()
+        yield
+        gc.enable()
 
     @pytest.fixture(params=["declared", "asked for"])
     def needing(self, request, way):

@@ -15,6 +15,7 @@ import pytest
 import trio
 
 import wares._health.loops
+from tests.support.deadline import SECONDS
 from tests.support.services import Cache, Database, Mailer, Session
 from wares import (
     AsyncServiceError,
@@ -420,7 +421,9 @@ class TestTimeouts:
 
         report = await acheck(container, timeout=0.02)
         end.set()
-        await asyncio.sleep(0.02)
+        async with asyncio.timeout(SECONDS):
+            while wares._health.loops._tasks or not caplog.records:
+                await asyncio.sleep(0.001)
 
         assert "answered, but did not clean up within 0.02 seconds" == str(
             report.services[0].error

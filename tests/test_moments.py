@@ -5,13 +5,11 @@ moment each time.
 """
 
 import asyncio
-import linecache
 import threading
 
 import pytest
 
 from tests.support.deadline import SECONDS, settle
-from tests.support.interleaving import watch
 from tests.support.services import Cache, Database
 
 
@@ -212,27 +210,38 @@ class TestWhoeverWaitsMeanwhile:
         async with asyncio.timeout(SECONDS):
             assert await making is await waiting
 
-    async def test_as_they_are_told(self, registry, container):
+    @pytest.mark.parametrize("is_task", [False, True])
+    async def test_as_they_are_told(self, registry, container, monkeypatch, is_task):
         """All hear of a failure, though a signal handler raises in the midst of telling them."""
-        held, told = Held(), []
+        held, gate, loop = Held(), asyncio.Event(), asyncio.get_running_loop()
+        tell = loop.call_soon_threadsafe
 
-        def note(file_name, line):
-            if "set_result" in linecache.getline(file_name, line):
-                told.append(line)
-                if len(told) == 1:
-                    raise Interrupt
+        def tell_and_interrupt(*args, **kwargs):
+            monkeypatch.undo()
+            tell(*args, **kwargs)
+            raise Interrupt
 
-        def get():
-            with watch(note):
-                container.get(Database)
+        async def amake():
+            await gate.wait()
+            raise ValueError
 
-        registry.register_factory(Database, held)
-        interrupted = asyncio.create_task(asyncio.to_thread(outcome_of, get))
-        await asyncio.to_thread(held.entered.wait, SECONDS)
+        async def aget():
+            with pytest.raises(Interrupt):
+                await container.aget(Database)
+            return Interrupt
+
+        registry.register_factory(Database, amake if is_task else held)
+        get = aget() if is_task else asyncio.to_thread(outcome_of, container.get, Database)
+        interrupted = asyncio.create_task(get)
+        if not is_task:
+            await asyncio.to_thread(held.entered.wait, SECONDS)
+        await settle()
         waiting = [asyncio.create_task(container.aget(Database)) for _ in range(3)]
         await settle()
+        monkeypatch.setattr(loop, "call_soon_threadsafe", tell_and_interrupt)
 
         held.released.set()
+        gate.set()
 
         assert Interrupt is await interrupted
         async with asyncio.timeout(SECONDS):

@@ -51,7 +51,10 @@ def run(pytester, monkeypatch):
         pytester.makeconftest(CONFTEST)
         pytester.makepyfile("from conftest import *\nfrom wares import *\n" + source)
         return pytester.runpytest_inprocess(
-            "-p", "no:cacheprovider", "-p", "wares.pytest_plugin", "-W", "error", *options
+            *("-p", "no:cacheprovider", "-p", "wares.pytest_plugin", "-W", "error"),
+            # This run has imported it already.
+            *("-W", "ignore::pytest.PytestAssertRewriteWarning"),
+            *options,
         )
 
     return run

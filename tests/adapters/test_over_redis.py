@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import os
 import shutil
 import signal
 import socket
@@ -170,7 +171,13 @@ class TestTaskIQ:
             "tests.adapters.taskiq_shop:broker",
         ]
         worker = await asyncio.create_subprocess_exec(
-            *command, "--workers", "1", stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            *command,
+            "--workers",
+            "1",
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            # A measurement of coverage keeps its processes from ending.
+            env={name: value for name, value in os.environ.items() if "COVERAGE" not in name},
         )
         await shop.broker.startup()
         try:

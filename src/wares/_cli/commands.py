@@ -324,7 +324,7 @@ def _run(
         async with open_registry(thing) as (registry, app):
             return await use(registry, app)
 
-    VALIDATES.set(validates)
+    token = VALIDATES.set(validates)
     try:
         code = asyncio.run(start_and_use(target.load()))
     except TargetError as error:
@@ -341,6 +341,8 @@ def _run(
             # Its own traceback is what its developers need.
             click.echo(traceback.format_exc(), err=True, nl=False)
         code = 1
+    finally:
+        VALIDATES.reset(token)
     raise SystemExit(code)
 
 

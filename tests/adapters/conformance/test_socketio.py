@@ -138,4 +138,6 @@ class TestServer(SocketIOConformance):
         with connected_thread(served[1]) as client:
             client.emit("work")
             wait_until(lambda: work.has_begun)
-            client.eio.ws.sock.shutdown(socket.SHUT_RDWR)
+            connection = client.eio.ws.sock
+            connection.shutdown(socket.SHUT_RDWR)
+        connection.close()

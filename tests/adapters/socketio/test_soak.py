@@ -228,6 +228,9 @@ def traced():
 
 @pytest.mark.timeout(180 + 2 * SECONDS)
 @pytest.mark.usefixtures("traced")
+@pytest.mark.filterwarnings(
+    "ignore:Unclosed"
+)  # python-socketio's clients, when they are cut off
 async def test_nothing_is_left(sio, registry, journal):
     """Whatever hundreds of clients do, what was opened is closed, and memory stays flat."""
     choices = random.Random(5)
