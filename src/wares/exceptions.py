@@ -12,9 +12,18 @@ from typing import Any
 
 from wares._core.keys import describe, describe_fully, describe_path, is_plain
 
+_PAGE = "https://wares.readthedocs.io/en/stable/errors.html"
+
 
 class WaresError(Exception):
-    """The base of every error that wares raises on its own account."""
+    """The base of every error that wares raises on its own account.
+
+    A note, which tracebacks show below the message, links to the page that explains the error.
+    """
+
+    def __init__(self, *arguments: object) -> None:
+        super().__init__(*arguments)
+        self.add_note(f"More about it: {_PAGE}#{type(self).__name__.lower()}")
 
     def __repr__(self) -> str:
         # Not of the arguments: they may be keys that cannot be shown.
