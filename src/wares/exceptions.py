@@ -1,8 +1,7 @@
 """What can go wrong, said so that the reader knows what to do.
 
-Every error carries its facts as attributes and its advice in the message. This module knows
-words only: it must not know registries, containers or any framework, and it never prints a
-service, because a service may hold a secret.
+Every error carries its facts as attributes and its advice in the message. This module never
+prints a service, because a service may hold a secret.
 """
 
 from __future__ import annotations
@@ -285,7 +284,7 @@ class ValidationError(WaresError, ValueError):
 
     def __str__(self) -> str:
         # Without the input, which pydantic would print: it may be a secret.
-        lines = [f"{self.function} was given what does not fit:"]
+        lines = [f"{self.function} received invalid values:"]
         lines += [
             f"  {'.'.join(map(str, error['loc']))}: {error['msg']}" for error in self.errors
         ]

@@ -82,10 +82,10 @@ def is_uncalled_marker(thing: object) -> bool:
 def explain_uncalled(marker: Any) -> str:
     """Tell what is wrong with a marker that was not called."""
     if marker.__name__ == "Inject":
-        return "Inject stands there without brackets. Write Inject[Type]."
+        return "Inject has no brackets. Write Inject[Type]."
     return (
-        f"{marker.__name__} stands there without parentheses, and so marks nothing. Write "
-        f"{marker.__name__}(dependency), or {marker.__name__}() for what the annotation names."
+        f"{marker.__name__} has no parentheses, so it marks nothing. Write "
+        f"{marker.__name__}(dependency), or {marker.__name__}() to use the annotation."
     )
 
 

@@ -1,7 +1,6 @@
 """A function that asks for services by its signature: what it needs, and how it gets it.
 
-This module knows an injected function's needs and the plan that fills them. It must not know
-how the function is called (that is `_wrappers`), nor how services are made.
+This module knows an injected function's needs and the plan that fills them.
 """
 
 from __future__ import annotations

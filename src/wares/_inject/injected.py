@@ -1,7 +1,7 @@
 """What injected functions ask for and a registry cannot give them.
 
-This module knows functions that `inject` has decorated, and what they and their dependencies need.
-It must not know whose functions they are: views of a web application, say.
+This module knows functions that `inject` has decorated, and what they and their dependencies
+need.
 """
 
 from __future__ import annotations

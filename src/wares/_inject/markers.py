@@ -1,8 +1,8 @@
 """What marks a parameter that is to be filled: `Depends` and `Inject`.
 
-This module knows the markers, and that FastAPI is to take them for its own. It must not know who
-reads them: `wares._core.marks` does, and reads those of FastAPI and FastDepends as well. It
-imports no FastAPI: until somebody else has, nobody needs to take a marker for FastAPI's.
+This module knows the markers, and that FastAPI is to take them for its own. `wares._core.marks`
+reads them, and those of FastAPI and FastDepends as well. This module does not import FastAPI:
+before other code has imported it, no marker can reach it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The services of a container as dependencies of FastAPI.
 
-This module knows FastAPI's dependencies. It must not know what FastAPI does with them beyond
-what FastAPI documents; what it has in common with Starlette is in `wares.starlette`.
+This module knows FastAPI's dependencies. It relies only on what FastAPI documents; `_routes` does
+not. What FastAPI has in common with Starlette is in `wares.starlette`.
 
 The annotations here are read by FastAPI, so they are objects, not strings.
 """
@@ -276,8 +276,8 @@ def _made_by_fastapi(wanted: Wanted) -> UnresolvableParameterError:
     return UnresolvableParameterError(
         wanted.parameter or "dependencies",
         describe_callable(wanted.path[-1]),
-        f"FastAPI would call {name} itself, with what the request says, although it is "
-        f"registered. Ask for the service by Inject[{name}].",
+        f"FastAPI would call {name} itself, with parameters from the request, although it is "
+        f"registered. Ask for the service with Inject[{name}].",
     )
 
 
@@ -373,12 +373,12 @@ def health_router(path: str = "/healthy", **options: Unpack[HealthOptions]) -> A
     router.add_api_route(
         path,
         health,
-        summary="Tell whether all services are well",
+        summary="Report whether all services are healthy",
         status_code=endpoint.ok_status,
         response_class=Response,
         responses={
             404: {"description": "No service has the tag."},
-            endpoint.ok_status: describe("All services are well."),
+            endpoint.ok_status: describe("All services are healthy."),
             endpoint.failing_status: describe("Some services are failing."),
         },
     )

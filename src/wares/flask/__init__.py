@@ -1,6 +1,6 @@
 """A container for each request, command and other application context of a Flask application.
 
-This module is what one imports. It must not know another framework, nor how services are made.
+This module is what one imports.
 """
 
 from __future__ import annotations
