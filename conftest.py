@@ -6,6 +6,7 @@ test. docs/contributing.md tells writers the rules; tests/test_documents.py hold
 
 import ast
 import asyncio
+import gc
 import inspect
 import os
 import re
@@ -22,6 +23,12 @@ settings.register_profile("dev", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 settings.register_profile("thorough", deadline=None, max_examples=2_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector look at what tests make only: many of them collect garbage."""
+    gc.collect()
+    gc.freeze()
 
 
 # Where the event loop of a document is kept, in the namespace of its blocks.

@@ -199,6 +199,8 @@ def test_no_other_name_is_there() -> None:
 @pytest.mark.parametrize("module", PUBLIC_MODULES)
 def test_public_modules_are_attributes(module: str) -> None:
     """After `import wares` each adapter is there, imported when it is first used."""
+    if module == "mcp":
+        pytest.importorskip("mcp", reason="MCP does not go with the oldest versions")
     assert f"wares.{module}" in full_modules_after(f"import wares; wares.{module}")
 
 

@@ -20,7 +20,7 @@ log = []
 class Boom(Exception): ...
 """
 
-ASYNCIO = ["-p", "asyncio", "-o", "asyncio_default_fixture_loop_scope=function"]
+ASYNCIO = ["-p", "pytest_asyncio.plugin", "-o", "asyncio_default_fixture_loop_scope=function"]
 
 #: How asynchronous tests are run: by which plugin, told how.
 RUNNERS = {
@@ -43,13 +43,14 @@ def anyio_backend():
 
 @pytest.fixture
 def run(pytester, monkeypatch):
-    """Write a test module, run it in another interpreter, and return what came of it."""
+    """Write a test module, run it in a test run of its own, and return what came of it."""
+    pytester.syspathinsert()
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
 
     def run(source, *options):
         pytester.makeconftest(CONFTEST)
         pytester.makepyfile("from conftest import *\nfrom wares import *\n" + source)
-        return pytester.runpytest_subprocess(
+        return pytester.runpytest_inprocess(
             "-p", "no:cacheprovider", "-p", "wares.pytest_plugin", "-W", "error", *options
         )
 
