@@ -347,4 +347,4 @@ class _Run:
 
 
 def _make_busy(other: Turn) -> TimeoutError:
-    return TimeoutError(f"has been running for {other.age:.1f} seconds")
+    return TimeoutError(f"is still running after {other.age:.1f} seconds")
