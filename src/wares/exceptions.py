@@ -395,9 +395,9 @@ class InvalidRegistryError(WaresError, ExceptionGroup[Exception]):
 
 
 class ResponseFailed(WaresError, RuntimeError):  # noqa: N818  # says what happened, as NotFound does
-    """A response tells that a unit of work failed, and no exception was to be seen.
+    """A response shows that a unit of work failed, and wares could not see the exception.
 
-    It is never raised. Cleanups see it in the place of the exception that a framework has answered.
+    It is never raised. Cleanups see it instead of the exception that a framework has answered.
 
     Attributes:
         status: The HTTP status of the response; `None` for one that only says that it is an error.

@@ -60,7 +60,7 @@ class Overrides:
 
         Args:
             key: What is replaced.
-            value: What is handed out instead.
+            value: The object that replaces it.
             options: As in `wares.Registry.override_value`.
         """
         self._stack.enter_context(self._registry().override_value(key, value, **options))

@@ -77,8 +77,7 @@ else:
         Args:
             dependency: What fills it: a callable, or any key under which a service is
                 registered. Without one it is the annotation of the parameter.
-            use_cache: Whether the result is shared with whoever else in the container asks for
-                the same.
+            use_cache: Whether the result is shared with all who ask for the same in the container.
             scope: ``"request"``, the default, lives as long as the container; ``"function"``
                 ends right after the function that asked for it returns.
             cast: Whether `apply_types` casts the result, and the arguments that the dependency

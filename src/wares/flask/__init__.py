@@ -250,7 +250,7 @@ def overwrite_value(
 
     Args:
         key: What the service is asked for by.
-        value: What is handed out from now on.
+        value: The object that replaces the service from now on.
         options: As in `register_value`.
     """
     container = wares_from()
