@@ -835,7 +835,7 @@ class Registry(Registering):
     def record(self) -> Iterator[None]:
         """Note what factories ask for in their bodies, while the ``with`` block lasts.
 
-        Signatures do not show this, so `graph` cannot know it otherwise. Asking is slower meanwhile.
+        Signatures do not show this, so `graph` cannot know it otherwise. Asking is slower then.
 
         >>> registry = Registry()
         >>> registry.register_factory(list, lambda wares_container: [wares_container.get(int)])
