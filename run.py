@@ -39,7 +39,7 @@ usage: python3 run.py COMMAND [ARGUMENTS]
 
   app      start the example application; it gets the ARGUMENTS
   test     run every check on this Python; --every-python adds the other interpreters of this
-           machine, the oldest versions of what wares needs, and its peers. ARGUMENTS name
+           machine, the oldest versions of what wares needs, and the wheel. ARGUMENTS name
            single parts, and what follows -- is for pytest:
              python3 run.py test --every-python
              python3 run.py test lint mypy
@@ -126,10 +126,10 @@ def measured(name: str, about: str, paths: Sequence[str]) -> Part:
 
 # What starts other programs: side by side with the adapters, so that two parts take equally long.
 TOOLS = ["tests/test_pytest_plugin.py", "tests/test_commands.py"]
-# What needs the peers, which only the part of that name has.
+# What needs the peers, which only one environment of tox has.
 PEERS = "tests/test_benchmarks.py"
 
-# The longest first, as two run at once.
+# The longest first.
 PARTS = (
     measured(
         "core",
@@ -169,7 +169,10 @@ PARTS = (
 )
 
 #: The parts that tox runs beside one for each interpreter, in environments of their own.
-PARTS_OF_TOX = ("oldest", "peers", "installed")
+PARTS_OF_TOX = ("oldest", "installed")
+#: What runs on interpreters between the oldest and the newest: the tests of the core, and of what
+#: all adapters promise. The workflows run everything on all.
+BETWEEN = ["tests", "--ignore-glob=**/adapters/test_*.py", "--ignore=tests/adapters/socketio"]
 
 
 def main(arguments: list[str]) -> int:
@@ -244,13 +247,17 @@ def choose_parts(names: list[str]) -> list[Part]:
     others = find_other_parts() if every or set(names) - set(own) else {}
     # Not part of the gate, but it is run by its name.
     extra = {"benchmark": run_by_tox("benchmark", [])} if "benchmark" in names else {}
-    known = own | others | extra
+    # What others run takes longest, so it comes first.
+    known = others | own | extra
     unknown = [name for name in names if name not in known]
     if unknown:
         sys.exit(f"No such part: {', '.join(unknown)}. There are: {', '.join(known)}.")
     if names:
         return [known[name] for name in names]
-    return list((known if every else own).values())
+    if every:
+        # The examples are run with the wheel.
+        return [part for part in known.values() if part.name != "examples"]
+    return list(own.values())
 
 
 def find_other_parts() -> dict[str, Part]:
@@ -262,10 +269,10 @@ def find_other_parts() -> dict[str, Part]:
     for interpreter in interpreters:
         print(f"Found Python {interpreter.version}: {interpreter.path}", flush=True)
         if own is None or interpreter.name != own.name:
-            is_measured = interpreter in (with_lock[0], with_lock[-1])
-            parts[interpreter.name] = run_by_tox(
-                interpreter.name, interpreters, is_measured=is_measured
-            )
+            is_outermost = interpreter in (with_lock[0], with_lock[-1])
+            part = run_by_tox(interpreter.name, interpreters, is_measured=is_outermost)
+            options = () if is_outermost else BETWEEN
+            parts[interpreter.name] = dataclasses.replace(part, options=options)
     for name in PARTS_OF_TOX:
         parts[name] = run_by_tox(name, interpreters)
     return parts
@@ -288,8 +295,9 @@ def run_by_tox(
 
 
 def run_side_by_side(parts: Sequence[Part]) -> list[Result]:
-    """Run parts, as many at once as there are processors, and tell of each how it goes."""
-    width = max(2, os.cpu_count() or 2)
+    """Run parts, a few at once, and tell of each how it goes."""
+    # One more than there are processors, as tests of servers often wait.
+    width = max(3, 1 + (os.cpu_count() or 2))
     is_alone = len(parts) == 1
     ended = {part.name: threading.Event() for part in parts}
 

@@ -30,7 +30,7 @@ PEERS = (
 MISSING = [peer for peer in PEERS if find_spec(peer) is None]
 pytestmark = pytest.mark.skipif(
     bool(MISSING),
-    reason=f"`tox run -e peers` has the peers; there is no {', '.join(MISSING)} here",
+    reason=f"`tox run -e installed` has the peers; there is no {', '.join(MISSING)} here",
 )
 
 
