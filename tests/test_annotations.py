@@ -18,7 +18,7 @@ import typing_extensions
 from tests.support import derived, new_syntax, only_for_types
 from tests.support.loading import load_lazily, load_source
 from tests.support.services import Cache, Database
-from wares import Depends, Registry, UnresolvableParameterError, autowire, inject
+from wares import Depends, Inject, Registry, UnresolvableParameterError, autowire, inject
 from wares._core.signatures import expand_alias
 
 T = TypeVar("T")
@@ -741,6 +741,23 @@ class TestLazily:
         made = [make(module.Data), make(module.Attrs)]
 
         assert [module.Later, module.Later] == [type(it.later) for it in made]
+
+    def test_a_body_that_names_what_comes_later(self, registry):
+        """A function may use, in its body, a local name that is bound after it was defined."""
+
+        @inject(registry=registry)
+        def ask(database: Inject[Database]):
+            return database, later
+
+        def make(database: Database):
+            return database, later
+
+        registry.register_factory(tuple, make)
+        registry.validate()
+        later = "later"
+
+        with registry.container() as container:
+            assert (later, later) == (ask()[1], container.get(tuple)[1])
 
 
 class TestMarkers:

@@ -51,9 +51,22 @@ class Stop(BaseException):
     """No `Exception`."""
 
 
-ERRORS = [Frozen, NotesInATuple, NoNotes, Unprintable, RecursionError, StopIteration, Stop]
-#: Those that a coroutine can raise.
-ASYNC_ERRORS = [error for error in ERRORS if error is not StopIteration]
+class Unreadable(Exception):
+    """Has no attribute that can be read, not even its class and its traceback."""
+
+    def __getattribute__(self, name):
+        raise RuntimeError("nothing to read")
+
+
+class UnreadableStop(BaseException):
+    """The same, and no `Exception`."""
+
+    __getattribute__ = Unreadable.__getattribute__
+
+
+#: Those that a coroutine can raise; asyncio itself hangs after one that cannot be read.
+ASYNC_ERRORS = [Frozen, NotesInATuple, NoNotes, Unprintable, RecursionError, Stop]
+ERRORS = [*ASYNC_ERRORS, StopIteration, Unreadable, UnreadableStop]
 
 
 class Unnameable(type):
@@ -312,22 +325,65 @@ class TestCleaningUp:
 
         assert ["session", "database"] == events
 
-    @pytest.mark.parametrize("kind", [Frozen, NoNotes, Unprintable])
+    @pytest.mark.parametrize("kind", [Frozen, NoNotes, Unprintable, Unreadable, UnreadableStop])
     async def test_an_exception_under_way(self, way, registry, kind):
         """An exception of the work arrives as it is, whatever it is like."""
         error, seen = kind(), []
         registry.register_factory(Session, watching(seen))
+        registry.register_factory(Cache, lambda: ManagerOf([], "x"))
         container = registry.container()
-        await way.get(container, Session)
+        await way.get(container, Session, Cache)
 
         def fail(_):
             raise error
 
-        with pytest.raises(kind) as caught:
-            await way.within(container, fail)
+        outcome = await aoutcome_of(way.within(container, fail))
 
-        assert error is caught.value
+        assert outcome is error
         assert [error] == seen
+
+    @pytest.mark.parametrize("kind", ERRORS)
+    async def test_an_exception_that_is_replaced(self, way, registry, kind):
+        """The others run, and see what has replaced it, whatever was replaced."""
+        seen, events = [], []
+        registry.register_factory(Database, watching(seen))
+        registry.register_factory(Cache, leaving(events, "cache"))
+        registry.register_factory(Mailer, lambda: ManagerOf([], "x", error=OSError("cleanup")))
+        container = registry.container()
+        await way.get(container, Database, Cache, Mailer)
+
+        def fail(_):
+            raise kind
+
+        outcome = await aoutcome_of(way.within(container, fail))
+
+        assert "cleanup" == str(outcome)
+        assert (["cache"], [outcome]) == (events, seen)
+
+    async def test_a_record_that_cannot_be_logged(self, way, registry):
+        """The others run, also where a filter of the application's logging fails."""
+        events = []
+        registry.register_factory(Cache, leaving(events, "cache"))
+        registry.register_factory(Mailer, lambda: ManagerOf([], "x", error=OSError("cleanup")))
+        container = registry.container()
+        await way.get(container, Cache, Mailer)
+        logger, refused = logging.getLogger("wares"), []
+
+        def refuse(record):
+            refused.append(record.levelname)
+            raise RuntimeError("no records")
+
+        def fail(_):
+            raise ValueError("work")
+
+        logger.addFilter(refuse)
+        try:
+            outcome = await aoutcome_of(way.within(container, fail))
+        finally:
+            logger.removeFilter(refuse)
+
+        assert "cleanup" == str(outcome)
+        assert (["cache"], ["ERROR"]) == (events, refused)
 
     @pytest.mark.parametrize("key", KEYS, ids=KEY_IDS)
     def test_a_dropped_container(self, key):

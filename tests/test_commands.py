@@ -571,6 +571,15 @@ class TestGraph:
 
         assert (folder / "graph").read_text("utf-8").startswith("flowchart")
 
+    @pytest.mark.parametrize("target", ["shop:silent", "shop:empty"])
+    def test_no_services(self, call, target):
+        """Where nothing is registered, the drawing is empty, and it is said why."""
+        code, out, err = call("graph", target)
+
+        assert 0 == code
+        assert out.startswith("flowchart")
+        assert err == "Nothing is registered, so there is nothing to draw.\n"
+
     def test_of_something_invalid(self, call):
         """An invalid registry can be drawn; that is when one needs it."""
         code, out, _ = call("graph", "shop:invalid", "-f", "json")

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import typing
 import weakref
+from collections.abc import Callable
 from typing import Annotated
 
 import fastapi
@@ -1125,6 +1126,19 @@ class TestRefusedWhenDecorated:
                 lambda it=Inject[int]: it, "it", "it: Inject", id="Inject[] as default"
             ),
             pytest.param(annotated(Inject), "it", "has no brackets", id="bare Inject"),
+            *[
+                pytest.param(
+                    annotated(misplaced), "it", "Inject\\[T \\| None\\]", id=str(misplaced)
+                )
+                for misplaced in (
+                    Inject[int] | None,
+                    list[Inject[int]],
+                    Callable[[Inject[int]], None],
+                    Annotated[int, Inject[int]],
+                    Inject[list[Inject[int]]],
+                    Depends(int),
+                )
+            ],
             pytest.param(annotated(Depends), "it", "parentheses", id="bare Depends"),
             pytest.param(
                 annotated(Annotated[int, Depends]),

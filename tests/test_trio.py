@@ -96,8 +96,14 @@ def test_a_failing_factory(registry):
 @pytest.mark.parametrize("victim", [0, 1])
 def test_a_cancelled_task(registry, victim):
     """A cancelled waiter disturbs nobody; for a cancelled maker a waiter takes over."""
-    slow = Slow()
-    registry.register_factory(Database, slow.make)
+    released, runs = trio.Event(), []
+
+    async def make():
+        runs.append("run")
+        await released.wait()
+        return Database()
+
+    registry.register_factory(Database, make)
     scopes = [trio.CancelScope() for _ in range(3)]
     made = []
 
@@ -112,12 +118,14 @@ def test_a_cancelled_task(registry, victim):
                     nursery.start_soon(ask, container, scope)
                     await trio.testing.wait_all_tasks_blocked()
                 scopes[victim].cancel()
+                await trio.testing.wait_all_tasks_blocked()
+                released.set()
             return await container.aget(Database)
 
     database = on_trio(work)
 
     assert [database] * 2 == made
-    assert 1 + (victim == 0) == slow.runs
+    assert 1 + (victim == 0) == len(runs)
 
 
 def test_a_task_waits_for_a_thread(registry):

@@ -5,10 +5,11 @@ This module knows aiohttp's server: applications, middlewares, requests.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Awaitable, Callable, Hashable, Iterator
+from functools import partial
+from typing import Any, TypeAlias, TypeVar
 
-from typing_extensions import Unpack
+from typing_extensions import TypeForm, Unpack
 
 from wares._adapters.extras import needs_extra
 from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
@@ -19,12 +20,6 @@ from wares.exceptions import NoContainerError, NoRegistryError
 
 with needs_extra("wares.aiohttp", "aiohttp"):
     from aiohttp import AsyncIterablePayload, web
-    from aiohttp.typedefs import Handler
-
-if TYPE_CHECKING:
-    from typing_extensions import TypeForm
-
-    T = TypeVar("T")
 
 __all__ = [
     "aclose_registry",
@@ -36,6 +31,11 @@ __all__ = [
     "wares_from",
     "wares_middleware",
 ]
+
+T = TypeVar("T")
+
+#: aiohttp's own alias names its class in a string, which cannot be read from here.
+Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 #: Where the registry is found in an application.
 REGISTRY_KEY = web.AppKey("wares_registry", Registry)
@@ -79,6 +79,7 @@ def init_app(
     """
     app[REGISTRY_KEY] = Registry() if registry is None else registry
     app[REGISTRY_KEY].expect(web.Request)
+    app[REGISTRY_KEY]._handlers.append(partial(_find_handlers, app))
     app.middlewares.insert(middleware_pos, wares_middleware)
     app.middlewares.append(_note_failure)
     if validate:
@@ -234,13 +235,12 @@ def _find_registry(request: web.Request) -> Registry:
 
 
 async def _check(app: web.Application) -> None:
+    check(get_registry(app), "The application does not start", _find_handlers(app))
+
+
+def _find_handlers(app: web.Application) -> Iterator[Callable[..., Any]]:
     # A route for GET is often one for HEAD, too.
-    handlers = dict.fromkeys(route.handler for route in app.router.routes())
-    check(get_registry(app), "The application does not start", _with_methods(handlers))
-
-
-def _with_methods(handlers: Iterable[Any]) -> Iterator[Callable[..., Any]]:
-    for handler in handlers:
+    for handler in dict.fromkeys(route.handler for route in app.router.routes()):
         yield handler
         # Of a class-based view, what answers is a method.
         for name in ("get", "post", "put", "patch", "delete", "head", "options"):

@@ -47,6 +47,7 @@ def init_app(app: Celery, *, registry: Registry | None = None, validate: bool = 
     """
     registry = Registry() if registry is None else registry
     registry.expect(Task, Context)
+    registry._handlers.append(functools.partial(_find_handlers, app))
     setattr(app, REGISTRY_KEY, registry)
     untyped: Any = app
     base = cast("type[Task]", symbol_by_name(app.task_cls))
@@ -163,13 +164,17 @@ def _start(app: Celery, validate: bool, sender: Any = None, **_: object) -> None
     """Refuse to start a worker on a registry that cannot work."""
     if not validate or getattr(sender, "app", None) is not app:
         return
-    app.finalize()
-    functions = [inject_own(inspect.unwrap(task.run)) for task in app.tasks.values()]
     try:
-        check(get_registry(app), "The worker does not start", functions)
+        check(get_registry(app), "The worker does not start", _find_handlers(app))
     except InvalidRegistryError as error:
         # Celery logs any other exception of a signal, and goes on.
         raise SystemExit(str(error)) from error
+
+
+def _find_handlers(app: Celery) -> list[Callable[..., Any]]:
+    """Find the functions of all tasks."""
+    app.finalize()
+    return [inject_own(inspect.unwrap(task.run)) for task in app.tasks.values()]
 
 
 def _end(app: Celery, **_: object) -> None:

@@ -78,6 +78,7 @@ def init_broker(broker: Broker, *, registry: Registry) -> Broker:
         The broker.
     """
     registry.expect(StreamMessage, *_find_subclasses(StreamMessage))
+    registry._handlers.append(partial(_find_handlers, broker))
     broker.context.set_global(REGISTRY_KEY, registry)
     broker.insert_middleware(partial(_Opening, registry))
     broker.add_middleware(_Noting)

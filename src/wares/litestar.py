@@ -74,6 +74,7 @@ class WaresPlugin(InitPlugin):
     @asynccontextmanager
     async def _run(self, app: Litestar) -> AsyncIterator[None]:
         async with self.registry:
+            self.registry._handlers.append(partial(_find_handlers, app))
             if self._validates:
                 check(self.registry, "The application does not start", _find_handlers(app))
             yield

@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Hashable
 
-from opentelemetry import metrics, trace
-from opentelemetry.trace import Status, StatusCode
-
+from wares._adapters.extras import needs_extra
 from wares._core.keys import describe
 from wares.observers import Observer
+
+with needs_extra("wares.opentelemetry", "opentelemetry"):
+    from opentelemetry import metrics, trace
+    from opentelemetry.trace import Status, StatusCode
 
 __all__ = ["OpenTelemetryObserver"]
 

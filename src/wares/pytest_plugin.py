@@ -13,20 +13,18 @@ import time
 import types
 from collections.abc import Callable, Generator, Hashable, Iterable, Iterator
 from contextlib import AsyncExitStack, ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 import pytest
+from typing_extensions import TypeForm, TypeVar
 
 from wares._adapters.applications import find_registry
 from wares._core.container import Container, Registry, Root
 from wares._core.keys import describe
 from wares.exceptions import NoRegistryError, PendingAsyncCleanupError
 
-if TYPE_CHECKING:
-    from typing_extensions import TypeForm, TypeVar
-
-    T = TypeVar("T")
+T = TypeVar("T")
 
 __all__ = ["Overrides"]
 

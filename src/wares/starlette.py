@@ -6,16 +6,18 @@ This module knows Starlette: its application, its connections, its state.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Hashable
+from collections.abc import AsyncIterator, Hashable, Iterator
 from typing import Any, Protocol, TypeVar
 
 from typing_extensions import Unpack
 
 from wares import asgi
+from wares._adapters.applications import find_mounted_problems, find_views
 from wares._adapters.extras import needs_extra
 from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
 from wares._adapters.lifespan import REGISTRY_KEY, Lifespan, explain_idle_lifespan
 from wares._core.container import Container, Registry
+from wares._inject.injected import find_missing
 from wares.exceptions import NoRegistryError, ServiceNotFoundError
 
 with needs_extra("wares.starlette", "starlette"):
@@ -53,7 +55,8 @@ class lifespan(Lifespan[App]):  # noqa: N801  # used as a decorator
             becomes the state of the lifespan, or nothing.
         registry: A registry of the caller's, instead of a new one for each start. It is closed,
             too, so the application cannot be started again.
-        validate: Whether the start fails if something that is registered cannot be made.
+        validate: Whether the start fails if something cannot be made that is registered, or that
+            an endpoint asks for by `wares.inject`.
 
     Attributes:
         registry: The registry of the present start, or of the next one.
@@ -67,6 +70,10 @@ class lifespan(Lifespan[App]):  # noqa: N801  # used as a decorator
     def _is_last(self, app: App) -> bool:  # noqa: ARG002  # adapters need it
         # A lifespan that another one runs comes to an end before that one.
         return not self._is_nested
+
+    def _find_problems(self, app: App, registry: Registry) -> Iterator[Exception]:
+        yield from find_mounted_problems(app, registry)
+        yield from find_missing(find_views(app), registry)
 
     @contextlib.asynccontextmanager
     async def _open(self, app: App) -> AsyncIterator[Registry]:

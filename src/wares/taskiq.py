@@ -5,7 +5,9 @@ This module knows TaskIQ: its brokers, middlewares and tasks.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextvars import ContextVar
+from functools import partial
 from typing import Any, TypeVar
 
 from wares._adapters.extras import needs_extra
@@ -60,14 +62,15 @@ def init_broker(
     registry = Registry() if registry is None else registry
     registry.expect(TaskiqMessage)
     broker.state[REGISTRY_KEY] = registry
+    registry._handlers.append(partial(_find_handlers, broker))
+    _inject_tasks(broker)
     middleware = _Middleware(registry)
     middleware.set_broker(broker)
     broker.middlewares.insert(0, middleware)
 
     async def start(_: TaskiqState) -> None:
-        tasks = [inject_own(task.original_func) for task in broker.get_all_tasks().values()]
         if validate:
-            check(registry, "The worker does not start", tasks)
+            check(registry, "The worker does not start", _find_handlers(broker))
 
     async def end(_: TaskiqState) -> None:
         await registry.aclose()
@@ -115,7 +118,7 @@ class _Middleware(TaskiqMiddleware):
         self._registry = registry
 
     def pre_execute(self, message: TaskiqMessage) -> TaskiqMessage:
-        """Open the container of a task, and have the task injected, unless that is done."""
+        """Open the container of a task, and have the task injected, if it is a late one."""
         task = self.broker.find_task(message.task_name)
         if task is not None:
             task.original_func = inject_own(task.original_func)
@@ -148,6 +151,25 @@ class _Middleware(TaskiqMiddleware):
             result.is_err = True
             result.error = error
             result.return_value = None
+
+
+def _inject_tasks(broker: AsyncBroker) -> None:
+    """Have tasks injected before a worker reads their signatures, earlier than its start."""
+    get_all_tasks = broker.get_all_tasks
+
+    def get_injected_tasks() -> dict[str, Any]:
+        tasks = get_all_tasks()
+        for task in tasks.values():
+            task.original_func = inject_own(task.original_func)
+        return tasks
+
+    untyped: Any = broker
+    untyped.get_all_tasks = get_injected_tasks
+
+
+def _find_handlers(broker: AsyncBroker) -> list[Callable[..., Any]]:
+    """Find the functions of all tasks."""
+    return [task.original_func for task in broker.get_all_tasks().values()]
 
 
 def _is_failure(error: BaseException) -> bool:

@@ -13,13 +13,15 @@ folder = Path(os.environ["SHOP_FOLDER"])
 for name in ("queue", "control", "results"):
     (folder / name).mkdir(exist_ok=True)
 
-app = Celery("shop", broker="filesystem://", backend=(folder / "results").as_uri())
-app.conf.broker_transport_options = {
-    "data_folder_in": str(folder / "queue"),
-    "data_folder_out": str(folder / "queue"),
-    "control_folder": str(folder / "control"),
-    "polling_interval": 0.05,
-}
+broker = os.environ.get("SHOP_BROKER", "filesystem://")
+app = Celery("shop", broker=broker, backend=(folder / "results").as_uri())
+if broker == "filesystem://":
+    app.conf.broker_transport_options = {
+        "data_folder_in": str(folder / "queue"),
+        "data_folder_out": str(folder / "queue"),
+        "control_folder": str(folder / "control"),
+        "polling_interval": 0.05,
+    }
 app.conf.broker_connection_retry_on_startup = False
 
 

@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 import threading
-from typing import Annotated
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated
 
 import pytest
 from celery import Celery, Task
@@ -25,6 +26,9 @@ from wares import (
 )
 from wares._adapters.loops import Loops
 from wares.celery import WaresTask, close_registry, get_registry, init_app, run
+
+if TYPE_CHECKING:
+    from decimal import Decimal as OnlyForTypes
 
 
 class Connection:
@@ -67,6 +71,32 @@ class TestAsking:
         assert ["open", "one", "commit"] == journal
         with pytest.raises(TypeError):
             work.delay()
+
+    def test_for_what_is_imported_for_type_checkers(self, app):
+        """Annotations may name what only type checkers import, in synchronous tasks, too."""
+        get_registry(app).register_value(Decimal, Decimal(5))
+
+        @app.task(shared=False)
+        def work(text: str, number: "Inject[OnlyForTypes]"):
+            """Give both."""
+            return f"{text} {number}"
+
+        assert "number 5" == work.delay("number").get()
+
+    def test_for_what_nobody_knows_yet(self, app):
+        """A name that is bound after the task was defined is found when the task runs."""
+
+        @app.task(shared=False)
+        def work(number: "Inject[Later]"):
+            """Give it."""
+            return number
+
+        class Later(int):
+            """A service that is defined late."""
+
+        get_registry(app).register_value(Later, Later(5))
+
+        assert 5 == work.delay().get()
 
     def test_in_a_bound_task(self, app, journal):
         """A bound task has itself as the first argument."""

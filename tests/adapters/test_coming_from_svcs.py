@@ -3,6 +3,7 @@
 import contextlib
 import typing
 
+import attrs
 import flask
 import pytest
 from starlette.applications import Starlette
@@ -52,3 +53,48 @@ class TestGetRegistry:
         """Where there is no registry, the error is a `LookupError`."""
         with pytest.raises(LookupError):
             getattr(wares, adapter).get_registry(Starlette())
+
+
+class TestSubclasses:
+    """Classes of svcs are attrs classes, and so projects define subclasses with attrs."""
+
+    def test_a_registry(self):
+        """A subclass that attrs defines registers, opens containers, and closes."""
+        closed = []
+
+        @attrs.define
+        class Registry(wares.Registry):
+            names: list[str] = attrs.field(factory=list, init=False)
+
+            def register(self, name: str) -> None:
+                self.names.append(name)
+                self.register_value(str, name, on_registry_close=lambda: closed.append(name))
+
+        with Registry() as registry:
+            registry.register("books")
+            with registry.container() as container:
+                assert "books" == container.get(str)
+
+        assert ["books"] == registry.names == closed
+
+    @pytest.mark.parametrize("options", [{}, {"slots": False}, {"eq": False}])
+    async def test_a_container(self, registry, options):
+        """A subclass that attrs defines takes the registry, and what it adds."""
+
+        @attrs.define(**options)
+        class Container(wares.Container):
+            name: str = attrs.field()
+            limit: int = 3
+
+            def greet(self) -> str:
+                return f"{self.get(str)} {self.name} {self.limit}"
+
+        registry.register_factory(str, lambda: "hello")
+        with Container(registry, "Ada") as container:
+            assert "hello Ada 3" == container.greet()
+        async with Container(registry, name="Grace", limit=4) as container:
+            assert "hello" == await container.aget(str)
+            assert registry is container.registry
+
+        assert container.is_closed
+        assert object.__setattr__ is wares.Container.__setattr__

@@ -8,9 +8,9 @@ import contextlib
 import functools
 import gc
 import weakref
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, Generic, TypeVar
 from unittest.mock import Mock
 
 import anyio
@@ -53,6 +53,7 @@ from tests.adapters.serving import (
 )
 from wares import (
     Container,
+    InvalidOptionError,
     InvalidRegistrationError,
     InvalidRegistryError,
     NoRegistryError,
@@ -95,16 +96,21 @@ def way_in(request, monkeypatch):
 
 
 @pytest.fixture
-def start(journal):
-    """A lifespan that registers a session."""
+def register(journal):
+    """A lifespan function that registers a session."""
 
-    @lifespan
-    async def start(app: FastAPI, registry: Registry) -> AsyncIterator[None]:
+    async def register(app: FastAPI, registry: Registry) -> AsyncIterator[None]:
         registry.register_value(Journal, journal)
         registry.register_factory(Session, open_session)
         yield
 
-    return start
+    return register
+
+
+@pytest.fixture
+def start(register):
+    """A lifespan that registers a session."""
+    return lifespan(register)
 
 
 @pytest.fixture
@@ -434,7 +440,7 @@ class TestInject:
         async def view(
             session: Inject[Session],
             services: DepContainer,
-            of_function: FunctionInject[Session],
+            of_function: FunctionInject[Journal],
             registry: DepRegistry,
             of_deep: Annotated[None, Depends(deep)],
             number: int,
@@ -578,6 +584,50 @@ class TestValidation:
             assert __file__ in str(problems[0])
             assert "view" in str(problems[1])
             assert "deep" in str(problems[1])
+
+    async def test_of_what_stands_for_more_than_one_key(self, app):
+        """Annotations that stand for other keys are looked through, as they are for a get."""
+
+        @app.get("/")
+        async def view(
+            optional: Inject[int | None],
+            listed: Inject[list[int]],
+            named: Inject[Mapping[str, int]],
+            later: Inject[Callable[[], Awaitable[Session]]],
+        ) -> list[object]:
+            return [optional, listed, named, type(await later()).__name__]
+
+        @app.get("/missing")
+        async def miss(later: Inject[Callable[[], int]]): ...
+
+        (problem,) = await self.problems_of(app)
+        app.router.routes.pop()
+        async with client_of(app) as client:
+            answer = await client.get("/")
+
+        assert int is problem.key
+        assert "miss" in str(problem)
+        assert [None, [], {}, "Session"] == answer.json()
+
+    async def test_of_generics(self):
+        """A generic service is there for each type."""
+        T = TypeVar("T")
+
+        class Mapper(Generic[T]): ...
+
+        @lifespan
+        async def start(app, registry):
+            registry.register_generic(Mapper, Mapper)
+            yield
+
+        app = FastAPI(lifespan=start)
+
+        @app.get("/")
+        async def view(mapper: Inject[Mapper[int]]) -> str:
+            return type(mapper).__name__
+
+        async with client_of(app) as client:
+            assert "Mapper" == (await client.get("/")).json()
 
     @pytest.mark.parametrize("marker", [fastapi.Depends, wares.Depends])
     async def test_of_what_fastapi_would_make(self, marker):
@@ -1330,11 +1380,11 @@ class TestEnds:
 
         @app.get("/")
         async def view(
-            session: Inject[Session],
             function_session: FunctionInject[Session],
             services: DepContainer,
             inner: Annotated[Container, Depends(function_container, scope="function")],
         ):
+            session = await services.aget(Session)
             return [session is function_session, current_container() is inner is not services]
 
         async with client_of(app) as client:
@@ -1342,6 +1392,38 @@ class TestEnds:
 
         assert [False, True] == response.json()
         assert ["open", "open", "commit", "commit"] == journal
+
+    @pytest.mark.parametrize("is_deep", [False, True])
+    async def test_of_one_service_in_both_scopes(self, app, start, is_deep):
+        """An endpoint that would be given two of one service is refused, and named."""
+
+        class Books:
+            def __init__(self, session: Session): ...
+
+        class Orders:
+            def __init__(self, session: Session, journal: Journal): ...
+
+        def find(books: Inject[Books]):
+            return books
+
+        of_request = Annotated[Books, Depends(find)] if is_deep else Inject[Session]
+        of_function = FunctionInject[Orders if is_deep else Session]
+
+        @app.get("/")
+        async def view(first: of_request, second: of_function): ...
+
+        @app.get("/sound")
+        async def sound(
+            one: Inject[Journal], same: FunctionInject[Journal], other: FunctionInject[Session]
+        ): ...
+
+        start.registry.register_factory(Books, Books)
+        start.registry.register_factory(Orders, Orders)
+        (problem,) = await TestValidation.problems_of(app)
+
+        assert "second" == problem.parameter
+        assert "Session would be made twice for" in str(problem)
+        assert "view" in str(problem)
 
     async def test_that_do_not_fit(self, app):
         """Something that lives longer may not need what ends before the response."""
@@ -1369,6 +1451,201 @@ class TestEnds:
             await client.get("/")
 
         assert ["open", "work", "end of unit", "commit"] == journal
+
+
+class TestScopeOfTheApplication:
+    """All services end before the response where the lifespan says so: `scope="function"`."""
+
+    @pytest.fixture
+    def start(self, register):
+        return lifespan(register, scope="function")
+
+    @pytest.mark.parametrize("has_middleware", [False, True])
+    async def test_everything_ends_before_the_response(self, app, journal, has_middleware):
+        """However services are asked for, they are the same, and end before the response."""
+
+        class Noting(JSONResponse):
+            async def __call__(self, scope, receive, send):
+                journal.append("response")
+                await super().__call__(scope, receive, send)
+
+        def deep(session: Inject[Session]):
+            return session
+
+        def look(services, *sessions):
+            return [len(set(sessions)), current_container() is services]
+
+        @app.get("/", response_class=Noting)
+        async def view(
+            session: Inject[Session],
+            same: FunctionInject[Session],
+            services: DepContainer,
+            inner: DepFunctionContainer,
+            of_deep: Annotated[Session, Depends(deep)],
+        ):
+            return look(services, session, same, of_deep, await inner.aget(Session))
+
+        @app.get("/def", response_class=Noting)
+        def function(session: Inject[Session], of_deep: Annotated[Session, Depends(deep)]):
+            return look(current_container(), session, of_deep)
+
+        inner = FastAPI()
+        inner.get("/", response_class=Noting)(view)
+        app.mount("/inner", inner)
+        if has_middleware:
+            app.add_middleware(WaresMiddleware)
+
+        async with client_of(app) as client:
+            answers = [(await client.get(path)).json() for path in ("/", "/def", "/inner/")]
+
+        assert [[1, True]] * 3 == answers
+        assert ["open", "commit", "response"] * 3 == journal
+
+    async def test_a_commit_that_fails(self, journal):
+        """A client is not told of a success that the cleanup has failed."""
+
+        async def fail():
+            yield Session(journal)
+            raise ConnectionError
+
+        @functools.partial(lifespan, scope="function")
+        async def start(app, registry):
+            registry.register_factory(Session, fail)
+            yield
+
+        app = FastAPI(lifespan=start)
+        app.exception_handler(ConnectionError)(lambda request, error: Response(status_code=503))
+
+        @app.get("/")
+        async def view(session: Inject[Session]): ...
+
+        async with client_of(app) as client:
+            answer = await client.get("/")
+
+        assert 503 == answer.status_code
+
+    @pytest.mark.parametrize("has_middleware", [False, True])
+    async def test_failed_work(self, app, journal, has_middleware):
+        """The exception of the endpoint reaches the cleanups, also if it is answered."""
+
+        @app.get("/")
+        async def view(session: Inject[Session]):
+            raise HTTPException(409)
+
+        if has_middleware:
+            app.add_middleware(WaresMiddleware)
+        async with client_of(app) as client:
+            answer = await client.get("/")
+
+        assert 409 == answer.status_code
+        assert ["open", "rollback HTTPException"] == journal
+
+    async def test_what_comes_after_the_response(self, app, journal):
+        """A background task has the container of the request, where the others have ended."""
+
+        async def work():
+            journal.append("task")
+            (await current_container().aget(Session)).work("in the task")
+
+        @app.get("/")
+        async def view(session: Inject[Session], tasks: BackgroundTasks):
+            tasks.add_task(work)
+
+        async with client_of(app) as client:
+            await client.get("/")
+
+        assert ["open", "commit", "task", "open", "in the task", "commit"] == journal
+
+    async def test_a_websocket(self, app, journal):
+        """The services of a WebSocket end when its endpoint returns."""
+
+        @app.websocket("/")
+        async def echo(websocket: WebSocket, session: Inject[Session]):
+            await websocket.accept()
+            session.work()
+            await websocket.close()
+
+        with TestClient(app) as client, client.websocket_connect("/"):
+            pass
+
+        assert ["open", "work", "commit"] == journal
+
+    async def test_a_cancel_scope_that_is_held_open(self, app, start):
+        """Services, and what ends with the function, may hold cancel scopes open."""
+
+        async def limit():
+            with anyio.fail_after(5):
+                yield
+
+        async def open_limited():
+            with anyio.fail_after(5):
+                yield 5
+
+        @app.get("/service")
+        async def of_service(number: Inject[int]):
+            return number
+
+        @app.get("/dependency")
+        async def of_dependency(
+            session: Inject[Session],
+            limited: Annotated[None, Depends(limit, scope="function")],
+        ):
+            return 5
+
+        start.registry.register_factory(int, open_limited)
+        async with client_of(app) as client:
+            answers = [(await client.get(path)).json() for path in ("/service", "/dependency")]
+
+        assert [5, 5] == answers
+
+    async def test_what_would_end_after_them(self, app):
+        """A dependency that ends after the response may not need what ends before it."""
+
+        async def unit(session: Inject[Session]):
+            yield
+            session.work()
+
+        async def deep(services: DepContainer):
+            return services
+
+        async def longer(of_deep: Annotated[Container, Depends(deep)]):
+            yield
+
+        @app.get("/")
+        async def view(
+            of_unit: Annotated[None, Depends(unit)],
+            of_longer: Annotated[None, Depends(longer)],
+            sound: Annotated[None, Depends(unit, scope="function")],
+        ): ...
+
+        problems = await TestValidation.problems_of(app)
+
+        assert [(unit, Session), (longer, Container)] == [
+            (problem.key, problem.needed_key) for problem in problems
+        ]
+        assert "scope='function'" in str(problems[0])
+
+    async def test_is_chosen_by_the_application(self, app, register):
+        """The lifespan of a router cannot choose, but may say the same."""
+
+        async def start_router(app, registry):
+            yield
+
+        router = APIRouter(lifespan=lifespan(start_router, scope="function"))
+        other = FastAPI(lifespan=lifespan(register))
+        for outer in (app, other):
+            outer.include_router(router)
+
+        async with started(app):
+            pass
+        with pytest.raises(InvalidOptionError, match="router"):
+            async with started(other):
+                pass
+
+    def test_another_one(self, register):
+        """There are two scopes."""
+        with pytest.raises(InvalidOptionError, match="'session'"):
+            lifespan(register, scope="session")
 
 
 class TestShortcut:

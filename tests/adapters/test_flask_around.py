@@ -1,4 +1,4 @@
-"""Each request, event and command of Flask has a container, whatever is pushed around it."""
+"""Each request and event of Flask has a container, whatever is pushed around it."""
 
 import contextlib
 import gc
@@ -413,6 +413,32 @@ def raise_abort(_):
     raise click.Abort
 
 
+def test_injected_events(app, journal):
+    """An event of Flask-SocketIO has a container of its own before it asks Flask for it."""
+    app.secret_key = "not a secret"
+    server = SocketIO(app, async_mode="threading")
+
+    @server.on("fail")
+    @inject
+    def fail(session: Inject[Session]):
+        raise LookupError
+
+    @server.on("work")
+    @inject
+    def work(session: Inject[Session]):
+        return session is wares_from().get(Session)
+
+    server.on_error()(lambda _: "answered")
+
+    with app.app_context():
+        client = server.test_client(app)
+        answers = [client.emit(name, callback=True) for name in ("fail", "work")]
+        meanwhile = list(journal)
+
+    assert ["answered", True] == answers
+    assert ["open", "rollback LookupError", *COMMITTED] == meanwhile == journal
+
+
 class TestCommands:
     @pytest.mark.parametrize("is_direct", [True, False])
     @pytest.mark.parametrize(
@@ -443,6 +469,22 @@ class TestCommands:
 
         assert ["open", expected] == journal
         assert (expected == "commit") is (result.exit_code == 0)
+
+    def test_within_a_context(self, app, journal):
+        """A command for which Flask opens no context shares that around it, and its container."""
+
+        @app.cli.command("work")
+        @click.pass_context
+        def work(context):
+            wares_from().get(Session)
+            context.exit(1)
+
+        with app.app_context():
+            app.test_cli_runner().invoke(args=["work"])
+            meanwhile = list(journal)
+
+        assert ["open"] == meanwhile
+        assert ["open", "commit"] == journal
 
     def test_closed_while_failing(self, app, journal):
         """A command whose context is closed while an exception is handled has failed."""

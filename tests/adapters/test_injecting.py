@@ -1,14 +1,25 @@
 """What adapters inject without a decorator: our own markers, and nobody else's."""
 
 import inspect
+from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
 
+import aiohttp.web
 import fast_depends
 import pytest
+from flask import Flask
+from litestar import Litestar, post
+from starlette.applications import Starlette
+from starlette.routing import Route
 
-import wares
+import wares.aiohttp
+import wares.flask
+import wares.litestar
+import wares.starlette
 from wares import Inject, Registry, inject
-from wares._adapters.injecting import inject_own
+from wares._adapters.injecting import bind_own, inject_own
+from wares._inject.injected import find_missing
+from wares.exceptions import UnresolvableParameterError
 
 if TYPE_CHECKING:
     from decimal import Decimal as OnlyForTypes
@@ -86,3 +97,110 @@ def test_names_that_only_inject_finds(registry):
         return number, other
 
     assert (3, None) == inject_own(handle)()
+
+
+@pytest.mark.parametrize(
+    "annotation", [Inject[int] | None, list[Inject[int]], Inject, Annotated[int, wares.Depends]]
+)
+@pytest.mark.parametrize("inject", [inject_own, bind_own])
+def test_misplaced_markers(inject, annotation):
+    """A marker of ours that marks nothing is refused, and its parameter not left to others."""
+
+    def handle(number: annotation = 0): ...
+
+    with pytest.raises(UnresolvableParameterError, match="number"):
+        inject(handle)
+
+
+async def start_flask(view):
+    app = wares.flask.init_app(Flask("shop"))
+    app.testing = True
+    app.get("/")(view)
+    app.test_client().get("/")
+
+
+async def start_aiohttp(view):
+    app = wares.aiohttp.init_app(aiohttp.web.Application())
+    app.router.add_get("/", view)
+    runner = aiohttp.web.AppRunner(app)
+    try:
+        await runner.setup()
+    finally:
+        await runner.cleanup()
+
+
+async def start_starlette(view):
+    @wares.starlette.lifespan
+    async def lifespan(app, registry):
+        yield
+
+    async with lifespan(Starlette(routes=[Route("/", view)])):
+        pass
+
+
+async def start_litestar(view):
+    app = Litestar([post("/")(view)], plugins=[wares.litestar.WaresPlugin()])
+    async with app.lifespan():
+        pass
+
+
+def look_inside(error):
+    """Give an error, and those in its groups."""
+    inner = getattr(error, "exceptions", ())
+    return [error, *(deeper for one in inner for deeper in look_inside(one))]
+
+
+@pytest.mark.parametrize("start", [start_flask, start_aiohttp, start_starlette, start_litestar])
+@pytest.mark.parametrize("is_above", [False, True])
+async def test_without_a_decorator(start, is_above):
+    """A view that asks, and is not injected, is refused before a client could send the service."""
+
+    async def show(data: Inject[dict[str, str]]) -> str:
+        raise AssertionError
+
+    if is_above:
+        inject(show)
+    with pytest.raises(Exception) as caught:  # some come in groups
+        await start(show)
+
+    problems = look_inside(caught.value)
+    (problem,) = [one for one in problems if isinstance(one, UnresolvableParameterError)]
+    assert "data" == problem.parameter
+    assert "@inject" in str(problem)
+    assert "show" in str(problem)
+
+
+def test_what_cannot_be_told():
+    """A function whose signature cannot be read is nobody's concern here."""
+
+    def show(later: "Later"): ...  # noqa: F821  # it never comes
+
+    with Registry() as registry:
+        assert [] == list(find_missing([show, type.__call__, int], registry))
+
+
+async def test_an_endpoint_of_starlette(registry):
+    """What an injected endpoint of Starlette asks for is looked for at the start."""
+
+    @inject
+    async def show(request, missing: Inject[complex]): ...
+
+    with pytest.raises(wares.InvalidRegistryError) as caught:
+        await start_starlette(show)
+
+    (problem,) = caught.value.exceptions
+    assert complex is problem.key
+
+
+def test_names_for_type_checkers_beside_other_markers(registry):
+    """Strings, and what is imported for type checkers only, hide neither marker."""
+    registry.register_value(Decimal, Decimal(5))
+    theirs = fast_depends.Depends(give)
+
+    def handle(number: "Inject[OnlyForTypes]", first: "Annotated[str, theirs]"):
+        return number, first
+
+    injected = inject_own(handle)
+
+    assert ["first"] == parameters_of(injected)
+    assert (5, "given") == injected(first="given")

@@ -14,7 +14,7 @@ from fastapi import APIRouter, FastAPI, Security, WebSocket
 
 import wares
 import wares.fastapi
-from tests.adapters.serving import TestClient
+from tests.adapters.serving import TestClient, started
 from wares import Depends, Inject, Registry
 
 
@@ -404,4 +404,98 @@ def test_a_bare_inject():
     def view(service: Inject): ...
 
     with pytest.raises((fastapi.exceptions.FastAPIError, wares.InvalidRegistrationError)):
+        app.post("/")(view)
+
+
+def with_none_outside(key):
+    def view(service: Inject[key] | None = None): ...
+
+    return view
+
+
+def in_a_list(key):
+    async def view(service: list[Inject[key]]): ...
+
+    return view
+
+
+def within_annotated(key):
+    def view(service: Annotated[Model, Inject[key]]): ...
+
+    return view
+
+
+def as_the_default(key):
+    def view(service: Model = Inject[key]): ...
+
+    return view
+
+
+def of_what_only_type_checkers_see(key):
+    names = {"typing": typing, "sys": sys}
+    view = "def view(service: 'Inject[Secret]'): ..."
+    exec(f"if typing.TYPE_CHECKING:\n    from nowhere import Inject, Secret\n{view}", names)
+    return names["view"]
+
+
+def of_what_is_defined_within_a_function(key):
+    def view(service: "Inject[Local]"): ...  # FastAPI looks into the module only
+
+    class Local: ...
+
+    return view
+
+
+def hidden_from_fastapi(key):
+    def view(service: "Inject[key]"): ...
+
+    view.keep = lambda: key
+    return view
+
+
+OVERLOOKED = [
+    with_none_outside,
+    in_a_list,
+    within_annotated,
+    as_the_default,
+    of_what_only_type_checkers_see,
+    of_what_is_defined_within_a_function,
+    hidden_from_fastapi,
+]
+
+
+@pytest.mark.parametrize("validate", [True, False])
+@pytest.mark.parametrize("is_deep", [False, True])
+@pytest.mark.parametrize("way", OVERLOOKED)
+async def test_a_marker_that_fastapi_overlooks(way, is_deep, validate):
+    """An application does not start where FastAPI would read a marked parameter from a request."""
+    lifespan = wares.fastapi.lifespan(_do_nothing, validate=validate)
+    app = FastAPI(lifespan=lifespan)
+    view = way(Model)
+    try:
+        if is_deep:
+            app.get("/", dependencies=[Depends(view)])(lambda: None)
+        else:
+            app.post("/", response_model=None)(view)
+    except pydantic.errors.PydanticUndefinedAnnotation:
+        # Some versions look at names when the endpoint is added.
+        return
+
+    with pytest.raises(wares.InvalidRegistryError) as caught:
+        async with started(app):
+            pass
+
+    (problem,) = caught.value.exceptions
+    assert "service" == problem.parameter
+    assert "view" in str(problem)
+
+
+@pytest.mark.parametrize("key", ["Model", "name"])
+def test_a_name_in_the_brackets(key):
+    """FastAPI would not find the class that quotes in the brackets name: they are refused."""
+    app = FastAPI()
+
+    def view(service: Inject[key]): ...
+
+    with pytest.raises(wares.InvalidRegistrationError, match=f"Depends\\('{key}'"):
         app.post("/")(view)

@@ -4,13 +4,15 @@ import anyio
 import pytest
 import trio
 import trio.lowlevel
-from fastapi import FastAPI
+from fastapi import FastAPI, HTTPException, WebSocket
 from starlette.applications import Starlette
-from starlette.responses import PlainTextResponse
-from starlette.routing import Route
+from starlette.middleware import Middleware
+from starlette.responses import PlainTextResponse, StreamingResponse
+from starlette.routing import Route, WebSocketRoute
 
+from tests.adapters.serving import Journal, Session, TestClient
 from tests.support.deadline import in_thread
-from wares import Registry, asgi, fastapi, starlette
+from wares import Inject, Registry, asgi, current_container, fastapi, starlette
 
 SECONDS = 10
 
@@ -147,3 +149,146 @@ def test_requests_and_health(make):
     assert [(200, b"['database']")] * 2 + [
         (200, b'{"ok": ["Database"], "failing": []}')
     ] == answers
+
+
+async def open_session(journal: Journal):
+    """Open a session whose end takes a moment."""
+    session = Session(journal)
+    try:
+        yield session
+    except BaseException as error:
+        await trio.sleep(0.001)
+        journal.append(f"rollback {type(error).__name__}")
+        raise
+    else:
+        await trio.sleep(0.001)
+        journal.append("commit")
+
+
+async def stream_items(session):
+    """Stream what a session does."""
+    for item in ("one", "two"):
+        await trio.lowlevel.checkpoint()
+        yield session.work(item)
+
+
+async def talk(socket: WebSocket, session):
+    """Echo one message."""
+    await socket.accept()
+    await socket.send_text(session.work(await socket.receive_text()))
+
+
+async def wait(session):
+    """Wait until the request is cancelled."""
+    session.work()
+    await trio.sleep_forever()
+
+
+def make_starlette_with_sessions(registry):
+    """Make an application of Starlette."""
+
+    async def ask():
+        return await current_container().aget(Session)
+
+    async def fail(request):
+        await ask()
+        raise HTTPException(409)
+
+    async def stream(request):
+        return StreamingResponse(stream_items(await ask()))
+
+    async def serve_socket(socket):
+        await talk(socket, await ask())
+
+    async def hang(request):
+        await wait(await ask())
+
+    routes = [Route(f"/{view.__name__}", view) for view in (fail, stream, hang)]
+    return Starlette(
+        lifespan=starlette.lifespan(start, registry=registry),
+        routes=[*routes, WebSocketRoute("/socket", serve_socket)],
+        middleware=[Middleware(starlette.WaresMiddleware)],
+    )
+
+
+def make_fastapi_with_sessions(registry):
+    """Make an application of FastAPI."""
+    app = FastAPI(lifespan=fastapi.lifespan(start, registry=registry))
+
+    @app.get("/fail")
+    async def fail(session: Inject[Session]):
+        raise HTTPException(409)
+
+    @app.get("/stream")
+    async def stream(session: Inject[Session]):
+        return StreamingResponse(stream_items(session))
+
+    @app.get("/hang")
+    async def hang(session: Inject[Session]):
+        await wait(session)
+
+    @app.websocket("/socket")
+    async def serve_socket(socket: WebSocket, session: Inject[Session]):
+        await talk(socket, session)
+
+    return app
+
+
+async def start(app, registry):
+    """Register nothing more."""
+    yield
+
+
+@pytest.mark.parametrize("make", [make_starlette_with_sessions, make_fastapi_with_sessions])
+class TestEnds:
+    @pytest.fixture
+    def journal(self):
+        """What happened to the sessions."""
+        return Journal()
+
+    @pytest.fixture
+    def app(self, make, journal):
+        """An application that serves sessions."""
+        registry = Registry()
+        registry.register_value(Journal, journal)
+        registry.register_factory(Session, open_session)
+        return make(registry)
+
+    def test_work_that_fails(self, app, journal):
+        """An answered exception reaches the cleanups."""
+        with TestClient(app, backend="trio") as client:
+            status = client.get("/fail").status_code
+
+        assert (409, ["rollback HTTPException"]) == (status, journal)
+
+    def test_streams(self, app, journal):
+        """A stream keeps its services to the last item."""
+        with TestClient(app, backend="trio") as client:
+            client.get("/stream")
+
+        assert ["one", "two", "commit"] == journal
+
+    def test_websockets(self, app, journal):
+        """A WebSocket's services end with it."""
+        with TestClient(app, backend="trio") as client:
+            with client.websocket_connect("/socket") as socket:
+                socket.send_text("hello")
+                socket.receive_text()
+
+        assert ["hello", "commit"] == journal
+
+    def test_cancellation(self, app, journal):
+        """Cleanups may await in a request that is cancelled."""
+
+        async def serve():
+            async with app.router.lifespan_context(app) as state:
+                with trio.CancelScope() as scope:
+                    async with trio.open_nursery() as nursery:
+                        nursery.start_soon(get, app, state, "/hang")
+                        while "work" not in journal:
+                            await trio.sleep(0.001)
+                        scope.cancel()
+
+        run(serve)
+
+        assert ["work", "rollback Cancelled"] == journal

@@ -1,11 +1,21 @@
 """TaskIQ: what `AdapterConformance` does not say, on the broker that runs in memory."""
 
+import asyncio
+from collections import Counter
 from typing import Annotated
 
 import pytest
-from taskiq import Context, InMemoryBroker, TaskiqDepends, TaskiqMessage, TaskiqMiddleware
+from taskiq import (
+    AsyncBroker,
+    Context,
+    InMemoryBroker,
+    TaskiqDepends,
+    TaskiqMessage,
+    TaskiqMiddleware,
+)
+from taskiq.api import run_receiver_task
 
-from tests.adapters.serving import Journal, Session, open_session
+from tests.adapters.serving import Journal, Session, open_session, until
 from wares import (
     Inject,
     InvalidRegistryError,
@@ -190,6 +200,46 @@ class TestNesting:
         await middleware.post_execute(message, None)
 
         assert ["open", "work", "commit"] == journal
+
+
+class QueueBroker(AsyncBroker):
+    """A broker whose messages a receiver takes, as that of a worker process does."""
+
+    def __init__(self):
+        super().__init__()
+        self.queue = asyncio.Queue()
+
+    async def kick(self, message):
+        await self.queue.put(message.message)
+
+    async def listen(self):
+        while True:
+            yield await self.queue.get()
+
+
+class TestWorkers:
+    async def test_read_tasks_before_they_start(self, journal):
+        """A worker, which reads tasks before its start, takes no service for a dependency."""
+        import fastapi  # noqa: F401  # whose markers TaskIQ understands, and ours are among them
+
+        broker = init_broker(QueueBroker())
+        get_registry(broker).register_value(Journal, journal)
+        get_registry(broker).register_factory(Session, open_session)
+
+        @broker.task
+        async def work(number: int, session: Inject[Session]) -> None:
+            session.work(str(number))
+
+        await broker.startup()
+        worker = asyncio.create_task(run_receiver_task(broker))
+        await work.kiq(1)
+        await work.kiq(number=2)
+        await until(lambda: len(journal) == 6)
+        worker.cancel()
+        await asyncio.wait({worker})
+        await broker.shutdown()
+
+        assert {"open": 2, "1": 1, "2": 1, "commit": 2} == Counter(journal)
 
 
 class TestStart:

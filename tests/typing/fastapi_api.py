@@ -58,6 +58,8 @@ async def start_unchecked(app: FastAPI, registry: Registry) -> AsyncIterator[Non
 
 assert_type(start.registry, Registry)
 FastAPI(lifespan=lifespan(start_unchecked, registry=Registry(), validate=False))
+FastAPI(lifespan=lifespan(start_unchecked, scope="function"))
+lifespan(start_unchecked, scope="session")  # type: ignore[arg-type]  # there is no such scope
 
 app = FastAPI(lifespan=start)
 FastAPI(lifespan=start_as_context)

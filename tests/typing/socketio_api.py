@@ -47,7 +47,9 @@ sio = wares.socketio.init_app(stock, registry, dependencies=[Depends(print)])
 assert_type(sio, socketio.AsyncServer)
 assert_type(wares.socketio.init_app(threaded), socketio.Server)
 
-ours = wares.socketio.AsyncServer(async_mode="asgi", registry=registry)
+wares.socketio.init_app(stock, validate=False)
+
+ours = wares.socketio.AsyncServer(async_mode="asgi", registry=registry, validate=True)
 router = RouterSIO("/shop", dependencies=[Depends(print)])
 ours.add_router(router)
 ours.add_routers(router, router)

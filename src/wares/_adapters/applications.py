@@ -21,6 +21,8 @@ _INSIDE = (
     "lifespan",
     "engineio_server",  # of an application of Socket.IO: the server
     "_wares_dispatch",  # of a server of Socket.IO: what calls its handlers
+    "_lifespan",  # of FastMCP
+    "settings",  # of the MCP SDK: they have the lifespan
     "other_asgi_app",
 )
 
@@ -37,17 +39,22 @@ def find_registry(thing: object) -> Registry | None:
     return next(_find_registries(thing), None)
 
 
+def find_lifespan(thing: object) -> Lifespan[Any] | None:
+    """Find the lifespan that a server of MCP would run."""
+    inside = (one for one in _look_inside(thing) if one is not thing)
+    return next((one for one in inside if isinstance(one, Lifespan)), None)
+
+
 def find_views(app: object) -> Iterator[Callable[..., Any]]:
     """Find what answers the requests of a Flask application, the methods of classes, too.
 
-    Of an application of Starlette they are the endpoints of its routes, of a Socket.IO server its
-    handlers.
+    Of an application of Starlette they are the endpoints of its routes.
     """
-    dispatch = getattr(getattr(app, "engineio_server", app), "_wares_dispatch", None)
-    if dispatch is not None:
-        yield from dispatch.list_injected()
     for route in getattr(app, "routes", None) or ():
-        yield from filter(None, [getattr(route, "endpoint", None)])
+        endpoint = getattr(route, "endpoint", None)
+        # FastAPI fills the markers of its own endpoints.
+        if endpoint is not None and not hasattr(route, "dependant"):
+            yield endpoint
         yield from find_views(route)
     views: Mapping[str, Any] = getattr(app, "view_functions", {})
     for view in views.values():
@@ -61,22 +68,47 @@ def find_views(app: object) -> Iterator[Callable[..., Any]]:
 
 def find_problems(app: object, registry: Registry) -> Iterator[Exception]:
     """Find what the handlers of an application ask for and *registry* does not have."""
-    yield from find_missing(find_views(app), registry)
-    yield from _find_problems_of_lifespans(app, registry)
+    found = [*_find_problems_inside(app, registry)]
+    told = {str(problem) for problem in found}
+    yield from found
+    for problem in find_missing(_find_handlers(app, registry), registry):
+        # What a lifespan finds itself is told once.
+        if str(problem) not in told:
+            yield problem
 
 
 def find_wanted(app: object, registry: Registry) -> Iterator[Hashable]:
     """Find the keys that the handlers of an application ask for, as far as one can see."""
-    yield from find_needed(find_views(app), registry)
+    yield from find_needed(_find_handlers(app, registry), registry)
     with Registry() as empty:
         # What handlers would miss if nothing were registered is what they ask for.
-        for problem in _find_problems_of_lifespans(app, empty):
+        for problem in _find_problems_inside(app, empty):
             if isinstance(problem, ServiceNotFoundError):
                 yield problem.key
 
 
-def _find_problems_of_lifespans(app: object, registry: Registry) -> Iterator[Exception]:
+def _find_handlers(app: object, registry: Registry) -> Iterator[Callable[..., Any]]:
+    """Find what answers requests, messages and the like, also that of which an adapter has told."""
+    yield from find_views(app)
+    for find in registry._handlers:
+        yield from find()
+
+
+def find_mounted_problems(app: object, registry: Registry) -> Iterator[Exception]:
+    """Find what the Socket.IO servers in an application would ask *registry* for in vain."""
     for current in _look_inside(app):
+        dispatch: Any = getattr(current, "_wares_dispatch", None)
+        if dispatch is not None and dispatch.hook.registry in (None, registry):
+            yield from dispatch.find_problems(registry)
+        for route in getattr(current, "routes", None) or ():
+            yield from find_mounted_problems(getattr(route, "app", None), registry)
+
+
+def _find_problems_inside(app: object, registry: Registry) -> Iterator[Exception]:
+    for current in _look_inside(app):
+        dispatch: Any = getattr(current, "_wares_dispatch", None)
+        if dispatch is not None:
+            yield from dispatch.find_problems(registry)
         lifespan = getattr(getattr(current, "router", None), "lifespan_context", None)
         if isinstance(lifespan, Lifespan):
             yield from lifespan._find_problems(current, registry)

@@ -10,16 +10,18 @@ import functools
 import inspect
 from collections.abc import Callable, Coroutine
 from inspect import Parameter
-from typing import Annotated, Any, get_origin
+from typing import Any
 
 from wares._adapters.units import may_await
+from wares._core.annotations import (
+    find_nothing,
+    inspect_signature,
+    show_annotations,
+    surroundings_of,
+)
 from wares._core.container import current_container
-from wares._core.signatures import is_marker
+from wares._core.signatures import find_own_markers, is_marker, unwrap
 from wares._inject.injection import inject
-from wares._inject.markers import Depends
-
-#: The class of our markers, which type checkers take for a function.
-_Marker: Any = Depends
 
 
 def inject_own(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -33,7 +35,7 @@ def inject_own(function: Callable[..., Any]) -> Callable[..., Any]:
         for nothing.
     """
     try:
-        signature = inspect.signature(function, eval_str=True)
+        signature = _read_signature(function)
     except (NameError, TypeError, ValueError):
         # `inject` knows where else to look for names, and other markers it cannot then tell.
         return inject(function)
@@ -50,20 +52,19 @@ def bind_own(function: Callable[..., Any]) -> Callable[..., Any] | None:
 
     Returns:
         An asynchronous function that takes the remaining arguments, and gives all, by position and
-        by keyword; `None` if the handler asks for nothing, or for what ends with the function.
+        by keyword; `None` if the handler asks for nothing, or for what ends with the function,
+        or if that cannot be told yet.
     """
-    signature = inspect.signature(function, eval_str=True)
-    own = _find_own(signature)
+    try:
+        signature = _read_signature(function)
+    except NameError:
+        return None
     markers = [
-        item
-        for name in own
-        for item in (
-            signature.parameters[name].default,
-            *_metadata(signature.parameters[name].annotation),
-        )
-        if isinstance(item, _Marker)
+        marker
+        for parameter in signature.parameters.values()
+        for marker in find_own_markers(parameter)
     ]
-    if not own or any(marker.scope == "function" for marker in markers):
+    if not markers or any(getattr(marker, "scope", None) == "function" for marker in markers):
         return None
 
     async def bind(*args: Any, **kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -103,9 +104,29 @@ class Served:
         return run(result) if inspect.iscoroutine(result) else result
 
 
+def _read_signature(function: Callable[..., Any]) -> inspect.Signature:
+    """Read a signature, and its annotations where they are strings.
+
+    Raises:
+        NameError: An annotation has a name that nobody knows.
+    """
+    signature = inspect_signature(function)
+    surroundings = surroundings_of(unwrap(function), None)
+    return signature.replace(
+        parameters=[
+            parameter.replace(
+                annotation=surroundings.evaluate(parameter.annotation, find_nothing)
+            )
+            for parameter in signature.parameters.values()
+        ]
+    )
+
+
 def _find_own(signature: inspect.Signature) -> set[str]:
     """Name the parameters that our markers mark."""
-    return {name for name, parameter in signature.parameters.items() if _is_own(parameter)}
+    return {
+        name for name, parameter in signature.parameters.items() if find_own_markers(parameter)
+    }
 
 
 def _inject(
@@ -116,25 +137,13 @@ def _inject(
     parameters = list(signature.parameters.values())
     hidden = [p if p.name in own else _hide_marker(p) for p in parameters]
     shim.__signature__ = signature.replace(parameters=hidden)  # type: ignore[attr-defined]  # PEP 362 reads it
+    # Errors name the handler, not the shim.
+    functools.update_wrapper(shim, function, updated=())
     injected = functools.update_wrapper(inject(shim), function)
     shown = [parameter for parameter in parameters if parameter.name not in own]
     injected.__signature__ = signature.replace(parameters=shown)  # type: ignore[attr-defined]  # the same
-    injected.__annotations__ = {
-        name: annotation
-        for name, annotation in inspect.get_annotations(function).items()
-        if name not in own
-    }
+    show_annotations(injected, function, own)
     return injected
-
-
-def _is_own(parameter: Parameter) -> bool:
-    return isinstance(parameter.default, _Marker) or any(
-        isinstance(item, _Marker) for item in _metadata(parameter.annotation)
-    )
-
-
-def _metadata(annotation: Any) -> tuple[Any, ...]:
-    return annotation.__metadata__ if get_origin(annotation) is Annotated else ()
 
 
 def _hide_marker(parameter: Parameter) -> Parameter:

@@ -116,7 +116,9 @@ class Lifespan(Generic[App]):
         return True
 
     def _validate(self, app: App, registry: Registry) -> None:
-        problems = [*registry.graph().problems, *self._find_problems(app, registry)]
+        # These come first: what is mounted announces what its containers are given.
+        of_handlers = list(self._find_problems(app, registry))
+        problems = [*registry.graph().problems, *of_handlers]
         if any(isinstance(problem, ServiceNotFoundError) for problem in problems):
             problems += map(NoRegistryError, find_idle_lifespans(app))
         raise_problems("The application does not start, because its registry has", problems)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from types import TracebackType
 from typing import Any, TypeVar, cast
 
+from wares._adapters.lifespan import VALIDATES
 from wares._adapters.shielding import leaving, open_shield
 from wares._core.container import Container, Registry, _current
 from wares._inject.injected import find_missing
@@ -152,8 +153,10 @@ def check(
         functions: Handlers; those that `wares.inject` has not decorated ask for nothing.
 
     Raises:
-        InvalidRegistryError: Something cannot.
+        InvalidRegistryError: Something cannot; not where an application is started to draw that.
     """
+    if not VALIDATES.get():
+        return
     problems = [*registry.graph().problems, *find_missing(functions, registry)]
     raise_problems(f"{what_it_does_not}, because its registry has", problems)
 

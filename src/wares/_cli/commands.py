@@ -192,9 +192,12 @@ def graph(target: Target, form: str | None, output: Path | None, title: str) -> 
         )
 
     async def draw(registry: Registry, app: object) -> int:
+        of_handlers = [*find_problems(app, registry)]
         drawn = registry.graph()
         _write(write(drawn, title), output)
-        _tell_of_problems(len(drawn.problems), len([*find_problems(app, registry)]))
+        _tell_of_problems(len(drawn.problems), len(of_handlers))
+        if not (of_handlers or any(True for _ in registry)):
+            click.echo("Nothing is registered, so there is nothing to draw.", err=True)
         return 0
 
     _run(target, draw, validates=False)
@@ -322,18 +325,26 @@ def _run(
         code = asyncio.run(start_and_use(target.load()))
     except TargetError as error:
         raise click.BadParameter(str(error), param_hint="TARGET") from error
-    except InvalidRegistryError as error:
-        show(error)
-        code = 1
     except KeyboardInterrupt:
         code = 130
     except click.ClickException:
         raise
-    except Exception:  # noqa: BLE001  # whatever the application raises is its business
-        # Its own traceback is what its developers need.
-        click.echo(traceback.format_exc(), err=True, nl=False)
+    except Exception as error:  # noqa: BLE001  # whatever the application raises is its business
+        problems = _unpack(error)
+        if isinstance(problems, InvalidRegistryError):
+            show(problems)
+        else:
+            # Its own traceback is what its developers need.
+            click.echo(traceback.format_exc(), err=True, nl=False)
         code = 1
     raise SystemExit(code)
+
+
+def _unpack(error: BaseException) -> BaseException:
+    """Take an error out of the groups that an application's own tasks have put it into."""
+    while type(error) is ExceptionGroup and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
 
 
 def _console(*, stderr: bool = False) -> Console:

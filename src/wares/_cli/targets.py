@@ -13,13 +13,13 @@ import inspect
 import os
 import sys
 from collections.abc import AsyncIterator, MutableMapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import attrs
 
-from wares._adapters.applications import find_registry
+from wares._adapters.applications import find_lifespan, find_registry
 from wares._adapters.lifespan import REGISTRY_KEY
 from wares._core.container import Registry
 from wares._core.keys import find_nearest
@@ -195,7 +195,9 @@ async def _running(app: Any) -> AsyncIterator[MutableMapping[str, Any]]:
     """Start *app* as a server does, where it is an ASGI application; give its state."""
     state: dict[str, Any] = {}
     if not _is_asgi(app):
-        yield state
+        lifespan = find_lifespan(app)
+        async with nullcontext(state) if lifespan is None else lifespan(app) as state:
+            yield state
         return
     events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
     answers: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()

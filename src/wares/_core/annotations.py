@@ -16,6 +16,7 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import attrs
@@ -149,6 +150,9 @@ if sys.version_info >= (3, 14):
 
     def read_annotated_names(thing: Callable[..., Any]) -> Collection[str]:
         """List what a function or the body of a class itself annotates, and evaluate nothing."""
+        if getattr(thing, "__annotate__", None) is None:
+            # They are evaluated already, and written as strings they would be printed.
+            return annotationlib.get_annotations(thing)
         return annotationlib.get_annotations(thing, format=annotationlib.Format.STRING)
 
     def inspect_signature(function: Callable[..., Any]) -> inspect.Signature:
@@ -358,8 +362,14 @@ def _type_parameters(thing: object) -> dict[str, Any]:
 def _read_closure(function: Callable[..., Any]) -> dict[str, Any]:
     if not inspect.isfunction(function):
         return {}
-    # A cell may still be empty: a name that is bound after the function was defined.
-    return dict(inspect.getclosurevars(function).nonlocals) if function.__closure__ else {}
+    found = {}
+    for name, cell in zip(
+        function.__code__.co_freevars, function.__closure__ or (), strict=True
+    ):
+        # It is empty where the name is bound only after the function has been defined.
+        with suppress(ValueError):
+            found[name] = cell.cell_contents
+    return found
 
 
 def _read_type_checking_imports(module: str) -> Mapping[str, _Origin]:

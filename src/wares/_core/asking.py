@@ -8,6 +8,7 @@ from typing import Any, NoReturn, overload
 
 from typing_extensions import TypeForm, TypeVar
 
+from wares._core.awkward import is_a
 from wares._core.claims import (
     CLEANUPS,
     Busy,
@@ -492,11 +493,11 @@ def explain(error: BaseException) -> None:
     Raises:
         CircularDependencyError: The stack was too small because of a circle.
     """
-    if isinstance(error, WaresError) or not isinstance(error, Exception):
+    if is_a(error, WaresError) or not is_a(error, Exception):
         return
     try:
         path = find_path(error)
-        if isinstance(error, RecursionError):
+        if is_a(error, RecursionError):
             refuse_circle(path)
         notes = getattr(error, "__notes__", ())
         if path and not any(str(note).startswith(_NOTE) for note in notes):

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from wares._core.awkward import get_traceback, is_a
 from wares._core.locking import LOCK
 from wares._core.paths import Path, find_claims_on_the_stack, read_path
 from wares.exceptions import AsyncServiceError, CircularDependencyError
@@ -188,7 +189,7 @@ def wake(claim: Claim, error: BaseException | None = None) -> None:
         for wait in woken:
             if wait.future.running() or wait.future.set_running_or_notify_cancel():
                 # That `get` cannot await something is no reason for `aget` to fail.
-                is_own = wait.thread is None and isinstance(error, AsyncServiceError)
+                is_own = wait.thread is None and is_a(error, AsyncServiceError)
                 # An error is passed as a result: futures refuse a StopIteration.
                 wait.future.set_result(None if is_own else error)
     except BaseException:
@@ -233,7 +234,7 @@ def fail(claim: Claim, container: Any, made: dict[Hashable, Any], error: BaseExc
     """Give up what *claim* holds, as making it has failed; those that wait get the error, too."""
     give_up(claim, container, made)
     if claim.waiters:
-        wake(claim, error if isinstance(error, Exception) else None)
+        wake(claim, error if is_a(error, Exception) else None)
 
 
 def fail_elsewhere(
@@ -269,7 +270,7 @@ def find_path(error: BaseException | None = None) -> Path:
         error: What was raised below here, if the path goes on to where that happened.
     """
     return read_path(
-        list(_find_claims_of_the_context()), None if error is None else error.__traceback__
+        list(_find_claims_of_the_context()), None if error is None else get_traceback(error)
     )
 
 

@@ -13,9 +13,10 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import AsyncGenerator, Callable, Generator, Hashable, Iterator
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, suppress
 from typing import Any, ClassVar, NoReturn, TypeAlias
 
+from wares._core.awkward import get_cause, get_context, get_traceback, is_a, set_context
 from wares._core.keys import describe
 from wares._core.log import log_closing, log_lost
 from wares._core.observation import observe_leaving
@@ -76,7 +77,7 @@ def leave_generator(
             generator.close()
             raise _second_yield(recipe)
         return
-    traceback = error.__traceback__
+    traceback = get_traceback(error)
     try:
         generator.throw(error)
     except StopIteration:
@@ -100,7 +101,7 @@ async def leave_async_generator(
             await generator.aclose()
             raise _second_yield(recipe)
         return
-    traceback = error.__traceback__
+    traceback = get_traceback(error)
     try:
         await generator.athrow(error)
     except StopAsyncIteration:
@@ -252,24 +253,20 @@ def replace(
     if old is None or old is new:
         return new
     _put_at_the_end(new, old)
-    if isinstance(old, Exception) and not _names(new, old):
-        log_lost(old, recipe)
+    if is_a(old, Exception) and not _names(new, old):
+        # A record that cannot be logged must not keep the other cleanups from running.
+        with suppress(Exception):
+            log_lost(old, recipe)
     return new
 
 
 def raise_as_it_is(error: BaseException) -> NoReturn:
     """Raise *error* with the context that it has; Python would put what is handled now there."""
-    context = error.__context__
+    context = get_context(error)
     try:
         raise error
     finally:
-        _set_context(error, context)
-
-
-def _set_context(error: BaseException, context: BaseException | None) -> None:
-    """Set the context of an exception, also of one that is frozen."""
-    descriptor: Any = BaseException.__context__
-    descriptor.__set__(error, context)
+        set_context(error, context)
 
 
 def _put_at_the_end(new: BaseException, old: BaseException) -> None:
@@ -278,8 +275,9 @@ def _put_at_the_end(new: BaseException, old: BaseException) -> None:
     for link in [*_contexts(new)]:
         if link is old:
             return
-        if link.__context__ is None or id(link.__context__) in known:
-            _set_context(link, old)
+        context = get_context(link)
+        if context is None or id(context) in known:
+            set_context(link, old)
             return
 
 
@@ -288,16 +286,16 @@ def _contexts(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None and id(error) not in seen:
         seen.add(id(error))
         yield error
-        error = error.__context__
+        error = get_context(error)
 
 
 def _names(new: BaseException, old: BaseException) -> bool:
     """Tell whether *new* was raised from *old*, and is going to be printed."""
-    link: BaseException | None = new if isinstance(new, Exception) else None
+    link: BaseException | None = new if is_a(new, Exception) else None
     seen: set[int] = set()
     while link is not None and link is not old and id(link) not in seen:
         seen.add(id(link))
-        link = link.__cause__
+        link = get_cause(link)
     return link is old
 
 
@@ -305,15 +303,15 @@ def _details(recipe: Recipe, error: BaseException | None) -> tuple[Any, Any, Any
     """Give what ``__exit__`` takes."""
     if error is None or recipe.suppress_context_exit:
         return None, None, None
-    return type(error), error, error.__traceback__
+    return type(error), error, get_traceback(error)
 
 
 def _is_same(raised: BaseException, error: BaseException) -> bool:
     """Tell whether a generator let *error* pass; Python wraps a thrown-in StopIteration."""
     return raised is error or (
-        isinstance(raised, RuntimeError)
-        and isinstance(error, StopIteration | StopAsyncIteration)
-        and raised.__cause__ is error
+        is_a(raised, RuntimeError)
+        and is_a(error, StopIteration, StopAsyncIteration)
+        and get_cause(raised) is error
     )
 
 

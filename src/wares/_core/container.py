@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
-from weakref import WeakSet
+from weakref import WeakValueDictionary
 
 import attrs
 from typing_extensions import TypeForm, TypeVar
@@ -119,6 +119,7 @@ class Family:
     callbacks: Cleanups = attrs.field(factory=Cleanups)
 
 
+@attrs.define(these={"registry": attrs.field()}, init=False, repr=False, eq=False, slots=False)
 class Container(Asking):
     """The services of one request, event or job: made when asked for, shared, cleaned up.
 
@@ -154,6 +155,10 @@ class Container(Asking):
         self.registry = registry
         self._made = {}
         self._makers = registry._makers
+
+    def __attrs_pre_init__(self, registry: Registry, *_args: Any, **_fields: Any) -> None:
+        """Begin where a subclass that attrs defines has an `__init__` of its own."""
+        Container.__init__(self, registry)
 
     def __repr__(self) -> str:
         if self.is_closed:
@@ -715,11 +720,15 @@ class Registry(Registering):
         known = self._known
         self._close_claim = allocate_lock()
         self._before_close: list[Callable[[], object]] = []
+        self._handlers: list[Callable[[], Iterable[Callable[..., Any]]]] = []
         self._makers = Makers(known)
         self._root = known.root = Root(self)
         known.root_makers = self._root._makers
         known.singletons = Singletons(known)
-        _registries.add(self)
+        _registries[id(self)] = self
+
+    #: Subclasses that attrs defines have an `__init__` of their own, which calls this first.
+    __attrs_pre_init__ = __init__
 
     def __repr__(self) -> str:
         state = ", closed" if self._is_closed else ""
@@ -947,11 +956,12 @@ def _refuse_awaitable(result: object) -> None:
         raise PendingAsyncCleanupError(["an adapter"], "registry")
 
 
-_registries: WeakSet[Registry] = WeakSet()
+#: By their number, because a subclass need not be hashable.
+_registries: WeakValueDictionary[int, Registry] = WeakValueDictionary()
 
 
 def _begin_in_child() -> None:
-    for registry in list(_registries):
+    for registry in list(_registries.values()):
         registry._forget_singletons()
 
 

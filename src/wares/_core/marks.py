@@ -12,13 +12,14 @@ import inspect
 import sys
 import types
 import typing
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Any, Literal
 
 import attrs
 
 from wares._core.annotations import FindName, surroundings_of
 from wares._core.callables import name_callable, read_parameters, unwrap
+from wares._core.keys import describe
 
 #: Modules, and the classes in them that mark a dependency. FastAPI's `Security` is a `Depends`.
 _MARKS = (
@@ -71,11 +72,11 @@ def read_mark(marker: Any) -> Mark:
     )
 
 
-def is_uncalled_marker(thing: object) -> bool:
+def is_uncalled_marker(thing: object, markers: Iterable[tuple[str, str]] = _UNCALLED) -> bool:
     """Tell whether *thing* is `Depends` or `Inject` itself, without parentheses or brackets."""
     return any(
         thing is not None and thing is getattr(sys.modules.get(module), name, None)
-        for module, name in _UNCALLED
+        for module, name in markers
     )
 
 
@@ -92,6 +93,53 @@ def explain_uncalled(marker: Any) -> str:
 def is_marker(thing: object) -> bool:
     """Tell whether *thing* is a marker of wares, FastAPI or FastDepends."""
     return any(_is_a(thing, module, name) for module, name in _MARKS)
+
+
+def find_markers(annotation: Any) -> Iterator[Any]:
+    """Find the markers in *annotation*, called or not, however deep in its brackets they are."""
+    if is_marker(annotation) or is_uncalled_marker(annotation):
+        yield annotation
+    for part in typing.get_args(annotation):
+        # The parameters of a `Callable` are a list.
+        for inner in part if isinstance(part, list) else [part]:
+            yield from find_markers(inner)
+
+
+def find_own_markers(parameter: inspect.Parameter) -> list[Any]:
+    """Find the markers of wares that a parameter has, also where they are misplaced."""
+    found = (*find_markers(parameter.default), *find_markers(parameter.annotation))
+    return [
+        marker
+        for marker in found
+        if _is_a(marker, *_MARKS[0]) or is_uncalled_marker(marker, _UNCALLED[:2])
+    ]
+
+
+def has_misplaced_marker(annotation: Any) -> bool:
+    """Tell whether a marker stands where it is not read: anywhere but in the outermost brackets."""
+    is_annotated = typing.get_origin(annotation) is typing.Annotated
+    read = filter(is_marker, annotation.__metadata__ if is_annotated else ())
+    return len([*find_markers(annotation)]) > len([*read])
+
+
+def explain_misplaced(annotation: Any) -> str:
+    """Tell what is wrong with such an annotation."""
+    return (
+        f"its annotation, {describe(annotation)}, has a marker where it has no effect. Write "
+        f"Inject[T | None] instead of Inject[T] | None, Inject[T] instead of "
+        f"Annotated[T, Inject[T]], and Annotated[T, Depends(...)] instead of Depends(...) alone."
+    )
+
+
+def is_marked_annotation(default: Any) -> bool:
+    """Tell whether a default is a marked annotation, as `Inject` gives it."""
+    is_annotated = typing.get_origin(default) is typing.Annotated
+    return is_annotated and any(map(is_marker, default.__metadata__))
+
+
+def explain_default(name: str) -> str:
+    """Tell what is wrong with such a default."""
+    return f"its default is an annotation. Write {name}: Inject[...], not {name} = Inject[...]."
 
 
 def is_fast_depends_marker(thing: object) -> bool:

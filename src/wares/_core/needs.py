@@ -11,7 +11,7 @@ import functools
 import inspect
 import types
 import typing
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterator
 from typing import Any, Literal
 
 import attrs
@@ -36,8 +36,12 @@ from wares._core.keys import MISSING, UNIONS, describe, is_hashable
 from wares._core.marks import (
     as_key,
     can_be_asked_for,
+    explain_default,
+    explain_misplaced,
     explain_uncalled,
+    has_misplaced_marker,
     is_fast_depends_marker,
+    is_marked_annotation,
     is_marker,
     is_uncalled_marker,
     read_mark,
@@ -163,12 +167,8 @@ class NeedsReader:
             return Need(parameter.name, self._container, by_keyword)
         if is_uncalled_marker(parameter.default):
             raise self._cannot_mark(parameter, explain_uncalled(parameter.default))
-        if self._find_marker(parameter, parameter.default) is not None:
-            raise self._cannot_mark(
-                parameter,
-                f"its default is an annotation. Write {parameter.name}: Inject[...], not "
-                f"{parameter.name} = Inject[...].",
-            )
+        if is_marked_annotation(parameter.default):
+            raise self._cannot_mark(parameter, explain_default(parameter.name))
         if self._is_marker(parameter.default):
             self._refuse_second_marker(parameter)
             return self._read_marked(parameter, parameter.default, by_keyword=by_keyword)
@@ -249,12 +249,14 @@ class NeedsReader:
     def _find_marker(self, parameter: inspect.Parameter, annotation: Any) -> Any:
         if is_uncalled_marker(annotation):
             raise self._cannot_mark(parameter, explain_uncalled(annotation))
-        if typing.get_origin(annotation) is not typing.Annotated:
-            return None
-        for item in annotation.__metadata__:
+        is_annotated = typing.get_origin(annotation) is typing.Annotated
+        metadata = annotation.__metadata__ if is_annotated else ()
+        for item in metadata:
             if is_uncalled_marker(item):
                 raise self._cannot_mark(parameter, explain_uncalled(item))
-        markers = [item for item in annotation.__metadata__ if self._is_marker(item)]
+        if has_misplaced_marker(annotation):
+            raise self._cannot_mark(parameter, explain_misplaced(annotation))
+        markers = [item for item in metadata if self._is_marker(item)]
         if len(markers) > 1:
             raise self._cannot_mark(
                 parameter,
@@ -388,6 +390,28 @@ class MarkedReader(NeedsReader):
             annotation = self._evaluate_if_possible(parameter)
             if annotation is not MISSING:
                 yield parameter.name, without_markers(annotation)
+
+    def find_overlooked(self, names: Collection[str]) -> Iterator[UnresolvableParameterError]:
+        """Find markers that a framework has not seen, among the parameters called *names*."""
+        for parameter in read_parameters(self._factory):
+            if parameter.name in names:
+                try:
+                    self._refuse_overlooked(parameter)
+                except UnresolvableParameterError as problem:
+                    yield problem
+
+    def _refuse_overlooked(self, parameter: inspect.Parameter) -> None:
+        if is_marked_annotation(parameter.default):
+            raise self._cannot_mark(parameter, explain_default(parameter.name))
+        if parameter.annotation is parameter.empty:
+            return
+        if self._find_marker(parameter, self._evaluate(parameter)) is not None:
+            raise self._cannot_mark(
+                parameter,
+                f"the framework cannot evaluate its annotation {parameter.annotation!r}, and would "
+                f"read it from the request. Import what it names outside of TYPE_CHECKING, and "
+                f"define it in the module.",
+            )
 
     def _read_marked(
         self, parameter: inspect.Parameter, marker: Any, *, by_keyword: bool

@@ -7,12 +7,18 @@ container".
 from __future__ import annotations
 
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import attrs
 
-from wares._core.annotations import FindName, Viewpoint, expand_alias, read_annotated_names
+from wares._core.annotations import (
+    FindName,
+    Viewpoint,
+    expand_alias,
+    find_nothing,
+    read_annotated_names,
+)
 from wares._core.callables import (
     Autowired,
     Shape,
@@ -24,7 +30,15 @@ from wares._core.callables import (
     unwrap,
     wraps_generator,
 )
-from wares._core.marks import Identity, as_key, callable_of, is_derivable, is_marker
+from wares._core.marks import (
+    Identity,
+    as_key,
+    callable_of,
+    find_markers,
+    find_own_markers,
+    is_derivable,
+    is_marker,
+)
 from wares._core.needs import (
     CONTAINER_NAME,
     DependencyReader,
@@ -35,6 +49,7 @@ from wares._core.needs import (
     no_annotation,
 )
 from wares._core.results import entered, fits, may_be_none, returns
+from wares.exceptions import UnresolvableParameterError
 
 __all__ = [
     "CONTAINER_NAME",
@@ -49,6 +64,9 @@ __all__ = [
     "describe_callable",
     "entered",
     "expand_alias",
+    "find_markers",
+    "find_overlooked_markers",
+    "find_own_markers",
     "find_place",
     "fits",
     "is_derivable",
@@ -128,6 +146,23 @@ def read_marked(
         function, container, find_name, fills_defaults=False, viewpoint=viewpoint
     )
     return tuple(need for need in reader.read_needs() if need.is_marked)
+
+
+def find_overlooked_markers(
+    function: Callable[..., Any], names: Collection[str]
+) -> Iterator[UnresolvableParameterError]:
+    """Find what is wrong with parameters that a framework takes for what its clients send.
+
+    Args:
+        function: What the framework calls.
+        names: The names of those parameters.
+
+    Yields:
+        An error for each that carries a marker, which the framework has not seen, and for each
+        whose annotation cannot be evaluated.
+    """
+    reader = MarkedReader(function, type(None), find_nothing, fills_defaults=False)
+    return reader.find_overlooked(names)
 
 
 def read_annotations(

@@ -303,7 +303,8 @@ class _Reading:
             parameter,
             describe_callable(self._function),
             f"its annotation {reason}. Define or import what it names before the function is "
-            f"decorated, or register the class under that name.",
+            f"decorated, or register the class under that name. To ask for a service that is "
+            f"registered under a string, write Depends('name').",
         )
 
 

@@ -6,16 +6,18 @@ need.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
+from wares._core.compositions import give, recipe_for_composition
 from wares._core.container import Container, Registry
 from wares._core.keys import MISSING, describe, find_nearest
 from wares._core.recipes import Recipe, cannot_fill
-from wares._core.signatures import Need
+from wares._core.signatures import Need, describe_callable, find_own_markers
 from wares._inject.askers import Asker
-from wares.exceptions import ServiceNotFoundError, WaresError
+from wares.exceptions import ServiceNotFoundError, UnresolvableParameterError, WaresError
 
 
 def find_missing(
@@ -24,15 +26,83 @@ def find_missing(
     """Find what *functions* need, and their dependencies need, that is not there.
 
     Args:
-        functions: Functions of any kind; those that are not injected need nothing.
+        functions: Functions of any kind.
         registry: Where things are registered.
 
     Yields:
-        An error for each thing, as calling the function would raise it.
+        An error for each thing, as calling the function would raise it, and for each parameter
+        that is marked though the function is not injected.
     """
     for function in functions:
-        for asker in _find_askers(function):
+        askers = [*_find_askers(function)]
+        for asker in askers:
             yield from _find_missing(asker, registry)
+        if not askers:
+            yield from _find_uninjected(function)
+
+
+def _find_uninjected(function: Callable[..., Any]) -> Iterator[WaresError]:
+    """Find parameters with markers that nobody reads."""
+    try:
+        parameters = inspect.signature(function, eval_str=True).parameters.values()
+    except (AttributeError, NameError, TypeError, SyntaxError, ValueError):
+        # Whether it has some cannot be told.
+        return
+    for parameter in parameters:
+        if find_own_markers(parameter):
+            yield UnresolvableParameterError(
+                parameter.name,
+                describe_callable(function),
+                "nothing fills it, because the function is not injected. Decorate it with "
+                "@inject, below the decorator that registers it.",
+            )
+
+
+def find_missing_below(
+    key: Hashable, callers: Sequence[Callable[..., Any]], registry: Registry
+) -> Iterator[ServiceNotFoundError]:
+    """Find what is not there of what *key* stands for, where *callers* ask for it.
+
+    Args:
+        key: What is asked for.
+        callers: The functions that lead to the one that asks.
+        registry: Where things are registered.
+
+    Yields:
+        An error for each thing.
+    """
+    need = Need("service", key, by_keyword=False, is_marked=True, is_service=True)
+    root = recipe_for_composition(key, "question", give, [need])
+    for path, need, found in _walk(root, registry):
+        if found is None and not _is_given(need, registry):
+            below = path[1:]
+            yield ServiceNotFoundError(
+                need.key,
+                path=[*callers, *(recipe.key for recipe in below), need.key],
+                steps=[
+                    *map(describe_callable, callers),
+                    *(recipe.describe_step() for recipe in below),
+                    describe(need.key),
+                ],
+                nearest=find_nearest(need.key, registry),
+            )
+
+
+def find_scoped(key: Hashable, registry: Registry) -> Iterator[Recipe]:
+    """Find what a container makes and keeps for whoever asks it for *key*."""
+    known = registry._known
+    needs = [Need("service", key, by_keyword=False, is_marked=True, is_service=True)]
+    seen: set[Recipe] = set()
+    for need in needs:
+        recipe = None if need.key is MISSING else known.find_recipe(need)
+        if recipe is None or recipe in seen or recipe.lifetime in ("singleton", "connection"):
+            continue
+        seen.add(recipe)
+        if recipe.lifetime == "scoped" and not recipe.is_ready:
+            yield recipe
+        with suppress(WaresError):
+            # What cannot be read, the graph of the registry tells.
+            needs += known.read(recipe)
 
 
 def _find_askers(function: Any) -> Iterator[Asker]:
@@ -62,13 +132,15 @@ def find_needed(
     for function in functions:
         for asker in _find_askers(function):
             with suppress(WaresError):
-                yield from (need.key for _, need, _ in _walk(asker, registry))
+                asker.read_rest(Container(registry))
+                yield from (need.key for _, need, _ in _walk(asker.recipe, registry))
 
 
 def _find_missing(asker: Asker, registry: Registry) -> Iterator[WaresError]:
     """Find what an injected function needs, and its dependencies need, that is not there."""
     try:
-        for path, need, found in _walk(asker, registry):
+        asker.read_rest(Container(registry))
+        for path, need, found in _walk(asker.recipe, registry):
             if found is None and not _is_filled(need, asker, registry):
                 yield _make_missing(need, path, asker, registry)
     except WaresError as problem:
@@ -77,16 +149,15 @@ def _find_missing(asker: Asker, registry: Registry) -> Iterator[WaresError]:
 
 
 def _walk(
-    asker: Asker, registry: Registry
+    root: Recipe, registry: Registry
 ) -> Iterator[tuple[tuple[Recipe, ...], Need, Recipe | None]]:
-    """Go through the needs of an injected function and of the callables that markers name.
+    """Go through the needs of what stands for a call, and of the callables that markers name.
 
     Yields:
         For each need, the path that leads to it, and how it is made, if it is known.
     """
-    asker.read_rest(Container(registry))
-    seen = {asker.recipe}
-    todo: list[tuple[Recipe, ...]] = [(asker.recipe,)]
+    seen = {root}
+    todo: list[tuple[Recipe, ...]] = [(root,)]
     for path in todo:
         for need in registry._known.read(path[-1]):
             found = registry._known.find_recipe(need)
@@ -119,5 +190,9 @@ def _is_filled(need: Need, asker: Asker, registry: Registry) -> bool:
         return True
     if need.takes_argument and need.name in asker.open_names:
         return True
+    return _is_given(need, registry)
+
+
+def _is_given(need: Need, registry: Registry) -> bool:
     is_given = need.key is Container or need.key in registry._known.expected
     return is_given or need.default is not MISSING

@@ -10,6 +10,7 @@ from typing_extensions import Unpack
 
 from wares._adapters.extras import needs_extra
 from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
+from wares._adapters.lifespan import REGISTRY_KEY
 from wares._adapters.streams import Holding
 from wares._adapters.units import Unit, check, may_await, note_failure, with_unit
 from wares._core.container import Container, Registry
@@ -191,7 +192,7 @@ def with_lifespan(app: ASGIApp) -> ASGIApp:
     @asynccontextmanager
     async def run() -> AsyncIterator[dict[str, object]]:
         try:
-            yield {}
+            yield {REGISTRY_KEY: get_registry()}
         finally:
             await aclose_registry()
 

@@ -51,6 +51,7 @@ class WaresConfig(AppConfig):
         registry = self.registry = Registry()
         kinds: Any = HttpRequest.__subclasses__()
         registry.expect(HttpRequest, *kinds)
+        registry._handlers.append(_find_views)
         for register in _find_registrations():
             register(registry)
         checks.register(_check_services)

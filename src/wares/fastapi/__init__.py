@@ -8,24 +8,33 @@ The annotations here are read by FastAPI, so they are objects, not strings.
 
 import contextlib
 import functools
-from collections.abc import AsyncGenerator, Hashable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Hashable, Iterator, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ForwardRef, TypeVar
+from weakref import WeakSet
 
 import attrs
 from typing_extensions import Unpack
 
 from wares._adapters.extras import needs_extra
 from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
-from wares._adapters.lifespan import REGISTRY_KEY
+from wares._adapters.lifespan import REGISTRY_KEY, LifespanFunction
 from wares._adapters.shielding import CancelScope, shielding
-from wares._core.container import Container, Registry
-from wares._core.keys import MISSING, describe, find_nearest
+from wares._core.container import Container, Registry, _current
+from wares._core.keys import MISSING, describe
 from wares._core.marks import Mark
 from wares._core.signatures import describe_callable
+from wares._inject.injected import find_missing_below, find_scoped
 from wares._inject.markers import Inject
+from wares._inject.markers import Scope as DependencyScope
 from wares.asgi import ANSWERED_KEY, CONTAINER_KEY, ConnectionContainer, Scope
-from wares.exceptions import ServiceNotFoundError, UnresolvableParameterError
+from wares.exceptions import (
+    InvalidOptionError,
+    InvalidRegistrationError,
+    LifetimeError,
+    UnresolvableParameterError,
+    raise_problems,
+)
 
 with needs_extra("wares.fastapi", "fastapi"):
     from fastapi import APIRouter, Depends, FastAPI, Query, params
@@ -39,8 +48,10 @@ with needs_extra("wares.fastapi", "fastapi"):
         PushExit,
         Shortcut,
         Wanted,
+        find_asked,
+        find_kept,
         find_lifespans,
-        find_wanted,
+        find_overlooked,
         open_first,
     )
     from wares.fastapi._trial import try_out
@@ -88,7 +99,9 @@ async def container(connection: HTTPConnection) -> AsyncGenerator[Container, Non
         def push_exit(_: HTTPConnection, leave: Leave) -> None:
             stack.push_async_exit(leave)
 
-        yield visit(connection, push_exit)
+        services = visit(connection, push_exit)
+        is_early = services.registry in _EARLY_REGISTRIES
+        yield _open_early(services, connection.scope) if is_early else services
 
 
 def visit(connection: HTTPConnection, push_exit: PushExit) -> Container:
@@ -124,6 +137,43 @@ def visit(connection: HTTPConnection, push_exit: PushExit) -> Container:
     return opened
 
 
+#: The registries of the applications whose services end before the response is sent.
+_EARLY_REGISTRIES: WeakSet[Registry] = WeakSet()
+
+#: Where the container of such a request is found in its scope, until it is closed.
+_EARLY_KEY = "wares_early_container"
+
+
+def _visit_early(connection: HTTPConnection, push_exit: PushExit) -> Container:
+    """Do what `visit` does, for an application whose services end before the response is sent."""
+    return _open_early(visit(connection, push_exit), connection.scope)
+
+
+def _open_early(services: Container, scope: Scope) -> Container:
+    """Give the child of a request's container that is closed before the response is sent."""
+    child: Container | None = scope.get(_EARLY_KEY)
+    if child is not None:
+        return child
+    child = scope[_EARLY_KEY] = services.child()
+    _current.set(child)
+
+    async def leave(
+        _kind: type[BaseException] | None,
+        error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        # Not by a token, as in `ConnectionContainer`.
+        _current.set(services)
+        del scope[_EARLY_KEY]
+        with shielding(getattr(services, "_shield", None)):
+            await child.__aexit__(None, error, None)
+
+    # Where FastAPI keeps what it leaves before the response, from 0.121 on.
+    stack: contextlib.AsyncExitStack = scope["fastapi_function_astack"]
+    stack.push_async_exit(leave)
+    return child
+
+
 async def _tell(
     scope: Scope,
     _kind: type[BaseException] | None,
@@ -151,6 +201,10 @@ async def function_container(services: DepContainer) -> AsyncGenerator[Container
     Yields:
         The child.
     """
+    if services.registry in _EARLY_REGISTRIES:
+        # It is one that is closed then.
+        yield services
+        return
     child = services.child()
     shield: CancelScope | None = getattr(services, "_shield", None)
     with child.activate():
@@ -235,6 +289,13 @@ class ServiceMarker(params.Depends):
     def dependency(self, key: Hashable) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]  # a field there
         # Where the marker names nothing, FastAPI puts the annotation here: in 0.121 by a mere
         # assignment, in newer versions into a marker that it makes anew.
+        if isinstance(key, ForwardRef):
+            name = key.__forward_arg__
+            raise InvalidRegistrationError(
+                f"FastAPI cannot resolve {name!r} in the brackets of Inject. Put quotes around the "
+                f'whole annotation, after the class is defined: "Inject[{name}]". For a service '
+                f"that is registered under a string, write Annotated[..., Depends({name!r})]."
+            )
         self.__dict__["dependency"] = key
 
 
@@ -281,7 +342,48 @@ def _made_by_fastapi(wanted: Wanted) -> UnresolvableParameterError:
     )
 
 
+def _made_twice(wanted: Wanted, key: Hashable) -> UnresolvableParameterError:
+    name = describe(key)
+    return UnresolvableParameterError(
+        wanted.parameter or "dependencies",
+        describe_callable(wanted.path[-1]),
+        f"{name} would be made twice for {describe_callable(wanted.path[0])}: once for Inject, and "
+        f"once more for FunctionInject, which ends before the response is sent. Ask in one of the "
+        f"two ways for all services that need {name}, or let all services end then: "
+        f"lifespan(..., scope='function').",
+    )
+
+
+def _find_made_twice(
+    asked: Sequence[Wanted], registry: Registry
+) -> Iterator[UnresolvableParameterError]:
+    """Find the first service that one endpoint would be given twice, which is never meant."""
+    keys = {
+        kind: [_key_of(one.call) for one in asked if type(one.call) is kind] for kind in _KINDS
+    }
+    of_request = {recipe for key in keys[GetService] for recipe in find_scoped(key, registry)}
+    for wanted in asked if of_request else ():
+        if type(wanted.call) is GetFunctionService:
+            for recipe in find_scoped(_key_of(wanted.call), registry):
+                is_asked_for = all(recipe.key in asked_for for asked_for in keys.values())
+                if recipe in of_request and (is_asked_for or recipe.shape.yields):
+                    yield _made_twice(wanted, recipe.key)
+                    return
+
+
+_KINDS = (GetService, GetFunctionService)
+
+
+def _find_too_long(app: FastAPI) -> Iterator[LifetimeError]:
+    """Find what is left after the response, and needs what ends before."""
+    for keeper, wanted in find_kept(app, _key_of_request):
+        key = _key_of_request(wanted.call)
+        steps = [*map(describe_callable, wanted.path), describe(key)]
+        yield LifetimeError(keeper, "request", key, "function", steps=steps)
+
+
 _SHORTCUT = Shortcut(_key_of_request, visit)
+_EARLY_SHORTCUT = Shortcut(_key_of_request, _visit_early)
 
 
 class lifespan(starlette.lifespan[App]):  # noqa: N801  # used as a decorator
@@ -301,7 +403,10 @@ class lifespan(starlette.lifespan[App]):  # noqa: N801  # used as a decorator
             too, so the application cannot be started again.
         validate: Whether the start fails if something that is registered cannot be made, or
             something that an endpoint asks for is not registered, or FastAPI would call what is
-            registered by itself.
+            registered by itself, or an endpoint would be given two of one service.
+        scope: When the services of endpoints end: ``"request"``, the default, after the response
+            has been sent; ``"function"`` when the endpoint has returned, before the response is
+            sent. It is chosen for the whole application, by its own lifespan.
 
     Attributes:
         registry: The registry of the present start, or of the next one.
@@ -310,32 +415,72 @@ class lifespan(starlette.lifespan[App]):  # noqa: N801  # used as a decorator
         InvalidRegistrationError: *function* cannot be a lifespan function.
     """
 
+    def __init__(
+        self,
+        function: LifespanFunction[App],
+        /,
+        *,
+        registry: Registry | None = None,
+        validate: bool = True,
+        scope: DependencyScope = "request",
+    ) -> None:
+        if scope not in ("request", "function"):
+            raise InvalidOptionError(
+                f"The scope of a lifespan must be 'request', which is the default, or 'function', "
+                f"not {scope!r}."
+            )
+        super().__init__(function, registry=registry, validate=validate)
+        self._scope = scope
+
+    @contextlib.asynccontextmanager
+    async def _open(self, app: App) -> AsyncIterator[Registry]:
+        async with super()._open(app) as registry:
+            if self._is_nested:
+                self._follow(registry)
+            elif self._scope == "function":
+                _EARLY_REGISTRIES.add(registry)
+            yield registry
+
+    def _follow(self, registry: Registry) -> None:
+        """Do within another lifespan as that one does."""
+        is_early = registry in _EARLY_REGISTRIES
+        if self._scope == "function" and not is_early:
+            raise InvalidOptionError(
+                "The lifespan of a router has scope='function', but that of the application does "
+                "not. Pass it to the lifespan of the application: it applies to all routes."
+            )
+
     def _is_last(self, app: App) -> bool:
         merged = list(find_lifespans(app.router.lifespan_context))
         return merged[-1] is self if self in merged else super()._is_last(app)
 
     def _find_problems(self, app: App, registry: Registry) -> Iterator[Exception]:
+        yield from super()._find_problems(app, registry)
+        yield from find_overlooked(app)
         if container in (app.dependency_overrides or ()):
             return
         nodes = registry.graph().nodes
-        known = {Container, Registry, *(node.key for node in nodes if node.kind != "missing")}
-        for wanted in find_wanted(app, _key_of):
-            key = _key_of(wanted.call)
-            # Compared by identity, as what FastAPI calls need not be hashable.
-            if key is MISSING and any(wanted.call is registered for registered in known):
-                yield _made_by_fastapi(wanted)
-            elif key is not MISSING and key not in known:
-                yield ServiceNotFoundError(
-                    key,
-                    path=[*wanted.path, key],
-                    steps=[*map(describe_callable, wanted.path), describe(key)],
-                    nearest=find_nearest(key, registry),
-                )
+        known = [Container, Registry, *(node.key for node in nodes if node.kind != "missing")]
+        for asked in find_asked(app, _key_of):
+            for wanted in asked:
+                key = _key_of(wanted.call)
+                if key is not MISSING:
+                    yield from find_missing_below(key, wanted.path, registry)
+                # Compared by identity, as what FastAPI calls need not be hashable.
+                elif any(wanted.call is registered for registered in known):
+                    yield _made_by_fastapi(wanted)
+            if self._scope == "request":
+                yield from _find_made_twice(asked, registry)
+        if self._scope == "function":
+            yield from _find_too_long(app)
 
     async def _prepare(self, app: App) -> None:
+        # A matter of safety, and so also where nothing else is validated.
+        raise_problems("The application does not start, because of", [*find_overlooked(app)])
         open_first(app, container, _key_of)
         if await try_out():
-            _SHORTCUT.take(app)
+            shortcut = _EARLY_SHORTCUT if self._scope == "function" else _SHORTCUT
+            shortcut.take(app)
 
 
 def health_router(path: str = "/healthy", **options: Unpack[HealthOptions]) -> APIRouter:

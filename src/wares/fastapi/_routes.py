@@ -34,6 +34,7 @@ from starlette.requests import HTTPConnection
 from wares._adapters.lifespan import Lifespan
 from wares._core.container import Container
 from wares._core.keys import MISSING
+from wares._core.signatures import find_overlooked_markers, read_shape
 
 #: The key of the service that a dependency gives, or `MISSING`.
 FindKey: TypeAlias = Callable[[Any], Hashable]
@@ -269,19 +270,48 @@ class Wanted(NamedTuple):
     call: Callable[..., Any]
 
 
-def find_wanted(app: Any, find_key: FindKey) -> Iterator[Wanted]:
-    """Find the dependencies of endpoints, and theirs."""
+def find_asked(app: Any, find_key: FindKey) -> Iterator[Sequence[Wanted]]:
+    """Find the dependencies of each endpoint, and theirs."""
     for dependant, _ in find_dependants(app.routes, app):
-        yield from _find_below(dependant, find_key)
+        yield [wanted for _, wanted in _find_below(dependant, find_key)]
+
+
+def find_kept(app: Any, find_key: FindKey) -> Iterator[tuple[Callable[..., Any], Wanted]]:
+    """Find dependencies that yield, are left after the response, and need what is ours.
+
+    Yields:
+        Such a dependency, and what it needs.
+    """
+    for endpoint, _ in find_dependants(app.routes, app):
+        for keeper, above in _find_below(endpoint, find_key):
+            if keeper.scope != "function" and read_shape(keeper.call).yields:
+                for _, wanted in _find_below(keeper, find_key, above.path):
+                    if find_key(wanted.call) is not MISSING:
+                        yield keeper.call, wanted
+
+
+#: Where FastAPI keeps the parameters of an endpoint or dependency that it reads from the request.
+_READ = ("path_params", "query_params", "header_params", "cookie_params", "body_params")
+
+
+def find_overlooked(app: Any) -> Iterator[Exception]:
+    """Find services that FastAPI would read from the request, as it has not seen their markers."""
+    for endpoint, _ in find_dependants(app.routes, app):
+        todo = [endpoint]
+        for dependant in todo:
+            names = {field.name for where in _READ for field in getattr(dependant, where)}
+            if names:
+                yield from find_overlooked_markers(dependant.call, names)
+            todo += dependant.dependencies[:]
 
 
 def _find_below(
     dependant: Any, find_key: FindKey, above: tuple[Callable[..., Any], ...] = ()
-) -> Iterator[Wanted]:
+) -> Iterator[tuple[Any, Wanted]]:
     path = (*above, dependant.call)
     # A copy of the list has all of them, also those that FastAPI is not shown.
     for inner in dependant.dependencies[:]:
-        yield Wanted(path, inner.name, inner.call)
+        yield inner, Wanted(path, inner.name, inner.call)
         if find_key(inner.call) is MISSING:
             yield from _find_below(inner, find_key, path)
 

@@ -7,21 +7,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
-from flask import Blueprint, Flask, g, request
-from flask import Response as FlaskResponse
-from flask.ctx import _AppCtxGlobals
-from flask.signals import (
-    appcontext_pushed,
-    got_request_exception,
-    request_finished,
-    request_started,
-)
-from typing_extensions import Unpack
-from werkzeug.local import LocalProxy
+from typing_extensions import TypeForm, Unpack
 
 from wares._adapters.applications import find_views
+from wares._adapters.extras import needs_extra
 from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
 from wares._core.compositions import FactoryOptions, ValueOptions
 from wares._core.container import Container, Registry
@@ -34,13 +25,21 @@ from wares.exceptions import (
     RegistryClosedError,
     raise_problems,
 )
-from wares.flask import _units
-from wares.flask._units import REGISTRY_KEY
 
-if TYPE_CHECKING:
-    from typing_extensions import TypeForm
+with needs_extra("wares.flask", "flask"):
+    from flask import Blueprint, Flask, g, request
+    from flask import Response as FlaskResponse
+    from flask.ctx import _AppCtxGlobals
+    from flask.signals import (
+        appcontext_pushed,
+        got_request_exception,
+        request_finished,
+        request_started,
+    )
+    from werkzeug.local import LocalProxy
 
-    T = TypeVar("T")
+    from wares.flask import _units
+    from wares.flask._units import REGISTRY_KEY
 
 __all__ = [
     "close_registry",
@@ -56,6 +55,8 @@ __all__ = [
     "teardown",
     "wares_from",
 ]
+
+T = TypeVar("T")
 
 FlaskApp = TypeVar("FlaskApp", bound=Flask)
 

@@ -323,16 +323,31 @@ def note_answered(handle: Callable[..., Any], *args: Any) -> Any:
 
 
 def _watch_events(server: Any) -> None:
-    """Have the error handlers of Flask-SocketIO note the exceptions that they answer.
+    """Begin the units of Flask-SocketIO's events, and have its error handlers note exceptions.
 
-    It keeps them in ``exception_handlers`` and ``default_exception_handler`` (5.3.7 to 5.7.0),
-    and tells nobody else. Where those are missing, an exception that is answered is no failure.
+    It keeps these in ``exception_handlers`` and ``default_exception_handler``, and calls the
+    others in ``_handle_event`` (5.3.7 to 5.7.0), and tells nobody else. Where those are missing,
+    an exception that is answered is no failure, and an event within a context that somebody else
+    has pushed has a unit of its own only once it asks Flask for it.
     """
+    if "_handle_event" not in vars(server) and hasattr(server, "_handle_event"):
+        put_around(server, "_handle_event", _handle_event)
     handlers: dict[str, Any] = getattr(server, "exception_handlers", {})
     for namespace, handler in list(handlers.items()):
         handlers[namespace] = _noting(handler)
     if getattr(server, "default_exception_handler", None) is not None:
         server.default_exception_handler = _noting(server.default_exception_handler)
+
+
+def _handle_event(handle: Callable[..., Any], handler: Callable[..., Any], *args: Any) -> Any:
+    """Handle an event, with a unit of its own."""
+
+    def serve_first(*given: Any) -> Any:
+        with contextlib.suppress(RegistryClosedError):
+            serve(get_context())
+        return handler(*given)
+
+    return handle(serve_first, *args)
 
 
 def _noting(handler: Callable[..., Any]) -> Callable[..., Any]:
@@ -417,14 +432,14 @@ def _stream(chunks: Any, unit: Unit) -> Generator[Any]:
                     unit.end(outcome)
 
 
-def put_around(app: Flask, name: str, function: Callable[..., Any]) -> None:
-    """Put *function* around a method of *app*, without keeping *app* alive."""
-    method: Callable[..., Any] = getattr(app, name)
-    if getattr(method, "__self__", None) is app:
+def put_around(owner: object, name: str, function: Callable[..., Any]) -> None:
+    """Put *function* around a method of *owner*, without keeping *owner* alive."""
+    method: Callable[..., Any] = getattr(owner, name)
+    if getattr(method, "__self__", None) is owner:
         method = functools.partial(
             lambda find, *args: find()(*args), weakref.WeakMethod(method)
         )
-    vars(app)[name] = functools.partial(function, method)
+    vars(owner)[name] = functools.partial(function, method)
 
 
 def leave_generators(make_sync: Callable[..., Any], function: Callable[..., Any]) -> Any:

@@ -4,28 +4,31 @@ The public names. What starts with an underscore may change at any time. What on
 need is in `wares.socketio.fastsio`.
 """
 
-from wares.socketio._asyncapi import asyncapi
-from wares.socketio._events import (
-    Auth,
-    Data,
-    Environ,
-    Event,
-    Reason,
-    SocketEvent,
-    SocketID,
-)
-from wares.socketio._pages import AsyncAPIApp, AsyncAPIWSGIApp
-from wares.socketio._payloads import AnswerError, PayloadError
-from wares.socketio._routers import RouterSIO
-from wares.socketio._servers import (
-    AsyncServer,
-    Server,
-    expect,
-    include_router,
-    init_app,
-    wares_from,
-)
-from wares.socketio._testing import TestClient
+from wares._adapters.extras import needs_extra
+
+with needs_extra("wares.socketio", "socketio"):
+    from wares.socketio._asyncapi import asyncapi
+    from wares.socketio._events import (
+        Auth,
+        Data,
+        Environ,
+        Event,
+        Reason,
+        SocketEvent,
+        SocketID,
+    )
+    from wares.socketio._pages import AsyncAPIApp, AsyncAPIWSGIApp
+    from wares.socketio._payloads import AnswerError, PayloadError
+    from wares.socketio._routers import RouterSIO
+    from wares.socketio._servers import (
+        AsyncServer,
+        Server,
+        expect,
+        include_router,
+        init_app,
+        wares_from,
+    )
+    from wares.socketio._testing import TestClient
 
 __all__ = [
     "AnswerError",

@@ -19,10 +19,9 @@ from weakref import WeakSet
 from socketio.exceptions import ConnectionRefusedError as Refusal
 
 from wares._core.container import Registry
-from wares._core.keys import MISSING, describe, find_nearest
-from wares._core.signatures import describe_callable
-from wares._inject.injected import find_missing
-from wares.exceptions import ServiceNotFoundError, WaresError
+from wares._core.keys import MISSING
+from wares._inject.injected import find_missing, find_missing_below
+from wares.exceptions import WaresError
 from wares.socketio._coroutines import run
 from wares.socketio._events import CONNECT, DISCONNECT, SocketEvent
 from wares.socketio._handlers import Handler, raw_arguments
@@ -50,8 +49,9 @@ class Dispatch:
         dependencies: Sequence[Any],
         *,
         shows_input: bool,
+        validates: bool,
     ) -> None:
-        self.hook = Hook(server, registry, self.find_problems)
+        self.hook = Hook(server, registry, self.find_problems, validates=validates)
         self.route = Route(dependencies=tuple(dependencies))
         self.shows_input = shows_input
         self._server = server
@@ -80,7 +80,7 @@ class Dispatch:
             for event, handler in handlers.items():
                 self._take_over(event, namespace, handler)
         for handler in server.namespace_handlers.values():
-            self._wrap_methods(handler, self.route)
+            self._wrap_methods(handler, self.route, find_frame())
         self.hook.install()
 
     def on(
@@ -116,7 +116,7 @@ class Dispatch:
     def register_namespace(self, namespace: Any) -> None:
         """Do what ``register_namespace`` does, and check the handlers."""
         self._register_namespace(namespace)
-        self._wrap_methods(namespace, self.route)
+        self._wrap_methods(namespace, self.route, find_frame())
 
     def include(self, router: RouterSIO) -> None:
         """Register what is registered on a router, and on those within it."""
@@ -126,9 +126,9 @@ class Dispatch:
             for declared in one.list_handlers(prefix, route):
                 function, model = declared.function, declared.response_model
                 self.add(declared.place, function, route, model, declared.frame)
-            for namespace in one.list_namespaces(prefix):
+            for namespace, frame in one.list_namespaces(prefix):
                 self._register_namespace(namespace)
-                self._wrap_methods(namespace, route)
+                self._wrap_methods(namespace, route, frame)
             self.route.emitted.update(one.list_emitted(prefix))
 
     def list_handlers(self) -> Iterator[Registered]:
@@ -153,17 +153,13 @@ class Dispatch:
 
     def find_problems(self, registry: Registry) -> Iterator[WaresError]:
         """Find what handlers need that a registry cannot give them."""
+        self.hook.prepare(registry)
         yield from find_missing(self.list_injected(), registry)
-        known = {node.key for node in registry.graph().nodes if node.kind != "missing"}
         for handler in self.list_called():
             for parameter in handler.reading.parameters:
                 is_given = parameter.payload is not None or parameter.default is not MISSING
-                if parameter.key is not MISSING and not is_given and parameter.key not in known:
-                    key = parameter.key
-                    steps = [describe_callable(handler.function), describe(key)]
-                    near = find_nearest(key, registry)
-                    path = [handler.function, key]
-                    yield ServiceNotFoundError(key, path=path, steps=steps, nearest=near)
+                if parameter.key is not MISSING and not is_given:
+                    yield from find_missing_below(parameter.key, [handler.function], registry)
 
     def _get_event_handler(self, event: str, namespace: str, args: Any) -> tuple[Any, Any]:
         """Do what ``_get_event_handler`` does, and give the wrapper of what was found."""
@@ -192,7 +188,9 @@ class Dispatch:
             self._functions[namespace, event] = made
         return made
 
-    def _wrap_methods(self, namespace: Any, route: Route) -> None:
+    def _wrap_methods(
+        self, namespace: Any, route: Route, frame: types.FrameType | None
+    ) -> None:
         if namespace in self._namespaces:
             return
         self._namespaces.add(namespace)
@@ -200,7 +198,7 @@ class Dispatch:
             method = getattr(namespace, name)
             if name.startswith("on_") and callable(method):
                 place = place_of_method(name.removeprefix("on_"), namespace.namespace)
-                made = self._make(method, place, route)
+                made = self._make(method, place, route, frame=frame)
                 self._methods[place.namespace, place.event] = made
                 setattr(namespace, name, made.wrapper)
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from wares._core.keys import MISSING
-from wares._core.signatures import is_marker, unwrap
+from wares._core.signatures import find_markers, unwrap
 from wares._inject.injection import inject
 from wares.exceptions import InvalidRegistrationError, ServiceNotFoundError
 from wares.socketio._events import SocketEvent
@@ -186,8 +186,7 @@ def _take(
 def _is_marked(signature: inspect.Signature) -> bool:
     """Tell whether a parameter may carry a marker, for `inject` to find out."""
     return any(
-        is_marker(parameter.default)
-        or any(map(is_marker, getattr(parameter.annotation, "__metadata__", ())))
+        any(find_markers(parameter.default)) or any(find_markers(parameter.annotation))
         for parameter in signature.parameters.values()
     )
 

@@ -123,7 +123,7 @@ class Hook:
         registry: Where services are registered, unless it is left to each connection.
         can_await: Whether the server is asynchronous.
         connections: The connections that are open.
-        checked: The registries that have what the handlers need.
+        checked: The registries that can make all that they have, and have what handlers need.
     """
 
     def __init__(
@@ -131,12 +131,15 @@ class Hook:
         server: Any,
         registry: Registry | None,
         find_problems: Callable[[Registry], Iterable[WaresError]],
+        *,
+        validates: bool,
     ) -> None:
         self.server = server
         self.registry = registry
         self.can_await: bool = server.is_asyncio_based()
         self.connections = Connections()
         self._find_problems = find_problems
+        self._validates = validates
         self._announced: WeakSet[Registry] = WeakSet()
         self.checked: WeakSet[Registry] = WeakSet()
         # python-socketio calls a connect handler again that has raised a TypeError.
@@ -167,10 +170,10 @@ class Hook:
             registry._before_close.append(lambda: self._leave(registry))
 
     def check(self, registry: Registry) -> None:
-        """Check that the handlers can have what they need of *registry*; once, if they can."""
+        """Check that *registry* can make all that it has, and what handlers need; once, if so."""
         self.prepare(registry)
-        if registry not in self.checked:
-            problems = list(self._find_problems(registry))
+        if self._validates and registry not in self.checked:
+            problems = [*registry.graph().problems, *self._find_problems(registry)]
             raise_problems("The Socket.IO server does not start, because there is", problems)
             self.checked.add(registry)
 

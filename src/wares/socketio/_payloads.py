@@ -17,7 +17,7 @@ from wares._core.keys import MISSING
 from wares.exceptions import WaresError
 
 #: Scalars that every kind of packet can carry.
-_SENDABLE = frozenset({types.NoneType, bool, float, str, bytes})
+_SENDABLE = frozenset({types.NoneType, bool, float, bytes})
 
 
 class PayloadError(WaresError, ValueError):
@@ -141,11 +141,11 @@ def write_answer(packet_class: Any, event: str, adapter: Any, result: Any) -> An
             return result
         is_several = isinstance(result, tuple)
         written = tuple(map(_write_parts, result)) if is_several else _write_parts(result)
-    except (TypeError, ValueError) as error:
+        if _can_be_sent(packet_class, written):
+            return written
+    except (TypeError, ValueError, RecursionError) as error:
         raise AnswerError(event, type(result)) from error
-    if not _can_be_sent(packet_class, written):
-        raise AnswerError(event, type(result))
-    return written
+    raise AnswerError(event, type(result))
 
 
 def _can_be_sent(packet_class: Any, result: Any) -> bool:
@@ -154,10 +154,12 @@ def _can_be_sent(packet_class: Any, result: Any) -> bool:
     if all(map(_is_known, data)):
         return True
     try:
-        packet_class(ACK, namespace="/", id=0, data=data).encode()
+        encoded = packet_class(ACK, namespace="/", id=0, data=data).encode()
     except Exception:  # noqa: BLE001  # whatever an encoder raises
         return False
-    return True
+    # Servers take bytes, and nothing that is merely like them.
+    frames = encoded if isinstance(encoded, list) else [encoded]
+    return all(isinstance(frame, str | bytes) for frame in frames)
 
 
 def _is_known(result: Any) -> bool:
@@ -165,10 +167,14 @@ def _is_known(result: Any) -> bool:
     kind: Any = type(result)
     if kind in _SENDABLE:
         return True
+    if kind is str:
+        return bool(result.isascii())  # msgpack has no surrogates
     if kind is int:
         return bool(-(1 << 63) <= result < 1 << 64)  # as msgpack has it
     if kind is dict:
-        return all(type(key) is str for key in result) and all(map(_is_known, result.values()))
+        return all(type(key) is str and key.isascii() for key in result) and all(
+            map(_is_known, result.values())
+        )
     # python-socketio does not look for bytes in a tuple within something else.
     return kind is list and all(map(_is_known, result))
 
@@ -179,7 +185,7 @@ def _write_parts(result: Any) -> Any:
         return {key: _write_parts(item) for key, item in result.items()}
     if isinstance(result, list | tuple):
         return [_write_parts(item) for item in result]
-    if isinstance(result, bytearray):
+    if isinstance(result, bytearray | memoryview):
         return bytes(result)
     if hasattr(result, "model_dump"):
         return _write(result, type(result).model_dump)

@@ -284,7 +284,7 @@ class RouterSIO(Registering):
         self.namespace = self._namespace = namespace or "/"
         self._route = Route(dependencies=tuple(dependencies))
         self._declared: list[Declared] = []
-        self._namespaces: list[Any] = []
+        self._namespaces: list[tuple[Any, types.FrameType | None]] = []
         self._routers: list[RouterSIO] = []
 
     def _declare(
@@ -309,7 +309,7 @@ class RouterSIO(Registering):
         Args:
             namespace: A ``socketio.Namespace`` or ``socketio.AsyncNamespace``.
         """
-        self._namespaces.append(namespace)
+        self._namespaces.append((namespace, find_frame()))
 
     def walk(
         self, prefix: str = "/", outer: Route | None = None
@@ -335,15 +335,15 @@ class RouterSIO(Registering):
             place = place_of(declared.place.event, namespace)
             yield attrs.evolve(declared, place=place, route=route)
 
-    def list_namespaces(self, prefix: str) -> Iterator[Any]:
-        """List the objects that handle namespaces, of this router alone."""
-        for namespace in self._namespaces:
+    def list_namespaces(self, prefix: str) -> Iterator[tuple[Any, types.FrameType | None]]:
+        """List the objects that handle namespaces, of this router alone, and their frames."""
+        for namespace, frame in self._namespaces:
             full = join_namespaces(prefix, namespace.namespace)
             placed = namespace
             if full != namespace.namespace:
                 placed = copy.copy(namespace)  # the caller's stays as it is
                 placed.namespace = full
-            yield placed
+            yield placed, frame
 
     def list_emitted(self, prefix: str) -> Iterator[tuple[tuple[str, str], Any]]:
         """List what is emitted, as declared on this router alone."""

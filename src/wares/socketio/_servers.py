@@ -28,6 +28,7 @@ def init_app(
     *,
     dependencies: Sequence[Any] = (),
     shows_input: bool = False,
+    validate: bool = True,
 ) -> AnyServer:
     """Give each connection of a Socket.IO server a container, and each event one within it.
 
@@ -42,6 +43,8 @@ def init_app(
             lifespan carries (``environ["asgi.scope"]["state"]``), or else an empty one.
         dependencies: Markers of what is made for its effect, before each handler runs.
         shows_input: Whether an answer that refuses a payload shows what was sent.
+        validate: Whether clients are refused, and the log tells why, if something cannot be made
+            that is registered, or that a handler asks for.
 
     Returns:
         The server.
@@ -58,7 +61,9 @@ def init_app(
         )
     dispatch: Dispatch | None = vars(sio).get(DISPATCH_KEY)
     if dispatch is None:
-        dispatch = Dispatch(sio, registry, dependencies, shows_input=shows_input)
+        dispatch = Dispatch(
+            sio, registry, dependencies, shows_input=shows_input, validates=validate
+        )
         dispatch.install()
         setattr(sio, DISPATCH_KEY, dispatch)
     elif registry is not None:
@@ -152,11 +157,18 @@ class Declaring(Registering):
         registry: Registry | None = None,
         dependencies: Sequence[Any] = (),
         shows_input: bool = False,
+        validate: bool = True,
         **options: Any,
     ) -> None:
         super().__init__(*args, **options)
         server: Any = self  # this is mixed into servers only
-        init_app(server, registry, dependencies=dependencies, shows_input=shows_input)
+        init_app(
+            server,
+            registry,
+            dependencies=dependencies,
+            shows_input=shows_input,
+            validate=validate,
+        )
 
     def _dispatch(self) -> Dispatch:
         server: Any = self
@@ -193,6 +205,7 @@ class AsyncServer(Declaring, socketio.AsyncServer):
         registry: As in `init_app`.
         dependencies: As in `init_app`.
         shows_input: As in `init_app`.
+        validate: As in `init_app`.
         options: Everything else is python-socketio's.
     """
 

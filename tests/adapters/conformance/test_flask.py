@@ -8,11 +8,12 @@ from werkzeug.serving import make_server
 
 import wares.flask
 from tests.adapters.conformance.over_http import HTTPConformance
-from wares.testing import AnsweredError
+from wares.testing import AdapterConformance, AnsweredError
 
 
 class TestFlask(HTTPConformance):
     adapter = "wares.flask"
+    framework = "flask"
     has_async_services = False
 
     @contextlib.asynccontextmanager
@@ -21,9 +22,7 @@ class TestFlask(HTTPConformance):
         app.register_blueprint(wares.flask.health_blueprint())
         app.register_error_handler(AnsweredError, lambda error: ("answered", 409))
 
-        @app.get("/work")
-        def do():
-            return work.run(wares.flask.wares_from())
+        app.get("/work")(self.make_view(work))
 
         @app.get("/stream")
         def stream():
@@ -39,3 +38,24 @@ class TestFlask(HTTPConformance):
             thread.join()
             server.server_close()
             wares.flask.close_registry(app)
+
+    def make_view(self, work):
+        def do():
+            return work.run(wares.flask.wares_from())
+
+        return do
+
+
+class TestAsynchronousViews(TestFlask):
+    """Flask runs each in an event loop of its own, which ends before the request does."""
+
+    has_async_services = True
+
+    stream = AdapterConformance.stream
+    abandon = AdapterConformance.abandon
+
+    def make_view(self, work):
+        async def do():
+            return await work.arun(wares.flask.wares_from())
+
+        return do

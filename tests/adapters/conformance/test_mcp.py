@@ -76,5 +76,16 @@ class TestSDK(MCPConformance):
         async def do() -> str:
             return await work.arun(current_container())
 
-        async with mcp.Client(server) as client:
+        async with self.connect(server) as client:
             yield client
+
+    def connect(self, server):
+        return mcp.Client(server)
+
+
+class TestSDKOverHTTP(TestSDK):
+    @contextlib.asynccontextmanager
+    async def connect(self, server):
+        async with serve(server.streamable_http_app()) as address:
+            async with mcp.Client(f"http://{address}/mcp") as client:
+                yield client

@@ -36,6 +36,11 @@ from wares.socketio import (
 BYTES = b"\xff\x00\xfe"
 
 
+#: A list that is within itself.
+CIRCLE: list[Any] = []
+CIRCLE.append(CIRCLE)
+
+
 class Color(enum.Enum):
     RED = "red"
 
@@ -140,6 +145,17 @@ class TestBytes:
 
         assert EXPECTED == answers
 
+    @pytest.mark.parametrize("kind", [bytearray, memoryview])
+    async def test_what_is_like_bytes(self, sio, kind):
+        """What is like bytes is sent as bytes, which is what servers take."""
+        sio.on("whole", lambda sid: kind(BYTES))
+        sio.on("part", lambda sid: {"parts": [kind(BYTES)]})
+
+        async with serving(sio) as address, connected(address) as client:
+            answers = [await client.call("whole"), await client.call("part")]
+
+        assert [BYTES, {"parts": [BYTES]}] == answers
+
     def test_synchronous_server(self):
         """So they do on a synchronous server."""
         sio = Server(async_mode="threading", registry=Registry(), ping_interval=1)
@@ -165,6 +181,11 @@ class TestWhatCannotBeSent:
             ("default", {"a": {1, 2}}, False),
             ("msgpack", 1 << 64, False),
             ("msgpack", [(1 << 64) - 1, -(1 << 63)], True),
+            ("default", "\ud800", True),
+            ("msgpack", "\ud800", False),
+            ("msgpack", {"\ud800": "no text"}, False),
+            ("default", CIRCLE, False),
+            ("msgpack", CIRCLE, False),
         ],
     )
     async def test_kinds(self, serializer, answer, is_sent):

@@ -358,3 +358,22 @@ class TestLocalNames:
 
         async with serving(sio) as address, connected(address) as client:
             assert {"error": "no"} == await client.call("fail")
+
+    @pytest.mark.parametrize("is_on_router", [False, True])
+    async def test_in_classes_for_namespaces(self, sio, is_on_router):
+        """So it is of the methods of classes for namespaces."""
+
+        class LocalMessage(Message):
+            pass
+
+        class Space(socketio.AsyncNamespace):
+            async def on_say(self, said: LocalMessage, work: Inject[Work]) -> LocalMessage:
+                return said
+
+        target = RouterSIO() if is_on_router else sio
+        target.register_namespace(Space("/"))
+        if is_on_router:
+            sio.add_router(target)
+
+        async with serving(sio) as address, connected(address) as client:
+            assert {"text": "yes"} == await client.call("say", {"text": "yes"})

@@ -9,11 +9,15 @@ from pathlib import Path
 import pytest
 import socketio
 from fastapi import FastAPI
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
+import wares.asgi
 import wares.fastapi
-from tests.adapters.socketio.serving import new_client, serving
+import wares.starlette
+from tests.adapters.socketio.serving import new_client, serve, serving
 from wares import Inject, InvalidRegistryError, Registry
-from wares.exceptions import InvalidRegistrationError
+from wares.exceptions import InvalidRegistrationError, UnresolvableParameterError
 from wares.socketio import (
     AsyncServer,
     RouterSIO,
@@ -90,6 +94,35 @@ EVERY_WAY = [
 ]
 
 
+async def register_nothing(app, registry):
+    yield
+
+
+def as_application(sio):
+    return socketio.ASGIApp(sio, socketio_path="/ws/socket.io")
+
+
+def in_fastapi(sio, register):
+    app = FastAPI(lifespan=wares.fastapi.lifespan(register))
+    app.mount("/ws", as_application(sio))
+    return app
+
+
+def in_starlette(sio, register):
+    routes = [Mount("/ws", as_application(sio))]
+    return Starlette(lifespan=wares.starlette.lifespan(register), routes=routes)
+
+
+def in_another(sio, register):
+    inner = Starlette(routes=[Mount("/", as_application(sio))])
+    return Starlette(lifespan=wares.starlette.lifespan(register), routes=[Mount("/ws", inner)])
+
+
+def in_middleware(sio, register):
+    lifespan = wares.asgi.lifespan(register)
+    return wares.asgi.WaresMiddleware(as_application(sio), lifespan=lifespan)
+
+
 class TestMissing:
     @pytest.mark.parametrize("add", EVERY_WAY)
     async def test_named(self, registry, add):
@@ -142,6 +175,43 @@ class TestMissing:
             async with TestClient(socketio.ASGIApp(sio, FastAPI(lifespan=lifespan))):
                 pass
 
+    @pytest.mark.parametrize("place", [in_fastapi, in_starlette, in_another, in_middleware])
+    async def test_of_a_mounted_server(self, place):
+        """The start of the application fails, if the server is mounted in it."""
+        sio = AsyncServer(async_mode="asgi")
+        add_marked(sio)
+
+        with pytest.raises(InvalidRegistryError) as caught:
+            async with TestClient(place(sio, register_nothing), path="/ws/socket.io"):
+                pass
+
+        assert "The application does not start" in str(caught.value)
+        assert "buy" in str(caught.value)
+
+    @pytest.mark.parametrize("place", [in_fastapi, in_starlette, in_another, in_middleware])
+    async def test_of_a_mounted_server_that_can_serve(self, place):
+        """It succeeds if all is there; factories may need what containers of events are given."""
+        sio = AsyncServer(async_mode="asgi")
+        add_marked(sio)
+
+        async def register(app, registry):
+            def make(sid: SocketID) -> There:
+                return There()
+
+            registry.register_factory(Missing, make)
+            yield
+
+        async with TestClient(place(sio, register), path="/ws/socket.io") as client:
+            assert await (await client.connect()).call("buy") is None
+
+    async def test_of_a_mounted_server_with_another_registry(self):
+        """A server that was given another registry is none of the application's business."""
+        sio = AsyncServer(async_mode="asgi", registry=Registry())
+        add_marked(sio)
+
+        async with serve(in_fastapi(sio, register_nothing), lifespan="on") as address:
+            assert address
+
     async def test_of_a_connection(self, registry):
         """What is registered locally is announced to the registry."""
         registry.expect(Missing)
@@ -157,6 +227,26 @@ class TestMissing:
 
         async with TestClient(sio) as client:
             assert "There" == await (await client.connect()).call("buy")
+
+    async def test_forms(self, sio, registry):
+        """What an annotation stands for is looked through: none of these needs anything."""
+
+        @sio.event
+        async def buy(
+            optional: Missing | None, listed: list[Missing], marked: Inject[Missing | None]
+        ):
+            return [optional, listed, marked]
+
+        async with TestClient(sio) as client:
+            assert [None, [], None] == await (await client.connect()).call("buy")
+
+    def test_a_misplaced_marker(self, sio):
+        """A marker that marks nothing is refused when the handler is registered."""
+
+        async def buy(sid: SocketID, missing: Inject[Missing] | None): ...
+
+        with pytest.raises(UnresolvableParameterError, match="missing"):
+            sio.on("buy", buy)
 
     def test_synchronous_server(self):
         """It is so on a synchronous server."""
@@ -177,7 +267,7 @@ class TestCheck:
     @pytest.mark.parametrize("is_wrapped", [True, False])
     @pytest.mark.parametrize("has_registry", [True, False])
     def test_command(self, tmp_path, has_registry, is_wrapped):
-        """The command names the handler, whether or not the server was given a registry."""
+        """The command names the handlers, marked or not, with or without a registry."""
         (tmp_path / "shop.py").write_text(
             "import abc, socketio, wares, wares.socketio\n"
             "class Missing(abc.ABC):\n"
@@ -188,6 +278,8 @@ class TestCheck:
             "app = socketio.ASGIApp(sio)\n"
             "@sio.event\n"
             "async def buy(missing: wares.Inject[Missing]): ...\n"
+            "@sio.event\n"
+            "async def sell(missing: Missing): ...\n"
         )
         target = "shop:app" if is_wrapped else "shop:sio"
 
@@ -203,6 +295,7 @@ class TestCheck:
         assert 1 == found.returncode
         assert "Nothing is registered for Missing" in found.stderr
         assert "buy" in found.stderr
+        assert "sell" in found.stderr
 
 
 @pytest.mark.parametrize(
@@ -291,3 +384,41 @@ class TestAsyncOnSyncServer:
                 connection.call("work")
             with pytest.raises(InvalidRegistrationError, match="awaits nothing"):
                 connection.call("later")
+
+
+def needs_missing(missing: Missing):
+    """Make what needs a service that nobody registers."""
+    return Plain()
+
+
+def init_server(**options):
+    """Make an unmodified server, and initialise it."""
+    return init_app(socketio.AsyncServer(async_mode="asgi"), **options)
+
+
+def make_server(**options):
+    """Make a server of ours."""
+    return AsyncServer(async_mode="asgi", **options)
+
+
+class TestRegistriesThatCannotWork:
+    async def test_found(self, registry):
+        """What is registered and cannot be made is found, though no handler needs it."""
+        registry.register_factory(Plain, needs_missing)
+        sio = init_app(socketio.AsyncServer(async_mode="asgi"), registry)
+
+        with pytest.raises(InvalidRegistryError) as caught:
+            async with TestClient(sio):
+                pass
+
+        assert "Nothing is registered for Missing" in str(caught.value)
+
+    @pytest.mark.parametrize("make", [init_server, make_server])
+    async def test_may_serve(self, registry, make):
+        """Clients are let in all the same, if the server is told so."""
+        registry.register_factory(Plain, needs_missing)
+        sio = make(registry=registry, validate=False)
+        add_marked(sio)
+
+        async with TestClient(sio) as client:
+            assert (await client.connect()).sid

@@ -1,0 +1,209 @@
+"""`wares check` sees what the handlers of each framework ask for."""
+
+import sys
+import textwrap
+
+import pytest
+
+from wares.__main__ import main
+
+BEGINNING = """
+from wares import Inject, Registry, inject
+
+class Missing:
+    def __init__(self, anything: complex): ...
+
+def make():
+    registry = Registry()
+    registry.register_value(int, 1)
+    return registry
+"""
+
+APPLICATIONS = {
+    "aiohttp": """
+        from aiohttp import web
+        from wares.aiohttp import init_app
+
+        @inject
+        async def handle(request, missing: Inject[Missing]): ...
+
+        app = init_app(web.Application(), registry=make())
+        app.add_routes([web.get("/", handle)])
+    """,
+    "aiohttp_sub_application": """
+        from aiohttp import web
+        from wares.aiohttp import init_app
+
+        class Inner(web.View):
+            @inject
+            async def handle(self, missing: Inject[Missing]): ...
+
+            get = handle
+
+        inner = web.Application()
+        inner.add_routes([web.view("/", Inner)])
+        app = init_app(web.Application(), registry=make())
+        app.add_subapp("/inner", inner)
+    """,
+    "celery": """
+        from celery import Celery
+        from wares.celery import init_app
+
+        app = init_app(Celery("shop", broker="memory://"), registry=make())
+
+        @app.task(shared=False)
+        def handle(text, missing: Inject[Missing]): ...
+    """,
+    "fastapi": """
+        from fastapi import FastAPI
+        from wares.fastapi import lifespan
+
+        @lifespan
+        async def start(app, registry):
+            registry.register_value(int, 1)
+            yield
+
+        app = FastAPI(lifespan=start)
+
+        @app.get("/")
+        async def handle(missing: Inject[Missing]): ...
+    """,
+    "faststream": """
+        from faststream import FastStream
+        from faststream.nats import NatsBroker
+        from wares.faststream import init_app
+
+        broker = NatsBroker()
+        app = init_app(FastStream(broker), registry=make())
+
+        @broker.subscriber("orders")
+        async def handle(text: str, missing: Inject[Missing]): ...
+    """,
+    "flask": """
+        from flask import Flask
+        from wares.flask import init_app
+
+        app = init_app(Flask("shop"), registry=make())
+
+        @app.get("/")
+        @inject
+        def handle(missing: Inject[Missing]): ...
+    """,
+    "litestar": """
+        from litestar import Litestar, get
+        from wares.litestar import WaresPlugin
+
+        @get("/")
+        @inject
+        async def handle(missing: Inject[Missing]) -> str: ...
+
+        app = Litestar([handle], plugins=[WaresPlugin(registry=make())])
+    """,
+    "socketio": """
+        from socketio import AsyncServer
+        from wares.socketio import init_app
+
+        app = init_app(AsyncServer(async_mode="asgi"), make())
+
+        @app.event
+        async def handle(sid, missing: Inject[Missing]): ...
+    """,
+    "starlette": """
+        from starlette.applications import Starlette
+        from starlette.routing import Route
+        from wares.starlette import lifespan
+
+        @lifespan
+        async def start(app, registry):
+            registry.register_value(int, 1)
+            yield
+
+        @inject
+        async def handle(request, missing: Inject[Missing]): ...
+
+        app = Starlette(routes=[Route("/", handle)], lifespan=start)
+    """,
+    "taskiq": """
+        from taskiq import InMemoryBroker
+        from wares.taskiq import init_broker
+
+        app = init_broker(InMemoryBroker(), registry=make())
+
+        @app.task
+        async def handle(text: str, missing: Inject[Missing]): ...
+    """,
+}
+
+#: Servers of MCP do not tell which function a tool calls.
+SERVERS = {
+    "fastmcp": "from fastmcp import FastMCP as Server",
+    "sdk": "from mcp.server.mcpserver import MCPServer as Server",
+}
+STARTING_SERVER = """
+from wares.mcp import WaresMiddleware, lifespan
+
+@lifespan
+async def start(server, registry):
+    registry.register_factory(Missing, Missing)
+    yield
+
+app = Server("shop", lifespan=start, middleware=[WaresMiddleware()])
+"""
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    """Run a command of `wares` on an application; give the exit code and what is written."""
+
+    def run(command, name, source):
+        module = f"checked_{name}"
+        (tmp_path / f"{module}.py").write_text(BEGINNING + textwrap.dedent(source), "utf-8")
+        monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+        monkeypatch.setattr(sys, "argv", ["wares", command, f"{module}:app"])
+        with pytest.raises(SystemExit) as caught:
+            main()
+        sys.modules.pop(module, None)
+        output = capsys.readouterr()
+        return caught.value.code, output.out + output.err
+
+    return run
+
+
+@pytest.mark.parametrize("name", APPLICATIONS)
+def test_what_a_handler_misses(run, name):
+    """What a handler asks for and nobody has registered is found, with the handler's name."""
+    code, text = run("check", name, APPLICATIONS[name])
+
+    assert 1 == code
+    assert "Nothing is registered for Missing" in text
+    assert "handle" in text
+    assert f"checked_{name}.py:" in text
+
+
+@pytest.mark.parametrize("name", APPLICATIONS)
+def test_what_a_handler_needs(run, name):
+    """What only handlers ask for counts as needed."""
+    needs_number = APPLICATIONS[name].replace("Inject[Missing]", "Inject[int]")
+
+    code, text = run("check", name, needs_number)
+
+    assert (0, "✓ 1 service, no problem\n") == (code, text)
+
+
+@pytest.mark.parametrize("name", APPLICATIONS)
+def test_a_graph_of_what_would_not_start(run, name):
+    """The graph of an application whose handlers miss something can be drawn."""
+    code, text = run("graph", name, APPLICATIONS[name])
+
+    assert 0 == code
+    assert "1 problem of handlers, not drawn" in text
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_the_lifespan_of_a_server_of_mcp(run, name):
+    """A server of MCP is started, so that what its lifespan registers is checked."""
+    pytest.importorskip("fastmcp", reason="it is not installed with the oldest versions")
+    code, text = run("check", name, f"{SERVERS[name]}\n{STARTING_SERVER}")
+
+    assert 1 == code
+    assert "Nothing is registered for complex" in text
