@@ -150,3 +150,24 @@ def test_an_unknown_row_is_refused() -> None:
     run = run_benchmarks("grpah")
 
     assert (2, True) == (run.returncode, "graph-async" in run.stderr)
+
+
+def test_the_comparison_page_says_what_the_candidates_do() -> None:
+    """What `docs/why.md` says of the behaviour of wares and its peers is what they do."""
+    lines = (ROOT / "docs" / "why.md").read_text("utf-8").splitlines()
+    table = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in lines
+        if line.startswith("| ")
+    ]
+    names = [name.partition("'")[0].strip("`") for name in table[0][1:]]
+    page = {row[0]: dict(zip(names, row[1:], strict=True)) for row in table[1:]}
+    command = "import asyncio, json; from benchmarks import comparison as c; "
+    command += "print(json.dumps(asyncio.run(c.observe())))"
+
+    run = subprocess.run(
+        [sys.executable, "-c", command], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+
+    observed = json.loads(run.stdout)
+    assert observed == {row: page[row] for row in observed}

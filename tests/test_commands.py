@@ -301,12 +301,12 @@ class TestTargets:
     @pytest.mark.parametrize(
         ("target", "message"),
         [
-            ("shop", "'shop' names no application. Write the module and the attribute"),
-            (":app", "names no application"),
-            ("shop:", "names no application"),
+            ("shop", "'shop' is not a target. Write a module and an attribute"),
+            (":app", "is not a target"),
+            ("shop:", "is not a target"),
             ("nowhere:app", "There is no module 'nowhere'"),
             ("package.nowhere:app", "There is no module 'package.nowhere'"),
-            ("shop:fastap", "'shop' has no attribute 'fastap'. Near it there is 'fastapi'"),
+            ("shop:fastap", "'shop' has no attribute 'fastap'. Similar names: 'fastapi'"),
             ("shop:xyzzy", "'shop' has no attribute 'xyzzy'."),
             ("shop:nothing", "There is no registry on the Starlette"),
             ("shop:number", "There is no registry on the int"),
@@ -443,8 +443,8 @@ class TestCheck:
 
         assert (0, "✓ 5 services, no problem\n") == (code, out)
         assert [
-            "! Unused is registered and needed by nobody, as far as can be seen. (used.py:17)",
-            "What is asked for in the bodies of functions cannot be seen.",
+            "! Unused is registered, but nothing seems to need it. (used.py:17)",
+            "Services that functions ask for in their bodies cannot be seen.",
         ] == err.splitlines()
 
     def test_what_nobody_needs_may_be_an_error(self, call):
@@ -469,7 +469,7 @@ class TestCheck:
         assert [f"shop.py:{line}: error: Nothing is registered for Missing."] * 2 == (
             out.splitlines()
         )
-        expected = "Unused is registered and needed by nobody, as far as can be seen."
+        expected = "Unused is registered, but nothing seems to need it."
         assert (0, f"used.py:17: warning: {expected}\n") == (unused, warnings)
         assert (1, f"used.py:17: error: {expected}\n") == (strict, errors)
         assert (1, True) == (
@@ -544,7 +544,7 @@ class TestGraph:
         """An application with problems is started all the same, and they are drawn in red."""
         code, out, err = call("graph", "shop:problematic")
 
-        assert (0, "1 problem, drawn in red. `wares check` tells more.\n") == (code, err)
+        assert (0, "1 problem, drawn in red. `wares check` shows the details.\n") == (code, err)
         assert "problem" in out.splitlines()[-2]
         assert "linkStyle 0 stroke:#dc2626" in out
 
@@ -553,17 +553,17 @@ class TestGraph:
         code, _, err = call("graph", "shop:asking")
         unstarted, _, more = call("graph", "shop:asking_too")
 
-        expected = "1 problem of handlers, not drawn. `wares check` tells more.\n"
+        expected = "1 problem of handlers, not drawn. `wares check` shows the details.\n"
         assert (0, expected) == (code, err)
         assert (0, expected) == (unstarted, more)
 
     @pytest.mark.parametrize(
         ("name", "message"),
         [
-            ("g.svg", "Graphviz makes .svg files, of a .dot file: dot -Tsvg graph.dot -o"),
+            ("g.svg", "Graphviz makes .svg files. Write a .dot file, and convert it: dot"),
             ("g.PNG", "Graphviz makes .png files"),
-            ("g.xyz", "'.xyz' tells no format. There are: .mmd, .mermaid, .txt, .dot,"),
-            ("nowhere/g.html", "There is no folder 'nowhere'. Make it first."),
+            ("g.xyz", "'.xyz' is not the extension of a format. Use one of .mmd, .mermaid,"),
+            ("nowhere/g.html", "There is no directory 'nowhere'. Make it first."),
             ("package", "is a directory"),
         ],
     )

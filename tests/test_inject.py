@@ -1158,13 +1158,11 @@ class TestRefusedWhenDecorated:
             pytest.param(lambda it=Depends([]): it, "it", "hashable", id="unhashable"),
             pytest.param(lambda it=Depends(): it, "it", "Annotate", id="no annotation"),
             pytest.param(lambda it=Depends: it, "it", "parentheses", id="Depends as default"),
-            pytest.param(
-                lambda it=Inject: it, "it", "without brackets", id="Inject as default"
-            ),
+            pytest.param(lambda it=Inject: it, "it", "has no brackets", id="Inject as default"),
             pytest.param(
                 lambda it=Inject[int]: it, "it", "it: Inject", id="Inject[] as default"
             ),
-            pytest.param(annotated(Inject), "it", "without brackets", id="bare Inject"),
+            pytest.param(annotated(Inject), "it", "has no brackets", id="bare Inject"),
             *[
                 pytest.param(
                     annotated(misplaced), "it", "Inject\\[T \\| None\\]", id=str(misplaced)

@@ -6,7 +6,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])
+PAGES = sorted(
+    page
+    for folder in ("", "docs/**/", "examples/**/", "benchmarks/**/")
+    for page in ROOT.glob(f"{folder}*.md")
+)
 PAGES = [page for page in PAGES if "_build" not in page.parts]
 LINK = re.compile(r"\]\((?!https?:|mailto:)([^)#\s]*)(?:#([^)\s]+))?\)")
 

@@ -342,9 +342,9 @@ def test_long_names(registry, wares_container, wares_acontainer, wares_overrides
         result.assert_outcomes(passed=1, errors=2, failed=1)
         for name in ("container", "acontainer", "overrides"):
             assert (
-                f"The fixture '{name}' of wares takes the fixture 'registry', which gives a "
-                f"test_a_registry_of_another_library.Foreign here, and no wares.Registry. Ask for "
-                f"'wares_{name}' instead, which takes 'wares_registry'."
+                f"The fixture '{name}' of wares takes the fixture 'registry', which is a "
+                f"test_a_registry_of_another_library.Foreign here, and not a wares.Registry. Ask "
+                f"for 'wares_{name}' instead, which takes 'wares_registry'."
             ) in text_of(result)
 
 
@@ -651,7 +651,7 @@ def test_after():
 def test_it(overrides):
     with pytest.raises(NoRegistryError) as caught:
         overrides.on(object())
-    assert "no registry to be found on the object" in str(caught.value)
+    assert "The object has no registry" in str(caught.value)
 """)
 
         result.assert_outcomes(passed=1)

@@ -1,29 +1,42 @@
-"""The command that opens the chat: ``python -m examples.chat``.
-
-Knows hosts, ports and workers. Must not know what is served there.
-"""
+"""The command that opens the chat: ``python -m examples.chat``."""
 
 from __future__ import annotations
 
 import sys
+from argparse import ArgumentParser
+from collections.abc import Sequence
 
 import uvicorn
 
 from .settings import Settings
 
 
-def main() -> None:
-    """Open the chat, and keep it open until somebody presses Ctrl-C."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Open the chat, and keep it open until somebody presses Ctrl-C.
+
+    Args:
+        arguments: The arguments of the command.
+    """
     settings = Settings()
-    if settings.workers > 1 and settings.redis_url is None:
-        sys.exit("Several workers hear each other by Redis only: set REDIS_URL.")
-    print(f"The chat opens at http://{settings.host}:{settings.port}/")
+    parser = ArgumentParser(prog="python -m examples.chat", description="Open the chat.")
+    parser.add_argument("--host", default=settings.host, help="default: %(default)s")
+    parser.add_argument("--port", type=int, default=settings.port, help="default: %(default)s")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=settings.workers,
+        help="processes, which need Redis: set REDIS_URL; default: %(default)s",
+    )
+    options = parser.parse_args(arguments)
+    if options.workers > 1 and settings.redis_url is None:
+        sys.exit("Several workers need Redis to reach each other's clients: set REDIS_URL.")
+    print(f"The chat opens at http://{options.host}:{options.port}/", flush=True)
     uvicorn.run(
         "examples.chat.application:create_application",
         factory=True,
-        host=settings.host,
-        port=settings.port,
-        workers=settings.workers,
+        host=options.host,
+        port=options.port,
+        workers=options.workers,
         ws="websockets-sansio",
         timeout_graceful_shutdown=5,
     )

@@ -1,7 +1,4 @@
-"""The chat as one application: web pages and Socket.IO, with one registry.
-
-Knows what belongs together, and which services there are. Must not know what they do.
-"""
+"""The chat as one application: web pages and Socket.IO, with one registry."""
 
 from __future__ import annotations
 

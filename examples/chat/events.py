@@ -1,7 +1,4 @@
-"""What happens when a client says something.
-
-Knows the events. Must not know where anything is kept, nor how the server runs.
-"""
+"""What happens when a client says something."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What was said: kept in the database, one transaction for each event.
-
-Knows the table and its queries. Must not know Socket.IO.
-"""
+"""What was said: kept in the database, one transaction for each event."""
 
 from __future__ import annotations
 

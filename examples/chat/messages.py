@@ -1,7 +1,4 @@
-"""What clients and the server say to each other.
-
-Knows the shape of events. Must not know who sends them, nor where they are kept.
-"""
+"""What clients and the server say to each other."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What can be set from outside, and where it is read from.
-
-Knows the names and defaults of the settings. Must not know who uses them.
-"""
+"""What can be set from outside, and where it is read from."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Who is here: one visitor for each connection, counted in each process.
-
-Knows visitors. Must not know what they say.
-"""
+"""Who is here: one visitor for each connection, counted in each process."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """The command line: ``wares``, or ``python -m wares``.
 
-This module knows that the commands need packages which not everybody has. It must not know what
-the commands do.
+This module knows that the commands need packages which not everybody has.
 """
 
 from __future__ import annotations

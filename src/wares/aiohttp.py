@@ -1,7 +1,6 @@
 """A container for each request and each WebSocket of an aiohttp application.
 
-This module knows aiohttp's server: applications, middlewares, requests. It must not know how
-services are made.
+This module knows aiohttp's server: applications, middlewares, requests.
 """
 
 from __future__ import annotations

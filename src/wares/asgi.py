@@ -1,7 +1,7 @@
 """A container for each HTTP request and each WebSocket of an ASGI application.
 
-This module knows the ASGI specification (https://asgi.readthedocs.io, version 3.0). It must not
-know a framework: what it serves is a callable, and what it looks at are scopes and messages.
+This module knows the ASGI specification (https://asgi.readthedocs.io, version 3.0). What it
+serves is a callable, and what it looks at are scopes and messages.
 """
 
 from __future__ import annotations

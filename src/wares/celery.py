@@ -1,7 +1,6 @@
 """A container for each run of a Celery task, on a registry in each worker process.
 
-This module knows Celery: its applications, tasks and signals. It must not know how services are
-made.
+This module knows Celery: its applications, tasks and signals.
 """
 
 from __future__ import annotations

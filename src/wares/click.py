@@ -1,7 +1,7 @@
 """A container for each call of a command of Click or Typer.
 
-This module knows what commands of both are: functions, called within a context. It must not know
-how services are made. Typer brings a copy of Click; neither has to be installed for the other.
+This module knows what commands of both are: functions, called within a context. Typer brings a
+copy of Click; neither has to be installed for the other.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """What can go wrong, said so that the reader knows what to do.
 
-Every error carries its facts as attributes and its advice in the message. This module knows
-words only: it must not know registries, containers or any framework, and it never prints a
-service, because a service may hold a secret.
+Every error carries its facts as attributes and its advice in the message. This module never
+prints a service, because a service may hold a secret.
 """
 
 from __future__ import annotations
@@ -12,9 +11,18 @@ from typing import Any
 
 from wares._core.keys import describe, describe_fully, describe_path, is_plain
 
+_PAGE = "https://wares.readthedocs.io/en/stable/errors.html"
+
 
 class WaresError(Exception):
-    """The base of every error that wares raises on its own account."""
+    """The base of every error that wares raises on its own account.
+
+    A note, which tracebacks show below the message, links to the page that explains the error.
+    """
+
+    def __init__(self, *arguments: object) -> None:
+        super().__init__(*arguments)
+        self.add_note(f"More about it: {_PAGE}#{type(self).__name__.lower()}")
 
     def __repr__(self) -> str:
         # Not of the arguments: they may be keys that cannot be shown.
@@ -276,7 +284,7 @@ class ValidationError(WaresError, ValueError):
 
     def __str__(self) -> str:
         # Without the input, which pydantic would print: it may be a secret.
-        lines = [f"{self.function} was given what does not fit:"]
+        lines = [f"{self.function} received invalid values:"]
         lines += [
             f"  {'.'.join(map(str, error['loc']))}: {error['msg']}" for error in self.errors
         ]
@@ -387,9 +395,9 @@ class InvalidRegistryError(WaresError, ExceptionGroup[Exception]):
 
 
 class ResponseFailed(WaresError, RuntimeError):  # noqa: N818  # says what happened, as NotFound does
-    """A response tells that a unit of work failed, and no exception was to be seen.
+    """A response shows that a unit of work failed, and wares could not see the exception.
 
-    It is never raised. Cleanups see it in the place of the exception that a framework has answered.
+    It is never raised. Cleanups see it instead of the exception that a framework has answered.
 
     Attributes:
         status: The HTTP status of the response; `None` for one that only says that it is an error.

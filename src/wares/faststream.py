@@ -1,7 +1,6 @@
 """A container for each message of a FastStream application.
 
-This module knows FastStream: its applications, brokers and middlewares. It must not know a
-message queue, nor how services are made.
+This module knows FastStream: its applications, brokers and middlewares.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """All pings of a container, run at once, and what came of them.
 
 This module knows how pings are run together: concurrently, each within its time, each in a
-container of its own. It must not know HTTP, nor what the report is used for.
+container of its own.
 """
 
 from __future__ import annotations
@@ -347,4 +347,4 @@ class _Run:
 
 
 def _make_busy(other: Turn) -> TimeoutError:
-    return TimeoutError(f"is still running, since {other.age:.1f} seconds")
+    return TimeoutError(f"is still running after {other.age:.1f} seconds")

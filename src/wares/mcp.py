@@ -1,7 +1,7 @@
 """A container for each request that an MCP server answers: FastMCP's, and the SDK's `MCPServer`.
 
-This module knows the middlewares and lifespans of both. It must not know how services are made.
-Neither has to be installed for the other.
+This module knows the middlewares and lifespans of both. Neither has to be installed for the
+other.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""What may observe a registry, and an observer that writes to the log.
-
-This module knows the shape of observers. It must not know how they are called.
-"""
+"""What may observe a registry, and an observer that writes to the log."""
 
 from __future__ import annotations
 

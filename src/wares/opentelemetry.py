@@ -1,7 +1,4 @@
-"""Spans and a histogram of what is made, for OpenTelemetry.
-
-This module knows OpenTelemetry's interface. It must not know its SDK, nor how services are made.
-"""
+"""Spans and a histogram of what is made, for OpenTelemetry."""
 
 from __future__ import annotations
 
@@ -43,7 +40,7 @@ class OpenTelemetryObserver(Observer):
         self._durations = meter.create_histogram(
             "wares.service.make.duration",
             unit="s",
-            description="How long services take to be made.",
+            description="The time that it takes to make a service.",
         )
 
     def made(self, key: Hashable, lifetime: str, duration: float) -> None:

@@ -1,7 +1,7 @@
 """Fixtures and a marker for the tests of applications that use wares.
 
-This module knows pytest. It must not know which plugin runs asynchronous tests, nor any
-framework, and it imports nothing that is slow to import: it is loaded for every test run.
+This module knows pytest. It works with any plugin that runs asynchronous tests, and imports
+nothing that is slow to import, because it is loaded for every test run.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Overrides:
 
         Args:
             key: What is replaced.
-            value: What is handed out instead.
+            value: The object that replaces it.
             options: As in `wares.Registry.override_value`.
         """
         self._stack.enter_context(self._registry().override_value(key, value, **options))
@@ -88,8 +88,8 @@ class Overrides:
         registry = find_registry(target)
         if registry is None:
             raise NoRegistryError(
-                f"There is no registry to be found on the {type(target).__qualname__}. If it is "
-                f"made when the application starts, start the application before."
+                f"The {type(target).__qualname__} has no registry. If the application creates it "
+                f"when it starts, start the application first."
             )
         return Overrides(lambda: registry, self._stack)
 
@@ -203,8 +203,8 @@ def _check(registry: object, fixture: str) -> Registry:
         return registry
     kind = type(registry)
     return pytest.fail(
-        f"The fixture {fixture!r} of wares takes the fixture 'registry', which gives a "
-        f"{kind.__module__}.{kind.__qualname__} here, and no wares.Registry. Ask for "
+        f"The fixture {fixture!r} of wares takes the fixture 'registry', which is a "
+        f"{kind.__module__}.{kind.__qualname__} here, and not a wares.Registry. Ask for "
         f"'wares_{fixture}' instead, which takes 'wares_registry'.",
         pytrace=False,
     )

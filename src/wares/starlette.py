@@ -1,7 +1,6 @@
 """A container for each request and each WebSocket of a Starlette application.
 
-This module knows Starlette: its application, its connections, its state. It must not know what
-is built on Starlette, though that may use everything here.
+This module knows Starlette: its application, its connections, its state.
 """
 
 from __future__ import annotations

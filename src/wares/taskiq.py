@@ -1,7 +1,6 @@
 """A container for each run of a TaskIQ task.
 
-This module knows TaskIQ: its brokers, middlewares and tasks. It must not know how services are
-made.
+This module knows TaskIQ: its brokers, middlewares and tasks.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """`AdapterConformance`: what every adapter promises, as a class of tests.
 
-This module knows pytest and the public interface of wares. It must not know a framework: a
-subclass tells how one serves a unit of work.
+This module knows pytest and the public interface of wares. A subclass says how a framework serves
+a unit of work.
 """
 
 from __future__ import annotations

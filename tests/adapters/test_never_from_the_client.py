@@ -393,7 +393,7 @@ def test_a_marker_without_brackets(marker):
     def as_default(service: Model = marker): ...
 
     for view in (in_annotated, as_default):
-        with pytest.raises(wares.InvalidRegistrationError, match=f"{marker.__name__} stands"):
+        with pytest.raises(wares.InvalidRegistrationError, match=f"{marker.__name__} has no"):
             app.post("/")(view)
 
 

@@ -7,6 +7,7 @@ const status = document.querySelector("#status");
 
 function show({ author, text }) {
   const line = document.createElement("li");
+  line.classList.toggle("own", author === login.elements.name.value.trim());
   const name = document.createElement("b");
   name.textContent = author;
   line.append(name, text);
@@ -27,6 +28,7 @@ login.addEventListener("submit", (event) => {
     status.textContent = `You are in ${room}.`;
     login.hidden = true;
     say.hidden = false;
+    say.elements.text.focus();
   });
   socket.on("connect_error", (error) => {
     status.textContent = error.message;

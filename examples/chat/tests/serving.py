@@ -1,7 +1,4 @@
-"""Processes for tests: Redis, and workers of the chat.
-
-Knows how they are started and ended. Must not know what is said.
-"""
+"""Processes for tests: Redis, and workers of the chat."""
 
 from __future__ import annotations
 

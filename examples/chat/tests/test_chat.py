@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import sys
 
 import httpx
@@ -75,3 +76,13 @@ async def test_several_workers_need_redis():
     async with running(sys.executable, "-m", "examples.chat", CHAT_WORKERS="2") as process:
         async with asyncio.timeout(20):
             assert 1 == await process.wait()
+
+
+def test_help_shows_the_options():
+    """`--help` lists the options, and opens nothing."""
+    command = [sys.executable, "-m", "examples.chat", "--help"]
+
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+
+    assert "--port" in answer.stdout
+    assert "opens at" not in answer.stdout

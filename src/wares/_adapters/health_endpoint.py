@@ -1,7 +1,7 @@
 """What a health endpoint answers, whichever framework it is in.
 
-This module knows status codes, media types and how probes share one run of the pings. It must not
-know a framework: an adapter tells it the registry and what was asked, and sends the answer.
+This module knows status codes, media types and how probes share one run of the pings. An adapter
+passes it the registry and the request, and sends the answer.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Handlers that are injected without a decorator, in frameworks with markers of their own.
 
-This module knows signatures, and which markers are ours. It must not know a framework: whatever
-else marks a parameter is left to whoever understands it.
+This module knows signatures, and which markers are ours. It leaves other markers to the framework
+that understands them.
 """
 
 from __future__ import annotations

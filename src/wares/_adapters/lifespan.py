@@ -1,7 +1,7 @@
 """The life of a registry within the life of an application.
 
 This module knows lifespan functions: what they take, what they yield, and that the registry ends
-after them. It must not know a framework: an application is whatever is handed in.
+after them.
 """
 
 from __future__ import annotations

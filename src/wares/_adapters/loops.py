@@ -1,7 +1,4 @@
-"""An event loop for each thread of a synchronous program, which may hold asynchronous services.
-
-This module knows asyncio. It must not know what is run.
-"""
+"""An event loop for each thread of a synchronous program, which may hold asynchronous services."""
 
 from __future__ import annotations
 

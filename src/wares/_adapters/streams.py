@@ -1,7 +1,4 @@
-"""Responses that are streamed after their handler has returned, and keep its services until then.
-
-This module knows iterators. It must not know a framework.
-"""
+"""Streamed responses, which keep the services of their handler until they end."""
 
 from __future__ import annotations
 

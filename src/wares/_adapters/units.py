@@ -1,7 +1,7 @@
 """One unit of work, a request, message, task or command, and the container that serves it.
 
 This module knows how a container is opened, made current, and closed with the exception of the
-work. It must not know a framework: an adapter says where its units of work begin and end.
+work. An adapter says where its units of work begin and end.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """What the command line can do: check, graph, ping, list.
 
-This module knows click and rich: arguments, tables, exit codes. It must not know frameworks, nor
-how pings are run or graphs are drawn.
+This module knows click and rich: arguments, tables, exit codes.
 """
 
 from __future__ import annotations
@@ -98,11 +97,9 @@ def _takes_target(command: Callable[..., None]) -> Callable[..., None]:
     type=click.Choice(["text", *WRITERS]),
     default="text",
     show_default=True,
-    help="For whom problems are written: people, editors, or annotations on GitHub.",
+    help="The format of problems: for people, editors, or annotations on GitHub.",
 )
-@click.option(
-    "--unused", is_flag=True, help="Exit with 1, too, if something is needed by nobody."
-)
+@click.option("--unused", is_flag=True, help="Treat unused services as errors.")
 def check(target: Target, form: str, unused: bool) -> None:
     """Check that all services can be made; exit with 1 if not."""
 
@@ -152,7 +149,7 @@ def _find_unused(graph: Graph, app: object, registry: Registry) -> list[Node]:
 
 
 def _describe_unused(node: Node, target: Target, *, is_error: bool) -> Finding:
-    message = f"{node.name} is registered and needed by nobody, as far as can be seen."
+    message = f"{node.name} is registered, but nothing seems to need it."
     severity: Literal["error", "warning"] = "error" if is_error else "warning"
     return Finding.at(severity, message, f"({node.place})", target.file)
 
@@ -163,7 +160,7 @@ def _draw_unused(findings: list[Finding]) -> Text:
         color = "red" if finding.severity == "error" else "yellow"
         text.append("! ", color).append(f"{finding.message} ({finding.path}:{finding.line})\n")
     if findings:
-        text.append("What is asked for in the bodies of functions cannot be seen.\n", "dim")
+        text.append("Services that functions ask for in their bodies cannot be seen.\n", "dim")
     return text
 
 
@@ -179,20 +176,19 @@ def _echo(findings: list[Finding], form: str) -> None:
     "-f",
     "form",
     type=click.Choice(list(_WRITERS)),
-    help="What to write; by default what the file's name says, or else mermaid.",
+    help="The format; by default that of the file's extension, otherwise mermaid.",
 )
 @click.option(
     "--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="Where to write it."
 )
-@click.option(
-    "--title", default="Services", show_default=True, help="What stands above a page."
-)
+@click.option("--title", default="Services", show_default=True, help="The title of the page.")
 def graph(target: Target, form: str | None, output: Path | None, title: str) -> None:
     """Draw what needs what, with problems in red."""
     write = _WRITERS[form or _choose_form(output)]
     if output is not None and not output.parent.is_dir():
         raise click.BadParameter(
-            f"There is no folder {str(output.parent)!r}. Make it first.", param_hint="--output"
+            f"There is no directory {str(output.parent)!r}. Make it first.",
+            param_hint="--output",
         )
 
     async def draw(registry: Registry, app: object) -> int:
@@ -215,7 +211,7 @@ def _tell_of_problems(drawn: int, not_drawn: int) -> None:
     ):
         if count:
             problems = "1 problem" if count == 1 else f"{count} problems"
-            click.echo(f"{problems}{text}. `wares check` tells more.", err=True)
+            click.echo(f"{problems}{text}. `wares check` shows the details.", err=True)
 
 
 def _choose_form(output: Path | None) -> str:
@@ -223,14 +219,14 @@ def _choose_form(output: Path | None) -> str:
     suffix = "" if output is None else output.suffix.lower()
     if suffix in _DRAWN_BY_GRAPHVIZ:
         raise click.BadParameter(
-            f"Graphviz makes {suffix} files, of a .dot file: "
+            f"Graphviz makes {suffix} files. Write a .dot file, and convert it: "
             f"dot -T{suffix[1:]} graph.dot -o graph{suffix}",
             param_hint="--output",
         )
     if suffix and suffix not in _SUFFIXES:
         raise click.BadParameter(
-            f"{suffix!r} tells no format. There are: {', '.join(_SUFFIXES)}. Or choose one by "
-            f"--format.",
+            f"{suffix!r} is not the extension of a format. Use one of {', '.join(_SUFFIXES)}, "
+            f"or choose a format with --format.",
             param_hint="--output",
         )
     return _SUFFIXES.get(suffix, "mermaid")
@@ -256,13 +252,13 @@ def _write(text: str, output: Path | None) -> None:
     type=click.FloatRange(min=0, min_open=True),
     default=5.0,
     show_default=True,
-    help="Seconds that a ping may take which has no limit of its own.",
+    help="Time limit in seconds of pings that have none of their own.",
 )
 @click.option(
     "--watch",
     type=click.FloatRange(min=0, min_open=True),
     metavar="SECONDS",
-    help="Ping again after so many seconds, until interrupted.",
+    help="Ping again at this interval in seconds, until interrupted.",
 )
 def ping(target: Target, tags: tuple[str, ...], timeout: float, watch: float | None) -> None:
     """Ping the services that can be pinged; exit with 1 if one is failing."""

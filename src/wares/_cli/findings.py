@@ -1,7 +1,4 @@
-"""What a check has found, and how it is written for people, editors and GitHub.
-
-This module knows formats of messages. It must not know how something is found.
-"""
+"""What a check has found, and how it is written for people, editors and GitHub."""
 
 from __future__ import annotations
 

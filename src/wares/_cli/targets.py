@@ -1,7 +1,7 @@
 """From ``module:attribute`` to the registry of an application that runs.
 
 This module knows how Python finds modules and what the lifespan protocol of ASGI is
-(https://asgi.readthedocs.io). It must not know a framework, nor what is done with the registry.
+(https://asgi.readthedocs.io).
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Target:
         for part in path.split("."):
             if not hasattr(found, part):
                 near = find_nearest(part, [one for one in vars(found) if one[0] != "_"])
-                hint = f" Near it there is {', '.join(near)}." if near else ""
+                hint = f" Similar names: {', '.join(near)}." if near else ""
                 raise TargetError(f"{name!r} has no attribute {path!r}.{hint}")
             found = getattr(found, part)
         return _call(found, path) if _is_factory(found) else found
@@ -84,8 +84,8 @@ class Target:
         module, _, attribute = self.text.rpartition(":")
         if not module or not attribute:
             raise TargetError(
-                f"{self.text!r} names no application. Write the module and the attribute, with a "
-                f"colon between them: shop.main:app"
+                f"{self.text!r} is not a target. Write a module and an attribute, with a colon "
+                f"between them: shop.main:app"
             )
         is_path = module.endswith(".py") or "/" in module or os.sep in module
         return _read_path(self.folder, module) if is_path else (module, self.folder)
@@ -116,8 +116,8 @@ def _import(name: str) -> Any:
             # The module is there, and lacks something itself.
             raise
         raise TargetError(
-            f"There is no module {error.name!r}. Call this where {name!r} can be imported, or "
-            f"name the folder: --app-dir src"
+            f"There is no module {error.name!r}. Run this where {name!r} can be imported, or "
+            f"name the directory: --app-dir src"
         ) from error
 
 

@@ -2,7 +2,7 @@
 
 This module knows how Python looks names up, and where an annotation may hide them: in the
 function's module, in the modules of a class's bases, in a closure, behind ``TYPE_CHECKING``, in
-an alias. It must not know what the annotations are used for.
+an alias.
 """
 
 from __future__ import annotations

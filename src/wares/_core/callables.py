@@ -1,8 +1,4 @@
-"""Callables of every shape: what they wrap, where they are defined, which parameters they take.
-
-This module knows how Python calls things. It must not know what their annotations are read for,
-nor what fills their parameters.
-"""
+"""Callables of every shape: what they wrap, where they are defined, which parameters they take."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""Services that are made of others: aliases, one of several, decorated ones.
-
-This module knows recipes, and writes more of them. It must not know where recipes are kept, nor
-who makes something from them: to both, these are recipes like any other.
-"""
+"""Services that are made of others: aliases, one of several, decorated ones."""
 
 from __future__ import annotations
 

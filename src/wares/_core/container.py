@@ -244,8 +244,8 @@ class Container(Asking):
         container that closes closes its open children first.
 
         Args:
-            given: Objects that are there from the start, by their keys, beside those that are
-                given to this one.
+            given: Objects that the child has from the start, by their keys, in addition to
+                those that were given to this container.
 
         Returns:
             The child, which is to be closed as any container is.
@@ -464,7 +464,7 @@ class Container(Asking):
         await self.__aexit__(None, None, None)
 
     def reset(self) -> None:
-        """Close, and open again, with what had been given and without local registrations.
+        """Close, and open again, with the given objects and without local registrations.
 
         Raises:
             PendingAsyncCleanupError: A cleanup must be awaited; nothing has been touched.
@@ -844,7 +844,7 @@ class Registry(Registering):
     def record(self) -> Iterator[None]:
         """Note what factories ask for in their bodies, while the ``with`` block lasts.
 
-        No signature tells of it, so `graph` cannot know otherwise. Asking takes longer meanwhile.
+        Signatures do not show this, so `graph` cannot know it otherwise. Asking is slower then.
 
         >>> registry = Registry()
         >>> registry.register_factory(list, lambda wares_container: [wares_container.get(int)])

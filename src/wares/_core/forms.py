@@ -1,7 +1,7 @@
 """Annotations that stand for more than one key: optional services, functions, collections.
 
-This module reads such an annotation and says what it is made of. It must not know where recipes
-are kept: which keys are known is told to it.
+This module reads such an annotation and says what it is made of. Its caller says which keys are
+registered.
 """
 
 from __future__ import annotations

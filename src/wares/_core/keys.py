@@ -1,7 +1,4 @@
-"""What a service is asked for by, and how that is printed.
-
-This module knows keys. It must not know what is registered under them, and prints no values.
-"""
+"""What a service is asked for by, and how that is printed."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def log_lost(error: BaseException, recipe: Recipe | None) -> None:
 
     name = "a service" if recipe is None else describe(recipe.key)
     logging.getLogger("wares").error(
-        "The cleanup of %s has replaced an exception, which nobody else is told of.",
+        "The cleanup of %s has replaced an exception, which would otherwise be lost.",
         name,
         exc_info=error,
         extra={"wares_service_name": name},

@@ -83,10 +83,10 @@ def is_uncalled_marker(thing: object, markers: Iterable[tuple[str, str]] = _UNCA
 def explain_uncalled(marker: Any) -> str:
     """Tell what is wrong with a marker that was not called."""
     if marker.__name__ == "Inject":
-        return "Inject stands there without brackets. Write Inject[Type]."
+        return "Inject has no brackets. Write Inject[Type]."
     return (
-        f"{marker.__name__} stands there without parentheses, and so marks nothing. Write "
-        f"{marker.__name__}(dependency), or {marker.__name__}() for what the annotation names."
+        f"{marker.__name__} has no parentheses, so it marks nothing. Write "
+        f"{marker.__name__}(dependency), or {marker.__name__}() to use the annotation."
     )
 
 
@@ -125,7 +125,7 @@ def has_misplaced_marker(annotation: Any) -> bool:
 def explain_misplaced(annotation: Any) -> str:
     """Tell what is wrong with such an annotation."""
     return (
-        f"its annotation, {describe(annotation)}, has a marker where it marks nothing. Write "
+        f"its annotation, {describe(annotation)}, has a marker where it has no effect. Write "
         f"Inject[T | None] instead of Inject[T] | None, Inject[T] instead of "
         f"Annotated[T, Inject[T]], and Annotated[T, Depends(...)] instead of Depends(...) alone."
     )

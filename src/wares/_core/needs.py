@@ -1,7 +1,7 @@
 """Which parameters of a callable ask for something, and for what.
 
-This module knows parameters, annotations and marks. It must not know registries, containers or
-what is registered: the class that stands for "the container" is told to it.
+This module knows parameters, annotations and marks. Its caller says which class stands for "the
+container".
 """
 
 from __future__ import annotations
@@ -419,8 +419,7 @@ class MarkedReader(NeedsReader):
         if parameter.kind is parameter.POSITIONAL_ONLY:
             raise self._cannot_mark(
                 parameter,
-                "it is positional-only, so that no caller could pass it by its name. Move it "
-                "behind the `/`.",
+                "it is positional-only, so no caller can pass it by name. Move it after the `/`.",
             )
         return super()._read_marked(parameter, marker, by_keyword=by_keyword)
 

@@ -1,7 +1,6 @@
 """Checking the health of one service.
 
-This module knows how one ping is run in a container. It must not know how many there are, nor
-what is made of the outcome.
+This module knows how one ping is run in a container.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """How one thing is made.
 
-This module knows a recipe: the key, the factory, the lifetime, what the factory needs. It must
-not know where recipes are kept, nor who makes something from them.
+This module knows a recipe: the key, the factory, the lifetime, what the factory needs.
 """
 
 from __future__ import annotations
@@ -275,7 +274,7 @@ def recipe_for_value(
     _check_ping(key, ping, ping_timeout)
     if enter and not is_context_manager(type(value)):
         message = (
-            f"The value of {describe(key)} is to be entered, but its class, "
+            f"The value of {describe(key)} has enter=True, but its class, "
             f"{type(value).__qualname__}, is no context manager. Leave out enter=True, or register "
             f"a factory."
         )
@@ -375,8 +374,8 @@ def _check_ping(key: Hashable, ping: object, timeout: object) -> None:
     if ping is not None and not callable(ping):
         message = (
             f"The ping of {describe(key)} is not callable: it is an instance of "
-            f"{type(ping).__qualname__}. Give a callable that takes the service and raises if it "
-            f"is not well."
+            f"{type(ping).__qualname__}. Pass a callable that takes the service, "
+            f"and raises an exception if the service does not work."
         )
         raise InvalidRegistrationError(message)
 
@@ -384,13 +383,14 @@ def _check_ping(key: Hashable, ping: object, timeout: object) -> None:
 def _check_timeout(key: Hashable, ping: object, timeout: object) -> None:
     if ping is None:
         message = (
-            f"{describe(key)} has a ping_timeout and no ping. Give the ping as well, or leave the "
-            f"timeout out."
+            f"{describe(key)} has a ping_timeout and no ping. Pass a ping as well, or leave out "
+            f"the timeout."
         )
         raise InvalidRegistrationError(message)
     if not is_positive_number(timeout):
         message = (
-            f"The ping_timeout of {describe(key)} is no positive number of seconds: {timeout!r}"
+            f"The ping_timeout of {describe(key)} must be a positive number of seconds, "
+            f"not {timeout!r}"
         )
         raise InvalidRegistrationError(message)
 

@@ -84,7 +84,7 @@ class Registering:
             factory: What makes it.
             lifetime: Which owner keeps it: ``"scoped"``, each container its own;
                 ``"connection"``, the outermost of a chain of containers; ``"singleton"``, the
-                registry; ``"transient"``, nobody: it is made anew each time.
+                registry; ``"transient"``, no owner: a new one is made each time.
             enter: Whether a context manager that the factory returns is entered.
             ping: What checks the service's health: it takes the service and raises if it is not
                 well.
@@ -130,8 +130,8 @@ class Registering:
     ) -> None:
         """Register a ready-made object under *svc_type*; the last registration wins.
 
-        It is handed out as it is: never awaited, and neither entered nor closed unless *enter* is
-        set. Then each container enters it and exits it.
+        The object is never awaited, and neither entered nor closed unless *enter* is set. Then
+        each container enters it and exits it.
 
         Args:
             svc_type: What the service is asked for by: a type, or anything hashable.
@@ -383,7 +383,7 @@ class Registering:
 
         Args:
             key: What is replaced.
-            value: The object that is handed out instead.
+            value: The object that replaces it.
             enter: As in `register_value`.
             ping: As in `register_value`.
             ping_timeout: As in `register_value`.

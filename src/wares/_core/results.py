@@ -1,7 +1,7 @@
 """What a factory promises to make, as far as its annotations tell, and whether that is a key's.
 
-This module knows annotations of results. It must not know who asks, and it never raises: an
-annotation that it cannot read promises nothing.
+This module knows annotations of results. It never raises: an annotation that it cannot read
+promises nothing.
 """
 
 from __future__ import annotations

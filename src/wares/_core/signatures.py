@@ -1,7 +1,7 @@
 """What a callable needs, and what calling it leads to: a result, a generator, a coroutine.
 
-This module knows parameters, annotations and marks. It must not know registries, containers or
-what is registered: the class that stands for "the container" is told to it.
+This module knows parameters, annotations and marks. Its caller says which class stands for "the
+container".
 """
 
 from __future__ import annotations

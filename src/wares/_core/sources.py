@@ -1,7 +1,6 @@
 """What source files tell that running objects do not.
 
-This module knows how source is parsed, and where classes stand in it. It must not know what
-anything in it means.
+This module knows how source is parsed, and where classes stand in it.
 """
 
 from __future__ import annotations

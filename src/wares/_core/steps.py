@@ -150,8 +150,8 @@ def _no_container(need: Need, recipes: Sequence[Recipe]) -> NoContainerError:
     return NoContainerError(
         f"There is no current container to get {describe(need.key)} from{parameter}. Install the "
         f"adapter of your framework, which opens one for each request, or open one: with "
-        f"registry.container() as container, container.activate(): ... If each call is to have a "
-        f"container of its own, write @inject(registry=registry).\nPath:{path}"
+        f"registry.container() as container, container.activate(): ... If each call should have "
+        f"its own container, write @inject(registry=registry).\nPath:{path}"
     )
 
 
@@ -165,9 +165,9 @@ def gave_none(recipe: Recipe) -> NoReturn:
     raise FactoryError(
         recipe.key,
         describe_callable(recipe.factory),
-        "gave None, though it is annotated with something else",
-        "Maybe it lacks a `return`, or a value after `yield`; if None is meant, annotate it with "
-        "`... | None`.",
+        "returned None, although its annotation does not allow that",
+        "A `return`, or a value after `yield`, may be missing. If None is intended, annotate it "
+        "with `... | None`.",
     )
 
 

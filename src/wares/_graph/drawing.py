@@ -1,7 +1,4 @@
-"""Graphs in the languages of Mermaid and Graphviz.
-
-This module knows those languages. It must not know how a graph comes about.
-"""
+"""Graphs in the languages of Mermaid and Graphviz."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """What needs what, and what is wrong with it.
 
-This module knows recipes and what they need. It must not know services: nothing is made here, and
-no registered value is printed; nor how a graph is drawn.
+This module knows recipes and what they need. It makes no service, and prints no registered value.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """A graph as a page that needs nothing else.
 
-This module knows HTML: what is put where in the template. It must not know how a graph comes
-about; the page itself lays it out.
+This module knows HTML: what is put where in the template. The page itself lays out the graph.
 """
 
 from __future__ import annotations

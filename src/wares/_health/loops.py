@@ -1,7 +1,6 @@
 """Running pings in an event loop: asyncio's or trio's.
 
-This module knows both libraries. It must not know what a ping is. Trio is imported only where it
-runs already.
+This module knows both libraries. Trio is imported only where it runs already.
 """
 
 from __future__ import annotations
@@ -171,7 +170,7 @@ async def _give_up(task: asyncio.Future[Any], name: str) -> None:
     await asyncio.wait({task}, timeout=_SECONDS_TO_GIVE_UP)
     if not task.done():
         logging.getLogger("wares").warning(
-            "The ping of %s was cancelled and does not end; it is left to itself.",
+            "The ping of %s was cancelled and does not end; nothing waits for it any more.",
             name,
             extra={"wares_service_name": name},
         )

@@ -1,7 +1,6 @@
 """Threads of the operating system, also where gevent or eventlet turn threads into greenlets.
 
-This module knows how to start such a thread and how to wait for it. It must not know what runs
-there.
+This module knows how to start such a thread and how to wait for it.
 """
 
 from __future__ import annotations

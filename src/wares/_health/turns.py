@@ -1,7 +1,4 @@
-"""No ping runs twice at the same time.
-
-This module knows which pings are running. It must not know how they are run.
-"""
+"""No ping runs twice at the same time."""
 
 from __future__ import annotations
 

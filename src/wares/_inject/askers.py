@@ -1,7 +1,6 @@
 """A function that asks for services by its signature: what it needs, and how it gets it.
 
-This module knows an injected function's needs and the plan that fills them. It must not know
-how the function is called (that is `_wrappers`), nor how services are made.
+This module knows an injected function's needs and the plan that fills them.
 """
 
 from __future__ import annotations
@@ -304,8 +303,8 @@ class _Reading:
             parameter,
             describe_callable(self._function),
             f"its annotation {reason}. Define or import what it names before the function is "
-            f"decorated, or register the class under that name. What is registered under a "
-            f"string is asked for by Depends('name').",
+            f"decorated, or register the class under that name. To ask for a service that is "
+            f"registered under a string, write Depends('name').",
         )
 
 

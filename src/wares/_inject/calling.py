@@ -1,7 +1,7 @@
 """Calling any function, with its dependencies filled from a container.
 
-This module knows which parameters of a call a container fills. It must not know how markers are
-read and filled: `inject` does that.
+This module knows which parameters of a call a container fills. `inject` reads and fills the
+markers.
 """
 
 from __future__ import annotations

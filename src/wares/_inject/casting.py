@@ -1,7 +1,6 @@
 """Arguments and results, validated and cast by pydantic to what they are annotated with.
 
-This module knows pydantic, and imports it only when something is to be cast. It must not know
-containers: it is handed arguments, and gives arguments back.
+This module knows pydantic, and imports it only when something is to be cast.
 """
 
 from __future__ import annotations

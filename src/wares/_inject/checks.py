@@ -1,7 +1,6 @@
 """What is wrong with the dependencies of a function, as far as that is known before a call.
 
-This module knows derived recipes: callables that markers name. It must not know what is
-registered, and so judges only what no registration could fix.
+This module knows derived recipes: callables that markers name.
 """
 
 from __future__ import annotations

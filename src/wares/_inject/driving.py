@@ -1,7 +1,6 @@
 """Generators that are run from outside: in a container, with each item cast, up to their end.
 
-This module knows what Python says of generators that delegate to others (PEP 380). It must not know
-what the generators are for.
+This module knows what Python says of generators that delegate to others (PEP 380).
 """
 
 from __future__ import annotations

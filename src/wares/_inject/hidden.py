@@ -1,8 +1,7 @@
 """Functions whose decorators hide what they are: asynchronous, a generator, a context manager.
 
 A plain function that wraps an asynchronous one gives an awaitable, and its body runs later. This
-module keeps services open until then. It must not know how functions are called, nor what they
-need.
+module keeps services open until then.
 """
 
 from __future__ import annotations

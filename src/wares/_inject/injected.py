@@ -1,7 +1,7 @@
 """What injected functions ask for and a registry cannot give them.
 
-This module knows functions that `inject` has decorated, and what they and their dependencies need.
-It must not know whose functions they are: views of a web application, say.
+This module knows functions that `inject` has decorated, and what they and their dependencies
+need.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ def _find_uninjected(function: Callable[..., Any]) -> Iterator[WaresError]:
             yield UnresolvableParameterError(
                 parameter.name,
                 describe_callable(function),
-                "nobody fills it, because the function is not injected. Decorate it with @inject, "
-                "below the decorator that registers it.",
+                "nothing fills it, because the function is not injected. Decorate it with "
+                "@inject, below the decorator that registers it.",
             )
 
 

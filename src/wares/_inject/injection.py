@@ -1,7 +1,6 @@
 """`inject`: a function's marked parameters are filled, whoever calls it.
 
-This module is what users see of it. It must not know how needs are read (`_askers`), nor how
-calls are made (`_wrappers`).
+This module is what users see of it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What marks a parameter that is to be filled: `Depends` and `Inject`.
 
-This module knows the markers, and that FastAPI is to take them for its own. It must not know who
-reads them: `wares._core.marks` does, and reads those of FastAPI and FastDepends as well. It
-imports no FastAPI: until somebody else has, nobody needs to take a marker for FastAPI's.
+This module knows the markers, and that FastAPI is to take them for its own. `wares._core.marks`
+reads them, and those of FastAPI and FastDepends as well. This module does not import FastAPI:
+before other code has imported it, no marker can reach it.
 """
 
 from __future__ import annotations
@@ -77,8 +77,7 @@ else:
         Args:
             dependency: What fills it: a callable, or any key under which a service is
                 registered. Without one it is the annotation of the parameter.
-            use_cache: Whether the result is shared with whoever else in the container asks for
-                the same.
+            use_cache: Whether the result is shared with all who ask for the same in the container.
             scope: ``"request"``, the default, lives as long as the container; ``"function"``
                 ends right after the function that asked for it returns.
             cast: Whether `apply_types` casts the result, and the arguments that the dependency

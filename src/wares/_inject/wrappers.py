@@ -1,7 +1,7 @@
 """What callers of an injected function call: it opens a container if need be, asks, and calls.
 
 This module writes a wrapper of the function's own kind, with the parameters that are left to its
-callers. It must not know what the function needs, nor how that is made: `_askers` does.
+callers. `askers` knows what the function needs.
 
 The wrapper is written as source, once, when the function is decorated: so Python itself sorts
 the arguments, and a call costs no more than the lines that one would have written by hand.

@@ -1,8 +1,4 @@
-"""A container for each request of a Django project, and for its commands and tasks.
-
-This module knows Django's middlewares and responses. It must not know what is built on Django,
-nor how services are made.
-"""
+"""A container for each request of a Django project, and for its commands and tasks."""
 
 from __future__ import annotations
 

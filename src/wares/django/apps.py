@@ -1,6 +1,6 @@
 """The application that a project installs: it has the registry.
 
-This module knows how Django starts, and how it checks a project. It must not know requests.
+This module knows how Django starts, and how it checks a project.
 """
 
 from __future__ import annotations

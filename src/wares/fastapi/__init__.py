@@ -1,7 +1,7 @@
 """The services of a container as dependencies of FastAPI.
 
-This module knows FastAPI's dependencies. It must not know what FastAPI does with them beyond
-what FastAPI documents; what it has in common with Starlette is in `wares.starlette`.
+This module knows FastAPI's dependencies. It relies only on what FastAPI documents; `_routes` does
+not. What FastAPI has in common with Starlette is in `wares.starlette`.
 
 The annotations here are read by FastAPI, so they are objects, not strings.
 """
@@ -292,9 +292,9 @@ class ServiceMarker(params.Depends):
         if isinstance(key, ForwardRef):
             name = key.__forward_arg__
             raise InvalidRegistrationError(
-                f"FastAPI cannot tell what {name!r} in the brackets of Inject names. Put the whole "
-                f'annotation into quotes, after the class is defined: "Inject[{name}]". For what '
-                f"is registered under a string, write Annotated[..., Depends({name!r})]."
+                f"FastAPI cannot resolve {name!r} in the brackets of Inject. Put quotes around the "
+                f'whole annotation, after the class is defined: "Inject[{name}]". For a service '
+                f"that is registered under a string, write Annotated[..., Depends({name!r})]."
             )
         self.__dict__["dependency"] = key
 
@@ -337,8 +337,8 @@ def _made_by_fastapi(wanted: Wanted) -> UnresolvableParameterError:
     return UnresolvableParameterError(
         wanted.parameter or "dependencies",
         describe_callable(wanted.path[-1]),
-        f"FastAPI would call {name} itself, with what the request says, although it is "
-        f"registered. Ask for the service by Inject[{name}].",
+        f"FastAPI would call {name} itself, with parameters from the request, although it is "
+        f"registered. Ask for the service with Inject[{name}].",
     )
 
 
@@ -347,9 +347,9 @@ def _made_twice(wanted: Wanted, key: Hashable) -> UnresolvableParameterError:
     return UnresolvableParameterError(
         wanted.parameter or "dependencies",
         describe_callable(wanted.path[-1]),
-        f"{name} would be made twice for {describe_callable(wanted.path[0])}: for Inject, and once "
-        f"more for FunctionInject, which ends before the response is sent. Ask for all that needs "
-        f"a {name} in one of the two ways, or have everything end then: "
+        f"{name} would be made twice for {describe_callable(wanted.path[0])}: once for Inject, and "
+        f"once more for FunctionInject, which ends before the response is sent. Ask in one of the "
+        f"two ways for all services that need {name}, or let all services end then: "
         f"lifespan(..., scope='function').",
     )
 
@@ -426,8 +426,8 @@ class lifespan(starlette.lifespan[App]):  # noqa: N801  # used as a decorator
     ) -> None:
         if scope not in ("request", "function"):
             raise InvalidOptionError(
-                f"A lifespan has the scope 'request', which is the default, or 'function', and not "
-                f"{scope!r}."
+                f"The scope of a lifespan must be 'request', which is the default, or 'function', "
+                f"not {scope!r}."
             )
         super().__init__(function, registry=registry, validate=validate)
         self._scope = scope
@@ -446,8 +446,8 @@ class lifespan(starlette.lifespan[App]):  # noqa: N801  # used as a decorator
         is_early = registry in _EARLY_REGISTRIES
         if self._scope == "function" and not is_early:
             raise InvalidOptionError(
-                "The lifespan of a router has scope='function', and that of the application has "
-                "not. Give it to the lifespan of the application, for the whole of it."
+                "The lifespan of a router has scope='function', but that of the application does "
+                "not. Pass it to the lifespan of the application: it applies to all routes."
             )
 
     def _is_last(self, app: App) -> bool:
@@ -518,12 +518,12 @@ def health_router(path: str = "/healthy", **options: Unpack[HealthOptions]) -> A
     router.add_api_route(
         path,
         health,
-        summary="Tell whether all services are well",
+        summary="Report whether all services are healthy",
         status_code=endpoint.ok_status,
         response_class=Response,
         responses={
             404: {"description": "No service has the tag."},
-            endpoint.ok_status: describe("All services are well."),
+            endpoint.ok_status: describe("All services are healthy."),
             endpoint.failing_status: describe("Some services are failing."),
         },
     )

@@ -8,9 +8,8 @@ dependencies, something simpler can be solved in their stead.
 
 This module knows how FastAPI keeps what it has read from an endpoint: a `Dependant`, whose
 ``dependencies`` are solved, and whose ``call`` is then called with their values. FastAPI does not
-document that, so all that touches it is here, and `_fastapi_trial` sees beforehand whether it
-does as it should; if not, FastAPI's documented way stays. This module must not know how a
-container is opened.
+document that, so all that touches it is here, and `_trial` checks beforehand whether it does as
+it should; if not, FastAPI's documented way stays.
 """
 
 import contextlib

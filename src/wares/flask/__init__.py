@@ -1,6 +1,6 @@
 """A container for each request, command and other application context of a Flask application.
 
-This module is what one imports. It must not know another framework, nor how services are made.
+This module is what one imports.
 """
 
 from __future__ import annotations
@@ -251,7 +251,7 @@ def overwrite_value(
 
     Args:
         key: What the service is asked for by.
-        value: What is handed out from now on.
+        value: The object that replaces the service from now on.
         options: As in `register_value`.
     """
     container = wares_from()

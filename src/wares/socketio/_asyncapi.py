@@ -1,8 +1,7 @@
 """What a server understands and says, as an AsyncAPI document.
 
 This module knows the AsyncAPI specification, version 3.0.0
-(https://www.asyncapi.com/docs/reference/specification/v3.0.0), and what has been registered. It
-must not know how events are handled, nor how the document is served.
+(https://www.asyncapi.com/docs/reference/specification/v3.0.0), and what has been registered.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """The connections of one server, and which of them nobody uses any more.
 
-This module knows connections: when they begin, what happens in them, when they are over. It must
-not know how an event is handled, nor Socket.IO.
+This module knows connections: when they begin, what happens in them, when they are over.
 """
 
 from __future__ import annotations

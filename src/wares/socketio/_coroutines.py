@@ -1,6 +1,6 @@
 """Logic that is written once, as coroutines, and serves synchronous servers as well.
 
-This module knows that such a coroutine never suspends there. It must not know what it does.
+This module knows that such a coroutine never suspends there.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Which handler an event goes to, through which middleware, and what answers its exceptions.
 
 This module knows where python-socketio keeps handlers: ``handlers``, ``namespace_handlers``,
-``_get_event_handler``. It must not know how a handler's parameters are filled.
+``_get_event_handler``.
 
 It is written once for both kinds of server: see `_hook`.
 """

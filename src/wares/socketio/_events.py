@@ -1,7 +1,4 @@
-"""One event of one client, as facts, and the names by which a handler asks for them.
-
-This module knows what python-socketio passes on to handlers. It must not know containers.
-"""
+"""One event of one client, as facts, and the names by which a handler asks for them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """One handler, and how it is called with what it declares.
 
-This module knows how parameters are filled from an event and its container. It must not know
-which handler an event goes to.
+This module knows how parameters are filled from an event and its container.
 
 It is written once for both kinds of server: see `_hook`.
 """

@@ -1,8 +1,8 @@
 """What `init_app` puts into a server: containers around whatever python-socketio triggers.
 
 This module knows the places of python-socketio where connections and events pass: the server's
-``_trigger_event``, ``_handle_event_internal``, ``_handle_eio_disconnect`` and ``shutdown``, in the
-versions 5.12 to 5.18. It must not know what a handler asks for.
+``_trigger_event``, ``_handle_event_internal``, ``_handle_eio_disconnect`` and ``shutdown``, in
+the versions 5.12 to 5.18.
 
 It is written once for both kinds of server. On a synchronous one nothing in it suspends, and
 `run` takes it to its end.

@@ -1,7 +1,6 @@
 """The AsyncAPI document of a server, served: as JSON, and as a page.
 
-This module knows ASGI and WSGI (PEP 3333), as far as it takes to answer GET requests. It must not
-know how the document is made.
+This module knows ASGI and WSGI (PEP 3333), as far as it takes to answer GET requests.
 """
 
 from __future__ import annotations

@@ -1,7 +1,5 @@
 """What the parameters of a handler are filled with, read when it is registered.
 
-This module knows signatures. It must not know events that happen, nor how a handler is called.
-
 A handler that asks for nothing of ours is *plain*: python-socketio's own kind, which takes its
 arguments by position, the sid first.
 """
@@ -39,8 +37,8 @@ _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 #: The facts that only some events have, and how that is said.
 _RARE_FACTS = {
-    "auth": "Auth is what a client sends to be let in: it is there in `connect` only.",
-    "reason": "Reason is why a client is gone: it is there in `disconnect` only.",
+    "auth": "Auth is the data with which a client logs in: it exists in `connect` only.",
+    "reason": "Reason is why a client disconnected: it exists in `disconnect` only.",
 }
 
 

@@ -1,8 +1,7 @@
 """From what a client sent to what a handler declares, and back, by pydantic.
 
-This module knows types, their validation, and what can be sent. It must not know handlers or
-containers. pydantic is imported only where a payload is declared: it takes long, and plain
-handlers need none of it.
+This module knows types, their validation, and what can be sent. pydantic is imported only where a
+payload is declared: it takes long, and plain handlers need none of it.
 """
 
 from __future__ import annotations
@@ -63,9 +62,9 @@ class AnswerError(WaresError, TypeError):
 
     def __str__(self) -> str:
         return (
-            f"The handler of {self.event!r} has returned a {self.answer.__qualname__} that cannot "
-            f"be sent, or that holds something that cannot. Return what JSON has, bytes, or models "
-            f"of pydantic; or annotate what the handler returns, so that it is written by its type."
+            f"The handler of {self.event!r} returned a {self.answer.__qualname__} that cannot be "
+            f"sent, or that contains something that cannot. Return JSON data, bytes or pydantic "
+            f"models, or annotate the handler's return type, so that pydantic serialises it."
         )
 
     def as_answer(self) -> dict[str, Any]:

@@ -1,7 +1,4 @@
-"""What is declared on routers and servers: handlers, and what they have in common.
-
-This module knows declarations. It must not know servers, nor how a handler is called.
-"""
+"""What is declared on routers and servers: handlers, and what they have in common."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Servers with containers: one that exists is given them, or a new one has them from the start.
-
-This module knows python-socketio's servers from outside. It must not know how events are served.
-"""
+"""Servers with containers: one that exists is given them, or a new one has them from the start."""
 
 from __future__ import annotations
 

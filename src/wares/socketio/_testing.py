@@ -1,8 +1,8 @@
 """A client for tests, which talks to an application in the same process and needs no port.
 
 This module knows the protocols: Engine.IO 4 (https://github.com/socketio/engine.io-protocol) and
-Socket.IO 5 (https://github.com/socketio/socket.io-protocol). It must not know how frames reach the
-application; see `_wires`.
+Socket.IO 5 (https://github.com/socketio/socket.io-protocol). `_wires` carries the frames to the
+application.
 
 What is said to a synchronous application and to an asynchronous one is the same, so it is written
 once, as coroutines: see `_coroutines`.

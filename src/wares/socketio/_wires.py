@@ -1,7 +1,7 @@
 """How a test client's frames reach an application: a WebSocket over ASGI, or polling over WSGI.
 
 This module knows how servers call applications (https://asgi.readthedocs.io, PEP 3333), and the
-packets of Engine.IO. It must not know what the frames say.
+packets of Engine.IO.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Address:
 
     def complain(self) -> TimeoutError:
         """Make the error about nothing to be heard."""
-        return TimeoutError(f"The server has said nothing of that within {self.timeout} s.")
+        return TimeoutError(f"The server did not send that within {self.timeout} s.")
 
 
 class AsyncWire:

@@ -1,7 +1,7 @@
 """What only users of fastsio need: its names, middlewares that are classes, `register_dependency`.
 
 This module knows events, and how a middleware of that kind becomes a function of ``call_next``
-and the event. It must not know how such functions are called.
+and the event.
 """
 
 # ruff: noqa: ARG002  # methods that are there to be overridden are passed what others may need

@@ -215,7 +215,7 @@ class TestWhatCannotBeSent:
 
         assert {"error": {"type": "answer_error", "event": "work"}} == answer
         assert ["open event", "event saw AnswerError", "close event"] == journal
-        assert "The handler of 'work' has returned a list that cannot be sent" in caplog.text
+        assert "The handler of 'work' returned a list that cannot be sent" in caplog.text
 
     async def test_exception_handler(self, sio, registry):
         """An exception handler may answer it; if its own answer cannot be sent, nobody does."""

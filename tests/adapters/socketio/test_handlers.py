@@ -196,10 +196,10 @@ class TestFacts:
     @pytest.mark.parametrize(
         ("event", "annotation", "reason"),
         [
-            ("work", Auth, "Auth is what a client sends to be let in"),
-            ("disconnect", Auth, "Auth is what a client sends to be let in"),
-            ("work", Reason, "Reason is why a client is gone"),
-            ("connect", Reason, "Reason is why a client is gone"),
+            ("work", Auth, "Auth is the data with which a client logs in"),
+            ("disconnect", Auth, "Auth is the data with which a client logs in"),
+            ("work", Reason, "Reason is why a client disconnected"),
+            ("connect", Reason, "Reason is why a client disconnected"),
             ("connect", Data, "a client sends no payload with 'connect'"),
             ("disconnect", Data, "a client sends no payload with 'disconnect'"),
             ("connect", int, "The arguments that there are: sid, environ, auth."),

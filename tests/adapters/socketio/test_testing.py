@@ -180,7 +180,7 @@ class TestAsynchronous:
         async with TestClient(sio, timeout=0.3) as client:
             connection = await client.connect()
 
-            with pytest.raises(TimeoutError, match="has said nothing"):
+            with pytest.raises(TimeoutError, match="did not send that"):
                 await connection.receive("anything")
 
     async def test_ping(self, registry, journal):
@@ -364,7 +364,7 @@ class TestSynchronous:
         with TestClient(sio, timeout=0.3) as client:
             connection = client.connect()
 
-            with pytest.raises(TimeoutError, match="has said nothing"):
+            with pytest.raises(TimeoutError, match="did not send that"):
                 connection.receive("anything")
 
     def test_ping(self, registry, journal):
