@@ -170,9 +170,17 @@ PARTS = (
 
 #: The parts that tox runs beside one for each interpreter, in environments of their own.
 PARTS_OF_TOX = ("oldest", "installed")
-#: What runs on interpreters between the oldest and the newest: the tests of the core, and of what
-#: all adapters promise. The workflows run everything on all.
-BETWEEN = ["tests", "--ignore-glob=**/adapters/test_*.py", "--ignore=tests/adapters/socketio"]
+#: What the gate runs on other interpreters: the core, and what all adapters promise. The workflows
+#: run everything on all.
+ELSEWHERE = ["tests", "--ignore-glob=**/adapters/test_*.py", "--ignore=tests/adapters/socketio"]
+#: What it runs with the oldest versions: the adapters, and what reads types.
+OLDEST = [
+    "tests/adapters",
+    "tests/test_annotations.py",
+    "tests/test_apply_types.py",
+    "tests/test_public_types.py",
+    "tests/test_signatures.py",
+]
 
 
 def main(arguments: list[str]) -> int:
@@ -247,41 +255,36 @@ def choose_parts(names: list[str]) -> list[Part]:
     others = find_other_parts() if every or set(names) - set(own) else {}
     # Not part of the gate, but it is run by its name.
     extra = {"benchmark": run_by_tox("benchmark", [])} if "benchmark" in names else {}
-    # What others run takes longest, so it comes first.
-    known = others | own | extra
+    known = own | others | extra
     unknown = [name for name in names if name not in known]
     if unknown:
         sys.exit(f"No such part: {', '.join(unknown)}. There are: {', '.join(known)}.")
     if names:
         return [known[name] for name in names]
-    if every:
-        # The examples are run with the wheel.
-        return [part for part in known.values() if part.name != "examples"]
-    return list(own.values())
+    if not every:
+        return list(own.values())
+    # Tests take longest, so they come first. The examples are run with the wheel.
+    of_tests = ["adapters", "core", *others]
+    checks = [name for name in own if name not in (*of_tests, "examples")]
+    return [known[name] for name in (*of_tests, *checks)]
 
 
 def find_other_parts() -> dict[str, Part]:
     """Describe the parts that tox runs: for the other interpreters, and in other environments."""
     interpreters = find_interpreters()
     own = introduce(PYTHON)
-    with_lock = [found for found in interpreters if not found.is_threaded]
-    parts = {}
+    options = {"oldest": OLDEST, "installed": []}
     for interpreter in interpreters:
         print(f"Found Python {interpreter.version}: {interpreter.path}", flush=True)
         if own is None or interpreter.name != own.name:
-            is_outermost = interpreter in (with_lock[0], with_lock[-1])
-            part = run_by_tox(interpreter.name, interpreters, is_measured=is_outermost)
-            options = () if is_outermost else BETWEEN
-            parts[interpreter.name] = dataclasses.replace(part, options=options)
-    for name in PARTS_OF_TOX:
-        parts[name] = run_by_tox(name, interpreters)
-    return parts
+            options[interpreter.name] = ELSEWHERE
+    return {name: run_by_tox(name, interpreters, chosen) for name, chosen in options.items()}
 
 
 def run_by_tox(
-    name: str, interpreters: Sequence["Interpreter"], *, is_measured: bool = False
+    name: str, interpreters: Sequence["Interpreter"], options: Sequence[str] = ()
 ) -> Part:
-    """Describe a part of tox.ini.
+    """Describe a part of tox.ini, with arguments for pytest unless the user gives others.
 
     Each has a working directory of its own, as those that run side by side would disturb each
     other while they build the package.
@@ -290,8 +293,8 @@ def run_by_tox(
     command += ["--workdir", str(ROOT / ".tox" / name)]
     if interpreters:
         command += ["--discover", *[str(interpreter.path) for interpreter in interpreters]]
-    command += ["-e", f"{name}-measured" if is_measured else name, "--"]
-    return Part(name, "see tox.ini", command)
+    command += ["-e", name, "--"]
+    return Part(name, "see tox.ini", command, options)
 
 
 def run_side_by_side(parts: Sequence[Part]) -> list[Result]:
