@@ -14,7 +14,7 @@ from fastapi import APIRouter, FastAPI, Security, WebSocket
 
 import wares
 import wares.fastapi
-from tests.adapters.serving import TestClient, started
+from tests.adapters.serving import TestClient, client_of, started
 from wares import Depends, Inject, Registry
 
 
@@ -453,6 +453,17 @@ def hidden_from_fastapi(key):
     return view
 
 
+def of_what_means_something_else_in_the_module(key):
+    names = {"Inject": list}
+    exec(
+        "def make(Inject):\n"
+        "    def view(service: 'Inject[int]'): return Inject\n"
+        "    return view\n",
+        names,
+    )
+    return names["make"](Inject)
+
+
 OVERLOOKED = [
     with_none_outside,
     in_a_list,
@@ -461,6 +472,7 @@ OVERLOOKED = [
     of_what_only_type_checkers_see,
     of_what_is_defined_within_a_function,
     hidden_from_fastapi,
+    of_what_means_something_else_in_the_module,
 ]
 
 
@@ -488,6 +500,17 @@ async def test_a_marker_that_fastapi_overlooks(way, is_deep, validate):
     (problem,) = caught.value.exceptions
     assert "service" == problem.parameter
     assert "view" in str(problem)
+
+
+async def test_a_parameter_without_an_annotation():
+    """A parameter that says nothing is FastAPI's, which reads it from the query."""
+    app = FastAPI(lifespan=wares.fastapi.lifespan(_do_nothing))
+    app.get("/")(lambda text: text)
+
+    async with client_of(app) as client:
+        response = await client.get("/?text=5")
+
+    assert "5" == response.json()
 
 
 @pytest.mark.parametrize("key", ["Model", "name"])
