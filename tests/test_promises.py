@@ -69,7 +69,7 @@ class TestNone:
 
         async with registry.container() as container:
             for _ in range(2):
-                with pytest.raises(FactoryError, match=r"gave None.*return") as caught:
+                with pytest.raises(FactoryError, match=r"returned None.*return") as caught:
                     await get(container, method)
 
         assert "test_promises.py" in str(caught.value)
@@ -81,7 +81,7 @@ class TestNone:
         registry.register_factory(Database, factory)
 
         async with registry.container() as container:
-            with pytest.raises(FactoryError, match="gave None"):
+            with pytest.raises(FactoryError, match="returned None"):
                 await container.aget(Database)
 
     def test_what_was_entered_is_left(self, registry):
@@ -107,7 +107,7 @@ class TestNone:
 
         get = form.dependency(get)
 
-        with pytest.raises(FactoryError, match="gave None"):
+        with pytest.raises(FactoryError, match="returned None"):
             await form.call(form.inject(lambda it=Depends(get): it))
 
     def test_none_on_purpose(self, registry):
