@@ -26,8 +26,10 @@ class ListBroker(AsyncBroker):
 
     async def listen(self):
         while True:
-            _, message = await self._redis.blpop("tasks")
-            yield message
+            # Not for ever: in between, the worker sees that it is to end.
+            found = await self._redis.blpop("tasks", timeout=0.1)
+            if found is not None:
+                yield found[1]
 
 
 def note(text):
