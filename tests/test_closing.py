@@ -647,3 +647,38 @@ class TestDropped:
         container.close()
 
         assert 1 == len(messages) + events.count("session left")
+
+
+def test_one_object_in_two_services(registry):
+    """What is finished as its container closes is left once, though it was entered before, too."""
+    events, late, container = [], [], registry.container()
+    manager = ManagerOf(events, "manager")
+    entered, may_go_on = threading.Event(), threading.Event()
+
+    def make_late():
+        entered.set()
+        assert may_go_on.wait(20)
+        return manager
+
+    def open_last():
+        yield 1
+        may_go_on.set()
+        thread.join(20)
+
+    def get_late():
+        with pytest.raises(ContainerClosedError):
+            container.get("late")
+        late.extend(events)
+
+    registry.register_factory("early", lambda: manager)
+    registry.register_factory("late", make_late)
+    registry.register_factory("last", open_last)
+    container.get("early", "last")
+    thread = threading.Thread(target=get_late)
+    thread.start()
+    assert entered.wait(20)
+
+    container.close()
+
+    assert ["manager entered", "manager entered", "manager left"] == late
+    assert [*late, "manager left"] == events

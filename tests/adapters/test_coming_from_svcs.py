@@ -6,9 +6,14 @@ import typing
 import attrs
 import flask
 import pytest
+import socketio
+from fastapi import FastAPI
 from starlette.applications import Starlette
 
 import wares
+from tests.adapters.serving import client_of
+from wares import Inject, inject
+from wares.socketio import SocketID
 
 
 @pytest.fixture
@@ -76,6 +81,38 @@ class TestSubclasses:
                 assert "books" == container.get(str)
 
         assert ["books"] == registry.names == closed
+
+    async def test_a_registry_that_is_not_hashable(self):
+        """A subclass that compares by its fields serves applications like any other."""
+
+        @attrs.define
+        class Registry(wares.Registry):
+            name: str = "shop"
+
+        registry = Registry()
+        registry.register_factory(int, lambda: 5)
+
+        async def start(app, registry):
+            sio = socketio.AsyncServer(async_mode="asgi")
+            sio.on("ask", inject(ask))
+            app.mount("/socket", socketio.ASGIApp(wares.socketio.init_app(sio, registry)))
+            yield
+
+        async def ask(sid: SocketID, number: Inject[int]) -> int: ...
+
+        app = FastAPI(lifespan=wares.fastapi.lifespan(start, registry=registry))
+        app.include_router(wares.fastapi.health_router())
+
+        @app.get("/")
+        def show(services: wares.fastapi.DepContainer, number: Inject[int]) -> int:
+            return services.get(int) + number
+
+        async with client_of(app) as client:
+            answers = [await client.get(path) for path in ("/", "/healthy")]
+
+        assert Registry.__hash__ is None
+        assert "10" == answers[0].text
+        assert 200 == answers[1].status_code
 
     @pytest.mark.parametrize("options", [{}, {"slots": False}, {"eq": False}])
     async def test_a_container(self, registry, options):

@@ -100,7 +100,8 @@ def find_mounted_problems(app: object, registry: Registry) -> Iterator[Exception
     """Find what the Socket.IO servers in an application would ask *registry* for in vain."""
     for current in _look_inside(app):
         dispatch: Any = getattr(current, "_wares_dispatch", None)
-        if dispatch is not None and dispatch.hook.registry in (None, registry):
+        own = registry if dispatch is None else dispatch.hook.registry
+        if dispatch is not None and (own is None or own is registry):
             yield from dispatch.find_problems(registry)
         for route in getattr(current, "routes", None) or ():
             yield from find_mounted_problems(getattr(route, "app", None), registry)

@@ -20,6 +20,7 @@ from typing import Any, Self, TypedDict
 import attrs
 
 from wares._core.container import Registry
+from wares._core.registrations import Registrations
 from wares._core.waiting import wait_in_the_event_loop
 from wares._health.loops import find_loop
 from wares.exceptions import InvalidOptionError
@@ -123,7 +124,7 @@ class HealthEndpoint:
         self._max_age = max_age
         self._lock = threading.Lock()
         # An endpoint may serve several applications. What is kept holds on to no registry.
-        self._runs: weakref.WeakKeyDictionary[Registry, _SharedRun] = (
+        self._runs: weakref.WeakKeyDictionary[Registrations, _SharedRun] = (
             weakref.WeakKeyDictionary()
         )
 
@@ -184,10 +185,10 @@ class HealthEndpoint:
     def _claim(self, registry: Registry) -> tuple[_SharedRun, bool]:
         """Find a run to share, or begin one; tell whether it is on the caller to run it."""
         with self._lock:
-            run = self._runs.get(registry)
+            run = self._runs.get(registry._known)
             if run is not None and run.can_be_shared(self._max_age):
                 return run, False
-            run = self._runs[registry] = _SharedRun()
+            run = self._runs[registry._known] = _SharedRun()
             return run, True
 
     def _run(self, run: _SharedRun, registry: Registry) -> None:
@@ -217,7 +218,7 @@ class HealthEndpoint:
 
     def _fail(self, run: _SharedRun, registry: Registry, error: BaseException) -> None:
         """Raise *error* where the run is waited for, and forget the run."""
-        del self._runs[registry]
+        del self._runs[registry._known]
         run.future.set_exception(error)
 
     def _answer(self, findings: _Findings, accept: str) -> HealthAnswer:

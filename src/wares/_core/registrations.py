@@ -26,6 +26,8 @@ from wares.exceptions import RegistryClosedError, ServiceNotFoundError
 class Registrations:
     """What is registered in one registry, and what follows from it.
 
+    It stands for its registry where that has to be hashable, which subclasses need not be.
+
     Attributes:
         registry: The registry itself, which may be asked for, too.
         registered: The recipes as they were registered.

@@ -269,10 +269,10 @@ async def atake_back(container: Any, cleanups: Cleanups, thing: Any) -> NoReturn
 
 
 def _take(cleanups: Cleanups, thing: Any) -> list[Entry]:
-    """Take the cleanup of *thing*, unless whoever closes has taken it."""
+    """Take the last cleanup of *thing*, unless whoever closes has taken it."""
     with LOCK:
         places = [place for place, entry in enumerate(cleanups) if entry[1] is thing]
-        return [cleanups.pop(place) for place in places]
+        return [cleanups.pop(place) for place in places[-1:]]
 
 
 def _note(

@@ -23,6 +23,7 @@ from wares._adapters.shielding import CancelScope, shielding
 from wares._core.container import Container, Registry, _current
 from wares._core.keys import MISSING, describe
 from wares._core.marks import Mark
+from wares._core.registrations import Registrations
 from wares._core.signatures import describe_callable
 from wares._inject.injected import find_missing_below, find_scoped
 from wares._inject.markers import Inject
@@ -100,7 +101,7 @@ async def container(connection: HTTPConnection) -> AsyncGenerator[Container, Non
             stack.push_async_exit(leave)
 
         services = visit(connection, push_exit)
-        is_early = services.registry in _EARLY_REGISTRIES
+        is_early = services.registry._known in _EARLY
         yield _open_early(services, connection.scope) if is_early else services
 
 
@@ -138,7 +139,7 @@ def visit(connection: HTTPConnection, push_exit: PushExit) -> Container:
 
 
 #: The registries of the applications whose services end before the response is sent.
-_EARLY_REGISTRIES: WeakSet[Registry] = WeakSet()
+_EARLY: WeakSet[Registrations] = WeakSet()
 
 #: Where the container of such a request is found in its scope, until it is closed.
 _EARLY_KEY = "wares_early_container"
@@ -201,7 +202,7 @@ async def function_container(services: DepContainer) -> AsyncGenerator[Container
     Yields:
         The child.
     """
-    if services.registry in _EARLY_REGISTRIES:
+    if services.registry._known in _EARLY:
         # It is one that is closed then.
         yield services
         return
@@ -438,12 +439,12 @@ class lifespan(starlette.lifespan[App]):  # noqa: N801  # used as a decorator
             if self._is_nested:
                 self._follow(registry)
             elif self._scope == "function":
-                _EARLY_REGISTRIES.add(registry)
+                _EARLY.add(registry._known)
             yield registry
 
     def _follow(self, registry: Registry) -> None:
         """Do within another lifespan as that one does."""
-        is_early = registry in _EARLY_REGISTRIES
+        is_early = registry._known in _EARLY
         if self._scope == "function" and not is_early:
             raise InvalidOptionError(
                 "The lifespan of a router has scope='function', but that of the application does "

@@ -23,6 +23,7 @@ import socketio.exceptions
 
 from wares._adapters.lifespan import REGISTRY_KEY
 from wares._core.container import Container, Registry
+from wares._core.registrations import Registrations
 from wares.exceptions import (
     InvalidRegistrationError,
     InvalidRegistryError,
@@ -140,8 +141,8 @@ class Hook:
         self.connections = Connections()
         self._find_problems = find_problems
         self._validates = validates
-        self._announced: WeakSet[Registry] = WeakSet()
-        self.checked: WeakSet[Registry] = WeakSet()
+        self._announced: WeakSet[Registrations] = WeakSet()
+        self.checked: WeakSet[Registrations] = WeakSet()
         # python-socketio calls a connect handler again that has raised a TypeError.
         self._refused: dict[Key, TypeError] = {}
 
@@ -164,18 +165,18 @@ class Hook:
 
     def prepare(self, registry: Registry) -> None:
         """Announce what containers are given, and be told when *registry* closes; once."""
-        if registry not in self._announced:
-            self._announced.add(registry)
+        if registry._known not in self._announced:
+            self._announced.add(registry._known)
             registry.expect(*FACTS, SocketEvent, *classes_of(self.server))
             registry._before_close.append(lambda: self._leave(registry))
 
     def check(self, registry: Registry) -> None:
         """Check that *registry* can make all that it has, and what handlers need; once, if so."""
         self.prepare(registry)
-        if self._validates and registry not in self.checked:
+        if self._validates and registry._known not in self.checked:
             problems = [*registry.graph().problems, *self._find_problems(registry)]
             raise_problems("The Socket.IO server does not start, because there is", problems)
-            self.checked.add(registry)
+            self.checked.add(registry._known)
 
     async def finish(self, result: Any, called: object = None) -> Any:
         """Await what the application has returned, where it can be awaited."""
