@@ -1,8 +1,8 @@
 """The two commands: `python3 run.py app` and `python3 run.py test`.
 
 Knows how to make `.venv`, what a command needs installed in it, which parts the gate has, and
-which interpreters this machine has; needs nothing but the standard library. Must not know
-what the application or the tests do. What other interpreters run is in tox.ini.
+which interpreters this machine has; needs nothing but the standard library. What other
+interpreters run is in tox.ini.
 """
 
 import sys
