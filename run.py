@@ -16,6 +16,7 @@ if sys.version_info < (3, 11):
 
 import concurrent.futures
 import dataclasses
+import functools
 import hashlib
 import importlib.util
 import io
@@ -54,8 +55,8 @@ On Debian and Ubuntu: sudo apt install python3-venv
 Or run the command with another Python, 3.11 or newer."""
 
 NO_INSTALL = """\
-pip could not install what is needed: its own words are above. Without a connection to the
-internet it can use a mirror, set by its usual configuration (PIP_INDEX_URL and the like)."""
+What is needed could not be installed: the words of {installer} are above. Without a connection to
+the internet it can use a mirror: set PIP_INDEX_URL, or index-url in pip's configuration."""
 
 # What an interpreter tells of itself, if the tests can run on it.
 INTRODUCTION = """\
@@ -168,8 +169,6 @@ PARTS = (
     Part("format", "ruff: the format", [str(PYTHON), "-m", "ruff", "format", "--check"], ["."]),
 )
 
-#: The parts that tox runs beside one for each interpreter, in environments of their own.
-PARTS_OF_TOX = ("oldest", "installed")
 #: What the gate runs on other interpreters: the core, and what all adapters promise. The workflows
 #: run everything on all.
 ELSEWHERE = ["tests", "--ignore-glob=**/adapters/test_*.py", "--ignore=tests/adapters/socketio"]
@@ -273,7 +272,9 @@ def find_other_parts() -> dict[str, Part]:
     """Describe the parts that tox runs: for the other interpreters, and in other environments."""
     interpreters = find_interpreters()
     own = introduce(PYTHON)
-    options = {"oldest": OLDEST, "installed": []}
+    options: dict[str, Sequence[str]] = {"oldest": OLDEST, "installed": []}
+    if (ROOT / ".ci").is_dir():  # which the source archive has not
+        options["package"] = []
     for interpreter in interpreters:
         print(f"Found Python {interpreter.version}: {interpreter.path}", flush=True)
         if own is None or interpreter.name != own.name:
@@ -291,10 +292,11 @@ def run_by_tox(
     """
     command = [str(PYTHON), "-m", "tox", "run", "--quiet", "--root", str(ROOT)]
     command += ["--workdir", str(ROOT / ".tox" / name)]
-    if interpreters:
-        command += ["--discover", *[str(interpreter.path) for interpreter in interpreters]]
     command += ["-e", name, "--"]
-    return Part(name, "see tox.ini", command, options)
+    # uv looks for interpreters on PATH.
+    found = [str(interpreter.path.parent) for interpreter in interpreters]
+    path = os.pathsep.join([*found, os.environ.get("PATH", "")])
+    return Part(name, "see tox.ini", command, options, {**environment_of_uv(), "PATH": path})
 
 
 def run_side_by_side(parts: Sequence[Part]) -> list[Result]:
@@ -324,7 +326,7 @@ def run_part(part: Part, *, is_alone: bool) -> Result:
     say(f"{part.name} begins: {part.about}")
     begin = time.monotonic()
     environment = {**os.environ, **part.environment}
-    environment["PATH"] = f"{SCRIPTS}{os.pathsep}{os.environ.get('PATH', '')}"
+    environment["PATH"] = f"{SCRIPTS}{os.pathsep}{environment.get('PATH', '')}"
     lines = []
     with subprocess.Popen(
         [*part.command, *part.options],
@@ -380,10 +382,23 @@ def install(group: str) -> None:
     make_environment()
     print(f"Installing into {ENVIRONMENT} (once) ...", flush=True)
     pip = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
-    for what in (["--upgrade", "pip>=25.1"], ["--editable", ".", "--group", group]):
-        if subprocess.call([*pip, *what], cwd=ROOT) != 0:
-            sys.exit(NO_INSTALL)
+    if subprocess.call([*pip, "uv"]) != 0:
+        sys.exit(NO_INSTALL.format(installer="pip"))
+    uv = [str(PYTHON), "-m", "uv", "pip", "install", "--quiet", "--python", str(PYTHON)]
+    what = ["--editable", ".", "--group", group]
+    if subprocess.call([*uv, *what], cwd=ROOT, env=environment_of_uv()) != 0:
+        sys.exit(NO_INSTALL.format(installer="uv"))
     stamp.write_text(contents, "utf-8")
+
+
+@functools.cache
+def environment_of_uv() -> dict[str, str]:
+    """Let uv trust the certificates that the system does, and use the index that pip uses."""
+    command = [str(PYTHON), "-m", "pip", "config", "get", "global.index-url"]
+    configured = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    index = os.environ.get("PIP_INDEX_URL") or configured.strip()
+    chosen = {"UV_DEFAULT_INDEX": index} if index else {}
+    return {"UV_SYSTEM_CERTS": "1", **chosen, **os.environ}
 
 
 def describe_contents() -> str:
