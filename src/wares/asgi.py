@@ -20,7 +20,8 @@ from wares._adapters.applications import find_mounted_problems
 from wares._adapters.health_endpoint import HealthAnswer, HealthEndpoint, HealthOptions
 from wares._adapters.lifespan import REGISTRY_KEY, Lifespan
 from wares._adapters.shielding import CancelScope, leaving, open_shield
-from wares._core.container import Container, Registry, _current
+from wares._core.container import Container, Registry
+from wares._core.current import current
 from wares.exceptions import (
     InvalidOptionError,
     NoContainerError,
@@ -108,10 +109,10 @@ class ConnectionContainer(Container):
             self._made = given.copy()
         self._scope = scope
         self._before = scope.get(CONTAINER_KEY)
-        self._outer = _current.get()
+        self._outer = current.get()
         self._shield = open_shield()
         scope[CONTAINER_KEY] = self
-        _current.set(self)
+        current.set(self)
 
     def leave(
         self,
@@ -121,7 +122,7 @@ class ConnectionContainer(Container):
     ) -> Awaitable[None]:
         """Close the container, and make current what was before."""
         # Not by a token: a coroutine that is closed ends in another context.
-        _current.set(self._outer)
+        current.set(self._outer)
         # A scope may be served once more, by a middleware that tries again.
         self._scope[CONTAINER_KEY] = self._before
         self._failure = None

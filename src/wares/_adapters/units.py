@@ -15,7 +15,8 @@ from typing import Any, TypeVar, cast
 
 from wares._adapters.lifespan import VALIDATES
 from wares._adapters.shielding import leaving, open_shield
-from wares._core.container import Container, Registry, _current
+from wares._core.container import Container, Registry
+from wares._core.current import current
 from wares._inject.injected import find_missing
 from wares.exceptions import PendingAsyncCleanupError, raise_problems
 
@@ -66,8 +67,8 @@ class Unit:
         self._is_failure = is_failure
 
     def __enter__(self) -> Container:
-        self._outer = _current.get()
-        _current.set(self.container)
+        self._outer = current.get()
+        current.set(self.container)
         return self.container
 
     def __exit__(
@@ -96,7 +97,7 @@ class Unit:
     def leave(self) -> None:
         """Make the outer container current again; the container stays open, for a stream."""
         # Not by a token: a block may end in another context than it began in.
-        _current.set(self._outer)
+        current.set(self._outer)
 
     def close(self, error: BaseException | None = None) -> None:
         """Close the container of work that ended with *error*, if with any."""

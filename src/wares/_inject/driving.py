@@ -9,7 +9,8 @@ from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
 from typing import Any
 
-from wares._core.container import Container, _current
+from wares._core.container import Container
+from wares._core.current import current
 
 
 def relay(
@@ -63,13 +64,13 @@ async def arelay(
 @contextmanager
 def _being_current(container: Container) -> Iterator[None]:
     """Make *container* current for one step of a generator."""
-    outer = _current.get()
-    _current.set(container)
+    outer = current.get()
+    current.set(container)
     try:
         yield
     finally:
         # Not by a token: a generator may go on in another context.
-        _current.set(outer)
+        current.set(outer)
 
 
 def drive(container: Container, steps: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:

@@ -17,7 +17,8 @@ from typing import Any
 
 from wares._core.annotations import show_annotations
 from wares._core.callables import VARIADIC, read_raw
-from wares._core.container import Container, Registry, _current
+from wares._core.container import Container, Registry
+from wares._core.current import current
 from wares._core.keys import MISSING
 from wares._core.signatures import Need, Shape, describe_callable, read_shape
 from wares._inject.askers import Asker, CastingAsker
@@ -116,13 +117,13 @@ class _Writer:
             FunctionContainer=FunctionContainer,
             asker=asker,
             complete=complete,
-            current=_current.get,
+            current=current.get,
             finish=finish,
             leave=leave,
             wait=wait,
             drive=adrive if self._shape is Shape.ASYNC_GENERATOR else drive,
             function=asker.function,
-            make_current=_current.set,
+            make_current=current.set,
             note=note_failure,
             nothing={},
             registry=registry,

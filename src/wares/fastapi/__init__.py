@@ -20,7 +20,8 @@ from wares._adapters.extras import needs_extra
 from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
 from wares._adapters.lifespan import REGISTRY_KEY, LifespanFunction
 from wares._adapters.shielding import CancelScope, shielding
-from wares._core.container import Container, Registry, _current
+from wares._core.container import Container, Registry
+from wares._core.current import current
 from wares._core.keys import MISSING, describe
 from wares._core.marks import Mark
 from wares._core.registrations import Registrations
@@ -156,7 +157,7 @@ def _open_early(services: Container, scope: Scope) -> Container:
     if child is not None:
         return child
     child = scope[_EARLY_KEY] = services.child()
-    _current.set(child)
+    current.set(child)
 
     async def leave(
         _kind: type[BaseException] | None,
@@ -164,7 +165,7 @@ def _open_early(services: Container, scope: Scope) -> Container:
         _traceback: TracebackType | None,
     ) -> None:
         # Not by a token, as in `ConnectionContainer`.
-        _current.set(services)
+        current.set(services)
         del scope[_EARLY_KEY]
         with shielding(getattr(services, "_shield", None)):
             await child.__aexit__(None, error, None)

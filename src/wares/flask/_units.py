@@ -27,7 +27,8 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 from werkzeug.wsgi import ClosingIterator
 
-from wares._core.container import Container, Registry, _current
+from wares._core.container import Container, Registry
+from wares._core.current import current
 from wares.exceptions import NoRegistryError, PendingAsyncCleanupError, RegistryClosedError
 
 #: Where the registry is found in an application's extensions.
@@ -109,12 +110,12 @@ class Unit(Container):
 
     def enter(self) -> None:
         """Become the current container."""
-        self.before.append(_current.get())
-        _current.set(self)
+        self.before.append(current.get())
+        current.set(self)
 
     def leave(self) -> None:
         """Make current again what was current before, if this is current."""
-        if not self.before or _current.get() is not self:
+        if not self.before or current.get() is not self:
             return
         before = self.before.pop()
         while (
@@ -124,11 +125,11 @@ class Unit(Container):
         ):
             # It was never left: Flask says nothing of the end of a context whose teardown fails.
             before = before.before.pop()
-        _current.set(before)
+        current.set(before)
 
     def activate_once(self) -> AbstractContextManager[object]:
         """Make this the current container for a block, if it is not that already."""
-        return contextlib.nullcontext() if _current.get() is self else self.activate()
+        return contextlib.nullcontext() if current.get() is self else self.activate()
 
     @property
     def is_sent_later(self) -> bool:
@@ -157,7 +158,7 @@ def find_context(namespace: object = None) -> AppContext | None:
         context: AppContext | None = get_context()
     except RuntimeError:
         return None
-    unit = _current.get()
+    unit = current.get()
     while namespace is not None and context is not None and context.g is not namespace:
         if not isinstance(unit, Unit):
             return None
@@ -169,9 +170,9 @@ def find_unit(context: AppContext | None) -> Unit | None:
     """Find the innermost unit in *context*."""
     if context is None:
         return None
-    current = _current.get()
-    if isinstance(current, Unit) and current.context() is context:
-        return current
+    unit = current.get()
+    if isinstance(unit, Unit) and unit.context() is context:
+        return unit
     return _get_unit(context)
 
 
@@ -240,7 +241,7 @@ def begin_context(_: Flask, **__: Any) -> None:
         except RegistryClosedError:
             # Whoever asks is told.
             return
-    elif unit is not _current.get():
+    elif unit is not current.get():
         # It is pushed again, within another one. It is not torn down as it is popped.
         unit.enter()
         appcontext_popped.connect(_leave_context, unit.app)
@@ -282,7 +283,7 @@ def _raise_failure(_: Flask, **__: Any) -> None:
 
 def _leave_context(_: Flask, **__: Any) -> None:
     """Leave the unit of a context that was pushed again, and now has been popped."""
-    unit = _current.get()
+    unit = current.get()
     if isinstance(unit, Unit) and unit.context() is not find_context():
         unit.leave()
 
