@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 from _thread import TIMEOUT_MAX
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from typing import Any, ClassVar, Literal, TypeAlias, cast, get_args
+from typing import Any, ClassVar, Literal, TypeAlias, get_args
 from weakref import WeakValueDictionary
 
 import attrs
@@ -218,25 +218,8 @@ def recipe_for_factory(
         UnresolvableParameterError: A required parameter has no annotation.
     """
     key = check_key(key)
-    if not callable(cast("object", factory)):
-        message = (
-            f"The factory of {describe(key)} is not callable: it is an instance of "
-            f"{type(factory).__qualname__}. Register a function or a class that makes the service, "
-            f"or register the object itself: register_value({describe(key)}, ...)"
-        )
-        raise InvalidRegistrationError(message)
-    if lifetime not in LIFETIMES:
-        message = (
-            f"The lifetime {lifetime!r} of {describe(key)} does not exist. "
-            f"Use one of {', '.join(map(repr, LIFETIMES))}."
-        )
-        raise InvalidLifetimeError(message)
-    if eager and lifetime != "singleton":
-        message = (
-            f"{describe(key)} cannot be eager: only singletons are made at the start, and its "
-            f"lifetime is {lifetime!r}. Add lifetime='singleton', or leave out eager=True."
-        )
-        raise InvalidRegistrationError(message)
+    _check_factory(key, factory)
+    _check_lifetime(key, lifetime, eager=eager)
     _check_ping(key, ping, ping_timeout)
     if not is_derived:
         check_parameters(factory)
@@ -366,6 +349,31 @@ def check_key(key: Any) -> Any:
         )
         raise InvalidRegistrationError(message)
     return expand_alias(key)
+
+
+def _check_factory(key: Hashable, factory: object) -> None:
+    if not callable(factory):
+        message = (
+            f"The factory of {describe(key)} is not callable: it is an instance of "
+            f"{type(factory).__qualname__}. Register a function or a class that makes the service, "
+            f"or register the object itself: register_value({describe(key)}, ...)"
+        )
+        raise InvalidRegistrationError(message)
+
+
+def _check_lifetime(key: Hashable, lifetime: object, *, eager: bool) -> None:
+    if lifetime not in LIFETIMES:
+        message = (
+            f"The lifetime {lifetime!r} of {describe(key)} does not exist. "
+            f"Use one of {', '.join(map(repr, LIFETIMES))}."
+        )
+        raise InvalidLifetimeError(message)
+    if eager and lifetime != "singleton":
+        message = (
+            f"{describe(key)} cannot be eager: only singletons are made at the start, and its "
+            f"lifetime is {lifetime!r}. Add lifetime='singleton', or leave out eager=True."
+        )
+        raise InvalidRegistrationError(message)
 
 
 def _check_ping(key: Hashable, ping: object, timeout: object) -> None:
