@@ -5,21 +5,22 @@ This module knows aiohttp's server: applications, middlewares, requests.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Hashable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
-from typing_extensions import TypeForm, Unpack
+from typing_extensions import Unpack
 
+from wares._adapters.applications import with_methods
 from wares._adapters.extras import needs_extra
 from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
-from wares._adapters.units import Unit, check, note_failure
-from wares._core.compositions import FactoryOptions, ValueOptions
+from wares._adapters.registries import Keeping, demand
+from wares._adapters.units import Unit, check, noting
 from wares._core.container import Container, Registry
 from wares.exceptions import NoContainerError, NoRegistryError
 
 with needs_extra("wares.aiohttp", "aiohttp"):
-    from aiohttp import AsyncIterablePayload, web
+    from aiohttp import AsyncIterablePayload, hdrs, web
 
 __all__ = [
     "aclose_registry",
@@ -32,13 +33,20 @@ __all__ = [
     "wares_middleware",
 ]
 
-T = TypeVar("T")
-
 #: aiohttp's own alias names its class in a string, which cannot be read from here.
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 #: Where the registry is found in an application.
 REGISTRY_KEY = web.AppKey("wares_registry", Registry)
+
+_keeping = Keeping[web.Application](
+    lambda app: app.get(REGISTRY_KEY),
+    "The application has no registry. Initialise it: wares.aiohttp.init_app(app)",
+)
+get_registry = _keeping.get_registry
+aclose_registry = _keeping.aclose_registry
+register_factory = _keeping.register_factory
+register_value = _keeping.register_value
 
 #: Where the container is found in a request. Typed keys of requests are new in aiohttp 3.14.
 CONTAINER_KEY: Any = getattr(web, "RequestKey", lambda name, _: name)(
@@ -77,14 +85,12 @@ def init_app(
     Returns:
         The application.
     """
-    app[REGISTRY_KEY] = Registry() if registry is None else registry
-    app[REGISTRY_KEY].expect(web.Request)
-    app[REGISTRY_KEY]._handlers.append(partial(_find_handlers, app))
+    registry = app[REGISTRY_KEY] = Registry() if registry is None else registry
+    registry.expect(web.Request)
+    registry._handlers.append(partial(_find_handlers, app))
     app.middlewares.insert(middleware_pos, wares_middleware)
     app.middlewares.append(_note_failure)
-    if validate:
-        app.on_startup.append(_check)
-    app.on_startup.append(_watch_innermost)
+    app.on_startup.append(partial(_start, validate))
     # What cleanup contexts have opened, singletons may need until they end.
     app.on_cleanup.insert(0, aclose_registry)
     return app
@@ -127,78 +133,13 @@ def wares_from(request: web.Request) -> Container:
         NoContainerError: The request did not come through `wares_middleware`.
     """
     container: Container | None = request.get(CONTAINER_KEY)
-    if container is None:
-        raise NoContainerError(
-            "This request has no container: it did not come through the middleware. Initialise "
-            "the application, wares.aiohttp.init_app(app), and ask in a handler, or in a "
-            "middleware further inside."
-        )
-    return container
-
-
-def get_registry(app: web.Application) -> Registry:
-    """Get the registry of *app*.
-
-    Args:
-        app: The application.
-
-    Raises:
-        NoRegistryError: The application has not been initialised.
-    """
-    registry = app.get(REGISTRY_KEY)
-    if registry is None:
-        raise NoRegistryError(
-            "The application has no registry. Initialise it: wares.aiohttp.init_app(app)"
-        )
-    return registry
-
-
-def register_factory(
-    app: web.Application,
-    key: TypeForm[T] | Hashable,
-    factory: Callable[..., Any],
-    **options: Unpack[FactoryOptions],
-) -> None:
-    """Register how the service of *key* is made, on the registry of *app*.
-
-    Args:
-        app: The application.
-        key: What the service is asked for by.
-        factory: What makes it.
-        options: As in `wares.Registry.register_factory`.
-
-    Raises:
-        NoRegistryError: The application has not been initialised.
-    """
-    get_registry(app).register_factory(key, factory, **options)
-
-
-def register_value(
-    app: web.Application, key: TypeForm[T] | Hashable, value: T, **options: Unpack[ValueOptions]
-) -> None:
-    """Register a ready-made object under *key*, on the registry of *app*.
-
-    Args:
-        app: The application.
-        key: What the service is asked for by.
-        value: The object.
-        options: As in `wares.Registry.register_value`.
-
-    Raises:
-        NoRegistryError: The application has not been initialised.
-    """
-    get_registry(app).register_value(key, value, **options)
-
-
-async def aclose_registry(app: web.Application) -> None:
-    """Close the registry of *app*, if it has one; `init_app` sees to it at the end.
-
-    Args:
-        app: The application.
-    """
-    registry = app.get(REGISTRY_KEY)
-    if registry is not None:
-        await registry.aclose()
+    return demand(
+        container,
+        NoContainerError,
+        "This request has no container: it did not come through the middleware. Initialise the "
+        "application, wares.aiohttp.init_app(app), and ask in a handler, or in a middleware "
+        "further inside.",
+    )
 
 
 def health_route(path: str = "/healthy", **options: Unpack[HealthOptions]) -> web.RouteDef:
@@ -230,40 +171,28 @@ def health_route(path: str = "/healthy", **options: Unpack[HealthOptions]) -> we
 
 def _find_registry(request: web.Request) -> Registry:
     """Find the registry of the application that serves *request*, or of one around it."""
-    registry = request.config_dict.get(REGISTRY_KEY)
-    return get_registry(request.app) if registry is None else registry
+    return demand(request.config_dict.get(REGISTRY_KEY), NoRegistryError, _keeping.message)
 
 
-async def _check(app: web.Application) -> None:
-    check(get_registry(app), "The application does not start", _find_handlers(app))
+async def _start(validate: bool, app: web.Application) -> None:
+    if validate:
+        check(get_registry(app), "The application does not start", _find_handlers(app))
+    if not app.middlewares.frozen and app.middlewares[-1] is not _note_failure:
+        # Others have been added since; from now on there will be no more.
+        app.middlewares.append(_note_failure)
 
 
 def _find_handlers(app: web.Application) -> Iterator[Callable[..., Any]]:
     # A route for GET is often one for HEAD, too.
     for handler in dict.fromkeys(route.handler for route in app.router.routes()):
-        yield handler
-        # Of a class-based view, what answers is a method.
-        for name in ("get", "post", "put", "patch", "delete", "head", "options"):
-            method = getattr(handler, name, None) if isinstance(handler, type) else None
-            if method is not None:
-                yield method
-
-
-async def _watch_innermost(app: web.Application) -> None:
-    """Add the innermost middleware once more, now that there will be no other."""
-    if not app.middlewares.frozen and app.middlewares[-1] is not _note_failure:
-        app.middlewares.append(_note_failure)
+        yield from with_methods(handler, handler, sorted(hdrs.METH_ALL))
 
 
 @web.middleware
 async def _note_failure(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Note the exception that a middleware around this one may answer."""
-    try:
+    with noting(partial(wares_from, request), _is_failure):
         return await handler(request)
-    except BaseException as error:
-        if _is_failure(error):
-            note_failure(wares_from(request), error)
-        raise
 
 
 def _is_failure(error: BaseException) -> bool:

@@ -14,9 +14,10 @@ from wares._adapters.extras import needs_extra
 from wares._adapters.injecting import Served, inject_own
 from wares._adapters.lifespan import REGISTRY_KEY
 from wares._adapters.loops import Loops
+from wares._adapters.registries import Keeping
 from wares._adapters.units import Unit, check
 from wares._core.container import Registry
-from wares.exceptions import InvalidRegistryError, NoRegistryError, PendingAsyncCleanupError
+from wares.exceptions import InvalidRegistryError, PendingAsyncCleanupError
 
 with needs_extra("wares.celery", "celery"):
     from celery import Celery, signals
@@ -26,6 +27,12 @@ with needs_extra("wares.celery", "celery"):
 __all__ = ["WaresTask", "close_registry", "get_registry", "init_app", "run"]
 
 T = TypeVar("T")
+
+_keeping = Keeping[Celery](
+    lambda app: getattr(app, REGISTRY_KEY, None),
+    "The application has no registry. Initialise it: wares.celery.init_app(app)",
+)
+get_registry = _keeping.get_registry
 
 _loops = Loops()
 
@@ -124,23 +131,6 @@ def run(awaitable: Coroutine[Any, Any, T]) -> T:
         Its result.
     """
     return _loops.run(awaitable)
-
-
-def get_registry(app: Celery) -> Registry:
-    """Get the registry of *app*.
-
-    Args:
-        app: The application.
-
-    Raises:
-        NoRegistryError: The application has not been initialised.
-    """
-    registry: Registry | None = getattr(app, REGISTRY_KEY, None)
-    if registry is None:
-        raise NoRegistryError(
-            "The application has no registry. Initialise it: wares.celery.init_app(app)"
-        )
-    return registry
 
 
 def close_registry(app: Celery) -> None:

@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 from wares._adapters.extras import needs_extra
 from wares._adapters.injecting import inject_own
 from wares._adapters.lifespan import REGISTRY_KEY
-from wares._adapters.units import Unit, check, note_failure
+from wares._adapters.registries import Keeping
+from wares._adapters.units import Unit, check, noting
 from wares._core.container import Registry, current_container
-from wares.exceptions import NoRegistryError
 
 with needs_extra("wares.faststream", "faststream"):
     from faststream import BaseMiddleware, ContextRepo, StreamMessage
@@ -26,6 +26,13 @@ __all__ = ["aclose_registry", "get_registry", "init_app", "init_broker"]
 
 App = TypeVar("App", bound=Application)
 Broker = TypeVar("Broker", bound="BrokerUsecase[Any, Any, Any]")
+
+_keeping = Keeping["Application | BrokerUsecase[Any, Any, Any]"](
+    lambda app: app.context.get(REGISTRY_KEY),
+    "The application has no registry. Initialise it: wares.faststream.init_app(app)",
+)
+get_registry = _keeping.get_registry
+aclose_registry = _keeping.aclose_registry
 
 #: What ends a handler early without being a failure.
 _NO_FAILURES = (AckMessage, StopConsume)
@@ -86,35 +93,6 @@ def init_broker(broker: Broker, *, registry: Registry) -> Broker:
     return broker
 
 
-def get_registry(app: Application | BrokerUsecase[Any, Any, Any]) -> Registry:
-    """Get the registry of an application or a broker.
-
-    Args:
-        app: The application or the broker.
-
-    Raises:
-        NoRegistryError: It has not been initialised.
-    """
-    registry: Registry | None = app.context.get(REGISTRY_KEY)
-    if registry is None:
-        raise NoRegistryError(
-            "The application has no registry. Initialise it: wares.faststream.init_app(app)"
-        )
-    return registry
-
-
-async def aclose_registry(app: Application | BrokerUsecase[Any, Any, Any]) -> None:
-    """Close the registry of an application or a broker; for an application, its end does that.
-
-    Args:
-        app: The application or the broker.
-
-    Raises:
-        NoRegistryError: It has not been initialised.
-    """
-    await get_registry(app).aclose()
-
-
 class _Opening(BaseMiddleware[Any, Any]):
     """The outermost middleware, which opens the container of a message."""
 
@@ -136,12 +114,8 @@ class _Noting(BaseMiddleware[Any, Any]):
     async def consume_scope(
         self, call_next: Callable[[Any], Awaitable[Any]], msg: StreamMessage[Any]
     ) -> Any:
-        try:
+        with noting(current_container, _is_failure):
             return await call_next(msg)
-        except BaseException as error:
-            if _is_failure(error):
-                note_failure(current_container(), error)
-            raise
 
 
 def _is_failure(error: BaseException) -> bool:

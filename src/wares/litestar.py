@@ -17,9 +17,9 @@ from wares import asgi
 from wares._adapters.extras import needs_extra
 from wares._adapters.health_endpoint import HealthOptions
 from wares._adapters.lifespan import REGISTRY_KEY
+from wares._adapters.registries import Keeping
 from wares._adapters.units import check
 from wares._core.container import Container, Registry
-from wares.exceptions import NoRegistryError
 
 with needs_extra("wares.litestar", "litestar"):
     from litestar import Litestar, Request, WebSocket
@@ -30,6 +30,13 @@ with needs_extra("wares.litestar", "litestar"):
     from litestar.plugins import InitPlugin
 
 __all__ = ["WaresPlugin", "get_registry", "health_handler", "wares_from"]
+
+_keeping = Keeping[Litestar](
+    lambda app: app.state.get(REGISTRY_KEY),
+    "The application has no registry. Install the plugin: "
+    "Litestar(plugins=[wares.litestar.WaresPlugin()])",
+)
+get_registry = _keeping.get_registry
 
 
 class WaresPlugin(InitPlugin):
@@ -105,24 +112,6 @@ def wares_from(connection: ASGIConnection[Any, Any, Any, Any]) -> Container:
     """
     scope: Any = connection.scope
     return asgi.wares_from(scope)
-
-
-def get_registry(app: Litestar) -> Registry:
-    """Get the registry of *app*.
-
-    Args:
-        app: The application.
-
-    Raises:
-        NoRegistryError: The application does not have the plugin.
-    """
-    registry: Registry | None = app.state.get(REGISTRY_KEY)
-    if registry is None:
-        raise NoRegistryError(
-            "The application has no registry. Install the plugin: "
-            "Litestar(plugins=[wares.litestar.WaresPlugin()])"
-        )
-    return registry
 
 
 def health_handler(

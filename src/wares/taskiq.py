@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 from wares._adapters.extras import needs_extra
 from wares._adapters.injecting import inject_own
 from wares._adapters.lifespan import REGISTRY_KEY
+from wares._adapters.registries import Keeping
 from wares._adapters.units import Unit, check, note_failure
 from wares._core.container import Registry
-from wares.exceptions import NoRegistryError
 
 with needs_extra("wares.taskiq", "taskiq"):
     from taskiq import (
@@ -31,6 +31,13 @@ with needs_extra("wares.taskiq", "taskiq"):
 __all__ = ["aclose_registry", "get_registry", "init_broker"]
 
 Broker = TypeVar("Broker", bound=AsyncBroker)
+
+_keeping = Keeping[AsyncBroker](
+    lambda broker: broker.state.get(REGISTRY_KEY),
+    "The broker has no registry. Initialise it: wares.taskiq.init_broker(broker)",
+)
+get_registry = _keeping.get_registry
+aclose_registry = _keeping.aclose_registry
 
 #: The units of work that run in this context, the innermost first; tasks may run within tasks.
 _units: ContextVar[tuple[Unit, ...]] = ContextVar("wares_taskiq_units", default=())
@@ -79,35 +86,6 @@ def init_broker(
     broker.add_event_handler(TaskiqEvents.WORKER_SHUTDOWN, end)
     broker.add_event_handler(TaskiqEvents.CLIENT_SHUTDOWN, end)
     return broker
-
-
-def get_registry(broker: AsyncBroker) -> Registry:
-    """Get the registry of *broker*.
-
-    Args:
-        broker: The broker.
-
-    Raises:
-        NoRegistryError: The broker has not been initialised.
-    """
-    registry: Registry | None = broker.state.get(REGISTRY_KEY)
-    if registry is None:
-        raise NoRegistryError(
-            "The broker has no registry. Initialise it: wares.taskiq.init_broker(broker)"
-        )
-    return registry
-
-
-async def aclose_registry(broker: AsyncBroker) -> None:
-    """Close the registry of *broker*; its shutdown does that.
-
-    Args:
-        broker: The broker.
-
-    Raises:
-        NoRegistryError: The broker has not been initialised.
-    """
-    await get_registry(broker).aclose()
 
 
 class _Middleware(TaskiqMiddleware):

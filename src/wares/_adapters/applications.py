@@ -6,7 +6,7 @@ an application is shows in its attributes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from typing import Any
 
 from wares._adapters.lifespan import REGISTRY_KEY, Lifespan
@@ -58,12 +58,26 @@ def find_views(app: object) -> Iterator[Callable[..., Any]]:
         yield from find_views(route)
     views: Mapping[str, Any] = getattr(app, "view_functions", {})
     for view in views.values():
-        yield view
         kind = getattr(view, "view_class", None)
-        for name in ("dispatch_request", *(getattr(kind, "methods", None) or ())):
-            method = getattr(kind, name.lower(), None)
-            if method is not None:
-                yield method
+        names = ("dispatch_request", *(getattr(kind, "methods", None) or ()))
+        yield from with_methods(view, kind, names)
+
+
+def with_methods(
+    view: Callable[..., Any], kind: object, names: Iterable[str]
+) -> Iterator[Callable[..., Any]]:
+    """Give a view, and the methods that answer for it if it is made of a class.
+
+    Args:
+        view: The view.
+        kind: The class, if it is one.
+        names: What the methods are called if they are there, in whichever case.
+    """
+    yield view
+    for name in names if isinstance(kind, type) else ():
+        method = getattr(kind, name.lower(), None)
+        if method is not None:
+            yield method
 
 
 def find_problems(app: object, registry: Registry) -> Iterator[Exception]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, TypeVar, cast
 
@@ -34,6 +35,24 @@ def note_failure(container: Container, error: BaseException, *, replace: bool = 
     unit: Any = container
     if replace or getattr(unit, "_failure", None) is None:
         unit._failure = error
+
+
+@contextmanager
+def noting(
+    find_container: Callable[[], Container], is_failure: Callable[[BaseException], bool]
+) -> Iterator[None]:
+    """Note the exception that leaves the block, as somebody around it may answer it.
+
+    Args:
+        find_container: Finds the container of the unit of work that the block is a part of.
+        is_failure: Tells which exceptions are failures.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if is_failure(error):
+            note_failure(find_container(), error)
+        raise
 
 
 class Unit:
