@@ -19,6 +19,7 @@ from typing_extensions import Unpack
 from wares._adapters.applications import find_mounted_problems
 from wares._adapters.health_endpoint import HealthAnswer, HealthEndpoint, HealthOptions
 from wares._adapters.lifespan import REGISTRY_KEY, Lifespan
+from wares._adapters.registries import demand
 from wares._adapters.shielding import CancelScope, leaving, open_shield
 from wares._core.container import Container, Registry
 from wares._core.current import current
@@ -48,6 +49,19 @@ ANSWERED_KEY = "wares_answered"
 #: The messages by which a connection is answered, or refused.
 _ANSWERS = frozenset(
     {"http.response.start", "websocket.close", "websocket.http.response.start"}
+)
+
+#: What an error says where there is no registry: in Starlette and the like, and elsewhere.
+NOT_RUNNING = (
+    "The application has no registry: it is not running, or its lifespan is not decorated with "
+    "wares' `lifespan`. Decorate it, give it to the application (lifespan=...), and run the "
+    "application: under a server that runs lifespans, or, in a test, in the block of `with "
+    "TestClient(app) as client:`"
+)
+NO_STATE = (
+    "There is no registry in the state of the lifespan. Give one, "
+    "WaresMiddleware(app, registry=registry), or a lifespan that makes one, "
+    "WaresMiddleware(app, lifespan=lifespan), and have the server run lifespans."
 )
 
 _CLIENT_ERROR = 400
@@ -184,7 +198,7 @@ class WaresMiddleware:
             try:
                 registry = scope["state"][REGISTRY_KEY]
             except KeyError:
-                registry = self._find_registry(scope)
+                registry = find_registry(scope)
         outer: Container | None = scope.get(CONTAINER_KEY)
         if outer is not None and outer.registry is registry:
             # One container for each request, however often the middleware is installed.
@@ -209,9 +223,6 @@ class WaresMiddleware:
             await _serve_lifespan(self.lifespan(self.app), scope, receive, send)
         else:
             await self.app(scope, receive, send)
-
-    def _find_registry(self, scope: Scope) -> Registry:
-        return find_registry(scope)
 
     def _explain(self, error: BaseException, scope: Scope) -> None:
         """Add to an error what only an adapter can know."""
@@ -284,15 +295,16 @@ def wares_from(scope: Mapping[str, Any]) -> Container:
 
 
 def find_registry(scope: Scope) -> Registry:
-    """Find the registry that the lifespan has put into the state of *scope*."""
-    registry: Registry | None = scope.get("state", {}).get(REGISTRY_KEY)
-    if registry is None:
-        raise NoRegistryError(
-            "There is no registry in the state of the lifespan. Give one, "
-            "WaresMiddleware(app, registry=registry), or a lifespan that makes one, "
-            "WaresMiddleware(app, lifespan=lifespan), and have the server run lifespans."
-        )
-    return registry
+    """Find the registry of the application that serves *scope*.
+
+    It is in the state of the lifespan, which the server copies into each scope; where a client
+    that runs no server did not, the adapters of Starlette and the like have it on the application.
+    """
+    app = scope.get("app")
+    kept = getattr(getattr(app, "state", None), REGISTRY_KEY, None)
+    registry: Registry | None = (scope.get("state") or {}).get(REGISTRY_KEY, kept)
+    message = NO_STATE if app is None else NOT_RUNNING
+    return demand(registry, NoRegistryError, message)
 
 
 def health_app(registry: Registry | None = None, **options: Unpack[HealthOptions]) -> ASGIApp:

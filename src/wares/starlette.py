@@ -16,6 +16,7 @@ from wares._adapters.applications import find_mounted_problems, find_views
 from wares._adapters.extras import needs_extra
 from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
 from wares._adapters.lifespan import REGISTRY_KEY, Lifespan, explain_idle_lifespan
+from wares._adapters.registries import demand
 from wares._core.container import Container, Registry
 from wares._inject.injected import find_missing
 from wares.exceptions import NoRegistryError, ServiceNotFoundError
@@ -49,20 +50,8 @@ class lifespan(Lifespan[App]):  # noqa: N801  # used as a decorator
     Where lifespans are nested, as those of routers are in FastAPI, all share one registry, which
     is that of the outermost one.
 
-    Args:
-        function: An async generator function, or a function that returns an async context
-            manager. It takes the application and the registry, and yields a mapping, which
-            becomes the state of the lifespan, or nothing.
-        registry: A registry of the caller's, instead of a new one for each start. It is closed,
-            too, so the application cannot be started again.
-        validate: Whether the start fails if something cannot be made that is registered, or that
-            an endpoint asks for by `wares.inject`.
-
-    Attributes:
-        registry: The registry of the present start, or of the next one.
-
-    Raises:
-        InvalidRegistrationError: *function* cannot be a lifespan function.
+    Arguments, attributes and errors are those of `wares.asgi.lifespan`. What is validated includes
+    what endpoints ask for by `wares.inject`.
     """
 
     _is_nested = False
@@ -114,9 +103,6 @@ class WaresMiddleware(asgi.WaresMiddleware):
         failed: Tells whether a response of the status that it is given says that the request has
             failed, though no exception was answered. Left out, none does.
     """
-
-    def _find_registry(self, scope: asgi.Scope) -> Registry:
-        return find_registry(scope)
 
     def _explain(self, error: BaseException, scope: asgi.Scope) -> None:
         if isinstance(error, ServiceNotFoundError):
@@ -173,28 +159,8 @@ def get_registry(app: Starlette | Client) -> Registry:
     while inner is not None and not isinstance(inner, Starlette):
         # A test client, or a middleware around the application.
         inner = getattr(inner, "app", None)
-    registry: Registry | None = (
-        None if inner is None else getattr(inner.state, REGISTRY_KEY, None)
-    )
-    if registry is None:
-        raise _no_registry()
-    return registry
-
-
-def find_registry(scope: asgi.Scope) -> Registry:
-    """Find the registry of the application that serves *scope*.
-
-    It is in the state of the lifespan, which the server copies into each scope; where a client
-    that runs no server did not, it is on the application.
-    """
-    state = scope.get("state")
-    registry: Registry | None = None if state is None else state.get(REGISTRY_KEY)
-    if registry is None:
-        app = scope.get("app")
-        registry = None if app is None else getattr(app.state, REGISTRY_KEY, None)
-    if registry is None:
-        raise _no_registry()
-    return registry
+    registry: Registry | None = getattr(getattr(inner, "state", None), REGISTRY_KEY, None)
+    return demand(registry, NoRegistryError, asgi.NOT_RUNNING)
 
 
 def health_route(path: str = "/healthy", **options: Unpack[HealthOptions]) -> Route:
@@ -227,7 +193,7 @@ async def answer_probe(endpoint: HealthEndpoint, request: Request) -> Response:
     """Have *endpoint* answer *request*."""
     container: Container | None = request.scope.get(asgi.CONTAINER_KEY)
     answer = await endpoint.arespond(
-        find_registry(request.scope) if container is None else container.registry,
+        asgi.find_registry(request.scope) if container is None else container.registry,
         tags=request.query_params.getlist("tag"),
         accept=",".join(request.headers.getlist("accept")),
     )
@@ -238,12 +204,3 @@ def given_by(connection: HTTPConnection) -> dict[Hashable, Any]:
     """Make what the container of *connection* is given: the connection, under all its types."""
     base = Request if connection.scope["type"] == "http" else WebSocket
     return {HTTPConnection: connection, base: connection, type(connection): connection}
-
-
-def _no_registry() -> NoRegistryError:
-    return NoRegistryError(
-        "The application has no registry: it is not running, or its lifespan is not decorated "
-        "with wares' `lifespan`. Decorate it, give it to the application (lifespan=...), and run "
-        "the application: under a server that runs lifespans, or, in a test, in the block of "
-        "`with TestClient(app) as client:`"
-    )

@@ -29,7 +29,7 @@ from wares._core.signatures import describe_callable
 from wares._inject.injected import find_missing_below, find_scoped
 from wares._inject.markers import Inject
 from wares._inject.markers import Scope as DependencyScope
-from wares.asgi import ANSWERED_KEY, CONTAINER_KEY, ConnectionContainer, Scope
+from wares.asgi import ANSWERED_KEY, CONTAINER_KEY, ConnectionContainer, Scope, find_registry
 from wares.exceptions import (
     InvalidOptionError,
     InvalidRegistrationError,
@@ -57,7 +57,7 @@ with needs_extra("wares.fastapi", "fastapi"):
         open_first,
     )
     from wares.fastapi._trial import try_out
-    from wares.starlette import answer_probe, find_registry, get_registry, given_by
+    from wares.starlette import answer_probe, get_registry, given_by
 
 __all__ = [
     "DepContainer",
