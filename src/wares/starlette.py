@@ -6,7 +6,7 @@ This module knows Starlette: its application, its connections, its state.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Hashable, Iterator
+from collections.abc import AsyncIterator, Callable, Hashable, Iterable
 from typing import Any, Protocol, TypeVar
 
 from typing_extensions import Unpack
@@ -18,7 +18,6 @@ from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
 from wares._adapters.lifespan import REGISTRY_KEY, Lifespan, explain_idle_lifespan
 from wares._adapters.registries import demand
 from wares._core.container import Container, Registry
-from wares._inject.injected import find_missing
 from wares.exceptions import NoRegistryError, ServiceNotFoundError
 
 with needs_extra("wares.starlette", "starlette"):
@@ -36,9 +35,7 @@ App = TypeVar("App", bound=Starlette)
 class Client(Protocol):
     """What runs an application, as `starlette.testclient.TestClient` does, which needs httpx."""
 
-    @property
-    def app(self) -> Any:
-        """The application."""
+    app: Any
 
 
 class lifespan(Lifespan[App]):  # noqa: N801  # used as a decorator
@@ -54,15 +51,11 @@ class lifespan(Lifespan[App]):  # noqa: N801  # used as a decorator
     what endpoints ask for by `wares.inject`.
     """
 
-    _is_nested = False
+    async def _find_handlers(self, app: App) -> Iterable[Callable[..., Any]]:
+        return find_views(app)
 
-    def _is_last(self, app: App) -> bool:  # noqa: ARG002  # adapters need it
-        # A lifespan that another one runs comes to an end before that one.
-        return not self._is_nested
-
-    def _find_problems(self, app: App, registry: Registry) -> Iterator[Exception]:
-        yield from find_mounted_problems(app, registry)
-        yield from find_missing(find_views(app), registry)
+    def _find_problems(self, app: App, registry: Registry) -> Iterable[Exception]:
+        return find_mounted_problems(app, registry)
 
     @contextlib.asynccontextmanager
     async def _open(self, app: App) -> AsyncIterator[Registry]:

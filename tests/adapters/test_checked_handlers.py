@@ -97,7 +97,7 @@ APPLICATIONS = {
         @inject
         async def handle(missing: Inject[Missing]) -> str: ...
 
-        app = Litestar([handle], plugins=[WaresPlugin(registry=make())])
+        app = Litestar([handle], plugins=[WaresPlugin(registry=make())], logging_config=None)
     """,
     "socketio": """
         from socketio import AsyncServer

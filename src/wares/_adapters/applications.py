@@ -82,13 +82,8 @@ def with_methods(
 
 def find_problems(app: object, registry: Registry) -> Iterator[Exception]:
     """Find what the handlers of an application ask for and *registry* does not have."""
-    found = [*_find_problems_inside(app, registry)]
-    told = {str(problem) for problem in found}
-    yield from found
-    for problem in find_missing(_find_handlers(app, registry), registry):
-        # What a lifespan finds itself is told once.
-        if str(problem) not in told:
-            yield problem
+    yield from _find_problems_inside(app, registry)
+    yield from find_missing(_find_handlers(app, registry), registry)
 
 
 def find_wanted(app: object, registry: Registry) -> Iterator[Hashable]:
@@ -103,11 +98,11 @@ def find_wanted(app: object, registry: Registry) -> Iterator[Hashable]:
         )
 
 
-def _find_handlers(app: object, registry: Registry) -> Iterator[Callable[..., Any]]:
-    """Find what answers requests, messages and the like, also that of which an adapter has told."""
-    yield from find_views(app)
-    for find in registry._handlers:
-        yield from find()
+def _find_handlers(app: object, registry: Registry) -> Iterable[Callable[..., Any]]:
+    """Find what answers requests, messages and the like, each once, whoever tells of it."""
+    told = [*find_views(app), *(handler for find in registry._handlers for handler in find())]
+    # By identity, as they need not be hashable.
+    return {id(handler): handler for handler in told}.values()
 
 
 def find_mounted_problems(app: object, registry: Registry) -> Iterator[Exception]:

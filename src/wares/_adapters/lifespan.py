@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from wares._core.container import Registry
 from wares._core.signatures import Shape, describe_callable, read_shape, unwrap
+from wares._inject.injected import find_missing
 from wares.exceptions import (
     InvalidRegistrationError,
     NoRegistryError,
@@ -71,6 +72,9 @@ class Lifespan(Generic[App]):
 
     registry: Registry
 
+    #: Whether another lifespan runs this one, whose registry both share.
+    _is_nested = False
+
     def __init__(
         self,
         function: LifespanFunction[App],
@@ -104,8 +108,10 @@ class Lifespan(Generic[App]):
         """
         async with self._open(app) as registry, self._run(app, registry) as state:
             whole_state = {**self._check(state), REGISTRY_KEY: registry}
+            handlers = [*await self._find_handlers(app)]
+            registry._handlers.append(lambda: handlers)
             if self._validates and VALIDATES.get() and self._is_last(app):
-                self._validate(app, registry)
+                self._validate(app, registry, handlers)
             if self._is_last(app):
                 await registry.astart()
             await self._prepare(app)
@@ -113,15 +119,21 @@ class Lifespan(Generic[App]):
 
     def _is_last(self, app: App) -> bool:  # noqa: ARG002  # adapters need it
         """Tell whether nobody will register anything after this."""
-        return True
+        return not self._is_nested
 
-    def _validate(self, app: App, registry: Registry) -> None:
+    def _validate(
+        self, app: App, registry: Registry, handlers: Iterable[Callable[..., Any]]
+    ) -> None:
         # These come first: what is mounted announces what its containers are given.
-        of_handlers = list(self._find_problems(app, registry))
-        problems = [*registry.graph().problems, *of_handlers]
+        others = list(self._find_problems(app, registry))
+        problems = [*registry.graph().problems, *others, *find_missing(handlers, registry)]
         if any(isinstance(problem, ServiceNotFoundError) for problem in problems):
             problems += map(NoRegistryError, find_idle_lifespans(app))
         raise_problems("The application does not start, because its registry has", problems)
+
+    async def _find_handlers(self, app: App) -> Iterable[Callable[..., Any]]:  # noqa: ARG002  # adapters need it
+        """Find the functions that may ask by `wares.inject`; for adapters that can see them."""
+        return ()
 
     def _find_problems(self, app: App, registry: Registry) -> Iterable[Exception]:  # noqa: ARG002  # adapters need them
         """Find what else is wrong; for adapters that know who asks for what."""

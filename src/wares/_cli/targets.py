@@ -231,6 +231,7 @@ async def _exchange(
     if not answering.done():
         answering.cancel()
         # Servers take an application that raises, or returns, for one without a lifespan.
+        await asyncio.gather(task, return_exceptions=True)
         return False
     answer = answering.result()
     if answer["type"] == f"lifespan.{phase}.complete":
