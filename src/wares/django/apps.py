@@ -7,22 +7,22 @@ from __future__ import annotations
 
 import atexit
 import importlib
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
+from asgiref.sync import async_to_sync
 from django.apps import AppConfig, apps
 from django.conf import settings
 from django.core import checks
-from django.core.signals import got_request_exception
 from django.http import HttpRequest
 from django.urls import URLPattern, get_resolver
 from django.utils.module_loading import import_string, module_has_submodule
 
-from wares._adapters.units import check, note_failure
+from wares._adapters.applications import with_methods
+from wares._adapters.registries import demand
+from wares._adapters.units import Unit, check
 from wares._core.container import Registry
-from wares.django import CONTAINER_NAME, close_registry
-from wares.exceptions import InvalidRegistryError
+from wares.exceptions import InvalidRegistryError, NoRegistryError, PendingAsyncCleanupError
 
 
 class WaresConfig(AppConfig):
@@ -41,11 +41,6 @@ class WaresConfig(AppConfig):
     verbose_name = "Services"
     registry: Registry | None = None
 
-    @property
-    def validates(self) -> bool:
-        """Whether the start fails if something that is registered cannot be made."""
-        return bool(_read_setting().get("validate", True))
-
     def ready(self) -> None:
         """Make the registry, and have it filled."""
         registry = self.registry = Registry()
@@ -55,19 +50,61 @@ class WaresConfig(AppConfig):
         for register in _find_registrations():
             register(registry)
         checks.register(_check_services)
-        got_request_exception.connect(_note_exception)
         atexit.register(close_registry)
 
 
-def _read_setting() -> dict[str, Any]:
-    return getattr(settings, "WARES", {})
+def get_registry() -> Registry:
+    """Get the registry of the project.
+
+    Raises:
+        NoRegistryError: ``"wares.django"`` is not among the installed applications, or these are
+            not ready yet.
+    """
+    config: Any = apps.app_configs.get(WaresConfig.label)
+    registry: Registry | None = getattr(config, "registry", None)
+    return demand(
+        registry,
+        NoRegistryError,
+        'There is no registry. Add "wares.django" to the setting INSTALLED_APPS, and ask when all '
+        "applications are ready.",
+    )
+
+
+def close_registry() -> None:
+    """Close the registry of the project; Python's end does that, too."""
+    try:
+        get_registry().close()
+    except PendingAsyncCleanupError:
+        _run(get_registry().aclose())
+
+
+async def aclose_registry() -> None:
+    """Close the registry of the project, in an event loop; `with_lifespan` does that."""
+    await get_registry().aclose()
+
+
+def open_unit(given: dict[Any, object] | None = None) -> Unit:
+    """Open a container for a unit of work."""
+    return Unit(get_registry().container(given), run=_run)
+
+
+def read_setting(name: str, *, default: Any = None) -> Any:
+    """Read an entry of the setting ``WARES``."""
+    return getattr(settings, "WARES", {}).get(name, default)
+
+
+def _run(coroutine: Coroutine[Any, Any, None]) -> None:
+    async def wait() -> None:
+        await coroutine
+
+    async_to_sync(wait)()
 
 
 def _find_registrations() -> Iterator[Callable[[Registry], object]]:
     for config in apps.get_app_configs():
         if config.name != WaresConfig.name and module_has_submodule(config.module, "wares"):
             yield importlib.import_module(f"{config.name}.wares").register
-    named = _read_setting().get("register")
+    named = read_setting("register")
     if named is not None:
         yield import_string(named)
 
@@ -75,7 +112,7 @@ def _find_registrations() -> Iterator[Callable[[Registry], object]]:
 def _check_services(**_: object) -> list[checks.Error]:
     """Tell what cannot be made of what is registered, and of what views ask for."""
     try:
-        check(apps.get_app_config("wares").registry, "The project has", _find_views())
+        check(get_registry(), "The project has", _find_views())
     except InvalidRegistryError as error:
         return [checks.Error(str(problem), id="wares.E001") for problem in error.exceptions]
     return []
@@ -86,20 +123,9 @@ def _find_views() -> Iterator[Callable[..., Any]]:
     resolver: Any = get_resolver()
     todo = list(resolver.url_patterns)
     for pattern in todo:
-        if not isinstance(pattern, URLPattern):
+        if isinstance(pattern, URLPattern):
+            view: Any = pattern.callback
+            kind = getattr(view, "view_class", getattr(view, "cls", None))
+            yield from with_methods(view, kind, getattr(kind, "http_method_names", ()))
+        else:
             todo += pattern.url_patterns
-            continue
-        yield pattern.callback
-        kind = getattr(pattern.callback, "view_class", getattr(pattern.callback, "cls", None))
-        for name in getattr(kind, "http_method_names", ()):
-            method = getattr(kind, name, None)
-            if method is not None:
-                yield method
-
-
-def _note_exception(request: HttpRequest | None = None, **_: object) -> None:
-    """Note an exception that nobody but Django itself has answered."""
-    container = getattr(request, CONTAINER_NAME, None)
-    error = sys.exception()
-    if container is not None and error is not None:
-        note_failure(container, error)
