@@ -7,8 +7,9 @@ other.
 from __future__ import annotations
 
 import contextlib
+import inspect
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -50,20 +51,12 @@ class lifespan(Lifespan[App]):  # noqa: N801  # used as a decorator
 
         FastMCP("shop", lifespan=start, middleware=[WaresMiddleware()])
 
-    Args:
-        function: An async generator function, or a function that returns an async context
-            manager. It takes the server and the registry, and yields a mapping, which becomes the
-            state of the lifespan, or nothing.
-        registry: A registry of the caller's, instead of a new one for each start. It is closed,
-            too, so the server cannot be started again.
-        validate: Whether the start fails if something that is registered cannot be made.
-
-    Attributes:
-        registry: The registry of the present start, or of the next one.
-
-    Raises:
-        InvalidRegistrationError: *function* cannot be a lifespan function.
+    Arguments, attributes and errors are those of `wares.asgi.lifespan`; the application is the
+    server. What is validated includes what tools, resources and prompts ask for.
     """
+
+    async def _find_handlers(self, app: App) -> Iterable[Callable[..., Any]]:
+        return [handler async for handler in _find_handlers(app)]
 
     @contextlib.asynccontextmanager
     async def _open(self, app: App) -> AsyncIterator[Registry]:
@@ -73,6 +66,26 @@ class lifespan(Lifespan[App]):  # noqa: N801  # used as a decorator
             if fastmcp is not None:
                 registry.expect(fastmcp.Context)
             yield registry
+
+
+async def _find_handlers(server: Any) -> AsyncIterator[Callable[..., Any]]:
+    """Find the functions of the tools, resources and prompts of a server itself.
+
+    FastMCP lists them. The SDK has no public name for where it keeps the functions of its
+    `MCPServer`: in 2.0 to 2.3 these are its managers, and without them nothing is found.
+    """
+    provider = getattr(server, "local_provider", None)
+    for manager, lists in (
+        ("_tool_manager", ["list_tools"]),
+        ("_resource_manager", ["list_resources", "list_resource_templates", "list_templates"]),
+        ("_prompt_manager", ["list_prompts"]),
+    ):
+        source = getattr(server, manager, None) if provider is None else provider
+        for name in lists:
+            listed: Any = getattr(source, name, list)()
+            for one in await listed if inspect.isawaitable(listed) else listed:
+                if hasattr(one, "fn"):
+                    yield one.fn
 
 
 class WaresMiddleware(Middleware):

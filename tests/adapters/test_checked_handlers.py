@@ -1,5 +1,6 @@
 """`wares check` sees what the handlers of each framework ask for."""
 
+import importlib.util
 import sys
 import textwrap
 
@@ -134,21 +135,38 @@ APPLICATIONS = {
     """,
 }
 
-#: Servers of MCP do not tell which function a tool calls.
-SERVERS = {
-    "fastmcp": "from fastmcp import FastMCP as Server",
-    "sdk": "from mcp.server.mcpserver import MCPServer as Server",
-}
-STARTING_SERVER = """
-from wares.mcp import WaresMiddleware, lifespan
+SERVER = """
+        from wares.mcp import WaresMiddleware, lifespan
 
-@lifespan
-async def start(server, registry):
-    registry.register_factory(Missing, Missing)
-    yield
+        @lifespan
+        async def start(server, registry):
+            registry.register_value(int, 1)
+            yield
 
-app = Server("shop", lifespan=start, middleware=[WaresMiddleware()])
+        app = Server("shop", lifespan=start, middleware=[WaresMiddleware()])
+
+        @app.{kind}
+        @inject
+        def handle(missing: Inject[Missing]) -> str: ...
 """
+
+#: What MCP's servers have; with the oldest versions, they are not installed.
+KINDS = {
+    "tool": "tool()",
+    "resource": "resource('shop://books')",
+    "template": "resource('shop://books/{title}')",
+    "prompt": "prompt()",
+}
+if importlib.util.find_spec("fastmcp"):
+    for name, line in {
+        "fastmcp": "from fastmcp import FastMCP as Server",
+        "sdk": "from mcp.server.mcpserver import MCPServer as Server",
+    }.items():
+        for kind, call in KINDS.items():
+            server = SERVER.replace("{kind}", call)
+            if kind == "template":
+                server = server.replace("handle(missing", "handle(title: str, missing")
+            APPLICATIONS[f"{name}_{kind}"] = f"        {line}\n{server}"
 
 
 @pytest.fixture
@@ -197,13 +215,3 @@ def test_a_graph_of_what_would_not_start(run, name):
 
     assert 0 == code
     assert "1 problem of handlers, not drawn" in text
-
-
-@pytest.mark.parametrize("name", SERVERS)
-def test_the_lifespan_of_a_server_of_mcp(run, name):
-    """A server of MCP is started, so that what its lifespan registers is checked."""
-    pytest.importorskip("fastmcp", reason="it is not installed with the oldest versions")
-    code, text = run("check", name, f"{SERVERS[name]}\n{STARTING_SERVER}")
-
-    assert 1 == code
-    assert "Nothing is registered for complex" in text

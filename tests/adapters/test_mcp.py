@@ -14,7 +14,14 @@ from mcp.server.context import ServerRequestContext
 from mcp.server.mcpserver import MCPServer
 
 from tests.adapters.serving import Journal, Session, open_session, open_slow_session
-from wares import Inject, NoRegistryError, Registry, current_container, inject
+from wares import (
+    Inject,
+    InvalidRegistryError,
+    NoRegistryError,
+    Registry,
+    current_container,
+    inject,
+)
 from wares.mcp import WaresMiddleware, lifespan
 
 
@@ -158,6 +165,38 @@ def test_without_fastmcp():
     )
 
     assert "ONE\n" == answer.stdout
+
+
+class TestStart:
+    @pytest.mark.parametrize("kind", [fastmcp.FastMCP, MCPServer])
+    async def test_a_tool_asks_for_what_is_not_there(self, start, kind):
+        """A server does not start if a tool asks for something that is not registered."""
+        server = kind("shop", lifespan=start, middleware=[WaresMiddleware()])
+
+        @server.tool()
+        @inject
+        async def work(missing: Inject[complex]) -> str: ...
+
+        with pytest.raises(InvalidRegistryError) as caught:
+            async with start(server):
+                pass
+
+        assert "work" in str(caught.value)
+        assert "complex" in str(caught.value)
+
+    async def test_without_the_managers_of_the_sdk(self, start):
+        """Where the functions of a server cannot be found, it starts all the same."""
+        server = MCPServer("shop", lifespan=start, middleware=[WaresMiddleware()])
+
+        @server.tool()
+        @inject
+        async def work(missing: Inject[complex]) -> str: ...
+
+        for name in ("_tool_manager", "_resource_manager", "_prompt_manager"):
+            delattr(server, name)
+
+        async with start(server) as state:
+            assert start.registry is state["wares_registry"]
 
 
 async def test_notifications_pass():
