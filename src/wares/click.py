@@ -26,6 +26,9 @@ __all__ = ["with_container"]
 #: Where the registry of an invocation is found, in the `meta` of its outermost context.
 _KEY = "wares.click"
 
+#: Where the function of a command tells what it was given; Typer copies it with all attributes.
+_SOURCE = "__wares_source__"
+
 
 def with_container(
     registry: Registry | Callable[[], Registry],
@@ -56,8 +59,14 @@ def with_container(
     if isinstance(registry, Registry):
         lasting = _Program(registry)
         atexit.register(lasting.close)
-        return functools.partial(_serve, lambda: contextlib.nullcontext(lasting))
-    return functools.partial(_serve, functools.partial(_open_program, registry))
+        return functools.partial(_serve, registry, lambda: contextlib.nullcontext(lasting))
+    return functools.partial(_serve, registry, functools.partial(_open_program, registry))
+
+
+def find_source(function: Callable[..., Any]) -> Registry | Callable[[], Registry] | None:
+    """Find what `with_container` was given for the function of a command, if it was."""
+    source: Registry | Callable[[], Registry] | None = getattr(function, _SOURCE, None)
+    return source
 
 
 class _Program:
@@ -95,7 +104,9 @@ def _open_program(make: Callable[[], Registry]) -> AbstractContextManager[_Progr
 
 
 def _serve(
-    open_program: Callable[[], AbstractContextManager[_Program]], function: Callable[..., Any]
+    source: Registry | Callable[[], Registry],
+    open_program: Callable[[], AbstractContextManager[_Program]],
+    function: Callable[..., Any],
 ) -> Callable[..., Any]:
     """Have each call of *function* served."""
     served = Served(function)
@@ -104,7 +115,7 @@ def _serve(
     def call(*args: Any, **kwargs: Any) -> Any:
         with open_program() as program:
             registry, run = program.registry, program.loops.run
-            given = _describe_context()
+            given = describe_context(_find_context())
             registry.expect(*given)
             check(
                 registry, f"The command {function.__name__!r} does not run", [served.function]
@@ -112,6 +123,7 @@ def _serve(
             with Unit(registry.container(given), is_failure=_is_failure, run=run):
                 return served.call(run, args, kwargs)
 
+    setattr(call, _SOURCE, source)
     return call
 
 
@@ -123,9 +135,8 @@ def _is_failure(error: BaseException) -> bool:
     return bool(code != 0)
 
 
-def _describe_context() -> dict[Any, Any]:
-    """List what a container is given: the context, under all its classes."""
-    context = _find_context()
+def describe_context(context: Any) -> dict[Any, Any]:
+    """List what a container is given: the context, if there is one, under all its classes."""
     if context is None:
         return {}
     kinds = [kind for kind in type(context).__mro__ if kind is not object]

@@ -55,6 +55,21 @@ APPLICATIONS = {
         @app.task(shared=False)
         def handle(text, missing: Inject[Missing]): ...
     """,
+    "click": """
+        import click
+        from wares.click import with_container
+
+        @click.group()
+        @click.option("--path", required=True)
+        def app(path):
+            raise SystemExit("The program was run.")
+
+        @app.command()
+        @click.argument("text", callback=lambda *_: 1 / 0)
+        @with_container(make)
+        def handle(text, missing: Inject[Missing]):
+            raise SystemExit("The program was run.")
+    """,
     "fastapi": """
         from fastapi import FastAPI
         from wares.fastapi import lifespan
@@ -132,6 +147,39 @@ APPLICATIONS = {
 
         @app.task
         async def handle(text: str, missing: Inject[Missing]): ...
+    """,
+    "typer": """
+        import typer
+        from wares.click import with_container
+
+        app = typer.Typer()
+        registry = make()
+
+        @app.command()
+        @with_container(registry)
+        async def handle(text: str, missing: Inject[Missing]):
+            raise SystemExit("The program was run.")
+    """,
+    "typer_group": """
+        import typer
+        from wares.click import with_container
+
+        inner = typer.Typer()
+
+        @inner.command()
+        @with_container(make)
+        def handle(text: str, missing: Inject[Missing]):
+            raise SystemExit("The program was run.")
+
+        @inner.command()
+        @with_container(make)
+        def other(context: typer.Context, given: Inject[typer.Context]):
+            raise SystemExit("The program was run.")
+
+        def app():
+            outer = typer.Typer()
+            outer.add_typer(inner, name="inner")
+            return outer
     """,
 }
 
@@ -215,3 +263,64 @@ def test_a_graph_of_what_would_not_start(run, name):
 
     assert 0 == code
     assert "1 problem of handlers, not drawn" in text
+
+
+PROGRAM = """
+    import click
+    from wares.click import with_container
+
+    def make_other():
+        other = make()
+        other.register_value(str, "")
+        return other
+
+    @click.group()
+    def app():
+        raise SystemExit("The program was run.")
+
+    @app.command()
+    def plain():
+        raise SystemExit("The program was run.")
+"""
+
+
+def test_a_program_with_several_registries(run):
+    """Of the registries of a program's commands, the target has to name one."""
+    commands = "".join(
+        f"\n@app.command()\n@with_container({make})\ndef {make}_it(number: Inject[int]): ...\n"
+        for make in ("make", "make_other")
+    )
+
+    code, text = run("check", "several", textwrap.dedent(PROGRAM) + commands)
+
+    assert 2 == code
+    assert "several registries. Name one of them" in " ".join(text.split())
+
+
+def test_a_program_without_a_registry(run):
+    """A program none of whose commands has a container is not run either."""
+    code, text = run("check", "plain", PROGRAM)
+
+    assert 2 == code
+    assert "There is no registry on the Group" in text
+
+
+def test_a_registry_that_needs_the_context(run):
+    """The function that makes a registry finds the program's context, with its defaults."""
+    source = PROGRAM.replace("def app():", "def app(path):").replace(
+        "@click.group()", "@click.group()\n    @click.option('--path', default='shop.db')"
+    )
+    command = """
+def open_shop():
+    registry = Registry()
+    registry.register_value(str, click.get_current_context().find_root().params["path"])
+    return registry
+
+@app.command()
+@with_container(open_shop)
+def show(path: Inject[str]): ...
+"""
+
+    code, text = run("check", "context", textwrap.dedent(source) + command)
+
+    assert (0, "✓ 1 service, no problem\n") == (code, text)

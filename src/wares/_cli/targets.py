@@ -21,6 +21,7 @@ import attrs
 
 from wares._adapters.applications import find_lifespan, find_registry
 from wares._adapters.lifespan import REGISTRY_KEY
+from wares._cli.programs import find_command, open_program
 from wares._core.container import Registry
 from wares._core.keys import find_nearest
 from wares.exceptions import WaresError
@@ -58,7 +59,7 @@ class Target:
         Call this outside of any event loop: applications may run one of their own meanwhile.
 
         Returns:
-            A registry or an application; or something awaitable that gives one.
+            A registry, an application or a program; or something awaitable that gives one.
 
         Raises:
             TargetError: There is no such module, or no such attribute, or it is a function that
@@ -77,7 +78,7 @@ class Target:
                 hint = f" Similar names: {', '.join(near)}." if near else ""
                 raise TargetError(f"{name!r} has no attribute {path!r}.{hint}")
             found = getattr(found, part)
-        return _call(found, path) if _is_factory(found) else found
+        return open_program(_call(found, path) if _is_factory(found) else found)
 
     def _find_module(self) -> tuple[str, str]:
         """Find the name of the module, and the folder that makes it importable."""
@@ -123,7 +124,9 @@ def _import(name: str) -> Any:
 
 def _is_factory(thing: Any) -> bool:
     """Tell whether *thing* is to be called: it makes something, and is no application itself."""
-    if not callable(thing) or _is_asgi(thing) or find_registry(thing) is not None:
+    if not callable(thing) or _is_asgi(thing) or find_command(thing) is not None:
+        return False
+    if find_registry(thing) is not None:
         return False
     return _is_function(thing) or inspect.isclass(thing) or _is_callable_without(thing)
 

@@ -1,0 +1,81 @@
+"""From a program of Click or Typer to its registry, without running it.
+
+This module knows how both list commands. Typer has a copy of Click, and the commands of both look
+the same.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import attrs
+import click
+
+from wares._core.container import Registry
+from wares.click import describe_context, find_source
+
+
+@attrs.frozen
+class Program:
+    """A program whose commands have containers.
+
+    Attributes:
+        registry: Their registry.
+    """
+
+    registry: Registry
+
+
+def find_command(thing: Any) -> Any:
+    """Find the command that a program begins with; `None` if *thing* is no program."""
+    typer = sys.modules.get("typer")
+    if typer is not None and isinstance(thing, typer.Typer):
+        return typer.main.get_command(thing)
+    return None if inspect.isclass(thing) or not hasattr(thing, "make_context") else thing
+
+
+def open_program(thing: object) -> object:
+    """Make the registry of a program, as its invocation does, and tell it of the commands.
+
+    Args:
+        thing: A program, or anything else.
+
+    Returns:
+        The program; *thing*, if it is none, or if none of its commands has a container.
+
+    Raises:
+        click.BadParameter: Its commands have several registries.
+        Exception: Whatever the function raises that makes the registry.
+    """
+    command = find_command(thing)
+    if command is None:
+        return thing
+    # As for the completion of shells: nothing is asked for, and no command is called.
+    with command.make_context(command.name, [], resilient_parsing=True) as context:
+        functions = [*_find_functions(command, context)]
+        # By identity, as not all registries are hashable.
+        sources = {id(one): one for one in map(find_source, functions) if one is not None}
+        if not sources:
+            return thing
+        if len(sources) > 1:
+            raise click.BadParameter(
+                "The commands of this program have several registries. Name one of them, or a "
+                "function that makes one.",
+                param_hint="TARGET",
+            )
+        (source,) = sources.values()
+        registry = source if isinstance(source, Registry) else source()
+        registry.expect(*describe_context(context))
+    registry._handlers.append(lambda: functions)
+    return Program(registry)
+
+
+def _find_functions(command: Any, context: Any) -> Iterator[Callable[..., Any]]:
+    """Find what a command calls, and the commands below it."""
+    if command.callback is not None:
+        yield command.callback
+    for name in command.list_commands(context) if hasattr(command, "list_commands") else ():
+        yield from _find_functions(command.get_command(context, name), context)
