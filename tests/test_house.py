@@ -60,9 +60,14 @@ def is_explained(comment: str) -> bool:
 
 
 def test_the_oldest_versions_that_are_claimed_are_tested() -> None:
-    """Each lower bound in pyproject.toml is a constraint of `tox run -e oldest`."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    groups = [project["dependencies"], *project["optional-dependencies"].values()]
+    """Each lower bound in pyproject.toml is a constraint of `oldest` or `oldest-mcp` of tox."""
+    contents = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    project = contents["project"]
+    groups = [
+        project["dependencies"],
+        *project["optional-dependencies"].values(),
+        contents["dependency-groups"]["tests-of-mcp"],
+    ]
     claimed = {
         tuple(requirement.split(">="))
         for group in groups
@@ -70,8 +75,8 @@ def test_the_oldest_versions_that_are_claimed_are_tested() -> None:
         if ">=" in requirement
     }
 
-    constraints = (ROOT / "tests" / "oldest.txt").read_text("utf-8")
-    pinned = re.findall(r"^([\w-]+)==([\d.]+)", constraints, re.MULTILINE)
+    constraints = [path.read_text("utf-8") for path in ROOT.glob("tests/oldest*.txt")]
+    pinned = re.findall(r"^([\w-]+)==([\d.]+)", "\n".join(constraints), re.MULTILINE)
 
     assert claimed == {(name, version.removesuffix(".0")) for name, version in pinned}
 
