@@ -104,3 +104,13 @@ def test_adapters_are_small(name: str) -> None:
 
     assert counts
     assert {} == {name: count for name, count in counts.items() if count > 200}
+
+
+@pytest.mark.parametrize("name", sorted({*SMALL_ADAPTERS} - {"starlette"}))
+def test_examples_are_small(name: str) -> None:
+    """The example of an adapter has 40 to 80 lines, in all of its files next to its tests."""
+    files = [path.read_text("utf-8") for path in ROOT.glob(f"examples/{name}/*.py")]
+
+    count = sum(len(text.splitlines()) for text in files)
+
+    assert 40 <= count <= 80

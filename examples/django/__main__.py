@@ -1,9 +1,8 @@
 """The command line of the project, as `manage.py` is elsewhere."""
 
 import os
-import sys
 
 from django.core.management import execute_from_command_line
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "examples.django.settings")
-execute_from_command_line(sys.argv)
+execute_from_command_line()

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 PROGRAM = """
 import os
@@ -17,10 +18,16 @@ for path in ("/sign?name=Ada", "/sign?name=%20", "/read", "/healthy"):
 """
 
 
-def run(*arguments, path):
+ROOT = Path(__file__).parents[3]
+
+
+def run(*arguments, folder):
+    """Run Python where the project keeps its database in a folder of the test's own."""
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     return subprocess.run(
         [sys.executable, *arguments],
-        env={**os.environ, "GUESTS_PATH": str(path)},
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": path},
         capture_output=True,
         text=True,
         check=True,
@@ -29,7 +36,7 @@ def run(*arguments, path):
 
 def test_who_signs_is_read(tmp_path):
     """What one guest writes, the next one reads; a refused one is rolled back."""
-    lines = run("-c", PROGRAM, path=tmp_path / "guests.db").splitlines()
+    lines = run("-c", PROGRAM, folder=tmp_path).splitlines()
 
     assert "200 Welcome, Ada!" in lines
     assert "200 Ada" in lines
@@ -39,6 +46,6 @@ def test_who_signs_is_read(tmp_path):
 
 def test_the_project_is_checked(tmp_path):
     """`manage.py check` finds nothing wrong."""
-    output = run("-m", "examples.django", "check", path=tmp_path / "guests.db")
+    output = run("-m", "examples.django", "check", folder=tmp_path)
 
     assert "System check identified no issues" in output
