@@ -14,7 +14,9 @@ from wares._adapters.injecting import inject_own
 from wares._adapters.lifespan import REGISTRY_KEY
 from wares._adapters.registries import Keeping
 from wares._adapters.units import Unit, check, noting
+from wares._core.annotations import find_nothing
 from wares._core.container import Registry, current_container
+from wares._core.marks import find_fast_dependencies
 
 with needs_extra("wares.faststream", "faststream"):
     from faststream import BaseMiddleware, ContextRepo, StreamMessage
@@ -135,11 +137,17 @@ def _inject_subscribers(broker: BrokerUsecase[Any, Any, Any]) -> None:
 
 
 def _find_handlers(broker: BrokerUsecase[Any, Any, Any]) -> Iterator[Callable[..., Any]]:
-    """Find the functions of the subscribers; as above, of FastStream 0.7.0 to 0.7.8."""
+    """Find the functions of the subscribers, and those that FastStream's ``Depends`` names there.
+
+    As above, this is of FastStream 0.7.0 to 0.7.8.
+    """
     for subscriber in broker.subscribers:
-        calls = getattr(subscriber, "calls", ())
-        handlers = [getattr(call.handler, "_original_call", None) for call in calls]
-        yield from map(inject_own, filter(None, handlers))
+        for call in getattr(subscriber, "calls", ()):
+            function = getattr(call.handler, "_original_call", None)
+            if function is not None:
+                _, *below = find_fast_dependencies(function, find_nothing)
+                yield from (inject_own(function), *below)
+            yield from (each.dependency for each in call.dependencies)
 
 
 def _check(app: Application, registry: Registry, **options: Any) -> None:  # noqa: ARG001  # the command's

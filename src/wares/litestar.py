@@ -144,3 +144,4 @@ def _find_handlers(app: Litestar) -> Iterator[Callable[..., Any]]:
         handlers: list[Any] = getattr(route, "route_handlers", None) or [one]
         for handler in handlers:
             yield handler.fn
+            yield from (each.dependency for each in handler.resolve_dependencies().values())

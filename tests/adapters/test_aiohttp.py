@@ -1,19 +1,22 @@
 """aiohttp: what `AdapterConformance` does not say, with aiohttp's own test client."""
 
 import asyncio
+import contextlib
 
 import pytest
-from aiohttp import WSMsgType, web
+from aiohttp import ClientSession, WSMsgType, web
 from aiohttp.test_utils import TestClient, TestServer, make_mocked_request
 
 from tests.adapters.serving import Journal, Session, open_session, until
 from wares import (
+    ContainerClosedError,
     Inject,
     InvalidRegistryError,
     NoContainerError,
     NoRegistryError,
     RegistryClosedError,
     ServiceNotFoundError,
+    current_container,
     inject,
 )
 from wares.aiohttp import (
@@ -337,3 +340,143 @@ async def test_a_handler_that_is_cancelled_cleans_up(app, journal):
         await asyncio.wait({asking})
 
     assert ["open", "closed"] == journal
+
+
+@contextlib.asynccontextmanager
+async def serving(app):
+    """Serve *app* as `web.run_app` does, where a handler outlives its client; give the address."""
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield "http://{}:{}".format(*runner.addresses[0])
+    finally:
+        await runner.cleanup()
+
+
+class TestEdgeCases:
+    async def test_a_response_that_is_returned_is_no_failure(self, app, journal):
+        """A response with an error status commits if it is returned, not raised."""
+
+        async def handle(request):
+            return web.Response(
+                status=409, text=(await wares_from(request).aget(Session)).work()
+            )
+
+        app.router.add_get("/", handle)
+        async with client_of(app) as client:
+            await client.get("/")
+
+        assert ["open", "work", "commit"] == journal
+
+    async def test_a_failed_commit_fails_the_request(self, app):
+        """An ordinary response is sent after the services have ended, so it can still fail."""
+
+        async def fail_at_the_end():
+            yield 1.0
+            raise LookupError("the commit failed")
+
+        async def handle(request):
+            return web.Response(text=str(await wares_from(request).aget(float)))
+
+        register_factory(app, float, fail_at_the_end)
+        app.router.add_get("/", handle)
+        async with client_of(app) as client:
+            assert 500 == (await client.get("/")).status
+
+    async def test_a_file_is_sent_after_the_services_have_ended(self, app, journal):
+        """A file needs no service; aiohttp sends it when the container is closed."""
+
+        async def handle(request):
+            await work(request)
+            return web.FileResponse(__file__)
+
+        async def note(request, response):
+            journal.append("sent")
+
+        app.router.add_get("/", handle)
+        app.on_response_prepare.append(note)
+        async with client_of(app) as client:
+            await client.get("/")
+
+        assert ["open", "work", "commit", "sent"] == journal
+
+    async def test_a_handler_outlives_its_client(self, app, journal):
+        """Unless aiohttp cancels handlers, one whose client has gone works to its end."""
+        is_gone = asyncio.Event()
+
+        async def handle(request):
+            response = await work(request)
+            await is_gone.wait()
+            return response
+
+        app.router.add_get("/", handle)
+        async with serving(app) as address, ClientSession() as client:
+            asking = asyncio.create_task(client.get(address))
+            await until(lambda: "work" in journal)
+            asking.cancel()
+            await asyncio.wait({asking})
+            is_gone.set()
+            await until(lambda: len(journal) > 2)
+
+        assert ["open", "work", "commit"] == journal
+
+    async def test_writing_to_a_client_that_has_gone(self, app, journal):
+        """A handler that writes a stream sees that its client has gone; so do the cleanups."""
+
+        async def handle(request):
+            response = web.StreamResponse()
+            await response.prepare(request)
+            await work(request)
+            while True:
+                await response.write(b"text")
+                await asyncio.sleep(0.001)
+
+        app.router.add_get("/", handle)
+        async with serving(app) as address, ClientSession() as client:
+            response = await client.get(address)
+            await response.content.read(1)
+            response.close()
+            await until(lambda: len(journal) > 2)
+
+        assert ["open", "work", "rollback ClientConnectionResetError"] == journal
+
+    async def test_a_task_that_outlives_its_handler(self, app):
+        """A task that goes on after the response has no services any more."""
+        tasks = []
+
+        async def handle(request):
+            async def go_on():
+                await until(lambda: wares_from(request).is_closed)
+                with pytest.raises(ContainerClosedError):
+                    await current_container().aget(Session)
+
+            tasks.append(asyncio.create_task(go_on()))
+            return web.Response()
+
+        app.router.add_get("/", handle)
+        async with client_of(app) as client:
+            await client.get("/")
+            await asyncio.gather(*tasks)
+
+    async def test_a_handler_that_is_called_without_a_server(self, app):
+        """A test that calls a handler itself activates a container."""
+
+        @inject
+        async def handle(request, session: Inject[Session]):
+            return web.Response(text=session.work())
+
+        request = make_mocked_request("GET", "/")
+        with pytest.raises(NoContainerError):
+            await handle(request)
+        async with get_registry(app).container() as container:
+            with container.activate():
+                assert "work" == (await handle(request)).text
+
+    async def test_an_application_that_is_started_twice(self, app):
+        """The end of an application closes its registry, so it serves only once."""
+        app.router.add_get("/", work)
+        async with client_of(app) as client:
+            assert 200 == (await client.get("/")).status
+        async with client_of(app) as client:
+            assert 500 == (await client.get("/")).status

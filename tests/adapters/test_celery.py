@@ -9,8 +9,9 @@ import threading
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated
 
+import pydantic
 import pytest
-from celery import Celery, Task
+from celery import Celery, Task, chain, group, shared_task
 from celery.app.task import Context
 from celery.exceptions import Ignore, Reject
 
@@ -19,6 +20,7 @@ from tests.adapters.serving import Journal, Session, open_session_sync
 from wares import (
     Depends,
     Inject,
+    NoContainerError,
     NoRegistryError,
     Registry,
     RegistryClosedError,
@@ -442,3 +444,134 @@ class TestWorkerProcesses:
 
         assert "The worker does not start, because its registry has 1 problem" in output
         assert 0 != worker.returncode
+
+
+class TestEdgeCases:
+    def test_chains_and_groups(self, app, journal):
+        """Each task of a chain or a group has a container of its own."""
+
+        @app.task(shared=False)
+        def work(text: str, session: Inject[Session]):
+            return session.work(text.upper())
+
+        chain(work.s("a"), work.s())().get(disable_sync_subtasks=False)
+        group(work.s("b"), work.s("c"))().get()
+
+        assert [["open", text, "commit"] for text in "AABC"] == [
+            journal[start : start + 3] for start in range(0, 12, 3)
+        ]
+
+    def test_the_hooks_of_a_task(self, app):
+        """What Celery calls before and after a task has no container."""
+        seen = []
+
+        class Work(app.Task):
+            name = "work"
+
+            def run(self, session: Inject[Session]):
+                session.work()
+
+            def before_start(self, *_):
+                seen.append(find_container())
+
+            def on_success(self, *_):
+                seen.append(find_container())
+
+            def after_return(self, *_):
+                seen.append(find_container())
+
+        app.register_task(Work()).delay()
+
+        assert [None, None, None] == seen
+
+    def test_a_failed_commit(self, app):
+        """A task whose commit fails has failed."""
+
+        def fail_at_the_end():
+            yield 1.0
+            raise LookupError("the commit failed")
+
+        get_registry(app).register_factory(float, fail_at_the_end)
+
+        @app.task(shared=False)
+        def work(number: Inject[float]):
+            return number
+
+        with pytest.raises(LookupError, match="the commit failed"):
+            work.delay().get()
+
+    def test_a_thread_that_a_task_starts(self, app):
+        """A thread of the task's own has no container."""
+        seen = []
+
+        @app.task(shared=False)
+        def work(session: Inject[Session]):
+            thread = threading.Thread(target=lambda: seen.append(find_container()))
+            thread.start()
+            thread.join()
+
+        work.delay()
+
+        assert [None] == seen
+
+    def test_tasks_of_no_application(self, app, journal, monkeypatch):
+        """`shared_task` works as `app.task` does."""
+        # Otherwise the task would be one of all later applications, too.
+        monkeypatch.setattr("celery._state._on_app_finalizers", set())
+
+        @shared_task(name="test_tasks_of_no_application")
+        def work(session: Inject[Session]):
+            session.work()
+
+        app.tasks["test_tasks_of_no_application"].delay()
+
+        assert ["open", "work", "commit"] == journal
+
+    def test_arguments_that_pydantic_reads(self, app, journal):
+        """Celery's `pydantic=True` reads the other arguments."""
+
+        @app.task(shared=False, pydantic=True)
+        def work(book: Book, session: Inject[Session]) -> Book:
+            return Book(title=session.work(book.title.upper()))
+
+        assert {"title": "EMMA"} == work.delay({"title": "emma"}).get()
+        assert ["open", "EMMA", "commit"] == journal
+
+    def test_a_service_as_an_argument(self, app):
+        """Callers cannot pass what is injected."""
+
+        @app.task(shared=False)
+        def work(session: Inject[Session]):
+            """Never be reached."""
+
+        with pytest.raises(TypeError, match="session"):
+            work.delay(session="theirs")
+
+    async def test_in_an_event_loop(self, app, journal):
+        """In an async test, tasks run eagerly if they and their services are synchronous."""
+
+        @app.task(shared=False)
+        def work(session: Inject[Session]):
+            return session.work()
+
+        @app.task(shared=False)
+        async def awork():
+            """Never be reached."""
+
+        assert "work" == work.delay().get()
+        with pytest.raises(RuntimeError, match="another event loop"):
+            awork.delay().get()
+
+
+class Book(pydantic.BaseModel):
+    """An argument."""
+
+    title: str
+
+
+def find_container():
+    """Find the current container, if there is one."""
+    try:
+        return current_container()
+    except NoContainerError:
+        return None

@@ -16,6 +16,7 @@ from wares import (
     Depends,
     Inject,
     InvalidRegistryError,
+    NoContainerError,
     Registry,
     RegistryClosedError,
     current_container,
@@ -293,3 +294,122 @@ def test_without_a_public_name_for_the_context(make_registry, monkeypatch, journ
 
     assert 0 == run_typer(app)[0]
     assert ["open", "False", "commit"] == journal
+
+
+class TestEdgeCases:
+    @pytest.mark.parametrize("option", ["--help", "--unknown"])
+    def test_nothing_is_made_for_help_or_a_usage_error(self, option):
+        """What Click answers itself needs no registry."""
+
+        @click.command()
+        @with_container(pytest.fail)
+        def work(session: Inject[Session]):
+            """Never be reached."""
+
+        run_click(work, option)
+
+    def test_what_a_group_leaves_for_its_commands(self, make_registry):
+        """The services of a group have ended when its command runs."""
+
+        @click.group()
+        @click.pass_context
+        @with_container(make_registry)
+        def shop(context, session: Inject[Session]):
+            context.obj = session
+
+        @shop.command()
+        @click.pass_obj
+        def order(session):
+            click.echo(session.is_open)
+
+        assert (0, "False\n") == run_click(shop, "order")
+
+    def test_the_callback_of_an_option(self, make_registry):
+        """Click calls it before the command, so it has no container."""
+
+        def look(context, parameter, value):
+            with pytest.raises(NoContainerError):
+                current_container()
+
+        @click.command()
+        @click.option("--name", callback=look)
+        @with_container(make_registry)
+        def work(name):
+            """Have a container."""
+
+        assert (0, "") == run_click(work, "--name", "ada")
+
+    def test_a_chain(self, make_registry, journal):
+        """Each command of a chain has a container, and so has the callback for the results."""
+
+        @click.group(chain=True)
+        def shop():
+            """Do nothing."""
+
+        @shop.command()
+        @with_container(make_registry)
+        async def order(session: Inject[Session]):
+            return session.work("order")
+
+        @shop.result_callback()
+        @with_container(make_registry)
+        def sum_up(results, session: Inject[Session]):
+            session.work(str(results))
+
+        assert 0 == run_click(shop, "order")[0]
+        assert ["open", "order", "commit", "open", "['order']", "commit"] == journal
+
+    @pytest.mark.parametrize("kind", ["synchronous", "asynchronous"])
+    def test_an_interruption(self, make_registry, journal, kind):
+        """Pressing Ctrl-C rolls back."""
+
+        @click.command()
+        @with_container(make_registry)
+        def work(session: Inject[Session]):
+            raise KeyboardInterrupt
+
+        @click.command()
+        @with_container(make_registry)
+        async def awork(session: Inject[Session]):
+            raise KeyboardInterrupt
+
+        assert 1 == run_click(work if kind == "synchronous" else awork)[0]
+        assert ["open", "rollback KeyboardInterrupt"] == journal
+
+    async def test_in_an_event_loop(self, make_registry):
+        """What has to be awaited cannot run where an event loop runs, in an async test, say."""
+
+        @click.command()
+        @with_container(make_registry)
+        async def work():
+            """Never be reached."""
+
+        answer = click.testing.CliRunner().invoke(work)
+
+        assert isinstance(answer.exception, RuntimeError)
+        assert "asyncio.to_thread" in str(answer.exception)
+
+    def test_an_override(self, make_registry):
+        """A registry that is passed to the decorator takes overrides."""
+        registry = make_registry()
+
+        @click.command()
+        @with_container(registry)
+        def work(session: Inject[Session]):
+            click.echo(session)
+
+        with registry.override_value(Session, "fake"):
+            assert (0, "fake\n") == run_click(work)
+
+    def test_typer_without_the_decorator(self):
+        """Nothing tells Typer that a parameter is a service: it is one of the command line."""
+        app = typer.Typer()
+
+        @app.command()
+        def work(session: Inject[Session]):
+            """Never be reached."""
+
+        code, output = run_typer(app)
+
+        assert 2 == code
+        assert "Missing argument" in output

@@ -8,15 +8,18 @@ from asgiref.sync import async_to_sync
 from django.apps import apps
 from django.core import checks
 from django.core.exceptions import PermissionDenied
-from django.core.management import CommandError, call_command
+from django.core.management import BaseCommand, CommandError, call_command
+from django.core.signals import request_finished
 from django.core.wsgi import get_wsgi_application
+from django.db import transaction
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, StreamingHttpResponse
-from django.test import AsyncClient, Client, override_settings
+from django.test import AsyncClient, Client, RequestFactory, override_settings
 from django.urls import path
 
 from tests.adapters import django_project
-from tests.adapters.serving import Journal, Session, open_session_sync
+from tests.adapters.serving import Journal, Session, open_session_sync, until
 from wares import (
+    AsyncServiceError,
     Inject,
     InvalidRegistryError,
     NoContainerError,
@@ -443,3 +446,131 @@ class TestWhatIsMissing:
 
         with pytest.raises(NoRegistryError, match="INSTALLED_APPS"):
             get_registry()
+
+
+class TestEdgeCases:
+    def test_a_failed_commit_fails_the_request(self, registry):
+        """An ordinary response is sent after the services have ended, so it can still fail."""
+
+        def fail_at_the_end():
+            yield 1.0
+            raise LookupError("the commit failed")
+
+        registry.register_factory(float, fail_at_the_end)
+
+        assert (
+            500 == ask(lambda request: HttpResponse(wares_from(request).get(float))).status_code
+        )
+
+    def test_an_error_response_of_rest_framework_that_is_returned(self, journal):
+        """A response with an error status commits if it is returned, not raised."""
+        from rest_framework.response import Response
+
+        def view(request):
+            return Response(work(request), status=400)
+
+        assert 400 == ask(view, "/drf").status_code
+        assert ["open", "work", "commit"] == journal
+
+    def test_a_view_called_without_middlewares(self, registry):
+        """A test that calls a view itself activates a container."""
+
+        @inject
+        def view(request, session: Inject[Session]):
+            return HttpResponse(session.work())
+
+        request = RequestFactory().get("/")
+        with pytest.raises(NoContainerError):
+            view(request)
+        with registry.container() as container, container.activate():
+            assert b"work" == view(request).content
+
+    def test_a_view_that_nobody_injects(self, registry):
+        """`manage.py check` tells it; the request fails, and reads nothing from the client."""
+
+        def view(request, session: Inject[Session]):
+            """Never be reached."""
+
+        class URLs:
+            urlpatterns = (path("view", view),)
+
+        with override_settings(ROOT_URLCONF=URLs):
+            (problem,) = checks.run_checks()
+            assert 500 == ask(None, "/view", data={"session": "theirs"}).status_code
+
+        assert "not injected" in problem.msg
+
+    def test_a_synchronous_view_and_an_asynchronous_service(self, registry):
+        """`inject` refuses; the view may run `aget` by itself."""
+
+        async def make() -> bytes:
+            return b"made"
+
+        @inject
+        def injected(request, made: Inject[bytes]):
+            """Never be reached."""
+
+        def view(request):
+            return HttpResponse(async_to_sync(wares_from(request).aget)(bytes))
+
+        registry.register_factory(bytes, make)
+
+        assert issubclass(ask(injected).exc_info[0], AsyncServiceError)
+        assert b"made" == ask(view).content
+
+    def test_a_command_without_a_container(self):
+        """A management command opens a container by `with_container`."""
+
+        class Command(BaseCommand):
+            @inject
+            def handle(self, *args, session: Inject[Session], **options):
+                """Never be reached."""
+
+        with pytest.raises(NoContainerError):
+            call_command(Command())
+
+    def test_what_runs_after_a_request(self, journal):
+        """Receivers of `request_finished` run after the services have ended."""
+
+        def note(**_):
+            with pytest.raises(NoContainerError):
+                current_container()
+            journal.append("finished")
+
+        def view(request):
+            return HttpResponse(work(request))
+
+        request_finished.connect(note)
+        try:
+            ask(view)
+        finally:
+            request_finished.disconnect(note)
+
+        assert ["open", "work", "commit", "finished"] == journal
+
+    def test_what_runs_at_the_end_of_a_transaction(self, journal):
+        """Callbacks of `transaction.on_commit` still have the services."""
+
+        def view(request):
+            with transaction.atomic():
+                transaction.on_commit(lambda: work(request))
+            return HttpResponse()
+
+        ask(view)
+
+        assert ["open", "work", "commit"] == journal
+
+    async def test_a_client_that_disconnects(self, journal):
+        """Django cancels an asynchronous view whose client has gone; so the cleanups see it."""
+
+        async def view(request):
+            work(request)
+            await asyncio.sleep(10)
+
+        django_project.current["view"] = view
+        asking = asyncio.create_task(AsyncClient().get("/aview"))
+        await until(lambda: "work" in journal)
+        asking.cancel()
+        await asyncio.wait({asking})
+
+        assert ["open", "work", "rollback CancelledError"] == journal

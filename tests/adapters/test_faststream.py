@@ -11,8 +11,10 @@ from faststream import (
     BaseMiddleware,
     Context,
     Depends,
+    ExceptionMiddleware,
     FastStream,
     StreamMessage,
+    TestApp,
 )
 from faststream.asgi import AsgiFastStream
 from faststream.exceptions import AckMessage, NackMessage, RejectMessage, SkipMessage
@@ -25,8 +27,10 @@ from faststream.rabbit import RabbitBroker, TestRabbitBroker
 import wares
 from tests.adapters.serving import Journal, Session, open_session, open_slow_session
 from wares import (
+    AsyncServiceError,
     Inject,
     InvalidRegistryError,
+    NoContainerError,
     NoRegistryError,
     Registry,
     RegistryClosedError,
@@ -425,3 +429,191 @@ class TestWithoutTheInternalHook:
             await broker.publish("one", "work")
 
         assert ["open", "one", "commit"] == journal
+
+
+class TestEdgeCases:
+    async def test_the_handler_of_an_error(self, registry, journal):
+        """What an `ExceptionMiddleware` calls still has the container, which rolls back."""
+        middleware = ExceptionMiddleware()
+
+        @middleware.add_handler(LookupError, publish=True)
+        async def answer(error):
+            return (await current_container().aget(Session)).work("sorry")
+
+        broker = init_broker(NatsBroker(middlewares=[middleware]), registry=registry)
+
+        @broker.subscriber("work")
+        async def handle(text: str, session: Inject[Session]):
+            raise LookupError("no such book")
+
+        async with TestNatsBroker(broker):
+            assert "sorry" == await (await broker.request("one", "work")).decode()
+
+        assert ["open", "sorry", "rollback LookupError"] == journal
+
+    async def test_a_reply_that_cannot_be_published(self, registry, journal):
+        """The services have ended before a reply is published: they have committed."""
+
+        class Failing(BaseMiddleware):
+            async def publish_scope(self, call_next, cmd):
+                if cmd.destination == "replies":
+                    raise LookupError("no connection")
+                return await call_next(cmd)
+
+        broker = init_broker(NatsBroker(middlewares=[Failing]), registry=registry)
+
+        @broker.subscriber("work")
+        @broker.publisher("replies")
+        async def handle(text: str, session: Inject[Session]) -> str:
+            return session.work(text)
+
+        async with TestNatsBroker(broker):
+            with pytest.raises(LookupError):
+                await broker.publish("one", "work")
+
+        assert ["open", "one", "commit"] == journal
+
+    async def test_a_message_that_does_not_fit(self, broker, journal):
+        """A body that cannot be read is an error before any service is made."""
+
+        @broker.subscriber("work")
+        async def handle(number: int, session: Inject[Session]):
+            """Never be reached."""
+
+        async with TestNatsBroker(broker):
+            with pytest.raises(ValueError, match="number"):
+                await broker.publish("one", "work")
+
+        assert [] == journal
+
+    async def test_a_message_within_a_message(self, broker, journal):
+        """A message that a subscriber publishes has a container of its own."""
+
+        @broker.subscriber("outer")
+        async def outer(text: str, session: Inject[Session]):
+            await broker.publish("inner", "inner")
+            session.work(text)
+
+        @broker.subscriber("inner")
+        async def inner(text: str, session: Inject[Session]):
+            session.work(text)
+
+        async with TestNatsBroker(broker):
+            await broker.publish("outer", "outer")
+
+        assert ["open", "open", "inner", "commit", "outer", "commit"] == journal
+
+    async def test_calling_a_subscriber(self, broker, registry):
+        """A test that calls a subscriber activates a container; mocks see no services."""
+
+        @broker.subscriber("work")
+        async def handle(text: str, session: Inject[Session]):
+            return session.work(text)
+
+        async with TestNatsBroker(broker):
+            await broker.publish("one", "work")
+            handle.mock.assert_called_once_with("one")
+            with pytest.raises(NoContainerError):
+                await handle("two")
+            async with registry.container() as container:
+                with container.activate():
+                    assert "two" == await handle("two")
+
+    async def test_a_dependency_of_faststream_asks(self, registry, journal):
+        """A function for FastStream's `Depends` asks by `inject`."""
+
+        async def depend(session: Inject[Session]):
+            return session.work("depend")
+
+        broker = init_broker(NatsBroker(), registry=registry)
+
+        @broker.subscriber("work")
+        async def handle(text: str, found: Annotated[str, Depends(wares.inject(depend))]):
+            journal.append(found)
+
+        async with TestNatsBroker(broker):
+            await broker.publish("one", "work")
+
+        assert ["open", "depend", "depend", "commit"] == journal
+
+    @pytest.mark.parametrize("level", ["parameter", "subscriber"])
+    async def test_a_dependency_that_nobody_injects(self, registry, level):
+        """Without `inject` it would read its service from the message, so nothing starts."""
+
+        async def depend(session: Inject[Session]):
+            """Never be reached."""
+
+        broker = NatsBroker()
+        app = init_app(FastStream(broker), registry=registry)
+        if level == "parameter":
+
+            @broker.subscriber("work")
+            async def handle(text: str, found: Annotated[str, Depends(depend)]):
+                """Never be reached."""
+
+        else:
+
+            @broker.subscriber("work", dependencies=[Depends(depend)])
+            async def handle(text: str):
+                """Never be reached."""
+
+        async with TestNatsBroker(broker, connect_only=True):
+            with pytest.raises(InvalidRegistryError) as caught:
+                await app.start()
+
+        assert "not injected" in str(caught.value)
+
+    async def test_an_asynchronous_service_in_a_synchronous_subscriber(self, broker):
+        """A subscriber that runs in a thread cannot await its services."""
+
+        @broker.subscriber("work")
+        def handle(text: str, session: Inject[Session]):
+            """Never be reached."""
+
+        async with TestNatsBroker(broker):
+            with pytest.raises(AsyncServiceError):
+                await broker.publish("one", "work")
+
+    async def test_other_hooks_of_middlewares(self, registry):
+        """`on_receive` and `after_processed` run outside of the container."""
+        seen = []
+
+        class Watch(BaseMiddleware):
+            async def on_receive(self):
+                with pytest.raises(NoContainerError):
+                    current_container()
+                seen.append("before")
+
+            async def after_processed(self, *error):
+                with pytest.raises(NoContainerError):
+                    current_container()
+                seen.append("after")
+
+        broker = init_broker(NatsBroker(middlewares=[Watch]), registry=registry)
+
+        @broker.subscriber("work")
+        async def handle(text: str):
+            seen.append(text)
+
+        async with TestNatsBroker(broker):
+            await broker.publish("one", "work")
+
+        assert ["before", "one", "after"] == seen
+
+    async def test_an_application_that_is_started_twice(self):
+        """The end of an application closes its registry, so it starts only once."""
+        broker = NatsBroker()
+        app = init_app(FastStream(broker))
+
+        @broker.subscriber("work")
+        async def handle(text: str, number: Inject[int]):
+            """Never be reached."""
+
+        get_registry(app).register_value(int, 3)
+        async with TestNatsBroker(broker, connect_only=True), TestApp(app):
+            pass
+        with pytest.raises(InvalidRegistryError) as caught:
+            async with TestNatsBroker(broker, connect_only=True), TestApp(app):
+                pass
+
+        assert "The registry is closed" in str(caught.value)

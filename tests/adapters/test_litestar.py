@@ -1,5 +1,8 @@
 """Litestar: what `AdapterConformance` does not say, with Litestar's own test client."""
 
+from typing import Annotated
+
+import httpx
 import pytest
 from litestar import (
     Controller,
@@ -12,17 +15,19 @@ from litestar import (
 )
 from litestar.background_tasks import BackgroundTask
 from litestar.di import NamedDependency, Provide
-from litestar.exceptions import NotFoundException
+from litestar.exceptions import NotAuthorizedException, NotFoundException
 from litestar.response import Response
 from litestar.testing import AsyncTestClient, TestClient
 
-from tests.adapters.serving import Journal, Session, open_session
+from tests.adapters.serving import Journal, Session, open_session, serve
 from wares import (
+    Depends,
     Inject,
     InvalidRegistryError,
     NoContainerError,
     NoRegistryError,
     RegistryClosedError,
+    UnresolvableParameterError,
     current_container,
     inject,
 )
@@ -217,3 +222,145 @@ class TestWhatIsMissing:
         """A connection that did not come through the middleware says so."""
         with pytest.raises(NoContainerError):
             wares_from(Request({"type": "http"}))
+
+
+class TestEdgeCases:
+    def test_a_response_that_is_returned_is_no_failure(self, plugin, journal):
+        """A response with an error status commits if it is returned, not raised."""
+
+        @get("/")
+        @inject
+        async def show(session: Inject[Session]) -> Response[str]:
+            return Response(session.work(), status_code=409)
+
+        with TestClient(make_app(plugin, show)) as client:
+            assert 409 == client.get("/").status_code
+
+        assert ["open", "work", "commit"] == journal
+
+    def test_a_guard_that_refuses(self, plugin, journal):
+        """What a guard has done before it refuses rolls back."""
+
+        async def guard(connection, handler):
+            (await wares_from(connection).aget(Session)).work()
+            raise NotAuthorizedException
+
+        @get("/", guards=[guard])
+        async def show() -> None:
+            """Never be reached."""
+
+        with TestClient(make_app(plugin, show)) as client:
+            assert 401 == client.get("/").status_code
+
+        assert ["open", "work", "rollback NotAuthorizedException"] == journal
+
+    def test_hooks(self, plugin, journal):
+        """What Litestar calls before a request, and after its response, has the container."""
+
+        async def before(request):
+            (await current_container().aget(Session)).work("before")
+
+        async def after(request):
+            (await current_container().aget(Session)).work("after")
+
+        @get("/", before_request=before, after_response=after)
+        async def show() -> None:
+            """Do nothing."""
+
+        with TestClient(make_app(plugin, show)) as client:
+            client.get("/")
+
+        assert ["open", "before", "after", "commit"] == journal
+
+    @pytest.mark.parametrize("scope", ["request", "function"])
+    async def test_a_failed_commit(self, plugin, scope):
+        """It comes after the response, unless the service ends with the handler."""
+
+        async def fail_at_the_end():
+            yield 1.0
+            raise LookupError("the commit failed")
+
+        @get("/")
+        @inject
+        async def show(number: Annotated[float, Depends(float, scope=scope)]) -> float:
+            return number
+
+        plugin.registry.register_factory(float, fail_at_the_end)
+        async with serve(make_app(plugin, show)) as address, httpx.AsyncClient() as client:
+            answer = await client.get(f"http://{address}/")
+
+        assert (200 if scope == "request" else 500) == answer.status_code
+
+    async def test_a_dependency_asks(self, plugin, journal):
+        """A function for `Provide` asks by `inject`, too; without it, nothing starts."""
+
+        async def provide(session: Inject[Session]) -> str:
+            return session.work()
+
+        @get("/", dependencies={"text": Provide(inject(provide))})
+        async def show(text: NamedDependency[str]) -> str:
+            return text
+
+        @get("/wrong", dependencies={"text": Provide(provide)})
+        async def show_wrong(text: NamedDependency[str]) -> str:
+            """Never be reached."""
+
+        with TestClient(make_app(plugin, show)) as client:
+            assert "work" == client.get("/").text
+        with pytest.RaisesGroup(
+            pytest.RaisesExc(UnresolvableParameterError, match="not injected"),
+            flatten_subgroups=True,
+        ):
+            async with AsyncTestClient(make_app(WaresPlugin(), show_wrong)):
+                pass
+
+    def test_an_asynchronous_service_in_a_synchronous_handler(self, plugin):
+        """A handler that runs in a thread cannot await its services."""
+
+        @get("/", sync_to_thread=True)
+        @inject
+        def show(session: Inject[Session]) -> None:
+            """Never be reached."""
+
+        with TestClient(make_app(plugin, show, debug=True)) as client:
+            assert "AsyncServiceError" in client.get("/").text
+
+    def test_an_injected_listener(self, plugin, journal):
+        """What a listener asks for by `inject` is the same for all messages of a WebSocket."""
+
+        @websocket_listener("/")
+        @inject
+        async def listen(data: str, session: Inject[Session]) -> str:
+            return session.work(data)
+
+        with (
+            TestClient(make_app(plugin, listen)) as client,
+            client.websocket_connect("/") as socket,
+        ):
+            for text in ("one", "two"):
+                socket.send_text(text)
+                socket.receive_text()
+
+        assert ["open", "one", "two", "commit"] == journal
+
+    def test_a_client_that_starts_nothing(self, plugin, journal):
+        """A test client that is no block runs no lifespan, so nothing is checked or closed."""
+
+        @get("/")
+        @inject
+        async def show(session: Inject[Session]) -> str:
+            return session.work()
+
+        assert "work" == TestClient(make_app(plugin, show)).get("/").text
+        assert ["open", "work", "commit"] == journal
+        plugin.registry.close()
+
+    async def test_an_application_that_is_started_twice(self, plugin):
+        """The end of an application closes its registry, so it serves only once."""
+        app = make_app(plugin)
+        async with AsyncTestClient(app):
+            pass
+
+        with pytest.RaisesGroup(RegistryClosedError, flatten_subgroups=True):
+            async with AsyncTestClient(app):
+                pass

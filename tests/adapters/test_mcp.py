@@ -1,21 +1,34 @@
 """MCP servers: what `AdapterConformance` does not say."""
 
+import asyncio
+import dataclasses
 import os
 import subprocess
 import sys
 
 import anyio
 import fastmcp
+import fastmcp.dependencies
 import mcp
 import pytest
+from fastapi import FastAPI
 from fastmcp.exceptions import ToolError
 from fastmcp.server.middleware import Middleware
 from mcp.server.context import ServerRequestContext
 from mcp.server.mcpserver import MCPServer
+from pydantic import PydanticSchemaGenerationError
 
-from tests.adapters.serving import Journal, Session, open_session, open_slow_session
+from tests.adapters.serving import (
+    Journal,
+    Session,
+    open_session,
+    open_slow_session,
+    serve,
+    until,
+)
 from wares import (
     Inject,
+    InvalidRegistrationError,
     InvalidRegistryError,
     NoRegistryError,
     Registry,
@@ -242,3 +255,180 @@ async def test_results_that_are_errors():
     assert ["ResponseFailed"] == ends
     with pytest.raises(NoRegistryError):
         await WaresMiddleware()(Message(), call_next)
+
+
+@dataclasses.dataclass
+class User:
+    """A service that clients could send."""
+
+    name: str = "server"
+
+
+#: A server of each kind, and the client for it.
+KINDS = pytest.mark.parametrize(
+    ("make", "client_of"),
+    [(fastmcp.FastMCP, fastmcp.Client), (MCPServer, mcp.Client)],
+    ids=["FastMCP", "SDK"],
+)
+
+
+async def call(client, name, **arguments):
+    """Call a tool; give the texts of its result, also of an error."""
+    try:
+        result = await client.call_tool(name, arguments)
+    except (ToolError, mcp.MCPError) as error:
+        return str(error)
+    return " ".join(part.text for part in result.content)
+
+
+@KINDS
+class TestEdgeCases:
+    @pytest.mark.parametrize("key", [User, str, Session])
+    def test_a_tool_that_nobody_injects(self, make, client_of, key):
+        """A service is never read from the client: the tool is refused where it is defined."""
+        server = make("shop")
+
+        async def work(user: Inject[key]) -> str:
+            """Never be reached."""
+
+        with pytest.raises((InvalidRegistrationError, PydanticSchemaGenerationError)):
+            server.tool()(work)
+
+    async def test_a_missing_service(self, make, client_of, start):
+        """A tool that asks for what is not registered fails when it is called."""
+        server = make("shop", lifespan=start, middleware=[WaresMiddleware()])
+
+        @server.tool()
+        @inject
+        async def work(missing: Inject[complex]) -> str:
+            """Never be reached."""
+
+        async with client_of(server) as client:
+            assert "Error" in await call(client, "work")
+
+    async def test_an_asynchronous_service_in_a_synchronous_tool(
+        self, make, client_of, start, journal
+    ):
+        """A tool that runs in a thread cannot await its services."""
+        server = make("shop", lifespan=start, middleware=[WaresMiddleware()])
+
+        @server.tool()
+        @inject
+        def work(session: Inject[Session]) -> str:
+            """Never be reached."""
+
+        async with client_of(server) as client:
+            assert "Error" in await call(client, "work")
+        assert [] == journal
+
+    async def test_a_failed_commit(self, make, client_of, start):
+        """A result is sent after the services have ended, so the call can still fail."""
+
+        async def fail_at_the_end():
+            yield 1.0
+            raise LookupError("the commit failed")
+
+        server = make("shop", lifespan=start, middleware=[WaresMiddleware()])
+
+        @server.tool()
+        @inject
+        async def work(number: Inject[float]) -> str:
+            return "done"
+
+        async with client_of(server) as client:
+            start.registry.register_factory(float, fail_at_the_end)
+            assert "done" != await call(client, "work")
+
+    async def test_an_error_of_an_injected_tool(self, make, client_of, start, journal):
+        """What an injected tool raises reaches the cleanups; FastMCP makes its own error of it."""
+        server = make("shop", lifespan=start, middleware=[WaresMiddleware()])
+
+        @server.tool()
+        @inject
+        async def work(session: Inject[Session]) -> str:
+            raise LookupError
+
+        async with client_of(server) as client:
+            await call(client, "work")
+
+        error = "ToolError" if make is fastmcp.FastMCP else "LookupError"
+        assert ["open", f"rollback {error}"] == journal
+
+    async def test_a_client_that_cancels(self, make, client_of, start, journal):
+        """A call that its client gives up is cancelled, and rolls back."""
+        server = make("shop", lifespan=start, middleware=[WaresMiddleware()])
+
+        @server.tool()
+        @inject
+        async def work(session: Inject[Session]) -> str:
+            session.work()
+            await anyio.sleep(10)
+
+        async with client_of(server) as client:
+            calling = asyncio.create_task(call(client, "work"))
+            await until(lambda: "work" in journal)
+            calling.cancel()
+            await asyncio.wait({calling})
+            await until(lambda: len(journal) > 2)
+
+        assert ["open", "work", "rollback CancelledError"] == journal
+
+    async def test_a_server_without_the_middleware(self, make, client_of, start):
+        """Without the middleware, tools have no container."""
+        server = make("shop", lifespan=start)
+
+        @server.tool()
+        @inject
+        async def work(session: Inject[Session]) -> str:
+            """Never be reached."""
+
+        async with client_of(server) as client:
+            assert "Error" in await call(client, "work")
+
+    async def test_an_override(self, make, client_of, start):
+        """A test overrides services on the registry of the lifespan."""
+        server = make("shop", lifespan=start, middleware=[WaresMiddleware()])
+
+        @server.tool()
+        @inject
+        async def work(session: Inject[Session]) -> str:
+            return session
+
+        async with client_of(server) as client:
+            with start.registry.override_value(Session, "fake"):
+                assert "fake" == await call(client, "work")
+
+
+async def test_dependencies_of_fastmcp(start, journal):
+    """FastMCP's own dependencies find the current container."""
+    server = fastmcp.FastMCP("shop", lifespan=start, middleware=[WaresMiddleware()])
+
+    async def depend():
+        return (await current_container().aget(Session)).work()
+
+    @server.tool
+    async def work(found: str = fastmcp.dependencies.Depends(depend)) -> str:
+        return found
+
+    async with fastmcp.Client(server) as client:
+        assert "work" == await call(client, "work")
+
+    assert ["open", "work", "commit"] == journal
+
+
+async def test_mounted_in_fastapi(start, journal):
+    """A server within FastAPI needs its lifespan, which FastAPI has to be given."""
+    server = fastmcp.FastMCP("shop", lifespan=start, middleware=[WaresMiddleware()])
+
+    @server.tool
+    @inject
+    async def work(session: Inject[Session]) -> str:
+        return session.work()
+
+    mounted = server.http_app()
+    app = FastAPI(lifespan=mounted.lifespan)
+    app.mount("/shop", mounted)
+    async with serve(app) as address, fastmcp.Client(f"http://{address}/shop/mcp") as client:
+        assert "work" == await call(client, "work")
+
+    assert ["open", "work", "commit"] == journal

@@ -9,19 +9,24 @@ from taskiq import (
     AsyncBroker,
     Context,
     InMemoryBroker,
+    SimpleRetryMiddleware,
     TaskiqDepends,
     TaskiqMessage,
     TaskiqMiddleware,
+    async_shared_broker,
 )
 from taskiq.api import run_receiver_task
 
 from tests.adapters.serving import Journal, Session, open_session, until
 from wares import (
+    AsyncServiceError,
     Inject,
     InvalidRegistryError,
+    NoContainerError,
     NoRegistryError,
     RegistryClosedError,
     current_container,
+    inject,
 )
 from wares.taskiq import aclose_registry, get_registry, init_broker
 
@@ -270,3 +275,119 @@ class TestStart:
         """A broker that was not initialised says how to do that."""
         with pytest.raises(NoRegistryError, match="init_broker"):
             get_registry(InMemoryBroker())
+
+
+class TestEdgeCases:
+    async def test_retries(self, broker, journal):
+        """An attempt that is tried again rolls back; the next one has a container of its own."""
+        broker.add_middlewares(SimpleRetryMiddleware())
+        attempts = []
+
+        @broker.task(retry_on_error=True)
+        async def work(session: Inject[Session]) -> None:
+            attempts.append(session.work(f"attempt {len(attempts)}"))
+            if len(attempts) == 1:
+                raise LookupError
+
+        await result_of(work)
+        await until(lambda: len(journal) == 6)
+
+        assert ["open", "attempt 0", "rollback LookupError"] == journal[:3]
+        assert ["open", "attempt 1", "commit"] == journal[3:]
+
+    async def test_a_timeout(self, broker, journal):
+        """A task that takes longer than its label `timeout` rolls back."""
+
+        @broker.task(timeout=0.01)
+        async def work(session: Inject[Session]) -> None:
+            session.work()
+            await asyncio.sleep(10)
+
+        assert (await result_of(work)).is_err
+        assert ["open", "work", "rollback TimeoutError"] == journal
+
+    async def test_an_asynchronous_service_in_a_synchronous_task(self, broker):
+        """A task that runs in a thread cannot await its services."""
+
+        @broker.task
+        def work(session: Inject[Session]) -> None:
+            """Never be reached."""
+
+        assert isinstance((await result_of(work)).error, AsyncServiceError)
+
+    async def test_calling_a_task(self, broker):
+        """A task that is called, and not sent, uses the current container."""
+
+        @broker.task
+        async def work(session: Inject[Session]) -> str:
+            return session.work()
+
+        await broker.startup()
+        with pytest.raises(NoContainerError):
+            await work()
+        async with get_registry(broker).container() as container:
+            with container.activate():
+                assert "work" == await work()
+
+    async def test_a_dependency_of_taskiq_asks(self, broker, journal):
+        """A function for `TaskiqDepends` asks by `inject`."""
+
+        @inject
+        async def depend(session: Inject[Session]) -> str:
+            return session.work("depend")
+
+        @broker.task
+        async def work(found: Annotated[str, TaskiqDepends(depend)]) -> str:
+            return found
+
+        assert "depend" == (await result_of(work)).return_value
+        assert ["open", "depend", "commit"] == journal
+
+    async def test_tasks_of_no_broker(self, broker, journal):
+        """A task of `async_shared_broker` works like those of the broker."""
+
+        @async_shared_broker.task("test_tasks_of_no_broker")
+        async def work(session: Inject[Session]) -> None:
+            session.work()
+
+        async_shared_broker.default_broker(broker)
+        try:
+            await result_of(work)
+        finally:
+            async_shared_broker.global_task_registry.pop("test_tasks_of_no_broker")
+
+        assert ["open", "work", "commit"] == journal
+
+    async def test_what_runs_after_the_result_is_saved(self, broker, journal):
+        """A middleware's `post_save` runs after the services have ended."""
+
+        class Watch(TaskiqMiddleware):
+            async def post_save(self, message, result):
+                with pytest.raises(NoContainerError):
+                    current_container()
+                journal.append("saved")
+
+        broker.add_middlewares(Watch())
+
+        @broker.task
+        async def work(session: Inject[Session]) -> None:
+            session.work()
+
+        await result_of(work)
+        await until(lambda: "saved" in journal)
+
+        assert ["open", "work", "commit", "saved"] == journal
+
+    async def test_a_broker_that_is_started_twice(self, broker):
+        """A broker's shutdown closes the registry, so a worker starts only once."""
+
+        @broker.task
+        async def work(session: Inject[Session]) -> None:
+            """Never be reached."""
+
+        await broker.startup()
+        await broker.shutdown()
+        with pytest.raises(InvalidRegistryError) as caught:
+            await broker.startup()
+
+        assert "The registry is closed" in str(caught.value)

@@ -26,6 +26,13 @@ class Loops:
         Raises:
             RuntimeError: Another event loop runs in this thread.
         """
+        if _is_in_a_loop():
+            coroutine.close()
+            raise RuntimeError(
+                "Services or functions that have to be awaited cannot run here, because another "
+                "event loop runs in this thread. Call this in a thread of its own, for example "
+                "with asyncio.to_thread."
+            )
         loop = self._get_loop()
         task = loop.create_task(coroutine)
         try:
@@ -58,3 +65,11 @@ class Loops:
             runner = self._local.runner = asyncio.Runner()
             self._runners.append(runner)
         return runner.get_loop()
+
+
+def _is_in_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

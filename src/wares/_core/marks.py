@@ -160,14 +160,23 @@ def _is_a(thing: object, module: str, name: str) -> bool:
 
 def takes_custom_field(function: Callable[..., Any], find_name: FindName) -> bool:
     """Tell whether *function*, or what FastDepends' markers in it name, takes such a thing."""
-    todo = [function]
-    for asker in todo:
+    return any(
+        is_custom_field(mark)
+        for asker in find_fast_dependencies(function, find_name)
+        for mark in _read_marks(asker, find_name)
+    )
+
+
+def find_fast_dependencies(
+    function: Callable[..., Any], find_name: FindName
+) -> list[Callable[..., Any]]:
+    """List *function*, and the dependencies that FastDepends' markers in it name, and theirs."""
+    found = [function]
+    for asker in found:
         for mark in _read_marks(asker, find_name):
-            if is_custom_field(mark):
-                return True
-            if is_fast_depends_marker(mark) and mark.dependency not in todo:
-                todo.append(mark.dependency)
-    return False
+            if is_fast_depends_marker(mark) and mark.dependency not in found:
+                found.append(mark.dependency)
+    return found
 
 
 def _read_marks(function: Callable[..., Any], find_name: FindName) -> Iterator[Any]:

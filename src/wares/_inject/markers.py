@@ -129,6 +129,18 @@ else:
         def _show(self) -> Any:
             return _show_to_fastapi(self._mark)
 
+        def __get_pydantic_json_schema__(self, _schema: Any, _handler: Any) -> Any:
+            """Refuse to be described to clients: a service is never read from a request.
+
+            Raises:
+                InvalidRegistrationError: Always.
+            """
+            message = (
+                f"{self!r} marks a parameter that clients would fill, because nothing injects "
+                f"it. Decorate the function with @inject, below the decorator that registers it."
+            )
+            raise InvalidRegistrationError(message)
+
         def __eq__(self, other: object) -> bool:
             return type(other) is type(self) and other._mark == self._mark
 
