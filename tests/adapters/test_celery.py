@@ -484,21 +484,30 @@ class TestEdgeCases:
 
         assert [None, None, None] == seen
 
-    def test_a_failed_commit(self, app):
-        """A task whose commit fails has failed."""
+    @pytest.mark.parametrize("scope", ["request", "function"])
+    def test_a_failed_commit(self, app, scope):
+        """It fails the task; Celery tries again what ends with the function."""
+        attempts = []
 
-        def fail_at_the_end():
+        def fail_once():
             yield 1.0
-            raise LookupError("the commit failed")
+            attempts.append(1)
+            if len(attempts) == 1:
+                raise LookupError("the commit failed")
 
-        get_registry(app).register_factory(float, fail_at_the_end)
+        get_registry(app).register_factory(float, fail_once)
 
-        @app.task(shared=False)
-        def work(number: Inject[float]):
+        @app.task(shared=False, autoretry_for=[LookupError], default_retry_delay=0)
+        def work(number: Annotated[float, Depends(float, scope=scope)]):
             return number
 
-        with pytest.raises(LookupError, match="the commit failed"):
-            work.delay().get()
+        if scope == "function":
+            assert work.delay().get() == 1.0
+        else:
+            with pytest.raises(LookupError, match="the commit failed"):
+                work.delay().get()
+
+        assert (2 if scope == "function" else 1) == len(attempts)
 
     def test_a_thread_that_a_task_starts(self, app):
         """A thread of the task's own has no container."""
