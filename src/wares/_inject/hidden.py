@@ -1,21 +1,14 @@
-"""Functions whose decorators hide what they are: asynchronous, a generator, a context manager.
-
-A plain function that wraps an asynchronous one gives an awaitable, and its body runs later. This
-module keeps services open until then.
-"""
+"""Functions whose decorators hide what they are: asynchronous, a generator, a context manager."""
 
 from __future__ import annotations
 
 import contextlib
-import inspect
 import sys
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Sequence
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from wares._core.callables import Shape, read_shape
-from wares._core.container import Container
 from wares._core.waiting import runs_trio
-from wares._inject.driving import adrive, arelay, drive, relay
 
 
 def read_hidden_shape(function: Callable[..., Any]) -> Shape:
@@ -60,84 +53,3 @@ def runs_event_loop() -> bool:
         sys.modules["asyncio"].get_running_loop()
         return True
     return runs_trio()
-
-
-async def wait(result: Any) -> Any:
-    """Wait for what a function has given, if it is to be waited for."""
-    return await result if inspect.isawaitable(result) else result
-
-
-def leave(opened: Sequence[Container], error: BaseException) -> NoReturn:
-    """Close containers, because a call has failed."""
-    with _leaving(opened):
-        raise error
-
-
-def finish(
-    container: Container,
-    opened: Sequence[Container],
-    result: Any,
-    cast: Callable[[Any], Any],
-) -> Any:
-    """Close containers when what a function has given has come to its end.
-
-    Args:
-        container: What is current while it goes on.
-        opened: The containers to close, the outermost first.
-        result: An awaitable, a generator, a context manager, or something finished.
-        cast: Casts what comes out of it.
-    """
-    if inspect.isgenerator(result):
-        return drive(container, relay(result, cast, _leaving(opened)))
-    if inspect.isasyncgen(result):
-        return adrive(container, arelay(result, cast, _aleaving(opened)))
-    if inspect.isawaitable(result):
-        return _await(container, opened, result, cast)
-    if hasattr(type(result), "__aexit__"):
-        return _aenter(container, opened, result)
-    if hasattr(type(result), "__exit__"):
-        return _enter(container, opened, result)
-    with container.activate(), _leaving(opened):
-        return cast(result)
-
-
-def _leaving(opened: Sequence[Container]) -> contextlib.ExitStack:
-    stack = contextlib.ExitStack()
-    for container in opened:
-        stack.push(container)
-    return stack
-
-
-def _aleaving(opened: Sequence[Container]) -> contextlib.AsyncExitStack:
-    stack = contextlib.AsyncExitStack()
-    for container in opened:
-        stack.push_async_exit(container.__aexit__)
-    return stack
-
-
-async def _await(
-    container: Container, opened: Sequence[Container], result: Any, cast: Callable[[Any], Any]
-) -> Any:
-    with container.activate():
-        async with _aleaving(opened):
-            return cast(await result)
-
-
-def _enter(
-    container: Container, opened: Sequence[Container], block: Any
-) -> contextlib.AbstractContextManager[Any]:
-    def steps() -> Generator[Any, None, None]:
-        with _leaving(opened), block as entered:
-            yield entered
-
-    return contextlib.contextmanager(lambda: drive(container, steps()))()
-
-
-def _aenter(
-    container: Container, opened: Sequence[Container], block: Any
-) -> contextlib.AbstractAsyncContextManager[Any]:
-    async def steps() -> AsyncGenerator[Any, None]:
-        async with _aleaving(opened), block as entered:
-            yield entered
-
-    return contextlib.asynccontextmanager(lambda: adrive(container, steps()))()

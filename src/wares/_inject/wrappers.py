@@ -10,8 +10,7 @@ the arguments, and a call costs no more than the lines that one would have writt
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable
 from inspect import Parameter
 from typing import Any
 
@@ -20,14 +19,19 @@ from wares._core.callables import VARIADIC, read_raw
 from wares._core.container import Container, Registry
 from wares._core.current import current
 from wares._core.keys import MISSING
-from wares._core.signatures import Need, Shape, describe_callable, read_shape
+from wares._core.signatures import Need, Shape, read_shape
 from wares._inject.askers import Asker, CastingAsker
 from wares._inject.casting import complete, is_field
-from wares._inject.driving import adrive, arelay, drive, relay
-from wares._inject.functions import FunctionContainer
-from wares._inject.hidden import finish, leave, read_hidden_shape, runs_event_loop, wait
-
-_POSITIONAL = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+from wares._inject.hidden import read_hidden_shape, runs_event_loop
+from wares._inject.unfinished import (
+    FunctionContainer,
+    Opened,
+    adrive,
+    drive,
+    finish,
+    open_for_call,
+    wait,
+)
 
 
 def write_wrapper(
@@ -89,6 +93,38 @@ def _as_parameter(need: Need) -> Parameter:
     )
 
 
+#: What the written text uses by name, each with the prefix before it.
+_NAMES = {
+    "Container": Container,
+    "FunctionContainer": FunctionContainer,
+    "complete": complete,
+    "current": current.get,
+    "finish": finish,
+    "make_current": current.set,
+    "nothing": {},
+    "unset": MISSING,
+    "wait": wait,
+}
+
+#: How an async generator goes on with another one, as ``yield from`` does with generators.
+_ASYNC_DELEGATION = """\
+    try:
+        $item = await $items.__anext__()
+        while True:
+            try:
+                $sent = yield $item
+            except GeneratorExit:
+                raise
+            except BaseException as $error:
+                $item = await $items.athrow($error)
+            else:
+                $item = await $items.asend($sent)
+    except StopAsyncIteration:
+        pass
+    finally:
+        await $items.aclose()"""
+
+
 class _Writer:
     """Writes the source of one wrapper."""
 
@@ -102,56 +138,48 @@ class _Writer:
         self._marked = [need.name for need in asker.needs]
         self._shape = asker.shape
         self._open = [need.name for need in asker.open_needs]
-        self._prefix = "_wares_"
         names = [
             *self._open,
             *self._aliases.values(),
             *(parameter.name for parameter in asker.parameters),
         ]
+        self._prefix = "_wares_"
         while any(name.startswith(self._prefix) for name in names):
             self._prefix = f"_{self._prefix}"
         self._lines: list[str] = []
         self._names: dict[str, Any] = {}
         self._define(
-            Container=Container,
-            FunctionContainer=FunctionContainer,
+            **_NAMES,
             asker=asker,
-            complete=complete,
-            current=current.get,
-            finish=finish,
-            leave=leave,
-            wait=wait,
+            cast=self._cast_result if casts_result else _give_back,
             drive=adrive if self._shape is Shape.ASYNC_GENERATOR else drive,
             function=asker.function,
-            make_current=current.set,
             note=note_failure,
-            nothing={},
+            open=self._open_for_call,
             registry=registry,
-            relay=arelay if self._shape is Shape.ASYNC_GENERATOR else relay,
-            within=nullcontext(),
-            spread=spread,
-            unchanged=_give_back,
-            unset=MISSING,
         )
 
     def write(self) -> Callable[..., Any]:
         """Write and compile it."""
-        if self._shape.yields:
-            self._write_generator()
-        elif self._is_hidden and self._shape is Shape.PLAIN:
+        self._put(0, f"{self._definition} $wrapper({self._parameters()}):")
+        self._write_names()
+        if self._shape.yields or (self._is_hidden and self._shape is Shape.PLAIN):
             self._write_unfinished()
         else:
             self._write_function()
         source = "\n".join(self._lines) + "\n"
         exec(compile(source, "<inject of wares>", "exec"), self._names)  # noqa: S102  # our own source
-        wrapper: Callable[..., Any] = self._names[self._own("wrapper")]
+        wrapper: Callable[..., Any] = self._names[f"{self._prefix}wrapper"]
         return wrapper
 
-    def _define(self, **things: Any) -> None:
-        self._names.update({self._own(name): thing for name, thing in things.items()})
+    def _cast_result(self, result: Any) -> Any:
+        return self._asker.casts.cast_result(result)  # type: ignore[attr-defined]  # it casts
 
-    def _own(self, name: str) -> str:
-        return f"{self._prefix}{name}"
+    def _open_for_call(self) -> Opened:
+        return open_for_call(self._registry, has_function_scope=self._asker.has_function_scope)
+
+    def _define(self, **things: Any) -> None:
+        self._names.update({f"{self._prefix}{name}": thing for name, thing in things.items()})
 
     def _put(self, indent: int, line: str) -> None:
         """Write a line, in which ``$`` stands before a name of ours."""
@@ -165,19 +193,13 @@ class _Writer:
     def _definition(self) -> str:
         return "async def" if self._asker.can_await else "def"
 
-    @property
-    def _asked(self) -> str:
-        """The container that is asked: one that ends with the function, if there is one."""
-        return "$inside" if self._asker.has_function_scope else "$container"
-
-    @property
-    def _with(self) -> str:
-        return "async with" if self._asker.can_await else "with"
-
     def _write_function(self) -> None:
-        self._put(0, f"{self._definition} $wrapper({self._parameters()}):")
-        self._write_spreading()
-        self._write_look()
+        self._put(1, "$container = $outer = $current()")
+        condition = "$container is None"
+        if not self._registry._known.is_makeshift:
+            # A function around this one has no services that it could share.
+            condition += " or $container.registry._known.is_makeshift"
+        self._put(1, f"if {condition}:")
         self._put(2, "$container = $Container($registry)")
         self._put(2, "$make_current($container)")
         close = "__aexit__" if self._asker.can_await else "__exit__"
@@ -199,95 +221,56 @@ class _Writer:
         self._put(2, "raise")
 
     def _write_unfinished(self) -> None:
-        """Write a function whose result may go on after it has returned."""
-        self._put(0, f"def $wrapper({self._parameters()}):")
-        self._write_spreading()
-        self._put(1, "$opened = ()")
-        self._write_look()
-        self._put(2, "$container = $Container($registry)")
-        self._put(2, "$opened = ($container,)")
-        self._put(1, "$make_current($container)")
-        self._put(1, "try:")
-        if self._asker.has_function_scope:
-            self._put(2, f"{self._asked} = $FunctionContainer($container)")
-            self._put(2, f"$opened += ({self._asked},)")
-        self._write_arguments(2)
-        self._put(2, f"$result = $function({self._arguments()})")
-        self._put(1, "except BaseException as $error:")
-        self._put(2, "$leave($opened, $error)")
-        self._put(1, "finally:")
-        self._put(2, "$make_current($outer)")
-        cast = "$asker.casts.cast_result" if self._casts_result else "$unchanged"
-        self._put(1, f"return $finish($container, $opened, $result, {cast})")
-
-    def _write_look(self) -> None:
-        """Write the look at the current container, and the condition under which one is opened."""
-        self._put(1, "$container = $outer = $current()")
-        condition = "$container is None"
-        if not self._registry._known.is_makeshift:
-            # A function around this one has no services that it could share.
-            condition += " or $container.registry._known.is_makeshift"
-        self._put(1, f"if {condition}:")
-
-    def _write_generator(self) -> None:
-        names = (p.name for p in self._asker.parameters)
-        variables = ", ".join(["$container", *names, *self._open])
-        self._put(0, f"{self._definition} $steps({variables}):")
-        self._put(1, f"{self._with} $container:")
-        self._write_body(2)
-        self._put(0, f"{self._definition} $wrapper({self._parameters()}):")
-        self._write_spreading()
-        self._write_look()
-        self._put(2, "$container = $Container($registry)")
-        self._write_delegation(2, f"$drive($container, $steps({variables}))")
-        if self._shape is Shape.GENERATOR:
-            self._write_body(1)
+        """Write a function that goes on after it has returned."""
+        self._put(1, f"{self._definition} $begin($asked):")
+        if self._asker.parameters:
+            self._put(2, f"nonlocal {', '.join(p.name for p in self._asker.parameters)}")
+        self._write_arguments(2, "$asked")
+        self._put(2, f"return $function({self._arguments()})")
+        if self._shape is Shape.ASYNC_GENERATOR:
+            self._put(1, "$items = $drive($open(), $begin, $cast)")
+            self._put(0, _ASYNC_DELEGATION)
+        elif self._shape is Shape.GENERATOR:
+            self._put(1, "return (yield from $drive($open(), $begin, $cast))")
         else:
-            self._put(1, "else:")
-            self._write_body(2)
+            self._put(1, "return $finish($open(), $begin, $cast)")
 
-    def _write_body(self, indent: int, result: str = "") -> None:
+    def _write_body(self, indent: int, result: str) -> None:
         """Write what happens within a container: ask, then call."""
+        asked = "$container"
         if self._asker.has_function_scope:
-            self._put(indent, f"{self._with} $FunctionContainer($container) as {self._asked}:")
+            asked = "$asked"
+            block = "async with" if self._asker.can_await else "with"
+            self._put(indent, f"{block} $FunctionContainer($container) as $asked:")
             indent += 1
-        self._write_arguments(indent)
+        self._write_arguments(indent, asked)
         call = f"$function({self._arguments()})"
-        if self._shape.yields:
-            if self._casts_result:
-                call = f"$relay({call}, $asker.casts.cast_result, $within)"
-            self._write_delegation(indent, call)
-            return
         if self._is_hidden:
             call = f"$wait({call})"
-        if self._casts_result:
-            self._put(indent, f"{result} $asker.casts.cast_result({self._awaiting}{call})")
-        else:
-            self._put(indent, f"{result} {self._awaiting}{call}")
+        call = f"{self._awaiting}{call}"
+        self._put(indent, f"{result} {f'$cast({call})' if self._casts_result else call}")
 
-    def _write_arguments(self, indent: int) -> None:
-        """Write how all arguments of the call are got."""
-        self._write_asking(indent)
+    def _write_arguments(self, indent: int, asked: str) -> None:
+        """Write how all arguments of the call are got from the container *asked*."""
+        self._write_asking(indent, asked)
         if self._casts_arguments and self._asker.parameters:
             names = "".join(f"{parameter.name}, " for parameter in self._asker.parameters)
             self._put(indent, f"{names}= $asker.casts.cast_values({names})")
 
-    def _write_asking(self, indent: int) -> None:
-        count = len(self._asker.extras) + len(self._marked)
-        if not count:
+    def _write_asking(self, indent: int, asked: str) -> None:
+        if not (self._asker.extras or self._marked):
             if self._asker.has_unread:
-                self._put(indent, "if $asker.has_unread: $asker.read_rest($container)")
+                self._put(indent, f"if $asker.has_unread: $asker.read_rest({asked})")
             return
-        keywords = self._variadic(Parameter.VAR_KEYWORD) or self._write_open(indent)
+        more = self._variadic(Parameter.VAR_KEYWORD) or self._write_open(indent)
         self._put(indent, "$token, $make = $asker.hot")
-        is_other = f"$token is not {self._asked}._makers.token"
-        if keywords:
-            self._put(indent, f"if {is_other} or {keywords}:")
-            self._put(indent + 1, f"$make = $asker.link({self._asked}, {keywords})")
+        is_other = f"$token is not {asked}._makers.token"
+        if more:
+            self._put(indent, f"if {is_other} or {more}: $make = $asker.link({asked}, {more})")
         else:
-            self._put(indent, f"if {is_other}: $make = $asker.link({self._asked})")
+            self._put(indent, f"if {is_other}: $make = $asker.link({asked})")
         targets = "".join(f"{name}, " for name in self._marked)
-        arguments = [self._asked, *self._asker.names, *self._marked, keywords or "$nothing"]
+        arguments = [asked, *self._asker.names, *self._marked, more or "$nothing"]
         call = f"{self._awaiting}$make({', '.join(arguments)})"
         self._put(indent, f"{targets}= {call}" if targets else call)
 
@@ -298,34 +281,11 @@ class _Writer:
         is_passed = " or ".join(f"{name} is not $unset" for name in self._open)
         pairs = ", ".join(f"({name!r}, {name})" for name in self._open)
         gathered = f"{{$name: $value for $name, $value in ({pairs},) if $value is not $unset}}"
-        self._put(indent, f"$open = {gathered} if {is_passed} else $nothing")
-        return self._own("open")
+        self._put(indent, f"$more = {gathered} if {is_passed} else $nothing")
+        return "$more"
 
-    def _write_delegation(self, indent: int, inner: str) -> None:
-        """Write that everything goes to an inner generator and comes from it."""
-        if self._shape is Shape.GENERATOR:
-            self._put(indent, f"return (yield from {inner})")
-            return
-        self._put(indent, f"$inner = {inner}")
-        self._put(indent, "try:")
-        self._put(indent + 1, "$item = await $inner.__anext__()")
-        self._put(indent + 1, "while True:")
-        self._put(indent + 2, "try:")
-        self._put(indent + 3, "$sent = yield $item")
-        self._put(indent + 2, "except GeneratorExit:")
-        self._put(indent + 3, "raise")
-        self._put(indent + 2, "except BaseException as $error:")
-        self._put(indent + 3, "$item = await $inner.athrow($error)")
-        self._put(indent + 2, "else:")
-        self._put(indent + 3, "$item = await $inner.asend($sent)")
-        self._put(indent, "except StopAsyncIteration:")
-        self._put(indent + 1, "pass")
-        self._put(indent, "finally:")
-        self._put(indent + 1, "await $inner.aclose()")
-
-    def _write_spreading(self) -> None:
-        """Write what brings the arguments into the order of the parameters."""
-        self._write_more()
+    def _write_names(self) -> None:
+        """Write that arguments come by other names, or from pydantic's ``Field``."""
         for name, alias in self._aliases.items():
             self._put(1, f"if {alias} is not $unset: {name} = {alias}")
         unsure = [p.name for p in self._asker.parameters if self._is_completed(p)]
@@ -342,52 +302,25 @@ class _Writer:
             return False
         return parameter.default is parameter.empty or is_field(parameter.default)
 
-    def _write_more(self) -> None:
-        """Write that more arguments by position than are left to callers fill all parameters."""
-        if not self._takes_more():
-            return
-        self._define(
-            positional=[p for p in self._asker.parameters if p.kind in _POSITIONAL],
-            name=describe_callable(self._asker.function),
-        )
-        everything = [p.name for p in self._asker.parameters if p.kind in _POSITIONAL]
-        left = [name for name in everything if name not in self._marked]
-        marked = [name for name in everything if name in self._marked]
-        pairs = ", ".join(f"{name!r}: {name}" for name in marked)
-        self._put(1, "if $more:")
-        self._put(
-            2,
-            f"{', '.join(everything)}, = $spread($name, $positional, "
-            f"({''.join(f'{name}, ' for name in left)}*$more,), {{{pairs}}})",
-        )
-
-    def _takes_more(self) -> bool:
-        """Tell whether marked parameters may be filled by position."""
-        return not self._variadic(Parameter.VAR_POSITIONAL) and any(
-            p.kind in _POSITIONAL and p.name in self._marked for p in self._asker.parameters
-        )
-
     def _parameters(self) -> str:
         """Write the parameters: those that are left, then the marked ones, by keyword only."""
-        written = []
         left = [p for p in self._asker.parameters if p.name not in self._marked]
-        for kind in (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD):
-            written += [self._parameter(p) for p in left if p.kind is kind]
-            if kind is Parameter.POSITIONAL_ONLY and written:
-                written.append("/")
-        rest = self._variadic(Parameter.VAR_POSITIONAL)
-        by_keyword = [self._parameter(p) for p in left if p.kind is Parameter.KEYWORD_ONLY]
         hidden = (*self._marked, *self._open, *self._aliases.values())
-        by_keyword += [f"{name}=$unset" for name in hidden]
-        if rest:
-            written.append(f"*{rest}")
-        elif self._takes_more():
-            written.append("*$more")
-        elif by_keyword:
-            written.append("*")
-        written += by_keyword
-        if self._asker.takes_any_name:
-            written.append(f"**{self._variadic(Parameter.VAR_KEYWORD)}")
+
+        def write(kind: Any, form: str = "{}") -> list[str]:
+            return [form.format(self._parameter(p)) for p in left if p.kind is kind]
+
+        by_position = write(Parameter.POSITIONAL_ONLY)
+        by_keyword = write(Parameter.KEYWORD_ONLY) + [f"{name}=$unset" for name in hidden]
+        rest = write(Parameter.VAR_POSITIONAL, "*{}")
+        written = [
+            *by_position,
+            *(["/"] if by_position else []),
+            *write(Parameter.POSITIONAL_OR_KEYWORD),
+            *(rest or (["*"] if by_keyword else [])),
+            *by_keyword,
+            *write(Parameter.VAR_KEYWORD, "**{}"),
+        ]
         return ", ".join(written)
 
     def _parameter(self, parameter: Parameter) -> str:
@@ -428,39 +361,3 @@ def note_failure(container: Container, error: BaseException) -> None:
 
 def _give_back(value: Any) -> Any:
     return value
-
-
-def spread(
-    name: str, parameters: Sequence[Parameter], values: Sequence[Any], marked: dict[str, Any]
-) -> Iterator[Any]:
-    """Spread arguments over all parameters, the marked ones among them, as Python would.
-
-    Args:
-        name: What the function is called.
-        parameters: Those that take arguments by position.
-        values: The arguments that were passed by position.
-        marked: What was passed by keyword for the marked ones, or `MISSING`.
-
-    Yields:
-        One argument for each parameter; `MISSING` for what is to be asked for.
-
-    Raises:
-        TypeError: They do not fit.
-    """
-    if len(values) > len(parameters):
-        message = f"{name} takes {len(parameters)} arguments by position, not {len(values)}"
-        raise TypeError(message)
-    for position, parameter in enumerate(parameters):
-        passed = marked.get(parameter.name, MISSING)
-        if position < len(values):
-            if passed is not MISSING:
-                message = f"{name} got two values for the argument {parameter.name!r}"
-                raise TypeError(message)
-            yield values[position]
-        elif parameter.name in marked:
-            yield passed
-        elif parameter.default is not parameter.empty:
-            yield parameter.default
-        else:
-            message = f"{name} misses the argument {parameter.name!r}"
-            raise TypeError(message)
