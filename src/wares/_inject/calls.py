@@ -8,80 +8,48 @@ it is cleaned up with the container. Everything else is asked of the container.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from typing import Any, Protocol
-
-import attrs
+from typing import Any
 
 from wares._core.asking import Closed, explain
 from wares._core.claims import NOT_MADE, find_path
+from wares._core.container import Container
 from wares._core.keys import MISSING
 from wares._core.makers import Makers, Order
 from wares._core.recipes import Recipe, cannot_fill
-from wares._core.registrations import Registrations
 from wares._core.signatures import Need
 from wares._core.steps import refuse_makeshift
 from wares._core.wiring import Node, Walk, Wire
 from wares._core.writing import Maker, Writer
+from wares._inject.askers import Asker
+from wares._inject.reading import read_rest
 from wares.exceptions import CircularDependencyError
 
 
-class Asker(Protocol):
-    """What is known of an injected function."""
-
-    names: tuple[str, ...]
-    needs: tuple[Need, ...]
-    extras: tuple[Need, ...]
-    recipe: Recipe
-    can_await: bool
-
-    def needs_call(
-        self,
-        recipe: Recipe,
-        needs: tuple[Need, ...],
-        names: Collection[str],
-        registry: Registrations,
-    ) -> bool:
-        """Tell whether a dependency takes something of the call, and so belongs to it."""
-        raise NotImplementedError
-
-    def find_factory(
-        self, recipe: Recipe, needs: tuple[Need, ...], registry: Registrations
-    ) -> Callable[..., Any]:
-        """Give what is called for a dependency that belongs to the call."""
-        raise NotImplementedError
-
-
-@attrs.frozen(eq=False)
-class Calls:
-    """What gets the needs of one function, by the names of further arguments that are passed.
-
-    Attributes:
-        open_names: The arguments that its dependencies take by name.
-        written: What was written, by those of them that are passed.
-    """
-
-    open_names: frozenset[str]
-    written: dict[frozenset[str], Callable[..., Any]] = attrs.field(factory=dict)
-
-
-def find_calls(asker: Asker, makers: Makers) -> Calls:
-    """Give what was written for a function, and the makers of the container that is asked."""
-    calls: Calls | None = makers.calls.get(asker)
-    if calls is None:
-        calls = Calls(frozenset(_find_open_names(asker.recipe, makers)))
-        makers.calls[asker] = calls
-    return calls
-
-
-def write_call(asker: Asker, makers: Makers, more: Collection[str]) -> Callable[..., Any]:
-    """Write what gets the needs of a function.
+def link(asker: Asker, container: Container, more: Collection[str] = ()) -> Callable[..., Any]:
+    """Give what gets the needs of a function from *container*.
 
     Args:
         asker: The function.
-        makers: The makers of the container that will be asked.
-        more: The names of further arguments that are passed.
+        container: What will be asked.
+        more: The names of arguments that callers have passed besides `Asker.names`.
+
+    Returns:
+        A function of the container, the arguments called `Asker.names`, those that were passed for
+        the needs or `MISSING`, and what more was passed by name. It gives a tuple.
     """
-    return CallWriter(asker, makers, more).write_call()
+    read_rest(asker, container)
+    makers = container._makers
+    token = makers.token
+    if asker not in makers.calls:
+        makers.calls[asker] = (frozenset(_find_open_names(asker.recipe, makers)), {})
+    open_names, written = makers.calls[asker]
+    names = open_names.intersection(more)
+    if names not in written:
+        written[names] = _CallWriter(asker, makers, names).write_call()
+    if not names:
+        asker.hot = (token, written[names])
+    call: Callable[..., Any] = written[names]
+    return call
 
 
 def _find_open_names(call: Recipe, makers: Makers) -> Iterator[str]:
@@ -97,7 +65,7 @@ def _find_open_names(call: Recipe, makers: Makers) -> Iterator[str]:
                 todo.append(node.recipe)
 
 
-class CallWriter(Writer):
+class _CallWriter(Writer):
     """Writes what gets the needs of one function for a call."""
 
     def __init__(self, asker: Asker, makers: Makers, more: Collection[str]) -> None:
@@ -214,28 +182,38 @@ class CallWriter(Writer):
 
     def find_factory(self, recipe: Recipe) -> Callable[..., Any]:
         """Give what is called: with arguments that are cast, perhaps."""
+        factory = super().find_factory(recipe)
+        if not self._asker.casts_arguments:
+            return factory
         registry = self.makers.registry
-        return self._asker.find_factory(recipe, registry.read(recipe), registry)
+        casts = self._asker.dependency_casts.read(recipe, registry)
+        return casts.wrap(factory, registry.read(recipe))
 
     def _is_bound(self, recipe: Recipe) -> bool:
         """Tell whether a dependency belongs to the call."""
-        known = self._bound.get(recipe)
-        if known is not None:
-            return known
-        # Until more is known: a circle is not bound by itself.
-        self._bound[recipe] = False
-        if not recipe.is_derived:
+        if recipe not in self._bound:
+            # Until more is known: a circle is not bound by itself.
+            self._bound[recipe] = False
+            self._bound[recipe] = recipe.is_derived and (
+                any(map(self._needs_call, self.makers.registry.read(recipe)))
+                or self._is_cast(recipe)
+            )
+        return self._bound[recipe]
+
+    def _needs_call(self, need: Need) -> bool:
+        """Tell whether a need takes an argument of the call, or leads to one that does."""
+        if need.takes_argument and need.name in self._arguments:
+            return True
+        node = self.wiring.wire(need).node if need.is_marked else None
+        return node is not None and self._is_bound(node.recipe)
+
+    def _is_cast(self, recipe: Recipe) -> bool:
+        """Tell whether a dependency is made from something that is cast for the call."""
+        if not self._asker.casts_arguments:
             return False
         registry = self.makers.registry
-        needs = registry.read(recipe)
-        names = self._arguments
-        found = self._asker.needs_call(recipe, needs, names, registry)
-        for need in needs:
-            if need.is_marked and not found:
-                node = self.wiring.wire(need).node
-                found = node is not None and self._is_bound(node.recipe)
-        self._bound[recipe] = found
-        return found
+        casts = self._asker.dependency_casts.read(recipe, registry)
+        return casts.may_change_any(registry.read(recipe))
 
     def _get_absent(self, wire: Wire, indent: int, asker: Node) -> str:
         need = wire.need

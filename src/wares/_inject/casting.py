@@ -27,6 +27,7 @@ from wares._core.annotations import FindName, Viewpoint, find_nothing
 from wares._core.callables import read_raw, wraps_generator
 from wares._core.keys import MISSING
 from wares._core.recipes import Recipe
+from wares._core.registrations import Registrations
 from wares._core.signatures import Need, describe_callable, read_annotations
 from wares.exceptions import MissingExtraError, ValidationError
 
@@ -139,9 +140,24 @@ class FunctionCasts:
         result = wanted.get("return", Any)
         self._result = Model({"return": _unwrap_items(function, result)})
 
-    def may_change(self, name: str) -> bool:
-        """Tell whether the argument *name* may arrive as something else than was passed."""
-        return self._promised.may_change(name) or self._wanted.may_change(name)
+    def may_change_any(self, needs: Iterable[Need]) -> bool:
+        """Tell whether what fills one of *needs* may arrive as something else."""
+        names = [need.name for need in needs if _is_cast(need)]
+        return any(self._promised.may_change(it) or self._wanted.may_change(it) for it in names)
+
+    def wrap(self, factory: Callable[..., Any], needs: Sequence[Need]) -> Callable[..., Any]:
+        """Make of a dependency a factory that casts its arguments first."""
+        by_position = [need.name for need in needs if not need.by_keyword]
+        cast = {need.name for need in needs if _is_cast(need)}
+
+        def cast_and_call(*args: Any, **kwargs: Any) -> Any:
+            arguments = {**dict(zip(by_position, args, strict=True)), **kwargs}
+            chosen = {name: value for name, value in arguments.items() if name in cast}
+            arguments.update(self.cast_arguments(chosen))
+            positional = [arguments.pop(name) for name in by_position]
+            return factory(*positional, **arguments)
+
+        return cast_and_call
 
     def cast_arguments(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Cast arguments by their names; defaults stay as they are.
@@ -184,28 +200,13 @@ class DependencyCasts:
     def __init__(self) -> None:
         self._casts: dict[Recipe, FunctionCasts] = {}
 
-    def may_change(self, recipe: Recipe, needs: Sequence[Need], find_name: FindName) -> bool:
-        """Tell whether a dependency is made from something that is cast."""
-        casts = self._read(recipe, needs, find_name)
-        return any(casts.may_change(need.name) for need in needs if _is_cast(need))
-
-    def wrap(
-        self, recipe: Recipe, needs: Sequence[Need], find_name: FindName
-    ) -> Callable[..., Any]:
-        """Give a factory that casts its arguments first."""
-        casts = self._read(recipe, needs, find_name)
-        names = [need.name for need in needs if not need.by_keyword]
-        keywords = frozenset(need.name for need in needs if _is_cast(need))
-        return _cast_before(recipe.factory, casts, names, keywords)
-
-    def _read(
-        self, recipe: Recipe, needs: Sequence[Need], find_name: FindName
-    ) -> FunctionCasts:
-        casts = self._casts.get(recipe)
-        if casts is None:
-            casts = FunctionCasts(recipe.factory, needs, find_name, Viewpoint())
-            self._casts[recipe] = casts
-        return casts
+    def read(self, recipe: Recipe, registry: Registrations) -> FunctionCasts:
+        """Give the casts of the arguments of a dependency."""
+        if recipe not in self._casts:
+            self._casts[recipe] = FunctionCasts(
+                recipe.factory, registry.read(recipe), registry.find_name, Viewpoint()
+            )
+        return self._casts[recipe]
 
 
 def _is_cast(need: Need) -> bool:
@@ -213,24 +214,6 @@ def _is_cast(need: Need) -> bool:
     if not need.casts or need.is_service:
         return False
     return need.takes_argument or (need.is_marked and inspect.isroutine(need.key))
-
-
-def _cast_before(
-    factory: Callable[..., Any],
-    casts: FunctionCasts,
-    names: Sequence[str],
-    cast_names: frozenset[str],
-) -> Callable[..., Any]:
-    """Make a factory that casts its arguments first."""
-
-    def cast_and_call(*args: Any, **kwargs: Any) -> Any:
-        arguments = {**dict(zip(names, args, strict=True)), **kwargs}
-        chosen = {name: arguments[name] for name in cast_names if name in arguments}
-        arguments.update(casts.cast_arguments(chosen))
-        positional = [arguments.pop(name) for name in names]
-        return factory(*positional, **arguments)
-
-    return cast_and_call
 
 
 def complete(function: Callable[..., Any], values: Mapping[str, Any]) -> Iterator[Any]:

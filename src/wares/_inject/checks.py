@@ -6,7 +6,7 @@ This module knows derived recipes: callables that markers name.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Collection, Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -24,6 +24,7 @@ from wares._core.recipes import (
     share_dependency,
 )
 from wares._core.signatures import Need, describe_callable
+from wares._inject.askers import Asker
 from wares.exceptions import (
     AsyncServiceError,
     CircularDependencyError,
@@ -32,25 +33,12 @@ from wares.exceptions import (
 )
 
 
-def check_dependencies(
-    root: Recipe,
-    names: Collection[str],
-    viewpoint: Viewpoint,
-    *,
-    can_await: bool,
-    takes_any_name: bool,
-) -> Findings:
-    """Go through the dependencies of a call, and through theirs.
+def check_dependencies(asker: Asker, viewpoint: Viewpoint) -> Findings:
+    """Go through the dependencies of a function, and through theirs.
 
     Args:
-        root: The recipe of the call.
-        names: The names of its arguments.
+        asker: The function.
         viewpoint: From where annotations are read.
-        can_await: Whether the function is asynchronous.
-        takes_any_name: Whether it takes arguments of any name.
-
-    Returns:
-        What was found.
 
     Raises:
         AsyncServiceError: A dependency is asynchronous, and the function is not.
@@ -58,28 +46,27 @@ def check_dependencies(
         LifetimeError: Something that lives longer needs something that ends with a function.
         UnresolvableParameterError: A parameter of a dependency that nothing can fill.
     """
-    checker = _Checker(root, names, viewpoint, can_await)
+    checker = _Checker(asker, viewpoint)
     checker.check()
-    open_needs = () if takes_any_name else tuple(checker.open_needs.values())
-    return Findings(open_needs, tuple(checker.read), checker.has_unread)
+    return checker.findings
 
 
-@attrs.frozen
+@attrs.define
 class Findings:
     """What the check has read.
 
     Attributes:
-        open_needs: What dependencies take of the call and the function itself does not.
+        open_needs: What dependencies take of the call and the function itself does not, by name.
         recipes: The recipes that were read; they are shared while somebody keeps them.
         has_unread: Whether some could not be read yet, because a name is not known.
     """
 
-    open_needs: tuple[Need, ...] = ()
-    recipes: tuple[Recipe, ...] = ()
+    open_needs: dict[str, Need] = attrs.field(factory=dict)
+    recipes: dict[Recipe, None] = attrs.field(factory=dict)
     has_unread: bool = False
 
 
-@attrs.define
+@attrs.frozen
 class _Step:
     """A dependency on the path that is being looked at."""
 
@@ -91,27 +78,16 @@ class _Step:
 class _Checker:
     """Goes down each path once; without recursion, because a path may be long."""
 
-    def __init__(
-        self,
-        root: Recipe,
-        names: Collection[str],
-        viewpoint: Viewpoint,
-        can_await: bool,
-    ) -> None:
-        self._root = root
-        self._names = names
+    def __init__(self, asker: Asker, viewpoint: Viewpoint) -> None:
+        self.findings = Findings()
+        self._asker = asker
+        self._names = asker.names
         self._viewpoint = viewpoint
-        self._can_await = can_await
-        self._path: list[_Step] = []
+        self._path = [_Step(asker.recipe, iter((*asker.extras, *asker.needs)), True)]
         self._seen: set[tuple[Hashable, bool]] = set()
-        self._marked: set[str] = set()
-        self.open_needs: dict[str, Need] = {}
-        self.read: dict[Recipe, None] = {}
-        self.has_unread = False
 
     def check(self) -> None:
         """Do the walk."""
-        self._enter(self._root, ends_with_function=True)
         while self._path:
             step = self._path[-1]
             need = next(step.needs, None)
@@ -119,59 +95,44 @@ class _Checker:
                 self._path.pop()
             elif need.is_marked:
                 self._check_marked(step, need)
-            else:
-                self._check_unmarked(step, need)
+            elif need.takes_argument and need.name not in self._names:
+                self._check_open(step, need)
 
-    def _enter(self, recipe: Recipe, *, ends_with_function: bool) -> None:
-        needs = self._read(recipe)
-        if recipe is self._root and needs is not None:
-            self._marked = {need.name for need in needs}
-        if needs is not None:
-            self._path.append(_Step(recipe, iter(needs), ends_with_function))
-
-    def _check_marked(self, asker: _Step, need: Need) -> None:
-        if need.scope == "function" and not asker.ends_with_function:
+    def _check_marked(self, step: _Step, need: Need) -> None:
+        ends_with_function = need.scope == "function"
+        if ends_with_function and not step.ends_with_function:
             raise LifetimeError(
-                asker.recipe.key, "request", need.key, "function", steps=self._describe_path()
+                step.recipe.key, "request", need.key, "function", steps=self._describe_path()
             )
-        if need.is_service:
-            return
         recipe = find_dependency(need.key) or recipe_for_dependency(need.key)
-        if recipe is None:
+        if need.is_service or recipe is None:
             return
-        keys = [step.recipe.key for step in self._path]
-        places = {key: place for place, key in enumerate(keys)}
-        if need.key in places:
-            raise CircularDependencyError(
-                [*keys[places[need.key] :], need.key], steps=self._describe_path()
-            )
-        if recipe.shape.is_async and not self._can_await:
-            raise self._is_async(need, [*keys, need.key])
-        level = (need.key, need.scope == "function")
-        if level not in self._seen:
-            self._seen.add(level)
-            self._enter(recipe, ends_with_function=need.scope == "function")
+        path = [each.recipe.key for each in self._path]
+        circle = next((path[place:] for place, key in enumerate(path) if key == need.key), None)
+        if circle is not None:
+            raise CircularDependencyError([*circle, need.key], steps=self._describe_path())
+        if recipe.shape.is_async and not self._asker.can_await:
+            function = describe_callable(self._asker.function)
+            reason = f"it is asynchronous, and {function} is not"
+            raise AsyncServiceError(need.key, [*path, need.key], reason, asker=path[0])
+        if (need.key, ends_with_function) not in self._seen:
+            self._seen.add((need.key, ends_with_function))
+            needs = self._read(recipe)
+            if needs is not None:
+                self._path.append(_Step(recipe, iter(needs), ends_with_function))
 
-    def _check_unmarked(self, asker: _Step, need: Need) -> None:
-        if not need.takes_argument or need.name in self._names:
-            return
-        if need.name not in self._marked:
+    def _check_open(self, step: _Step, need: Need) -> None:
+        """Check what a dependency takes of the call, and the function does not."""
+        if all(need.name != marked.name for marked in self._asker.needs):
             # Of two, the one that has to be passed counts.
-            known = self.open_needs.get(need.name)
+            known = self.findings.open_needs.get(need.name)
             if known is None or known.default is not MISSING:
-                self.open_needs[need.name] = need
+                self.findings.open_needs[need.name] = need
             return
         # Something that makes a class may be registered.
-        may_be_filled = isinstance(asker.recipe.key, type) or need.key is not MISSING
-        if may_be_filled or need.default is not MISSING:
-            return
-        raise cannot_fill(need, asker.recipe, self._names, self._describe_path())
-
-    def _is_async(self, need: Need, path: list[Hashable]) -> AsyncServiceError:
-        function = describe_callable(self._root.key)  # type: ignore[arg-type]  # a call's key is its function
-        return AsyncServiceError(
-            need.key, path, f"it is asynchronous, and {function} is not", asker=path[0]
-        )
+        may_be_filled = isinstance(step.recipe.key, type) or need.key is not MISSING
+        if not may_be_filled and need.default is MISSING:
+            raise cannot_fill(need, step.recipe, self._names, self._describe_path())
 
     def _read(self, recipe: Recipe) -> tuple[Need, ...] | None:
         """Read what a dependency needs, or give up where that is not known yet."""
@@ -183,15 +144,14 @@ class _Checker:
             if isinstance(recipe.key, type):
                 return None
             if isinstance(error.__cause__, NameError):
-                self.has_unread = True
+                self.findings.has_unread = True
                 return None
             raise
-        if recipe is not self._root:
-            self.read[share_dependency(recipe)] = None
+        self.findings.recipes[share_dependency(recipe)] = None
         return signature.needs
 
     def _view(self, recipe: Recipe) -> Viewpoint:
-        """Show the names around the function to those defined beside it only."""
+        """Show the names around the function to those defined next to it only."""
         if is_local(recipe.factory):
             return self._viewpoint
         return attrs.evolve(self._viewpoint, names={})

@@ -11,12 +11,12 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
-from wares._core.compositions import give, recipe_for_composition
 from wares._core.container import Container, Registry
 from wares._core.keys import MISSING, describe, find_nearest
-from wares._core.recipes import Recipe, cannot_fill
+from wares._core.recipes import Recipe, cannot_fill, recipe_for_call
 from wares._core.signatures import Need, describe_callable, find_own_markers
 from wares._inject.askers import Asker
+from wares._inject.reading import read_rest
 from wares.exceptions import ServiceNotFoundError, UnresolvableParameterError, WaresError
 
 
@@ -65,33 +65,26 @@ def find_missing_below(
 
     Args:
         key: What is asked for.
-        callers: The functions that lead to the one that asks.
+        callers: The functions that lead to the one that asks, and that one.
         registry: Where things are registered.
 
     Yields:
         An error for each thing.
     """
-    need = Need("service", key, by_keyword=False, is_marked=True, is_service=True)
-    root = recipe_for_composition(key, "question", give, [need])
+    *above, root = [recipe_for_call(caller, (_need(key),)) for caller in callers]
     for path, need, found in _walk(root, registry):
         if found is None and not _is_given(need, registry):
-            below = path[1:]
-            yield ServiceNotFoundError(
-                need.key,
-                path=[*callers, *(recipe.key for recipe in below), need.key],
-                steps=[
-                    *map(describe_callable, callers),
-                    *(recipe.describe_step() for recipe in below),
-                    describe(need.key),
-                ],
-                nearest=find_nearest(need.key, registry),
-            )
+            yield _make_missing(need, [*above, *path], registry)
+
+
+def _need(key: Hashable) -> Need:
+    return Need("service", key, by_keyword=False, is_marked=True, is_service=True)
 
 
 def find_scoped(key: Hashable, registry: Registry) -> Iterator[Recipe]:
     """Find what a container makes and keeps for whoever asks it for *key*."""
     known = registry._known
-    needs = [Need("service", key, by_keyword=False, is_marked=True, is_service=True)]
+    needs = [_need(key)]
     seen: set[Recipe] = set()
     for need in needs:
         recipe = None if need.key is MISSING else known.find_recipe(need)
@@ -132,17 +125,22 @@ def find_needed(
     for function in functions:
         for asker in _find_askers(function):
             with suppress(WaresError):
-                asker.read_rest(Container(registry))
+                read_rest(asker, Container(registry))
                 yield from (need.key for _, need, _ in _walk(asker.recipe, registry))
 
 
 def _find_missing(asker: Asker, registry: Registry) -> Iterator[WaresError]:
     """Find what an injected function needs, and its dependencies need, that is not there."""
     try:
-        asker.read_rest(Container(registry))
+        read_rest(asker, Container(registry))
         for path, need, found in _walk(asker.recipe, registry):
-            if found is None and not _is_filled(need, asker, registry):
-                yield _make_missing(need, path, asker, registry)
+            if found is not None or _is_filled(need, asker, registry):
+                continue
+            if need.key is MISSING:
+                steps = [recipe.describe_step() for recipe in path]
+                yield cannot_fill(need, path[-1], asker.names, steps)
+            else:
+                yield _make_missing(need, path, registry)
     except WaresError as problem:
         # A name in an annotation that is not there, say.
         yield problem
@@ -171,26 +169,20 @@ def _walk(
 
 
 def _make_missing(
-    need: Need, path: Sequence[Recipe], asker: Asker, registry: Registry
-) -> WaresError:
-    steps = [recipe.describe_step() for recipe in path]
-    if need.key is MISSING:
-        return cannot_fill(need, path[-1], asker.names, steps)
+    need: Need, path: Sequence[Recipe], registry: Registry
+) -> ServiceNotFoundError:
     return ServiceNotFoundError(
         need.key,
         path=[*(recipe.key for recipe in path), need.key],
-        steps=[*steps, describe(need.key)],
+        steps=[*(recipe.describe_step() for recipe in path), describe(need.key)],
         nearest=find_nearest(need.key, registry),
     )
 
 
 def _is_filled(need: Need, asker: Asker, registry: Registry) -> bool:
     """Tell whether there is something for *need* that is not registered."""
-    if need.takes_argument and (need.name in asker.names or asker.takes_any_name):
-        return True
-    if need.takes_argument and need.name in asker.open_names:
-        return True
-    return _is_given(need, registry)
+    is_passed = asker.takes_any_name or need.name in (*asker.names, *asker.open_names)
+    return (need.takes_argument and is_passed) or _is_given(need, registry)
 
 
 def _is_given(need: Need, registry: Registry) -> bool:

@@ -12,8 +12,9 @@ from typing import Any, Protocol, TypeVar, overload
 
 from wares._core.container import Registry
 from wares._core.signatures import Shape, read_shape
-from wares._inject.askers import Asker, CastingAsker, read_asker
+from wares._inject.askers import Asker
 from wares._inject.hidden import find_block, hides_block, read_hidden_shape
+from wares._inject.reading import read_asker
 from wares._inject.wrappers import choose_wrapper, write_wrapper
 from wares.exceptions import AsyncServiceError, InvalidRegistrationError
 
@@ -157,19 +158,28 @@ def apply_types(
         MissingExtraError: pydantic is not installed.
         Exception: Whatever `inject` raises.
     """
-    injector = _CastingInjector(registry, dependencies, cast_result=cast_result)
+    injector = _Injector(registry, dependencies, casts=True, cast_result=cast_result)
     return injector if function is None else injector(function, sys._getframe(1))
 
 
 class _Injector:
     """Injects functions, with some options."""
 
-    def __init__(self, registry: Registry | None, dependencies: Sequence[Any]) -> None:
+    def __init__(
+        self,
+        registry: Registry | None,
+        dependencies: Sequence[Any],
+        *,
+        casts: bool = False,
+        cast_result: bool = False,
+    ) -> None:
         if registry is None:
             registry = Registry()
             registry._known.is_makeshift = True
         self._registry = registry
         self._dependencies = dependencies
+        self._casts = casts
+        self._cast_result = cast_result
 
     def __call__(self, target: Any, frame: types.FrameType | None = None) -> Any:
         """Inject one function; *frame* runs where it is decorated."""
@@ -182,13 +192,13 @@ class _Injector:
                 f"Cannot inject an instance of {type(target).__qualname__}: it is not callable."
             )
             raise InvalidRegistrationError(message)
+        make_block = find_block(target)
+        if make_block is not None:
+            return make_block(self(target.__wrapped__, frame))
         return self._inject(target, frame)
 
     def _inject(self, function: Callable[..., Any], frame: types.FrameType) -> Any:
         """Inject a function, whatever its decorators hide."""
-        make_block = find_block(function)
-        if make_block is not None:
-            return make_block(self._inject(function.__wrapped__, frame))  # type: ignore[attr-defined]  # it has one
         hidden = read_hidden_shape(function)
         if hidden is read_shape(function) or not hidden.is_async or hides_block(function):
             return self._wrap(self._read(function, frame))
@@ -203,29 +213,7 @@ class _Injector:
     def _read(
         self, function: Callable[..., Any], frame: types.FrameType, shape: Shape | None = None
     ) -> Asker:
-        return read_asker(function, self._dependencies, frame, shape=shape)
-
-    def _wrap(self, asker: Asker) -> Callable[..., Any]:
-        return write_wrapper(asker, self._registry)
-
-
-class _CastingInjector(_Injector):
-    """Injects functions, and casts their arguments and results."""
-
-    def __init__(
-        self,
-        registry: Registry | None,
-        dependencies: Sequence[Any],
-        *,
-        cast_result: bool,
-    ) -> None:
-        super().__init__(registry, dependencies)
-        self._cast_result = cast_result
-
-    def _read(
-        self, function: Callable[..., Any], frame: types.FrameType, shape: Shape | None = None
-    ) -> Asker:
-        return read_asker(function, self._dependencies, frame, CastingAsker, shape)
+        return read_asker(function, self._dependencies, frame, casts=self._casts, shape=shape)
 
     def _wrap(self, asker: Asker) -> Callable[..., Any]:
         return write_wrapper(asker, self._registry, casts_result=self._cast_result)

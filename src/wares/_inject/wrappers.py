@@ -20,9 +20,11 @@ from wares._core.container import Container, Registry
 from wares._core.current import current
 from wares._core.keys import MISSING
 from wares._core.signatures import Need, Shape, read_shape
-from wares._inject.askers import Asker, CastingAsker
+from wares._inject.askers import Asker
+from wares._inject.calls import link
 from wares._inject.casting import complete, is_field
 from wares._inject.hidden import read_hidden_shape, runs_event_loop
+from wares._inject.reading import read_rest
 from wares._inject.unfinished import (
     FunctionContainer,
     Opened,
@@ -100,8 +102,10 @@ _NAMES = {
     "complete": complete,
     "current": current.get,
     "finish": finish,
+    "link": link,
     "make_current": current.set,
     "nothing": {},
+    "read_rest": read_rest,
     "unset": MISSING,
     "wait": wait,
 }
@@ -132,7 +136,6 @@ class _Writer:
         self._asker = asker
         self._registry = registry
         self._is_hidden = read_shape(asker.function) is not read_hidden_shape(asker.function)
-        self._casts_arguments = isinstance(asker, CastingAsker)
         self._casts_result = casts_result
         self._aliases = asker.aliases
         self._marked = [need.name for need in asker.needs]
@@ -173,7 +176,7 @@ class _Writer:
         return wrapper
 
     def _cast_result(self, result: Any) -> Any:
-        return self._asker.casts.cast_result(result)  # type: ignore[attr-defined]  # it casts
+        return self._asker.casts.cast_result(result)
 
     def _open_for_call(self) -> Opened:
         return open_for_call(self._registry, has_function_scope=self._asker.has_function_scope)
@@ -253,22 +256,24 @@ class _Writer:
     def _write_arguments(self, indent: int, asked: str) -> None:
         """Write how all arguments of the call are got from the container *asked*."""
         self._write_asking(indent, asked)
-        if self._casts_arguments and self._asker.parameters:
+        if self._asker.casts_arguments and self._asker.parameters:
             names = "".join(f"{parameter.name}, " for parameter in self._asker.parameters)
             self._put(indent, f"{names}= $asker.casts.cast_values({names})")
 
     def _write_asking(self, indent: int, asked: str) -> None:
         if not (self._asker.extras or self._marked):
-            if self._asker.has_unread:
-                self._put(indent, f"if $asker.has_unread: $asker.read_rest({asked})")
+            if self._asker.unread is not None:
+                self._put(indent, f"if $asker.unread is not None: $read_rest($asker, {asked})")
             return
         more = self._variadic(Parameter.VAR_KEYWORD) or self._write_open(indent)
         self._put(indent, "$token, $make = $asker.hot")
         is_other = f"$token is not {asked}._makers.token"
         if more:
-            self._put(indent, f"if {is_other} or {more}: $make = $asker.link({asked}, {more})")
+            self._put(
+                indent, f"if {is_other} or {more}: $make = $link($asker, {asked}, {more})"
+            )
         else:
-            self._put(indent, f"if {is_other}: $make = $asker.link({asked})")
+            self._put(indent, f"if {is_other}: $make = $link($asker, {asked})")
         targets = "".join(f"{name}, " for name in self._marked)
         arguments = [asked, *self._asker.names, *self._marked, more or "$nothing"]
         call = f"{self._awaiting}$make({', '.join(arguments)})"
@@ -296,7 +301,7 @@ class _Writer:
 
     def _is_completed(self, parameter: Parameter) -> bool:
         """Tell whether pydantic, and not Python, says that an argument is missing."""
-        if not self._casts_arguments or parameter.name in self._marked:
+        if not self._asker.casts_arguments or parameter.name in self._marked:
             return False
         if parameter.kind in VARIADIC:
             return False

@@ -1,0 +1,193 @@
+"""What a function asks for, read when it is decorated, or at its first call.
+
+An annotation may name what is not there yet: a class that is defined later, an import for type
+checkers. A marker shows all the same, as far as Python gets to it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import types
+import typing
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from wares._core.annotations import Viewpoint, find_nothing
+from wares._core.callables import is_local, read_raw
+from wares._core.container import Container, Registry
+from wares._core.keys import MISSING
+from wares._core.marks import Mark, read_mark
+from wares._core.signatures import (
+    Need,
+    Shape,
+    as_key,
+    describe_callable,
+    is_marker,
+    read_marked,
+    read_shape,
+)
+from wares._inject.askers import Asker
+from wares._inject.casting import FunctionCasts, read_aliases
+from wares._inject.checks import check_dependencies
+from wares.exceptions import InvalidRegistrationError, UnresolvableParameterError
+
+
+def read_asker(
+    function: Callable[..., Any],
+    dependencies: Sequence[Any],
+    frame: types.FrameType | None,
+    *,
+    casts: bool = False,
+    shape: Shape | None = None,
+) -> Asker:
+    """Read what *function* needs, and check what can be checked before it is called.
+
+    Args:
+        function: Any callable.
+        dependencies: Markers of what is made for its effect, before anything else.
+        frame: Where it is decorated.
+        casts: Whether arguments are cast.
+        shape: What calling its wrapper leads to, if not what calling *function* leads to.
+
+    Raises:
+        UnresolvableParameterError: A marker that cannot work where it stands, or a parameter of a
+            dependency that nothing can fill.
+        AsyncServiceError: A dependency is asynchronous, and the function is not.
+        CircularDependencyError: Dependencies need each other in a circle.
+        LifetimeError: Something that lives longer needs something that ends with a function.
+    """
+    reading = _Reading(function, frame)
+    viewpoint = reading.look(may_import=False)
+    asker = Asker(
+        function,
+        tuple(read_raw(function).parameters.values()),
+        reading.read(find_nothing, viewpoint),
+        _read_extras(function, dependencies),
+        shape or read_shape(function),
+        casts_arguments=casts,
+        aliases=read_aliases(function, viewpoint) if casts else {},
+    )
+    found = check_dependencies(asker, viewpoint)
+    asker.open_needs = () if asker.takes_any_name else tuple(found.open_needs.values())
+    asker.dependencies = tuple(found.recipes)
+    if found.has_unread or reading.has_unknown:
+        asker.unread = reading
+    elif casts:
+        asker.casts = FunctionCasts(function, asker.needs, find_nothing, viewpoint)
+    return asker
+
+
+def read_rest(asker: Asker, container: Container) -> None:
+    """Read what could not be read when the function was decorated."""
+    reading: _Reading | None = asker.unread
+    if reading is None:
+        return
+    asker.take(reading.read_again(container.registry, asker.needs))
+    viewpoint = reading.look(may_import=True)
+    asker.dependencies = tuple(check_dependencies(asker, viewpoint).recipes)
+    if asker.casts_arguments:
+        asker.casts = FunctionCasts(asker.function, asker.needs, find_nothing, viewpoint)
+    asker.unread = None
+
+
+class _Unknown(type):
+    """The class of stand-ins for names that are not known yet."""
+
+    def __getattr__(cls, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return _stand_in(f"{cls.__name__}.{name}")
+
+    def __getitem__(cls, _: object) -> Any:
+        return cls
+
+
+def _stand_in(name: str) -> Any:
+    return _Unknown(name, (), {})
+
+
+class _Reading:
+    """Reads the marked parameters of one function, where names may be unknown for now."""
+
+    def __init__(self, function: Callable[..., Any], frame: types.FrameType | None) -> None:
+        self._function = function
+        self._frame = frame if is_local(function) else None
+        self.has_unknown = False
+
+    def look(self, *, may_import: bool) -> Viewpoint:
+        """Look from where the function is decorated, at what is there by now."""
+        return Viewpoint(_read_locals(self._frame), may_import)
+
+    def read(self, find_name: Callable[[str], Any], viewpoint: Viewpoint) -> tuple[Need, ...]:
+        """Read them, with stand-ins for what nobody knows."""
+
+        def find(name: str) -> Any:
+            found = find_name(name)
+            if found is not MISSING:
+                return found
+            self.has_unknown = True
+            return _stand_in(name)
+
+        return read_marked(self._function, Container, find, viewpoint)
+
+    def read_again(self, registry: Registry, before: tuple[Need, ...]) -> tuple[Need, ...]:
+        """Read them once more, now that more is known than when *before* was read."""
+        needs = self.read(registry._known.find_name, self.look(may_import=True))
+        for need in needs:
+            if _is_unknown(need.key):
+                raise self._unknown_error(need.name, "names something that is not there")
+        for name in {need.name for need in needs} ^ {need.name for need in before}:
+            raise self._unknown_error(
+                name, "turned out to carry a marker only after the function was decorated"
+            )
+        return needs
+
+    def _unknown_error(self, parameter: str, reason: str) -> UnresolvableParameterError:
+        return UnresolvableParameterError(
+            parameter,
+            describe_callable(self._function),
+            f"its annotation {reason}. Define or import what it names before the function is "
+            f"decorated, or register the class under that name. To ask for a service that is "
+            f"registered under a string, write Depends('name').",
+        )
+
+
+def _is_unknown(key: object) -> bool:
+    return isinstance(key, _Unknown) or any(map(_is_unknown, typing.get_args(key)))
+
+
+def _read_locals(frame: types.FrameType | None) -> dict[str, Any]:
+    """Read the names of the function that *frame* runs, also from within a class in it."""
+    names: dict[str, Any] = {}
+    while frame is not None and frame.f_locals is not frame.f_globals:
+        names = {**frame.f_locals, **names}
+        if frame.f_code.co_flags & inspect.CO_OPTIMIZED:
+            break
+        # The body of a class: the names of the function around it count as well.
+        frame = frame.f_back
+    return names
+
+
+def _read_extras(function: Callable[..., Any], dependencies: Sequence[Any]) -> tuple[Need, ...]:
+    needs = []
+    for position, marker in enumerate(dependencies):
+        mark = read_mark(marker) if is_marker(marker) else Mark()
+        if mark.key is None:
+            message = (
+                f"dependencies[{position}] of {describe_callable(function)} is not a marker that "
+                f"names a dependency. Write dependencies=[Depends(check)]."
+            )
+            raise InvalidRegistrationError(message)
+        needs.append(
+            Need(
+                f"dependencies[{position}]",
+                as_key(mark.key) if callable(mark.key) else mark.key,
+                by_keyword=False,
+                is_marked=True,
+                is_service=mark.is_service,
+                use_cache=mark.use_cache,
+                scope=mark.scope,
+                casts=mark.casts,
+            )
+        )
+    return tuple(needs)
