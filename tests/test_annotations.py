@@ -19,7 +19,7 @@ from tests.support import derived, new_syntax, only_for_types
 from tests.support.loading import load_lazily, load_source
 from tests.support.services import Cache, Database
 from wares import Depends, Inject, Registry, UnresolvableParameterError, autowire, inject
-from wares._core.signatures import expand_alias
+from wares._core.annotations import expand_alias
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -481,16 +481,6 @@ class TestConstructors:
         bound, database = make(types.MethodType(factory, "anything"))
 
         assert ("anything", Database) == (bound, type(database))
-
-    def test_a_partial_of_what_is_autowired(self, make):
-        """Within a partial, a callable is not autowired: what has a default keeps it."""
-
-        def factory(database: Database, other: Database = None):
-            return [database, other]
-
-        database, other = make(functools.partial(autowire(factory)))
-
-        assert (Database, None) == (type(database), other)
 
     def test_fields_of_the_constructor_only(self, make):
         """A field that is there for the constructor only may be written as a string."""

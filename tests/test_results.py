@@ -24,7 +24,7 @@ from tests.support import shapes
 from tests.support.services import Cache, Database
 from wares import autowire
 from wares._core.keys import MISSING
-from wares._core.signatures import entered, fits, may_be_none, returns
+from wares._core.results import entered, fits, may_be_none, returns
 
 T = TypeVar("T")
 Number = NewType("Number", int)

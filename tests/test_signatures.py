@@ -424,16 +424,14 @@ class TestParameters:
 
         assert [container.get(Database), ()] == await way.get(container, Key)
 
-    async def test_a_bare_parameter_in_a_crowd(self, way, registry, container):
-        """A parameter without annotation is an error at the latest when it is to be filled."""
+    def test_a_bare_parameter_in_a_crowd(self, registry):
+        """A parameter without annotation is an error when its factory is registered."""
 
         def make(nothing, *rest: Database):
             return [nothing, rest]
 
-        registry.register_factory(Key, make)
-
         with pytest.raises(UnresolvableParameterError, match="'nothing'"):
-            await way.get(container, Key)
+            registry.register_factory(Key, make)
 
     async def test_init_only_fields(self, way, registry, container):
         """A field of a data class that is there for its constructor only is filled."""

@@ -19,8 +19,9 @@ from wares._core.annotations import (
     show_annotations,
     surroundings_of,
 )
+from wares._core.callables import unwrap
 from wares._core.container import current_container
-from wares._core.signatures import find_own_markers, is_marker, unwrap
+from wares._core.marks import find_own_markers, is_marker
 from wares._inject.injection import inject
 
 

@@ -13,8 +13,8 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Generic, TypeAlias, TypeVar
 
+from wares._core.callables import Shape, describe_callable, read_shape, unwrap
 from wares._core.container import Registry
-from wares._core.signatures import Shape, describe_callable, read_shape, unwrap
 from wares._inject.injected import find_missing
 from wares.exceptions import (
     InvalidRegistrationError,

@@ -16,13 +16,20 @@ import inspect
 import sys
 import types
 import typing
+from _thread import RLock
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
 from typing import Any
 
 import attrs
 
 from wares._core.keys import MISSING
-from wares._core.sources import parse
+
+#: What evaluating an annotation may raise.
+UNREADABLE = (NameError, AttributeError, TypeError, SyntaxError)
+
+#: Python 3.11 counts the depth of its recursion for all threads together, and raises a SystemError
+#: where two parse at once. Re-entrant, because the garbage collector may run anything.
+PARSING = RLock()
 
 #: Finds what a bare name stands for, where Python itself does not know; or `MISSING`.
 FindName = Callable[[str], Any]
@@ -88,7 +95,7 @@ class Surroundings:
         return _expand(evaluated, lambda alias: self.read_alias(alias, find_name), ())
 
     def _evaluate(self, annotation: object, find_name: FindName) -> Any:
-        names: dict[str, Any] = {}
+        names: dict[str, Any] = {_OWN_PACKAGE: sys.modules[_OWN_PACKAGE]}
         for namespace in reversed(self.modules):
             names.update(namespace)
         names.update(self.near)
@@ -111,7 +118,7 @@ class Surroundings:
                 return hints["it"]
 
     def _find(self, name: str, find_name: FindName) -> Any:
-        searches = (self._find_hidden, self._find_in_classes, _find_own_package, find_name)
+        searches = (self._find_hidden, self._find_in_classes, find_name)
         results = (search(name) for search in searches)
         return next((found for found in results if found is not MISSING), MISSING)
 
@@ -120,9 +127,9 @@ class Surroundings:
         for namespace in self.modules:
             module = namespace.get("__name__")
             if isinstance(module, str):
-                origin = _read_type_checking_imports(module).get(name)
-                if origin is not None:
-                    return _import(origin, may_load=self.may_import)
+                imports = _read_type_checking_imports(module)
+                if name in imports:
+                    return _import(*imports[name], may_load=self.may_import)
         return MISSING
 
     def _find_in_classes(self, name: str) -> Any:
@@ -139,10 +146,6 @@ class Surroundings:
         module = sys.modules.get(alias.__module__)
         home = self if module is None else attrs.evolve(self, modules=(vars(module),), near={})
         return home._evaluate(_read_value(alias), find_name)
-
-
-def _find_own_package(name: str) -> Any:
-    return sys.modules[name] if name == _OWN_PACKAGE else MISSING
 
 
 if sys.version_info >= (3, 14):
@@ -215,8 +218,8 @@ def expand_alias(key: Any) -> Any:
     """
     nowhere = Surroundings((), {})
     try:
-        return _expand(key, lambda alias: nowhere.read_alias(alias, _find_own_package), ())
-    except (NameError, AttributeError, TypeError, SyntaxError):
+        return _expand(key, lambda alias: nowhere.read_alias(alias, find_nothing), ())
+    except UNREADABLE:
         return key
 
 
@@ -303,14 +306,6 @@ def find_type_arguments(kind: Any, home: type) -> Mapping[Any, Any]:
     return {}
 
 
-@attrs.frozen(eq=False, repr=False)
-class _Origin:
-    """What an import statement under ``TYPE_CHECKING`` names."""
-
-    module: str
-    attribute: str | None
-
-
 def surroundings_of(
     functions: tuple[Callable[..., Any], ...],
     owner: type | None,
@@ -371,7 +366,11 @@ def _read_closure(function: Callable[..., Any]) -> dict[str, Any]:
     return found
 
 
-def _read_type_checking_imports(module: str) -> Mapping[str, _Origin]:
+#: What import statements bring: for each name the module, and the attribute, if it is one.
+_Imports = Mapping[str, tuple[str, str | None]]
+
+
+def _read_type_checking_imports(module: str) -> _Imports:
     """Read what *module* imports for type checkers only."""
     try:
         source = inspect.getsource(sys.modules[module])
@@ -381,39 +380,36 @@ def _read_type_checking_imports(module: str) -> Mapping[str, _Origin]:
 
 
 @functools.lru_cache(maxsize=256)
-def _parse_imports(source: str, package: str) -> Mapping[str, _Origin]:
+def _parse_imports(source: str, package: str) -> _Imports:
+    with PARSING:
+        tree = ast.parse(source)
     return {
         name: origin
-        for node in ast.walk(parse(source))
-        if isinstance(node, ast.If) and _is_type_checking(node.test)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If)
+        and ast.unparse(node.test).rpartition(".")[2] == "TYPE_CHECKING"
         for statement in node.body
         for name, origin in _origins(statement, package)
     }
 
 
-def _is_type_checking(test: ast.expr) -> bool:
-    return (isinstance(test, ast.Name) and test.id == "TYPE_CHECKING") or (
-        isinstance(test, ast.Attribute) and test.attr == "TYPE_CHECKING"
-    )
-
-
-def _origins(statement: ast.stmt, package: str) -> Iterator[tuple[str, _Origin]]:
+def _origins(statement: ast.stmt, package: str) -> Iterator[tuple[str, tuple[str, str | None]]]:
     if isinstance(statement, ast.ImportFrom):
         base = "." * statement.level + (statement.module or "")
         module = importlib.util.resolve_name(base, package) if statement.level else base
         for alias in statement.names:
-            yield alias.asname or alias.name, _Origin(module, alias.name)
+            yield alias.asname or alias.name, (module, alias.name)
     elif isinstance(statement, ast.Import):
         for alias in statement.names:
             top = alias.name.partition(".")[0]
-            yield alias.asname or top, _Origin(alias.name if alias.asname else top, None)
+            yield alias.asname or top, (alias.name if alias.asname else top, None)
 
 
-def _import(origin: _Origin, *, may_load: bool) -> Any:
-    if not may_load and origin.module not in sys.modules:
+def _import(name: str, attribute: str | None, *, may_load: bool) -> Any:
+    if not may_load and name not in sys.modules:
         return MISSING
     try:
-        module = importlib.import_module(origin.module)
+        module = importlib.import_module(name)
     except ImportError:
         return MISSING
-    return module if origin.attribute is None else getattr(module, origin.attribute, MISSING)
+    return module if attribute is None else getattr(module, attribute, MISSING)

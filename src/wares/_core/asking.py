@@ -9,6 +9,7 @@ from typing import Any, NoReturn, overload
 from typing_extensions import TypeForm, TypeVar
 
 from wares._core.awkward import is_a
+from wares._core.callables import describe_callable
 from wares._core.claims import (
     CLEANUPS,
     Busy,
@@ -25,7 +26,6 @@ from wares._core.claims import (
 from wares._core.keys import describe_path
 from wares._core.makers import Makers
 from wares._core.recipes import Recipe
-from wares._core.signatures import describe_callable
 from wares._core.waiting import wait_in_the_event_loop
 from wares.exceptions import (
     CircularDependencyError,

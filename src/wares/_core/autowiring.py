@@ -13,28 +13,6 @@ from wares.exceptions import InvalidRegistrationError
 T = TypeVar("T")
 
 
-class Autowiring(Autowired):
-    """A factory to register; it can also be called with a container."""
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Call the factory with what it needs, or with arguments that somebody else has found."""
-        if kwargs or len(args) != 1 or not isinstance(args[0], Container):
-            return super().__call__(*args, **kwargs)
-        return self.fill(args[0])
-
-    def fill(self, container: Container) -> Any:
-        """Call the factory with what it needs."""
-        return container.call(self)
-
-
-class AsyncAutowiring(Autowiring):
-    """A factory that is awaited when it is called with a container."""
-
-    def fill(self, container: Container) -> Any:
-        """Call the factory with what it needs, and await what has to be awaited."""
-        return container.acall(self)
-
-
 def autowire(factory: Callable[..., T]) -> Callable[[Container], T]:
     """Fill the parameters of *factory* that have defaults, too, where something is registered.
 
@@ -62,7 +40,7 @@ def autowire(factory: Callable[..., T]) -> Callable[[Container], T]:
         InvalidRegistrationError: It is not callable.
         UnresolvableParameterError: A required parameter has no annotation.
     """
-    return Autowiring(_checked(factory))
+    return Autowired(_checked(factory))
 
 
 @overload
@@ -86,7 +64,7 @@ def aautowire(factory: Callable[..., Any]) -> Callable[[Container], Awaitable[An
         InvalidRegistrationError: It is not callable.
         UnresolvableParameterError: A required parameter has no annotation.
     """
-    return AsyncAutowiring(_checked(factory))
+    return Autowired(_checked(factory), is_awaited=True)
 
 
 def _checked(factory: Callable[..., T]) -> Callable[..., T]:

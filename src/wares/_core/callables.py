@@ -6,6 +6,7 @@ import enum
 import functools
 import inspect
 import itertools
+import sys
 import types
 import typing
 from collections.abc import Callable, Iterator
@@ -13,9 +14,13 @@ from typing import Any
 
 import attrs
 
-from wares._core.annotations import TYPING_MODULES, inspect_signature, read_annotated_names
+from wares._core.annotations import (
+    PARSING,
+    TYPING_MODULES,
+    inspect_signature,
+    read_annotated_names,
+)
 from wares._core.keys import describe
-from wares._core.sources import find_place_of_class
 from wares.exceptions import InvalidRegistrationError
 
 #: The kinds of parameters that take any number of arguments.
@@ -43,13 +48,24 @@ class Shape(enum.Enum):
 
 @attrs.frozen
 class Autowired:
-    """A callable whose parameters with defaults are filled as well."""
+    """A factory to register, whose parameters with defaults are filled as well.
+
+    Attributes:
+        factory: The factory itself.
+        is_awaited: Whether it is to be awaited, when it is called with a container.
+    """
 
     factory: Callable[..., Any]
+    is_awaited: bool = False
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Call the factory itself."""
-        return self.factory(*args, **kwargs)
+    def __call__(self, container: Any) -> Any:
+        """Call the factory with what *container* has."""
+        return container.acall(self) if self.is_awaited else container.call(self)
+
+
+def without_autowire(factory: Callable[..., Any]) -> Callable[..., Any]:
+    """Give what makes the service: without `autowire` around it."""
+    return factory.factory if isinstance(factory, Autowired) else factory
 
 
 @attrs.frozen
@@ -239,12 +255,35 @@ def name_callable(factory: Callable[..., Any]) -> str:
 def find_place(factory: Callable[..., Any]) -> str | None:
     """Find the file and line where *factory* is defined, as ``file:line``."""
     if isinstance(factory, type):
-        return find_place_of_class(factory)
+        return _find_place_of_class(factory)
     for candidate in reversed(unwrap(factory)):
         code = getattr(candidate, "__code__", None)
         if isinstance(code, types.CodeType) and not _is_generated(code):
             return f"{code.co_filename}:{code.co_firstlineno}"
-    return find_place_of_class(type(factory))
+    return _find_place_of_class(type(factory))
+
+
+def _find_place_of_class(kind: type) -> str | None:
+    try:
+        file, line = inspect.getsourcefile(kind), _find_line_of_class(kind)
+    except (OSError, TypeError, SyntaxError):
+        # Written in C, or at a prompt, or being edited.
+        return None
+    return f"{file}:{line}" if file and line else None
+
+
+if sys.version_info >= (3, 13):
+
+    def _find_line_of_class(kind: type) -> int | None:
+        line: int | None = vars(kind).get("__firstlineno__")
+        return line
+
+
+if sys.version_info < (3, 13):
+
+    def _find_line_of_class(kind: type) -> int | None:
+        with PARSING:
+            return inspect.getsourcelines(kind)[1]
 
 
 def read_parameters(factory: Callable[..., Any]) -> tuple[inspect.Parameter, ...]:

@@ -17,11 +17,11 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager, supp
 from typing import Any, ClassVar, NoReturn, TypeAlias
 
 from wares._core.awkward import get_cause, get_context, get_traceback, is_a, set_context
+from wares._core.callables import describe_callable
 from wares._core.keys import describe
 from wares._core.log import log_closing, log_lost
 from wares._core.observation import observe_leaving
 from wares._core.recipes import Recipe
-from wares._core.signatures import describe_callable
 from wares.exceptions import FactoryError, PendingAsyncCleanupError
 
 #: How to leave; what to leave; what it was made by.

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, TypedDict
 import attrs
 
 from wares._core.annotations import FindName, Viewpoint
-from wares._core.callables import read_raw
+from wares._core.callables import Shape, describe_callable, read_raw
 from wares._core.keys import describe
 from wares._core.recipes import (
     Lifetime,
@@ -19,7 +19,7 @@ from wares._core.recipes import (
     check_key,
     recipe_for_factory,
 )
-from wares._core.signatures import Need, Shape, Signature, describe_callable
+from wares._core.signatures import Need, Signature
 from wares.exceptions import InvalidRegistrationError, UnresolvableParameterError
 
 

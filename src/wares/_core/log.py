@@ -8,9 +8,9 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from wares._core.callables import describe_callable
 from wares._core.keys import describe
 from wares._core.recipes import Recipe
-from wares._core.signatures import describe_callable
 
 if TYPE_CHECKING:
     import logging

@@ -17,21 +17,17 @@ from typing import Any, Literal
 
 import attrs
 
-from wares._core.annotations import FindName, surroundings_of
-from wares._core.callables import name_callable, read_parameters, unwrap
-from wares._core.keys import describe
+from wares._core.annotations import UNREADABLE, FindName, surroundings_of
+from wares._core.callables import VARIADIC, name_callable, read_parameters, unwrap
+
+_OWN = ("wares._inject.markers", "Depends")
 
 #: Modules, and the classes in them that mark a dependency. FastAPI's `Security` is a `Depends`.
-_MARKS = (
-    ("wares._inject.markers", "Depends"),
-    ("fastapi.params", "Depends"),
-    ("fast_depends.dependencies", "Dependant"),
-)
+_MARKS = (_OWN, ("fastapi.params", "Depends"), ("fast_depends.dependencies", "Dependant"))
 
-
-#: The names of marks, and of what makes them, before they are called.
+#: The names of marks, and of what makes them, before they are called; ours first.
 _UNCALLED = (
-    ("wares._inject.markers", "Depends"),
+    _OWN,
     ("wares._inject.markers", "Inject"),
     ("fastapi.params", "Depends"),
     ("fastapi", "Depends"),
@@ -59,7 +55,7 @@ class Mark:
 
 def read_mark(marker: Any) -> Mark:
     """Read what a marker of wares, FastAPI or FastDepends says."""
-    if _is_a(marker, *_MARKS[0]):
+    if _is_a(marker, *_OWN):
         mark: Mark = marker._mark
         return mark
     service = getattr(marker.dependency, "__wares_key__", None)
@@ -72,11 +68,15 @@ def read_mark(marker: Any) -> Mark:
     )
 
 
-def is_uncalled_marker(thing: object, markers: Iterable[tuple[str, str]] = _UNCALLED) -> bool:
+def is_marker(thing: object) -> bool:
+    """Tell whether *thing* is a marker of wares, FastAPI or FastDepends."""
+    return any(_is_a(thing, module, name) for module, name in _MARKS)
+
+
+def _is_uncalled(thing: object, markers: Iterable[tuple[str, str]] = _UNCALLED) -> bool:
     """Tell whether *thing* is `Depends` or `Inject` itself, without parentheses or brackets."""
-    return any(
-        thing is not None and thing is getattr(sys.modules.get(module), name, None)
-        for module, name in markers
+    return thing is not None and any(
+        thing is getattr(sys.modules.get(module), name, None) for module, name in markers
     )
 
 
@@ -90,14 +90,9 @@ def explain_uncalled(marker: Any) -> str:
     )
 
 
-def is_marker(thing: object) -> bool:
-    """Tell whether *thing* is a marker of wares, FastAPI or FastDepends."""
-    return any(_is_a(thing, module, name) for module, name in _MARKS)
-
-
 def find_markers(annotation: Any) -> Iterator[Any]:
     """Find the markers in *annotation*, called or not, however deep in its brackets they are."""
-    if is_marker(annotation) or is_uncalled_marker(annotation):
+    if is_marker(annotation) or _is_uncalled(annotation):
         yield annotation
     for part in typing.get_args(annotation):
         # The parameters of a `Callable` are a list.
@@ -108,48 +103,46 @@ def find_markers(annotation: Any) -> Iterator[Any]:
 def find_own_markers(parameter: inspect.Parameter) -> list[Any]:
     """Find the markers of wares that a parameter has, also where they are misplaced."""
     found = (*find_markers(parameter.default), *find_markers(parameter.annotation))
-    return [
-        marker
-        for marker in found
-        if _is_a(marker, *_MARKS[0]) or is_uncalled_marker(marker, _UNCALLED[:2])
-    ]
+    return [it for it in found if _is_a(it, *_OWN) or _is_uncalled(it, _UNCALLED[:2])]
 
 
-def has_misplaced_marker(annotation: Any) -> bool:
-    """Tell whether a marker stands where it is not read: anywhere but in the outermost brackets."""
+def list_markers(parameter: inspect.Parameter, annotation: Any) -> list[Any]:
+    """List the markers that count: as the default, or in the outermost brackets."""
     is_annotated = typing.get_origin(annotation) is typing.Annotated
-    read = filter(is_marker, annotation.__metadata__ if is_annotated else ())
-    return len([*find_markers(annotation)]) > len([*read])
+    metadata = annotation.__metadata__ if is_annotated else ()
+    return [item for item in (parameter.default, *metadata) if is_marker(item)]
 
 
-def explain_misplaced(annotation: Any) -> str:
-    """Tell what is wrong with such an annotation."""
-    return (
-        f"its annotation, {describe(annotation)}, has a marker where it has no effect. Write "
-        f"Inject[T | None] instead of Inject[T] | None, Inject[T] instead of "
-        f"Annotated[T, Inject[T]], and Annotated[T, Depends(...)] instead of Depends(...) alone."
-    )
-
-
-def is_marked_annotation(default: Any) -> bool:
-    """Tell whether a default is a marked annotation, as `Inject` gives it."""
-    is_annotated = typing.get_origin(default) is typing.Annotated
-    return is_annotated and any(map(is_marker, default.__metadata__))
-
-
-def explain_default(name: str) -> str:
-    """Tell what is wrong with such a default."""
-    return f"its default is an annotation. Write {name}: Inject[...], not {name} = Inject[...]."
+def explain_misuse(parameter: inspect.Parameter, annotation: Any) -> str | None:
+    """Tell what is wrong with the markers of a parameter, if something is."""
+    counted = list_markers(parameter, annotation)
+    found = [*find_markers(parameter.default), *find_markers(annotation)]
+    uncalled = next(filter(_is_uncalled, found), None)
+    if uncalled is not None:
+        return explain_uncalled(uncalled)
+    if len(found) > len(counted):
+        name = parameter.name
+        return (
+            f"a marker has no effect where it stands. Write {name}: Inject[T] instead of "
+            f"{name} = Inject[T], Inject[T | None] instead of Inject[T] | None, Inject[T] instead "
+            f"of Annotated[T, Inject[T]], and Annotated[T, Depends(...)] instead of Depends(...) "
+            f"alone."
+        )
+    if len(counted) > 1:
+        markers = ", ".join(map(repr, counted))
+        return f"it has {len(counted)} markers, {markers}. Keep one of them."
+    if counted and parameter.kind in VARIADIC:
+        stars = "*" if parameter.kind is parameter.VAR_POSITIONAL else "**"
+        return (
+            f"{stars}{parameter.name} takes any number of arguments, so it cannot be marked. "
+            f"Write a parameter of its own: {parameter.name}: Annotated[..., Depends(...)]."
+        )
+    return None
 
 
 def is_fast_depends_marker(thing: object) -> bool:
     """Tell whether *thing* is a marker of FastDepends, which FastStream uses as well."""
     return _is_a(thing, "fast_depends.dependencies", "Dependant")
-
-
-def is_custom_field(thing: object) -> bool:
-    """Tell whether *thing* marks what only FastDepends fills, as FastStream's ``Context`` does."""
-    return _is_a(thing, "fast_depends.library", "CustomField")
 
 
 def _is_a(thing: object, module: str, name: str) -> bool:
@@ -159,9 +152,12 @@ def _is_a(thing: object, module: str, name: str) -> bool:
 
 
 def takes_custom_field(function: Callable[..., Any], find_name: FindName) -> bool:
-    """Tell whether *function*, or what FastDepends' markers in it name, takes such a thing."""
+    """Tell whether *function* takes what only FastDepends fills, as FastStream's ``Context``.
+
+    So does a function with a marker of FastDepends that names such a function.
+    """
     return any(
-        is_custom_field(mark)
+        _is_a(mark, "fast_depends.library", "CustomField")
         for asker in find_fast_dependencies(function, find_name)
         for mark in _read_marks(asker, find_name)
     )
@@ -184,7 +180,7 @@ def _read_marks(function: Callable[..., Any], find_name: FindName) -> Iterator[A
     surroundings = surroundings_of(unwrap(function), None)
     for parameter in read_parameters(function):
         yield parameter.default
-        with contextlib.suppress(NameError, AttributeError, TypeError, SyntaxError):
+        with contextlib.suppress(*UNREADABLE):
             annotation = surroundings.evaluate(parameter.annotation, find_name)
             yield from getattr(annotation, "__metadata__", ())
 

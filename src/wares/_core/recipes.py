@@ -13,25 +13,12 @@ from weakref import WeakValueDictionary
 
 import attrs
 
-from wares._core.annotations import FindName, Viewpoint
+from wares._core.annotations import FindName, Viewpoint, expand_alias
+from wares._core.callables import Shape, describe_callable, read_shape, without_autowire
 from wares._core.keys import MISSING, describe, is_hashable
-from wares._core.signatures import (
-    Autowired,
-    Need,
-    Shape,
-    Signature,
-    as_key,
-    callable_of,
-    check_parameters,
-    describe_callable,
-    entered,
-    expand_alias,
-    is_derivable,
-    may_be_none,
-    read_shape,
-    read_signature,
-    returns,
-)
+from wares._core.marks import as_key, callable_of, is_derivable
+from wares._core.results import entered, may_be_none, returns
+from wares._core.signatures import Need, Signature, check_parameters, read_signature
 from wares.exceptions import (
     InvalidLifetimeError,
     InvalidRegistrationError,
@@ -107,8 +94,7 @@ class Recipe:
         """What calling the factory leads to."""
         if self._signature is not None:
             return self._signature.shape
-        target = self.factory.factory if isinstance(self.factory, Autowired) else self.factory
-        return Shape.PLAIN if self.is_value else read_shape(target)
+        return Shape.PLAIN if self.is_value else read_shape(without_autowire(self.factory))
 
     def read(
         self, container: type, find_name: FindName, viewpoint: Viewpoint | None = None
@@ -286,8 +272,7 @@ def is_plain(recipe: Recipe) -> bool:
     """Tell whether the product of a factory is surely the service itself, as it is."""
     if recipe.is_composed:
         return True
-    factory: Any = recipe.factory
-    factory = factory.factory if isinstance(factory, Autowired) else factory
+    factory: Any = without_autowire(recipe.factory)
     if not isinstance(factory, type):
         return False
     metaclass: Any = type(factory)

@@ -8,6 +8,7 @@ from typing import Any
 
 from typing_extensions import TypeForm, TypeVar, Unpack
 
+from wares._core.annotations import expand_alias
 from wares._core.cleanups import RegistryCleanups, leave_callback
 from wares._core.compositions import (
     FactoryOptions,
@@ -18,6 +19,7 @@ from wares._core.compositions import (
     recipes_for_decoration,
 )
 from wares._core.keys import describe, is_hashable
+from wares._core.marks import as_key, is_derivable
 from wares._core.observation import EVENTS
 from wares._core.recipes import (
     Lifetime,
@@ -29,7 +31,6 @@ from wares._core.recipes import (
     recipe_for_value,
 )
 from wares._core.registrations import Registrations
-from wares._core.signatures import as_key, expand_alias, is_derivable
 from wares.exceptions import InvalidRegistrationError
 
 T = TypeVar("T")

@@ -17,9 +17,9 @@ from collections.abc import Callable
 from typing import Any
 
 from wares._core.annotations import FindName, expand_alias
-from wares._core.callables import Autowired, is_class, unwrap, wraps_generator
+from wares._core.callables import is_class, unwrap, without_autowire, wraps_generator
 from wares._core.keys import MISSING, UNIONS
-from wares._core.needs import evaluate_result
+from wares._core.signatures import evaluate_result
 
 _ITERATORS = (
     collections.abc.Iterator,
@@ -49,9 +49,9 @@ def returns(factory: Callable[..., Any], find_name: FindName) -> Any:
         result says. `MISSING`, if that is nothing definite. A context manager is not entered: see
         `entered`.
     """
-    called: Any = factory
-    while isinstance(called, functools.partial | Autowired):
-        called = called.func if isinstance(called, functools.partial) else called.factory
+    called: Any = without_autowire(factory)
+    while isinstance(called, functools.partial):
+        called = without_autowire(called.func)
     if is_class(called):
         return called
     return _definite(_read_product(called, find_name))
@@ -72,16 +72,15 @@ def entered(promise: Any, find_name: FindName) -> Any:
         return _definite(_first_argument(promise))
     if not isinstance(kind, type):
         return promise
-    given = [_entered_by(promise, kind, name, find_name) for name in _find_entries(kind)]
+    given = [
+        _entered_by(promise, kind, enter, find_name)
+        for enter, leave in (("__enter__", "__exit__"), ("__aenter__", "__aexit__"))
+        if hasattr(kind, enter) and hasattr(kind, leave)
+    ]
     if not given:
         return promise
     # One that is both sync and async may give different things.
     return given[0] if given[0] == given[-1] else MISSING
-
-
-def _find_entries(kind: type) -> list[str]:
-    pairs = [("__enter__", "__exit__"), ("__aenter__", "__aexit__")]
-    return [enter for enter, leave in pairs if hasattr(kind, enter) and hasattr(kind, leave)]
 
 
 def _entered_by(promise: Any, kind: type, name: str, find_name: FindName) -> Any:
@@ -149,12 +148,10 @@ def fits(annotation: Any, key: Any) -> bool:
         one another and can be told apart.
     """
     annotation, key = _plain(annotation), _plain(key)
-    for side in (annotation, key):
-        if typing.get_origin(side) in UNIONS:
-            members = typing.get_args(side)
-            if side is annotation:
-                return any(fits(member, key) for member in members)
-            return any(fits(annotation, member) for member in members)
+    if typing.get_origin(annotation) in UNIONS:
+        return any(fits(member, key) for member in typing.get_args(annotation))
+    if typing.get_origin(key) in UNIONS:
+        return any(fits(annotation, member) for member in typing.get_args(key))
     made = typing.get_origin(annotation) or annotation
     asked = typing.get_origin(key) or key
     if not (_is_definite_class(made) and _is_definite_class(asked)):
@@ -162,20 +159,12 @@ def fits(annotation: Any, key: Any) -> bool:
     return issubclass(made, asked) or issubclass(asked, made) or (made, asked) in _NUMBERS
 
 
-def _is_definite_class(kind: object) -> bool:
+def _is_definite_class(kind: Any) -> bool:
     """Tell whether *kind* is a class whose instances are those of its subclasses only."""
-    if not isinstance(kind, type) or kind is Any or typing.is_typeddict(kind):
-        return False
-    checks = (type(kind).__instancecheck__, type(kind).__subclasscheck__)
-    if checks not in _USUAL_CHECKS:
-        return False
-    return not any("__subclasshook__" in vars(base) for base in kind.__mro__[:-1])
-
-
-_USUAL_CHECKS = [
-    (metaclass.__instancecheck__, metaclass.__subclasscheck__)
-    for metaclass in (type, abc.ABCMeta)
-]
+    # Other metaclasses may decide otherwise.
+    return type(kind) in (type, abc.ABCMeta) and not any(
+        "__subclasshook__" in vars(base) for base in kind.__mro__[:-1]
+    )
 
 
 def _plain(annotation: Any) -> Any:

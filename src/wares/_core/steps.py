@@ -10,6 +10,7 @@ import types
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from wares._core.callables import describe_callable
 from wares._core.claims import (
     CLEANUPS,
     Busy,
@@ -37,7 +38,7 @@ from wares._core.recipes import (
     is_sync_context_manager,
 )
 from wares._core.registrations import Registrations
-from wares._core.signatures import Need, describe_callable
+from wares._core.signatures import Need
 from wares.exceptions import (
     AsyncServiceError,
     CircularDependencyError,

@@ -14,12 +14,12 @@ from typing import Any, Protocol
 import attrs
 
 from wares._core import steps
+from wares._core.callables import without_autowire
 from wares._core.cleanups import Cleanups, RegistryCleanups
 from wares._core.keys import MISSING
 from wares._core.paths import know_maker
 from wares._core.recipes import Recipe, is_plain, never_gives_none
 from wares._core.registrations import Registrations
-from wares._core.signatures import Autowired
 from wares._core.wiring import Keeper, Node, Walk, Wire, Wiring
 from wares.exceptions import WaresError
 
@@ -401,8 +401,7 @@ class Writer:
 
     def find_factory(self, recipe: Recipe) -> Callable[..., Any]:
         """Give what is called for a recipe."""
-        factory = recipe.factory
-        return factory.factory if isinstance(factory, Autowired) else factory
+        return without_autowire(recipe.factory)
 
     def _call(self, node: Node, arguments: str, indent: int) -> str:
         recipe = node.recipe

@@ -12,10 +12,12 @@ from typing import Any
 import attrs
 
 from wares._core.annotations import FindName
+from wares._core.callables import describe_callable, find_place
 from wares._core.compositions import ComposedRecipe, DecoratingRecipe, Part
 from wares._core.keys import MISSING, describe, find_nearest
 from wares._core.recipes import Recipe, cannot_fill, promise_of
-from wares._core.signatures import Need, describe_callable, find_place, fits
+from wares._core.results import fits
+from wares._core.signatures import Need
 from wares._graph.nodes import Edge, Node
 from wares.exceptions import (
     CircularDependencyError,

@@ -7,14 +7,13 @@ markers.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from wares._core.annotations import FindName
+from wares._core.callables import read_shape, without_autowire
 from wares._core.container import Container
 from wares._core.keys import MISSING
-from wares._core.needs import DependencyReader, Need
-from wares._core.signatures import Autowired, read_shape, read_signature
+from wares._core.signatures import Need, read_call, read_signature
 from wares._inject.injection import inject
 from wares.exceptions import AsyncServiceError
 
@@ -26,13 +25,14 @@ def call(
     named: Mapping[str, Any],
 ) -> Any:
     """Do what `Container.call` does."""
-    planned = _Call(container, function, arguments, named)
-    if read_shape(planned.target).is_async:
+    target = without_autowire(function)
+    if read_shape(target).is_async:
         reason = "it is asynchronous: use container.acall(...)"
-        raise AsyncServiceError(planned.target, [planned.target], reason)
-    filled = {need.name: container.get(need.key) for need in planned.find_needs()}
+        raise AsyncServiceError(target, [target], reason)
+    run, needs = _prepare(container, function, arguments, named)
+    filled = {need.name: container.get(need.key) for need in needs}
     with container.activate():
-        return planned.run(filled)
+        return run(filled)
 
 
 async def acall(
@@ -42,73 +42,44 @@ async def acall(
     named: Mapping[str, Any],
 ) -> Any:
     """Do what `Container.acall` does."""
-    planned = _Call(container, function, arguments, named)
-    filled = {need.name: await container.aget(need.key) for need in planned.find_needs()}
+    run, needs = _prepare(container, function, arguments, named)
+    filled = {need.name: await container.aget(need.key) for need in needs}
     with container.activate():
-        result = planned.run(filled)
+        result = run(filled)
         return await result if inspect.iscoroutine(result) else result
 
 
-class _Call:
-    """One call of a function.
+def _prepare(
+    container: Container, function: Any, arguments: Sequence[Any], named: Mapping[str, Any]
+) -> tuple[Callable[[Mapping[str, Any]], Any], list[Need]]:
+    """Give what calls a function, and what it needs that nobody has passed and *container* has."""
+    target = without_autowire(function)
+    needs = _read_needs(function, container)
+    marked = {need.name for need in needs if need.is_marked}
+    injected = inject(target) if marked else target
+    # What is passed for a marked parameter goes by its name.
+    for_marked = {name: value for name, value in named.items() if name in marked}
+    rest = {name: value for name, value in named.items() if name not in marked}
+    bound = inspect.signature(injected).bind_partial(*arguments, **rest)
 
-    Attributes:
-        target: The function, without `autowire` around it.
-    """
+    def is_filled(need: Need) -> bool:
+        if need.is_marked or need.key is MISSING or need.name in bound.arguments:
+            return False
+        # Asking for what is missing says what is wrong.
+        must_be_there = need.default is MISSING and not need.takes_argument
+        return must_be_there or need.key in container or bool(container._makers.find(need))
 
-    def __init__(
-        self,
-        container: Container,
-        function: Any,
-        arguments: Sequence[Any],
-        named: Mapping[str, Any],
-    ) -> None:
-        self.target = function.factory if isinstance(function, Autowired) else function
-        self._container = container
-        needs = _read_needs(function, container.registry._known.find_name)
-        marked = {need.name for need in needs if need.is_marked}
-        self._needs = [need for need in needs if not need.is_marked]
-        # What is passed for a marked parameter goes by its name.
-        self._for_marked = {name: named[name] for name in marked if name in named}
-        self._run = inject(self.target) if marked else self.target
-        rest = {name: value for name, value in named.items() if name not in marked}
-        self._bound = inspect.signature(self._run).bind_partial(*arguments, **rest)
+    def run(filled: Mapping[str, Any]) -> Any:
+        bound.arguments.update(filled)
+        return injected(*bound.args, **bound.kwargs, **for_marked)
 
-    def find_needs(self) -> Iterator[Need]:
-        """Find what nobody has passed, and the container can fill."""
-        for need in self._needs:
-            is_open = need.name not in self._bound.arguments and need.key is not MISSING
-            if is_open and (self._must_be_there(need) or self._is_there(need)):
-                yield need
-
-    def run(self, filled: Mapping[str, Any]) -> Any:
-        """Call the function."""
-        self._bound.arguments.update(filled)
-        return self._run(*self._bound.args, **self._bound.kwargs, **self._for_marked)
-
-    def _must_be_there(self, need: Need) -> bool:
-        """Tell whether asking for it is right even where it is missing: that says what is wrong."""
-        return need.default is MISSING and not need.takes_argument
-
-    def _is_there(self, need: Need) -> bool:
-        if need.key in self._container:
-            return True
-        return self._container._makers.find(need) is not None
+    return run, list(filter(is_filled, needs))
 
 
-class _CallReader(DependencyReader):
-    """Reads what a function needs that its caller may pass as well."""
-
-    def _read_key(self, parameter: inspect.Parameter) -> Any:
-        # What cannot be read is the caller's business.
-        return self._evaluate_if_possible(parameter)
-
-
-def _read_needs(function: Any, find_name: FindName) -> tuple[Need, ...]:
-    if isinstance(function, Autowired):
+def _read_needs(function: Any, container: Container) -> Sequence[Need]:
+    find_name = container.registry._known.find_name
+    if function is not without_autowire(function):
         return read_signature(function, Container, find_name).needs
-    reader = _CallReader(function, Container, find_name, fills_defaults=False)
+    needs = read_call(function, Container, find_name)
     # A default stays.
-    return tuple(
-        need for need in reader.read_needs() if need.is_marked or need.default is MISSING
-    )
+    return [need for need in needs if need.is_marked or need.default is MISSING]

@@ -24,11 +24,11 @@ from typing import Annotated, Any
 from typing_extensions import TypedDict
 
 from wares._core.annotations import FindName, Viewpoint, find_nothing
-from wares._core.callables import read_raw, wraps_generator
+from wares._core.callables import describe_callable, read_raw, wraps_generator
 from wares._core.keys import MISSING
 from wares._core.recipes import Recipe
 from wares._core.registrations import Registrations
-from wares._core.signatures import Need, describe_callable, read_annotations
+from wares._core.signatures import Need, read_annotations
 from wares.exceptions import MissingExtraError, ValidationError
 
 _GENERATORS = (Generator, AsyncGenerator)

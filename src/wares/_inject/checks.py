@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 
 from wares._core.annotations import Viewpoint, find_nothing
-from wares._core.callables import is_local
+from wares._core.callables import describe_callable, is_local
 from wares._core.container import Container
 from wares._core.keys import MISSING
 from wares._core.recipes import (
@@ -23,7 +23,7 @@ from wares._core.recipes import (
     recipe_for_dependency,
     share_dependency,
 )
-from wares._core.signatures import Need, describe_callable
+from wares._core.signatures import Need
 from wares._inject.askers import Asker
 from wares.exceptions import (
     AsyncServiceError,

@@ -11,10 +11,12 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
+from wares._core.callables import describe_callable
 from wares._core.container import Container, Registry
 from wares._core.keys import MISSING, describe, find_nearest
+from wares._core.marks import find_own_markers
 from wares._core.recipes import Recipe, cannot_fill, recipe_for_call
-from wares._core.signatures import Need, describe_callable, find_own_markers
+from wares._core.signatures import Need
 from wares._inject.askers import Asker
 from wares._inject.reading import read_rest
 from wares.exceptions import ServiceNotFoundError, UnresolvableParameterError, WaresError

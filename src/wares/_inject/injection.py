@@ -10,8 +10,8 @@ import types
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar, overload
 
+from wares._core.callables import Shape, read_shape
 from wares._core.container import Registry
-from wares._core.signatures import Shape, read_shape
 from wares._inject.askers import Asker
 from wares._inject.hidden import find_block, hides_block, read_hidden_shape
 from wares._inject.reading import read_asker

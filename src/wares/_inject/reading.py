@@ -13,19 +13,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from wares._core.annotations import Viewpoint, find_nothing
-from wares._core.callables import is_local, read_raw
+from wares._core.callables import Shape, describe_callable, is_local, read_raw, read_shape
 from wares._core.container import Container, Registry
 from wares._core.keys import MISSING
-from wares._core.marks import Mark, read_mark
-from wares._core.signatures import (
-    Need,
-    Shape,
-    as_key,
-    describe_callable,
-    is_marker,
-    read_marked,
-    read_shape,
-)
+from wares._core.marks import Mark, is_marker, read_mark
+from wares._core.signatures import Need, need_of_mark, read_marked
 from wares._inject.askers import Asker
 from wares._inject.casting import FunctionCasts, read_aliases
 from wares._inject.checks import check_dependencies
@@ -178,16 +170,5 @@ def _read_extras(function: Callable[..., Any], dependencies: Sequence[Any]) -> t
                 f"names a dependency. Write dependencies=[Depends(check)]."
             )
             raise InvalidRegistrationError(message)
-        needs.append(
-            Need(
-                f"dependencies[{position}]",
-                as_key(mark.key) if callable(mark.key) else mark.key,
-                by_keyword=False,
-                is_marked=True,
-                is_service=mark.is_service,
-                use_cache=mark.use_cache,
-                scope=mark.scope,
-                casts=mark.casts,
-            )
-        )
+        needs.append(need_of_mark(f"dependencies[{position}]", mark.key, mark))
     return tuple(needs)

@@ -15,11 +15,11 @@ from inspect import Parameter
 from typing import Any
 
 from wares._core.annotations import show_annotations
-from wares._core.callables import VARIADIC, read_raw
+from wares._core.callables import VARIADIC, Shape, read_raw, read_shape
 from wares._core.container import Container, Registry
 from wares._core.current import current
 from wares._core.keys import MISSING
-from wares._core.signatures import Need, Shape, read_shape
+from wares._core.signatures import Need
 from wares._inject.askers import Asker
 from wares._inject.calls import link
 from wares._inject.casting import complete, is_field

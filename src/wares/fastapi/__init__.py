@@ -20,12 +20,12 @@ from wares._adapters.extras import needs_extra
 from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
 from wares._adapters.lifespan import REGISTRY_KEY, LifespanFunction
 from wares._adapters.shielding import CancelScope, shielding
+from wares._core.callables import describe_callable
 from wares._core.container import Container, Registry
 from wares._core.current import current
 from wares._core.keys import MISSING, describe
 from wares._core.marks import Mark
 from wares._core.registrations import Registrations
-from wares._core.signatures import describe_callable
 from wares._inject.injected import find_missing_below, find_scoped
 from wares._inject.markers import Inject
 from wares._inject.markers import Scope as DependencyScope

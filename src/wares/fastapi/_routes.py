@@ -32,9 +32,10 @@ from fastapi.dependencies.utils import get_dependant
 from starlette.requests import HTTPConnection
 
 from wares._adapters.lifespan import Lifespan
+from wares._core.callables import read_shape
 from wares._core.container import Container
 from wares._core.keys import MISSING
-from wares._core.signatures import find_overlooked_markers, read_shape
+from wares._core.signatures import find_overlooked_markers
 
 #: The key of the service that a dependency gives, or `MISSING`.
 FindKey: TypeAlias = Callable[[Any], Hashable]

@@ -13,8 +13,9 @@ import types
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from wares._core.callables import unwrap
 from wares._core.keys import MISSING
-from wares._core.signatures import find_markers, unwrap
+from wares._core.marks import find_markers
 from wares._inject.injection import inject
 from wares.exceptions import InvalidRegistrationError, ServiceNotFoundError
 from wares.socketio._events import SocketEvent

@@ -392,7 +392,7 @@ def find_registry(given: Registry | None, environ: Any) -> Registry:
 
 def refuse_async(called: object) -> InvalidRegistrationError:
     """Make the error about something asynchronous on a synchronous server."""
-    from wares._core.signatures import describe_callable  # noqa: PLC0415  # an error needs it
+    from wares._core.callables import describe_callable  # noqa: PLC0415  # an error needs it
 
     name = describe_callable(called) if callable(called) else "It"
     return InvalidRegistrationError(

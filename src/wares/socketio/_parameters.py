@@ -17,9 +17,9 @@ import attrs
 from socketio.base_server import BaseServer
 
 from wares._core.annotations import Viewpoint, surroundings_of
+from wares._core.callables import describe_callable, unwrap
 from wares._core.container import Container
 from wares._core.keys import MISSING, is_hashable
-from wares._core.signatures import describe_callable, unwrap
 from wares.exceptions import UnresolvableParameterError
 from wares.socketio._events import CONNECT, DISCONNECT, FACTS, SocketEvent
 from wares.socketio._payloads import Payload, find_adapter
