@@ -21,6 +21,7 @@ from wares import (
     LifetimeError,
     Registry,
     ServiceNotFoundError,
+    UnresolvableParameterError,
     current_container,
     inject,
 )
@@ -325,26 +326,17 @@ class TestSharing:
         assert (1, 2, 1) == await form.call(ask)
         assert [1, 2] == log
 
-    async def test_unhashable_instances_work_by_identity(self, form, log):
-        """Callable instances that cannot be hashed are told apart by identity."""
+    def test_what_cannot_be_hashed(self, form):
+        """A callable that cannot be hashed is no dependency, and the error says why."""
 
         class Unhashable:
             __hash__ = None
 
-            def __init__(self, name):
-                self.name = name
-
             def __call__(self):
-                log.append(self.name)
-                return self.name
+                raise AssertionError
 
-        one = Unhashable("one")
-        ask = form.inject(
-            lambda a=Depends(one), b=Depends(Unhashable("two")), c=Depends(one): (a, b, c)
-        )
-
-        assert ("one", "two", "one") == await form.call(ask)
-        assert ["one", "two"] == log
+        with pytest.raises(UnresolvableParameterError, match="not hashable"):
+            form.inject(lambda it=Depends(Unhashable()): it)
 
     async def test_concurrent_calls_share(self, registry, log):
         """Concurrent calls in one container make a dependency once."""
@@ -825,25 +817,6 @@ class TestOverrides:
         ):
             ask("ada")
         assert "hello" == ask("ada")
-
-    async def test_of_a_callable_that_cannot_be_hashed(self, form, registry):
-        """An override is found for an unhashable callable, by identity."""
-
-        class Unhashable:
-            __hash__ = None
-
-            def __call__(self):
-                return "original"
-
-        original = Unhashable()
-        ask = form.inject(lambda it=Depends(original): it, registry=registry)
-
-        with registry.override_factory(original, lambda: "factory"):
-            first = await form.call(ask)
-        with registry.override_value(original, "value"):
-            second = await form.call(ask)
-
-        assert ("factory", "value") == (first, second)
 
     async def test_an_asynchronous_one_in_a_synchronous_function(self, registry):
         """An async replacement in a sync function is an error at the call, with its name."""

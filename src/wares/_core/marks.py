@@ -12,13 +12,13 @@ import inspect
 import sys
 import types
 import typing
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal
 
 import attrs
 
 from wares._core.annotations import UNREADABLE, FindName, surroundings_of
-from wares._core.callables import VARIADIC, name_callable, read_parameters, unwrap
+from wares._core.callables import VARIADIC, read_parameters, unwrap
 
 _OWN = ("wares._inject.markers", "Depends")
 
@@ -185,36 +185,8 @@ def _read_marks(function: Callable[..., Any], find_name: FindName) -> Iterator[A
             yield from getattr(annotation, "__metadata__", ())
 
 
-@attrs.frozen(repr=False)
-class Identity:
-    """The key of a callable that is not hashable: itself and no other."""
-
-    callable: Callable[..., Any] = attrs.field(eq=id)
-
-    def __repr__(self) -> str:
-        return name_callable(self.callable)
-
-
-def as_key(dependency: Any) -> Hashable:
-    """Give the key under which what *dependency* makes is shared."""
-    try:
-        hash(dependency)
-    except TypeError:
-        # An alias, as in Annotated[int, []], is a key that cannot be one, and no callable.
-        return dependency if typing.get_origin(dependency) else Identity(dependency)
-    key: Hashable = dependency
-    return key
-
-
-def callable_of(key: Hashable) -> Any:
-    """Give the callable that *key* stands for."""
-    return key.callable if isinstance(key, Identity) else key
-
-
 def is_derivable(key: object) -> bool:
     """Tell whether a key that nobody registered can be called to make its own service."""
-    if isinstance(key, Identity):
-        return True
     if isinstance(key, type):
         is_protocol = getattr(key, "_is_protocol", False)
         return not (is_protocol or inspect.isabstract(key) or key.__module__ == "builtins")

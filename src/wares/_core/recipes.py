@@ -16,7 +16,7 @@ import attrs
 from wares._core.annotations import FindName, Viewpoint, expand_alias
 from wares._core.callables import Shape, describe_callable, read_shape, without_autowire
 from wares._core.keys import MISSING, describe, is_hashable
-from wares._core.marks import as_key, callable_of, is_derivable
+from wares._core.marks import is_derivable
 from wares._core.results import entered, may_be_none, returns
 from wares._core.signatures import Need, Signature, check_parameters, read_signature
 from wares.exceptions import (
@@ -130,7 +130,8 @@ class Recipe:
         if self.is_value:
             return f"{describe(self.key)}, a registered value"
         if self.is_derived:
-            return describe_callable(callable_of(self.key))
+            dependency: Any = self.key
+            return describe_callable(dependency)
         return (
             f"{describe(self.key)} ({self.lifetime}), made by {describe_callable(self.factory)}"
         )
@@ -145,7 +146,8 @@ def recipe_for_dependency(key: Hashable) -> Recipe | None:
     """Make the recipe of a callable that nobody registered, or `None` if it is no callable."""
     if not is_derivable(key):
         return None
-    return Recipe(key, callable_of(key), is_derived=True)
+    factory: Any = key
+    return Recipe(key, factory, is_derived=True)
 
 
 #: The recipes of callables that injected functions name, by the identity of their keys, which
@@ -263,7 +265,7 @@ def recipe_for_value(
 
 def recipe_for_call(function: Callable[..., Any], needs: tuple[Need, ...]) -> Recipe:
     """Make the recipe that stands for a call of *function*, and for what the call needs."""
-    recipe = Recipe(as_key(function), function, "transient", is_derived=True, is_call=True)
+    recipe = Recipe(function, function, "transient", is_derived=True, is_call=True)
     _remember(recipe, Signature(needs, Shape.PLAIN, may_return_generator=False))
     return recipe
 

@@ -18,8 +18,8 @@ from wares._core.compositions import (
     recipe_for_alias,
     recipes_for_decoration,
 )
-from wares._core.keys import describe, is_hashable
-from wares._core.marks import as_key, is_derivable
+from wares._core.keys import describe
+from wares._core.marks import is_derivable
 from wares._core.observation import EVENTS
 from wares._core.recipes import (
     Lifetime,
@@ -346,13 +346,13 @@ class Registering:
             on_registry_close: As in `register_factory`.
             suppress_context_exit: As in `register_factory`.
         """
-        key = as_key(key) if callable(key) else key
-        replaced = self._known.recipes.get(key) if is_hashable(key) else None
+        known: Any = check_key(key)
+        replaced = self._known.recipes.get(known)
         if lifetime is None:
             is_kept = replaced is not None and not replaced.is_value
             lifetime = replaced.lifetime if replaced is not None and is_kept else "scoped"
         recipe = recipe_for_factory(
-            key,
+            known,
             factory,
             lifetime=lifetime,
             enter=enter,
@@ -360,9 +360,7 @@ class Registering:
             suppress_context_exit=suppress_context_exit,
             ping_timeout=ping_timeout,
             tags=tags,
-            is_derived=is_hashable(key)
-            and key not in self._known.registered
-            and is_derivable(key),
+            is_derived=known not in self._known.registered and is_derivable(known),
         )
         with self._overriding(recipe, on_registry_close):
             yield
@@ -393,7 +391,7 @@ class Registering:
             suppress_context_exit: As in `register_value`.
         """
         recipe = recipe_for_value(
-            as_key(key) if callable(key) else key,
+            key,
             value,
             enter=enter,
             ping=ping,

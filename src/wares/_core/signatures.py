@@ -41,7 +41,6 @@ from wares._core.callables import (
 from wares._core.keys import MISSING, UNIONS, describe, is_hashable
 from wares._core.marks import (
     Mark,
-    as_key,
     can_be_asked_for,
     explain_misuse,
     is_fast_depends_marker,
@@ -162,7 +161,7 @@ def need_of_mark(name: str, key: Any, mark: Mark) -> Need:
     """Make the need of a parameter, or of something else, that asks for *key* by a marker."""
     return Need(
         name,
-        as_key(key) if callable(key) else key,
+        key,
         is_marked=True,
         is_service=mark.is_service,
         use_cache=mark.use_cache,
