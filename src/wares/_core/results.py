@@ -21,7 +21,8 @@ from wares._core.callables import is_class, unwrap, without_autowire, wraps_gene
 from wares._core.keys import MISSING, UNIONS
 from wares._core.signatures import evaluate_result
 
-_ITERATORS = (
+#: What the items of a generator function stand in the brackets of.
+ITERATORS = (
     collections.abc.Iterator,
     collections.abc.Iterable,
     collections.abc.Generator,
@@ -69,7 +70,7 @@ def entered(promise: Any, find_name: FindName) -> Any:
     """
     kind = typing.get_origin(promise) or promise
     if kind in _MANAGERS:
-        return _definite(_first_argument(promise))
+        return _definite(first_argument(promise))
     if not isinstance(kind, type):
         return promise
     given = [
@@ -101,15 +102,15 @@ def _read_product(called: Any, find_name: FindName) -> Any:
         return MISSING
     origin = typing.get_origin(annotation)
     if is_generator:
-        return _first_argument(annotation) if origin in _ITERATORS else MISSING
+        return first_argument(annotation) if origin in ITERATORS else MISSING
     if origin in _AWAITABLES and not is_coroutine:
         return typing.get_args(annotation)[-1]
     return annotation
 
 
-def _first_argument(annotation: Any) -> Any:
-    arguments = typing.get_args(annotation)
-    return arguments[0] if arguments else MISSING
+def first_argument(annotation: Any, default: Any = MISSING) -> Any:
+    """Give the first of the types in brackets, or *default* if there are none."""
+    return next(iter(typing.get_args(annotation)), default)
 
 
 def _definite(annotation: Any) -> Any:

@@ -8,11 +8,13 @@ from typing import Any
 
 import attrs
 
+from wares._core.annotations import Viewpoint
 from wares._core.callables import VARIADIC, Shape
 from wares._core.keys import MISSING, is_plain
 from wares._core.recipes import Recipe, recipe_for_call
+from wares._core.registrations import Registrations
 from wares._core.signatures import Need
-from wares._inject.casting import DependencyCasts, FunctionCasts
+from wares._inject.casting import FunctionCasts
 
 
 @attrs.define(eq=False)
@@ -30,7 +32,6 @@ class Asker:
         open_needs: What only dependencies take of the call: more parameters, by keyword.
         recipe: Stands for a call of the function.
         casts: Casts its arguments and its result, once all is read.
-        dependency_casts: Casts the arguments of its dependencies.
         unread: Reads at the first call what cannot be read before, if there is such.
         dependencies: Those that were read when it was decorated: they are shared as long as they
             are kept here.
@@ -47,10 +48,10 @@ class Asker:
     open_needs: tuple[Need, ...] = ()
     recipe: Recipe = attrs.field(init=False)
     casts: FunctionCasts = attrs.field(init=False)
-    dependency_casts: DependencyCasts = attrs.field(init=False)
     unread: Any = None
     dependencies: tuple[Recipe, ...] = ()
     hot: tuple[object, Any] = (None, None)
+    _dependency_casts: dict[Recipe, FunctionCasts] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.take(self.needs)
@@ -59,7 +60,15 @@ class Asker:
         """Take what was read of the marked parameters."""
         self.needs = needs
         self.recipe = recipe_for_call(self.function, (*self.extras, *needs))
-        self.dependency_casts = DependencyCasts()
+        self._dependency_casts = {}
+
+    def casts_of(self, recipe: Recipe, registry: Registrations) -> FunctionCasts:
+        """Give the casts of the arguments of a dependency; other functions have their own."""
+        if recipe not in self._dependency_casts:
+            self._dependency_casts[recipe] = FunctionCasts(
+                recipe.factory, registry.read(recipe), registry.find_name, Viewpoint()
+            )
+        return self._dependency_casts[recipe]
 
     @property
     def can_await(self) -> bool:

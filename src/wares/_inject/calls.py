@@ -186,8 +186,7 @@ class _CallWriter(Writer):
         if not self._asker.casts_arguments:
             return factory
         registry = self.makers.registry
-        casts = self._asker.dependency_casts.read(recipe, registry)
-        return casts.wrap(factory, registry.read(recipe))
+        return self._asker.casts_of(recipe, registry).wrap(factory, registry.read(recipe))
 
     def _is_bound(self, recipe: Recipe) -> bool:
         """Tell whether a dependency belongs to the call."""
@@ -212,8 +211,7 @@ class _CallWriter(Writer):
         if not self._asker.casts_arguments:
             return False
         registry = self.makers.registry
-        casts = self._asker.dependency_casts.read(recipe, registry)
-        return casts.may_change_any(registry.read(recipe))
+        return self._asker.casts_of(recipe, registry).may_change_any(registry.read(recipe))
 
     def _get_absent(self, wire: Wire, indent: int, asker: Node) -> str:
         need = wire.need

@@ -10,8 +10,6 @@ import sys
 import typing
 from collections.abc import (
     AsyncGenerator,
-    AsyncIterable,
-    AsyncIterator,
     Callable,
     Generator,
     Iterable,
@@ -26,16 +24,9 @@ from typing_extensions import TypedDict
 from wares._core.annotations import FindName, Viewpoint, find_nothing
 from wares._core.callables import describe_callable, read_raw, wraps_generator
 from wares._core.keys import MISSING
-from wares._core.recipes import Recipe
-from wares._core.registrations import Registrations
+from wares._core.results import ITERATORS, first_argument
 from wares._core.signatures import Need, read_annotations
 from wares.exceptions import MissingExtraError, ValidationError
-
-_GENERATORS = (Generator, AsyncGenerator)
-
-#: What the items of a generator function stand in the brackets of.
-_ITERATORS = (*_GENERATORS, Iterator, Iterable, AsyncIterator, AsyncIterable)
-
 
 #: To type checkers, the names in it are known before the program runs.
 _make_typed_dict: Any = TypedDict
@@ -100,8 +91,8 @@ class Model:
 class FunctionCasts:
     """The casts of one function's parameters and of its result.
 
-    What a dependency gives is cast to what the dependency promises first, and then to what is
-    wanted.
+    What a dependency gives is cast to what the parameter is annotated with, else to what the
+    dependency is annotated to return.
 
     Args:
         function: The function.
@@ -122,28 +113,24 @@ class FunctionCasts:
     ) -> None:
         self._function = function
         self._parameters = read_raw(function).parameters
-        wanted = read_annotations(function, find_name, viewpoint)
-        marked = {need.name: need for need in needs if need.is_marked}
-        promised = {
-            name: _read_promise(need.key, find_name, viewpoint)
-            for name, need in marked.items()
-            if _is_cast(need)
-        }
-        self._promised = Model(promised)
-        self._wanted = Model(
+        types = read_annotations(function, find_name, viewpoint)
+        for need in needs:
+            if need.is_marked and not _is_cast(need):
+                types[need.name] = Any
+            elif need.is_marked and types.get(need.name, Any) is Any:
+                promised = read_annotations(need.key, find_name, viewpoint)  # type: ignore[arg-type]  # it is a function
+                types[need.name] = _unwrap_items(need.key, promised.get("return", Any))
+        self._arguments = Model(
             {
-                name: _read_type(parameter, wanted.get(name, Any))
+                name: _read_type(parameter, types.get(name, Any))
                 for name, parameter in self._parameters.items()
-                if name not in marked or name in promised
             }
         )
-        result = wanted.get("return", Any)
-        self._result = Model({"return": _unwrap_items(function, result)})
+        self._result = Model({"return": _unwrap_items(function, types.get("return", Any))})
 
     def may_change_any(self, needs: Iterable[Need]) -> bool:
         """Tell whether what fills one of *needs* may arrive as something else."""
-        names = [need.name for need in needs if _is_cast(need)]
-        return any(self._promised.may_change(it) or self._wanted.may_change(it) for it in names)
+        return any(self._arguments.may_change(need.name) for need in needs if _is_cast(need))
 
     def wrap(self, factory: Callable[..., Any], needs: Sequence[Need]) -> Callable[..., Any]:
         """Make of a dependency a factory that casts its arguments first."""
@@ -165,19 +152,15 @@ class FunctionCasts:
         Raises:
             ValidationError: They do not fit; with all that is wrong.
         """
-        passed = {}
-        errors: list[dict[str, Any]] = []
-        for name, value in arguments.items():
-            default = self._parameters[name].default
-            if value is not default:
-                passed[name] = value
-            elif is_field(default):
-                passed.update(_complete(name, default, errors))
-        _report(self._function, errors)
-        return {
-            **arguments,
-            **self._wanted.cast(self._promised.cast(passed, self._function), self._function),
+        defaults = {name: self._parameters[name].default for name in arguments}
+        passed = {name: it for name, it in arguments.items() if it is not defaults[name]}
+        left_out = {
+            name: default
+            for name, default in defaults.items()
+            if name not in passed and is_field(default)
         }
+        passed |= _fill(self._function, left_out)
+        return {**arguments, **self._arguments.cast(passed, self._function)}
 
     def cast_values(self, *values: Any) -> list[Any]:
         """Cast arguments in the order of the parameters."""
@@ -192,21 +175,6 @@ class FunctionCasts:
             ValidationError: It does not fit.
         """
         return self._result.cast({"return": value}, self._function)["return"]
-
-
-class DependencyCasts:
-    """The casts of the dependencies of one injected function; those of others are their own."""
-
-    def __init__(self) -> None:
-        self._casts: dict[Recipe, FunctionCasts] = {}
-
-    def read(self, recipe: Recipe, registry: Registrations) -> FunctionCasts:
-        """Give the casts of the arguments of a dependency."""
-        if recipe not in self._casts:
-            self._casts[recipe] = FunctionCasts(
-                recipe.factory, registry.read(recipe), registry.find_name, Viewpoint()
-            )
-        return self._casts[recipe]
 
 
 def _is_cast(need: Need) -> bool:
@@ -224,28 +192,28 @@ def complete(function: Callable[..., Any], values: Mapping[str, Any]) -> Iterato
         values: The arguments by their names, or `MISSING`.
 
     Raises:
-        ValidationError: One has no default.
+        ValidationError: Some have no default; with all of them.
     """
-    errors: list[dict[str, Any]] = []
     parameters = read_raw(function).parameters
-    filled = dict(values)
-    for name, value in values.items():
-        if value is MISSING:
-            filled.update(_complete(name, parameters[name].default, errors))
-    _report(function, errors)
-    return iter(filled.values())
+    left_out = {
+        name: parameters[name].default for name, value in values.items() if value is MISSING
+    }
+    return iter({**values, **_fill(function, left_out)}.values())
 
 
-def _complete(name: str, default: Any, errors: list[dict[str, Any]]) -> dict[str, Any]:
-    if is_field(default) and not default.is_required():
-        return {name: default.get_default(call_default_factory=True)}
-    errors.append({"type": "missing", "loc": (name,), "msg": "Field required", "input": {}})
-    return {}
-
-
-def _report(function: Callable[..., Any], errors: list[dict[str, Any]]) -> None:
+def _fill(function: Callable[..., Any], left_out: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the values of arguments that were left out, by what their defaults say."""
+    errors = [
+        {"type": "missing", "loc": (name,), "msg": "Field required", "input": {}}
+        for name, default in left_out.items()
+        if not is_field(default) or default.is_required()
+    ]
     if errors:
         raise ValidationError(describe_callable(function), errors)
+    return {
+        name: default.get_default(call_default_factory=True)
+        for name, default in left_out.items()
+    }
 
 
 def is_field(thing: object) -> bool:
@@ -284,18 +252,10 @@ def _read_type(parameter: inspect.Parameter, annotation: Any) -> Any:
     return annotation
 
 
-def _read_promise(maker: Any, find_name: FindName, viewpoint: Viewpoint) -> Any:
-    promised = read_annotations(maker, find_name, viewpoint).get("return", Any)
-    return _unwrap_items(maker, promised)
-
-
-def _unwrap_items(function: Callable[..., Any], annotation: Any) -> Any:
+def _unwrap_items(function: Any, annotation: Any) -> Any:
     """Give ``T`` for the ``Iterator[T]`` of a generator function, or what it is annotated with."""
     origin = typing.get_origin(annotation) or annotation
     if not wraps_generator(function):
         # An override of it may be a generator function, or it may give such an object.
-        return Any if origin in _GENERATORS else annotation
-    if origin in _ITERATORS:
-        arguments = typing.get_args(annotation)
-        return arguments[0] if arguments else Any
-    return annotation
+        return Any if origin in (Generator, AsyncGenerator) else annotation
+    return first_argument(annotation, Any) if origin in ITERATORS else annotation
