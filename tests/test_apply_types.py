@@ -213,7 +213,7 @@ class TestDependencies:
         assert "double" in caught.value.function
 
     async def test_what_they_return_is_cast(self, form):
-        """Results are cast to what is wanted; if that is not said, to what the dependency promises."""
+        """Results are cast to what is wanted, else to what the dependency promises."""
 
         def get_number() -> int:
             return "5"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable
+from collections.abc import Awaitable, Callable, Hashable, Iterable
 from typing import Any, ClassVar, TypedDict
 
 import attrs
 
 from wares._core.annotations import FindName, Viewpoint
-from wares._core.callables import Shape, describe_callable, read_raw
+from wares._core.callables import Shape, describe_callable, read_parameters
 from wares._core.keys import describe
 from wares._core.recipes import (
     Lifetime,
@@ -126,12 +126,7 @@ class DecoratingRecipe(Recipe):
             UnresolvableParameterError: A required parameter that nothing can fill.
         """
         signature = Recipe.read(self, container, find_name, viewpoint)
-        if any(need.key == self.inner for need in signature.needs):
-            # Read before.
-            return signature
-        changed = attrs.evolve(signature, needs=self._bind_first(signature.needs))
-        object.__setattr__(self, "_signature", changed)
-        return changed
+        return attrs.evolve(signature, needs=self._bind_first(signature.needs))
 
     def _bind_first(self, needs: tuple[Need, ...]) -> tuple[Need, ...]:
         if not needs:
@@ -175,50 +170,23 @@ def recipes_for_decoration(
     return inner, DecoratingRecipe(**facts, inner=inner.key)
 
 
-@attrs.frozen
-class Generic:
-    """How the services of a generic class are made, whatever types stand in the brackets.
-
-    Attributes:
-        factory: What makes them.
-        options: How what it makes is registered.
-    """
-
-    factory: Any
-    options: FactoryOptions
-
-    def check(self, key: Hashable) -> None:
-        """Refuse what could not be registered under *key*.
-
-        Raises:
-            WaresError: As in `Registry.register_factory`.
-        """
-        known: dict[str, Any] = {
-            "lifetime": "scoped",
-            "enter": True,
-            "ping": None,
-            "suppress_context_exit": False,
-            **self.options,
-        }
-        check_callback(key, known.pop("on_registry_close", None))
-        factory = self.bind(()) if callable(self.factory) else self.factory
-        recipe_for_factory(key, factory, **known)
-
-    def bind(self, types: tuple[Any, ...]) -> Callable[..., Any]:
-        """Give a factory that knows the *types*, if it wants to."""
-        if TYPES_NAME not in read_parameter_names(self.factory):
-            unbound: Callable[..., Any] = self.factory
-            return unbound
-        return functools.partial(self.factory, **{TYPES_NAME: types})
-
-
 #: The name of a parameter that receives the types in the brackets.
 TYPES_NAME = "wares_types"
 
 
-def read_parameter_names(factory: Callable[..., Any]) -> Collection[str]:
-    """List the names of a factory's parameters; a builtin that does not tell has none."""
-    try:
-        return read_raw(factory).parameters
-    except ValueError:
-        return ()
+def bind_types(factory: Callable[..., Any], types: tuple[Any, ...]) -> Callable[..., Any]:
+    """Give the factory of a generic class that knows the *types*, if it wants to."""
+    if all(parameter.name != TYPES_NAME for parameter in read_parameters(factory)):
+        return factory
+    return functools.partial(factory, **{TYPES_NAME: types})
+
+
+def check_generic(key: Hashable, factory: Any, options: FactoryOptions) -> None:
+    """Refuse what could not be registered under *key* with types in brackets.
+
+    Raises:
+        WaresError: As in `Registry.register_factory`.
+    """
+    known: dict[str, Any] = {**options}
+    check_callback(key, known.pop("on_registry_close", None))
+    recipe_for_factory(key, bind_types(factory, ()) if callable(factory) else factory, **known)

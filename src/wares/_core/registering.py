@@ -12,9 +12,10 @@ from wares._core.annotations import expand_alias
 from wares._core.cleanups import RegistryCleanups, leave_callback
 from wares._core.compositions import (
     FactoryOptions,
-    Generic,
     Part,
     ValueOptions,
+    bind_types,
+    check_generic,
     recipe_for_alias,
     recipes_for_decoration,
 )
@@ -260,11 +261,10 @@ class Registering:
             raise InvalidRegistrationError(
                 f"{describe(key)} is not generic. Use register_factory, or name a generic class."
             )
-        generic = Generic(factory, options)
-        generic.check(key)
+        check_generic(key, factory, options)
 
         def register(full_key: Hashable, types: tuple[Any, ...]) -> None:
-            self.register_factory(full_key, generic.bind(types), **generic.options)
+            self.register_factory(full_key, bind_types(factory, types), **options)
 
         self._known.generics[key] = register
         self._known.change()

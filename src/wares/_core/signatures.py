@@ -259,72 +259,7 @@ def _no_annotation(
 
 
 class _Reader:
-    """Reads the annotations and the markers of one callable."""
-
-    def __init__(
-        self,
-        factory: Callable[..., Any],
-        find_name: FindName,
-        viewpoint: Viewpoint | None = None,
-    ) -> None:
-        self._factory = factory
-        self._find_name = find_name
-        self._owner = find_owner(factory)
-        self._surroundings = surroundings_of(
-            unwrap(factory), None if self._owner is None else self._owner.origin, viewpoint
-        )
-
-    def find_marker(self, parameter: inspect.Parameter, annotation: Any) -> Any:
-        """Find the one marker of a parameter, in its *annotation* or as its default."""
-        misuse = explain_misuse(parameter, annotation)
-        if misuse is not None:
-            raise self.make_error(parameter.name, misuse)
-        return next(iter(list_markers(parameter, annotation)), None)
-
-    def try_to_evaluate(self, parameter: inspect.Parameter) -> Any:
-        """Evaluate an annotation that nobody needs; `MISSING` if it cannot be read."""
-        try:
-            return self.evaluate(parameter)
-        except UnresolvableParameterError:
-            return MISSING
-
-    def evaluate(self, parameter: inspect.Parameter) -> Any:
-        """Evaluate the annotation of a parameter; `MISSING` if it has none."""
-        annotation = parameter.annotation
-        if annotation is parameter.empty:
-            return MISSING
-        if isinstance(annotation, dataclasses.InitVar):
-            annotation = annotation.type
-        try:
-            evaluated = self._look_up(parameter.name, annotation)
-        except UNREADABLE as error:
-            raise self.make_error(
-                parameter.name,
-                f"its annotation {annotation!r} cannot be evaluated ({error}). Import what it "
-                f"names in that module, or register the class under that name.",
-            ) from error
-        if isinstance(evaluated, dataclasses.InitVar):
-            return evaluated.type
-        if typing.get_origin(evaluated) is typing.Final:
-            return typing.get_args(evaluated)[0]
-        return evaluated
-
-    def make_error(self, parameter: str, reason: str) -> UnresolvableParameterError:
-        """Make the error for a parameter of the callable."""
-        return UnresolvableParameterError(parameter, describe_callable(self._factory), reason)
-
-    def _look_up(self, parameter: str, annotation: Any) -> Any:
-        """Evaluate an annotation where it was written, with types for its type parameters."""
-        owner = self._owner
-        if owner is None:
-            return self._surroundings.evaluate(annotation, self._find_name)
-        home = owner.find_home_of(parameter)
-        evaluated = self._surroundings.within(home).evaluate(annotation, self._find_name)
-        return substitute(evaluated, find_type_arguments(owner.kind, home))
-
-
-class _NeedsReader(_Reader):
-    """Reads the needs of one callable: those of the parameters that markers mark, and of others."""
+    """Reads the annotations, the markers and the needs of one callable."""
 
     #: Whether what cannot be read is an error where a parameter has no default.
     _is_strict = True
@@ -335,12 +270,17 @@ class _NeedsReader(_Reader):
         self,
         factory: Callable[..., Any],
         find_name: FindName,
-        viewpoint: Viewpoint | None,
-        container: type,
+        viewpoint: Viewpoint | None = None,
+        container: type = types.NoneType,
     ) -> None:
-        super().__init__(without_autowire(factory), find_name, viewpoint)
-        self._container = container
+        self._factory = without_autowire(factory)
         self._fills_defaults = isinstance(factory, Autowired)
+        self._find_name = find_name
+        self._container = container
+        self._owner = owner = find_owner(factory)
+        self._surroundings = surroundings_of(
+            unwrap(factory), None if owner is None else owner.origin, viewpoint
+        )
 
     def read_needs(self) -> Iterator[Need]:
         """Read one need for each parameter that is to be filled."""
@@ -408,8 +348,56 @@ class _NeedsReader(_Reader):
             )
         return need
 
+    def find_marker(self, parameter: inspect.Parameter, annotation: Any) -> Any:
+        """Find the one marker of a parameter, in its *annotation* or as its default."""
+        misuse = explain_misuse(parameter, annotation)
+        if misuse is not None:
+            raise self.make_error(parameter.name, misuse)
+        return next(iter(list_markers(parameter, annotation)), None)
 
-class _FactoryReader(_NeedsReader):
+    def try_to_evaluate(self, parameter: inspect.Parameter) -> Any:
+        """Evaluate an annotation that nobody needs; `MISSING` if it cannot be read."""
+        try:
+            return self.evaluate(parameter)
+        except UnresolvableParameterError:
+            return MISSING
+
+    def evaluate(self, parameter: inspect.Parameter) -> Any:
+        """Evaluate the annotation of a parameter; `MISSING` if it has none."""
+        annotation = parameter.annotation
+        if annotation is parameter.empty:
+            return MISSING
+        if isinstance(annotation, dataclasses.InitVar):
+            annotation = annotation.type
+        try:
+            evaluated = self._look_up(parameter.name, annotation)
+        except UNREADABLE as error:
+            raise self.make_error(
+                parameter.name,
+                f"its annotation {annotation!r} cannot be evaluated ({error}). Import what it "
+                f"names in that module, or register the class under that name.",
+            ) from error
+        if isinstance(evaluated, dataclasses.InitVar):
+            return evaluated.type
+        if typing.get_origin(evaluated) is typing.Final:
+            return typing.get_args(evaluated)[0]
+        return evaluated
+
+    def make_error(self, parameter: str, reason: str) -> UnresolvableParameterError:
+        """Make the error for a parameter of the callable."""
+        return UnresolvableParameterError(parameter, describe_callable(self._factory), reason)
+
+    def _look_up(self, parameter: str, annotation: Any) -> Any:
+        """Evaluate an annotation where it was written, with types for its type parameters."""
+        owner = self._owner
+        if owner is None:
+            return self._surroundings.evaluate(annotation, self._find_name)
+        home = owner.find_home_of(parameter)
+        evaluated = self._surroundings.within(home).evaluate(annotation, self._find_name)
+        return substitute(evaluated, find_type_arguments(owner.kind, home))
+
+
+class _FactoryReader(_Reader):
     """Reads what a registered factory needs."""
 
     def _read_unmarked(self, parameter: inspect.Parameter, annotation: Any) -> Need | None:
@@ -426,7 +414,7 @@ class _FactoryReader(_NeedsReader):
         return Need(parameter.name, key, default=parameter.default)
 
 
-class _DependencyReader(_NeedsReader):
+class _DependencyReader(_Reader):
     """Reads what a callable needs that a marker names: arguments reach it by name."""
 
     def _read_unmarked(self, parameter: inspect.Parameter, annotation: Any) -> Need:
@@ -445,7 +433,7 @@ class _CallReader(_DependencyReader):
     _is_strict = False
 
 
-class _MarkedReader(_NeedsReader):
+class _MarkedReader(_Reader):
     """Reads the marked parameters of a function that is called by others."""
 
     _is_strict = False

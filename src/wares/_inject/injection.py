@@ -192,13 +192,13 @@ class _Injector:
                 f"Cannot inject an instance of {type(target).__qualname__}: it is not callable."
             )
             raise InvalidRegistrationError(message)
-        make_block = find_block(target)
-        if make_block is not None:
-            return make_block(self(target.__wrapped__, frame))
         return self._inject(target, frame)
 
-    def _inject(self, function: Callable[..., Any], frame: types.FrameType) -> Any:
+    def _inject(self, function: Any, frame: types.FrameType) -> Any:
         """Inject a function, whatever its decorators hide."""
+        make_block = find_block(function)
+        if make_block is not None:
+            return make_block(self._inject(function.__wrapped__, frame))
         hidden = read_hidden_shape(function)
         if hidden is read_shape(function) or not hidden.is_async or hides_block(function):
             return self._wrap(self._read(function, frame))
