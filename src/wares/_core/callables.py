@@ -91,17 +91,16 @@ class Owner:
     def find_home_of(self, parameter: str) -> type:
         """Find the class that annotates a *parameter*: for a field, the one that declares it."""
         code = getattr(inspect.unwrap(self.function), "__code__", None)
-        if code is None or (_takes(code, parameter) and not _is_generated(code)):
+        if code is None:
+            return self.home
+        taken = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+        if parameter in taken and not _is_generated(code):
             return self.home
         for base in self.origin.__mro__:
             # attrs leaves the underscore out.
             if not {parameter, f"_{parameter}"}.isdisjoint(read_annotated_names(base)):
                 return base
         return self.home
-
-
-def _takes(code: types.CodeType, parameter: str) -> bool:
-    return parameter in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
 
 
 def _is_generated(code: types.CodeType) -> bool:
@@ -118,8 +117,8 @@ def find_owner(factory: Callable[..., Any]) -> Owner | None:
             bound = candidate.__self__
             kind = bound if isinstance(bound, type) else type(bound)
             return _find_method(kind, candidate.__func__)
-        call = getattr(type(candidate), "__call__", None)  # noqa: B004  # the function, not whether there is one
-        if inspect.isfunction(call) and not isinstance(candidate, Autowired):
+        call = _find_call(candidate)
+        if call is not None and not isinstance(candidate, Autowired):
             return _find_method(type(candidate), call)
     return None
 
@@ -183,9 +182,7 @@ def is_class(candidate: object) -> bool:
 def read_shape(factory: Callable[..., Any]) -> Shape:
     """Tell what calling *factory* leads to, as far as it says so itself."""
     called = factory.func if isinstance(factory, functools.partial) else factory
-    for candidate in (called, getattr(type(called), "__call__", None)):  # noqa: B004  # the function, not whether there is one
-        if isinstance(called, type):
-            break
+    for candidate in () if isinstance(called, type) else (called, _find_call(called)):
         if inspect.isasyncgenfunction(candidate):
             return Shape.ASYNC_GENERATOR
         if inspect.isgeneratorfunction(candidate):
@@ -227,7 +224,12 @@ def _unwrap_once(current: Any) -> Any:
         return None if owner is None else owner.function
     if hasattr(current, "__code__"):
         return None
-    call = getattr(type(current), "__call__", None)  # noqa: B004  # the function, not whether there is one
+    return _find_call(current)
+
+
+def _find_call(thing: object) -> types.FunctionType | None:
+    """Find the function that runs when an object is called."""
+    call = getattr(type(thing), "__call__", None)  # noqa: B004  # the function, not whether there is one
     return call if inspect.isfunction(call) else None
 
 
@@ -312,7 +314,9 @@ def read_raw(factory: Callable[..., Any]) -> inspect.Signature:
         return read_raw(factory.factory)
     if isinstance(factory, functools.partial):
         # What `partial` leaves of a signature, `inspect` knows.
-        inner = _Signed(read_raw(factory.func))
+        def inner(*args: Any, **kwargs: Any) -> None: ...
+
+        inner.__signature__ = read_raw(factory.func)  # type: ignore[attr-defined]  # PEP 362 reads it
         return inspect.signature(functools.partial(inner, *factory.args, **factory.keywords))
     kind = _as_class(factory)
     if kind is not None:
@@ -321,16 +325,6 @@ def read_raw(factory: Callable[..., Any]) -> inspect.Signature:
         return inspect_signature(factory)
     shown = inspect.unwrap(factory, stop=lambda wrapper: hasattr(wrapper, "__signature__"))
     return inspect_signature(factory) if shown is factory else read_raw(shown)
-
-
-class _Signed:
-    """A callable that has nothing but a signature."""
-
-    def __init__(self, signature: inspect.Signature) -> None:
-        self.__signature__ = signature
-
-    def __call__(self, *args: Any, **kwargs: Any) -> None:
-        """Be callable, for `functools.partial`; nobody calls it."""
 
 
 def _read_constructor(kind: type) -> inspect.Signature:

@@ -164,10 +164,8 @@ def recipes_for_decoration(
     inner = attrs.evolve(recipe, key=key, ping=None, ping_timeout=None, tags=(), is_eager=False)
     # What was read, or written, of it does not depend on its key.
     object.__setattr__(inner, "_signature", recipe._signature)
-    facts = {
-        field.name: getattr(checked, field.name) for field in attrs.fields(Recipe) if field.init
-    }
-    return inner, DecoratingRecipe(**facts, inner=inner.key)
+    facts = attrs.asdict(checked, recurse=False, filter=lambda field, _: field.init)
+    return inner, DecoratingRecipe(**facts, inner=key)
 
 
 #: The name of a parameter that receives the types in the brackets.

@@ -43,12 +43,11 @@ def compose(key: Any, known: Collection[Hashable]) -> ComposedRecipe | None:
         return _compose_function(key, *arguments)
     if origin is collections.abc.Mapping and arguments[0] is str:
         return _compose_mapping(key, arguments[1], known)
-    if origin in _LISTS:
+    kind = list if origin in _LISTS else tuple
+    if kind is list or (origin is tuple and arguments[1:] == (...,)):
+        give_all = functools.partial(_give_all, kind)
         needs = _need_all(arguments[0], known)
-        return recipe_for_composition(key, "list", _give_list, needs)
-    if origin is tuple and arguments[1:] == (...,):
-        needs = _need_all(arguments[0], known)
-        return recipe_for_composition(key, "tuple", _give_tuple, needs)
+        return recipe_for_composition(key, kind.__name__, give_all, needs)
     return None
 
 
@@ -65,7 +64,7 @@ def _compose_function(key: Any, parameters: Any, result: Any) -> ComposedRecipe 
         return None
     is_async = get_origin(result) is collections.abc.Awaitable
     target = get_args(result)[0] if is_async else result
-    give = functools.partial(_give_async_function if is_async else _give_function, target)
+    give = functools.partial(_give_function, "aget" if is_async else "get", target)
     need = Need("result", target, by_keyword=False, is_late=True)
     return recipe_for_composition(key, "function", give, [need])
 
@@ -103,12 +102,8 @@ def _need(name: str, key: Hashable) -> Need:
     return Need(name, key, by_keyword=False, default=_ABSENT)
 
 
-def _give_list(*services: Any) -> list[Any]:
-    return [service for service in services if service is not _ABSENT]
-
-
-def _give_tuple(*services: Any) -> tuple[Any, ...]:
-    return tuple(_give_list(*services))
+def _give_all(kind: Callable[[Iterable[Any]], Any], *services: Any) -> Any:
+    return kind(service for service in services if service is not _ABSENT)
 
 
 def _give_mapping(names: Iterable[str], *services: Any) -> dict[str, Any]:
@@ -116,9 +111,5 @@ def _give_mapping(names: Iterable[str], *services: Any) -> dict[str, Any]:
     return {name: service for name, service in pairs if service is not _ABSENT}
 
 
-def _give_function(key: Hashable, container: Any) -> Callable[[], Any]:
-    return functools.partial(container.get, key)
-
-
-def _give_async_function(key: Hashable, container: Any) -> Callable[[], Any]:
-    return functools.partial(container.aget, key)
+def _give_function(method: str, key: Hashable, container: Any) -> Callable[[], Any]:
+    return functools.partial(getattr(container, method), key)

@@ -169,16 +169,14 @@ class _CallWriter(Writer):
 
     def _call_bound(self, recipe: Recipe, place: int, indent: int) -> str:
         """Write the call of a dependency; give the expression for its result."""
+        node = Node(recipe, is_fresh=True)
         self._chain.append(place)
-        arguments = []
-        for need in self.makers.registry.read(recipe):
-            argument = self._fill(need, Node(recipe, is_fresh=True), indent)
-            arguments.append(f"{need.name}={argument}" if need.by_keyword else argument)
-        if recipe.shape.is_async and not self.can_await:
-            self.put(indent, f"refuse(made, recipes[{place}])")
-        result = self.call(Node(recipe, is_fresh=True), ", ".join(arguments), indent)
+        gathered = [
+            (Wire(need, "here"), self._fill(need, node, indent))
+            for need in self.makers.registry.read(recipe)
+        ]
         self._chain.pop()
-        return result
+        return self._build(node, gathered, indent)
 
     def find_factory(self, recipe: Recipe) -> Callable[..., Any]:
         """Give what is called: with arguments that are cast, perhaps."""
