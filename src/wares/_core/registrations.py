@@ -9,7 +9,7 @@ from weakref import WeakSet, WeakValueDictionary
 
 import attrs
 
-from wares._core.forms import compose
+from wares._core.compositions import compose
 from wares._core.keys import MISSING, find_nearest
 from wares._core.locking import LOCK
 from wares._core.log import log_registration

@@ -13,8 +13,8 @@ from typing import Any, Protocol, TypeVar, overload
 from wares._core.callables import Shape, read_shape
 from wares._core.container import Registry
 from wares._inject.askers import Asker
-from wares._inject.hidden import find_block, hides_block, read_hidden_shape
 from wares._inject.reading import read_asker
+from wares._inject.unfinished import find_block, hides_block, read_hidden_shape
 from wares._inject.wrappers import choose_wrapper, write_wrapper
 from wares.exceptions import AsyncServiceError, InvalidRegistrationError
 

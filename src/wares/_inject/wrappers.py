@@ -23,7 +23,6 @@ from wares._core.signatures import Need
 from wares._inject.askers import Asker
 from wares._inject.calls import link
 from wares._inject.casting import complete, is_field
-from wares._inject.hidden import read_hidden_shape, runs_event_loop
 from wares._inject.reading import read_rest
 from wares._inject.unfinished import (
     FunctionContainer,
@@ -32,6 +31,8 @@ from wares._inject.unfinished import (
     drive,
     finish,
     open_for_call,
+    read_hidden_shape,
+    runs_event_loop,
     wait,
 )
 
