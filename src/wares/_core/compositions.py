@@ -98,9 +98,7 @@ def recipe_for_alias(key: Any, target: Any) -> Recipe:
     key, target = check_key(key), check_key(target)
     if key == target:
         raise InvalidRegistrationError(f"{describe(key)} cannot be an alias of itself.")
-    return recipe_for_composition(
-        key, "alias", give, [Need("target", target, by_keyword=False)]
-    )
+    return recipe_for_composition(key, "alias", give, [Need("target", target)])
 
 
 def recipe_for_composition(
@@ -245,7 +243,7 @@ def _compose_function(key: Any, parameters: Any, result: Any) -> ComposedRecipe 
     is_async = get_origin(result) is collections.abc.Awaitable
     target = get_args(result)[0] if is_async else result
     give = functools.partial(_give_function, "aget" if is_async else "get", target)
-    need = Need("result", target, by_keyword=False, is_late=True)
+    need = Need("result", target, is_late=True)
     return recipe_for_composition(key, "function", give, [need])
 
 
@@ -279,7 +277,7 @@ def _what_it_is_one_of(key: Hashable) -> Hashable:
 
 def _need(name: str, key: Hashable) -> Need:
     # A default, because what is announced need not be given to each container.
-    return Need(name, key, by_keyword=False, default=_ABSENT)
+    return Need(name, key, default=_ABSENT)
 
 
 def _give_all(kind: Callable[[Iterable[Any]], Any], *services: Any) -> Any:

@@ -80,7 +80,7 @@ def find_missing_below(
 
 
 def _need(key: Hashable) -> Need:
-    return Need("service", key, by_keyword=False, is_marked=True, is_service=True)
+    return Need("service", key, is_marked=True, is_service=True)
 
 
 def find_scoped(key: Hashable, registry: Registry) -> Iterator[Recipe]:
