@@ -203,6 +203,16 @@ class TestOptional:
         assert "database" == await way.get(registry.container(), Shop)
 
 
+class Parent:
+    def __init__(self, get_child: "Callable[[], Child]"):
+        self.get_child = get_child
+
+
+class Child:
+    def __init__(self, parent: Parent):
+        self.parent = parent
+
+
 class TestFunction:
     """`Callable[[], T]`."""
 
@@ -238,15 +248,6 @@ class TestFunction:
 
     async def test_breaks_a_circle(self, way, registry, container):
         """Two services may need each other, if one of them asks later."""
-
-        class Parent:
-            def __init__(self, get_child: "Callable[[], Child]"):
-                self.get_child = get_child
-
-        class Child:
-            def __init__(self, parent: Parent):
-                self.parent = parent
-
         registry.register_factory(Parent, Parent)
         registry.register_factory(Child, Child)
         registry.validate()

@@ -47,10 +47,6 @@ class DatabaseHolder(Holder[Database]):
     pass
 
 
-def find_nothing(_):
-    return MISSING
-
-
 def function() -> Database: ...
 
 
@@ -193,7 +189,7 @@ class Methods:
 )
 def test_promises(factory, promise):
     """A factory promises what its result is annotated with, once it is iterated or awaited."""
-    assert promise == returns(factory, find_nothing)
+    assert promise == returns(factory)
 
 
 class Entered:
@@ -262,7 +258,7 @@ class Odd(Entered):
 )
 def test_what_is_entered(promise, service):
     """A context manager gives what `__enter__` promises, and nothing else changes."""
-    assert service == entered(promise, find_nothing)
+    assert service == entered(promise)
 
 
 class Runs(Protocol):

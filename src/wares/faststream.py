@@ -14,7 +14,6 @@ from wares._adapters.injecting import inject_own
 from wares._adapters.lifespan import REGISTRY_KEY
 from wares._adapters.registries import Keeping
 from wares._adapters.units import Unit, check, noting
-from wares._core.annotations import find_nothing
 from wares._core.container import Registry, current_container
 from wares._core.marks import find_fast_dependencies
 
@@ -145,7 +144,7 @@ def _find_handlers(broker: BrokerUsecase[Any, Any, Any]) -> Iterator[Callable[..
         for call in getattr(subscriber, "calls", ()):
             function = getattr(call.handler, "_original_call", None)
             if function is not None:
-                _, *below = find_fast_dependencies(function, find_nothing)
+                _, *below = find_fast_dependencies(function)
                 yield from (inject_own(function), *below)
             yield from (each.dependency for each in call.dependencies)
 

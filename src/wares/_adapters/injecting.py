@@ -14,7 +14,6 @@ from typing import Any
 
 from wares._adapters.units import may_await
 from wares._core.annotations import (
-    find_nothing,
     inspect_signature,
     show_annotations,
     surroundings_of,
@@ -115,9 +114,7 @@ def _read_signature(function: Callable[..., Any]) -> inspect.Signature:
     surroundings = surroundings_of(unwrap(function), None)
     return signature.replace(
         parameters=[
-            parameter.replace(
-                annotation=surroundings.evaluate(parameter.annotation, find_nothing)
-            )
+            parameter.replace(annotation=surroundings.evaluate(parameter.annotation))
             for parameter in signature.parameters.values()
         ]
     )

@@ -31,12 +31,9 @@ UNREADABLE = (NameError, AttributeError, TypeError, SyntaxError)
 #: where two parse at once. Re-entrant, because the garbage collector may run anything.
 PARSING = RLock()
 
-#: Finds what a bare name stands for, where Python itself does not know; or `MISSING`.
-FindName = Callable[[str], Any]
-
 
 def find_nothing(_: str) -> Any:
-    """Find nothing: what Python itself does not know is not known."""
+    """Find nothing: a name that is nowhere stands for nothing."""
     return MISSING
 
 
@@ -52,10 +49,12 @@ class Viewpoint:
         names: Names of the function within which a callable is defined.
         may_import: Whether what is imported for type checkers only may be imported now; while
             modules are being imported, that could go round in a circle.
+        stand_in: Gives what stands for a name that is nowhere, or `MISSING`.
     """
 
     names: Mapping[str, Any] = attrs.field(factory=dict)
     may_import: bool = True
+    stand_in: Callable[[str], Any] = find_nothing
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -66,13 +65,13 @@ class Surroundings:
         modules: The namespaces of modules, the nearest first.
         near: Names that win over a module's: those of a closure, type parameters.
         classes: The class that the callable belongs to, and its bases.
-        may_import: Whether what is imported for type checkers only may be imported.
+        viewpoint: From where they are looked up.
     """
 
     modules: tuple[dict[str, Any], ...]
     near: dict[str, Any]
     classes: tuple[type, ...] = ()
-    may_import: bool = True
+    viewpoint: Viewpoint = Viewpoint()
 
     def within(self, home: type) -> Surroundings:
         """Look from the body of *home*, one of the classes, which wrote an annotation."""
@@ -83,18 +82,17 @@ class Surroundings:
         near = {**self.near, **_type_parameters(home)}
         return attrs.evolve(self, modules=modules, near=near)
 
-    def evaluate(self, annotation: object, find_name: FindName) -> Any:
-        """Evaluate *annotation*, with *find_name* as the last resort.
+    def evaluate(self, annotation: object) -> Any:
+        """Evaluate *annotation*.
 
         Raises:
             NameError: A name that nobody knows.
         """
         if type(annotation) is type:
             return annotation
-        evaluated = self._evaluate(annotation, find_name)
-        return _expand(evaluated, lambda alias: self.read_alias(alias, find_name), ())
+        return _expand(self._evaluate(annotation), self.read_alias, ())
 
-    def _evaluate(self, annotation: object, find_name: FindName) -> Any:
+    def _evaluate(self, annotation: object) -> Any:
         names: dict[str, Any] = {_OWN_PACKAGE: sys.modules[_OWN_PACKAGE]}
         for namespace in reversed(self.modules):
             names.update(namespace)
@@ -110,15 +108,15 @@ class Surroundings:
             except NameError as error:
                 name = error.name or ""
                 # One that is there already was looked for in vain: by a nested function, say.
-                found = MISSING if name in names else self._find(name, find_name)
+                found = MISSING if name in names else self._find(name)
                 if found is MISSING:
                     raise
                 names[name] = found
             else:
                 return hints["it"]
 
-    def _find(self, name: str, find_name: FindName) -> Any:
-        searches = (self._find_hidden, self._find_in_classes, find_name)
+    def _find(self, name: str) -> Any:
+        searches = (self._find_hidden, self._find_in_classes, self.viewpoint.stand_in)
         results = (search(name) for search in searches)
         return next((found for found in results if found is not MISSING), MISSING)
 
@@ -129,7 +127,7 @@ class Surroundings:
             if isinstance(module, str):
                 imports = _read_type_checking_imports(module)
                 if name in imports:
-                    return _import(*imports[name], may_load=self.may_import)
+                    return _import(*imports[name], may_load=self.viewpoint.may_import)
         return MISSING
 
     def _find_in_classes(self, name: str) -> Any:
@@ -141,11 +139,11 @@ class Surroundings:
                 return vars(kind)[name]
         return MISSING
 
-    def read_alias(self, alias: Any, find_name: FindName) -> Any:
+    def read_alias(self, alias: Any) -> Any:
         """Read what a PEP 695 alias stands for, as it is seen where the alias is defined."""
         module = sys.modules.get(alias.__module__)
         home = self if module is None else attrs.evolve(self, modules=(vars(module),), near={})
-        return home._evaluate(_read_value(alias), find_name)
+        return home._evaluate(_read_value(alias))
 
 
 if sys.version_info >= (3, 14):
@@ -216,9 +214,8 @@ def expand_alias(key: Any) -> Any:
     Returns:
         The key without aliases; *key* itself, if there are none or their values cannot be read.
     """
-    nowhere = Surroundings((), {})
     try:
-        return _expand(key, lambda alias: nowhere.read_alias(alias, find_nothing), ())
+        return _expand(key, Surroundings((), {}).read_alias, ())
     except UNREADABLE:
         return key
 
@@ -337,7 +334,7 @@ def surroundings_of(
         if hasattr(function, "__globals__")
     ]
     modules.extend(_namespaces(classes))
-    return Surroundings(tuple(modules), near, classes, viewpoint.may_import)
+    return Surroundings(tuple(modules), near, classes, viewpoint)
 
 
 def _namespaces(classes: Iterable[type]) -> Iterator[dict[str, Any]]:

@@ -15,7 +15,7 @@ from typing import Annotated, Any, ClassVar, TypedDict, get_args, get_origin
 
 import attrs
 
-from wares._core.annotations import FindName, Viewpoint
+from wares._core.annotations import Viewpoint
 from wares._core.callables import Shape, describe_callable, read_parameters
 from wares._core.keys import UNIONS, Missing, describe
 from wares._core.recipes import (
@@ -122,15 +122,13 @@ class DecoratingRecipe(Recipe):
 
     inner: Hashable = None
 
-    def read(
-        self, container: type, find_name: FindName, viewpoint: Viewpoint | None = None
-    ) -> Signature:
+    def read(self, container: type, viewpoint: Viewpoint | None = None) -> Signature:
         """Read what the factory needs; the first parameter is annotated with what it decorates.
 
         Raises:
             UnresolvableParameterError: A required parameter that nothing can fill.
         """
-        signature = Recipe.read(self, container, find_name, viewpoint)
+        signature = Recipe.read(self, container, viewpoint)
         return attrs.evolve(signature, needs=self._bind_first(signature.needs))
 
     def _bind_first(self, needs: tuple[Need, ...]) -> tuple[Need, ...]:

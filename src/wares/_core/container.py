@@ -469,7 +469,6 @@ class Registry(Closing):
             known.recipes,
             known.expected,
             Container,
-            known.find_name,
             known.find_recipe,
             known.seen,
         )

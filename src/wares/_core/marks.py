@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 import attrs
 
-from wares._core.annotations import UNREADABLE, FindName, surroundings_of
+from wares._core.annotations import UNREADABLE, surroundings_of
 from wares._core.callables import VARIADIC, read_parameters, unwrap
 
 _OWN = ("wares._inject.markers", "Depends")
@@ -151,37 +151,35 @@ def _is_a(thing: object, module: str, name: str) -> bool:
     return kind is not None and issubclass(type(thing), kind)
 
 
-def takes_custom_field(function: Callable[..., Any], find_name: FindName) -> bool:
+def takes_custom_field(function: Callable[..., Any]) -> bool:
     """Tell whether *function* takes what only FastDepends fills, as FastStream's ``Context``.
 
     So does a function with a marker of FastDepends that names such a function.
     """
     return any(
         _is_a(mark, "fast_depends.library", "CustomField")
-        for asker in find_fast_dependencies(function, find_name)
-        for mark in _read_marks(asker, find_name)
+        for asker in find_fast_dependencies(function)
+        for mark in _read_marks(asker)
     )
 
 
-def find_fast_dependencies(
-    function: Callable[..., Any], find_name: FindName
-) -> list[Callable[..., Any]]:
+def find_fast_dependencies(function: Callable[..., Any]) -> list[Callable[..., Any]]:
     """List *function*, and the dependencies that FastDepends' markers in it name, and theirs."""
     found = [function]
     for asker in found:
-        for mark in _read_marks(asker, find_name):
+        for mark in _read_marks(asker):
             if is_fast_depends_marker(mark) and mark.dependency not in found:
                 found.append(mark.dependency)
     return found
 
 
-def _read_marks(function: Callable[..., Any], find_name: FindName) -> Iterator[Any]:
+def _read_marks(function: Callable[..., Any]) -> Iterator[Any]:
     """Read the defaults and the metadata of all parameters, as far as they can be read."""
     surroundings = surroundings_of(unwrap(function), None)
     for parameter in read_parameters(function):
         yield parameter.default
         with contextlib.suppress(*UNREADABLE):
-            annotation = surroundings.evaluate(parameter.annotation, find_name)
+            annotation = surroundings.evaluate(parameter.annotation)
             yield from getattr(annotation, "__metadata__", ())
 
 

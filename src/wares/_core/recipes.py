@@ -13,7 +13,7 @@ from weakref import WeakValueDictionary
 
 import attrs
 
-from wares._core.annotations import FindName, Viewpoint, expand_alias
+from wares._core.annotations import Viewpoint, expand_alias
 from wares._core.callables import Shape, describe_callable, read_shape, without_autowire
 from wares._core.keys import MISSING, describe, is_hashable
 from wares._core.marks import is_derivable
@@ -96,14 +96,11 @@ class Recipe:
             return self._signature.shape
         return Shape.PLAIN if self.is_value else read_shape(without_autowire(self.factory))
 
-    def read(
-        self, container: type, find_name: FindName, viewpoint: Viewpoint | None = None
-    ) -> Signature:
+    def read(self, container: type, viewpoint: Viewpoint | None = None) -> Signature:
         """Read what the factory needs; once, because reading is slow.
 
         Args:
             container: The class whose annotation asks for the container.
-            find_name: Finds what a name in an annotation means where Python does not know.
             viewpoint: From where annotations are read.
 
         Raises:
@@ -117,7 +114,6 @@ class Recipe:
                 else read_signature(
                     self.factory,
                     container,
-                    find_name,
                     is_dependency=self.is_derived,
                     viewpoint=viewpoint,
                 )
@@ -287,19 +283,19 @@ def is_plain(recipe: Recipe) -> bool:
     )
 
 
-def promise_of(recipe: Recipe, find_name: FindName) -> Any:
+def promise_of(recipe: Recipe) -> Any:
     """Tell what the annotations of a factory promise, once it is entered, or `MISSING`."""
     if recipe.is_value or recipe.is_composed:
         return MISSING
-    promise = returns(recipe.factory, find_name)
-    return entered(promise, find_name) if recipe.enter else promise
+    promise = returns(recipe.factory)
+    return entered(promise) if recipe.enter else promise
 
 
-def never_gives_none(recipe: Recipe, find_name: FindName) -> bool:
+def never_gives_none(recipe: Recipe) -> bool:
     """Tell whether a factory is annotated to give something else than `None`, but still may."""
     if is_plain(recipe):
         return False
-    promise = promise_of(recipe, find_name)
+    promise = promise_of(recipe)
     return promise is not MISSING and not may_be_none(promise)
 
 

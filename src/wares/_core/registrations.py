@@ -65,7 +65,6 @@ class Registrations:
         self._derived: WeakValueDictionary[Hashable, Recipe] = WeakValueDictionary()
         # What annotations stand for, with what they need; two that are alike are one.
         self._composed: WeakValueDictionary[Hashable, Recipe] = WeakValueDictionary()
-        self._names: dict[str, Any] | None = None
 
     def check_open(self) -> None:
         """Refuse to go on after the end.
@@ -106,7 +105,6 @@ class Registrations:
     def change(self) -> None:
         """Let everything be found anew."""
         with LOCK:
-            self._names = None
             books = list(self.books)
             for book in books:
                 book.forget()
@@ -176,19 +174,7 @@ class Registrations:
         Raises:
             WaresError: It cannot be read.
         """
-        return recipe.read(self.container_class, self.find_name).needs
-
-    def find_name(self, name: str) -> Any:
-        """Find the registered class that is called *name*, where there is just one."""
-        names = self._names
-        if names is None:
-            names = {}
-            for key in [*self.recipes, *self.expected]:
-                own = getattr(key, "__name__", None)
-                if isinstance(own, str):
-                    names[own] = MISSING if own in names else key
-            self._names = names
-        return names.get(name, MISSING)
+        return recipe.read(self.container_class).needs
 
     def may_return(self, recipe: Recipe) -> bool:
         """Tell whether a recipe may be in force again after an override."""

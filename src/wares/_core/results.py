@@ -16,7 +16,7 @@ import typing
 from collections.abc import Callable
 from typing import Any
 
-from wares._core.annotations import FindName, expand_alias
+from wares._core.annotations import expand_alias
 from wares._core.callables import is_class, unwrap, without_autowire, wraps_generator
 from wares._core.keys import MISSING, UNIONS
 from wares._core.signatures import evaluate_result
@@ -37,12 +37,11 @@ _MANAGERS = (contextlib.AbstractContextManager, contextlib.AbstractAsyncContextM
 _NUMBERS = {(int, float), (int, complex), (float, complex)}
 
 
-def returns(factory: Callable[..., Any], find_name: FindName) -> Any:
+def returns(factory: Callable[..., Any]) -> Any:
     """Tell what *factory* promises to make.
 
     Args:
         factory: Any callable.
-        find_name: Finds what a name in an annotation means where Python does not know.
 
     Returns:
         The class, for a class; what is yielded, for a generator function or one that is decorated
@@ -55,15 +54,14 @@ def returns(factory: Callable[..., Any], find_name: FindName) -> Any:
         called = without_autowire(called.func)
     if is_class(called):
         return called
-    return _definite(_read_product(called, find_name))
+    return _definite(_read_product(called))
 
 
-def entered(promise: Any, find_name: FindName) -> Any:
+def entered(promise: Any) -> Any:
     """Tell what *promise* gives when it is entered, if it is a context manager.
 
     Args:
         promise: What a factory promises.
-        find_name: Finds what a name in an annotation means where Python does not know.
 
     Returns:
         What ``__enter__`` or ``__aenter__`` promises; *promise* itself, if it has neither.
@@ -74,7 +72,7 @@ def entered(promise: Any, find_name: FindName) -> Any:
     if not isinstance(kind, type):
         return promise
     given = [
-        _entered_by(promise, kind, enter, find_name)
+        _entered_by(promise, kind, enter)
         for enter, leave in (("__enter__", "__exit__"), ("__aenter__", "__aexit__"))
         if hasattr(kind, enter) and hasattr(kind, leave)
     ]
@@ -84,18 +82,18 @@ def entered(promise: Any, find_name: FindName) -> Any:
     return given[0] if given[0] == given[-1] else MISSING
 
 
-def _entered_by(promise: Any, kind: type, name: str, find_name: FindName) -> Any:
+def _entered_by(promise: Any, kind: type, name: str) -> Any:
     function = inspect.getattr_static(kind, name)
     if not inspect.isfunction(function):
         return MISSING
-    product = _read_product(types.MethodType(function, kind), find_name)
+    product = _read_product(types.MethodType(function, kind))
     return promise if product is typing.Self else _definite(product)
 
 
-def _read_product(called: Any, find_name: FindName) -> Any:
+def _read_product(called: Any) -> Any:
     """Read what calling *called* leads to once it is iterated or awaited."""
     try:
-        annotation = evaluate_result(called, find_name)
+        annotation = evaluate_result(called)
         is_generator = wraps_generator(called)
         is_coroutine = any(map(inspect.iscoroutinefunction, unwrap(called)))
     except Exception:  # noqa: BLE001  # reading annotations runs code of users

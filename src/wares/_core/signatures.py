@@ -17,10 +17,8 @@ import attrs
 
 from wares._core.annotations import (
     UNREADABLE,
-    FindName,
     Viewpoint,
     expand_alias,
-    find_nothing,
     find_type_arguments,
     substitute,
     surroundings_of,
@@ -106,7 +104,6 @@ class Signature:
 def read_signature(
     factory: Callable[..., Any],
     container: type,
-    find_name: FindName,
     *,
     is_dependency: bool = False,
     viewpoint: Viewpoint | None = None,
@@ -116,7 +113,6 @@ def read_signature(
     Args:
         factory: Any callable.
         container: The class whose annotation asks for the container.
-        find_name: Finds what a name in an annotation means where Python does not know.
         is_dependency: Whether a marker names it, so that arguments may reach it by name.
         viewpoint: From where annotations are read.
 
@@ -127,25 +123,22 @@ def read_signature(
         UnresolvableParameterError: A required parameter that nothing can fill.
     """
     kind = _DependencyReader if is_dependency else _FactoryReader
-    reader = kind(factory, find_name, viewpoint, container)
+    reader = kind(factory, viewpoint, container)
     target = without_autowire(factory)
     return Signature(tuple(reader.read_needs()), read_shape(target), wraps_generator(target))
 
 
-def read_call(
-    function: Callable[..., Any], container: type, find_name: FindName
-) -> tuple[Need, ...]:
+def read_call(function: Callable[..., Any], container: type) -> tuple[Need, ...]:
     """Read what a call of *function* needs that its caller may pass as well.
 
     What cannot be read is left to the caller.
     """
-    return tuple(_CallReader(function, find_name, None, container).read_needs())
+    return tuple(_CallReader(function, None, container).read_needs())
 
 
 def read_marked(
     function: Callable[..., Any],
     container: type,
-    find_name: FindName,
     viewpoint: Viewpoint,
 ) -> tuple[Need, ...]:
     """Read the parameters of *function* that carry a marker; the others are left alone.
@@ -153,7 +146,7 @@ def read_marked(
     Raises:
         UnresolvableParameterError: A marker that cannot work where it stands.
     """
-    reader = _MarkedReader(function, find_name, viewpoint, container)
+    reader = _MarkedReader(function, viewpoint, container)
     return tuple(need for need in reader.read_needs() if need.is_marked)
 
 
@@ -183,7 +176,7 @@ def find_overlooked_markers(
         An error for each that carries a marker, which the framework has not seen, and for each
         whose annotation cannot be evaluated.
     """
-    reader = _Reader(function, find_nothing)
+    reader = _Reader(function)
     for parameter in read_parameters(function):
         if parameter.name in names:
             try:
@@ -200,13 +193,13 @@ def find_overlooked_markers(
 
 
 def read_annotations(
-    function: Callable[..., Any], find_name: FindName, viewpoint: Viewpoint
+    function: Callable[..., Any], viewpoint: Viewpoint | None = None
 ) -> dict[str, Any]:
     """Read what the parameters of *function*, and its result as ``return``, are annotated with.
 
     Markers are left out, and so is what cannot be read.
     """
-    reader = _Reader(function, find_name, viewpoint)
+    reader = _Reader(function, viewpoint)
     signature = read_raw(function)
     result = _as_parameter("return", signature.return_annotation)
     found = {
@@ -219,14 +212,14 @@ def read_annotations(
     }
 
 
-def evaluate_result(factory: Callable[..., Any], find_name: FindName) -> Any:
+def evaluate_result(factory: Callable[..., Any]) -> Any:
     """Evaluate what *factory* is annotated to return; `MISSING` without an annotation.
 
     Raises:
         UnresolvableParameterError: The annotation cannot be evaluated.
     """
     # Nothing is imported for the sake of a promise.
-    reader = _Reader(factory, find_name, Viewpoint(may_import=False))
+    reader = _Reader(factory, Viewpoint(may_import=False))
     return reader.evaluate(_as_parameter("return", read_raw(factory).return_annotation))
 
 
@@ -269,13 +262,11 @@ class _Reader:
     def __init__(
         self,
         factory: Callable[..., Any],
-        find_name: FindName,
         viewpoint: Viewpoint | None = None,
         container: type = types.NoneType,
     ) -> None:
         self._factory = without_autowire(factory)
         self._fills_defaults = isinstance(factory, Autowired)
-        self._find_name = find_name
         self._container = container
         self._owner = owner = find_owner(factory)
         self._surroundings = surroundings_of(
@@ -375,7 +366,7 @@ class _Reader:
             raise self.make_error(
                 parameter.name,
                 f"its annotation {annotation!r} cannot be evaluated ({error}). Import what it "
-                f"names in that module, or register the class under that name.",
+                f"names in that module.",
             ) from error
         if isinstance(evaluated, dataclasses.InitVar):
             return evaluated.type
@@ -391,9 +382,9 @@ class _Reader:
         """Evaluate an annotation where it was written, with types for its type parameters."""
         owner = self._owner
         if owner is None:
-            return self._surroundings.evaluate(annotation, self._find_name)
+            return self._surroundings.evaluate(annotation)
         home = owner.find_home_of(parameter)
-        evaluated = self._surroundings.within(home).evaluate(annotation, self._find_name)
+        evaluated = self._surroundings.within(home).evaluate(annotation)
         return substitute(evaluated, find_type_arguments(owner.kind, home))
 
 
@@ -446,7 +437,7 @@ class _MarkedReader(_Reader):
         """
         marker = super().find_marker(parameter, annotation)
         is_foreign = is_fast_depends_marker(marker)
-        if is_foreign and takes_custom_field(self._factory, self._find_name):
+        if is_foreign and takes_custom_field(self._factory):
             return None
         return marker
 

@@ -449,7 +449,7 @@ class Writer:
 
     def _refuse_none(self, recipe: Recipe, service: str, indent: int) -> None:
         """Write that a factory that promises a service may not give `None`."""
-        if never_gives_none(recipe, self.makers.registry.find_name):
+        if never_gives_none(recipe):
             place = self._place(recipe)
             self.put(indent, f"if {service} is None: gave_none(recipes[{place}])")
 

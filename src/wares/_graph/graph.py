@@ -11,7 +11,6 @@ from typing import Any
 
 import attrs
 
-from wares._core.annotations import FindName
 from wares._core.callables import describe_callable, find_place
 from wares._core.compositions import ComposedRecipe, DecoratingRecipe, Part
 from wares._core.keys import MISSING, describe, find_nearest
@@ -51,12 +50,11 @@ class Graph:
         recipes: Mapping[Hashable, Recipe],
         expected: Iterable[Hashable],
         container: type,
-        find_name: FindName,
         find: Callable[[Need], Recipe | None],
         seen: Iterable[tuple[Hashable, Hashable]] = (),
     ) -> Graph:
         """Draw up the graph of *recipes*."""
-        return _Surveyor(recipes, expected, container, find_name, find).survey(seen)
+        return _Surveyor(recipes, expected, container, find).survey(seen)
 
     def to_dict(self) -> dict[str, Any]:
         """Give the graph as plain data, fit for JSON."""
@@ -117,14 +115,12 @@ class _Surveyor:
         recipes: Mapping[Hashable, Recipe],
         expected: Iterable[Hashable],
         container: type,
-        find_name: FindName,
         find: Callable[[Need], Recipe | None],
     ) -> None:
         self._recipes = dict(recipes)
         self._registered = tuple(self._recipes)
         self._expected = dict.fromkeys(expected)
         self._container = container
-        self._find_name = find_name
         self._find = find
         self._needs: dict[Hashable, tuple[Need, ...]] = {}
         self._missing: dict[Hashable, None] = {}
@@ -150,7 +146,7 @@ class _Surveyor:
     def _read(self, recipe: Recipe) -> Iterator[Hashable]:
         """Read what a recipe needs; give the keys of what nobody registered and can be made."""
         try:
-            needs = recipe.read(self._container, self._find_name).needs
+            needs = recipe.read(self._container).needs
         except WaresError as problem:
             self._note(problem, recipe.key)
             needs = ()
@@ -290,7 +286,7 @@ class _Surveyor:
             if recipe.is_derived or isinstance(recipe, DecoratingRecipe):
                 # What decorates a service often only looks like it.
                 continue
-            promise = promise_of(recipe, self._find_name)
+            promise = promise_of(recipe)
             if promise is not MISSING and not fits(promise, asked):
                 problem = InvalidRegistrationError(
                     f"The factory of {describe(asked)}, {describe_callable(recipe.factory)}, gives "

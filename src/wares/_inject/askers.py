@@ -8,7 +8,6 @@ from typing import Any
 
 import attrs
 
-from wares._core.annotations import Viewpoint
 from wares._core.callables import VARIADIC, Shape
 from wares._core.keys import MISSING, is_plain
 from wares._core.recipes import Recipe, recipe_for_call
@@ -65,9 +64,8 @@ class Asker:
     def casts_of(self, recipe: Recipe, registry: Registrations) -> FunctionCasts:
         """Give the casts of the arguments of a dependency; other functions have their own."""
         if recipe not in self._dependency_casts:
-            self._dependency_casts[recipe] = FunctionCasts(
-                recipe.factory, registry.read(recipe), registry.find_name, Viewpoint()
-            )
+            needs = registry.read(recipe)
+            self._dependency_casts[recipe] = FunctionCasts(recipe.factory, needs)
         return self._dependency_casts[recipe]
 
     @property

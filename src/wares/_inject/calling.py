@@ -54,7 +54,7 @@ def _prepare(
 ) -> tuple[Callable[[Mapping[str, Any]], Any], list[Need]]:
     """Give what calls a function, and what it needs that nobody has passed and *container* has."""
     target = without_autowire(function)
-    needs = _read_needs(function, container)
+    needs = _read_needs(function)
     marked = {need.name for need in needs if need.is_marked}
     injected = inject(target) if marked else target
     # What is passed for a marked parameter goes by its name.
@@ -76,10 +76,9 @@ def _prepare(
     return run, list(filter(is_filled, needs))
 
 
-def _read_needs(function: Any, container: Container) -> Sequence[Need]:
-    find_name = container.registry._known.find_name
+def _read_needs(function: Any) -> Sequence[Need]:
     if function is not without_autowire(function):
-        return read_signature(function, Container, find_name).needs
-    needs = read_call(function, Container, find_name)
+        return read_signature(function, Container).needs
+    needs = read_call(function, Container)
     # A default stays.
     return [need for need in needs if need.is_marked or need.default is MISSING]

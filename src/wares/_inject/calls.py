@@ -37,7 +37,7 @@ def link(asker: Asker, container: Container, more: Collection[str] = ()) -> Call
         A function of the container, the arguments called `Asker.names`, those that were passed for
         the needs or `MISSING`, and what more was passed by name. It gives a tuple.
     """
-    read_rest(asker, container)
+    read_rest(asker)
     makers = container._makers
     token = makers.token
     if asker not in makers.calls:

@@ -21,7 +21,7 @@ from typing import Annotated, Any
 
 from typing_extensions import TypedDict
 
-from wares._core.annotations import FindName, Viewpoint, find_nothing
+from wares._core.annotations import Viewpoint
 from wares._core.callables import describe_callable, read_raw, wraps_generator
 from wares._core.keys import MISSING
 from wares._core.results import ITERATORS, first_argument
@@ -97,7 +97,6 @@ class FunctionCasts:
     Args:
         function: The function.
         needs: What its marked parameters ask for.
-        find_name: Finds what a name in an annotation means where Python does not know.
         viewpoint: From where annotations are read.
 
     Raises:
@@ -108,17 +107,16 @@ class FunctionCasts:
         self,
         function: Callable[..., Any],
         needs: Sequence[Need],
-        find_name: FindName,
-        viewpoint: Viewpoint,
+        viewpoint: Viewpoint | None = None,
     ) -> None:
         self._function = function
         self._parameters = read_raw(function).parameters
-        types = read_annotations(function, find_name, viewpoint)
+        types = read_annotations(function, viewpoint)
         for need in needs:
             if need.is_marked and not _is_cast(need):
                 types[need.name] = Any
             elif need.is_marked and types.get(need.name, Any) is Any:
-                promised = read_annotations(need.key, find_name, viewpoint)  # type: ignore[arg-type]  # it is a function
+                promised = read_annotations(need.key, viewpoint)  # type: ignore[arg-type]  # it is a function
                 types[need.name] = _unwrap_items(need.key, promised.get("return", Any))
         self._arguments = Model(
             {
@@ -228,7 +226,7 @@ def read_aliases(function: Callable[..., Any], viewpoint: Viewpoint) -> dict[str
     if "pydantic.fields" not in sys.modules:
         return {}
     parameters = read_raw(function).parameters
-    annotations = read_annotations(function, find_nothing, viewpoint)
+    annotations = read_annotations(function, viewpoint)
     aliases = {}
     for name, parameter in parameters.items():
         metadata = getattr(annotations.get(name), "__metadata__", ())

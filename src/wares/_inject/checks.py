@@ -12,7 +12,7 @@ from typing import Any
 
 import attrs
 
-from wares._core.annotations import Viewpoint, find_nothing
+from wares._core.annotations import Viewpoint
 from wares._core.callables import describe_callable, is_local
 from wares._core.container import Container
 from wares._core.keys import MISSING
@@ -139,7 +139,7 @@ class _Checker:
         if isinstance(recipe.key, type) and _has_written_names(recipe.key):
             return None
         try:
-            signature = recipe.read(Container, find_nothing, self._view(recipe))
+            signature = recipe.read(Container, self._view(recipe))
         except UnresolvableParameterError as error:
             if isinstance(recipe.key, type):
                 return None

@@ -127,14 +127,14 @@ def find_needed(
     for function in functions:
         for asker in _find_askers(function):
             with suppress(WaresError):
-                read_rest(asker, Container(registry))
+                read_rest(asker)
                 yield from (need.key for _, need, _ in _walk(asker.recipe, registry))
 
 
 def _find_missing(asker: Asker, registry: Registry) -> Iterator[WaresError]:
     """Find what an injected function needs, and its dependencies need, that is not there."""
     try:
-        read_rest(asker, Container(registry))
+        read_rest(asker)
         for path, need, found in _walk(asker.recipe, registry):
             if found is not None or _is_filled(need, asker, registry):
                 continue

@@ -12,10 +12,11 @@ import typing
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from wares._core.annotations import Viewpoint, find_nothing
+import attrs
+
+from wares._core.annotations import Viewpoint
 from wares._core.callables import Shape, describe_callable, is_local, read_raw, read_shape
-from wares._core.container import Container, Registry
-from wares._core.keys import MISSING
+from wares._core.container import Container
 from wares._core.marks import Mark, is_marker, read_mark
 from wares._core.signatures import Need, need_of_mark, read_marked
 from wares._inject.askers import Asker
@@ -53,7 +54,7 @@ def read_asker(
     asker = Asker(
         function,
         tuple(read_raw(function).parameters.values()),
-        reading.read(find_nothing, viewpoint),
+        reading.read(viewpoint),
         _read_extras(function, dependencies),
         shape or read_shape(function),
         casts_arguments=casts,
@@ -65,20 +66,20 @@ def read_asker(
     if found.has_unread or reading.has_unknown:
         asker.unread = reading
     elif casts:
-        asker.casts = FunctionCasts(function, asker.needs, find_nothing, viewpoint)
+        asker.casts = FunctionCasts(function, asker.needs, viewpoint)
     return asker
 
 
-def read_rest(asker: Asker, container: Container) -> None:
+def read_rest(asker: Asker) -> None:
     """Read what could not be read when the function was decorated."""
     reading: _Reading | None = asker.unread
     if reading is None:
         return
-    asker.take(reading.read_again(container.registry, asker.needs))
+    asker.take(reading.read_again(asker.needs))
     viewpoint = reading.look(may_import=True)
     asker.dependencies = tuple(check_dependencies(asker, viewpoint).recipes)
     if asker.casts_arguments:
-        asker.casts = FunctionCasts(asker.function, asker.needs, find_nothing, viewpoint)
+        asker.casts = FunctionCasts(asker.function, asker.needs, viewpoint)
     asker.unread = None
 
 
@@ -110,21 +111,19 @@ class _Reading:
         """Look from where the function is decorated, at what is there by now."""
         return Viewpoint(_read_locals(self._frame), may_import)
 
-    def read(self, find_name: Callable[[str], Any], viewpoint: Viewpoint) -> tuple[Need, ...]:
+    def read(self, viewpoint: Viewpoint) -> tuple[Need, ...]:
         """Read them, with stand-ins for what nobody knows."""
 
-        def find(name: str) -> Any:
-            found = find_name(name)
-            if found is not MISSING:
-                return found
+        def stand_in(name: str) -> Any:
             self.has_unknown = True
             return _stand_in(name)
 
-        return read_marked(self._function, Container, find, viewpoint)
+        viewpoint = attrs.evolve(viewpoint, stand_in=stand_in)
+        return read_marked(self._function, Container, viewpoint)
 
-    def read_again(self, registry: Registry, before: tuple[Need, ...]) -> tuple[Need, ...]:
+    def read_again(self, before: tuple[Need, ...]) -> tuple[Need, ...]:
         """Read them once more, now that more is known than when *before* was read."""
-        needs = self.read(registry._known.find_name, self.look(may_import=True))
+        needs = self.read(self.look(may_import=True))
         for need in needs:
             if _is_unknown(need.key):
                 raise self._unknown_error(need.name, "names something that is not there")
@@ -139,8 +138,8 @@ class _Reading:
             parameter,
             describe_callable(self._function),
             f"its annotation {reason}. Define or import what it names before the function is "
-            f"decorated, or register the class under that name. To ask for a service that is "
-            f"registered under a string, write Depends('name').",
+            f"decorated. To ask for a service that is registered under a string, write "
+            f"Depends('name').",
         )
 
 

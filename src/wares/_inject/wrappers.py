@@ -264,7 +264,7 @@ class _Writer:
     def _write_asking(self, indent: int, asked: str) -> None:
         if not (self._asker.extras or self._marked):
             if self._asker.unread is not None:
-                self._put(indent, f"if $asker.unread is not None: $read_rest($asker, {asked})")
+                self._put(indent, "if $asker.unread is not None: $read_rest($asker)")
             return
         more = self._variadic(Parameter.VAR_KEYWORD) or self._write_open(indent)
         self._put(indent, "$token, $make = $asker.hot")

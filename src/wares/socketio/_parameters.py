@@ -224,7 +224,7 @@ class Reader:
         if annotation is inspect.Parameter.empty:
             return annotation
         try:
-            return self._surroundings.evaluate(annotation, lambda _: MISSING)
+            return self._surroundings.evaluate(annotation)
         except (NameError, AttributeError, TypeError, SyntaxError) as error:
             raise UnresolvableParameterError(
                 name,
