@@ -111,7 +111,7 @@ def _is_generated(code: types.CodeType) -> bool:
 def find_owner(factory: Callable[..., Any]) -> Owner | None:
     """Find the class that *factory*, or what it wraps, belongs to."""
     for candidate in unwrap(factory):
-        if is_class(candidate):
+        if as_class(candidate) is not None:
             return find_constructor(candidate)
         if isinstance(candidate, types.MethodType):
             bound = candidate.__self__
@@ -168,15 +168,10 @@ def _passes_everything_on(function: types.FunctionType, name: str) -> bool:
     return code.co_argcount + code.co_kwonlyargcount <= 1 and code.co_flags & both == both
 
 
-def _as_class(candidate: object) -> type | None:
+def as_class(candidate: object) -> type | None:
     """Give the class that *candidate* is, also where types in brackets follow it."""
     origin = typing.get_origin(candidate) or candidate
     return origin if isinstance(origin, type) else None
-
-
-def is_class(candidate: object) -> bool:
-    """Tell whether *candidate* is a class, also where types in brackets follow it."""
-    return _as_class(candidate) is not None
 
 
 def read_shape(factory: Callable[..., Any]) -> Shape:
@@ -318,7 +313,7 @@ def read_raw(factory: Callable[..., Any]) -> inspect.Signature:
 
         inner.__signature__ = read_raw(factory.func)  # type: ignore[attr-defined]  # PEP 362 reads it
         return inspect.signature(functools.partial(inner, *factory.args, **factory.keywords))
-    kind = _as_class(factory)
+    kind = as_class(factory)
     if kind is not None:
         return _read_constructor(kind)
     if isinstance(factory, types.MethodType):

@@ -7,10 +7,8 @@ them. Those of other frameworks look alike, and are left to them.
 from __future__ import annotations
 
 import contextlib
-import enum
 import inspect
 import sys
-import types
 import typing
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal
@@ -193,12 +191,6 @@ def is_derivable(key: object) -> bool:
         and typing.get_origin(key) is None
         and not isinstance(key, typing.NewType | typing.TypeVar)
     )
-
-
-def can_be_asked_for(key: object) -> bool:
-    """Tell whether a marker may name *key*: numbers and the like are surely mistakes."""
-    is_number = isinstance(key, int | float | complex) and not isinstance(key, enum.Enum)
-    return not (is_number or isinstance(key, bytes | types.EllipsisType))
 
 
 def without_markers(annotation: Any) -> Any:

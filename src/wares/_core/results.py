@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 from wares._core.annotations import expand_alias
-from wares._core.callables import is_class, unwrap, without_autowire, wraps_generator
+from wares._core.callables import as_class, unwrap, without_autowire, wraps_generator
 from wares._core.keys import MISSING, UNIONS
 from wares._core.signatures import evaluate_result
 
@@ -52,7 +52,7 @@ def returns(factory: Callable[..., Any]) -> Any:
     called: Any = without_autowire(factory)
     while isinstance(called, functools.partial):
         called = without_autowire(called.func)
-    if is_class(called):
+    if as_class(called) is not None:
         return called
     return _definite(_read_product(called))
 

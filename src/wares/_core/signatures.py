@@ -39,7 +39,6 @@ from wares._core.callables import (
 from wares._core.keys import MISSING, UNIONS, describe, is_hashable
 from wares._core.marks import (
     Mark,
-    can_be_asked_for,
     explain_misuse,
     is_fast_depends_marker,
     list_markers,
@@ -323,12 +322,6 @@ class _Reader:
         elif isinstance(key, typing.ForwardRef):
             # The marker was made before its dependency was there, from Python 3.14 on.
             key = self.evaluate(parameter.replace(annotation=key))
-        elif not can_be_asked_for(key):
-            raise self.make_error(
-                parameter.name,
-                f"Depends({key!r}) names no dependency. Write Depends(function), "
-                f"Depends(Class) or the key under which a service is registered.",
-            )
         return self._checked(need_of_mark(parameter.name, expand_alias(key), mark))
 
     def _checked(self, need: Need) -> Need:

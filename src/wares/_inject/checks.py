@@ -5,10 +5,7 @@ This module knows derived recipes: callables that markers name.
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Hashable, Iterator, Mapping
-from contextlib import suppress
-from typing import Any
+from collections.abc import Hashable, Iterator
 
 import attrs
 
@@ -136,8 +133,6 @@ class _Checker:
 
     def _read(self, recipe: Recipe) -> tuple[Need, ...] | None:
         """Read what a dependency needs, or give up where that is not known yet."""
-        if isinstance(recipe.key, type) and _has_written_names(recipe.key):
-            return None
         try:
             signature = recipe.read(Container, self._view(recipe))
         except UnresolvableParameterError as error:
@@ -158,11 +153,3 @@ class _Checker:
 
     def _describe_path(self) -> list[str]:
         return [step.recipe.describe_step() for step in self._path]
-
-
-def _has_written_names(kind: type) -> bool:
-    """Tell whether the annotations of a constructor are strings: maybe of names to come."""
-    annotations: Mapping[str, Any] = {"": "what cannot be evaluated, as Python 3.14 does here"}
-    with suppress(NameError):
-        annotations = getattr(inspect.getattr_static(kind, "__init__"), "__annotations__", {})
-    return any(isinstance(annotation, str) for annotation in annotations.values())
