@@ -300,8 +300,10 @@ class TestDependencies:
 
         get_database = form.dependency(get_database)
 
-        def get_cache(database: Annotated[Database, Depends(get_database)]):
-            return Cache(), database
+        def get_cache(
+            database: Annotated[Database, Depends(get_database)], same=Depends(get_database)
+        ):
+            return Cache(), database, same
 
         get_cache = form.dependency(get_cache)
 

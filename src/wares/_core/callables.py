@@ -91,16 +91,17 @@ class Owner:
     def find_home_of(self, parameter: str) -> type:
         """Find the class that annotates a *parameter*: for a field, the one that declares it."""
         code = getattr(inspect.unwrap(self.function), "__code__", None)
-        if code is None:
-            return self.home
-        taken = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-        if parameter in taken and not _is_generated(code):
+        if code is None or (_takes(code, parameter) and not _is_generated(code)):
             return self.home
         for base in self.origin.__mro__:
             # attrs leaves the underscore out.
             if not {parameter, f"_{parameter}"}.isdisjoint(read_annotated_names(base)):
                 return base
         return self.home
+
+
+def _takes(code: types.CodeType, parameter: str) -> bool:
+    return parameter in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
 
 
 def _is_generated(code: types.CodeType) -> bool:
@@ -305,8 +306,6 @@ def read_raw(factory: Callable[..., Any]) -> inspect.Signature:
         ValueError: A builtin does not tell.
         TypeError: It is not callable, or an annotation cannot be evaluated.
     """
-    if isinstance(factory, Autowired):
-        return read_raw(factory.factory)
     if isinstance(factory, functools.partial):
         # What `partial` leaves of a signature, `inspect` knows.
         def inner(*args: Any, **kwargs: Any) -> None: ...

@@ -235,19 +235,13 @@ def check_parameters(factory: Callable[..., Any]) -> None:
         is_container = position == 0 and parameter.name == CONTAINER_NAME
         is_bare = parameter.default is parameter.empty is parameter.annotation
         if is_bare and parameter.kind not in VARIADIC and not is_container:
-            raise _no_annotation(parameter, target)
-
-
-def _no_annotation(
-    parameter: inspect.Parameter, factory: Callable[..., Any]
-) -> UnresolvableParameterError:
-    return UnresolvableParameterError(
-        parameter.name,
-        describe_callable(factory),
-        "it has neither an annotation nor a default. Annotate it with what it needs, "
-        "give it a default, or wrap the call: lambda: ... The container itself is passed to a "
-        f"first parameter named {CONTAINER_NAME}.",
-    )
+            raise UnresolvableParameterError(
+                parameter.name,
+                describe_callable(target),
+                "it has neither an annotation nor a default. Annotate it with what it needs, give "
+                "it a default, or wrap the call: lambda: ... The container itself is passed to a "
+                f"first parameter named {CONTAINER_NAME}.",
+            )
 
 
 class _Reader:
@@ -387,8 +381,6 @@ class _FactoryReader(_Reader):
     def _read_unmarked(self, parameter: inspect.Parameter, annotation: Any) -> Need | None:
         """Read a parameter; with a default it counts if it is the container, or autowired."""
         if parameter.default is parameter.empty:
-            if annotation is MISSING:
-                raise _no_annotation(parameter, self._factory)
             return self._checked(Need(parameter.name, annotation))
         if annotation is self._container:
             return Need(parameter.name, annotation)
