@@ -4,9 +4,6 @@ import asyncio
 import contextlib
 
 from faststream import ExceptionMiddleware, FastStream, StreamMessage
-from faststream.confluent import KafkaBroker as ConfluentBroker
-from faststream.confluent import TestKafkaBroker as ConfluentTestBroker
-from faststream.kafka import KafkaBroker, TestKafkaBroker
 from faststream.nats import NatsBroker, TestNatsBroker
 from faststream.rabbit import RabbitBroker, TestRabbitBroker
 from faststream.redis import RedisBroker, TestRedisBroker
@@ -53,14 +50,6 @@ class TestNats(AdapterConformance):
 
 class TestRabbit(TestNats):
     broker, test_broker = RabbitBroker, TestRabbitBroker
-
-
-class TestKafka(TestNats):
-    broker, test_broker = KafkaBroker, TestKafkaBroker
-
-
-class TestConfluent(TestNats):
-    broker, test_broker = ConfluentBroker, ConfluentTestBroker
 
 
 class TestRedis(TestNats):
