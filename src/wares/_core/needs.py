@@ -199,7 +199,7 @@ class NeedsReader:
             return Need(parameter.name, annotation, by_keyword)
         if annotation is MISSING or not self._fills_defaults:
             return None
-        key = _without_none(annotation)
+        key = without_none(annotation)
         if not is_hashable(key):
             return None
         return Need(parameter.name, key, by_keyword=True, default=parameter.default)
@@ -352,7 +352,7 @@ class DependencyReader(NeedsReader):
         default = MISSING
         if parameter.default is not parameter.empty:
             default = parameter.default
-            key = _without_none(key)
+            key = without_none(key)
             by_keyword = True
         if not is_hashable(key):
             key = MISSING
@@ -456,7 +456,7 @@ def _by_position(need: Need | None, parameter: inspect.Parameter) -> Need:
     return attrs.evolve(need, by_keyword=False)
 
 
-def _without_none(annotation: Any) -> Any:
+def without_none(annotation: Any) -> Any:
     """Give ``T`` for ``T | None``: with a default, that is how an optional service is written."""
     if typing.get_origin(annotation) not in UNIONS:
         return annotation

@@ -123,40 +123,27 @@ def _read_messages(dispatch: Dispatch, registry: Registry) -> Iterator[_Message]
         place = made.handler.place
         parameters = [
             parameter
-            for parameter in made.handler.reading.parameters
+            for parameter in made.handler.parameters
             if _is_payload(parameter, registry)
         ]
         yield _Message(
             place.namespace,
             place.event,
             "receive",
-            [_adapter_of(parameter) for parameter in parameters],
-            sum(not _is_optional(parameter) for parameter in parameters),
+            [parameter.adapter for parameter in parameters],
+            sum(not parameter.is_optional for parameter in parameters),
             _summarise(made),
         )
         adapter = None if made.response is MISSING else find_adapter(made.response)
         if adapter is not None:
             yield _Message(place.namespace, place.event, "answer", [adapter])
-    for (namespace, event), model in dispatch.route.emitted.items():
+    for (namespace, event), model in dispatch.emitted.items():
         yield _Message(namespace, event, "send", [find_adapter(model)])
 
 
 def _is_payload(parameter: Parameter, registry: Registry) -> bool:
-    if parameter.is_raw:
-        return parameter.kind is not inspect.Parameter.VAR_POSITIONAL
-    if parameter.payload is None:
-        return False
-    return parameter.key is MISSING or parameter.key not in registry
-
-
-def _is_optional(parameter: Parameter) -> bool:
-    if parameter.payload is not None:
-        return parameter.payload.is_optional
-    return parameter.default is not MISSING
-
-
-def _adapter_of(parameter: Parameter) -> Any:
-    return None if parameter.payload is None else parameter.payload.adapter
+    is_service = parameter.key is not MISSING and parameter.key in registry
+    return parameter.is_argument and not is_service
 
 
 def _summarise(made: Registered) -> str:

@@ -183,7 +183,7 @@ class SyncWire:
             "QUERY_STRING": self._query,
             "CONTENT_LENGTH": str(len(body)),
             "wsgi.input": io.BytesIO(body),
-            FAILURES_KEY: self._heard.put,
+            "asgi.scope": {FAILURES_KEY: self._heard.put},
         }
         setup_testing_defaults(environ)
         statuses: list[str] = []
