@@ -1,19 +1,17 @@
 """From ``module:attribute`` to the registry of an application that runs.
 
-This module knows how Python finds modules and what the lifespan protocol of ASGI is
-(https://asgi.readthedocs.io).
+This module knows how Python finds modules.
 """
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import importlib
 import inspect
 import os
 import sys
 from collections.abc import AsyncIterator, MutableMapping
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ import attrs
 from wares._adapters.applications import find_lifespan, find_registry
 from wares._adapters.lifespan import REGISTRY_KEY
 from wares._cli.programs import find_command, open_program
+from wares._adapters.starting import started
 from wares._core.container import Registry
 from wares._core.keys import find_nearest
 from wares.exceptions import WaresError
@@ -193,51 +192,9 @@ async def open_registry(thing: Any) -> AsyncIterator[tuple[Registry, object]]:
             await registry.aclose()
 
 
-@asynccontextmanager
-async def _running(app: Any) -> AsyncIterator[MutableMapping[str, Any]]:
+def _running(app: Any) -> AbstractAsyncContextManager[MutableMapping[str, Any]]:
     """Start *app* as a server does, where it is an ASGI application; give its state."""
-    state: dict[str, Any] = {}
-    if not _is_asgi(app):
-        lifespan = find_lifespan(app)
-        async with nullcontext(state) if lifespan is None else lifespan(app) as state:
-            yield state
-        return
-    events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-    answers: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
-    scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": state}
-    task = asyncio.ensure_future(app(scope, events.get, answers.put))
-    has_lifespan = await _exchange("startup", task, events, answers)
-    try:
-        yield state
-    finally:
-        if has_lifespan:
-            await _exchange("shutdown", task, events, answers)
-            await task
-
-
-async def _exchange(
-    phase: str,
-    task: asyncio.Future[None],
-    events: asyncio.Queue[dict[str, Any]],
-    answers: asyncio.Queue[MutableMapping[str, Any]],
-) -> bool:
-    """Send an event; tell whether *task*, the application, has done what it says.
-
-    Raises:
-        TargetError: It failed, and said why.
-        Exception: It failed, and raised why.
-    """
-    await events.put({"type": f"lifespan.{phase}"})
-    answering = asyncio.ensure_future(answers.get())
-    waiting: set[asyncio.Future[Any]] = {task, answering}
-    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-    if not answering.done():
-        answering.cancel()
-        # Servers take an application that raises, or returns, for one without a lifespan.
-        await asyncio.gather(task, return_exceptions=True)
-        return False
-    answer = answering.result()
-    if answer["type"] == f"lifespan.{phase}.complete":
-        return True
-    await task
-    raise TargetError(f"The application failed in its {phase}:\n{answer.get('message', '')}")
+    if _is_asgi(app):
+        return started(app, TargetError)
+    lifespan = find_lifespan(app)
+    return nullcontext({}) if lifespan is None else lifespan(app)

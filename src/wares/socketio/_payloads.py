@@ -7,6 +7,7 @@ payload is declared: it takes long, and plain handlers need none of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from types import NoneType
 from typing import Any
 
 from socketio.packet import ACK
@@ -15,6 +16,9 @@ from wares._core.keys import MISSING
 from wares.exceptions import WaresError
 
 _BYTES = (bytes, bytearray, memoryview)
+
+#: What every kind of packet can carry, whatever the value.
+_SCALARS = frozenset({NoneType, bool, float, bytes})
 
 
 class PayloadError(WaresError, ValueError):
@@ -124,8 +128,10 @@ def write_answer(packet_class: Any, event: str, adapter: Any, result: Any) -> An
 
 
 def _can_be_sent(packet_class: Any, result: Any) -> bool:
-    """Tell whether an acknowledgement can be sent, by encoding it."""
+    """Tell whether an acknowledgement can be sent; encode it, if its types do not tell."""
     data = list(result) if isinstance(result, tuple) else [result]
+    if all(map(_is_known, data)):
+        return True
     try:
         encoded = packet_class(ACK, namespace="/", id=0, data=data).encode()
     except Exception:  # noqa: BLE001  # whatever an encoder raises
@@ -133,6 +139,21 @@ def _can_be_sent(packet_class: Any, result: Any) -> bool:
     # Servers take bytes, and nothing that is merely like them.
     frames = encoded if isinstance(encoded, list) else [encoded]
     return all(isinstance(frame, str | bytes) for frame in frames)
+
+
+def _is_known(result: Any) -> bool:
+    """Tell whether something consists of what every kind of packet can carry."""
+    kind: Any = type(result)
+    if kind in _SCALARS:
+        return True
+    if kind is str:
+        return bool(result.isascii())  # msgpack has no surrogates
+    if kind is dict:
+        are_names = all(type(key) is str and key.isascii() for key in result)
+        return are_names and all(map(_is_known, result.values()))
+    if kind is list:  # python-socketio does not look for bytes in a tuple within something else
+        return all(map(_is_known, result))
+    return kind is int and -(1 << 63) <= result < 1 << 64  # as msgpack has it
 
 
 def _write(result: Any, write_item: Callable[[Any], Any]) -> Any:
