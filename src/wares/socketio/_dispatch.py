@@ -49,14 +49,21 @@ class Dispatch(Registering):
         shows_input: bool,
         validates: bool,
     ) -> None:
-        self.hook = Hook(server, registry, self, shows_input=shows_input, validates=validates)
+        self.hook = Hook(
+            server,
+            registry,
+            find_problems=self.find_problems,
+            let_in=self._let_in,
+            shows_input=shows_input,
+            validates=validates,
+        )
         self.emitted: dict[tuple[str, str], Any] = {}
         self._route = Route(tuple(dependencies))
         self._server = server
         self._functions: dict[tuple[str, str], Registered] = {}
         self._methods: dict[tuple[str, str], Registered] = {}
         self._namespaces: WeakSet[Any] = WeakSet()
-        self._nobody = self._make(self.hook.as_method(_let_in), CONNECT, "/", (self._route,))
+        self._nobody = self._make(self.hook.as_method(_accept), CONNECT, "/", (self._route,))
 
     @property
     def registry(self) -> Registry:
@@ -78,7 +85,7 @@ class Dispatch(Registering):
             for event, handler in handlers.items():
                 self.add(event, namespace, handler, (self._route,), MISSING, frame)
         for handler in server.namespace_handlers.values():
-            self._wrap_methods(handler, (self._route,), frame)
+            self.add_namespace(handler, (self._route,), frame)
         self.hook.install()
 
     def _register(self, step: Step) -> None:
@@ -107,7 +114,16 @@ class Dispatch(Registering):
     ) -> None:
         """Register an object whose methods are handlers."""
         self._register_namespace(namespace)
-        self._wrap_methods(namespace, routes, frame)
+        if namespace in self._namespaces:
+            return
+        self._namespaces.add(namespace)
+        for name in dir(type(namespace)):
+            method = getattr(namespace, name)
+            if name.startswith("on_") and callable(method):
+                event, place = name.removeprefix("on_"), namespace.namespace
+                made = self._make(method, event, place, routes, frame=frame)
+                self._methods[place, event] = made
+                setattr(namespace, name, made.wrapper)
 
     def accept(self, handler: Handler) -> None:
         """Refuse what the server cannot call, and check again what handlers need."""
@@ -135,26 +151,12 @@ class Dispatch(Registering):
                 if parameter.key is not MISSING and not is_given:
                     yield from find_missing_below(parameter.key, [handler.function], registry)
 
-    async def let_in(self, serving: Serving) -> Any:
+    async def _let_in(self, serving: Serving) -> Any:
         """Have the middlewares decide on a client for whose connecting there is no handler."""
         if self._route.middlewares:
             serving.registered = self._nobody
             return await self._nobody.serve(serving)
         return None
-
-    def _wrap_methods(
-        self, namespace: Any, routes: Routes, frame: types.FrameType | None
-    ) -> None:
-        if namespace in self._namespaces:
-            return
-        self._namespaces.add(namespace)
-        for name in dir(type(namespace)):
-            method = getattr(namespace, name)
-            if name.startswith("on_") and callable(method):
-                event, place = name.removeprefix("on_"), namespace.namespace
-                made = self._make(method, event, place, routes, frame=frame)
-                self._methods[place, event] = made
-                setattr(namespace, name, made.wrapper)
 
     def _make(
         self,
@@ -172,7 +174,7 @@ class Dispatch(Registering):
         return Registered(self.hook, handler, routes, response_model)
 
 
-async def _let_in(*_: Any) -> None:
+async def _accept(*_: Any) -> None:
     """Stand in for a connect handler that is not there, so that middlewares are asked."""
 
 

@@ -10,9 +10,18 @@ It is written once for both kinds of server: see `_coroutines`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextvars import ContextVar
 from typing import Any, Protocol
 from weakref import WeakSet
@@ -62,16 +71,6 @@ class Registered(Protocol):
 
     async def answer(self, serving: Serving, error: Exception) -> Any:
         """Give the acknowledgement for an exception, or raise it."""
-
-
-class Handlers(Protocol):
-    """All handlers of a server."""
-
-    def find_problems(self, registry: Registry) -> Iterable[WaresError]:
-        """Find what they need that a registry cannot give them."""
-
-    async def let_in(self, serving: Serving) -> Any:
-        """Decide on a client for whose connecting there is no handler."""
 
 
 @attrs.define(eq=False)
@@ -135,8 +134,9 @@ class Hook:
         self,
         server: Any,
         registry: Registry | None,
-        handlers: Handlers,
         *,
+        find_problems: Callable[[Registry], Iterable[WaresError]],
+        let_in: Callable[[Serving], Awaitable[Any]],
         shows_input: bool,
         validates: bool,
     ) -> None:
@@ -145,7 +145,8 @@ class Hook:
         self.shows_input = shows_input
         self.can_await: bool = server.is_asyncio_based()
         self.connections = Connections()
-        self._handlers = handlers
+        self._find_problems = find_problems
+        self._let_in = let_in
         self._validates = validates
         self._announced: WeakSet[Registrations] = WeakSet()
         self.checked: WeakSet[Registrations] = WeakSet()
@@ -188,7 +189,7 @@ class Hook:
         """Check that *registry* can make all that it has, and what handlers need; once, if so."""
         self.prepare(registry)
         if self._validates and registry._known not in self.checked:
-            problems = [*registry.graph().problems, *self._handlers.find_problems(registry)]
+            problems = [*registry.graph().problems, *self._find_problems(registry)]
             raise_problems("The Socket.IO server does not start, because there is", problems)
             self.checked.add(registry._known)
 
@@ -288,7 +289,7 @@ class Hook:
         try:
             result = await self._trigger(event.name, event.namespace, *raw)
             if event.name == CONNECT and serving.registered is None and result is not False:
-                result = await self._handlers.let_in(serving)
+                result = await self._let_in(serving)
         except Exception as error:
             serving.error = error
             if serving.registered is None:
@@ -314,10 +315,10 @@ class Hook:
     async def _close_event(self, serving: Serving) -> None:
         if serving.event.name != DISCONNECT:
             await self._close(serving.container, serving.error)
-        else:
-            # Raised here it would keep python-socketio from forgetting the client.
-            what = f"after the disconnecting of {serving.event.sid}"
-            await self._close_in_any_case(serving.container, serving.error, what)
+            return
+        # Raised here it would keep python-socketio from forgetting the client.
+        with _logging_failure(f"after the disconnecting of {serving.event.sid}"):
+            await self._close(serving.container, serving.error)
 
     async def _close(self, container: Container, error: BaseException | None) -> None:
         if self.can_await:
@@ -325,20 +326,13 @@ class Hook:
         else:
             container.__exit__(None, error, None)
 
-    async def _close_in_any_case(
-        self, container: Container, error: BaseException | None, what: object
-    ) -> None:
-        try:
-            await self._close(container, error)
-        except Exception:  # noqa: BLE001  # whatever a cleanup raises
-            _log.exception(_CLEANUP_FAILED, what)
-
     async def _close_all(
         self, connections: Sequence[Connection], error: BaseException | None = None
     ) -> None:
         """Close connections; what cleanups raise would keep the others from ending."""
         for connection in connections:
-            await self._close_in_any_case(connection.container, error, connection)
+            with _logging_failure(connection):
+                await self._close(connection.container, error)
 
     async def _end_transport(self, transport: str, *reason: Any) -> Any:
         """Do what ``_handle_eio_disconnect`` does; after it, nothing of a client is left."""
@@ -358,12 +352,11 @@ class Hook:
         """Close the connections that *registry* serves, awaiting only if need be."""
         waiting = []
         for connection in self.connections.end(lambda one: one.container.registry is registry):
-            try:
-                connection.container.close()
-            except PendingAsyncCleanupError:
-                waiting.append(connection)
-            except Exception:  # noqa: BLE001  # whatever a cleanup raises
-                _log.exception(_CLEANUP_FAILED, connection)
+            with _logging_failure(connection):
+                try:
+                    connection.container.close()
+                except PendingAsyncCleanupError:
+                    waiting.append(connection)
         return self._close_all(waiting) if waiting else None
 
     def _open(self, key: Key, environ: dict[str, Any]) -> Connection:
@@ -377,7 +370,12 @@ class Hook:
         return transport
 
 
-_CLEANUP_FAILED = "Cleaning up %s failed."
+@contextlib.contextmanager
+def _logging_failure(what: object) -> Iterator[None]:
+    try:
+        yield
+    except Exception:  # noqa: BLE001  # whatever a cleanup raises
+        _log.exception("Cleaning up %s failed.", what)
 
 
 def find_registry(given: Registry | None, environ: Any) -> Registry:

@@ -7,7 +7,7 @@ import copy
 import sys
 import types
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeAlias, TypeVar, overload
+from typing import Any, TypeAlias, TypeVar, overload
 
 import attrs
 
@@ -40,37 +40,9 @@ class Route:
 Routes: TypeAlias = tuple[Route, ...]
 
 
-class Target(Protocol):
-    """A server, on which is registered what was declared.
-
-    Attributes:
-        emitted: What is emitted, where that was declared: by namespace and event.
-    """
-
-    emitted: dict[tuple[str, str], Any]
-
-    def add(
-        self,
-        event: str,
-        namespace: str,
-        function: Callable[..., Any],
-        routes: Routes,
-        response_model: Any,
-        frame: types.FrameType | None,
-    ) -> None:
-        """Register a handler."""
-
-    def add_namespace(
-        self, namespace: Any, routes: Routes, frame: types.FrameType | None
-    ) -> None:
-        """Register an object whose methods are handlers."""
-
-    def accept(self, handler: Handler) -> None:
-        """Check a middleware, or an exception handler."""
-
-
-#: Registers one thing on a server, below a namespace and with what is there in common.
-Step: TypeAlias = Callable[[Target, str, Routes], None]
+#: Registers one thing with the `Dispatch` of a server, below a namespace, for handlers that have
+#: these routes.
+Step: TypeAlias = Callable[[Any, str, Routes], None]
 
 
 class Registering(abc.ABC):
@@ -124,9 +96,9 @@ class Registering(abc.ABC):
         def register(function: F) -> F:
             frame = find_frame()
 
-            def add(target: Target, prefix: str, routes: Routes) -> None:
+            def add(dispatch: Any, prefix: str, routes: Routes) -> None:
                 place = join_namespaces(prefix, namespace or self._namespace)
-                target.add(event, place, function, routes, response_model, frame)
+                dispatch.add(event, place, function, routes, response_model, frame)
 
             self._register(add)
             return function
@@ -213,7 +185,7 @@ class Registering(abc.ABC):
 
     def _accept(self, function: Callable[..., Any], place: Any) -> Handler:
         handler = Handler(function, place, frame=find_frame())
-        self._register(lambda target, *_: target.accept(handler))
+        self._register(lambda dispatch, *_: dispatch.accept(handler))
         return handler
 
     def emits(self, event: str, model: Any, *, namespace: str | None = None) -> None:
@@ -225,9 +197,9 @@ class Registering(abc.ABC):
             namespace: The namespace, instead of the router's, or of ``"/"``.
         """
 
-        def add(target: Target, prefix: str, _: Routes) -> None:
+        def add(dispatch: Any, prefix: str, _: Routes) -> None:
             place = join_namespaces(prefix, namespace or self._namespace)
-            target.emitted[place, event] = model
+            dispatch.emitted[place, event] = model
 
         self._register(add)
 
@@ -248,8 +220,8 @@ class Registering(abc.ABC):
         if router._is_around(self):
             raise InvalidRegistrationError("A router cannot be within itself.")
 
-        def add(target: Target, prefix: str, routes: Routes) -> None:
-            router._include(target, join_namespaces(prefix, self._namespace), routes)
+        def add(dispatch: Any, prefix: str, routes: Routes) -> None:
+            router._include(dispatch, join_namespaces(prefix, self._namespace), routes)
 
         self._register(add)
         self._route.routers.append(router)
@@ -287,18 +259,18 @@ class RouterSIO(Registering):
         """
         frame = find_frame()
 
-        def add(target: Target, prefix: str, routes: Routes) -> None:
+        def add(dispatch: Any, prefix: str, routes: Routes) -> None:
             full, placed = join_namespaces(prefix, namespace.namespace), namespace
             if full != namespace.namespace:
                 placed = copy.copy(namespace)  # the caller's stays as it is
                 placed.namespace = full
-            target.add_namespace(placed, routes, frame)
+            dispatch.add_namespace(placed, routes, frame)
 
         self._register(add)
 
-    def _include(self, target: Target, prefix: str, routes: Routes) -> None:
+    def _include(self, dispatch: Any, prefix: str, routes: Routes) -> None:
         for step in self._steps:
-            step(target, prefix, (*routes, self._route))
+            step(dispatch, prefix, (*routes, self._route))
 
     def _is_around(self, other: Registering) -> bool:
         return self is other or any(one._is_around(other) for one in self._route.routers)
@@ -317,14 +289,14 @@ def join_namespaces(outer: str, inner: str) -> str:
     return "/" + "/".join(part for part in f"{outer}/{inner}".split("/") if part)
 
 
+#: The beginnings of the names of modules between that function and this one.
+_HELPERS = ("socketio.", "wares.socketio")
+
+
 def find_frame() -> types.FrameType | None:
     """Find the function in which a handler is being registered; annotations may use its names."""
     frame: types.FrameType | None = sys._getframe(1)
-    while frame is not None and _is_helper(frame.f_globals.get("__name__", "")):
+    while frame is not None and frame.f_globals.get("__name__", "").startswith(_HELPERS):
         frame = frame.f_back
     is_module = frame is None or frame.f_code.co_name == "<module>"
     return None if is_module else frame
-
-
-def _is_helper(module: str) -> bool:
-    return module.startswith(("socketio.", "wares.socketio"))
