@@ -19,8 +19,8 @@ import attrs
 
 from wares._adapters.applications import find_lifespan, find_registry
 from wares._adapters.lifespan import REGISTRY_KEY
-from wares._cli.programs import find_command, open_program
 from wares._adapters.starting import started
+from wares._cli.programs import find_command, open_program
 from wares._core.container import Registry
 from wares._core.keys import find_nearest
 from wares.exceptions import WaresError

@@ -74,10 +74,11 @@ class Dispatch(Registering):
         """Take the places of the server's methods, and take over what is registered already."""
         server, own = self._server, vars(self._server)
         # The servers of this package have an `on` of their own.
-        if isinstance(server, Registering):
-            self._on = super(Registering, server).on  # type: ignore[misc]  # the next class has it
-        else:
-            self._on, own["on"] = server.on, self.on
+        is_ours = isinstance(server, Registering)
+        native: Any = super(Registering, server) if is_ours else server
+        self._on = native.on
+        if not is_ours:
+            own["on"] = self.on
         self._register_namespace = server.register_namespace
         own["register_namespace"] = self.register_namespace
         frame = find_frame()
