@@ -1,6 +1,6 @@
-"""An ASGI application that is started and ended as a server does it.
+"""Start and end an ASGI application as a server does.
 
-This module knows the lifespan protocol of ASGI (https://asgi.readthedocs.io).
+This module speaks the lifespan protocol of ASGI (https://asgi.readthedocs.io).
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ async def started(
 
     Args:
         app: The application.
-        make_error: Makes the exception to raise if it says that it failed, and raises none.
+        make_error: Makes the exception to raise if the application reports a failure without
+            raising one.
 
     Returns:
         A context manager that gives the state of the lifespan.
@@ -31,14 +32,14 @@ async def started(
     task = asyncio.ensure_future(app(scope, events.get, answers.put))
 
     async def exchange(phase: str) -> bool:
-        """Send an event; tell whether the application has done what it says."""
+        """Send an event, and tell whether the application has handled it."""
         await events.put({"type": f"lifespan.{phase}"})
         answering = asyncio.ensure_future(answers.get())
         waiting: set[asyncio.Future[Any]] = {task, answering}
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         if not answering.done():
             answering.cancel()
-            # Servers take an application that raises, or returns, for one without a lifespan.
+            # Servers treat an application that raises or returns here as one without a lifespan.
             await asyncio.gather(task, return_exceptions=True)
             return False
         answer = answering.result()
