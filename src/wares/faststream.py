@@ -136,18 +136,20 @@ def _inject_subscribers(broker: BrokerUsecase[Any, Any, Any]) -> None:
         config.call_decorators = (*config.call_decorators, inject_own)
 
 
-def _find_handlers(broker: BrokerUsecase[Any, Any, Any]) -> Iterator[Callable[..., Any]]:
-    """Find the functions of the subscribers, and those that FastStream's ``Depends`` names there.
+def _find_handlers(broker: BrokerUsecase[Any, Any, Any]) -> list[Callable[..., Any]]:
+    """Find the functions of the subscribers, and the dependencies that FastStream calls for them.
 
     As above, this works with FastStream 0.7.0 to 0.7.8.
     """
+    handlers: list[Callable[..., Any]] = []
     for subscriber in broker.subscribers:
-        for call in getattr(subscriber, "calls", ()):
-            function = getattr(call.handler, "_original_call", None)
-            if function is not None:
-                _, *below = find_fast_dependencies(function, find_nothing)
-                yield from (inject_own(function), *below)
-            yield from (each.dependency for each in call.dependencies)
+        calls = getattr(subscriber, "calls", ())
+        functions = [getattr(call.handler, "_original_call", None) for call in calls]
+        handlers += map(inject_own, filter(None, functions))
+        config: Any = getattr(subscriber, "_outer_config", None)
+        listed = [getattr(config, "broker_dependencies", ()), *(c.dependencies for c in calls)]
+        handlers += [marker.dependency for markers in listed for marker in markers]
+    return find_fast_dependencies(handlers, find_nothing)
 
 
 def _check(app: Application, registry: Registry, **options: Any) -> None:  # noqa: ARG001  # the options of the command line

@@ -160,23 +160,22 @@ def _is_a(thing: object, module: str, name: str) -> bool:
 
 def takes_custom_field(function: Callable[..., Any], find_name: FindName) -> bool:
     """Tell whether *function*, or what FastDepends' markers in it name, takes such a thing."""
-    return any(
-        is_custom_field(mark)
-        for asker in find_fast_dependencies(function, find_name)
-        for mark in _read_marks(asker, find_name)
-    )
+    called = find_fast_dependencies([function], find_name)
+    return any(is_custom_field(mark) for one in called for mark in _read_marks(one, find_name))
 
 
 def find_fast_dependencies(
-    function: Callable[..., Any], find_name: FindName
+    functions: Iterable[Callable[..., Any]], find_name: FindName
 ) -> list[Callable[..., Any]]:
-    """List *function*, and the dependencies that FastDepends' markers in it name, and theirs."""
-    found = [function]
-    for asker in found:
-        for mark in _read_marks(asker, find_name):
-            if is_fast_depends_marker(mark) and mark.dependency not in found:
-                found.append(mark.dependency)
-    return found
+    """Find what FastDepends calls for *functions* by its own markers, however deep, and these."""
+    called: list[Callable[..., Any]] = []
+    todo = list(functions)
+    for function in todo:
+        if function not in called:
+            called.append(function)
+            marks = filter(is_fast_depends_marker, _read_marks(function, find_name))
+            todo += [mark.dependency for mark in marks]
+    return called
 
 
 def _read_marks(function: Callable[..., Any], find_name: FindName) -> Iterator[Any]:

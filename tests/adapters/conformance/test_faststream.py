@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 
 from faststream import ExceptionMiddleware, FastStream, StreamMessage
+from faststream.mqtt import MQTTBroker, TestMQTTBroker
 from faststream.nats import NatsBroker, TestNatsBroker
 from faststream.rabbit import RabbitBroker, TestRabbitBroker
 from faststream.redis import RedisBroker, TestRedisBroker
@@ -46,6 +47,10 @@ class TestNats(AdapterConformance):
         await self._mode.until(lambda: work.has_begun)
         task.cancel()
         await asyncio.wait({task})
+
+
+class TestMQTT(TestNats):
+    broker, test_broker = MQTTBroker, TestMQTTBroker
 
 
 class TestRabbit(TestNats):
