@@ -426,6 +426,7 @@ class TestFailingCleanups:
         """Cleanups that let the exception pass, or hold it, write nothing into the log."""
         registry.register_factory(Session, watching([]))
         registry.register_factory(Cache, watching([], reraise=False))
+        caplog.clear()
 
         with caplog.at_level(logging.WARNING), pytest.raises(Boom):
             await way.within(

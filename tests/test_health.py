@@ -918,6 +918,7 @@ async def test_a_check_logs_nothing_itself(way, registry, container, caplog):
     """Whoever asks is told; what to log is up to them."""
     registry.register_value(Database, 1, ping=fail)
     caplog.set_level(logging.DEBUG, "wares")
+    caplog.clear()
 
     await check_by(way, container)
 

@@ -5,6 +5,7 @@ moment each time.
 """
 
 import asyncio
+import concurrent.futures
 import threading
 
 import pytest
@@ -213,12 +214,12 @@ class TestWhoeverWaitsMeanwhile:
     @pytest.mark.parametrize("is_task", [False, True])
     async def test_as_they_are_told(self, registry, container, monkeypatch, is_task):
         """All hear of a failure, though a signal handler raises in the midst of telling them."""
-        held, gate, loop = Held(), asyncio.Event(), asyncio.get_running_loop()
-        tell = loop.call_soon_threadsafe
+        held, gate = Held(), asyncio.Event()
+        tell = concurrent.futures.Future.set_result
 
-        def tell_and_interrupt(*args, **kwargs):
+        def tell_and_interrupt(future, outcome):
             monkeypatch.undo()
-            tell(*args, **kwargs)
+            tell(future, outcome)
             raise Interrupt
 
         async def amake():
@@ -238,7 +239,7 @@ class TestWhoeverWaitsMeanwhile:
         await settle()
         waiting = [asyncio.create_task(container.aget(Database)) for _ in range(3)]
         await settle()
-        monkeypatch.setattr(loop, "call_soon_threadsafe", tell_and_interrupt)
+        monkeypatch.setattr(concurrent.futures.Future, "set_result", tell_and_interrupt)
 
         held.released.set()
         gate.set()

@@ -254,6 +254,7 @@ def test_an_observer_that_fails(registry, container, caplog):
 
     registry.observe(Broken())
     registry.register_factory(Database, Database)
+    caplog.clear()
     service = container.get(Database)
 
     assert Database is type(service)
@@ -285,6 +286,7 @@ class TestLog:
         registry.register_factory(Database, make)
         registry.register_factory(Cache, fail)
         caplog.set_level(logging.DEBUG, "wares")
+        caplog.clear()
         with registry.container() as container:
             container.get(Database)
             with pytest.raises(Boom):
@@ -311,6 +313,7 @@ class TestLog:
         registry.observe(LogObserver(logging.getLogger("shop")))
         registry.observe(LogObserver(logging.getLogger("quiet")))
         registry.register_factory(Database, Database)
+        caplog.clear()
         with registry.container() as container:
             container.get(Database)
 
@@ -348,6 +351,7 @@ class TestLogOfRegistrations:
     async def test_closing(self, way, registry, caplog):
         """What is called when the registry closes is told of."""
         registry.register_value(Cache, 1, on_registry_close=list)
+        caplog.clear()
 
         with caplog.at_level(logging.DEBUG, "wares"):
             await way.close(registry)

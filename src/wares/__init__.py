@@ -1,6 +1,6 @@
 """A service container: a registry of how services are made, and containers that share them.
 
-The public names. What starts with an underscore may change at any time.
+These are the public names. Names that begin with an underscore may change at any time.
 """
 
 import importlib
@@ -34,7 +34,7 @@ from wares.exceptions import (
 )
 
 if TYPE_CHECKING:
-    # What `import wares` shows to type checkers: nothing that is not there.
+    # What `import wares` shows to type checkers: they report any other name.
     from wares import aiohttp as aiohttp
     from wares import asgi as asgi
     from wares import celery as celery
@@ -95,7 +95,8 @@ __all__ = [
     "inject",
 ]
 
-#: What not every application uses, and its module: imported at the first use (PEP 562).
+#: Names that not every application uses, and their modules. They are imported at first use (PEP
+#: 562).
 _LATER = {
     "Edge": "_graph.nodes",
     "Graph": "_graph.graph",
@@ -109,7 +110,7 @@ _LATER = {
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
-        """Import, at its first use, what not every application needs: names, and adapters."""
+        """Import a name or an adapter at its first use."""
         if name in _LATER:
             found = getattr(importlib.import_module(f"{__name__}.{_LATER[name]}"), name)
         elif not name.startswith("_") and importlib.util.find_spec(f"{__name__}.{name}"):

@@ -1,6 +1,6 @@
 """The command line: ``wares``, or ``python -m wares``.
 
-This module knows that the commands need packages which not everybody has.
+The commands need packages that not everybody has installed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Run the command line; it ends the interpreter."""
+    """Run the command line, then exit the interpreter."""
     try:
         import click  # noqa: F401, PLC0415  # only the command line needs it
         import rich  # noqa: F401, PLC0415  # the same

@@ -63,24 +63,23 @@ def init_app(
 ) -> web.Application:
     """Give *app* a registry, and each of its requests and WebSockets a container.
 
-    The container is given the `aiohttp.web.Request`, and is current
-    (`wares.current_container`) in handlers and in the middlewares further inside. It is closed
-    when the handler has returned, and a streamed body has been sent. The registry is closed when
-    the application ends.
+    The container is given the `aiohttp.web.Request`, and is current (`wares.current_container`) in
+    handlers and in inner middlewares. It closes when the handler has returned, or after a streamed
+    body. The registry closes when the application ends.
 
-    The exception that ended a request reaches the cleanups, also if a middleware has answered it;
-    a raised response is such an exception if its status is 400 or more.
+    The cleanups see the exception that ended a request, even if a middleware has answered it. A
+    response that is raised counts as a failure if its status is 400 or more.
 
-    One container serves the sub-applications of *app*, too. Initialise a sub-application itself,
-    with the same registry, if it has middlewares that answer exceptions, when they are all there.
+    Sub-applications of *app* share the container. If a sub-application has middlewares that answer
+    exceptions, initialise it with the same registry, after adding its middlewares.
 
     Args:
         app: The application.
-        registry: Where services are registered. Left out, it is a new one.
+        registry: The registry to use; a new one by default.
         middleware_pos: Where the middleware is inserted.
-        validate: Whether the start fails if something cannot be made that is registered, or that
-            a handler asks for by `wares.inject`. What ``on_startup`` handlers register that were
-            added later comes too late for that; what ``cleanup_ctx`` registers does not.
+        validate: Whether the start fails if a registered service cannot be made, or if a handler
+            with `wares.inject` asks for a service that is not registered. Registrations in
+            ``cleanup_ctx`` are checked, those in later ``on_startup`` handlers are not.
 
     Returns:
         The application.
@@ -91,7 +90,7 @@ def init_app(
     app.middlewares.insert(middleware_pos, wares_middleware)
     app.middlewares.append(_note_failure)
     app.on_startup.append(partial(_start, validate))
-    # What cleanup contexts have opened, singletons may need until they end.
+    # Singletons may need what cleanup contexts have opened, so they end first.
     app.on_cleanup.insert(0, aclose_registry)
     return app
 
@@ -102,19 +101,19 @@ async def wares_middleware(request: web.Request, handler: Handler) -> web.Stream
 
     Args:
         request: The request.
-        handler: What answers it.
+        handler: The handler or the next middleware.
     """
     registry = _find_registry(request)
     outer: Container | None = request.get(CONTAINER_KEY)
     if outer is not None and outer.registry is registry:
-        # The application is within another one that has opened a container.
+        # This is a sub-application; the outer application has opened the container.
         return await handler(request)
     unit = Unit(registry.container({web.Request: request}), is_failure=_is_failure)
     async with unit as container:
         request[CONTAINER_KEY] = container
         response = await handler(request)
         if isinstance(getattr(response, "body", None), AsyncIterablePayload):
-            # It would be sent only after the middlewares have returned.
+            # aiohttp would send the body only after the middlewares have returned.
             await response.prepare(request)
             await response.write_eof()
         return response
@@ -143,10 +142,10 @@ def wares_from(request: web.Request) -> Container:
 
 
 def health_route(path: str = "/healthy", **options: Unpack[HealthOptions]) -> web.RouteDef:
-    """Make a route that pings the services and answers whether all are well.
+    """Make a route that pings the services and reports whether they are healthy.
 
     Args:
-        path: Where it is found.
+        path: The path of the route.
         options: How it checks and answers: ``timeout`` (5 seconds), ``tags`` (all), ``ok_status``
             (200), ``failing_status`` (503), ``show_errors`` (False), ``max_age`` (0 seconds).
 
@@ -178,23 +177,23 @@ async def _start(validate: bool, app: web.Application) -> None:
     if validate:
         check(get_registry(app), "The application does not start", _find_handlers(app))
     if not app.middlewares.frozen and app.middlewares[-1] is not _note_failure:
-        # Others have been added since; from now on there will be no more.
+        # Middlewares have been added since; from now on, no more can be.
         app.middlewares.append(_note_failure)
 
 
 def _find_handlers(app: web.Application) -> Iterator[Callable[..., Any]]:
-    # A route for GET is often one for HEAD, too.
+    # A GET route often serves HEAD as well, with the same handler.
     for handler in dict.fromkeys(route.handler for route in app.router.routes()):
         yield from with_methods(handler, handler, sorted(hdrs.METH_ALL))
 
 
 @web.middleware
 async def _note_failure(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Note the exception that a middleware around this one may answer."""
+    """Note the exception, because an outer middleware may answer it."""
     with noting(partial(wares_from, request), _is_failure):
         return await handler(request)
 
 
 def _is_failure(error: BaseException) -> bool:
-    """Tell whether *error* is one: a raised response need not be."""
+    """Tell whether *error* is a failure; a raised response may be none."""
     return not isinstance(error, web.HTTPException) or error.status >= 400  # noqa: PLR2004  # client errors begin there

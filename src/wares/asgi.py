@@ -1,7 +1,7 @@
 """A container for each HTTP request and each WebSocket of an ASGI application.
 
-This module knows the ASGI specification (https://asgi.readthedocs.io, version 3.0). What it
-serves is a callable, and what it looks at are scopes and messages.
+This module follows the ASGI specification (https://asgi.readthedocs.io, version 3.0). It serves
+callables, and reads scopes and messages.
 """
 
 from __future__ import annotations
@@ -40,18 +40,18 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-#: Where the container of a request is found in its scope.
+#: The key of a request's container in its scope.
 CONTAINER_KEY = "wares_container"
 
-#: Where the exceptions that were answered, instead of raised, are found in a scope.
+#: The key of a scope's exceptions that were answered instead of raised.
 ANSWERED_KEY = "wares_answered"
 
-#: The messages by which a connection is answered, or refused.
+#: The messages that answer or refuse a connection.
 _ANSWERS = frozenset(
     {"http.response.start", "websocket.close", "websocket.http.response.start"}
 )
 
-#: What an error says where there is no registry: in Starlette and the like, and elsewhere.
+#: The messages of errors about a missing registry: in Starlette and FastAPI, and elsewhere.
 NOT_RUNNING = (
     "The application has no registry: it is not running, or its lifespan is not decorated with "
     "wares' `lifespan`. Decorate it, give it to the application (lifespan=...), and run the "
@@ -67,24 +67,24 @@ NO_STATE = (
 _CLIENT_ERROR = 400
 _SERVER_ERROR = 500
 
-#: With what a WebSocket is closed (RFC 6455, 7.4.1) that has done its work, or whose server ends.
+#: The codes (RFC 6455, 7.4.1) that close a WebSocket which has done its work, or whose server ends.
 _NORMAL_CLOSURE = 1000
 _GOOD_CLOSURES = (_NORMAL_CLOSURE, 1001)
 
 
 class lifespan(Lifespan[App]):  # noqa: N801  # used as a decorator
-    """Give a lifespan function a registry, and close the registry after it.
+    """Pass a registry to a lifespan function, and close the registry after it.
 
-    For `WaresMiddleware`, which calls it as the server starts and ends the application; or call
-    it yourself: ``async with start(app) as state: ...``.
+    `WaresMiddleware` calls it when the server starts and ends the application. You can also call it
+    yourself: ``async with start(app) as state: ...``.
 
     Args:
         function: An async generator function, or a function that returns an async context
             manager. It takes the application and the registry, and yields a mapping, which
             becomes the state of the lifespan, or nothing.
-        registry: A registry of the caller's, instead of a new one for each start. It is closed,
-            too, so the application cannot be started again.
-        validate: Whether the start fails if something that is registered cannot be made.
+        registry: A registry to use instead of a new one for each start. It closes as well, so the
+            application cannot be started again.
+        validate: Whether the start fails if a registered service cannot be made.
 
     Attributes:
         registry: The registry of the present start, or of the next one.
@@ -98,15 +98,15 @@ class lifespan(Lifespan[App]):  # noqa: N801  # used as a decorator
 
 
 class ConnectionContainer(Container):
-    """The container of a request or WebSocket: current, in its scope, and shielded as it closes.
+    """The container of a request or WebSocket: current, in its scope, and shielded while it closes.
 
     Args:
         registry: Where services are registered.
         scope: The ASGI scope of the connection.
-        given: Objects that are there from the start.
+        given: Objects that it contains from the start.
     """
 
-    #: The exception that left an injected function last; nobody else may have seen it.
+    #: The exception that last left an injected function; perhaps nothing else has seen it.
     _failure: BaseException | None = None
 
     _before: Container | None
@@ -134,10 +134,10 @@ class ConnectionContainer(Container):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> Awaitable[None]:
-        """Close the container, and make current what was before."""
-        # Not by a token: a coroutine that is closed ends in another context.
+        """Close the container, and make the previous one current again."""
+        # Not with a token: a coroutine that is closed ends in another context.
         current.set(self._outer)
-        # A scope may be served once more, by a middleware that tries again.
+        # A middleware that retries may serve the scope once more.
         self._scope[CONTAINER_KEY] = self._before
         self._failure = None
         shield = self._shield
@@ -154,29 +154,28 @@ class ConnectionContainer(Container):
 class WaresMiddleware:
     """Open a container for each HTTP request and each WebSocket, and close it after them.
 
-    The container is found by `wares_from`, and is current (`wares.current_container`) in
-    everything that the application calls. It is closed once, when the application returns, so
-    streamed responses and background tasks still have their services. Other scopes pass.
+    `wares_from` returns the container, which is current (`wares.current_container`) in everything
+    that the application calls. It closes once, when the application returns, so streamed responses
+    and background tasks still have their services. Other scopes get no container.
 
-    The exception that ended the request reaches the cleanups. Where a framework answers an
-    exception with a response, the cleanups see
+    The cleanups see the exception that ended the request. If a framework answers an exception with
+    a response, the cleanups see
 
-    - the exception that is being handled while the response begins; else,
-    - if the response is an error, the exception that left a function that `wares.inject` has
-      decorated; else,
+    - the exception that is being handled when the response begins; otherwise,
+    - if the response is an error, the exception that left a function with `wares.inject`;
+      otherwise,
     - if *failed* says so, a `ResponseFailed` with the status.
 
-    A response that begins in another task hides the exception; so this middleware belongs as far
-    inside as can be.
+    A response that begins in another task hides the exception, so put this middleware as far inside
+    as possible.
 
     Args:
         app: The ASGI application to serve.
-        registry: Where the containers' services are registered. Left out, it is looked for in
-            the state of the lifespan.
-        lifespan: What starts and ends the application, for an *app* that does not do so itself:
-            the lifespan events of the server end here, and *app* sees none.
-        failed: Tells whether a response of the status that it is given says that the request has
-            failed. Left out, these are the statuses from 500 on.
+        registry: The registry to use; by default, that in the state of the lifespan.
+        lifespan: Starts and ends the application, if *app* has no lifespan of its own. The
+            middleware handles the lifespan events of the server, and *app* sees none of them.
+        failed: Takes the status of a response, and tells whether the request has failed. By
+            default, it has failed if the status is 500 or more.
     """
 
     app: ASGIApp
@@ -188,7 +187,8 @@ class WaresMiddleware:
         """Serve one scope.
 
         Raises:
-            NoRegistryError: No registry was given, and none is in the state of the lifespan.
+            NoRegistryError: There is no registry, neither as an argument nor in the state of the
+                lifespan.
         """
         if scope["type"] not in ("http", "websocket"):
             await self._pass(scope, receive, send)
@@ -201,7 +201,7 @@ class WaresMiddleware:
                 registry = find_registry(scope)
         outer: Container | None = scope.get(CONTAINER_KEY)
         if outer is not None and outer.registry is registry:
-            # One container for each request, however often the middleware is installed.
+            # A request has one container, even if the middleware is installed several times.
             await self.app(scope, receive, send)
             return
         container = ConnectionContainer(registry, scope, self._give(scope, receive, send))
@@ -218,33 +218,33 @@ class WaresMiddleware:
         await container.leave(None, handled, None)
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let through what is neither a request nor a WebSocket."""
+        """Serve a scope that is neither a request nor a WebSocket."""
         if scope["type"] == "lifespan" and self.lifespan is not None:
             await _serve_lifespan(self.lifespan(self.app), scope, receive, send)
         else:
             await self.app(scope, receive, send)
 
     def _explain(self, error: BaseException, scope: Scope) -> None:
-        """Add to an error what only an adapter can know."""
+        """Add to an error what only the adapter knows."""
 
     def _give(
         self,
-        scope: Scope,  # noqa: ARG002  # adapters need it, and the next two
+        scope: Scope,  # noqa: ARG002  # for adapters, as the next two
         receive: Receive,  # noqa: ARG002  # see above
         send: Send,  # noqa: ARG002  # see above
     ) -> dict[Hashable, Any] | None:
-        """Give what the container of one scope is given; a bare scope is nobody's service."""
+        """Return the objects to give to the container of a scope; here, there are none."""
         return None
 
     def _has_failed(self, status: int) -> bool:
-        """Tell whether a response of *status* says that the request has failed."""
+        """Tell whether a response with *status* means that the request has failed."""
         return status >= _SERVER_ERROR if self.failed is None else self.failed(status)
 
     def _watch(self, scope: Scope, send: Send, answered: list[BaseException]) -> Send:
-        """Wrap *send* so that an exception which is answered, and so not raised, is noted.
+        """Wrap *send* to note exceptions that are answered instead of raised.
 
-        Frameworks call their exception handlers, and send what these return, while the exception
-        is being handled; that is how it can be seen.
+        Frameworks call exception handlers, and send their responses, while the exception is being
+        handled, so `sys.exception` returns it here.
         """
         outside = sys.exception()
 
@@ -252,7 +252,7 @@ class WaresMiddleware:
             if message["type"] in _ANSWERS:
                 error = sys.exception()
                 if error is None or error is outside:
-                    # By the scope, because the container may keep this, in a request.
+                    # Look it up in the scope: the container may keep this function alive.
                     error = self._find_failure(message, scope[CONTAINER_KEY])
                 if error is not None:
                     answered.append(error)
@@ -263,7 +263,7 @@ class WaresMiddleware:
     def _find_failure(
         self, message: Message, container: ConnectionContainer
     ) -> BaseException | None:
-        """Find out what went wrong, by the beginning of a response that tells it."""
+        """Find the error of a request, from the first message of its response."""
         status = message.get("status")
         if status is None:
             is_error = message.get("code", _NORMAL_CLOSURE) not in _GOOD_CLOSURES
@@ -297,8 +297,8 @@ def wares_from(scope: Mapping[str, Any]) -> Container:
 def find_registry(scope: Scope) -> Registry:
     """Find the registry of the application that serves *scope*.
 
-    It is in the state of the lifespan, which the server copies into each scope; where a client
-    that runs no server did not, the adapters of Starlette and the like have it on the application.
+    It is in the state of the lifespan, which the server copies into each scope. For clients that
+    run no server, Starlette and FastAPI have it on the application.
     """
     app = scope.get("app")
     kept = getattr(getattr(app, "state", None), REGISTRY_KEY, None)
@@ -308,15 +308,15 @@ def find_registry(scope: Scope) -> Registry:
 
 
 def health_app(registry: Registry | None = None, **options: Unpack[HealthOptions]) -> ASGIApp:
-    """Make an application that pings the services and answers whether all are well.
+    """Make an application that pings the services and reports whether they are healthy.
 
-    Mount it within another application, or serve it by itself. It answers ``GET`` and ``HEAD``
-    by ``{"ok": [...], "failing": [...]}``, or in more detail where ``application/health+json`` is
-    accepted. ``?tag=ready`` narrows it down to services with that tag.
+    Mount it within another application, or serve it by itself. It answers ``GET`` and ``HEAD`` with
+    ``{"ok": [...], "failing": [...]}``, or in more detail if the request accepts
+    ``application/health+json``. With ``?tag=ready``, it checks only services with that tag.
 
     Args:
-        registry: Whose services are pinged. Left out, it is that of the request's container, or
-            else it is looked for in the state of the lifespan.
+        registry: The registry whose services are pinged; by default, that of the request's
+            container or of the lifespan's state.
         options: How it checks and answers: ``timeout`` (5 seconds), ``tags`` (all), ``ok_status``
             (200), ``failing_status`` (503), ``show_errors`` (False), ``max_age`` (0 seconds).
 
@@ -349,7 +349,7 @@ def health_app(registry: Registry | None = None, **options: Unpack[HealthOptions
     return health
 
 
-#: Sent where something else is wanted than to ask.
+#: The answer to other methods than ``GET`` and ``HEAD``.
 _NOT_ALLOWED = HealthAnswer(405, {"allow": "GET, HEAD"}, b"")
 
 
@@ -371,7 +371,7 @@ async def _send_answer(send: Send, answer: HealthAnswer, *, with_body: bool) -> 
 
 
 async def _serve_lifespan(manager: Any, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer the events of the server that start and end the application."""
+    """Answer the server's events that start and end the application."""
     phase = "startup"
     await receive()
     try:

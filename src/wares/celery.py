@@ -40,14 +40,14 @@ _loops = Loops()
 def init_app(app: Celery, *, registry: Registry | None = None, validate: bool = True) -> Celery:
     """Give *app* a registry, and each run of its tasks a container.
 
-    Each task of *app* is a `WaresTask` from now on, so call this before the first one is defined.
-    Each worker process has singletons of its own, which its end closes.
+    Every task that is defined afterwards is a `WaresTask`, so call this before you define the first
+    one. Each worker process has its own singletons, and closes them when it ends.
 
     Args:
         app: The application.
-        registry: Where services are registered. Left out, it is a new one.
-        validate: Whether a worker refuses to start if something cannot be made that is
-            registered, or that a task asks for.
+        registry: The registry to use; a new one by default.
+        validate: Whether a worker refuses to start if a registered service cannot be made, or if a
+            task asks for a service that is not registered.
 
     Returns:
         The application.
@@ -60,7 +60,7 @@ def init_app(app: Celery, *, registry: Registry | None = None, validate: bool = 
     base = cast("type[Task]", symbol_by_name(app.task_cls))
     if not issubclass(base, WaresTask):
         untyped.task_cls = type("WaresTask", (WaresTask, base), {"abstract": True})
-        # It is kept once it was asked for.
+        # Celery caches this class at first use.
         vars(app).pop("Task", None)
     name = f"wares {id(app)}"
     start = functools.partial(_start, app, validate)
@@ -72,15 +72,15 @@ def init_app(app: Celery, *, registry: Registry | None = None, validate: bool = 
 
 
 class WaresTask(Task):
-    """A task each run of which has a container; `init_app` makes it the base of all tasks.
+    """A task whose runs each have a container; `init_app` makes it the base of all tasks.
 
     The container is given the `celery.Task` and its request, a `celery.app.task.Context`, and is
-    current (`wares.current_container`). The exception that ends the run reaches the cleanups: those
-    by which a task is retried, ignored or rejected as well, so that it rolls back.
+    current (`wares.current_container`). The cleanups see the exception that ends the run, including
+    those that retry, ignore or reject a task, so such a run rolls back.
 
-    Tasks ask by `wares.Inject` and `wares.Depends`, without a decorator. An asynchronous task runs
-    in the event loop of its thread; services that have to be awaited are there for synchronous
-    tasks, too.
+    Tasks ask with `wares.Inject` and `wares.Depends`, without a decorator. An asynchronous task
+    runs in the event loop of its thread. Synchronous tasks can also ask for services that have to
+    be awaited.
     """
 
     abstract = True
@@ -94,7 +94,7 @@ class WaresTask(Task):
             untyped: Any = cls
             untyped.run = staticmethod(served) if is_static else served
             if "__header__" in vars(cls):
-                # What checks the arguments of a call before it is sent.
+                # This checks the arguments of a call before Celery sends it.
                 checker = untyped.app.type_checker(served, bound=not is_static)
                 untyped.__header__ = staticmethod(checker)
 
@@ -103,13 +103,13 @@ class WaresTask(Task):
         request = self.request
         given = {Task: self, type(self): self, Context: request}
         with Unit(get_registry(self.app).container(given), run=_loops.run):
-            # A worker has made the request the current one; a direct call has none yet.
+            # In a worker, the request is current already; in a direct call, it is not.
             call: Any = super().__call__ if request.called_directly else self.run
             return call(*args, **kwargs)
 
 
 def _serve(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Fill what a task asks for, and run it to its end if it is asynchronous."""
+    """Inject the services of a task, and run it in an event loop if it is asynchronous."""
     served = Served(function)
 
     @functools.wraps(served.function)
@@ -120,9 +120,9 @@ def _serve(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def run(awaitable: Coroutine[Any, Any, T]) -> T:
-    """Run *awaitable* in the event loop of this thread, where services live.
+    """Run *awaitable* in the event loop of this thread, in which services were made.
 
-    For a synchronous task that calls asynchronous methods of its services.
+    Use this in a synchronous task to call asynchronous methods of its services.
 
     Args:
         awaitable: A coroutine.
@@ -134,7 +134,7 @@ def run(awaitable: Coroutine[Any, Any, T]) -> T:
 
 
 def close_registry(app: Celery) -> None:
-    """Close the registry of *app*, in this process; worker processes do so as they end.
+    """Close the registry of *app* in this process; worker processes do so when they end.
 
     Args:
         app: The application.
@@ -157,7 +157,7 @@ def _start(app: Celery, validate: bool, sender: Any = None, **_: object) -> None
     try:
         check(get_registry(app), "The worker does not start", _find_handlers(app))
     except InvalidRegistryError as error:
-        # Celery logs any other exception of a signal, and goes on.
+        # Celery would log any other exception, and continue.
         raise SystemExit(str(error)) from error
 
 

@@ -1,7 +1,7 @@
 """A container for each call of a command of Click or Typer.
 
-This module knows what commands of both are: functions, called within a context. Typer brings a
-copy of Click; neither has to be installed for the other.
+Commands of both are functions that are called within a context. Typer contains a copy of Click, so
+this module needs neither of the two.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from wares.exceptions import PendingAsyncCleanupError
 
 __all__ = ["with_container"]
 
-#: Where the registry of an invocation is found, in the `meta` of its outermost context.
+#: The key of an invocation's registry in the `meta` of its outermost context.
 _KEY = "wares.click"
 
-#: Where the function of a command tells what it was given; Typer copies it with all attributes.
+#: The attribute of a command's function that keeps what `with_container` was given.
 _SOURCE = "__wares_source__"
 
 
@@ -35,7 +35,7 @@ def with_container(
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Give each call of a command a container.
 
-    Put it between the command and its options, on one side, and the function on the other:
+    Put it directly above the function, below the decorators of Click or Typer:
 
     .. code-block:: text
 
@@ -44,14 +44,15 @@ def with_container(
         @with_container(make_registry)
         def greet(name: str, greeter: Inject[Greeter]) -> None: ...
 
-    The function asks by `wares.Inject` and `wares.Depends`; Click and Typer see the rest of its
+    The function asks with `wares.Inject` and `wares.Depends`; Click and Typer see its other
     parameters. It may be asynchronous. The container is current (`wares.current_container`), and is
-    given the context: a `click.Context`, a `typer.Context`. The exception that ends the command
-    reaches the cleanups: also an exit with a code that is not 0, and an abort.
+    given the context: a `click.Context` or a `typer.Context`. The cleanups see the exception that
+    ends the command, including an abort and an exit with a code other than 0.
 
     Args:
-        registry: Where services are registered, or a function that makes it for each invocation of
-            the program. What it makes is closed with the invocation, another one with the program.
+        registry: A registry, or a function that makes one for each invocation of the program. A
+            registry that the function makes closes when the invocation ends, any other when the
+            program ends.
 
     Returns:
         The decorator.
@@ -64,16 +65,16 @@ def with_container(
 
 
 def find_source(function: Callable[..., Any]) -> Registry | Callable[[], Registry] | None:
-    """Find what `with_container` was given for the function of a command, if it was."""
+    """Find what `with_container` was given for the function of a command, if anything."""
     source: Registry | Callable[[], Registry] | None = getattr(function, _SOURCE, None)
     return source
 
 
 class _Program:
-    """A registry, and the event loop of its services; or several, if threads run commands.
+    """A registry, and the event loop of its services, one for each thread that runs commands.
 
     Args:
-        registry: The registry, which this closes.
+        registry: The registry; `close` closes it.
     """
 
     def __init__(self, registry: Registry) -> None:
@@ -81,7 +82,7 @@ class _Program:
         self.loops = Loops()
 
     def close(self) -> None:
-        """End both."""
+        """Close the registry and the event loops."""
         try:
             self.registry.close()
         except PendingAsyncCleanupError:
@@ -91,7 +92,7 @@ class _Program:
 
 
 def _open_program(make: Callable[[], Registry]) -> AbstractContextManager[_Program]:
-    """Find what the outermost context has opened, or open it; without a context, for a call."""
+    """Find the program of the outermost context, or open one; without a context, for this call."""
     context = _find_context()
     if context is None:
         return contextlib.closing(_Program(make()))
@@ -108,7 +109,7 @@ def _serve(
     open_program: Callable[[], AbstractContextManager[_Program]],
     function: Callable[..., Any],
 ) -> Callable[..., Any]:
-    """Have each call of *function* served."""
+    """Open a container for each call of *function*."""
     served = Served(function)
 
     @functools.wraps(served.function)
@@ -128,7 +129,7 @@ def _serve(
 
 
 def _is_failure(error: BaseException) -> bool:
-    """Tell whether *error* is one: an exit with code 0 is none, of Click, of Typer, or Python's."""
+    """Tell whether *error* is a failure; an exit with code 0, whoever defines it, is none."""
     code: object = getattr(error, "exit_code", MISSING)
     if isinstance(error, SystemExit):
         code = error.code or 0
@@ -136,12 +137,12 @@ def _is_failure(error: BaseException) -> bool:
 
 
 def describe_context(context: Any) -> dict[Any, Any]:
-    """List what a container is given: the context, if there is one, under all its classes."""
+    """Give what a container is given: the context, if there is one, under all its classes."""
     if context is None:
         return {}
     kinds = [kind for kind in type(context).__mro__ if kind is not object]
     if any(kind.__module__.startswith("typer.") for kind in type(context.command).__mro__):
-        # What annotates parameters is another class than what Typer makes.
+        # Parameters are annotated with another class than the one that Typer instantiates.
         kinds.append(sys.modules["typer"].Context)
     return dict.fromkeys(kinds, context)
 

@@ -15,7 +15,7 @@ _PAGE = "https://wares.readthedocs.io/en/stable/errors.html"
 
 
 class WaresError(Exception):
-    """The base of every error that wares raises on its own account.
+    """The base class of all errors of wares.
 
     A note, which tracebacks show below the message, links to the page that explains the error.
     """
@@ -25,28 +25,28 @@ class WaresError(Exception):
         self.add_note(f"More about it: {_PAGE}#{type(self).__name__.lower()}")
 
     def __repr__(self) -> str:
-        # Not of the arguments: they may be keys that cannot be shown.
+        # Without the arguments: they may be keys whose `repr` fails.
         return f"{type(self).__qualname__}({str(self)!r})"
 
 
 class InvalidRegistrationError(WaresError, TypeError):
-    """What was registered cannot work, whatever happens later."""
+    """A registration cannot work, whatever happens later."""
 
 
 class InvalidLifetimeError(WaresError, ValueError):
-    """The lifetime that was named does not exist, or not in that place."""
+    """There is no such lifetime, or it is not allowed here."""
 
 
 class InvalidOptionError(WaresError, ValueError):
-    """An option was given a value that cannot work."""
+    """An option has an invalid value."""
 
 
 class UnresolvableParameterError(WaresError, TypeError):
-    """A parameter of a factory can be filled by nothing.
+    """Nothing can fill a parameter of a factory.
 
     Attributes:
         parameter: The parameter's name.
-        factory: How the factory is called, and where it is defined.
+        factory: The name of the factory, and where it is defined.
     """
 
     def __init__(self, parameter: str, factory: str, reason: str) -> None:
@@ -63,8 +63,9 @@ class ServiceNotFoundError(WaresError, LookupError):
     """Nothing is registered under a key that was asked for.
 
     Attributes:
-        key: What was asked for.
-        path: The keys that led there, the first one asked for first; ends with *key*.
+        key: The key that was asked for.
+        path: The keys that led to it, in the order in which they were asked for; the last one is
+            *key*.
         steps: One line for each step of the path, with where its factory is defined.
         nearest: Names of registered keys that look alike.
         is_expected: Whether the key was announced by `Registry.expect`, but not given.
@@ -128,7 +129,7 @@ class ServiceNotFoundError(WaresError, LookupError):
 
 
 def _reads_settings(asker: object) -> bool:
-    """Tell whether *asker* is a class of settings of pydantic, which knows no `Container`."""
+    """Tell whether *asker* is a settings class of pydantic."""
     bases = asker.__mro__ if isinstance(asker, type) else ()
     return any(base.__module__.partition(".")[0] == "pydantic_settings" for base in bases)
 
@@ -210,9 +211,10 @@ class AsyncServiceError(WaresError, TypeError):
     """A synchronous `get` met something that must be awaited.
 
     Attributes:
-        key: The service whose making must be awaited.
-        path: The keys that led there, the first one asked for first; ends with *key*.
-        asker: The injected function that asked, if one did.
+        key: The service that must be awaited.
+        path: The keys that led to it, in the order in which they were asked for; the last one is
+            *key*.
+        asker: The injected function that asked for it, if there is one.
     """
 
     def __init__(
@@ -272,8 +274,8 @@ class ValidationError(WaresError, ValueError):
     """Arguments or a result do not fit the annotations.
 
     Attributes:
-        function: Whose arguments or result, and where that is defined.
-        errors: What pydantic found, as its own ``errors()`` lists it; the location of each
+        function: The function, and where it is defined.
+        errors: The errors that pydantic found, as its ``errors()`` lists them. The location of each
             starts with the name of the parameter, or with ``"return"``.
     """
 
@@ -283,7 +285,7 @@ class ValidationError(WaresError, ValueError):
         super().__init__(function, self.errors)
 
     def __str__(self) -> str:
-        # Without the input, which pydantic would print: it may be a secret.
+        # Without the input, which pydantic would print and which may be a secret.
         lines = [f"{self.function} received invalid values:"]
         lines += [
             f"  {'.'.join(map(str, error['loc']))}: {error['msg']}" for error in self.errors
@@ -310,7 +312,7 @@ class MissingExtraError(WaresError, ImportError):
 
 
 class ContainerClosedError(WaresError, RuntimeError):
-    """A container was asked after it had been closed."""
+    """A container was asked for a service after it had closed."""
 
     def __str__(self) -> str:
         return (
@@ -321,7 +323,7 @@ class ContainerClosedError(WaresError, RuntimeError):
 
 
 class RegistryClosedError(WaresError, RuntimeError):
-    """A registry was used after it had been closed."""
+    """A registry was used after it had closed."""
 
     def __str__(self) -> str:
         return (
@@ -331,7 +333,7 @@ class RegistryClosedError(WaresError, RuntimeError):
 
 
 class NoContainerError(WaresError, RuntimeError):
-    """No container is current where one was needed."""
+    """There is no current container, but one is needed."""
 
     def __str__(self) -> str:
         return (
@@ -346,7 +348,7 @@ class NoContainerError(WaresError, RuntimeError):
 
 
 class NoRegistryError(WaresError, LookupError, RuntimeError):
-    """No registry is to be found where one was needed."""
+    """There is no registry, but one is needed."""
 
     def __str__(self) -> str:
         return (
@@ -364,7 +366,7 @@ class PendingAsyncCleanupError(WaresError, RuntimeError):
 
     Attributes:
         keys: The services whose cleanup must be awaited.
-        owner: What was to be closed: ``"container"`` or ``"registry"``.
+        owner: What cannot be closed: ``"container"`` or ``"registry"``.
     """
 
     def __init__(self, keys: Sequence[Hashable], owner: str) -> None:
@@ -383,7 +385,7 @@ class PendingAsyncCleanupError(WaresError, RuntimeError):
 class InvalidRegistryError(WaresError, ExceptionGroup[Exception]):
     """Every problem that `Registry.validate` found, in one group."""
 
-    def derive(self, exceptions: Sequence[Exception]) -> InvalidRegistryError:  # type: ignore[override]  # always of our kind
+    def derive(self, exceptions: Sequence[Exception]) -> InvalidRegistryError:  # type: ignore[override]  # always of this class
         """Make the same group with other exceptions."""
         return InvalidRegistryError(self.message, exceptions)
 
@@ -394,13 +396,14 @@ class InvalidRegistryError(WaresError, ExceptionGroup[Exception]):
         return f"{self.message}\n{problems}"
 
 
-class ResponseFailed(WaresError, RuntimeError):  # noqa: N818  # says what happened, as NotFound does
+class ResponseFailed(WaresError, RuntimeError):  # noqa: N818  # named after what happened
     """A response shows that a unit of work failed, and wares could not see the exception.
 
-    It is never raised. Cleanups see it instead of the exception that a framework has answered.
+    It is never raised. Cleanups see it instead of an exception that a framework has answered.
 
     Attributes:
-        status: The HTTP status of the response; `None` for one that only says that it is an error.
+        status: The HTTP status of the response; `None` if the response only says that it is an
+            error.
     """
 
     def __init__(self, status: int | None) -> None:
@@ -413,11 +416,11 @@ class ResponseFailed(WaresError, RuntimeError):  # noqa: N818  # says what happe
 
 
 def raise_problems(beginning: str, problems: Sequence[Exception]) -> None:
-    """Raise an `InvalidRegistryError` of all *problems*, if there are any.
+    """Raise an `InvalidRegistryError` with all *problems*, if there are any.
 
     Args:
-        beginning: What its message says before their number.
-        problems: What is wrong.
+        beginning: The beginning of its message, before the number of problems.
+        problems: The problems.
     """
     if problems:
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"

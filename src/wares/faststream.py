@@ -46,10 +46,10 @@ def init_app(app: App, *, registry: Registry | None = None, validate: bool = Tru
 
     Args:
         app: A `FastStream` or an `AsgiFastStream`, with its brokers.
-        registry: Where services are registered. Left out, it is a new one.
-        validate: Whether the start fails if something cannot be made that is registered, or that
-            a subscriber asks for. What later ``on_startup`` hooks register comes too late for
-            that.
+        registry: The registry to use; a new one by default.
+        validate: Whether the start fails if a registered service cannot be made, or if a subscriber
+            asks for a service that is not registered. Registrations in later ``on_startup`` hooks
+            are not checked.
 
     Returns:
         The application.
@@ -69,18 +69,18 @@ def init_broker(broker: Broker, *, registry: Registry) -> Broker:
 
     The container is given the `faststream.StreamMessage`, and is current
     (`wares.current_container`) in subscribers, in FastStream's dependencies, and in middlewares
-    that were added before. It is closed when the subscriber has returned, before its reply is
-    published and the message acknowledged: if closing fails, the message is not acknowledged.
+    that were added before. It closes when the subscriber has returned, before the reply is
+    published and the message is acknowledged. If closing fails, the message is not acknowledged.
 
-    Subscribers ask by `wares.Inject` and `wares.Depends`, without a decorator. FastStream's own
+    Subscribers ask with `wares.Inject` and `wares.Depends`, without a decorator. FastStream's own
     ``Depends`` and ``Context`` remain FastStream's.
 
-    The exception that ends a subscriber reaches the cleanups, also if an ``ExceptionMiddleware``
-    of the broker answers it. ``AckMessage`` and ``StopConsume`` are no failures.
+    The cleanups see the exception that ends a subscriber, even if an ``ExceptionMiddleware`` of the
+    broker answers it. ``AckMessage`` and ``StopConsume`` are no failures.
 
     Args:
-        broker: The broker; its other middlewares have been added.
-        registry: Where services are registered. Who calls this closes it.
+        broker: The broker. Add its other middlewares first.
+        registry: The registry to use. The caller closes it.
 
     Returns:
         The broker.
@@ -110,7 +110,7 @@ class _Opening(BaseMiddleware[Any, Any]):
 
 
 class _Noting(BaseMiddleware[Any, Any]):
-    """The innermost middleware of the broker: those around it may answer an exception."""
+    """The innermost middleware of the broker, which notes exceptions that others may answer."""
 
     async def consume_scope(
         self, call_next: Callable[[Any], Awaitable[Any]], msg: StreamMessage[Any]
@@ -124,10 +124,10 @@ def _is_failure(error: BaseException) -> bool:
 
 
 def _inject_subscribers(broker: BrokerUsecase[Any, Any, Any]) -> None:
-    """Have the subscribers of *broker* injected when it starts.
+    """Inject the subscribers of *broker* when it starts.
 
-    There is no documented way. FastStream 0.7.0 to 0.7.8 has "call_decorators" for integrations;
-    where it has them no more, subscribers are decorated by `wares.inject`, under
+    FastStream documents no way to do so. FastStream 0.7.0 to 0.7.8 has "call_decorators" for
+    integrations. If a later version has none, users put `wares.inject` below
     ``@broker.subscriber``.
     """
     config: Any = getattr(broker.config, "fd_config", None)
@@ -135,27 +135,29 @@ def _inject_subscribers(broker: BrokerUsecase[Any, Any, Any]) -> None:
         config.call_decorators = (*config.call_decorators, inject_own)
 
 
-def _find_handlers(broker: BrokerUsecase[Any, Any, Any]) -> Iterator[Callable[..., Any]]:
-    """Find the functions of the subscribers, and those that FastStream's ``Depends`` names there.
+def _find_handlers(broker: BrokerUsecase[Any, Any, Any]) -> list[Callable[..., Any]]:
+    """Find the functions of the subscribers, and the dependencies that FastStream calls for them.
 
-    As above, this is of FastStream 0.7.0 to 0.7.8.
+    As above, this works with FastStream 0.7.0 to 0.7.8.
     """
+    handlers: list[Callable[..., Any]] = []
     for subscriber in broker.subscribers:
-        for call in getattr(subscriber, "calls", ()):
-            function = getattr(call.handler, "_original_call", None)
-            if function is not None:
-                _, *below = find_fast_dependencies(function)
-                yield from (inject_own(function), *below)
-            yield from (each.dependency for each in call.dependencies)
+        calls = getattr(subscriber, "calls", ())
+        functions = [getattr(call.handler, "_original_call", None) for call in calls]
+        handlers += map(inject_own, filter(None, functions))
+        config: Any = getattr(subscriber, "_outer_config", None)
+        listed = [getattr(config, "broker_dependencies", ()), *(c.dependencies for c in calls)]
+        handlers += [marker.dependency for markers in listed for marker in markers]
+    return find_fast_dependencies(handlers)
 
 
-def _check(app: Application, registry: Registry, **options: Any) -> None:  # noqa: ARG001  # the command's
+def _check(app: Application, registry: Registry, **options: Any) -> None:  # noqa: ARG001  # the options of the command line
     handlers = [handler for broker in app.brokers for handler in _find_handlers(broker)]
     check(registry, "The application does not start", handlers)
 
 
 def _find_subclasses(kind: type[Any]) -> Iterator[Any]:
-    """Find the classes of messages of the brokers that are imported."""
+    """Find the message classes of all brokers that have been imported."""
     for subclass in kind.__subclasses__():
         yield subclass
         yield from _find_subclasses(subclass)

@@ -1,7 +1,6 @@
-"""All pings of a container, run at once, and what came of them.
+"""Run all pings of a container, and report the results.
 
-This module knows how pings are run together: concurrently, each within its time, each in a
-container of its own.
+Pings run concurrently, each with a timeout and in a container of its own.
 """
 
 from __future__ import annotations
@@ -28,13 +27,13 @@ __all__ = ["HealthReport", "ServiceHealth", "acheck", "check"]
 
 @attrs.frozen
 class ServiceHealth:
-    """What came of one ping.
+    """The result of one ping.
 
     Attributes:
         name: The service's name, unique within the report.
         status: ``"ok"`` or ``"failing"``.
-        duration: How long making and checking the service took, in seconds.
-        error: Why it is failing; `TimeoutError` where it took too long.
+        duration: How many seconds it took to make and check the service.
+        error: Why it is failing; a `TimeoutError` if it took too long.
         tags: The groups that the service belongs to.
     """
 
@@ -46,13 +45,13 @@ class ServiceHealth:
 
     @property
     def is_healthy(self) -> bool:
-        """Whether the service is well."""
+        """Whether the service is healthy."""
         return self.status == "ok"
 
 
 @attrs.frozen
 class HealthReport:
-    """What came of all pings, in the order in which the services were registered.
+    """The results of all pings, in the order in which the services were registered.
 
     Attributes:
         services: One entry for each ping.
@@ -64,24 +63,25 @@ class HealthReport:
 
     @property
     def is_healthy(self) -> bool:
-        """Whether every service is well; also where there is none."""
+        """Whether every service is healthy; true if there is none."""
         return all(service.is_healthy for service in self.services)
 
     @property
     def ok(self) -> list[str]:
-        """The names of the services that are well."""
+        """The names of the healthy services."""
         return [service.name for service in self.services if service.is_healthy]
 
     @property
     def failing(self) -> list[str]:
-        """The names of the services that are not."""
+        """The names of the failing services."""
         return [service.name for service in self.services if not service.is_healthy]
 
     def as_dict(self, *, show_errors: bool = False) -> dict[str, Any]:
-        """Give the report as plain data, fit for JSON.
+        """Return the report as plain data for JSON.
 
         Args:
-            show_errors: Whether it tells the types and texts of errors, which may hold secrets.
+            show_errors: Whether to include the types and texts of errors, which may contain
+                secrets.
         """
         return {
             "is_healthy": self.is_healthy,
@@ -115,9 +115,9 @@ def check(
 ) -> HealthReport:
     """Run the pings of a container, concurrently, in threads.
 
-    Each ping gets its service from a child of *container*, so that no two of them share what
-    cannot be shared, and cleans up after itself. A ping that takes too long is left to itself;
-    until it ends, further checks report it as failing without running it once more.
+    Each ping gets its service from a child of *container* of its own, which closes after the ping,
+    so pings share no scoped services. If a ping takes too long, the check no longer waits for it;
+    until the ping ends, further checks report it as failing and do not run it again.
 
     >>> from wares import Registry
     >>> registry = Registry()
@@ -129,16 +129,16 @@ def check(
     (False, ['int'], ['str'])
 
     Args:
-        container: Whose services are checked.
-        timeout: How many seconds a ping may take that was registered without a limit of its own;
-            making the service counts.
-        tags: Only services with one of these tags are checked; all, if left out.
+        container: The container whose services are checked.
+        timeout: How many seconds a ping may take, including making the service, if it was
+            registered without a limit.
+        tags: Only services with one of these tags are checked; all of them by default.
 
     Returns:
-        What came of each ping. One that must be awaited is failing, with `AsyncServiceError`.
+        The result of each ping. A ping that must be awaited fails with `AsyncServiceError`.
 
     Raises:
-        InvalidOptionError: *timeout* is no positive number, *tags* are no strings.
+        InvalidOptionError: *timeout* is not a positive number, or *tags* are not strings.
         ContainerClosedError: The container is closed.
     """
     check_timeout(timeout)
@@ -148,24 +148,24 @@ def check(
 async def acheck(
     container: Container,
     *,
-    timeout: float = 5.0,  # noqa: ASYNC109  # of each ping, not of the whole
+    timeout: float = 5.0,  # noqa: ASYNC109  # of each ping, not of the whole check
     tags: Iterable[str] | None = None,
 ) -> HealthReport:
-    """Run the pings of a container as `check` does, awaiting what has to be awaited.
+    """Run the pings of a container as `check` does, in the event loop.
 
     The event loop may be asyncio's or trio's. Services are made in it. A ping that is a plain
-    function runs in a thread, and whatever awaitable it returns is awaited in the event loop.
+    function runs in a thread; if it returns an awaitable, that is awaited in the event loop.
 
     Args:
-        container: Whose services are checked.
+        container: The container whose services are checked.
         timeout: As in `check`. A ping that takes longer is cancelled.
         tags: As in `check`.
 
     Returns:
-        What came of each ping.
+        The result of each ping.
 
     Raises:
-        InvalidOptionError: *timeout* is no positive number, *tags* are no strings.
+        InvalidOptionError: *timeout* is not a positive number, or *tags* are not strings.
         ContainerClosedError: The container is closed.
     """
     check_timeout(timeout)
@@ -173,7 +173,7 @@ async def acheck(
 
 
 def run_pings(container: Container, pings: list[ServicePing], seconds: float) -> HealthReport:
-    """Run *pings* in threads; those without a limit of their own may take so many *seconds*."""
+    """Run *pings* in threads; those without a limit may take *seconds*."""
     begin = datetime.now(UTC)
     runs = [_Run(container, ping, seconds) for ping in pings]
     for run in runs:
@@ -184,7 +184,7 @@ def run_pings(container: Container, pings: list[ServicePing], seconds: float) ->
 async def arun_pings(
     container: Container, pings: list[ServicePing], seconds: float
 ) -> HealthReport:
-    """Run *pings* in tasks; those without a limit of their own may take so many *seconds*."""
+    """Run *pings* in tasks; those without a limit may take *seconds*."""
     begin = datetime.now(UTC)
     found: dict[int, ServiceHealth] = {}
 
@@ -197,17 +197,17 @@ async def arun_pings(
 
 
 async def arun_ping(container: Container, ping: ServicePing, seconds: float) -> ServiceHealth:
-    """Run one ping, which, without a limit of its own, may take so many *seconds*."""
+    """Run one ping, which may take *seconds* if it has no limit."""
     return await _Run(container, ping, seconds).arun()
 
 
 def choose_pings(container: Container, *groups: frozenset[str] | None) -> list[ServicePing]:
-    """List the pings whose services have, of each of the *groups* of tags, at least one.
+    """List the pings whose services have at least one tag of each of the *groups*.
 
     Raises:
         ContainerClosedError: The container is closed.
     """
-    # Raises if the container is closed.
+    # This raises an error if the container is closed.
     container.child().close()
     return [
         ping
@@ -217,21 +217,20 @@ def choose_pings(container: Container, *groups: frozenset[str] | None) -> list[S
 
 
 def check_timeout(timeout: object) -> None:
-    """Refuse what is no length of time.
+    """Refuse an invalid timeout.
 
     Raises:
-        InvalidOptionError: It is no positive number.
+        InvalidOptionError: It is not a positive number.
     """
     if not is_positive_number(timeout):
         raise InvalidOptionError(f"A timeout is a positive number of seconds, not {timeout!r}.")
 
 
 def read_tags(tags: Iterable[str] | None) -> frozenset[str] | None:
-    """Read which tags are meant; `None` means: whatever the tags.
+    """Read a list of tags; `None` means all tags.
 
     Raises:
-        InvalidOptionError: They are one string, which is an iterable of strings, too, or not
-            strings at all.
+        InvalidOptionError: They are a single string, or not strings.
     """
     if tags is None:
         return None
@@ -244,12 +243,12 @@ def read_tags(tags: Iterable[str] | None) -> frozenset[str] | None:
 
 
 class _Run:
-    """One ping on its way.
+    """One run of a ping.
 
     Args:
-        container: Whose service is checked, in a child of it.
-        ping: What is run.
-        seconds: How long it may take, unless it was registered with a limit of its own.
+        container: The container whose child makes the service.
+        ping: The ping.
+        seconds: How long it may take, if it was registered without a limit.
     """
 
     def __init__(self, container: Container, ping: ServicePing, seconds: float) -> None:
@@ -268,14 +267,14 @@ class _Run:
         start_thread(self._run)
 
     def wait(self) -> ServiceHealth:
-        """Wait for the thread as long as the ping may take."""
-        # The thread begins when no other run is in the way, and ends if the other one hangs.
+        """Wait for the thread, until the time limit of the ping."""
+        # The thread begins when no other run is in its way, and gives up if the other run hangs.
         self._has_begun.wait()
         has_ended = self._has_ended.wait(self._seconds - self._turn.age)
         return self._report(self._error if has_ended else self._make_timeout())
 
     def _run(self) -> None:
-        """Make the service, check it, clean up; note what went wrong."""
+        """Make the service, check it, clean it up, and note the error, if any."""
         while (other := self._turn.begin_unless_running()) is not self._turn:
             if other.hangs:
                 self._error = _make_busy(other)
@@ -288,7 +287,7 @@ class _Run:
             with self._container.child() as child:
                 attrs.evolve(self._ping, container=child).ping()
                 self._duration = self._turn.age
-        except BaseException as error:  # noqa: BLE001  # a thread has nobody else to tell
+        except BaseException as error:  # noqa: BLE001  # the thread has no other way to report it
             self._error = error
         self._turn.leave()
         self._has_ended.set()
@@ -314,7 +313,7 @@ class _Run:
             self._duration = self._turn.age
 
     async def _call(self, service: Any) -> Any:
-        """Call the ping: in a thread, unless it is asynchronous for sure."""
+        """Call the ping: in a thread, unless it is a coroutine function."""
         ping = self._ping._ping
         if inspect.iscoroutinefunction(ping):
             return ping(service)
@@ -329,7 +328,7 @@ class _Run:
     def _attempt(self, service: Any) -> tuple[Any, BaseException | None]:
         try:
             return self._ping._ping(service), None
-        except BaseException as error:  # noqa: BLE001  # a thread has nobody else to tell
+        except BaseException as error:  # noqa: BLE001  # the thread has no other way to report it
             return None, error
         finally:
             self._turn.leave()

@@ -1,7 +1,7 @@
 """A container for each request and each WebSocket of a Litestar application.
 
-This module knows Litestar: its plugins, connections and handlers. What it has in common with any
-ASGI application is in `wares.asgi`.
+This module knows Litestar's plugins, connections and handlers. `wares.asgi` has what all ASGI
+applications share.
 """
 
 from __future__ import annotations
@@ -42,19 +42,18 @@ get_registry = _keeping.get_registry
 class WaresPlugin(InitPlugin):
     """Give an application a registry, and each of its requests and WebSockets a container.
 
-    The container is found by `wares_from`, and is current (`wares.current_container`) in handlers,
-    guards, dependencies, exception handlers and the middlewares further inside. It is given the
-    connection: a `litestar.Request`, or a `litestar.WebSocket`. It is closed when the response has
-    been sent, streamed or not, and background tasks have run; the registry, when the application
-    ends.
+    `wares_from` returns the container. It is current (`wares.current_container`) in handlers,
+    guards, dependencies, exception handlers and inner middlewares. It is given the connection: a
+    `litestar.Request` or a `litestar.WebSocket`. It closes when the response has been sent,
+    streamed or not, and background tasks have run. The registry closes when the application ends.
 
-    Handlers ask by `wares.inject`, under Litestar's decorator.
+    Handlers ask with `wares.inject`, below Litestar's decorator.
 
     Args:
-        registry: Where services are registered. Left out, it is a new one. It is closed as the
-            application ends, which then cannot be started again.
-        validate: Whether the start fails if something cannot be made that is registered, or that
-            a handler asks for.
+        registry: The registry to use; a new one by default. It closes when the application ends, so
+            the application cannot be started again.
+        validate: Whether the start fails if a registered service cannot be made, or if a handler
+            asks for a service that is not registered.
 
     Attributes:
         registry: The registry.
@@ -68,12 +67,12 @@ class WaresPlugin(InitPlugin):
         """Install the middleware and the lifespan; Litestar calls it.
 
         Args:
-            app_config: What the application is made of.
+            app_config: The configuration of the application.
         """
         self.registry.expect(Request, WebSocket, ASGIConnection)
         middleware: Any = partial(_Middleware, registry=self.registry)
         app_config.middleware.insert(0, middleware)
-        # The last one is left first, so that singletons end before what they may need.
+        # Litestar exits the last lifespan first, so singletons end before what they may need.
         app_config.lifespan = [*app_config.lifespan, self._run]
         app_config.state[REGISTRY_KEY] = self.registry
         return app_config
@@ -88,7 +87,7 @@ class WaresPlugin(InitPlugin):
 
 
 class _Middleware(asgi.WaresMiddleware):
-    """The middleware of any ASGI application, which also gives the connection."""
+    """The middleware of `wares.asgi`, which also gives the connection to the container."""
 
     def _give(
         self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send
@@ -117,10 +116,10 @@ def wares_from(connection: ASGIConnection[Any, Any, Any, Any]) -> Container:
 def health_handler(
     path: str = "/healthy", **options: Unpack[HealthOptions]
 ) -> ASGIRouteHandler:
-    """Make a handler that pings the services and answers whether all are well.
+    """Make a handler that pings the services and reports whether they are healthy.
 
     Args:
-        path: Where it is found.
+        path: The path of the handler.
         options: How it checks and answers: ``timeout`` (5 seconds), ``tags`` (all), ``ok_status``
             (200), ``failing_status`` (503), ``show_errors`` (False), ``max_age`` (0 seconds).
 

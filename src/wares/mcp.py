@@ -1,7 +1,6 @@
 """A container for each request that an MCP server answers: FastMCP's, and the SDK's `MCPServer`.
 
-This module knows the middlewares and lifespans of both. Neither has to be installed for the
-other.
+This module knows the middlewares and lifespans of both. FastMCP need not be installed.
 """
 
 from __future__ import annotations
@@ -28,19 +27,19 @@ else:
     try:
         from fastmcp.server.middleware import Middleware
     except ImportError:
-        # It is for FastMCP's type checking only; the SDK takes any callable.
+        # Only type checkers and FastMCP look at this class; the SDK takes any callable.
         Middleware = object
 
 __all__ = ["WaresMiddleware", "lifespan"]
 
 App = TypeVar("App")
 
-#: The containers that have been opened for the request that is being answered.
+#: The containers that are open for the current request.
 _serving: ContextVar[tuple[Container, ...]] = ContextVar("wares_mcp_serving", default=())
 
 
 class lifespan(Lifespan[App]):  # noqa: N801  # used as a decorator
-    """Give the lifespan function of a server a registry, and close it after that.
+    """Pass a registry to the lifespan function of a server, and close the registry after it.
 
     .. code-block:: text
 
@@ -52,7 +51,7 @@ class lifespan(Lifespan[App]):  # noqa: N801  # used as a decorator
         FastMCP("shop", lifespan=start, middleware=[WaresMiddleware()])
 
     Arguments, attributes and errors are those of `wares.asgi.lifespan`; the application is the
-    server. What is validated includes what tools, resources and prompts ask for.
+    server. The validation includes what tools, resources and prompts ask for.
     """
 
     async def _find_handlers(self, app: App) -> Iterable[Callable[..., Any]]:
@@ -71,8 +70,8 @@ class lifespan(Lifespan[App]):  # noqa: N801  # used as a decorator
 async def _find_handlers(server: Any) -> AsyncIterator[Callable[..., Any]]:
     """Find the functions of the tools, resources and prompts of a server itself.
 
-    FastMCP lists them. The SDK has no public name for where it keeps the functions of its
-    `MCPServer`: in 2.0 to 2.3 these are its managers, and without them nothing is found.
+    FastMCP lists them. The SDK has no public name for the functions of its `MCPServer`: in 2.0 to
+    2.3 its managers keep them. In other versions, this may find nothing.
     """
     provider = getattr(server, "local_provider", None)
     for manager, lists in (
@@ -89,18 +88,18 @@ async def _find_handlers(server: Any) -> AsyncIterator[Callable[..., Any]]:
 
 
 class WaresMiddleware(Middleware):
-    """Open a container for each request of a client, and close it with the answer.
+    """Open a container for each request of a client, and close it when the request is answered.
 
-    It is current (`wares.current_container`) in tools, resources and prompts, which ask by
-    `wares.inject`, under the server's decorator; what is injected is no part of their schemas. It
-    is given the request's context: a `fastmcp.Context`, or the SDK's
+    The container is current (`wares.current_container`) in tools, resources and prompts, which ask
+    with `wares.inject`, below the server's decorator. Injected parameters are not part of their
+    schemas. The container is given the context of the request: a `fastmcp.Context`, or the SDK's
     `mcp.server.context.ServerRequestContext`.
 
-    The exception that ends a request reaches the cleanups; of the SDK, which has made it a result
-    with ``isError`` by then, a `ResponseFailed`.
+    The cleanups see the exception that ends a request. The SDK turns the exception of a tool into a
+    result with ``isError``; then they see a `ResponseFailed`, unless the tool is injected.
 
     Args:
-        registry: Where services are registered. Left out, it is that of the server's `lifespan`.
+        registry: The registry to use; by default, that of the server's `lifespan`.
     """
 
     def __init__(self, registry: Registry | None = None) -> None:
@@ -127,7 +126,7 @@ class WaresMiddleware(Middleware):
         registry = self._registry or _find_registry(details)
         outer = _serving.get()
         if any(container.registry is registry for container in outer):
-            # A server that is mounted into another one, say: one container for each request.
+            # A mounted server, for example, shares the container of the outer server.
             return await call_next(context)
         async with Unit(registry.container({kind: details})) as container:
             token = _serving.set((container, *outer))
@@ -141,7 +140,7 @@ class WaresMiddleware(Middleware):
 
 
 def _is_request(context: Any) -> bool:
-    """Tell whether somebody waits for an answer, of FastMCP or of the SDK."""
+    """Tell whether the client waits for an answer; FastMCP and the SDK tell it differently."""
     kind = getattr(context, "type", None)
     return kind == "request" or (kind is None and context.request_id is not None)
 

@@ -1,4 +1,4 @@
-"""What may observe a registry, and an observer that writes to the log."""
+"""The interface of observers of a registry, and an observer that writes to the log."""
 
 from __future__ import annotations
 
@@ -13,67 +13,66 @@ __all__ = ["LogObserver", "Observer"]
 class Observer:
     """A base for observers, which does nothing; an observer need not inherit from it.
 
-    `Registry.observe` takes any object that has one of these methods, or several. They are called
-    where services are made: in the event loop or in a thread, and they should be quick. Their
-    exceptions are logged, and go no further.
+    `Registry.observe` takes any object that has at least one of these methods. They run where
+    services are made, in the event loop or in a thread, so they should be quick. Their exceptions
+    are only logged.
     """
 
     def making(self, key: Hashable, lifetime: str) -> None:
-        """Be told that a service is about to be made; what it needs has been made by now.
+        """Take note that a service is about to be made, after the services that it needs.
 
         Args:
-            key: What the service is asked for by.
-            lifetime: Which owner keeps it.
+            key: The key of the service.
+            lifetime: The lifetime of the service.
         """
 
     def made(self, key: Hashable, lifetime: str, duration: float) -> None:
-        """Be told that a service was made.
+        """Take note that a service was made.
 
         Args:
-            key: What the service is asked for by.
-            lifetime: Which owner keeps it.
-            duration: How long its factory took, in seconds, without what it needs by its
-                signature.
+            key: The key of the service.
+            lifetime: The lifetime of the service.
+            duration: How many seconds its factory took, not counting the services in its signature.
         """
 
     def failed(
         self, key: Hashable, lifetime: str, duration: float, error: BaseException
     ) -> None:
-        """Be told that a service was not made.
+        """Take note that a service was not made.
 
         Args:
-            key: What the service is asked for by.
-            lifetime: Which owner would have kept it.
-            duration: How long its factory took, in seconds.
-            error: What its factory raised.
+            key: The key of the service.
+            lifetime: The lifetime of the service.
+            duration: How many seconds its factory took.
+            error: The exception of its factory.
         """
 
     def closing(self, key: Hashable, lifetime: str) -> None:
-        """Be told that a service is about to be cleaned up.
+        """Take note that a service is about to be cleaned up.
 
         Args:
-            key: What the service is asked for by.
-            lifetime: Which owner has kept it.
+            key: The key of the service.
+            lifetime: The lifetime of the service.
         """
 
     def closed(self, key: Hashable, lifetime: str, duration: float) -> None:
-        """Be told that a service was cleaned up, or that its cleanup failed.
+        """Take note that a service was cleaned up, or that its cleanup failed.
 
         Args:
-            key: What the service is asked for by.
-            lifetime: Which owner has kept it.
-            duration: How long its cleanup took, in seconds.
+            key: The key of the service.
+            lifetime: The lifetime of the service.
+            duration: How many seconds its cleanup took.
         """
 
 
 class LogObserver(Observer):
-    """Writes all of it to the log, at level ``DEBUG``, and never a service itself.
+    """Writes all of this to the log, at level ``DEBUG``, and never a service itself.
 
-    Records carry the fields ``wares_service_name``, ``wares_lifetime`` and, where there is one,
+    Records have the fields ``wares_service_name``, ``wares_lifetime`` and, if there is one,
     ``wares_duration`` in seconds.
 
     Args:
-        logger: Where to; left out, it is the logger ``wares``.
+        logger: The logger; ``wares`` by default.
     """
 
     def __init__(self, logger: logging.Logger | None = None) -> None:
@@ -90,7 +89,7 @@ class LogObserver(Observer):
     def failed(
         self, key: Hashable, lifetime: str, duration: float, error: BaseException
     ) -> None:
-        """Log that a service was not made, and by which type of error."""
+        """Log that a service was not made, and the type of the error."""
         kind = type(error).__qualname__
         self._log(f"Making %s failed with {kind}.", key, lifetime, duration)
 

@@ -1,4 +1,4 @@
-"""Spans and a histogram of what is made, for OpenTelemetry."""
+"""Spans and a histogram of the services that are made, for OpenTelemetry."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _NANOSECONDS = 1_000_000_000
 
 
 class OpenTelemetryObserver(Observer):
-    """Makes a span for each service that is made, under the span that is current there.
+    """Makes a span for each service that is made, below the current span.
 
-    Spans are called ``make Session``, with the attributes ``wares.service.name`` and
-    ``wares.service.lifetime``. The histogram ``wares.service.make.duration`` counts seconds, with
-    the same attributes and ``error.type`` where making failed.
+    Spans have names like ``make Session``, and the attributes ``wares.service.name`` and
+    ``wares.service.lifetime``. The histogram ``wares.service.make.duration``, in seconds, has the
+    same attributes, and ``error.type`` if the factory failed.
 
     Args:
-        tracer_provider: What makes the tracer; left out, it is the global one.
-        meter_provider: What makes the histogram; left out, it is the global one.
+        tracer_provider: The provider of the tracer; the global one by default.
+        meter_provider: The provider of the histogram; the global one by default.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """Fixtures and a marker for the tests of applications that use wares.
 
-This module knows pytest. It works with any plugin that runs asynchronous tests, and imports
-nothing that is slow to import, because it is loaded for every test run.
+It works with any plugin that runs asynchronous tests. Pytest loads it in every run, so it imports
+nothing that is slow to import.
 """
 
 from __future__ import annotations
@@ -28,25 +28,25 @@ T = TypeVar("T")
 
 __all__ = ["Overrides"]
 
-#: The marker that asserts that a test leaves no container open.
+#: The marker of tests that must leave no container open.
 MARKER = "closes_containers"
 
-#: The containers that a test closes itself, in its own event loop.
+#: The containers that a test closes in its own event loop.
 _ACONTAINERS = pytest.StashKey[list[Container]]()
 
-#: The registry of our fixture `wares_registry`; one that the user's own fixture makes is not ours.
+#: The registry of our fixture `wares_registry`, unless a user's fixture overrides it.
 _REGISTRY = pytest.StashKey[Registry]()
 
-#: What our fixture `registry` has given, unless the user has one of that name.
+#: The registry of our fixture `registry`, unless a user's fixture overrides it.
 _SHORT_REGISTRY = pytest.StashKey[Registry]()
 
 
 class Overrides:
-    """Puts other services in the place of an application's, until the test is over.
+    """Replaces services of an application until the test is over.
 
     Args:
-        registry: Gives the registry whose services are replaced.
-        stack: Undoes it.
+        registry: Returns the registry whose services are replaced.
+        stack: Undoes the replacements.
     """
 
     def __init__(self, registry: Callable[[], Registry], stack: ExitStack) -> None:
@@ -54,10 +54,10 @@ class Overrides:
         self._stack = stack
 
     def override_value(self, key: TypeForm[T] | Hashable, value: T, **options: Any) -> None:
-        """Put *value* in the place of *key*'s service.
+        """Replace the service of *key* with *value*.
 
         Args:
-            key: What is replaced.
+            key: The key of the service.
             value: The object that replaces it.
             options: As in `wares.Registry.override_value`.
         """
@@ -66,24 +66,24 @@ class Overrides:
     def override_factory(
         self, key: TypeForm[T] | Hashable, factory: Callable[..., Any], **options: Any
     ) -> None:
-        """Put *factory* in the place of *key*'s.
+        """Replace the factory of *key* with *factory*.
 
         Args:
-            key: What is replaced.
-            factory: What makes the service instead.
+            key: The key of the service.
+            factory: The factory that makes the service instead.
             options: As in `wares.Registry.override_factory`.
         """
         self._stack.enter_context(self._registry().override_factory(key, factory, **options))
 
     def on(self, target: object) -> Overrides:
-        """Do the same for another registry, or for that of an application.
+        """Replace services of another registry, or of the registry of an application.
 
         Args:
-            target: A registry; or an application, or a test client of one. One that makes its
-                registry as it starts must be running.
+            target: A registry, an application, or its test client. An application that makes its
+                registry when it starts must be running.
 
         Raises:
-            NoRegistryError: It has none.
+            NoRegistryError: *target* has no registry.
         """
         registry = find_registry(target)
         if registry is None:
@@ -95,7 +95,7 @@ class Overrides:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known."""
+    """Register the marker."""
     config.addinivalue_line(
         "markers",
         f"{MARKER}(within=1.0): fail if a wares container that the test opened is still open "
@@ -105,9 +105,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def wares_registry(request: pytest.FixtureRequest) -> Iterator[Registry]:
-    """A registry, closed after the test. Override this fixture to give your application's.
+    """A registry, closed after the test. Override this fixture to return your application's.
 
-    The test fails if a container of it was left with something to clean up, or if a cleanup
+    The test fails if it leaves a container open that has services to clean up, or if a cleanup
     fails.
     """
     registry = request.node.stash[_REGISTRY] = Registry()
@@ -129,8 +129,8 @@ def wares_acontainer(
 ) -> Iterator[Container]:
     """A container of `wares_registry` for asynchronous tests.
 
-    It is closed, as by ``async with``, in the task of the test when its function ends, and before
-    fixtures are torn down. What exception the test raises reaches the cleanups.
+    It closes as with ``async with``, in the task of the test, when the test function ends and
+    before fixtures are torn down. The cleanups see the exception of the test.
     """
     yield from _open_for_test(wares_registry, request)
 
@@ -152,16 +152,16 @@ def _open_for_test(registry: Registry, request: pytest.FixtureRequest) -> Iterat
     container = registry.container()
     request.node.stash.setdefault(_ACONTAINERS, []).append(container)
     yield container
-    # Closed already, unless the test is synchronous or was never run.
+    # It is closed already, unless the test is synchronous or did not run.
     container.close()
 
 
 class _ShortNames:
-    """The same fixtures by names that others use, too; for each that nobody else has taken."""
+    """The same fixtures under short names, for each name that no other plugin uses."""
 
     @staticmethod
     def registry(request: pytest.FixtureRequest, wares_registry: Registry) -> Registry:
-        """The registry of `wares_registry`. Override this fixture to give your application's."""
+        """The registry of `wares_registry`. Override this fixture to return your application's."""
         request.node.stash[_SHORT_REGISTRY] = wares_registry
         return wares_registry
 
@@ -193,12 +193,12 @@ class _ShortNames:
 
 
 def _is_ours(registry: object, request: pytest.FixtureRequest) -> bool:
-    """Tell whether the fixture `registry` is ours, and not one that overrides it."""
+    """Tell whether the fixture `registry` is ours, not one that overrides it."""
     return request.node.stash.get(_SHORT_REGISTRY, None) is registry
 
 
 def _check(registry: object, fixture: str) -> Registry:
-    """Refuse a registry of another library, which has fixtures of its own."""
+    """Refuse the registry of another library."""
     if isinstance(registry, Registry):
         return registry
     kind = type(registry)
@@ -212,10 +212,10 @@ def _check(registry: object, fixture: str) -> Registry:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Offer the fixtures by their short names, too, unless another plugin has such names.
+    """Register the fixtures under short names, unless another plugin uses these names.
 
-    Among plugins, the fixture that is registered last wins, so ours are registered only where
-    nobody else has one. Those of a project's modules and conftest files win in any case.
+    The plugin that registers a fixture last wins, so ours are registered only if no other plugin
+    has a fixture of that name. Fixtures in a project's modules and conftest files always win.
     """
     plugin = types.ModuleType("wares.short_names")
     for name in ("registry", "container", "acontainer", "overrides"):
@@ -227,8 +227,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def _is_taken(name: str, session: pytest.Session) -> bool:
     """Tell whether a plugin has a fixture of that name.
 
-    Pytest does not document how to ask this. Checked with pytest 8.0 to 9.2; where it cannot be
-    asked, the name counts as taken, and the long one remains.
+    Pytest documents no way to find out; this was checked with pytest 8.0 to 9.2. In other versions,
+    the name may count as taken, and only the long name works.
     """
     try:
         return bool(session._fixturemanager.getfixturedefs(name, session))
@@ -238,7 +238,7 @@ def _is_taken(name: str, session: pytest.Session) -> bool:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """Close `acontainer` within the test, and see to it that all containers are closed."""
+    """Close `acontainer` within the test, and check that all containers are closed."""
     with ExitStack() as stack:
         if _ACONTAINERS in item.stash and isinstance(item, pytest.Function):
             stack.enter_context(_closing_within(item, item.stash[_ACONTAINERS]))
@@ -246,18 +246,19 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
         opened = [] if marker is None else stack.enter_context(_watching())
         result = yield
     if marker is not None:
-        # Only now, so that the test's own failure comes first.
+        # The check comes last, so that the test's own failure comes first.
         _wait_and_fail_for_open(opened, *marker.args, **marker.kwargs)
     return result
 
 
 @contextmanager
 def _closing_within(item: pytest.Function, containers: list[Container]) -> Iterator[None]:
-    """Have an asynchronous test close *containers* itself.
+    """Wrap an asynchronous test so that it closes *containers* itself.
 
-    Only the test itself runs in the right event loop and task, whichever plugin runs it.
+    Whichever plugin runs the test, only the test function itself runs in the right event loop and
+    task.
     """
-    # Of a test that hypothesis runs, the function that is run for each example:
+    # For a test of hypothesis, wrap the function that runs for each example:
     # https://hypothesis.readthedocs.io, "Custom function execution".
     holder, name = getattr(item.obj, "hypothesis", None), "inner_test"
     is_repeated = holder is not None
@@ -289,7 +290,7 @@ def _closing_within(item: pytest.Function, containers: list[Container]) -> Itera
 
 
 async def _close(registry: Registry | None) -> None:
-    """Close a registry of ours; only here runs the event loop that made its singletons."""
+    """Close a registry of ours while the event loop that made its singletons runs."""
     if registry is None:
         return
     try:
@@ -307,21 +308,21 @@ class _Opened:
 
     @property
     def is_open(self) -> bool:
-        """Whether it can still be asked."""
+        """Whether the container is open."""
         return not self.container.is_closed
 
     @property
     def pending(self) -> list[Hashable]:
-        """The keys of what is to be cleaned up in it."""
+        """The keys of services that it has to clean up."""
         return [recipe.key for _, _, recipe in self.container._cleanups or ()]
 
     def describe(self) -> str:
-        """Tell where it was opened, and what is in it."""
+        """Describe where it was opened, and what it has to clean up."""
         pending = ", ".join(map(describe, self.pending))
         return f"opened at {self.place}" + (f", to be cleaned up: {pending}" if pending else "")
 
 
-#: The lists of those who watch containers being opened.
+#: The lists to which containers are added when they are opened.
 _watchers: list[list[_Opened]] = []
 
 _open_container = Container.__init__
@@ -349,20 +350,20 @@ def _is_inside(module: str) -> bool:
 
 @contextmanager
 def _watching() -> Iterator[list[_Opened]]:
-    """List the containers that are opened meanwhile."""
+    """Collect the containers that are opened during the block."""
     opened: list[_Opened] = []
     _watchers.append(opened)
-    Container.__init__ = _note_opening  # type: ignore[method-assign]  # nothing is paid otherwise
+    Container.__init__ = _note_opening  # type: ignore[method-assign]  # otherwise it costs nothing
     try:
         yield opened
     finally:
         _watchers.remove(opened)
         if not _watchers:
-            Container.__init__ = _open_container  # type: ignore[method-assign]  # as it was
+            Container.__init__ = _open_container  # type: ignore[method-assign]  # restores it
 
 
 def _wait_and_fail_for_open(opened: list[_Opened], within: float = 1.0) -> None:
-    """Give servers in other threads a moment to end their requests."""
+    """Wait until servers in other threads have ended their requests, then check."""
     end = time.monotonic() + within
     while any(one.is_open for one in opened) and time.monotonic() < end:
         time.sleep(0.005)
@@ -376,6 +377,6 @@ def _fail_for_open(opened: Iterable[_Opened]) -> None:
     count = "A container was" if len(left) == 1 else f"{len(left)} containers were"
     lines = "".join(f"\n  {one.describe()}" for one in left)
     for one in left:
-        # Said once is enough: no ResourceWarning on top of it.
+        # This failure is enough: avoid a ResourceWarning on top of it.
         (one.container._cleanups or []).clear()
     pytest.fail(f"{count} left open:{lines}", pytrace=False)

@@ -1,6 +1,6 @@
 """A container for each request and each WebSocket of a Starlette application.
 
-This module knows Starlette: its application, its connections, its state.
+This module knows Starlette's applications, connections and state.
 """
 
 from __future__ import annotations
@@ -33,22 +33,21 @@ App = TypeVar("App", bound=Starlette)
 
 
 class Client(Protocol):
-    """What runs an application, as `starlette.testclient.TestClient` does, which needs httpx."""
+    """A client that runs an application, such as `starlette.testclient.TestClient`."""
 
     app: Any
 
 
 class lifespan(Lifespan[App]):  # noqa: N801  # used as a decorator
-    """Give the lifespan function of an application a registry, and close it after it.
+    """Pass a registry to the lifespan function of an application, and close it afterwards.
 
-    The registry is found by `get_registry` and by `WaresMiddleware`. Factories may need the
-    connection that is served, as a `Request`, a `WebSocket` or an `HTTPConnection`.
+    `get_registry` returns the registry, and `WaresMiddleware` uses it. Factories may ask for the
+    connection: a `Request`, a `WebSocket` or an `HTTPConnection`.
 
-    Where lifespans are nested, as those of routers are in FastAPI, all share one registry, which
-    is that of the outermost one.
+    Nested lifespans, such as those of FastAPI's routers, share the registry of the outermost one.
 
-    Arguments, attributes and errors are those of `wares.asgi.lifespan`. What is validated includes
-    what endpoints ask for by `wares.inject`.
+    Arguments, attributes and errors are those of `wares.asgi.lifespan`. The validation includes the
+    services that endpoints with `wares.inject` ask for.
     """
 
     async def _find_handlers(self, app: App) -> Iterable[Callable[..., Any]]:
@@ -81,25 +80,24 @@ class lifespan(Lifespan[App]):  # noqa: N801  # used as a decorator
 class WaresMiddleware(asgi.WaresMiddleware):
     """Open a container for each HTTP request and each WebSocket, and close it after them.
 
-    The container is found by `wares_from`, and is current (`wares.current_container`) in
-    everything that the application calls. It is closed once, when the response has been sent
-    and background tasks have run.
+    `wares_from` returns the container, which is current (`wares.current_container`) in everything
+    that the application calls. It closes once, when the response has been sent and background tasks
+    have run.
 
-    The exception that ended the request reaches the cleanups, also if an exception handler has
-    answered it. Install this middleware inside those that begin responses of their own, as
-    `BaseHTTPMiddleware` does: last in Starlette's list of middleware.
+    The cleanups see the exception that ended the request, even if an exception handler has answered
+    it. Install this middleware inside those that begin responses themselves, such as
+    `BaseHTTPMiddleware`: last in Starlette's list of middleware.
 
     Args:
         app: The application to serve.
-        registry: Where the containers' services are registered. Left out, it is that of the
-            lifespan.
-        failed: Tells whether a response of the status that it is given says that the request has
-            failed, though no exception was answered. Left out, none does.
+        registry: The registry to use; by default, that of the lifespan.
+        failed: Takes the status of a response, and tells whether the request has failed although
+            there was no exception. By default, it has not.
     """
 
     def _explain(self, error: BaseException, scope: asgi.Scope) -> None:
         if isinstance(error, ServiceNotFoundError):
-            # The application that has served the request: a mounted one, perhaps.
+            # This may be a mounted application.
             text = explain_idle_lifespan(scope.get("app"), scope.get("root_path", ""))
             if text is not None:
                 error.add_note(text)
@@ -111,14 +109,14 @@ class WaresMiddleware(asgi.WaresMiddleware):
         return given_by(kind(scope, receive, send))
 
     def _has_failed(self, status: int) -> bool:
-        # Starlette answers exceptions where they are seen; what it answers without, is an answer.
+        # Exceptions that Starlette answers are seen; a response without one is no failure.
         return self.failed is not None and self.failed(status)
 
 
 def wares_from(connection: HTTPConnection) -> Container:
     """Get the container of a request or WebSocket.
 
-    Services that are made from now on, and need the connection, are given this one.
+    Services that are made from now on receive this connection if they ask for it.
 
     Args:
         connection: The request or WebSocket.
@@ -131,7 +129,7 @@ def wares_from(connection: HTTPConnection) -> Container:
     """
     container = asgi.wares_from(connection.scope)
     if container._made.get(HTTPConnection) is not connection:
-        # Services shall have the very object of the endpoint: it may have read the body already.
+        # Services receive the same object as the endpoint, which may have read the body already.
         container._give(given_by(connection))
     return container
 
@@ -150,21 +148,20 @@ def get_registry(app: Starlette | Client) -> Registry:
     """
     inner: Any = app
     while inner is not None and not isinstance(inner, Starlette):
-        # A test client, or a middleware around the application.
+        # This is a test client, or a middleware around the application.
         inner = getattr(inner, "app", None)
     registry: Registry | None = getattr(getattr(inner, "state", None), REGISTRY_KEY, None)
     return demand(registry, NoRegistryError, asgi.NOT_RUNNING)
 
 
 def health_route(path: str = "/healthy", **options: Unpack[HealthOptions]) -> Route:
-    """Make a route that pings the services and answers whether all are well.
+    """Make a route that pings the services and reports whether they are healthy.
 
-    It answers by ``{"ok": [...], "failing": [...]}``, or in more detail where
-    ``application/health+json`` is accepted. ``?tag=ready`` narrows it down to services with that
-    tag.
+    It answers with ``{"ok": [...], "failing": [...]}``, or in more detail if the request accepts
+    ``application/health+json``. With ``?tag=ready``, it checks only services with that tag.
 
     Args:
-        path: Where it is found.
+        path: The path of the route.
         options: How it checks and answers: ``timeout`` (5 seconds), ``tags`` (all), ``ok_status``
             (200), ``failing_status`` (503), ``show_errors`` (False), ``max_age`` (0 seconds).
 
@@ -183,7 +180,7 @@ def health_route(path: str = "/healthy", **options: Unpack[HealthOptions]) -> Ro
 
 
 async def answer_probe(endpoint: HealthEndpoint, request: Request) -> Response:
-    """Have *endpoint* answer *request*."""
+    """Let *endpoint* answer *request*."""
     container: Container | None = request.scope.get(asgi.CONTAINER_KEY)
     answer = await endpoint.arespond(
         asgi.find_registry(request.scope) if container is None else container.registry,
@@ -194,6 +191,6 @@ async def answer_probe(endpoint: HealthEndpoint, request: Request) -> Response:
 
 
 def given_by(connection: HTTPConnection) -> dict[Hashable, Any]:
-    """Make what the container of *connection* is given: the connection, under all its types."""
+    """Make the objects to give to a container: the connection, under all its types."""
     base = Request if connection.scope["type"] == "http" else WebSocket
     return {HTTPConnection: connection, base: connection, type(connection): connection}

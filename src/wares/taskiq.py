@@ -39,7 +39,7 @@ _keeping = Keeping[AsyncBroker](
 get_registry = _keeping.get_registry
 aclose_registry = _keeping.aclose_registry
 
-#: The units of work that run in this context, the innermost first; tasks may run within tasks.
+#: The units of work in this context, the innermost first: a task may run within another.
 _units: ContextVar[tuple[Unit, ...]] = ContextVar("wares_taskiq_units", default=())
 
 
@@ -49,19 +49,20 @@ def init_broker(
     """Give *broker* a registry, and each run of its tasks a container.
 
     The container is given the `taskiq.TaskiqMessage`, and is current (`wares.current_container`)
-    in tasks, synchronous or not, in what ``TaskiqDepends`` calls, and in other middlewares. It is
-    closed before the result is saved: if closing fails, that is the result. The registry is closed
-    as the broker shuts down.
+    in tasks, synchronous or not, in dependencies of ``TaskiqDepends``, and in other middlewares. It
+    closes before the result is saved; if closing fails, that error is the result. The registry
+    closes when the broker shuts down.
 
-    Tasks ask by `wares.Inject` and `wares.Depends`, without a decorator; ``TaskiqDepends`` remains
-    TaskIQ's. The exception that ends a task reaches the cleanups; a task that is requeued, or
+    Tasks ask with `wares.Inject` and `wares.Depends`, without a decorator; ``TaskiqDepends``
+    remains TaskIQ's. The cleanups see the exception that ends a task. A task that is requeued, or
     rejected without a result, is no failure.
 
     Args:
         broker: The broker.
-        registry: Where services are registered. Left out, it is a new one.
-        validate: Whether a worker fails to start if something cannot be made that is registered,
-            or that a task asks for. What later handlers of its start register comes too late.
+        registry: The registry to use; a new one by default.
+        validate: Whether a worker refuses to start if a registered service cannot be made, or if a
+            task asks for a service that is not registered. Registrations in later startup handlers
+            are not checked.
 
     Returns:
         The broker.
@@ -96,7 +97,7 @@ class _Middleware(TaskiqMiddleware):
         self._registry = registry
 
     def pre_execute(self, message: TaskiqMessage) -> TaskiqMessage:
-        """Open the container of a task, and have the task injected, if it is a late one."""
+        """Open the container of a task, and inject the task if it was defined late."""
         task = self.broker.find_task(message.task_name)
         if task is not None:
             task.original_func = inject_own(task.original_func)
@@ -119,20 +120,20 @@ class _Middleware(TaskiqMiddleware):
         message: TaskiqMessage,  # noqa: ARG002  # TaskIQ gives it
         result: TaskiqResult[Any],
     ) -> None:
-        """Close the container; what that raises is the result."""
+        """Close the container; an error that this raises becomes the result."""
         unit, *outer = _units.get()
         _units.set(tuple(outer))
         unit.leave()
         try:
             await unit.aclose()
-        except BaseException as error:  # noqa: BLE001  # TaskIQ, too, keeps whatever a task raises
+        except BaseException as error:  # noqa: BLE001  # TaskIQ also keeps whatever a task raises
             result.is_err = True
             result.error = error
             result.return_value = None
 
 
 def _inject_tasks(broker: AsyncBroker) -> None:
-    """Have tasks injected before a worker reads their signatures, earlier than its start."""
+    """Inject tasks before a worker reads their signatures, which it does before its start."""
     get_all_tasks = broker.get_all_tasks
 
     def get_injected_tasks() -> dict[str, Any]:
@@ -151,5 +152,5 @@ def _find_handlers(broker: AsyncBroker) -> list[Callable[..., Any]]:
 
 
 def _is_failure(error: BaseException) -> bool:
-    """Tell whether a task failed; one that is requeued has not."""
+    """Tell whether a task failed; a task that is requeued has not."""
     return not isinstance(error, NoResultError)

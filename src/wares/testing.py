@@ -1,6 +1,6 @@
-"""`AdapterConformance`: what every adapter promises, as a class of tests.
+"""`AdapterConformance`: the tests that every adapter passes.
 
-This module knows pytest and the public interface of wares. A subclass says how a framework serves
+This module uses pytest and the public interface of wares. A subclass defines how a framework serves
 a unit of work.
 """
 
@@ -25,7 +25,7 @@ from wares.exceptions import NoContainerError, RegistryClosedError
 
 __all__ = ["AdapterConformance", "AnsweredError", "Journal", "Session", "Work", "WorkError"]
 
-#: How many seconds anything may take before a test gives it up.
+#: How many seconds a test waits for anything.
 SECONDS = 30.0
 
 #: How many items a stream has.
@@ -33,14 +33,14 @@ ITEMS = 3
 
 
 class WorkError(Exception):
-    """A unit of work failed, and nothing answers for it."""
+    """A unit of work failed, and no error handler answers."""
 
 
 class AnsweredError(Exception):
     """A unit of work failed, and an error handler of the application answers.
 
-    An application under test registers whatever its framework has for that: an error handler
-    that turns this error into a response.
+    An application under test registers an error handler that turns this error into a response, in
+    whatever way its framework has for that.
     """
 
 
@@ -52,7 +52,7 @@ class Session:
     """A service with an end: it commits, or it rolls back.
 
     Args:
-        journal: Where it notes what happens.
+        journal: The journal in which it notes what happens.
     """
 
     def __init__(self, journal: Journal) -> None:
@@ -60,7 +60,7 @@ class Session:
         self._is_open = True
 
     def work(self, what: str = "work") -> str:
-        """Note *what*, which only an open session can do; give it back."""
+        """Note *what*, and return it; a closed session notes that, too."""
         if not self._is_open:
             what = f"{what} after the end"
         self._journal.append(what)
@@ -78,22 +78,22 @@ class Engine:
 
 @attrs.frozen
 class _Impossible:
-    """A service that cannot be made: nobody registers what it needs."""
+    """A service that cannot be made, because nothing registers what it needs."""
 
     missing: complex
 
 
 class Work:
-    """What the handler of an application under test does: it calls one of the methods.
+    """The work of a handler in an application under test, which calls one of the methods.
 
     Args:
-        action: What is done with the container; it asks for a `Session` if left out.
-        failure: What is raised after that, or within a stream after its first item.
+        action: What to do with the container; by default, ask for a `Session` and use it.
+        failure: The exception to raise after that or, in a stream, after its first item.
 
     Attributes:
-        containers: The containers that handlers came with, one for each unit of work.
-        has_begun: Whether a handler that waits has its services.
-        is_released: Whether handlers that wait go on.
+        containers: The containers that handlers passed, one for each unit of work.
+        has_begun: Whether a waiting handler has its services.
+        is_released: Whether waiting handlers may continue.
     """
 
     def __init__(
@@ -108,23 +108,23 @@ class Work:
         self.is_released = False
 
     def run(self, container: Container) -> str:
-        """Do the work in a synchronous handler; give the text of the answer."""
+        """Do the work in a synchronous handler, and return the text of the answer."""
         text: str = _drive(self._do(container, _Mode()))
         return text
 
     async def arun(self, container: Container) -> str:
-        """Do the work in an asynchronous handler; give the text of the answer."""
+        """Do the work in an asynchronous handler, and return the text of the answer."""
         return await self._do(container, _AsyncMode())
 
     def items(self, container: Container) -> Iterator[str]:
-        """Give the items of a stream, in a synchronous handler."""
+        """Yield the items of a stream, in a synchronous handler."""
         self.containers.append(container)
         for number in range(ITEMS):
             yield container.get(Session).work(f"item {number}")
             self._fail()
 
     async def aitems(self, container: Container) -> AsyncIterator[str]:
-        """Give the items of a stream, in an asynchronous handler."""
+        """Yield the items of a stream, in an asynchronous handler."""
         self.containers.append(container)
         for number in range(ITEMS):
             yield (await container.aget(Session)).work(f"item {number}")
@@ -142,7 +142,7 @@ class Work:
 
 
 class _Mode:
-    """What a synchronous handler does where an asynchronous one awaits."""
+    """How a synchronous handler does what an asynchronous one awaits."""
 
     async def ask(self, container: Container, key: Any) -> Any:
         return container.get(key)
@@ -155,7 +155,7 @@ class _Mode:
             await self.pause()
 
     async def pause(self) -> None:
-        time.sleep(0.001)  # noqa: ASYNC251  # it is driven without an event loop
+        time.sleep(0.001)  # noqa: ASYNC251  # it runs without an event loop
 
 
 class _AsyncMode(_Mode):
@@ -173,18 +173,18 @@ async def _use_session(container: Container, mode: _Mode) -> object:
 class AdapterConformance:
     """The tests that an adapter passes; derive a class whose name begins with ``Test``.
 
-    The subclass fills in `serve` and `perform`, and of the other methods those that make sense
-    for its framework; a test whose method is not filled in is skipped. All of them may be
-    asynchronous, and are so together: the tests run them in one event loop, and need no plugin.
+    The subclass defines `serve` and `perform`, and those of the other methods that make sense for
+    its framework; a test whose method is not defined is skipped. Either all of these methods are
+    asynchronous, or none is. The tests run asynchronous ones in one event loop, and need no plugin.
 
     Attributes:
         adapter: The module of the adapter: ``"wares.aiohttp"``.
-        framework: The module of the framework: ``"aiohttp"``. Empty where there is none.
-        given: What each container is given: the keys of the framework's own objects.
+        framework: The module of the framework: ``"aiohttp"``. Empty if there is none.
+        given: The keys of the framework's objects that each container is given.
         has_async_services: Whether handlers can await services.
-        sees_exceptions: Whether cleanups see the exception that a handler has raised, and not only
-            that it has failed: some frameworks make something else of it before anybody can look.
-        validates: Whether nothing is served from a registry that cannot work.
+        sees_exceptions: Whether cleanups see the exception that a handler has raised. Some
+            frameworks replace it, so that cleanups see only that the handler has failed.
+        validates: Whether an application whose registry has problems serves nothing.
     """
 
     adapter: ClassVar[str] = ""
@@ -197,65 +197,65 @@ class AdapterConformance:
     def serve(
         self, registry: Registry, work: Work
     ) -> AbstractContextManager[Any] | AbstractAsyncContextManager[Any]:
-        """Run an application on *registry*, whose handlers do *work*.
+        """Run an application on *registry* whose handlers do *work*.
 
-        A handler calls `Work.run` or `Work.arun` with its container, as the adapter gives it, a
-        handler that streams `Work.items` or `Work.aitems`. `AnsweredError` is answered by an
-        error handler. When the block ends, the application ends, and with it the registry.
+        A handler calls `Work.run` or `Work.arun` with the container that it has from the adapter; a
+        handler that streams calls `Work.items` or `Work.aitems`. An error handler answers
+        `AnsweredError`. When the block ends, the application and its registry end.
 
         Args:
-            registry: Where the adapter opens its containers.
-            work: What the handlers do.
+            registry: The registry on which the adapter opens containers.
+            work: The work of the handlers.
 
         Returns:
-            A context manager, asynchronous or not, that gives whatever the other methods take as
-            *served*: a client, say.
+            A context manager, asynchronous or not. The other methods receive its result as
+            *served*, for example a client.
         """
         raise NotImplementedError
 
     def perform(self, served: Any) -> object:
-        """Have one unit of work done, to its end, whatever comes of it.
+        """Run one unit of work to its end, even if it fails.
 
         Args:
-            served: What `serve` has given.
+            served: The result of `serve`.
         """
         raise NotImplementedError
 
     def stream(self, served: Any) -> object:  # for subclasses
-        """Have a unit of work done that streams, and take all there is.
+        """Run a unit of work that streams, and read the whole stream.
 
         Args:
-            served: What `serve` has given.
+            served: The result of `serve`.
         """
         raise NotImplementedError
 
     def abandon(self, served: Any) -> object:  # for subclasses
-        """Have a unit of work done that streams; take one item, and go away.
+        """Run a unit of work that streams, read one item, and disconnect.
 
         Args:
-            served: What `serve` has given.
+            served: The result of `serve`.
         """
         raise NotImplementedError
 
     def vanish(self, served: Any, work: Work) -> object:  # for subclasses
-        """Begin a unit of work, wait until `Work.has_begun`, and go away, or cancel it.
+        """Begin a unit of work, wait until `Work.has_begun`, and disconnect, or cancel it.
 
         Args:
-            served: What `serve` has given.
-            work: What the handler does; it waits.
+            served: The result of `serve`.
+            work: The work of the handler, which waits.
         """
         raise NotImplementedError
 
     def ask_health(self, served: Any) -> Any:  # for subclasses
-        """Ask the health endpoint of the application; give its HTTP status.
+        """Ask the health endpoint of the application, and return the HTTP status.
 
         Args:
-            served: What `serve` has given.
+            served: The result of `serve`.
         """
         raise NotImplementedError
 
     def test_services_are_made_once_and_closed_once(self) -> None:
-        """Within a unit of work a service is the same, and ends with it."""
+        """A unit of work shares one service, which ends with it."""
 
         async def ask_twice(container: Container, mode: _Mode) -> object:
             first = await mode.ask(container, Session)
@@ -265,7 +265,7 @@ class AdapterConformance:
         assert ["open", "same", "commit"] == self._journal_of(Work(ask_twice))
 
     def test_each_unit_of_work_has_a_container_of_its_own(self) -> None:
-        """Units of work share no services, one after the other."""
+        """Units of work that follow each other share no services."""
         work = Work()
 
         async def scenario() -> Journal:
@@ -278,7 +278,7 @@ class AdapterConformance:
         assert work.containers[0] is not work.containers[1]
 
     def test_its_container_is_the_current_one(self) -> None:
-        """What is called in a unit of work finds its container, and nobody afterwards."""
+        """Code in a unit of work finds its container; code after it finds none."""
         seen = []
 
         async def look(container: Container, mode: _Mode) -> object:
@@ -296,14 +296,14 @@ class AdapterConformance:
         assert [True] == seen
 
     def test_failed_work_rolls_back(self) -> None:
-        """The exception that ends a unit of work reaches its cleanups."""
+        """The cleanups see the exception that ends a unit of work."""
         *before, end = self._journal_of(Work(failure=WorkError()))
 
         assert ["open", "work"] == before
         assert end.startswith("rollback WorkError" if self.sees_exceptions else "rollback")
 
     def test_failed_work_that_is_answered_rolls_back(self) -> None:
-        """An exception reaches the cleanups also where an error handler has answered it."""
+        """The cleanups see an exception even if an error handler has answered it."""
         *before, end = self._journal_of(Work(failure=AnsweredError()))
 
         assert ["open", "work"] == before
@@ -317,7 +317,7 @@ class AdapterConformance:
         assert expected == self._journal_of(Work(), self.stream)
 
     def test_a_stream_that_fails_rolls_back(self) -> None:
-        """An exception in the midst of a stream reaches the cleanups, or one made of it."""
+        """The cleanups see an exception in the middle of a stream, or one that replaces it."""
         self._need("stream")
         *before, end = self._journal_of(Work(failure=WorkError()), self.stream)
 
@@ -325,12 +325,12 @@ class AdapterConformance:
         assert end.startswith("rollback")
 
     def test_an_abandoned_stream_ends_once(self) -> None:
-        """If whoever takes a stream goes away, its services end, once."""
+        """If the client of a stream disconnects, its services end, once."""
         self._need("abandon")
         assert 1 == self._count_ends(self._journal_of(Work(), self.abandon))
 
     def test_work_whose_client_vanishes_ends_once(self) -> None:
-        """If the client goes away, or the work is cancelled, its services end, once."""
+        """If the client disconnects, or the work is cancelled, its services end, once."""
         self._need("vanish")
         work: Work
 
@@ -352,7 +352,7 @@ class AdapterConformance:
         assert 1 == self._count_ends(self._run(scenario()))
 
     def test_two_at_the_same_time_share_nothing(self) -> None:
-        """Units of work that are served at the same time have containers of their own."""
+        """Units of work at the same time have containers of their own."""
         work: Work
 
         async def meet(container: Container, mode: _Mode) -> object:
@@ -376,7 +376,7 @@ class AdapterConformance:
         assert work.containers[0] is not work.containers[1]
 
     def test_an_outer_container_is_left_alone(self) -> None:
-        """A unit of work within an outer context neither shares its container nor closes it."""
+        """A unit of work within an outer container neither shares nor closes that container."""
         work = Work()
 
         async def scenario() -> tuple[Container, bool]:
@@ -395,7 +395,7 @@ class AdapterConformance:
         assert outer is not work.containers[0]
 
     def test_the_objects_of_the_framework_are_given(self) -> None:
-        """Handlers and factories get the framework's own objects from the container."""
+        """Handlers and factories can ask the container for the framework's objects."""
         if not self.given:
             pytest.skip("`given` is empty: the framework has nothing to give")
         seen = []
@@ -420,7 +420,7 @@ class AdapterConformance:
         assert None not in seen
 
     def test_overrides_hold(self) -> None:
-        """What a test overrides is what handlers get, until it takes that back."""
+        """Handlers get the service of an override as long as it lasts."""
         seen = []
 
         async def ask(container: Container, mode: _Mode) -> object:
@@ -440,7 +440,7 @@ class AdapterConformance:
         assert ["fake", "real"] == seen
 
     def test_a_registry_that_cannot_work_serves_nothing(self) -> None:
-        """If something registered cannot be made, the application does not start, or serve."""
+        """If a registered service cannot be made, nothing is served."""
         if not self.validates:
             pytest.skip("`validates` is false: the framework has no start to be seen")
         work = Work()
@@ -452,7 +452,7 @@ class AdapterConformance:
             try:
                 async with self._serving(work, register) as (served, _):
                     await _result(self.perform(served))
-            except Exception:  # noqa: BLE001, S110  # frameworks have errors of their own
+            except Exception:  # noqa: BLE001, S110  # each framework raises its own errors
                 pass
 
         self._run(scenario())
@@ -460,7 +460,7 @@ class AdapterConformance:
         assert not work.containers
 
     def test_the_registry_ends_with_the_application(self) -> None:
-        """When the application ends, singletons and registry do, after the last container."""
+        """The singletons and the registry end with the application, after the last container."""
 
         async def ask(container: Container, mode: _Mode) -> object:
             await mode.ask(container, Engine)
@@ -503,7 +503,7 @@ class AdapterConformance:
         assert status == self._run(scenario())
 
     def test_a_missing_framework_is_told(self) -> None:
-        """Where the framework is not installed, importing the adapter says what to install."""
+        """If the framework is not installed, importing the adapter says what to install."""
         if not self.framework:
             pytest.skip("`framework` is empty: there is nothing to install")
         program = (
@@ -511,12 +511,12 @@ class AdapterConformance:
             f"try:\n    import {self.adapter}\nexcept ImportError as error:\n    print(error)"
         )
         command = [sys.executable, "-c", program]
-        answer = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603  # our own program
+        answer = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603  # a constant program
 
         assert "pip install" in answer.stdout
 
     def _need(self, method: str) -> None:
-        """Skip a test that needs what the subclass has not filled in."""
+        """Skip a test that needs a method which the subclass does not define."""
         if getattr(type(self), method) is getattr(AdapterConformance, method):
             pytest.skip(f"{method}() is not filled in")
 
@@ -533,7 +533,7 @@ class AdapterConformance:
     def _journal_of(
         self, work: Work, perform: Callable[[Any], object] | None = None
     ) -> Journal:
-        """Have *work* done once; give what happened when it ended."""
+        """Run *work* once, and return the journal when it has ended."""
 
         async def scenario() -> Journal:
             async with self._serving(work) as (served, journal):
@@ -548,7 +548,7 @@ class AdapterConformance:
     async def _serving(
         self, work: Work, register: Callable[[Registry], object] = bool
     ) -> AsyncIterator[tuple[Any, Journal]]:
-        """Run an application that has a session; give what serves it, and the journal."""
+        """Run an application that has a session; yield the result of `serve`, and the journal."""
         journal = Journal()
         registry = Registry()
         registry.register_value(Journal, journal)
@@ -570,7 +570,7 @@ class AdapterConformance:
                 yield served
 
     async def _at_once(self, perform: Callable[[], object]) -> None:
-        """Have two units of work done at the same time."""
+        """Run two units of work at the same time."""
         if inspect.iscoroutinefunction(self.perform):
             await asyncio.gather(_result(perform()), _result(perform()))
             return
@@ -613,7 +613,7 @@ async def _result(value: Any) -> Any:
 
 
 def _drive(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """Run a coroutine in which nothing is ever waited for."""
+    """Run a coroutine that never waits."""
     try:
         coroutine.send(None)
     except StopIteration as end:

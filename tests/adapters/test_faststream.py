@@ -18,7 +18,6 @@ from faststream import (
 )
 from faststream.asgi import AsgiFastStream
 from faststream.exceptions import AckMessage, NackMessage, RejectMessage, SkipMessage
-from faststream.kafka import KafkaBroker, TestKafkaBroker
 from faststream.nats import NatsBroker, NatsRouter, TestNatsBroker
 from faststream.nats.annotations import NatsMessage as AnnotatedMessage
 from faststream.nats.message import NatsMessage
@@ -187,20 +186,224 @@ class TestAsking:
 
         assert ["work True"] == seen
 
-    async def test_in_a_batch(self, registry, journal):
-        """A batch has one container; an item has a child of it on request."""
-        broker = init_broker(KafkaBroker(), registry=registry)
 
-        @broker.subscriber("work", batch=True)
-        async def handle(texts: list[str]):
-            for text in texts:
-                async with current_container().child() as services:
-                    (await services.aget(Session)).work(text)
+class TestWhatFastStreamsPageOnDependenciesPromises:
+    """By the markers of wares: https://faststream.ag2.ai/latest/getting-started/dependencies/."""
 
-        async with TestKafkaBroker(broker):
-            await broker.publish_batch("one", "two", topic="work")
+    @pytest.fixture
+    def ask(self, registry):
+        """Have a subscriber answer a message; the broker is made with options."""
 
-        assert ["open", "one", "commit", "open", "two", "commit"] == journal
+        async def ask(subscribe, body, **options):
+            broker = init_broker(NatsBroker(**options), registry=registry)
+            subscribe(broker.subscriber("work"))
+            async with TestNatsBroker(broker):
+                answer = await broker.request(body, "work")
+            return await answer.decode()
+
+        return ask
+
+    @pytest.mark.parametrize("options", [{"apply_types": False}, {"serializer": None}])
+    async def test_without_type_casting(self, registry, ask, options):
+        """Where a broker does not cast, nor fill FastStream's markers, ours are filled."""
+        registry.register_value(int, 3)
+
+        def subscribe(subscriber):
+            @subscriber
+            async def handle(number: float, three: Inject[int]):
+                return f"{number!r} {three}"
+
+        assert "'5' 3" == await ask(subscribe, "5", **options)
+
+    async def test_in_both_notations(self, ask):
+        """A dependency is marked in the annotation, or by the default."""
+
+        def give() -> int:
+            return 1
+
+        def subscribe(subscriber):
+            @subscriber
+            async def handle(
+                body: dict,
+                first: Annotated[int, wares.Depends(give)],
+                second: int = wares.Depends(give),
+            ):
+                return first + second
+
+        assert 2 == await ask(subscribe, {})
+
+    async def test_any_callable(self, ask):
+        """A dependency is a function, asynchronous or not, a generator, a class, or a method."""
+
+        async def wait() -> int:
+            return 1
+
+        def open_it():
+            yield 2
+
+        class Three:
+            value = 3
+
+            def four(self) -> int:
+                return 4
+
+        def subscribe(subscriber):
+            @subscriber
+            async def handle(
+                body: dict,
+                one: int = wares.Depends(wait),
+                two: int = wares.Depends(open_it),
+                three: Three = wares.Depends(Three),
+                four: int = wares.Depends(Three().four),
+            ):
+                return [one, two, three.value, four]
+
+        assert [1, 2, 3, 4] == await ask(subscribe, {})
+
+    async def test_takes_fields_of_the_message(self, ask):
+        """What a dependency takes, and the subscriber does not, is a field of the message."""
+
+        async def find(user_id: int) -> str:
+            return f"user {user_id + 1}"
+
+        def subscribe(subscriber):
+            @subscriber
+            async def handle(user: str, found: str = wares.Depends(find)):
+                return f"{user}, {found}"
+
+        assert "Ada, user 2" == await ask(subscribe, {"user": "Ada", "user_id": "1"})
+
+    async def test_for_its_effect(self, registry, journal):
+        """A dependency whose result nobody wants is a parameter, or is listed, at any level."""
+
+        def note(level):
+            @wares.inject
+            async def check(session: Inject[Session]):
+                session.work(level)
+
+            return wares.Depends(check)
+
+        broker = init_broker(NatsBroker(dependencies=[note("broker")]), registry=registry)
+        router = NatsRouter(dependencies=[note("router")])
+
+        @router.subscriber("work", dependencies=[note("subscriber")])
+        async def handle(text: str, _=note("parameter")):
+            journal.append(text)
+
+        broker.include_router(router)
+        async with TestNatsBroker(broker):
+            await broker.publish("one", "work")
+
+        levels = ["broker", "router", "subscriber", "parameter"]
+        assert ["open", *levels, "one", "commit"] == journal
+
+    async def test_nested_ones_are_called_once(self, ask):
+        """Dependencies have dependencies; each is called once, unless it is told otherwise."""
+        calls = []
+
+        def another() -> int:
+            calls.append("another")
+            return len(calls)
+
+        def simple(b: int = wares.Depends(another)) -> int:
+            return b * 2
+
+        def subscribe(subscriber):
+            @subscriber
+            async def handle(
+                body: dict,
+                a: int = wares.Depends(another),
+                b: int = wares.Depends(simple),
+                fresh: int = wares.Depends(another, use_cache=False),
+            ):
+                return [a, b, fresh]
+
+        assert [1, 2, 2] == await ask(subscribe, {})
+
+    def test_with_regular_functions(self):
+        """`apply_types` casts what is passed to any function, and what its dependencies return."""
+
+        def simple(a: int, b: int = 3) -> float:
+            return a + b  # cast to a float, and then to an int again
+
+        @wares.apply_types
+        def method(a: int, d: int = wares.Depends(simple)):
+            return a + d
+
+        assert 5 == method("1")
+
+    async def test_with_asynchronous_functions(self):
+        """In an asynchronous function, dependencies of both kinds are called."""
+
+        async def simple(a: int, b: int = 3) -> int:
+            return a + b
+
+        def another(a: int) -> int:
+            return a
+
+        @wares.apply_types
+        async def method(
+            a: int, b: int = wares.Depends(simple), c: int = wares.Depends(another)
+        ):
+            return a + b + c
+
+        assert 6 == await method(1)
+
+    def test_only_synchronous_ones_in_synchronous_functions(self):
+        """An asynchronous dependency of a synchronous function is refused at once."""
+
+        async def simple() -> int: ...
+
+        with pytest.raises(AsyncServiceError):
+
+            @wares.apply_types
+            def method(a: int = wares.Depends(simple)): ...
+
+
+async def test_what_faststream_calls_asks_for_what_is_not_there(registry):
+    """The start validates what FastStream's own dependencies ask for, nested and listed ones."""
+
+    @wares.inject
+    async def nested(missing: Inject[complex]): ...
+
+    async def outer(inner: Annotated[None, Depends(nested)]): ...
+
+    @wares.inject
+    async def listed(missing: Inject[bytes]): ...
+
+    broker = NatsBroker(dependencies=[Depends(listed)])
+    app = init_app(FastStream(broker), registry=registry)
+
+    @broker.subscriber("work")
+    async def handle(text: str, inner: Annotated[None, Depends(outer)]): ...
+
+    @broker.subscriber("more")
+    async def handle_more(text: str): ...
+
+    async with TestNatsBroker(broker, connect_only=True):
+        with pytest.raises(InvalidRegistryError) as caught:
+            await app.start()
+
+    assert {complex, bytes} == {problem.key for problem in caught.value.exceptions}
+
+
+async def test_what_faststream_calls_is_not_injected(registry):
+    """The start refuses a dependency of FastStream that asks by our markers and is not injected."""
+
+    async def check(number: Inject[int]): ...
+
+    broker = NatsBroker()
+    app = init_app(FastStream(broker), registry=registry)
+
+    @broker.subscriber("work", dependencies=[wares.Depends(check)])
+    async def handle(text: str): ...
+
+    async with TestNatsBroker(broker, connect_only=True):
+        with pytest.raises(InvalidRegistryError) as caught:
+            await app.start()
+
+    (problem,) = caught.value.exceptions
+    assert "number" == problem.parameter
 
 
 async def test_cancelled_by_a_scope(journal):
@@ -224,32 +427,6 @@ async def test_cancelled_by_a_scope(journal):
 
 
 class TestOrder:
-    async def test_commit_reply_ack(self, registry, journal):
-        """Services end, then the reply is published, then the message is acknowledged."""
-
-        class Watch(BaseMiddleware):
-            async def publish_scope(self, call_next, cmd):
-                if cmd.destination == "replies":
-                    journal.append("reply")
-                return await call_next(cmd)
-
-            async def consume_scope(self, call_next, msg):
-                if msg.raw_message.routing_key == "work":
-                    msg.ack = AsyncMock(side_effect=lambda: journal.append("ack"))
-                return await call_next(msg)
-
-        broker = init_broker(RabbitBroker(middlewares=[Watch]), registry=registry)
-
-        @broker.subscriber("work", ack_policy=AckPolicy.REJECT_ON_ERROR)
-        @broker.publisher("replies")
-        async def handle(text: str, session: Inject[Session]) -> str:
-            return session.work(text)
-
-        async with TestRabbitBroker(broker):
-            await broker.publish("one", "work")
-
-        assert ["open", "one", "commit", "reply", "ack"] == journal
-
     async def test_a_failed_commit(self, registry, journal):
         """If closing fails, no reply is published, and the message is not acknowledged."""
 

@@ -589,6 +589,7 @@ class TestRequests:
             wares_from().get(int)
             raise LookupError
 
+        caplog.clear()
         with caplog.at_level(logging.ERROR, "wares"):
             if is_answered:
                 assert 500 == client.get("/").status_code
@@ -807,6 +808,8 @@ class TestValidation:
         """No request is served until the problem is fixed; in production, Flask logs it."""
         invalid.testing = False
         client = invalid.test_client()
+        caplog.set_level(logging.ERROR)
+        caplog.clear()
 
         codes = [client.get("/").status_code for _ in range(2)]
         register_value(invalid, Missing, "there now")

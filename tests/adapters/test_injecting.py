@@ -64,6 +64,21 @@ def test_other_markers_stay(registry):
     assert (3, "a", "b", 3, 4) == injected(first="a", second="b")
 
 
+def test_what_only_dependencies_take(registry):
+    """What a dependency takes of the call, and the function does not, is a parameter by keyword."""
+
+    def find(name: str, number: Inject[int], *, year: int = 2000):
+        return f"{name} {number} {year}"
+
+    def handle(first: Annotated[str, fast_depends.Depends(give)], found=wares.Depends(find)):
+        return first, found
+
+    injected = inject_own(handle)
+
+    assert ["first", "name", "year"] == parameters_of(injected)
+    assert ("a", "Ada 3 1999") == injected("a", name="Ada", year=1999)
+
+
 async def test_kinds_stay(registry):
     """An asynchronous function stays one, under its name."""
 

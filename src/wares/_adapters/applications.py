@@ -1,7 +1,7 @@
-"""Which registry belongs to an application, and which views, whichever framework it is of.
+"""The registry and the handlers of an application, whatever its framework.
 
-This module knows where the adapters keep their registries. It must not import a framework: what
-an application is shows in its attributes.
+This module knows where adapters keep their registries. It recognises applications by their
+attributes, because it must not import a framework.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from wares._core.container import Registry
 from wares._inject.injected import find_missing, find_needed
 from wares.exceptions import ServiceNotFoundError
 
-#: Where one finds what an application, a server, a test client or a middleware is wrapped around.
+#: The attributes in which servers, test clients and middlewares keep what they wrap.
 _INSIDE = (
     "app",
     "application",
@@ -28,13 +28,13 @@ _INSIDE = (
 
 
 def find_registry(thing: object) -> Registry | None:
-    """Find the registry of *thing*, or of what it is wrapped around.
+    """Find the registry of *thing*, or of what it wraps.
 
     Args:
-        thing: A registry; or an application, running or not, or something around one.
+        thing: A registry; or an application, running or not, or something that wraps one.
 
     Returns:
-        The registry, or `None` if there is none yet: some applications make it as they start.
+        The registry, or `None` if there is none yet: some applications make it when they start.
     """
     return next(_find_registries(thing), None)
 
@@ -46,13 +46,13 @@ def find_lifespan(thing: object) -> Lifespan[Any] | None:
 
 
 def find_views(app: object) -> Iterator[Callable[..., Any]]:
-    """Find what answers the requests of a Flask application, the methods of classes, too.
+    """Find the views of a Flask application, including the methods of class-based views.
 
-    Of an application of Starlette they are the endpoints of its routes.
+    For an application of Starlette, find the endpoints of its routes.
     """
     for route in getattr(app, "routes", None) or ():
         endpoint = getattr(route, "endpoint", None)
-        # FastAPI fills the markers of its own endpoints.
+        # FastAPI injects its own endpoints.
         if endpoint is not None and not hasattr(route, "dependant"):
             yield endpoint
         yield from find_views(route)
@@ -66,12 +66,12 @@ def find_views(app: object) -> Iterator[Callable[..., Any]]:
 def with_methods(
     view: Callable[..., Any], kind: object, names: Iterable[str]
 ) -> Iterator[Callable[..., Any]]:
-    """Give a view, and the methods that answer for it if it is made of a class.
+    """Give a view and, if it is class-based, the methods of its class.
 
     Args:
         view: The view.
-        kind: The class, if it is one.
-        names: What the methods are called if they are there, in whichever case.
+        kind: The class of a class-based view.
+        names: The names that methods may have, in upper or lower case.
     """
     yield view
     for name in names if isinstance(kind, type) else ():
@@ -81,16 +81,16 @@ def with_methods(
 
 
 def find_problems(app: object, registry: Registry) -> Iterator[Exception]:
-    """Find what the handlers of an application ask for and *registry* does not have."""
+    """Find the services that handlers of an application ask for and that *registry* lacks."""
     yield from _find_problems_inside(app, registry)
     yield from find_missing(_find_handlers(app, registry), registry)
 
 
 def find_wanted(app: object, registry: Registry) -> Iterator[Hashable]:
-    """Find the keys that the handlers of an application ask for, as far as one can see."""
+    """Find the keys that the handlers of an application ask for, as far as they can be seen."""
     yield from find_needed(_find_handlers(app, registry), registry)
     with Registry() as empty:
-        # What handlers would miss if nothing were registered is what they ask for.
+        # With an empty registry, handlers miss everything that they ask for.
         yield from (
             problem.key
             for problem in _find_problems_inside(app, empty)
@@ -99,14 +99,14 @@ def find_wanted(app: object, registry: Registry) -> Iterator[Hashable]:
 
 
 def _find_handlers(app: object, registry: Registry) -> Iterable[Callable[..., Any]]:
-    """Find what answers requests, messages and the like, each once, whoever tells of it."""
+    """Find all handlers of requests, messages and the like, each of them once."""
     told = [*find_views(app), *(handler for find in registry._handlers for handler in find())]
-    # By identity, as they need not be hashable.
+    # By identity, because they need not be hashable.
     return {id(handler): handler for handler in told}.values()
 
 
 def find_mounted_problems(app: object, registry: Registry) -> Iterator[Exception]:
-    """Find what the Socket.IO servers in an application would ask *registry* for in vain."""
+    """Find the services that Socket.IO servers in an application need and *registry* lacks."""
     for current in _look_inside(app):
         dispatch: Any = getattr(current, "_wares_dispatch", None)
         own = registry if dispatch is None else dispatch.hook.registry
@@ -134,7 +134,7 @@ def _find_registries(thing: object) -> Iterator[Registry]:
 
 
 def _look_inside(thing: object) -> Iterator[object]:
-    """Give *thing*, and all that it is wrapped around."""
+    """Give *thing* and everything that it wraps."""
     seen: set[int] = set()
     todo = [thing]
     for current in todo:
@@ -146,7 +146,7 @@ def _look_inside(thing: object) -> Iterator[object]:
 
 
 def _kept_by(thing: Any) -> Iterator[Any]:
-    """Look at the places where adapters keep registries, the running application's first."""
+    """Look where adapters keep registries; the places of a running application come first."""
     yield getattr(getattr(thing, "state", None), REGISTRY_KEY, None)  # Starlette, while it runs
     yield _get(getattr(thing, "extensions", None))  # Flask
     yield getattr(thing, REGISTRY_KEY, None)  # Celery
@@ -168,5 +168,5 @@ def _get_from_context(context: Any) -> Any:
 
 
 def _is_registry(thing: object) -> bool:
-    # By its class alone: a proxy, as Flask has them, raises where there is no application.
+    # Look at its class only: Flask's proxies raise if there is no application.
     return issubclass(type(thing), Registry)

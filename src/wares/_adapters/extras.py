@@ -1,6 +1,6 @@
-"""What an adapter says where its framework is not installed.
+"""The error of an adapter whose framework is not installed.
 
-This module knows the extras of wares. It must not import a framework.
+This module must not import a framework.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from wares.exceptions import MissingExtraError
 
 @attrs.frozen
 class needs_extra:  # noqa: N801  # used as a statement
-    """A block of imports that need a package which an extra of wares installs.
+    """A block of imports from a package that an extra of wares installs.
 
     Args:
-        adapter: The module that imports: ``"wares.aiohttp"``.
+        adapter: The module with the imports: ``"wares.aiohttp"``.
         extra: The extra.
-        package: The package, where it is not called as the extra is.
+        package: The package, if its name differs from that of the extra.
 
     Raises:
         MissingExtraError: The package is not installed.
@@ -30,7 +30,7 @@ class needs_extra:  # noqa: N801  # used as a statement
     def __enter__(self) -> None:
         pass
 
-    # Returns nothing, so that checkers know the imported names after the block.
+    # Returns nothing, so that type checkers know the imported names after the block.
     def __exit__(self, _kind: object, error: object, _traceback: object) -> None:
         if not isinstance(error, ModuleNotFoundError):
             return

@@ -1,7 +1,7 @@
-"""What a health endpoint answers, whichever framework it is in.
+"""The answers of health endpoints, whatever the framework.
 
-This module knows status codes, media types and how probes share one run of the pings. An adapter
-passes it the registry and the request, and sends the answer.
+This module knows status codes and media types, and lets probes share one run of the pings. An
+adapter passes it the registry and parts of the request, and sends the answer.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from wares.health import (
 _DETAILED = "application/health+json"
 _PLAIN = "application/json"
 
-#: The HTTP status where a probe asks for a tag that no service has.
+#: The HTTP status if a probe asks for a tag that no service has.
 _NOT_FOUND = 404
 
 
@@ -46,17 +46,17 @@ class HealthOptions(TypedDict, total=False):
     """How a health endpoint checks and answers.
 
     Attributes:
-        timeout: How many seconds a ping may take that was registered without a limit of its own;
-            5 if left out.
-        tags: Only services with one of these tags are checked; all, if left out. A request may
-            narrow them down, ``?tag=ready``; a tag that none of them has is answered by 404.
-        ok_status: The HTTP status when every service is well; 200 if left out.
-        failing_status: The HTTP status when one is not; 503 if left out.
-        show_errors: Whether the answer tells the errors, which may hold secrets; they are logged
-            in any case.
-        max_age: For how many seconds a report is kept, so that many probes do not become many
-            pings, whatever tags they ask for; 0 if left out. Probes that come at the same time
-            share one report anyway.
+        timeout: How many seconds a ping may take if it was registered without a limit; 5 by
+            default.
+        tags: Only services with one of these tags are checked; all of them by default. A request
+            may narrow them down with ``?tag=ready``; a tag that none of them has is a 404.
+        ok_status: The HTTP status if every service is healthy; 200 by default.
+        failing_status: The HTTP status if one is not; 503 by default.
+        show_errors: Whether the answer contains the errors, which may contain secrets; errors are
+            always logged.
+        max_age: For how many seconds a report is reused, so that many probes do not cause many
+            pings, whatever tags they ask for; 0 by default. Probes that come at the same time
+            always share one report.
     """
 
     timeout: float
@@ -69,7 +69,7 @@ class HealthOptions(TypedDict, total=False):
 
 @attrs.frozen
 class HealthAnswer:
-    """What is sent.
+    """The answer to send.
 
     Attributes:
         status: The HTTP status.
@@ -94,11 +94,11 @@ class HealthEndpoint:
         max_age: See there.
 
     Attributes:
-        ok_status: The HTTP status when every service is well.
-        failing_status: The HTTP status when one is not.
+        ok_status: The HTTP status if every service is healthy.
+        failing_status: The HTTP status if one is not.
 
     Raises:
-        InvalidOptionError: One of them cannot work.
+        InvalidOptionError: An option is invalid.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class HealthEndpoint:
         self._show_errors = show_errors
         self._max_age = max_age
         self._lock = threading.Lock()
-        # An endpoint may serve several applications. What is kept holds on to no registry.
+        # An endpoint may serve several applications. Reports keep no registry alive.
         self._runs: weakref.WeakKeyDictionary[Registrations, _SharedRun] = (
             weakref.WeakKeyDictionary()
         )
@@ -134,8 +134,8 @@ class HealthEndpoint:
         """Run the pings in threads, and answer.
 
         Args:
-            registry: Whose services are checked.
-            tags: What the request's query names.
+            registry: The registry whose services are checked.
+            tags: The tags in the query of the request.
             accept: The request's Accept header.
 
         Raises:
@@ -153,15 +153,15 @@ class HealthEndpoint:
     async def arespond(
         self, registry: Registry, *, tags: Iterable[str] = (), accept: str = ""
     ) -> HealthAnswer:
-        """Run the pings in the event loop, asyncio's or trio's, and answer; as `respond`."""
+        """Do the same in the event loop, asyncio's or trio's."""
         wanted = frozenset(filter(None, tags))
         unknown = self._refuse_unknown(registry, wanted)
         if unknown is not None:
             return unknown
         run, is_mine = self._claim(registry)
         if is_mine:
-            # It belongs to all who wait for it: neither the context of the first request nor its
-            # end may matter.
+            # All requests share this run, so it must not depend on the context or the end of the
+            # first one.
             find_loop().spawn(functools.partial(self._arun, run, registry))
         findings = await wait_in_the_event_loop(run.future)
         return self._answer(findings.narrow(wanted), accept)
@@ -169,7 +169,7 @@ class HealthEndpoint:
     def _refuse_unknown(
         self, registry: Registry, wanted: frozenset[str]
     ) -> HealthAnswer | None:
-        """Answer a probe for tags that no service has: nothing would be checked, and seem well."""
+        """Refuse a probe for unknown tags: it would check nothing, and report success."""
         if not wanted:
             return None
         with registry.container() as container:
@@ -183,7 +183,7 @@ class HealthEndpoint:
         return HealthAnswer(_NOT_FOUND, headers, json.dumps(content).encode())
 
     def _claim(self, registry: Registry) -> tuple[_SharedRun, bool]:
-        """Find a run to share, or begin one; tell whether it is on the caller to run it."""
+        """Find a run to share, or begin one; tell whether the caller has to run it."""
         with self._lock:
             run = self._runs.get(registry._known)
             if run is not None and run.can_be_shared(self._max_age):
@@ -207,7 +207,7 @@ class HealthEndpoint:
             async with registry.container() as container:
                 pings = choose_pings(container, self._tags)
                 report = await arun_pings(container, pings, self._timeout)
-        except Exception as error:  # noqa: BLE001  # raised where it is waited for
+        except Exception as error:  # noqa: BLE001  # raised in the requests that wait for it
             self._fail(run, registry, error)
         except BaseException as error:
             self._fail(run, registry, error)
@@ -217,7 +217,7 @@ class HealthEndpoint:
             run.end(report)
 
     def _fail(self, run: _SharedRun, registry: Registry, error: BaseException) -> None:
-        """Raise *error* where the run is waited for, and forget the run."""
+        """Raise *error* in the requests that wait for the run, and forget the run."""
         del self._runs[registry._known]
         run.future.set_exception(error)
 
@@ -237,11 +237,11 @@ class HealthEndpoint:
 
 @attrs.frozen
 class _Findings:
-    """A report without its errors, whose tracebacks would keep an application in memory.
+    """A report without its exceptions, whose tracebacks would keep an application in memory.
 
     Attributes:
         report: The report.
-        errors: The errors in words, by the names of the services.
+        errors: The texts of the errors, by the names of the services.
     """
 
     report: HealthReport
@@ -249,7 +249,7 @@ class _Findings:
 
     @classmethod
     def of(cls, report: HealthReport) -> Self:
-        """Put the errors of *report* into words."""
+        """Replace the errors of *report* with their texts."""
         services = tuple([attrs.evolve(one, error=None) for one in report.services])
         errors = {
             one.name: describe_error(one.error)
@@ -259,7 +259,7 @@ class _Findings:
         return cls(attrs.evolve(report, services=services), errors)
 
     def narrow(self, wanted: frozenset[str]) -> Self:
-        """Leave only services with one of the *wanted* tags; all, if none are wanted."""
+        """Keep only services with one of the *wanted* tags, or all of them if no tag is wanted."""
         if not wanted:
             return self
         services = tuple(
@@ -269,24 +269,24 @@ class _Findings:
 
 
 class _SharedRun:
-    """One run of the pings, for all who ask meanwhile or soon after."""
+    """One run of the pings, for all requests that come meanwhile or soon after."""
 
     def __init__(self) -> None:
         self.future: concurrent.futures.Future[_Findings] = concurrent.futures.Future()
-        # From now on no waiter that is cancelled can cancel it.
+        # From now on, a waiter that is cancelled cannot cancel the future.
         self.future.set_running_or_notify_cancel()
         self._end = float("-inf")
         self._process = os.getpid()
 
     def can_be_shared(self, max_age: float) -> bool:
-        """Tell whether its report will do, or do still."""
+        """Tell whether another request may use its report."""
         if self._process != os.getpid():
-            # It does not go on in a child process.
+            # The run does not continue in a child process.
             return False
         return not self.future.done() or time.monotonic() < self._end + max_age
 
     def end(self, report: HealthReport) -> None:
-        """Give the report to all who wait."""
+        """Pass the report to all waiting requests."""
         self._end = time.monotonic()
         self.future.set_result(_Findings.of(report))
 
@@ -308,7 +308,7 @@ def _log(report: HealthReport) -> None:
 
 
 def _prefers_details(accept: str) -> bool:
-    """Tell whether an Accept header asks for the detailed format by its name."""
+    """Tell whether an Accept header names the detailed format."""
     qualities = dict(map(_read_media_range, accept.split(",")))
     quality = qualities.get(_DETAILED, 0.0)
     return quality > 0 and quality >= qualities.get(_PLAIN, 0.0)
@@ -325,7 +325,7 @@ def _read_media_range(text: str) -> tuple[str, float]:
 
 
 def _write_names(findings: _Findings, *, show_errors: bool) -> dict[str, Any]:
-    """Write who is well and who is not."""
+    """Write the names of healthy and failing services."""
     report = findings.report
     content: dict[str, Any] = {"ok": report.ok, "failing": report.failing}
     if show_errors:
@@ -334,7 +334,7 @@ def _write_names(findings: _Findings, *, show_errors: bool) -> dict[str, Any]:
 
 
 def _write_details(findings: _Findings, *, show_errors: bool) -> dict[str, Any]:
-    """Write how long each ping took, as the draft "Health Check Response Format" has it."""
+    """Write how long each ping took, in the format of the draft "Health Check Response Format"."""
     report = findings.report
     checks: dict[str, list[dict[str, Any]]] = {}
     for service in report.services:
@@ -346,7 +346,7 @@ def _write_details(findings: _Findings, *, show_errors: bool) -> dict[str, Any]:
         }
         if show_errors and service.name in findings.errors:
             entry["output"] = findings.errors[service.name]
-        # The draft separates the names of service and measurement by a colon.
+        # The draft puts a colon between the names of service and measurement.
         name = service.name.replace(":", ".")
         checks.setdefault(f"{name}:responseTime", []).append(entry)
     return {"status": "pass" if report.is_healthy else "fail", "checks": checks}

@@ -1,7 +1,6 @@
-"""Handlers that are injected without a decorator, in frameworks with markers of their own.
+"""Injection without a decorator, in frameworks that have their own markers.
 
-This module knows signatures, and which markers are ours. It leaves other markers to the framework
-that understands them.
+This module reads signatures for the markers of wares, and leaves other markers to their frameworks.
 """
 
 from __future__ import annotations
@@ -25,10 +24,10 @@ from wares._inject.injection import inject
 
 
 def inject_own(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Inject what `Inject` and `Depends` of wares mark, and nothing else.
+    """Inject the parameters that wares' `Inject` and `Depends` mark, and no others.
 
     Args:
-        function: A handler. Its annotations must be known by now.
+        function: A handler whose annotations can be evaluated.
 
     Returns:
         The handler, of the same kind, with the remaining parameters; *function* itself if it asks
@@ -37,7 +36,7 @@ def inject_own(function: Callable[..., Any]) -> Callable[..., Any]:
     try:
         signature = _read_signature(function)
     except (NameError, TypeError, ValueError):
-        # `inject` knows where else to look for names, and other markers it cannot then tell.
+        # `inject` looks for names in more places, but would not leave other markers alone.
         return inject(function)
     if not _find_own(signature):
         return function
@@ -45,15 +44,15 @@ def inject_own(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def bind_own(function: Callable[..., Any]) -> Callable[..., Any] | None:
-    """Make what awaits the services of a function that cannot await them itself.
+    """Make a function that awaits the services of a synchronous function.
 
     Args:
         function: A synchronous handler.
 
     Returns:
-        An asynchronous function that takes the remaining arguments, and gives all, by position and
-        by keyword; `None` if the handler asks for nothing, or for what ends with the function,
-        or if that cannot be told yet.
+        An asynchronous function that takes the remaining arguments and returns all of them, by
+        position and by keyword. `None` if the handler asks for nothing or for function-scoped
+        services, or if its annotations cannot be evaluated yet.
     """
     try:
         signature = _read_signature(function)
@@ -74,15 +73,15 @@ def bind_own(function: Callable[..., Any]) -> Callable[..., Any] | None:
 
 
 class Served:
-    """A function that a synchronous framework calls, with what it asks for filled in.
+    """A function that a synchronous framework calls, and wares injects.
 
-    It may be asynchronous, and so may its services.
+    The function and its services may be asynchronous.
 
     Args:
         function: The function.
 
     Attributes:
-        function: What callers see: the signature without what is filled in.
+        function: The injected function, whose signature shows only the other parameters.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -96,7 +95,7 @@ class Served:
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> Any:
-        """Call it, in the current container; *run* runs what has to be awaited."""
+        """Call the function in the current container; *run* runs coroutines."""
         if self._bind is not None and may_await(current_container().registry):
             args, kwargs = run(self._bind(*args, **kwargs))
             return self._plain(*args, **kwargs)
@@ -105,10 +104,10 @@ class Served:
 
 
 def _read_signature(function: Callable[..., Any]) -> inspect.Signature:
-    """Read a signature, and its annotations where they are strings.
+    """Read a signature, and evaluate annotations that are strings.
 
     Raises:
-        NameError: An annotation has a name that nobody knows.
+        NameError: An annotation contains an unknown name.
     """
     signature = inspect_signature(function)
     surroundings = surroundings_of(unwrap(function), None)
@@ -139,19 +138,22 @@ def _inject(
     functools.update_wrapper(shim, function, updated=())
     injected = functools.update_wrapper(inject(shim), function)
     shown = [parameter for parameter in parameters if parameter.name not in own]
-    injected.__signature__ = signature.replace(parameters=shown)  # type: ignore[attr-defined]  # the same
+    # Behind them, `inject` has put what only dependencies take of the call.
+    left = list(inspect.signature(injected).parameters.values())
+    open_ones = left[len(shown) :]
+    injected.__signature__ = signature.replace(parameters=[*shown, *open_ones])  # type: ignore[attr-defined]  # the same
     show_annotations(injected, function, own)
     return injected
 
 
 def _hide_marker(parameter: Parameter) -> Parameter:
-    """Leave out what another framework may have marked; it passes the argument."""
+    """Hide a parameter that another framework marks; that framework passes the argument."""
     default = None if is_marker(parameter.default) else parameter.default
     return parameter.replace(annotation=parameter.empty, default=default)
 
 
 def _make_shim(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Make a function of the same kind, to be given another signature."""
+    """Make a function of the same kind that can get another signature."""
     if inspect.iscoroutinefunction(function):
 
         async def acall(*args: Any, **kwargs: Any) -> Any:

@@ -1,7 +1,6 @@
 """The life of a registry within the life of an application.
 
-This module knows lifespan functions: what they take, what they yield, and that the registry ends
-after them.
+This module knows what lifespan functions take and yield. The registry closes after them.
 """
 
 from __future__ import annotations
@@ -42,26 +41,26 @@ LifespanFunction: TypeAlias = (
 REGISTRY_KEY = "wares_registry"
 
 
-#: Whether applications refuse to start where something that is registered cannot be made. Not
-#: while they are started to draw just that.
+#: Whether applications refuse to start if a registered service cannot be made. `wares graph` turns
+#: this off, to draw the problems.
 VALIDATES: contextvars.ContextVar[bool] = contextvars.ContextVar(
     "wares_validates", default=True
 )
 
 
 class Lifespan(Generic[App]):
-    """Give a lifespan function a registry, and close the registry after it.
+    """Pass a registry to a lifespan function, and close the registry after it.
 
-    An application may be started again after it has ended, as tests do. The registry of the
-    first start is closed then, and a new, empty one has taken its place.
+    An application may be started again after it has ended, as tests do. Each start has a new, empty
+    registry.
 
     Args:
         function: An async generator function, or a function that returns an async context
             manager. It takes the application and the registry, and yields a mapping, which
             becomes the state of the lifespan, or nothing.
-        registry: A registry of the caller's, instead of a new one for each start. It is closed,
-            too, so the application cannot be started again.
-        validate: Whether the start fails if something that is registered cannot be made.
+        registry: A registry to use instead of a new one for each start. It closes as well, so the
+            application cannot be started again.
+        validate: Whether the start fails if a registered service cannot be made.
 
     Attributes:
         registry: The registry of the present start, or of the next one.
@@ -72,7 +71,7 @@ class Lifespan(Generic[App]):
 
     registry: Registry
 
-    #: Whether another lifespan runs this one, whose registry both share.
+    #: Whether another lifespan runs this one, so that both share its registry.
     _is_nested = False
 
     def __init__(
@@ -104,7 +103,7 @@ class Lifespan(Generic[App]):
         Raises:
             InvalidRegistrationError: The lifespan function returned no async context manager, or
                 yielded neither a mapping nor None.
-            InvalidRegistryError: Something that is registered cannot be made.
+            InvalidRegistryError: A registered service cannot be made.
         """
         async with self._open(app) as registry, self._run(app, registry) as state:
             whole_state = {**self._check(state), REGISTRY_KEY: registry}
@@ -118,13 +117,13 @@ class Lifespan(Generic[App]):
             yield whole_state
 
     def _is_last(self, app: App) -> bool:  # noqa: ARG002  # adapters need it
-        """Tell whether nobody will register anything after this."""
+        """Tell whether this lifespan is the last one to register services."""
         return not self._is_nested
 
     def _validate(
         self, app: App, registry: Registry, handlers: Iterable[Callable[..., Any]]
     ) -> None:
-        # These come first: what is mounted announces what its containers are given.
+        # Find these first: mounted servers announce what their containers are given.
         others = list(self._find_problems(app, registry))
         problems = [*registry.graph().problems, *others, *find_missing(handlers, registry)]
         if any(isinstance(problem, ServiceNotFoundError) for problem in problems):
@@ -132,15 +131,15 @@ class Lifespan(Generic[App]):
         raise_problems("The application does not start, because its registry has", problems)
 
     async def _find_handlers(self, app: App) -> Iterable[Callable[..., Any]]:  # noqa: ARG002  # adapters need it
-        """Find the functions that may ask by `wares.inject`; for adapters that can see them."""
+        """Find the functions that may use `wares.inject`; for adapters that can see them."""
         return ()
 
     def _find_problems(self, app: App, registry: Registry) -> Iterable[Exception]:  # noqa: ARG002  # adapters need them
-        """Find what else is wrong; for adapters that know who asks for what."""
+        """Find other problems; for adapters that know what handlers ask for."""
         return ()
 
     async def _prepare(self, app: App) -> None:
-        """Do what is to be done before the first request; for adapters to fill in."""
+        """Prepare the application for its first request; for adapters to override."""
 
     @contextlib.asynccontextmanager
     async def _open(self, app: App) -> AsyncIterator[Registry]:  # noqa: ARG002  # adapters need it
@@ -180,7 +179,7 @@ class Lifespan(Generic[App]):
 
 
 def find_idle_lifespans(app: object, path: str = "") -> Iterator[str]:
-    """Tell which mounted applications have a lifespan of ours that does not run.
+    """Find mounted applications with a lifespan of wares that does not run.
 
     Starlette and FastAPI run the lifespan of the outermost application only.
     """
@@ -193,7 +192,7 @@ def find_idle_lifespans(app: object, path: str = "") -> Iterator[str]:
 
 
 def explain_idle_lifespan(app: Any, path: str) -> str | None:
-    """Tell why the services of a mounted application are missing, if its lifespan does not run."""
+    """Explain why services of a mounted application are missing, if its lifespan does not run."""
     lifespan = getattr(getattr(app, "router", None), "lifespan_context", None)
     if not isinstance(lifespan, Lifespan) or lifespan._is_taken:
         return None
@@ -205,7 +204,7 @@ def explain_idle_lifespan(app: Any, path: str) -> str | None:
 
 
 def _as_context_function(function: Any) -> Callable[[Any, Registry], Any]:
-    """Turn what was decorated into a function that returns an async context manager."""
+    """Turn the decorated function into one that returns an async context manager."""
     if not callable(function):
         raise InvalidRegistrationError(
             f"A lifespan must be a function, and this is a {type(function).__qualname__}. "
@@ -228,7 +227,7 @@ def _takes_two(function: Callable[..., Any]) -> bool:
     try:
         inspect.signature(function).bind(None, None)
     except (TypeError, ValueError):
-        # The latter is of builtins that do not tell; none of them is a lifespan function.
+        # Some builtins have no signature (`ValueError`); none of them is a lifespan function.
         return False
     return True
 

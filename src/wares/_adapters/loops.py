@@ -1,4 +1,4 @@
-"""An event loop for each thread of a synchronous program, which may hold asynchronous services."""
+"""Event loops for the asynchronous services of a synchronous program."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class Loops:
-    """Event loops that last, one a thread, so that what one call has opened another can close."""
+    """Event loops that last, one for each thread, so that services outlive a call."""
 
     def __init__(self) -> None:
         self._reset()
@@ -21,7 +21,8 @@ class Loops:
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run *coroutine* in the loop of this thread.
 
-        An exception that a signal raises meanwhile, as a time limit does, cancels it.
+        If a signal handler raises an exception meanwhile, as for a time limit, the coroutine is
+        cancelled.
 
         Raises:
             RuntimeError: Another event loop runs in this thread.
@@ -45,7 +46,7 @@ class Loops:
             raise
 
     def close(self) -> None:
-        """Close all loops; no thread uses one any more."""
+        """Close all loops. No thread may use them any more."""
         runners = self._runners
         self._reset()
         for runner in runners:

@@ -1,4 +1,4 @@
-"""What adapters do with the registry that they keep on an application."""
+"""The functions for the registry that an adapter keeps on an application."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ App = TypeVar("App")
 
 
 def demand(found: T | None, error: type[Exception], message: str) -> T:
-    """Give what was found on an application or a request.
+    """Return what was found on an application or a request, or raise an error.
 
     Args:
-        found: The thing, if there is one.
-        error: What is raised if there is none.
-        message: What that says: why there is none, and what to do.
+        found: What was found, or `None`.
+        error: The class of the error if nothing was found.
+        message: The message of the error: why there is nothing, and what to do.
     """
     if found is None:
         raise error(message)
@@ -35,7 +35,7 @@ class Keeping(Generic[App]):
 
     Args:
         find: Finds the registry of an application, if it has one.
-        message: What an error says if it has none.
+        message: The message of the error if it has none.
     """
 
     find: Callable[[App], Registry | None]
@@ -53,7 +53,7 @@ class Keeping(Generic[App]):
         return demand(self.find(app), NoRegistryError, self.message)
 
     async def aclose_registry(self, app: App) -> None:
-        """Close the registry of *app*, if it has one; its end does that, too.
+        """Close the registry of *app*, if it has one; the end of the application does that, too.
 
         Args:
             app: The application, or the broker.

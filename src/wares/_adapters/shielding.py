@@ -1,11 +1,11 @@
-"""The cancel scope that lies around a request's container, and shields its cleanups.
+"""The cancel scope around a request's container, which shields its cleanups.
 
-Where a request lies within a cancel scope of anyio or trio, whatever its cleanups await would be
-cancelled again and again once the request is. So such a scope is entered before the container is
-opened, and shields while the container closes. Services may hold scopes of their own open across
-their ``yield``: these lie within it, and are left before it.
+If a request runs within a cancel scope of anyio or trio and is cancelled, every ``await`` in its
+cleanups would be cancelled as well. So an adapter enters such a scope before it opens the
+container, and the scope shields while the container closes. Scopes that services hold open across
+their ``yield`` lie within it, and are exited before it.
 
-This module knows anyio and trio, but imports neither: who has not loaded them has no cancel scope.
+This module imports neither anyio nor trio: if they are not loaded, there is no cancel scope.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ def open_shield() -> CancelScope | None:
     """Enter a cancel scope that does not shield yet.
 
     Returns:
-        The scope; `None` where nothing can cancel as cancel scopes do: a task of asyncio that lies
-        within none is cancelled once, and its cleanups may await whatever they like.
+        The scope, or `None` in a task of asyncio that is in no cancel scope: such a task is
+        cancelled only once, so its cleanups may await anything.
     """
     try:
         task = current_task()
@@ -49,7 +49,7 @@ def open_shield() -> CancelScope | None:
 
 @contextmanager
 def shielding(scope: CancelScope | None) -> Iterator[None]:
-    """Let *scope* shield while a ``with`` block lasts."""
+    """Let *scope* shield during a ``with`` block."""
     if scope is None:
         yield
         return
@@ -62,7 +62,7 @@ def shielding(scope: CancelScope | None) -> Iterator[None]:
 
 @contextmanager
 def leaving(scope: CancelScope | None) -> Iterator[None]:
-    """Let *scope* shield while a ``with`` block lasts, and leave it after that."""
+    """Let *scope* shield during a ``with`` block, and exit the scope after it."""
     try:
         with shielding(scope):
             yield
@@ -81,11 +81,11 @@ def _enter_trio() -> CancelScope | None:
 
 
 def _lies_in_a_scope(task: Task[Any]) -> bool:
-    """Tell whether a cancel scope of anyio lies around what *task* runs at the moment.
+    """Tell whether *task* is in a cancel scope of anyio at the moment.
 
-    Entering a scope takes a tenth of the time of a small request, and most requests lie in none.
-    anyio keeps this to itself; looked up in anyio 3.7 to 4.16. Where a version keeps it elsewhere,
-    there may always be one.
+    Entering a scope takes a tenth of the time of a small request, and most requests are in none.
+    anyio has no public name for this; checked with anyio 3.7 to 4.16. For a version that keeps it
+    elsewhere, the answer is yes.
     """
     backend: Any = sys.modules.get("anyio._backends._asyncio")
     if backend is None:

@@ -9,7 +9,7 @@ from wares._adapters.units import Unit
 
 
 class Holding:
-    """A block that is a unit of work, unless that ends with the stream that the block begins.
+    """A block for a unit of work, which a stream may prolong.
 
     Args:
         unit: The unit of work.
@@ -20,13 +20,13 @@ class Holding:
         self._is_held = False
 
     def hold(self, chunks: Any) -> Any:
-        """Have the unit of work end with a stream.
+        """End the unit of work with a stream instead of the block.
 
         Args:
             chunks: An iterator, asynchronous or not.
 
         Returns:
-            An iterator of the same kind, with a method `close` for whoever gives it up.
+            An iterator of the same kind, with a method `close` to abandon it.
         """
         self._is_held = True
         kind = _AsyncStream if hasattr(chunks, "__anext__") else _Stream
@@ -53,7 +53,7 @@ class Holding:
 
 
 class _Stream:
-    """The chunks of a response; after the last one, its unit of work ends."""
+    """The chunks of a response; the unit of work ends after the last one."""
 
     def __init__(self, chunks: Any, unit: Unit) -> None:
         self._chunks = chunks
@@ -77,7 +77,7 @@ class _Stream:
             raise
 
     def close(self) -> None:
-        """End what the server has given up, or, for HEAD, has never begun; Django calls it."""
+        """End a stream that was abandoned or, for HEAD, never begun; Django calls this."""
         self._end(GeneratorExit() if self._has_begun else None)
 
     def _end(self, error: BaseException | None) -> None:
@@ -87,9 +87,9 @@ class _Stream:
 
 
 class _AsyncStream(_Stream):
-    """The same for chunks that are awaited."""
+    """The same, for an asynchronous iterator."""
 
-    # So that nobody takes it for a synchronous one.
+    # So that nothing takes it for a synchronous iterator.
     __iter__ = None  # type: ignore[assignment]  # the protocol's way of saying so
 
     def __aiter__(self) -> AsyncIterator[Any]:
@@ -108,7 +108,7 @@ class _AsyncStream(_Stream):
             raise
 
     def close(self) -> None:
-        """End it as well; the generator is closed first, as nobody else would do that."""
+        """Do the same, and close the generator first, because nothing else closes it."""
         if not self._is_over:
             self._unit.run(self._give_up())
 

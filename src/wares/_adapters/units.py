@@ -1,7 +1,7 @@
-"""One unit of work, a request, message, task or command, and the container that serves it.
+"""A unit of work (a request, message, task or command) and its container.
 
-This module knows how a container is opened, made current, and closed with the exception of the
-work. An adapter says where its units of work begin and end.
+This module opens a container, makes it current, and closes it with the exception of the work. An
+adapter decides where a unit of work begins and ends.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def note_failure(container: Container, error: BaseException, *, replace: bool = True) -> None:
-    """Note that the work of *container* failed, though nobody may raise *error* any more.
+    """Note that the work of *container* failed, even if nobody raises *error* any more.
 
     Args:
-        container: Whose unit of work failed.
-        error: What the cleanups see.
-        replace: Whether it counts more than what was noted before.
+        container: The container of the unit of work that failed.
+        error: The error that the cleanups will see.
+        replace: Whether it replaces an error that was noted before.
     """
     unit: Any = container
     if replace or getattr(unit, "_failure", None) is None:
@@ -41,10 +41,10 @@ def note_failure(container: Container, error: BaseException, *, replace: bool = 
 def noting(
     find_container: Callable[[], Container], is_failure: Callable[[BaseException], bool]
 ) -> Iterator[None]:
-    """Note the exception that leaves the block, as somebody around it may answer it.
+    """Note the exception that leaves the block, because outer code may answer it.
 
     Args:
-        find_container: Finds the container of the unit of work that the block is a part of.
+        find_container: Finds the container of the unit of work to which the block belongs.
         is_failure: Tells which exceptions are failures.
     """
     try:
@@ -56,19 +56,21 @@ def noting(
 
 
 class Unit:
-    """A unit of work: its container is current within the block, and closed after it.
+    """A unit of work: its container is current within the block, and closes after it.
 
-    The cleanups see the exception that ends the block, or else what `note_failure` has noted. Those
-    of an asynchronous block are not interrupted where a cancel scope around it is cancelled.
+    The cleanups see the exception that ends the block, or else the one that `note_failure` has
+    noted. If a cancel scope around an asynchronous block is cancelled, its cleanups are not
+    interrupted.
 
     Args:
-        container: The container; `Registry.container` opens it, or `Container.child`.
-        is_failure: Tells which exceptions are failures; some frameworks raise what is none.
-        run: Runs what has to be awaited, for a block that is not asynchronous.
+        container: The container, from `Registry.container` or `Container.child`.
+        is_failure: Tells which exceptions are failures; some frameworks raise exceptions that are
+            not.
+        run: Runs a coroutine, for a block that is not asynchronous.
 
     Attributes:
         container: The container.
-        run: What runs what has to be awaited.
+        run: Runs a coroutine.
     """
 
     def __init__(
@@ -79,7 +81,7 @@ class Unit:
         run: Callable[[Coroutine[Any, Any, None]], object] = asyncio.run,
     ) -> None:
         self.container = container
-        # From now on injected functions note there what has left them.
+        # From now on, injected functions note there the exceptions that leave them.
         self._noted = cast("Any", container)
         self._noted._failure = None
         self.run = run
@@ -114,12 +116,12 @@ class Unit:
             await self.aclose(error)
 
     def leave(self) -> None:
-        """Make the outer container current again; the container stays open, for a stream."""
-        # Not by a token: a block may end in another context than it began in.
+        """Make the outer container current again; this one stays open, for a stream."""
+        # Not with a token: a block may end in another context than the one in which it began.
         current.set(self._outer)
 
     def close(self, error: BaseException | None = None) -> None:
-        """Close the container of work that ended with *error*, if with any."""
+        """Close the container; *error* is the exception that ended the work, if one did."""
         failure = self._find_failure(error)
         try:
             self.container.__exit__(*_details(failure))
@@ -127,7 +129,7 @@ class Unit:
             self.run(self.container.__aexit__(*_details(failure)))
 
     async def aclose(self, error: BaseException | None = None) -> None:
-        """Do the same, and await what has to be awaited."""
+        """Do the same, and await cleanups."""
         await self.container.__aexit__(*_details(self._find_failure(error)))
 
     def _find_failure(self, error: BaseException | None) -> BaseException | None:
@@ -165,15 +167,16 @@ def with_unit(open_unit: Callable[[], Unit], function: F) -> F:
 def check(
     registry: Registry, what_it_does_not: str, functions: Iterable[Callable[..., Any]] = ()
 ) -> None:
-    """Check that everything can be made that is registered, or that *functions* ask for.
+    """Check that all services can be made that are registered or that *functions* ask for.
 
     Args:
-        registry: Where things are registered.
+        registry: The registry.
         what_it_does_not: The beginning of the message: ``"The application does not start"``.
-        functions: Handlers; those that `wares.inject` has not decorated ask for nothing.
+        functions: Handlers; a service that is marked, but not injected, is a problem as well.
 
     Raises:
-        InvalidRegistryError: Something cannot; not where an application is started to draw that.
+        InvalidRegistryError: A service cannot be made. `wares graph` starts applications without
+            this check.
     """
     if not VALIDATES.get():
         return
@@ -182,7 +185,7 @@ def check(
 
 
 def may_await(registry: Registry) -> bool:
-    """Tell whether something is registered that has to be awaited."""
+    """Tell whether a registered service has to be awaited."""
     return any(recipe.shape.is_async for recipe in list(registry._known.recipes.values()))
 
 

@@ -1,6 +1,6 @@
-"""What the command line can do: check, graph, ping, list.
+"""The commands: check, graph, ping and list.
 
-This module knows click and rich: arguments, tables, exit codes.
+This module uses click for arguments and exit codes, and rich for tables.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ from wares.health import ServiceHealth, arun_ping, choose_pings, describe_error
 
 __all__ = ["commands"]
 
-#: How wide tables are where the output is no terminal, and nothing needs to be folded.
+#: The width of tables if the output is not a terminal, so that nothing is folded.
 _WIDTH_OF_FILES = 240
 
-#: How a graph is written.
+#: The functions that write a graph, by format.
 _WRITERS: Mapping[str, Callable[[Graph, str], str]] = {
     "mermaid": lambda graph, _: graph.to_mermaid(),
     "dot": lambda graph, _: graph.to_dot(),
@@ -45,7 +45,7 @@ _WRITERS: Mapping[str, Callable[[Graph, str], str]] = {
     "json": lambda graph, _: json.dumps(graph.to_dict(), indent=2) + "\n",
 }
 
-#: The format that a file's name stands for.
+#: The formats of files, by extension.
 _SUFFIXES = {
     ".mmd": "mermaid",
     ".mermaid": "mermaid",
@@ -56,7 +56,7 @@ _SUFFIXES = {
     ".json": "json",
 }
 
-#: Files that are not written here.
+#: The extensions of files that only Graphviz can write.
 _DRAWN_BY_GRAPHVIZ = {".svg", ".png", ".pdf", ".ps", ".jpg", ".gif", ".webp"}
 
 
@@ -71,7 +71,7 @@ def commands() -> None:
 
 
 def _takes_target(command: Callable[..., None]) -> Callable[..., None]:
-    """Have a command take a target, and the folder where it is looked for."""
+    """Give a command the arguments for a target and the folder of its module."""
 
     @click.argument("target")
     @click.option(
@@ -109,7 +109,7 @@ def check(target: Target, form: str, unused: bool) -> None:
         count = len(list(registry))
         if not count:
             raise InvalidRegistryError("There is nothing to check", [_NOTHING])
-        # The handlers that use a bare registry are not known; that is no reason to warn.
+        # The handlers of a bare registry are unknown, so do not warn about unused services.
         looks_closer = unused or app is not registry
         idle = _find_unused(graph, app, registry) if looks_closer else []
         findings = [_describe_unused(node, target, is_error=unused) for node in idle]
@@ -130,7 +130,7 @@ def check(target: Target, form: str, unused: bool) -> None:
     _run(target, check_registry, show)
 
 
-#: What is wrong with a registry that has nothing in it.
+#: The problem of an empty registry.
 _NOTHING = TargetError(
     "Nothing is registered, so there is nothing to check. Name the application that registers "
     "its services as it starts, or a function that registers them."
@@ -138,7 +138,7 @@ _NOTHING = TargetError(
 
 
 def _find_unused(graph: Graph, app: object, registry: Registry) -> list[Node]:
-    """Find what is registered and needed by nobody, as far as one can see."""
+    """Find services that are registered and that nothing seems to need."""
     needed = {edge.target for edge in graph.edges if edge.source != edge.target}
     wanted = set(find_wanted(app, registry))
     return [
@@ -204,7 +204,7 @@ def graph(target: Target, form: str | None, output: Path | None, title: str) -> 
 
 
 def _tell_of_problems(drawn: int, not_drawn: int) -> None:
-    """Say that something is wrong, for whoever does not look at the drawing."""
+    """Report the number of problems, because the drawing may go into a file."""
     for count, text in (
         (drawn, ", drawn in red"),
         (not_drawn, " of handlers, not drawn"),
@@ -215,7 +215,7 @@ def _tell_of_problems(drawn: int, not_drawn: int) -> None:
 
 
 def _choose_form(output: Path | None) -> str:
-    """Choose how a graph is written by the name of the file."""
+    """Choose the format of a graph by the name of the file."""
     suffix = "" if output is None else output.suffix.lower()
     if suffix in _DRAWN_BY_GRAPHVIZ:
         raise click.BadParameter(
@@ -307,13 +307,13 @@ def _run(
     *,
     validates: bool = True,
 ) -> None:
-    """Start what *target* names, use its registry, and exit with what comes of it.
+    """Start the target, use its registry, and exit with the result.
 
     Args:
-        target: What is started.
-        use: What is done with it.
-        show: What is done with its problems, if they keep it from starting.
-        validates: Whether they do.
+        target: The target to start.
+        use: Uses the registry and the application, and returns the exit code.
+        show: Shows problems that keep the application from starting.
+        validates: Whether problems keep the application from starting.
     """
 
     async def start_and_use(thing: object) -> int:
@@ -329,12 +329,12 @@ def _run(
         code = 130
     except click.ClickException:
         raise
-    except Exception as error:  # noqa: BLE001  # whatever the application raises is its business
+    except Exception as error:  # noqa: BLE001  # an application may raise anything
         problems = _unpack(error)
         if isinstance(problems, InvalidRegistryError):
             show(problems)
         else:
-            # Its own traceback is what its developers need.
+            # The developers of the application need its traceback.
             click.echo(traceback.format_exc(), err=True, nl=False)
         code = 1
     finally:
@@ -343,7 +343,7 @@ def _run(
 
 
 def _unpack(error: BaseException) -> BaseException:
-    """Take an error out of the groups that an application's own tasks have put it into."""
+    """Unwrap an error from the groups of task groups."""
     while type(error) is ExceptionGroup and len(error.exceptions) == 1:
         error = error.exceptions[0]
     return error
@@ -375,7 +375,7 @@ def _cells_of(node: Node) -> tuple[str, ...]:
 
 
 def _check_tags(pings: list[ServicePing], tags: tuple[str, ...]) -> None:
-    """Refuse tags that none of *pings* has: nothing would be pinged, and all seem well."""
+    """Refuse tags that no ping has: nothing would run, and the command would report success."""
     known = {tag: None for one in pings for tag in one.tags}
     for tag in tags:
         if tag not in known:
@@ -388,7 +388,7 @@ def _check_tags(pings: list[ServicePing], tags: tuple[str, ...]) -> None:
 async def _ping_and_show(
     container: Container, pings: list[ServicePing], seconds: float
 ) -> bool:
-    """Run *pings*, show what comes of them as it comes, and tell whether all are well."""
+    """Run *pings*, show each result when it arrives, and tell whether all are healthy."""
     console = _console()
     if not pings:
         console.print("No service has a ping.")
@@ -407,7 +407,7 @@ async def _ping_and_show(
 
 
 def _live(console: Console, first: Table) -> Live:
-    """Show tables in the place of each other; in a file nothing, as only the last one counts."""
+    """Update a table in a terminal; write nothing to a file, which gets only the last table."""
     return Live(first, console=console if console.is_terminal else Console(quiet=True))
 
 

@@ -1,4 +1,4 @@
-"""What a check has found, and how it is written for people, editors and GitHub."""
+"""The findings of a check, and their formats for editors and for GitHub."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import Literal
 
 import attrs
 
-#: Where a message of ours names a file and a line.
+#: A file and a line, as messages of wares contain them.
 _PLACE = re.compile(r"\(([^()]+):(\d+)\)")
 
 
 @attrs.frozen
 class Finding:
-    """Something that is wrong, or may be.
+    """An error or a warning.
 
     Attributes:
         severity: ``"error"`` or ``"warning"``.
-        message: What it is; the first line says it in short.
-        file: The file that it is about.
-        line: The line in it.
+        message: The message; its first line is a summary.
+        file: The file with the problem.
+        line: The line with the problem.
     """
 
     severity: Literal["error", "warning"]
@@ -31,11 +31,11 @@ class Finding:
 
     @classmethod
     def of(cls, problem: Exception, file: str) -> Finding:
-        """Read the place of *problem* off its message: that of the last factory on its path.
+        """Read the place of *problem* from its message: that of the last factory on its path.
 
         Args:
-            problem: What is wrong.
-            file: The file that it is about, if the message names none.
+            problem: The problem.
+            file: The file to name if the message names none.
         """
         return cls.at("error", str(problem), str(problem), file)
 
@@ -43,7 +43,7 @@ class Finding:
     def at(
         cls, severity: Literal["error", "warning"], message: str, text: str, file: str
     ) -> Finding:
-        """Read the place off a *text*, or else take the *file*."""
+        """Read the place from *text*, or use *file* if *text* names none."""
         places = _PLACE.findall(text)
         if not places:
             return cls(severity, message, file)
@@ -51,14 +51,14 @@ class Finding:
 
     @property
     def path(self) -> str:
-        """The file as seen from the current folder, if it is within."""
+        """The file, relative to the current folder if it is in it."""
         path = Path(self.file)
         here = Path.cwd()
         return (path.relative_to(here) if path.is_relative_to(here) else path).as_posix()
 
 
 def write_for_editor(finding: Finding) -> str:
-    """Write one line as compilers do, which editors read: ``file:line: error: message``."""
+    """Write a line that editors read, as compilers do: ``file:line: error: message``."""
     first_line = finding.message.splitlines()[0]
     return f"{finding.path}:{finding.line}: {finding.severity}: {first_line}"
 
@@ -74,7 +74,7 @@ def write_for_github(finding: Finding) -> str:
     return f"::{finding.severity} {place}title=wares::{_escape_data(finding.message)}"
 
 
-#: How findings are written, each on a line of its own, for whom.
+#: The functions that write a finding as one line, by format.
 WRITERS: Mapping[str, Callable[[Finding], str]] = {
     "editor": write_for_editor,
     "github": write_for_github,

@@ -1,7 +1,7 @@
-"""From a program of Click or Typer to its registry, without running it.
+"""Find the registry of a program of Click or Typer, without running the program.
 
-This module knows how both list commands. Typer has a copy of Click, and the commands of both look
-the same.
+This module knows how both list commands. Typer contains a copy of Click, so commands of both look
+alike.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Program:
     """A program whose commands have containers.
 
     Attributes:
-        registry: Their registry.
+        registry: The registry of the commands.
     """
 
     registry: Registry
@@ -38,25 +38,25 @@ def find_command(thing: Any) -> Any:
 
 
 def open_program(thing: object) -> object:
-    """Make the registry of a program, as its invocation does, and tell it of the commands.
+    """Make the registry of a program, as its invocation does, and add its commands as handlers.
 
     Args:
         thing: A program, or anything else.
 
     Returns:
-        The program; *thing*, if it is none, or if none of its commands has a container.
+        The program; or *thing*, if it is no program, or none of its commands has a container.
 
     Raises:
         click.BadParameter: Its commands have several registries.
-        Exception: Whatever the function raises that makes the registry.
+        Exception: The exception of the function that makes the registry.
     """
     command = find_command(thing)
     if command is None:
         return thing
-    # As for the completion of shells: nothing is asked for, and no command is called.
+    # As for shell completion, this prompts for nothing and calls no command.
     with command.make_context(command.name, [], resilient_parsing=True) as context:
         functions = [*_find_functions(command, context)]
-        # By identity, as not all registries are hashable.
+        # By identity, because not all registries are hashable.
         sources = {id(one): one for one in map(find_source, functions) if one is not None}
         if not sources:
             return thing

@@ -1,19 +1,17 @@
-"""From ``module:attribute`` to the registry of an application that runs.
+"""Find the registry of the application that ``module:attribute`` names, and run the application.
 
-This module knows how Python finds modules and what the lifespan protocol of ASGI is
-(https://asgi.readthedocs.io).
+This module imports modules.
 """
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import importlib
 import inspect
 import os
 import sys
 from collections.abc import AsyncIterator, MutableMapping
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ import attrs
 
 from wares._adapters.applications import find_lifespan, find_registry
 from wares._adapters.lifespan import REGISTRY_KEY
+from wares._adapters.starting import started
 from wares._cli.programs import find_command, open_program
 from wares._core.container import Registry
 from wares._core.keys import find_nearest
@@ -31,17 +30,17 @@ _ASGI_PARAMETERS = 3
 
 
 class TargetError(WaresError):
-    """What was named is not there, or is nothing of ours."""
+    """A target does not exist, or has no registry."""
 
 
 @attrs.frozen
 class Target:
-    """What a command is about.
+    """The target of a command.
 
     Attributes:
         text: ``module:attribute``. The module may also be written as the path of its file, and
             the attribute may be dotted.
-        folder: Where the module is looked for.
+        folder: The folder that contains the module.
     """
 
     text: str
@@ -49,14 +48,14 @@ class Target:
 
     @property
     def file(self) -> str:
-        """The file of the module, after it was imported; a namespace has none, but its name."""
+        """The file of the imported module, or the name of a namespace package."""
         name, _ = self._find_module()
         return sys.modules[name].__file__ or name
 
     def load(self) -> object:
-        """Import what is named; make it, if it is named by a function that makes it.
+        """Import the target, and call it if it is a function that makes the target.
 
-        Call this outside of any event loop: applications may run one of their own meanwhile.
+        Call this outside of any event loop: applications may run one while they are imported.
 
         Returns:
             A registry, an application or a program; or something awaitable that gives one.
@@ -64,8 +63,7 @@ class Target:
         Raises:
             TargetError: There is no such module, or no such attribute, or it is a function that
                 takes arguments.
-            Exception: Whatever the module raises as it is imported, and whatever the function
-                raises.
+            Exception: Any exception of the module or the function.
         """
         name, root = self._find_module()
         if root not in sys.path:
@@ -93,7 +91,7 @@ class Target:
 
 
 def _read_path(folder: str, text: str) -> tuple[str, str]:
-    """Turn the path of a module, with or without ``.py``, into its name and where it is found."""
+    """Turn the path of a module, with or without ``.py``, into its name and its root folder."""
     path = Path(folder, text.removesuffix(".py"))
     if not path.with_name(f"{path.name}.py").is_file() and not path.is_dir():
         raise TargetError(
@@ -114,7 +112,7 @@ def _import(name: str) -> Any:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
-            # The module is there, and lacks something itself.
+            # The module exists, and something that it imports is missing.
             raise
         raise TargetError(
             f"There is no module {error.name!r}. Run this where {name!r} can be imported, or "
@@ -123,7 +121,7 @@ def _import(name: str) -> Any:
 
 
 def _is_factory(thing: Any) -> bool:
-    """Tell whether *thing* is to be called: it makes something, and is no application itself."""
+    """Tell whether *thing* is a function that makes an application, not an application itself."""
     if not callable(thing) or _is_asgi(thing) or find_command(thing) is not None:
         return False
     if find_registry(thing) is not None:
@@ -142,7 +140,7 @@ def _is_callable_without(thing: Any) -> bool:
     except TypeError:
         return False
     except ValueError:
-        # A builtin that does not tell what it takes.
+        # Some builtins have no signature.
         pass
     return True
 
@@ -169,15 +167,15 @@ def _is_asgi(thing: Any) -> bool:
 
 @asynccontextmanager
 async def open_registry(thing: Any) -> AsyncIterator[tuple[Registry, object]]:
-    """Start an application, give its registry and itself, and end both.
+    """Start an application, yield its registry and the application, and end both.
 
     Args:
         thing: A registry; an application, a server or a middleware; or something awaitable that
             gives one.
 
     Raises:
-        TargetError: It has no registry.
-        Exception: Whatever the application raises as it starts.
+        TargetError: The application has no registry.
+        Exception: Any exception of the application's start.
     """
     made = await thing if inspect.isawaitable(thing) else thing
     async with _running(made) as state:
@@ -193,51 +191,9 @@ async def open_registry(thing: Any) -> AsyncIterator[tuple[Registry, object]]:
             await registry.aclose()
 
 
-@asynccontextmanager
-async def _running(app: Any) -> AsyncIterator[MutableMapping[str, Any]]:
-    """Start *app* as a server does, where it is an ASGI application; give its state."""
-    state: dict[str, Any] = {}
-    if not _is_asgi(app):
-        lifespan = find_lifespan(app)
-        async with nullcontext(state) if lifespan is None else lifespan(app) as state:
-            yield state
-        return
-    events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-    answers: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
-    scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": state}
-    task = asyncio.ensure_future(app(scope, events.get, answers.put))
-    has_lifespan = await _exchange("startup", task, events, answers)
-    try:
-        yield state
-    finally:
-        if has_lifespan:
-            await _exchange("shutdown", task, events, answers)
-            await task
-
-
-async def _exchange(
-    phase: str,
-    task: asyncio.Future[None],
-    events: asyncio.Queue[dict[str, Any]],
-    answers: asyncio.Queue[MutableMapping[str, Any]],
-) -> bool:
-    """Send an event; tell whether *task*, the application, has done what it says.
-
-    Raises:
-        TargetError: It failed, and said why.
-        Exception: It failed, and raised why.
-    """
-    await events.put({"type": f"lifespan.{phase}"})
-    answering = asyncio.ensure_future(answers.get())
-    waiting: set[asyncio.Future[Any]] = {task, answering}
-    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-    if not answering.done():
-        answering.cancel()
-        # Servers take an application that raises, or returns, for one without a lifespan.
-        await asyncio.gather(task, return_exceptions=True)
-        return False
-    answer = answering.result()
-    if answer["type"] == f"lifespan.{phase}.complete":
-        return True
-    await task
-    raise TargetError(f"The application failed in its {phase}:\n{answer.get('message', '')}")
+def _running(app: Any) -> AbstractAsyncContextManager[MutableMapping[str, Any]]:
+    """Start *app* as a server does, if it is an ASGI application, and yield its state."""
+    if _is_asgi(app):
+        return started(app, TargetError)
+    lifespan = find_lifespan(app)
+    return nullcontext({}) if lifespan is None else lifespan(app)

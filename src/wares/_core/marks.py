@@ -156,19 +156,23 @@ def takes_custom_field(function: Callable[..., Any]) -> bool:
     """
     return any(
         _is_a(mark, "fast_depends.library", "CustomField")
-        for asker in find_fast_dependencies(function)
-        for mark in _read_marks(asker)
+        for called in find_fast_dependencies([function])
+        for mark in _read_marks(called)
     )
 
 
-def find_fast_dependencies(function: Callable[..., Any]) -> list[Callable[..., Any]]:
-    """List *function*, and the dependencies that FastDepends' markers in it name, and theirs."""
-    found = [function]
-    for asker in found:
-        for mark in _read_marks(asker):
-            if is_fast_depends_marker(mark) and mark.dependency not in found:
-                found.append(mark.dependency)
-    return found
+def find_fast_dependencies(
+    functions: Iterable[Callable[..., Any]],
+) -> list[Callable[..., Any]]:
+    """Find what FastDepends calls for *functions* by its own markers, however deep, and these."""
+    called: list[Callable[..., Any]] = []
+    todo = list(functions)
+    for function in todo:
+        if function not in called:
+            called.append(function)
+            marks = filter(is_fast_depends_marker, _read_marks(function))
+            todo += [mark.dependency for mark in marks]
+    return called
 
 
 def _read_marks(function: Callable[..., Any]) -> Iterator[Any]:

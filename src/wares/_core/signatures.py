@@ -384,7 +384,7 @@ class _FactoryReader(_Reader):
             return self._checked(Need(parameter.name, annotation))
         if annotation is self._container:
             return Need(parameter.name, annotation)
-        key = _without_none(annotation)
+        key = without_none(annotation)
         if annotation is MISSING or not self._fills_defaults or not is_hashable(key):
             return None
         return Need(parameter.name, key, default=parameter.default)
@@ -398,7 +398,7 @@ class _DependencyReader(_Reader):
             return Need(parameter.name, annotation)
         key, default = annotation, MISSING
         if parameter.default is not parameter.empty:
-            key, default = _without_none(annotation), parameter.default
+            key, default = without_none(annotation), parameter.default
         key = key if is_hashable(key) else MISSING
         return Need(parameter.name, key, default=default, takes_argument=True)
 
@@ -439,7 +439,7 @@ def _as_parameter(name: str, annotation: Any) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.POSITIONAL_ONLY, annotation=annotation)
 
 
-def _without_none(annotation: Any) -> Any:
+def without_none(annotation: Any) -> Any:
     """Give ``T`` for ``T | None``: with a default, that is how an optional service is written."""
     if typing.get_origin(annotation) not in UNIONS:
         return annotation

@@ -1,1 +1,1 @@
-"""What needs what, checked and drawn."""
+"""The graph of services and their needs: checks and drawings."""

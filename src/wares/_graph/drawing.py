@@ -6,7 +6,7 @@ import re
 
 from wares._graph.nodes import Drawable, Edge, Node
 
-#: How a node is drawn by Mermaid; the same colours as on the page.
+#: The styles of nodes in Mermaid; the colours are those of the page.
 _MERMAID_STYLES = {
     "singleton": "stroke:#7c3aed,stroke-width:2px",
     "connection": "stroke:#0891b2,stroke-width:2px",
@@ -27,10 +27,10 @@ _DOT_COLORS = {
 }
 
 
-#: What Mermaid may take for more than text, between quotes.
+#: Characters that Mermaid may interpret between quotes.
 _MEANINGFUL = re.compile(r"[^\w .,()\[\]|'=/+*-]")
 
-#: Line breaks of every kind, and what else is not to be seen.
+#: Line breaks of every kind, and other invisible characters.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 _PICTURES = {chr(code): chr(0x2400 + code) for code in range(0x20)}
@@ -77,7 +77,7 @@ def draw_dot(graph: Drawable) -> str:
 
 
 def _without_doubles(graph: Drawable) -> list[Edge]:
-    """List the edges, but only the first of those between the same two nodes."""
+    """List the edges, but only the first one between the same two nodes."""
     edges: dict[tuple[str, str], Edge] = {}
     for edge in graph.edges:
         edges.setdefault((edge.source, edge.target), edge)
@@ -91,10 +91,10 @@ def _style_of(node: Node) -> str:
 
 
 def _escape_mermaid(text: str) -> str:
-    """Write *text* so that it cannot end its label, nor be taken for markup or Markdown.
+    """Write *text* so that it cannot end its label, and contains no markup or Markdown.
 
-    All but letters, digits and what is harmless between quotes becomes an entity code
-    (https://mermaid.js.org/syntax/flowchart.html#entity-codes-to-escape-characters).
+    Everything except letters, digits and characters that are harmless between quotes becomes an
+    entity code (https://mermaid.js.org/syntax/flowchart.html#entity-codes-to-escape-characters).
     """
     return _MEANINGFUL.sub(_write_entity, _one_line(text))
 
@@ -104,11 +104,11 @@ def _write_entity(found: re.Match[str]) -> str:
 
 
 def _quote_dot(text: str) -> str:
-    # Graphviz knows entities of HTML in labels, and no escape but that of the quotes in names.
+    # Graphviz interprets HTML entities in labels; in names, only quotes need an escape.
     escaped = _one_line(text).replace("\\", "\\\\").replace('"', '\\"').replace("&", "&amp;")
     return f'"{escaped}"'
 
 
 def _one_line(text: str) -> str:
-    """Show line breaks and other control characters as the pictures that Unicode has for them."""
+    """Replace line breaks and other control characters with Unicode's pictures of them."""
     return _CONTROL.sub(lambda found: _PICTURES.get(found[0], "\ufffd"), text)

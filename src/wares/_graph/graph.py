@@ -1,6 +1,6 @@
-"""What needs what, and what is wrong with it.
+"""The graph of services and their needs, and its problems.
 
-This module knows recipes and what they need. It makes no service, and prints no registered value.
+This module reads recipes and their needs. It makes no service, and prints no registered value.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from wares.exceptions import (
     WaresError,
 )
 
-#: How long the service of a lifetime lives, relative to the others.
+#: The lifetimes, as numbers: services with a higher number live longer.
 _SPANS = {"singleton": 3, "connection": 2, "given": 2, "scoped": 1}
 
 
 @attrs.frozen
 class Graph:
-    """What needs what, in the order of registration.
+    """Services and their needs, in the order of registration.
 
     Attributes:
         nodes: The services.
-        edges: Who needs whom, as the factories declare it, and as was seen.
-        problems: What is wrong, each as the error that it would lead to.
+        edges: The needs that factories declare, and those that were seen at run time.
+        problems: The problems, each as the error that it would cause.
     """
 
     nodes: tuple[Node, ...]
@@ -53,11 +53,11 @@ class Graph:
         find: Callable[[Need], Recipe | None],
         seen: Iterable[tuple[Hashable, Hashable]] = (),
     ) -> Graph:
-        """Draw up the graph of *recipes*."""
+        """Make the graph of *recipes*."""
         return _Surveyor(recipes, expected, container, find).survey(seen)
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the graph as plain data, fit for JSON."""
+        """Return the graph as plain data for JSON."""
         return {
             "nodes": [
                 {
@@ -97,10 +97,10 @@ class Graph:
         return draw_dot(self)
 
     def to_html(self, title: str = "Services") -> str:
-        """Draw the graph as a page that needs nothing else: to search, to move, to look closer.
+        """Draw the graph as a self-contained HTML page, with search and zoom.
 
         Args:
-            title: What stands above it.
+            title: The title of the page.
         """
         from wares._graph.page import draw_page  # noqa: PLC0415  # few programs draw
 
@@ -108,7 +108,7 @@ class Graph:
 
 
 class _Surveyor:
-    """Walks over the recipes once, and notes nodes, edges and problems."""
+    """Goes through the recipes once, and collects nodes, edges and problems."""
 
     def __init__(
         self,
@@ -129,7 +129,7 @@ class _Surveyor:
         self._seen: list[tuple[Hashable, Hashable]] = []
 
     def survey(self, seen: Iterable[tuple[Hashable, Hashable]]) -> Graph:
-        """Do the walk, and add what was seen at run time."""
+        """Go through the recipes, and add the needs that were seen at run time."""
         todo = list(self._recipes)
         for key in todo:
             todo += self._read(self._recipes[key])
@@ -144,7 +144,7 @@ class _Surveyor:
         )
 
     def _read(self, recipe: Recipe) -> Iterator[Hashable]:
-        """Read what a recipe needs; give the keys of what nobody registered and can be made."""
+        """Read the needs of a recipe; yield the keys of unregistered services that can be made."""
         try:
             needs = recipe.read(self._container).needs
         except WaresError as problem:
@@ -152,7 +152,7 @@ class _Surveyor:
             needs = ()
         for need in needs:
             if need.key is MISSING and need.default is MISSING:
-                # No call stands behind a service, whose argument it could take.
+                # A service is not made by a call whose arguments it could take.
                 step = recipe.describe_step()
                 self._note(cannot_fill(need, recipe, (), [step]), recipe.key)
         self._needs[recipe.key] = tuple(
@@ -168,21 +168,21 @@ class _Surveyor:
                     yield need.key
 
     def _note(self, problem: Exception, *path: Hashable) -> None:
-        """Note what is wrong, and with which services; two that follow each other are an edge."""
+        """Note a problem and its services; two that follow each other are an edge."""
         number = len(self._problems)
         self._problems.append(problem)
         for blamed in [*path, *itertools.pairwise(path)]:
             self._blamed.setdefault(blamed, {})[number] = None
 
     def _problems_of(self, blamed: Hashable) -> tuple[int, ...]:
-        """List the problems of a service, or of a pair of them."""
+        """List the problems of a service, or of an edge."""
         return tuple(self._blamed.get(blamed, ()))
 
     def _is_there(self, key: Hashable) -> bool:
         return key in self._recipes or key in self._expected
 
     def _needs_of(self, key: Hashable) -> tuple[Need, ...]:
-        """List what a service needs that is there, or has to be."""
+        """List the needs of a service, without optional ones that are not registered."""
         return tuple(
             need
             for need in self._needs.get(key, ())
@@ -219,7 +219,7 @@ class _Surveyor:
                     self._note(problem, key, needed)
 
     def _kept_needs_of(self, key: Hashable) -> list[Hashable]:
-        """List what a service needs, looking through what nobody keeps."""
+        """List the needs of a service, and those of transient services among them."""
         found: dict[Hashable, None] = {}
         todo = [key]
         for current in todo:
@@ -233,14 +233,14 @@ class _Surveyor:
         return list(found)
 
     def _lifetime_of(self, key: Hashable) -> str:
-        """Tell how long what is needed lives; values live for ever, what is given does not."""
+        """Tell the lifetime of a needed service; values outlive all, given objects do not."""
         recipe = self._recipes.get(key)
         if recipe is None:
             return "given" if key in self._expected else "transient"
         return "transient" if recipe.is_derived or recipe.is_ready else recipe.lifetime
 
     def _find_circles(self) -> None:
-        """Find each circle once, without recursion: a path may be long."""
+        """Find each circle once, without recursion, because a path may be long."""
         done: set[Hashable] = set()
         for start in self._needs:
             path: list[Hashable] = []
@@ -267,7 +267,7 @@ class _Surveyor:
     ) -> None:
         if key not in done and key in self._needs:
             path.append(key)
-            # What is asked for later closes no circle.
+            # A service that is asked for later closes no circle.
             needs = [need for need in self._needs_of(key) if not need.is_late]
             todo.append((key, iter(needs)))
 
@@ -277,14 +277,14 @@ class _Surveyor:
         self._note(CircularDependencyError(path, steps=steps), *path)
 
     def _find_misfits(self) -> None:
-        """Find factories and aliases whose services cannot be what they are registered for."""
+        """Find factories and aliases that return something else than their key."""
         for key, recipe in self._recipes.items():
             asked = key.key if isinstance(key, Part) else key
             if isinstance(recipe, ComposedRecipe):
                 self._find_wrong_alias(recipe, key)
                 continue
             if recipe.is_derived or isinstance(recipe, DecoratingRecipe):
-                # What decorates a service often only looks like it.
+                # A decorating service often only looks like the decorated one.
                 continue
             promise = promise_of(recipe)
             if promise is not MISSING and not fits(promise, asked):
@@ -309,7 +309,7 @@ class _Surveyor:
         return list(dict.fromkeys([*self._recipes, *self._expected, *self._missing, *seen]))
 
     def _name_all(self) -> dict[Hashable, str]:
-        """Give each key a name of its own: with the module, or a number, where they are alike."""
+        """Give each key a unique name, with the module or a number if names are alike."""
         names: dict[Hashable, str] = {}
         taken: set[str] = set()
         for key in self._all_keys():

@@ -1,4 +1,4 @@
-"""The services of a graph, and who needs whom."""
+"""The nodes and edges of a graph: services and their needs."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ class Node:
     """One service of the graph.
 
     Attributes:
-        key: What it is asked for by.
+        key: The key of the service.
         name: The key, printed; unique within the graph.
         kind: ``"factory"``, ``"value"``, ``"alias"``, ``"expected"``, ``"callable"`` or
-            ``"missing"``; of an annotation that stands for other services ``"optional"``,
+            ``"missing"``; for an annotation that stands for other services, ``"optional"``,
             ``"function"``, ``"list"``, ``"tuple"`` or ``"mapping"``.
-        lifetime: Which owner keeps it; `None` for what is given or missing.
+        lifetime: The lifetime; `None` if the service is given or missing.
         place: The file and line of the factory's definition, if it has one.
         has_ping: Whether its health can be checked.
-        tags: The groups that it belongs to.
-        problems: What is wrong with it, by the places of the graph's problems.
+        tags: The tags of the service.
+        problems: Its problems, as indices into the graph's problems.
     """
 
     key: Hashable
@@ -40,12 +40,12 @@ class Edge:
     """One service needs another.
 
     Attributes:
-        source: The name of the node that needs.
-        target: The name of the node that is needed.
+        source: The name of the node that needs the other.
+        target: The name of the needed node.
         parameter: The parameter of the source's factory that it fills; `None` if it fills none.
-        kind: ``"declared"`` by a parameter, or ``"seen"``: asked for by the factory while
-            `Registry.record` was at work.
-        problems: What is wrong with it, by the places of the graph's problems.
+        kind: ``"declared"`` by a parameter, or ``"seen"``: the factory asked for it during
+            `Registry.record`.
+        problems: Its problems, as indices into the graph's problems.
     """
 
     source: str
@@ -56,7 +56,7 @@ class Edge:
 
 
 class Drawable(Protocol):
-    """A graph, as far as it is drawn."""
+    """The parts of a graph that are drawn."""
 
     @property
     def nodes(self) -> tuple[Node, ...]:
@@ -65,5 +65,5 @@ class Drawable(Protocol):
 
     @property
     def edges(self) -> tuple[Edge, ...]:
-        """Who needs whom."""
+        """The needs."""
         raise NotImplementedError

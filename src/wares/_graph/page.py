@@ -1,6 +1,6 @@
-"""A graph as a page that needs nothing else.
+"""A graph as a self-contained HTML page.
 
-This module knows HTML: what is put where in the template. The page itself lays out the graph.
+This module fills in the template. The page itself lays out the graph.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ def draw_page(graph: Mapping[str, Any], title: str) -> str:
     import importlib.resources  # noqa: PLC0415  # takes long to import
 
     page = importlib.resources.files("wares._graph").joinpath(_TEMPLATE).read_text("utf-8")
-    # Within a script, only "<" could end it.
+    # In a script, only "<" could end the script.
     data = json.dumps(graph, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
     contents = {"title": html.escape(title), "data": data}
-    # In one go, as a title or a name may look like a place of the template.
+    # In one pass, because a title or a name may look like a placeholder of the template.
     return re.sub(r"\{\{(title|data)\}\}", lambda place: contents[place[1]], page)

@@ -1,6 +1,6 @@
 """Running pings in an event loop: asyncio's or trio's.
 
-This module knows both libraries. Trio is imported only where it runs already.
+This module uses trio only if trio is running already.
 """
 
 from __future__ import annotations
@@ -22,16 +22,15 @@ T = TypeVar("T")
 #: A coroutine function without parameters.
 Work: TypeAlias = Callable[[], Awaitable[Any]]
 
-#: How long, in seconds, a ping that has been cancelled may take to clean up before it is left to
-#: itself.
+#: How many seconds a cancelled ping may take to clean up before the check stops waiting for it.
 _SECONDS_TO_GIVE_UP = 1.0
 
-#: Tasks that somebody has to hold on to while they run.
+#: Tasks that need a reference while they run.
 _tasks: set[asyncio.Future[Any]] = set()
 
 
 class TooLateError(Exception):
-    """Something took longer than it may."""
+    """A ping exceeded its time limit."""
 
 
 def find_loop() -> AsyncioLoop | TrioLoop:
@@ -43,7 +42,7 @@ class AsyncioLoop:
     """The event loop of asyncio."""
 
     async def sleep(self, seconds: float) -> None:
-        """Let others run for so many *seconds*."""
+        """Let others run for *seconds*."""
         await asyncio.sleep(seconds)
 
     async def gather(self, works: Iterable[Work]) -> None:
@@ -51,14 +50,14 @@ class AsyncioLoop:
         await asyncio.gather(*(work() for work in works))
 
     async def run_in_thread(self, function: Callable[[], T]) -> T:
-        """Run *function*, which raises nothing, in a thread; leave it if this is cancelled."""
+        """Run *function*, which raises nothing, in a thread; stop waiting for it if cancelled."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
 
         def run() -> None:
             result = function()
             with contextlib.suppress(RuntimeError):
-                # Raised where the loop is closed.
+                # This is raised if the loop is closed.
                 loop.call_soon_threadsafe(_finish, future, result)
 
         start_thread(run)
@@ -67,16 +66,16 @@ class AsyncioLoop:
     async def attempt(
         self, work: Work, seconds: float, name: str, leave: Callable[[], object]
     ) -> BaseException | None:
-        """Run *work* in a task of its own, and cancel it after so many *seconds*.
+        """Run *work* in a task of its own, and cancel it after *seconds*.
 
         Args:
             work: What to run.
             seconds: How long it may take.
-            name: What it is called in the log.
+            name: Its name in the log.
             leave: Called when it has ended; it may end later than this method.
 
         Returns:
-            What it raised, if anything; `TooLateError` if it took too long.
+            Its exception, if any; `TooLateError` if it took too long.
         """
         task = asyncio.ensure_future(work())
         task.add_done_callback(lambda _: leave())
@@ -93,7 +92,7 @@ class AsyncioLoop:
         return task.exception()
 
     def spawn(self, work: Work) -> None:
-        """Run *work*, which raises nothing, independently of who calls this."""
+        """Run *work*, which raises nothing, independently of the caller."""
         loop = asyncio.get_running_loop()
         task = loop.create_task(_await(work), context=contextvars.Context())
         _tasks.add(task)
@@ -103,7 +102,7 @@ class AsyncioLoop:
 class TrioLoop:
     """The event loop of trio.
 
-    A cancelled ping is waited for, as trio demands, even if it shields itself.
+    Trio always waits for a cancelled ping, even if the ping shields itself.
 
     Args:
         trio: The module.
@@ -134,13 +133,13 @@ class TrioLoop:
         self, work: Work, seconds: float, name: str, leave: Callable[[], object]
     ) -> BaseException | None:
         """See `AsyncioLoop`."""
-        del name  # nothing is logged, as trio leaves no task to itself
+        del name  # nothing is logged, because trio waits for every task
         error: Exception | None = None
         try:
             with self._trio.move_on_after(seconds) as scope:
                 try:
                     await work()
-                except Exception as caught:  # noqa: BLE001  # whatever it is, it is the answer
+                except Exception as caught:  # noqa: BLE001  # any exception is the result
                     error = caught
         finally:
             leave()
@@ -157,13 +156,13 @@ async def _await(work: Work) -> None:
 
 
 def _finish(future: asyncio.Future[T], result: T) -> None:
-    """Pass on what a thread has brought, if somebody still waits for it."""
+    """Pass on the result of a thread, if the future is still awaited."""
     if not future.done():
         future.set_result(result)
 
 
 async def _give_up(task: asyncio.Future[Any], name: str) -> None:
-    """Cancel a ping, and let it clean up for a while."""
+    """Cancel a ping, and wait a while for its cleanup."""
     task.cancel()
     _tasks.add(task)
     task.add_done_callback(_forget)
@@ -177,7 +176,7 @@ async def _give_up(task: asyncio.Future[Any], name: str) -> None:
 
 
 def _forget(task: asyncio.Future[Any]) -> None:
-    """Let go of a ping that was given up; what it raised was to be expected."""
+    """Drop the reference to a cancelled ping, and ignore its exception."""
     _tasks.discard(task)
     if not task.cancelled():
         task.exception()

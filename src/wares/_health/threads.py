@@ -1,6 +1,6 @@
-"""Threads of the operating system, also where gevent or eventlet turn threads into greenlets.
+"""Threads of the operating system, even if gevent or eventlet turn threads into greenlets.
 
-This module knows how to start such a thread and how to wait for it.
+This module starts such threads, and waits for them.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-#: How long, in seconds, a greenlet sleeps before it looks again whether a thread is done.
+#: How many seconds a greenlet sleeps before it checks again whether a thread is done.
 _SECONDS_BETWEEN_LOOKS = 0.002
 
 
 def start_thread(work: Callable[[], object]) -> None:
-    """Run *work*, which raises nothing, in a thread that nobody has to wait for.
+    """Run *work*, which raises nothing, in a thread that nothing has to wait for.
 
-    The thread is not one of a pool: a ping that hangs would occupy the pool, and keep the
-    interpreter from ending. *work* sees a copy of the caller's context variables.
+    The thread does not come from a pool: a hanging ping would occupy the pool, and keep the
+    interpreter from exiting. *work* sees a copy of the caller's context variables.
 
     Args:
         work: What to run.
@@ -36,9 +36,9 @@ def start_thread(work: Callable[[], object]) -> None:
 
 
 class Done:
-    """What one thread tells another: that something is done.
+    """A signal from one thread to another that something is done.
 
-    Waiting for it never keeps other greenlets from running.
+    Other greenlets can run while one waits for it.
     """
 
     def __init__(self) -> None:
@@ -46,19 +46,19 @@ class Done:
         self._is_set = False
 
     def set(self) -> None:
-        """Tell it."""
+        """Set the signal."""
         self._is_set = True
         self._event.set()
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Wait until it is told, at most so many *seconds* if any are given.
+        """Wait until the signal is set, for at most *seconds* if that is given.
 
         Returns:
-            Whether it has been told.
+            Whether the signal has been set.
         """
         if _find_gevent() is None and _find_eventlet() is None:
             return self._event.wait(seconds)
-        # The events of gevent and eventlet wake nobody who waits in another thread.
+        # The events of gevent and eventlet do not wake waiters in another thread.
         end = math.inf if seconds is None else time.monotonic() + seconds
         while not self._is_set and time.monotonic() < end:
             time.sleep(_SECONDS_BETWEEN_LOOKS)
@@ -66,7 +66,7 @@ class Done:
 
 
 def _find_gevent() -> Any:
-    """Find what knows the threads as they are without gevent, if gevent has patched them.
+    """Find gevent's module for original threads, if gevent has patched them.
 
     https://www.gevent.org/api/gevent.monkey.html
     """
@@ -75,7 +75,7 @@ def _find_gevent() -> Any:
 
 
 def _find_eventlet() -> Any:
-    """Find what knows the threads as they are without eventlet, if eventlet has patched them.
+    """Find eventlet's module for original threads, if eventlet has patched them.
 
     https://eventlet.readthedocs.io/en/latest/patching.html
     """

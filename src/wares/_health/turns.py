@@ -1,4 +1,4 @@
-"""No ping runs twice at the same time."""
+"""Turns, which keep a ping from running twice at the same time."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import Any, Self
 
 from wares._core.pings import ServicePing
 
-#: The pings that are running. Each holds on to what its identity is made of.
+#: The pings that are running. Each keeps references to the parts of its identity.
 _running: dict[tuple[object, ...], Turn] = {}
 
-#: How long, in seconds, a ping waits before it looks again whether another run has ended.
+#: How many seconds a ping waits before it checks again whether another run has ended.
 SECONDS_BETWEEN_LOOKS = 0.005
 
 
 class Turn:
-    """The one run of a ping, from its beginning until everything that it started has ended.
+    """A run of a ping, from its beginning until everything that it started has ended.
 
     Args:
-        ping: What is to be run. Two pings are the same if they are registered on one registry,
-            under one key, with one callable.
-        seconds: How long the run may take. One that takes longer hangs: it is not waited for.
+        ping: The ping. Two pings are the same if they have the same registry, key and callable.
+        seconds: How long the run may take. A run that takes longer hangs, and others do not wait
+            for it.
     """
 
     def __init__(self, ping: ServicePing, seconds: float) -> None:
@@ -31,22 +31,22 @@ class Turn:
         self._identity = (id(registry), ping.key, id(check))
         self._holds_on_to: tuple[Any, ...] = (registry, check)
         self.begin = time.monotonic()
-        # The last one to leave takes the first entry. Taking one is atomic, so no lock is needed,
-        # which gevent or eventlet might have replaced.
+        # The last part that leaves takes the first entry. Taking an entry is atomic, so this needs
+        # no lock, which gevent or eventlet might have replaced.
         self._parts = [True]
 
     def begin_unless_running(self) -> Self | Turn:
-        """Begin, unless another run of the ping has not ended.
+        """Begin, unless another run of the ping is going on.
 
         Returns:
-            This run if it has begun, else the one that is in its way.
+            This run, if it has begun; otherwise the other run.
         """
         self.begin = time.monotonic()
         return _running.setdefault(self._identity, self)
 
     @property
     def age(self) -> float:
-        """For how many seconds it has been running."""
+        """How many seconds it has been running."""
         return time.monotonic() - self.begin
 
     @property
@@ -55,7 +55,7 @@ class Turn:
         return self.age > self._seconds
 
     def share(self) -> None:
-        """Note that one more part of the run has begun, which may end after the others."""
+        """Note that another part of the run has begun, which may end after the others."""
         self._parts.append(False)
 
     def leave(self) -> None:
@@ -65,5 +65,5 @@ class Turn:
 
 
 if hasattr(os, "register_at_fork"):
-    # The threads of the parent do not go on in a child process.
+    # The threads of the parent do not continue in a child process.
     os.register_at_fork(after_in_child=_running.clear)

@@ -35,10 +35,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def with_container(function: F) -> F:
-    """Open a container for each call of *function*: of a command, or a task.
+    """Open a container for each call of *function*, such as a command or a task.
 
-    The container is current within the call, and is closed with the exception that ends it. Put
-    this over `wares.inject`:
+    The container is current within the call, and closes with the exception that ends the call. Put
+    this above `wares.inject`:
 
     .. code-block:: text
 
@@ -50,16 +50,16 @@ def with_container(function: F) -> F:
         function: A function or a method, asynchronous or not.
 
     Returns:
-        The same, with a container.
+        A function of the same kind, whose calls have a container.
     """
     return with_unit(open_unit, function)
 
 
 def with_lifespan(app: ASGIApp) -> ASGIApp:
-    """Have an ASGI application of Django close the registry when the server ends it.
+    """Make an ASGI application of Django close the registry when the server stops.
 
     Args:
-        app: What ``django.core.asgi.get_asgi_application`` gives.
+        app: The result of ``django.core.asgi.get_asgi_application``.
 
     Returns:
         The application, which also answers the lifespan events of the server.
@@ -80,7 +80,7 @@ def with_lifespan(app: ASGIApp) -> ASGIApp:
 
 
 def health_view(**options: Unpack[HealthOptions]) -> Callable[[HttpRequest], Any]:
-    """Make a view that pings the services and answers whether all are well.
+    """Make a view that pings the services and reports whether they are healthy.
 
     Args:
         options: How it checks and answers: ``timeout`` (5 seconds), ``tags`` (all), ``ok_status``

@@ -1,7 +1,7 @@
 """The middleware, which opens a container for each request.
 
-This module knows what Django does with requests and responses: synchronous or not, streamed, or
-made of an exception.
+This module knows how Django handles requests and responses: synchronous or not, streamed, or made
+from an exception.
 """
 
 from __future__ import annotations
@@ -27,28 +27,28 @@ from wares._core.container import Container
 from wares.django.apps import get_registry, open_unit, read_setting
 from wares.exceptions import NoContainerError, ResponseFailed
 
-#: Where the container is found on a request.
+#: The attribute of a request that keeps its container.
 CONTAINER_NAME = "wares_container"
 
 
 class WaresMiddleware:
-    """Open a container for each request, and close it when the response has been sent.
+    """Open a container for each request, and close it when the request has been answered.
 
-    The container is given the `django.http.HttpRequest`, is found by `wares_from`, and is current
-    (`wares.current_container`) in everything further inside: synchronous and asynchronous views,
-    under WSGI and ASGI. A streamed response keeps it open until its last chunk.
+    The container is given the `django.http.HttpRequest`. `wares_from` returns the container, which
+    is current (`wares.current_container`) in inner middlewares and in views, synchronous and
+    asynchronous, under WSGI and ASGI. A streamed response keeps it open until its last chunk.
 
-    The exception that ended the request reaches the cleanups, also where Django or an exception
-    handler of Django REST Framework has answered it. A response whose status is 500 or more is
-    failed work as well. What the ``process_exception`` of a middleware further inside answers
-    stays unseen, so that this middleware belongs as far inside as its users allow.
+    The cleanups see the exception that ended the request, even if Django has answered it. A
+    response whose status is 500 or more, or that Django REST Framework has made from an exception,
+    counts as a failure as well. Exceptions that the ``process_exception`` of an inner middleware
+    answers cannot be seen, so put this middleware as far inside as possible.
 
     Args:
-        get_response: What answers requests; Django gives it.
+        get_response: The next middleware or the view; Django passes it.
 
     Raises:
-        InvalidRegistryError: Something that is registered cannot be made, so that the project does
-            not start. The setting ``WARES = {"validate": False}`` turns this off.
+        InvalidRegistryError: A registered service cannot be made, so the project does not start.
+            The setting ``WARES = {"validate": False}`` turns this off.
     """
 
     sync_capable = True
@@ -76,8 +76,9 @@ class WaresMiddleware:
         if self._is_async:
             return self._aserve(request, unit, self._get_response)
         if self._awaits:
-            # Under WSGI, each asynchronous view has an event loop, whose end ends generators. One
-            # around the whole request, which Django's own then is, keeps services until they close.
+            # Under WSGI, Django runs each asynchronous view in an event loop of its own, which ends
+            # generators when it closes. With a loop around the whole request, services last until
+            # they close.
             get_response = sync_to_async(self._get_response)
             served: HttpResponseBase = async_to_sync(self._aserve)(request, unit, get_response)
             return served
@@ -117,7 +118,7 @@ def wares_from(request: HttpRequest) -> Container:
 
 
 def _note_unanswered(request: HttpRequest | None = None, **_: object) -> None:
-    """Note an exception that nobody but Django itself has answered."""
+    """Note an exception that Django itself has answered."""
     container = getattr(request, CONTAINER_NAME, None)
     error = sys.exception()
     if container is not None and error is not None:
@@ -125,10 +126,10 @@ def _note_unanswered(request: HttpRequest | None = None, **_: object) -> None:
 
 
 def _finish(holding: Holding, unit: Unit, response: Any) -> HttpResponseBase:
-    """Have the services kept for a stream; note failures that only the response tells."""
+    """Keep the services of a stream open; note failures that only the response shows."""
     if response.status_code >= 500 or getattr(response, "exception", False) is True:  # noqa: PLR2004  # server errors begin there
         note_failure(unit.container, ResponseFailed(response.status_code), replace=False)
-    # A file is sent by the server itself.
+    # The server itself sends a file.
     if response.streaming and getattr(response, "file_to_stream", None) is None:
         response.streaming_content = holding.hold(_take_chunks(response))
     finished: HttpResponseBase = response
@@ -138,7 +139,7 @@ def _finish(holding: Holding, unit: Unit, response: Any) -> HttpResponseBase:
 def _take_chunks(response: Any) -> Any:
     """Take the iterator that a view has returned, so that it can be closed.
 
-    What ``streaming_content`` gives, in its place, is around it and does not close it; without the
-    private name, of Django 4.2 to 6.1, an abandoned asynchronous generator ends after its services.
+    ``streaming_content`` wraps it, and does not close it. The private name is that of Django 4.2 to
+    6.1; without it, an abandoned asynchronous generator would end after its services.
     """
     return getattr(response, "_iterator", None) or response.streaming_content

@@ -1,4 +1,4 @@
-"""The application that a project installs: it has the registry.
+"""The application that a project installs. It keeps the registry.
 
 This module knows how Django starts, and how it checks a project.
 """
@@ -42,7 +42,7 @@ class WaresConfig(AppConfig):
     registry: Registry | None = None
 
     def ready(self) -> None:
-        """Make the registry, and have it filled."""
+        """Make the registry, and call the functions that register services."""
         registry = self.registry = Registry()
         kinds: Any = HttpRequest.__subclasses__()
         registry.expect(HttpRequest, *kinds)
@@ -71,7 +71,7 @@ def get_registry() -> Registry:
 
 
 def close_registry() -> None:
-    """Close the registry of the project; Python's end does that, too."""
+    """Close the registry of the project; it also closes when Python exits."""
     try:
         get_registry().close()
     except PendingAsyncCleanupError:
@@ -110,7 +110,7 @@ def _find_registrations() -> Iterator[Callable[[Registry], object]]:
 
 
 def _check_services(**_: object) -> list[checks.Error]:
-    """Tell what cannot be made of what is registered, and of what views ask for."""
+    """Report services that cannot be made, and services that views ask for in vain."""
     try:
         check(get_registry(), "The project has", _find_views())
     except InvalidRegistryError as error:
@@ -119,7 +119,7 @@ def _check_services(**_: object) -> list[checks.Error]:
 
 
 def _find_views() -> Iterator[Callable[..., Any]]:
-    """Find the views of the project, the methods of classes, too."""
+    """Find the views of the project, including the methods of class-based views."""
     resolver: Any = get_resolver()
     todo = list(resolver.url_patterns)
     for pattern in todo:

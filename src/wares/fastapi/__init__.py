@@ -1,9 +1,9 @@
 """The services of a container as dependencies of FastAPI.
 
-This module knows FastAPI's dependencies. It relies only on what FastAPI documents; `_routes` does
-not. What FastAPI has in common with Starlette is in `wares.starlette`.
+This module uses only what FastAPI documents; `_routes` does not. `wares.starlette` has what FastAPI
+shares with Starlette.
 
-The annotations here are read by FastAPI, so they are objects, not strings.
+FastAPI reads the annotations here, so they are objects, not strings.
 """
 
 import contextlib
@@ -83,12 +83,12 @@ App = TypeVar("App", bound=FastAPI)
 async def container(connection: HTTPConnection) -> AsyncGenerator[Container, None]:
     """Get the container of the request or WebSocket: a dependency.
 
-    It is closed when the response has been sent and background tasks have run, and is current
-    (`wares.current_container`) until then. There is one for each request: if
+    It closes when the response has been sent and background tasks have run, and is current
+    (`wares.current_container`) until then. A request has one container: if
     `wares.starlette.WaresMiddleware` is installed, this is its container.
 
     Args:
-        connection: The request or WebSocket; FastAPI gives it.
+        connection: The request or WebSocket; FastAPI passes it.
 
     Yields:
         The container.
@@ -107,12 +107,13 @@ async def container(connection: HTTPConnection) -> AsyncGenerator[Container, Non
 
 
 def visit(connection: HTTPConnection, push_exit: PushExit) -> Container:
-    """Give the container of a request or WebSocket, opened by whoever comes first.
+    """Return the container of a request or WebSocket; the first call opens it.
 
     Args:
         connection: The request or WebSocket.
-        push_exit: Takes the connection and what is to be called when the response is out, with what
-            ``__aexit__`` takes. It closes the container if this has opened it.
+        push_exit: Takes the connection, and a function with the arguments of ``__aexit__`` to call
+            when the response has been sent. That function closes the container, if this call has
+            opened it.
 
     Raises:
         NoRegistryError: The application does not run, or its lifespan has no registry.
@@ -139,10 +140,10 @@ def visit(connection: HTTPConnection, push_exit: PushExit) -> Container:
     return opened
 
 
-#: The registries of the applications whose services end before the response is sent.
+#: The registries of applications whose services end before the response is sent.
 _EARLY: WeakSet[Registrations] = WeakSet()
 
-#: Where the container of such a request is found in its scope, until it is closed.
+#: The key of such a request's container in its scope, until the container closes.
 _EARLY_KEY = "wares_early_container"
 
 
@@ -152,7 +153,7 @@ def _visit_early(connection: HTTPConnection, push_exit: PushExit) -> Container:
 
 
 def _open_early(services: Container, scope: Scope) -> Container:
-    """Give the child of a request's container that is closed before the response is sent."""
+    """Return the child of a request's container that closes before the response is sent."""
     child: Container | None = scope.get(_EARLY_KEY)
     if child is not None:
         return child
@@ -164,13 +165,13 @@ def _open_early(services: Container, scope: Scope) -> Container:
         error: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:
-        # Not by a token, as in `ConnectionContainer`.
+        # Not with a token, as in `ConnectionContainer`.
         current.set(services)
         del scope[_EARLY_KEY]
         with shielding(getattr(services, "_shield", None)):
             await child.__aexit__(None, error, None)
 
-    # Where FastAPI keeps what it leaves before the response, from 0.121 on.
+    # From 0.121 on, FastAPI exits this stack before it sends the response.
     stack: contextlib.AsyncExitStack = scope["fastapi_function_astack"]
     stack.push_async_exit(leave)
     return child
@@ -182,7 +183,7 @@ async def _tell(
     error: BaseException | None,
     _traceback: TracebackType | None,
 ) -> None:
-    """Tell the middleware of the exception that a request ends with."""
+    """Tell the middleware which exception ends the request."""
     if error is not None:
         scope[ANSWERED_KEY].append(error)
 
@@ -192,19 +193,19 @@ DepContainer = Annotated[Container, Depends(container)]
 
 
 async def function_container(services: DepContainer) -> AsyncGenerator[Container, None]:
-    """Get a container that is closed before the response is sent: a dependency.
+    """Get a container that closes before the response is sent: a dependency.
 
-    It is a child of the request's container, with services of its own, and is current until
-    it is closed. Use it as `DepFunctionContainer`, or with ``scope="function"``.
+    It is a child of the request's container, with services of its own, and is current until it
+    closes. Use it as `DepFunctionContainer`, or with ``scope="function"``.
 
     Args:
-        services: The container of the request; FastAPI gives it.
+        services: The container of the request; FastAPI passes it.
 
     Yields:
         The child.
     """
     if services.registry._known in _EARLY:
-        # It is one that is closed then.
+        # This container closes before the response anyway.
         yield services
         return
     child = services.child()
@@ -228,7 +229,7 @@ async def registry(connection: HTTPConnection) -> Registry:
     """Get the registry of the application: a dependency.
 
     Args:
-        connection: The request or WebSocket; FastAPI gives it.
+        connection: The request or WebSocket; FastAPI passes it.
 
     Returns:
         The registry that `lifespan` keeps.
@@ -243,7 +244,7 @@ DepRegistry = Annotated[Registry, Depends(registry)]
 """The registry of the application: ``registry: DepRegistry``."""
 
 
-# Whoever resolves dependencies without FastAPI, as `wares.inject`, asks a container for these.
+# `wares.inject`, which resolves dependencies without FastAPI, asks a container for these keys.
 container.__wares_key__ = Container  # type: ignore[attr-defined]  # functions have attributes
 function_container.__wares_key__ = Container  # type: ignore[attr-defined]  # the same
 registry.__wares_key__ = Registry  # type: ignore[attr-defined]  # the same
@@ -251,17 +252,17 @@ registry.__wares_key__ = Registry  # type: ignore[attr-defined]  # the same
 
 @attrs.frozen(cache_hash=True)
 class GetService:
-    """The dependency that gives one service; equal for the same key, so that FastAPI shares it.
+    """A dependency that returns one service; equal for the same key, so that FastAPI shares it.
 
     Attributes:
-        key: What the container is asked for.
+        key: The key of the service.
     """
 
     key: Hashable
 
     @property
     def __wares_key__(self) -> Hashable:
-        """What `wares.inject` asks a container for, instead of calling this."""
+        """The key that `wares.inject` asks a container for, instead of calling this."""
         return self.key
 
     async def __call__(self, services: DepContainer) -> Any:
@@ -270,18 +271,18 @@ class GetService:
 
 @attrs.frozen(cache_hash=True)
 class GetFunctionService(GetService):
-    """The same, out of the container that is closed before the response is sent."""
+    """The same, with the container that closes before the response is sent."""
 
     async def __call__(self, services: DepFunctionContainer) -> Any:
         return await services.aget(self.key)
 
 
 class ServiceMarker(params.Depends):
-    """What FastAPI sees of `Inject`: whatever it names is asked of the container."""
+    """The marker that FastAPI sees in place of `Inject`: it asks the container for the key."""
 
     @property
     def dependency(self) -> GetService | None:
-        """What gives the service, once it is known of which key."""
+        """The dependency that returns the service, once the key is known."""
         key = self.__dict__["dependency"]
         if key is None or isinstance(key, GetService):
             return key
@@ -289,8 +290,8 @@ class ServiceMarker(params.Depends):
 
     @dependency.setter
     def dependency(self, key: Hashable) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]  # a field there
-        # Where the marker names nothing, FastAPI puts the annotation here: in 0.121 by a mere
-        # assignment, in newer versions into a marker that it makes anew.
+        # If the marker names nothing, FastAPI puts the annotation here: FastAPI 0.121 assigns it,
+        # newer versions make a new marker.
         if isinstance(key, ForwardRef):
             name = key.__forward_arg__
             raise InvalidRegistrationError(
@@ -302,7 +303,7 @@ class ServiceMarker(params.Depends):
 
 
 def show_marker(mark: Mark) -> params.Depends:
-    """Give FastAPI's own marker for one of ours, in which FastAPI finds what it looks for."""
+    """Make the marker of FastAPI that corresponds to a marker of wares."""
     if mark.is_service or not (mark.key is None or callable(mark.key)):
         return ServiceMarker(mark.key, scope=mark.scope)
     return Depends(mark.key, use_cache=mark.use_cache, scope=mark.scope)  # type: ignore[no-any-return]  # so it says
@@ -316,7 +317,7 @@ else:
     class FunctionInject:
         """A service that ends before the response is sent: ``session: FunctionInject[Session]``.
 
-        All of them in one request come from one container, that of `DepFunctionContainer`.
+        Within a request, they all come from the container of `DepFunctionContainer`.
         """
 
         def __class_getitem__(cls, key: Any) -> Any:
@@ -324,13 +325,13 @@ else:
 
 
 def _key_of(call: Any) -> Hashable:
-    """Find what a dependency asks a container for."""
+    """Find the key that a dependency asks a container for."""
     key: Hashable = getattr(call, "__wares_key__", MISSING)
     return key
 
 
 def _key_of_request(call: Any) -> Hashable:
-    """Find what a dependency asks the container of the request for."""
+    """Find the key that a dependency asks the request's container for."""
     return _key_of(call) if call is container or type(call) is GetService else MISSING
 
 
@@ -359,7 +360,7 @@ def _made_twice(wanted: Wanted, key: Hashable) -> UnresolvableParameterError:
 def _find_made_twice(
     asked: Sequence[Wanted], registry: Registry
 ) -> Iterator[UnresolvableParameterError]:
-    """Find the first service that one endpoint would be given twice, which is never meant."""
+    """Find the first service that one endpoint would receive twice, which is never intended."""
     keys = {
         kind: [_key_of(one.call) for one in asked if type(one.call) is kind] for kind in _KINDS
     }
@@ -377,7 +378,7 @@ _KINDS = (GetService, GetFunctionService)
 
 
 def _find_too_long(app: FastAPI) -> Iterator[LifetimeError]:
-    """Find what is left after the response, and needs what ends before."""
+    """Find dependencies that outlive the response, and need services that end before it."""
     for keeper, wanted in find_kept(app, _key_of_request):
         key = _key_of_request(wanted.call)
         steps = [*map(describe_callable, wanted.path), describe(key)]
@@ -389,26 +390,26 @@ _EARLY_SHORTCUT = Shortcut(_key_of_request, _visit_early)
 
 
 class lifespan(starlette.lifespan[App]):  # noqa: N801  # used as a decorator
-    """Give the lifespan function of an application a registry, and close it after it.
+    """Pass a registry to the lifespan function of an application, and close it afterwards.
 
-    The registry is found by `get_registry`, and by all dependencies of this module. Factories
-    may need the connection that is served, as a `Request`, a `WebSocket` or an `HTTPConnection`.
+    `get_registry` returns the registry, and all dependencies of this module use it. Factories may
+    ask for the connection: a `Request`, a `WebSocket` or an `HTTPConnection`.
 
-    Where lifespans are nested, as those of included routers are, all share one registry, which
-    is that of the outermost one.
+    Nested lifespans, such as those of included routers, share the registry of the outermost one.
 
     Args:
         function: An async generator function, or a function that returns an async context
             manager. It takes the application and the registry, and yields a mapping, which
             becomes the state of the lifespan, or nothing.
-        registry: A registry of the caller's, instead of a new one for each start. It is closed,
-            too, so the application cannot be started again.
-        validate: Whether the start fails if something that is registered cannot be made, or
-            something that an endpoint asks for is not registered, or FastAPI would call what is
-            registered by itself, or an endpoint would be given two of one service.
-        scope: When the services of endpoints end: ``"request"``, the default, after the response
-            has been sent; ``"function"`` when the endpoint has returned, before the response is
-            sent. It is chosen for the whole application, by its own lifespan.
+        registry: A registry to use instead of a new one for each start. It closes as well, so the
+            application cannot be started again.
+        validate: Whether the start fails if a registered service cannot be made, if an endpoint
+            asks for a service that is not registered, if FastAPI itself would call a registered
+            factory, or if an endpoint would receive a service twice.
+        scope: When the services of endpoints end: with ``"request"``, the default, after the
+            response has been sent; with ``"function"``, when the endpoint has returned, before the
+            response is sent. The lifespan of the application itself decides for the whole
+            application.
 
     Attributes:
         registry: The registry of the present start, or of the next one.
@@ -444,7 +445,7 @@ class lifespan(starlette.lifespan[App]):  # noqa: N801  # used as a decorator
             yield registry
 
     def _follow(self, registry: Registry) -> None:
-        """Do within another lifespan as that one does."""
+        """Within another lifespan, use the scope of that lifespan."""
         is_early = registry._known in _EARLY
         if self._scope == "function" and not is_early:
             raise InvalidOptionError(
@@ -468,7 +469,7 @@ class lifespan(starlette.lifespan[App]):  # noqa: N801  # used as a decorator
                 key = _key_of(wanted.call)
                 if key is not MISSING:
                     yield from find_missing_below(key, wanted.path, registry)
-                # Compared by identity, as what FastAPI calls need not be hashable.
+                # Compare by identity, because the callables of FastAPI need not be hashable.
                 elif any(wanted.call is registered for registered in known):
                     yield _made_by_fastapi(wanted)
             if self._scope == "request":
@@ -477,7 +478,7 @@ class lifespan(starlette.lifespan[App]):  # noqa: N801  # used as a decorator
             yield from _find_too_long(app)
 
     async def _prepare(self, app: App) -> None:
-        # A matter of safety, and so also where nothing else is validated.
+        # This is a matter of security, so it is checked even without validation.
         raise_problems("The application does not start, because of", [*find_overlooked(app)])
         open_first(app, container, _key_of)
         if await try_out():
@@ -486,14 +487,13 @@ class lifespan(starlette.lifespan[App]):  # noqa: N801  # used as a decorator
 
 
 def health_router(path: str = "/healthy", **options: Unpack[HealthOptions]) -> APIRouter:
-    """Make a router that pings the services and answers whether all are well.
+    """Make a router that pings the services and reports whether they are healthy.
 
-    It answers by ``{"ok": [...], "failing": [...]}``, or in more detail where
-    ``application/health+json`` is accepted. ``?tag=ready`` narrows it down to services with that
-    tag.
+    It answers with ``{"ok": [...], "failing": [...]}``, or in more detail if the request accepts
+    ``application/health+json``. With ``?tag=ready``, it checks only services with that tag.
 
     Args:
-        path: Where it is found.
+        path: The path of the endpoint.
         options: How it checks and answers: ``timeout`` (5 seconds), ``tags`` (all), ``ok_status``
             (200), ``failing_status`` (503), ``show_errors`` (False), ``max_age`` (0 seconds).
 
@@ -508,7 +508,7 @@ def health_router(path: str = "/healthy", **options: Unpack[HealthOptions]) -> A
 
     async def health(
         request: Request,
-        tag: Annotated[  # noqa: ARG001  # documents what `answer_probe` reads
+        tag: Annotated[  # noqa: ARG001  # documents the query that `answer_probe` reads
             list[str] | None, Query(description="Check services with this tag only.")
         ] = None,
     ) -> Response:
@@ -535,7 +535,7 @@ def health_router(path: str = "/healthy", **options: Unpack[HealthOptions]) -> A
 
 _NAMES: dict[str, Any] = {"type": "array", "items": {"type": "string"}}
 
-#: What a health endpoint sends, in the words of OpenAPI.
+#: The responses of a health endpoint, for OpenAPI.
 _HEALTH_CONTENT: dict[str, Any] = {
     "application/json": {
         "schema": {

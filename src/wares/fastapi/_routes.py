@@ -1,15 +1,15 @@
-"""The way around FastAPI's solving of dependencies, for what an endpoint asks a container for.
+"""A shortcut around FastAPI's dependency solving, for services that come from a container.
 
-FastAPI solves each dependency of each request by walking through what it has read from its
-signature, and enters generators as context managers; that takes several times as long as an
-empty endpoint. What comes from a container needs none of it. An endpoint that is a coroutine
-function can fetch its arguments itself, right before it is called; for other endpoints, and for
-dependencies, something simpler can be solved in their stead.
+For each request, FastAPI walks through the dependencies that it has read from signatures, and
+enters generators as context managers; that takes several times as long as an empty endpoint.
+Services from a container need none of this. An endpoint that is a coroutine function can fetch them
+itself, right before it is called. For other endpoints, and for dependencies, FastAPI can solve
+something simpler instead.
 
-This module knows how FastAPI keeps what it has read from an endpoint: a `Dependant`, whose
-``dependencies`` are solved, and whose ``call`` is then called with their values. FastAPI does not
-document that, so all that touches it is here, and `_trial` checks beforehand whether it does as
-it should; if not, FastAPI's documented way stays.
+FastAPI keeps what it has read from an endpoint as a `Dependant`: it solves the ``dependencies``,
+and then calls ``call`` with their values. FastAPI does not document this, so only this module
+relies on it, and `_trial` checks beforehand whether it works; if not, FastAPI solves the
+dependencies in its documented way.
 """
 
 import contextlib
@@ -37,48 +37,48 @@ from wares._core.container import Container
 from wares._core.keys import MISSING
 from wares._core.signatures import find_overlooked_markers
 
-#: The key of the service that a dependency gives, or `MISSING`.
+#: Finds the key of the service that a dependency returns, or `MISSING`.
 FindKey: TypeAlias = Callable[[Any], Hashable]
 
-#: Leaves a container when the response is out; it takes what ``__aexit__`` takes.
+#: Closes a container when the response has been sent; takes the arguments of ``__aexit__``.
 Leave: TypeAlias = Callable[..., Awaitable[None]]
 
-#: Has a container of a connection left when it is time.
+#: Arranges that the container of a connection is closed in time.
 PushExit: TypeAlias = Callable[[HTTPConnection, Leave], object]
 
-#: Gives the container of a connection, and sees to it that it is left.
+#: Returns the container of a connection, and arranges that it is closed.
 Visit: TypeAlias = Callable[[HTTPConnection, PushExit], Any]
 
-#: An argument of our own, by which an endpoint that fetches its services gets the connection.
+#: The extra argument through which an endpoint that fetches its services gets the connection.
 _CONNECTION = "wares_connection"
 
 
 @attrs.frozen
 class Shortcut:
-    """How endpoints, and their dependencies, get what they ask a container for.
+    """The shortcut by which endpoints and their dependencies get services from a container.
 
     Attributes:
-        find_key: What tells the dependencies that a container can serve.
-        visit: What gives the container that is asked, and has it left.
+        find_key: Recognises the dependencies that a container can serve.
+        visit: Returns the container, and arranges that it is closed.
     """
 
     find_key: FindKey
     visit: Visit
 
     def take(self, app: Any) -> None:
-        """Have all endpoints of *app* get their services by the shortcut."""
+        """Use the shortcut for all endpoints of *app*."""
         for dependant, provider in find_dependants(app.routes, app):
             self.shorten(dependant, provider)
 
     def shorten(self, endpoint: Any, provider: Any) -> None:
-        """Have one endpoint get its services by the shortcut.
+        """Use the shortcut for one endpoint.
 
         Args:
-            endpoint: What FastAPI has read from the endpoint's signature: a `Dependant`.
-            provider: The application whose ``dependency_overrides`` are to be heeded.
+            endpoint: The `Dependant` that FastAPI has read from the endpoint's signature.
+            provider: The application whose ``dependency_overrides`` apply.
         """
         if isinstance(endpoint.dependencies, Dependencies):
-            return  # since the application was started before
+            return  # the application has been started before
         wanted = {
             inner.name: key
             for inner in endpoint.dependencies
@@ -97,12 +97,12 @@ class Shortcut:
     def _replace(
         self, dependant: Any, provider: Any, hidden: Collection[str | None] = ()
     ) -> None:
-        """Show FastAPI simpler dependencies in the place of those that a container can serve.
+        """Show FastAPI simpler dependencies instead of those that a container can serve.
 
         Args:
-            dependant: What needs them.
-            provider: The application whose ``dependency_overrides`` are to be heeded.
-            hidden: The names of those that are not shown at all.
+            dependant: The `Dependant` that needs them.
+            provider: The application whose ``dependency_overrides`` apply.
+            hidden: The names of dependencies that FastAPI does not see at all.
         """
         found = dependant.dependencies
         for inner in found:
@@ -119,7 +119,7 @@ class Shortcut:
         return get_dependant(path=dependant.path, call=fetch, name=dependant.name)
 
     def _find_key(self, dependant: Any) -> Any:
-        """Find the key of what a container can serve in the place of a dependency."""
+        """Find the key of the service that can replace a dependency."""
         if dependant.scope == "function" or getattr(dependant, "concurrency", None) is not None:
             return MISSING
         return self.find_key(dependant.call)
@@ -127,12 +127,12 @@ class Shortcut:
     def _fetching(
         self, endpoint: Callable[..., Any], name: str, wanted: dict[str, Hashable]
     ) -> Callable[..., Any]:
-        """Wrap a coroutine function so that it fetches what it wants.
+        """Wrap a coroutine function so that it fetches its services.
 
         Args:
             endpoint: The coroutine function.
-            name: The argument by which FastAPI gives the connection.
-            wanted: The arguments to be fetched, and their keys.
+            name: The argument through which FastAPI passes the connection.
+            wanted: The arguments to fetch, and their keys.
         """
         services = {each: key for each, key in wanted.items() if key is not Container}
         targets = "".join(f"values[{each!r}], " for each in services)
@@ -140,7 +140,7 @@ class Shortcut:
         lines = [
             f"async def fetching({f'{name}=None, ' if is_ours else ''}**values):",
             f"    connection = {name if is_ours else f'values.get({name!r})'}",
-            # FastAPI solves them where something is overridden.
+            # FastAPI solves them if a dependency is overridden.
             "    if connection is None or first in values: return await endpoint(**values)",
             "    container = visit(connection, push_exit)",
             *[f"    values[{each!r}] = container" for each in wanted.keys() - services],
@@ -157,7 +157,7 @@ class Shortcut:
             "push_exit": push_exit,
             "visit": self.visit,
         }
-        # Written out, as a plan is: this runs for each request.
+        # Compiled source is faster, and this runs for each request.
         exec(compile("\n".join(lines), "<an endpoint of wares>", "exec"), names)  # noqa: S102  # our own source
         fetching: Callable[..., Any] = functools.wraps(endpoint)(names["fetching"])
         _keep_place(fetching, endpoint)
@@ -168,11 +168,11 @@ class Shortcut:
 class Fetch:
     """A dependency that fetches one service; equal for the same key, so that FastAPI shares it.
 
-    It needs no other dependency, and is no generator: that is what makes it simpler.
+    It is simpler because it needs no other dependency, and is not a generator.
 
     Attributes:
-        key: What the container is asked for.
-        visit: What gives the container.
+        key: The key of the service.
+        visit: Returns the container.
     """
 
     key: Hashable
@@ -183,7 +183,7 @@ class Fetch:
 
 
 def _keep_place(wrapped: Callable[..., Any], endpoint: Callable[..., Any]) -> None:
-    """Have the errors of FastAPI name the file of *endpoint*, and not that of its wrapper."""
+    """Make errors of FastAPI name the file of *endpoint*, not that of its wrapper."""
     routing: Any = fastapi.routing
     with contextlib.suppress(AttributeError):  # older versions name no places
         routing._endpoint_context_cache[id(wrapped)] = routing._extract_endpoint_context(
@@ -192,9 +192,9 @@ def _keep_place(wrapped: Callable[..., Any], endpoint: Callable[..., Any]) -> No
 
 
 class Dependencies(list[Any]):
-    """All dependencies of an endpoint; FastAPI is shown those that it has to solve.
+    """All dependencies of an endpoint; FastAPI sees only those that it has to solve.
 
-    Those are all of them while any is overridden: then FastAPI decides.
+    While any dependency is overridden, FastAPI sees all of them.
     """
 
     __slots__ = ("_provider", "_rest")
@@ -211,14 +211,14 @@ class Dependencies(list[Any]):
 
 
 def open_first(app: Any, container: Callable[..., Any], find_key: FindKey) -> None:
-    """Have containers opened before what FastAPI leaves before the response.
+    """Open containers before the dependencies that FastAPI exits before the response.
 
-    Such a dependency may hold a cancel scope open, and that of the container must lie around it.
+    Such a dependency may hold a cancel scope open, and the container's scope must be around it.
 
     Args:
-        app: Whose endpoints these are.
+        app: The application with the endpoints.
         container: The dependency that opens a container.
-        find_key: What tells the dependencies of ours.
+        find_key: Recognises the dependencies of wares.
     """
     for dependant, _ in find_dependants(app.routes, app):
         found = dependant.dependencies
@@ -232,7 +232,7 @@ def open_first(app: Any, container: Callable[..., Any], find_key: FindKey) -> No
 
 
 def _has_function_scope(dependant: Any, find_key: FindKey) -> bool:
-    """Tell whether one of the dependencies, but of ours, is left before the response."""
+    """Tell whether FastAPI exits a dependency of the user's before the response."""
     return any(
         (inner.scope == "function" and find_key(inner.call) is MISSING)
         or _has_function_scope(inner, find_key)
@@ -241,8 +241,8 @@ def _has_function_scope(dependant: Any, find_key: FindKey) -> bool:
 
 
 def find_dependants(routes: Iterable[Any], provider: Any) -> Iterator[tuple[Any, Any]]:
-    """Find what FastAPI has read from endpoints, also of mounted applications."""
-    # FastAPI began to keep the routers that are included into others as they are.
+    """Find the dependants of all endpoints, including those of mounted applications."""
+    # Newer versions of FastAPI keep included routers as they are.
     flatten: Callable[[Any], Iterable[Any]] = getattr(
         fastapi.routing, "iter_route_contexts", iter
     )
@@ -261,9 +261,9 @@ class Wanted(NamedTuple):
     """A dependency of an endpoint, or of one of its dependencies.
 
     Attributes:
-        path: The endpoint, and the dependencies that lead to the one that wants it.
-        parameter: The parameter of the last of these; `None` for what is called for its effect.
-        call: What FastAPI calls.
+        path: The endpoint, and the dependencies that lead to this one.
+        parameter: The parameter of the last of these; `None` for a dependency without a value.
+        call: The callable that FastAPI calls.
     """
 
     path: tuple[Callable[..., Any], ...]
@@ -272,16 +272,16 @@ class Wanted(NamedTuple):
 
 
 def find_asked(app: Any, find_key: FindKey) -> Iterator[Sequence[Wanted]]:
-    """Find the dependencies of each endpoint, and theirs."""
+    """Find the dependencies of each endpoint, and their dependencies."""
     for dependant, _ in find_dependants(app.routes, app):
         yield [wanted for _, wanted in _find_below(dependant, find_key)]
 
 
 def find_kept(app: Any, find_key: FindKey) -> Iterator[tuple[Callable[..., Any], Wanted]]:
-    """Find dependencies that yield, are left after the response, and need what is ours.
+    """Find yielding dependencies that outlive the response, and need services of wares.
 
     Yields:
-        Such a dependency, and what it needs.
+        Such a dependency, and the dependency that it needs.
     """
     for endpoint, _ in find_dependants(app.routes, app):
         for keeper, above in _find_below(endpoint, find_key):
@@ -291,12 +291,12 @@ def find_kept(app: Any, find_key: FindKey) -> Iterator[tuple[Callable[..., Any],
                         yield keeper.call, wanted
 
 
-#: Where FastAPI keeps the parameters of an endpoint or dependency that it reads from the request.
+#: The attributes in which FastAPI keeps parameters that it reads from the request.
 _READ = ("path_params", "query_params", "header_params", "cookie_params", "body_params")
 
 
 def find_overlooked(app: Any) -> Iterator[Exception]:
-    """Find services that FastAPI would read from the request, as it has not seen their markers."""
+    """Find services that FastAPI would read from the request, as it overlooks their markers."""
     for endpoint, _ in find_dependants(app.routes, app):
         todo = [endpoint]
         for dependant in todo:
@@ -310,7 +310,7 @@ def _find_below(
     dependant: Any, find_key: FindKey, above: tuple[Callable[..., Any], ...] = ()
 ) -> Iterator[tuple[Any, Wanted]]:
     path = (*above, dependant.call)
-    # A copy of the list has all of them, also those that FastAPI is not shown.
+    # A copy of the list has all of them, including those that FastAPI does not see.
     for inner in dependant.dependencies[:]:
         yield inner, Wanted(path, inner.name, inner.call)
         if find_key(inner.call) is MISSING:
@@ -318,7 +318,7 @@ def _find_below(
 
 
 def find_lifespans(context: Any) -> Iterator[Lifespan[Any]]:
-    """Find the lifespans of ours in what FastAPI has merged, in the order of their start."""
+    """Find the lifespans of wares that FastAPI has merged, in the order of their start."""
     if isinstance(context, Lifespan):
         yield context
         return
@@ -330,7 +330,7 @@ def find_lifespans(context: Any) -> Iterator[Lifespan[Any]]:
 
 
 def push_exit(connection: HTTPConnection, leave: Leave) -> None:
-    """Have *leave* called when the response has been sent and background tasks have run."""
-    # As AsyncExitStack.push_async_exit does, at a third of the price.
+    """Call *leave* when the response has been sent and background tasks have run."""
+    # Like AsyncExitStack.push_async_exit, in a third of the time.
     stack = connection.scope["fastapi_inner_astack"]
-    stack._exit_callbacks.append((False, leave))  # tried out
+    stack._exit_callbacks.append((False, leave))  # `_trial` checks this

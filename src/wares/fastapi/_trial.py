@@ -1,7 +1,6 @@
-"""Whether the shortcut of `_fastapi_routes` leads through the FastAPI that is installed.
+"""A trial of the shortcut of `_routes` with the installed version of FastAPI.
 
-This module knows what should happen, and in which order, when a request is served by the
-shortcut.
+This module knows what has to happen, and in which order, when the shortcut serves a request.
 """
 
 import asyncio
@@ -22,27 +21,27 @@ _log = logging.getLogger("wares")
 
 
 async def try_out() -> bool:
-    """Tell whether this version of FastAPI is one that the shortcut leads through.
+    """Tell whether the shortcut works with this version of FastAPI.
 
-    Serves endpoints of each kind by a shortcut that fetches from nowhere, and sees that all
-    happens as it should. Once: FastAPI does not change while a program runs.
+    This serves endpoints of each kind with a shortcut that has no real container, and checks what
+    happens. It does so once, because FastAPI does not change while a program runs.
     """
     if Trial.is_passed is None:
         trial = Trial()
         try:
             await trial.run()
-        except Exception:  # noqa: BLE001  # whatever it is, the documented way remains
+        except Exception:  # noqa: BLE001  # after any error, the documented way remains
             _log.info("The shortcut does not work with this version of FastAPI.", exc_info=True)
         Trial.is_passed = trial.is_as_expected
     return Trial.is_passed
 
 
 class Trial:
-    """A few endpoints, and a shortcut for them. The trial is its own container, too.
+    """A few endpoints, and a shortcut for them. The trial is also the container.
 
     Attributes:
-        is_passed: How the trial has come out, if there has been one.
-        dependency_overrides: What FastAPI looks at.
+        is_passed: The result of the trial, if it has run.
+        dependency_overrides: The overrides, which FastAPI reads.
     """
 
     is_passed: ClassVar[bool | None] = None
@@ -53,17 +52,17 @@ class Trial:
 
     @property
     def is_as_expected(self) -> bool:
-        """Whether everything has happened, in order, in each endpoint."""
+        """Whether the right events have happened in each endpoint, in the right order."""
         solved = ["work solved, nested solved", "response"]
         coroutine = ["work fetched, nested fetched", "response", "exit", "exit"]
-        # Here it is dependencies that fetch, and FastAPI shares one that is there twice.
+        # Here, dependencies fetch the services, and FastAPI shares a dependency that occurs twice.
         function = ["work fetched, nested fetched", "response", "exit"]
         websocket = ["work fetched, nested fetched", "exit", "exit"]
         overridden = ["work overridden, nested overridden", "response"]
         return self._events == [*solved, *coroutine, *function, *websocket, *overridden]
 
     async def run(self) -> None:
-        """Serve a request without the shortcut, one to each endpoint by it, one overridden."""
+        """Serve a request without the shortcut, one to each endpoint with it, one overridden."""
 
         async def nest(service: Annotated[str, Depends(self.solve)]) -> str:
             return f"nested {service}"
@@ -105,19 +104,19 @@ class Trial:
             await route.app(scope, asyncio.Queue().get, self._send)
 
     async def solve(self) -> str:
-        """Be a dependency that the shortcut knows."""
+        """Act as a dependency that the shortcut knows."""
         return "solved"
 
     async def override(self) -> str:
-        """Be what overrides it."""
+        """Act as the override."""
         return "overridden"
 
     async def aget(self, *keys: Hashable) -> object:
-        """Be what a container is asked for."""
+        """Act as the container."""
         return "fetched" if len(keys) == 1 else ["fetched" for _ in keys]
 
     async def leave(self, *_error: object) -> None:
-        """Be left."""
+        """Act as the exit of the container."""
         self._events.append("exit")
 
     def _find_key(self, call: Any) -> Hashable:

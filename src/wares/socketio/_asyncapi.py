@@ -17,12 +17,10 @@ import socketio
 from wares._core.container import Registry
 from wares._core.keys import MISSING
 from wares.exceptions import MissingExtraError
-from wares.socketio._dispatch import Dispatch, Registered
+from wares.socketio._dispatch import Dispatch
 from wares.socketio._parameters import Parameter
 from wares.socketio._payloads import find_adapter
 from wares.socketio._servers import find_dispatch
-
-_SPECIFICATION = "3.0.0"
 
 #: Where in a schema of pydantic there are other schemas.
 _SCHEMAS_IN = frozenset(
@@ -60,11 +58,6 @@ class _Message:
         """The id of the message within the channel."""
         return f"{_as_id(self.name)}.{self.direction}"
 
-    @property
-    def mode(self) -> Literal["validation", "serialization"]:
-        """Whether it is read or written."""
-        return "validation" if self.direction == "receive" else "serialization"
-
 
 def asyncapi(
     sio: socketio.AsyncServer | socketio.Server,
@@ -96,25 +89,15 @@ def asyncapi(
         MissingExtraError: pydantic is not installed.
     """
     dispatch = find_dispatch(sio)
-    known = registry or dispatch.registry
-    messages = list(_read_messages(dispatch, known))
-    schemas, definitions = _write_schemas(messages)
     info = {"title": title, "version": version}
     if description is not None:
         info["description"] = description
+    messages = list(_read_messages(dispatch, registry or dispatch.registry))
     return {
-        "asyncapi": _SPECIFICATION,
+        "asyncapi": "3.0.0",
         "info": info,
         "defaultContentType": "application/json",
-        "channels": _write_channels(messages),
-        "operations": _write_operations(messages),
-        "components": {
-            "messages": {
-                f"{message.channel}.{message.id}": _write_message(message, schemas[number])
-                for number, message in enumerate(messages)
-            },
-            "schemas": definitions,
-        },
+        **_write(messages),
     }
 
 
@@ -123,58 +106,77 @@ def _read_messages(dispatch: Dispatch, registry: Registry) -> Iterator[_Message]
         place = made.handler.place
         parameters = [
             parameter
-            for parameter in made.handler.reading.parameters
+            for parameter in made.handler.parameters
             if _is_payload(parameter, registry)
         ]
         yield _Message(
             place.namespace,
             place.event,
             "receive",
-            [_adapter_of(parameter) for parameter in parameters],
-            sum(not _is_optional(parameter) for parameter in parameters),
-            _summarise(made),
+            [parameter.adapter for parameter in parameters],
+            sum(not parameter.is_optional for parameter in parameters),
+            (inspect.getdoc(made.handler.function) or "").partition("\n")[0],
         )
-        adapter = None if made.response is MISSING else find_adapter(made.response)
+        adapter = find_adapter(made.response)
         if adapter is not None:
             yield _Message(place.namespace, place.event, "answer", [adapter])
-    for (namespace, event), model in dispatch.route.emitted.items():
+    for (namespace, event), model in dispatch.emitted.items():
         yield _Message(namespace, event, "send", [find_adapter(model)])
 
 
 def _is_payload(parameter: Parameter, registry: Registry) -> bool:
-    if parameter.is_raw:
-        return parameter.kind is not inspect.Parameter.VAR_POSITIONAL
-    if parameter.payload is None:
-        return False
-    return parameter.key is MISSING or parameter.key not in registry
+    is_service = parameter.key is not MISSING and parameter.key in registry
+    return parameter.is_argument and not is_service
 
 
-def _is_optional(parameter: Parameter) -> bool:
-    if parameter.payload is not None:
-        return parameter.payload.is_optional
-    return parameter.default is not MISSING
+def _write(messages: Sequence[_Message]) -> dict[str, Any]:
+    schemas, definitions = _write_schemas(messages)
+    channels: dict[str, Any] = {}
+    operations: dict[str, Any] = {}
+    written: dict[str, Any] = {}
+    for number, message in enumerate(messages):
+        channel, name = message.channel, f"{message.channel}.{message.id}"
+        within = channels.setdefault(channel, {"address": message.namespace, "messages": {}})
+        within["messages"][message.id] = {"$ref": f"#/components/messages/{name}"}
+        written[name] = _write_message(message, schemas[number])
+        references = {
+            "channel": {"$ref": f"#/channels/{channel}"},
+            "messages": [{"$ref": f"#/channels/{channel}/messages/{message.id}"}],
+        }
+        if message.direction == "answer":
+            operations[f"{channel}.{_as_id(message.name)}.receive"]["reply"] = references
+        else:
+            operations[name] = {"action": message.direction, **references}
+    components = {"messages": written, "schemas": definitions}
+    return {"channels": channels, "operations": operations, "components": components}
 
 
-def _adapter_of(parameter: Parameter) -> Any:
-    return None if parameter.payload is None else parameter.payload.adapter
-
-
-def _summarise(made: Registered) -> str:
-    """Give the first line of the handler's docstring."""
-    text = inspect.getdoc(made.handler.function) or ""
-    return text.partition("\n")[0]
+def _write_message(message: _Message, schemas: list[Any]) -> dict[str, Any]:
+    written: dict[str, Any] = {"name": message.name}
+    if message.summary:
+        written["summary"] = message.summary
+    if len(schemas) == 1:
+        written["payload"] = schemas[0]
+    elif schemas:
+        least = message.required
+        written["payload"] = {"type": "array", "items": schemas, "minItems": least}
+    return written
 
 
 def _write_schemas(
     messages: Sequence[_Message],
-) -> tuple[dict[int, list[Any]], dict[str, Any]]:
-    """Write the schemas of all messages, and those that they refer to."""
+) -> tuple[list[list[Any]], dict[str, Any]]:
+    """Write the schemas of all messages, argument by argument, and those that they refer to."""
     try:
         from pydantic import TypeAdapter  # noqa: PLC0415  # only the document needs it
     except ImportError:
         raise MissingExtraError("asyncapi()", "pydantic") from None
     inputs: list[tuple[Hashable, Any, Any]] = [
-        ((number, position), message.mode, adapter)
+        (
+            (number, position),
+            "validation" if message.direction == "receive" else "serialization",
+            adapter,
+        )
         for number, message in enumerate(messages)
         for position, adapter in enumerate(message.adapters)
         if adapter is not None
@@ -182,13 +184,11 @@ def _write_schemas(
     written, rest = TypeAdapter.json_schemas(
         inputs, ref_template="#/components/schemas/{model}"
     )
-    by_place = {key: _as_draft_07(schema) for (key, _), schema in written.items()}
-    schemas = {
-        number: [
-            by_place.get((number, position), {}) for position in range(len(message.adapters))
-        ]
+    by_place = {place: _as_draft_07(schema) for (place, _), schema in written.items()}
+    schemas: list[list[Any]] = [
+        [by_place.get((number, position), {}) for position in range(len(message.adapters))]
         for number, message in enumerate(messages)
-    }
+    ]
     definitions = rest.get("$defs", {})
     return schemas, {name: _as_draft_07(schema) for name, schema in definitions.items()}
 
@@ -212,59 +212,6 @@ def _as_draft_07(schema: Any) -> Any:
         # pydantic never writes both: each tuple has a length, or else items of one type.
         written["items"] = written.pop("prefixItems")
     return written
-
-
-def _write_message(message: _Message, schemas: list[Any]) -> dict[str, Any]:
-    written: dict[str, Any] = {"name": message.name}
-    if message.summary:
-        written["summary"] = message.summary
-    if len(schemas) == 1:
-        written["payload"] = schemas[0]
-    elif schemas:
-        # Several arguments, as JSON Schema Draft 07 writes them, which AsyncAPI builds on.
-        written["payload"] = {
-            "type": "array",
-            "items": schemas,
-            "minItems": message.required,
-        }
-    return written
-
-
-def _write_channels(messages: Sequence[_Message]) -> dict[str, Any]:
-    channels: dict[str, Any] = {}
-    for message in messages:
-        channel = channels.setdefault(
-            message.channel, {"address": message.namespace, "messages": {}}
-        )
-        channel["messages"][message.id] = {
-            "$ref": f"#/components/messages/{message.channel}.{message.id}"
-        }
-    return channels
-
-
-def _write_operations(messages: Sequence[_Message]) -> dict[str, Any]:
-    operations: dict[str, Any] = {}
-    for message in messages:
-        reference = _refer(message)
-        if message.direction == "answer":
-            # It comes right after what it answers.
-            operations[f"{message.channel}.{_as_id(message.name) or 'any'}.receive"][
-                "reply"
-            ] = reference
-        else:
-            operations[f"{message.channel}.{message.id}"] = {
-                "action": message.direction,
-                **reference,
-            }
-    return operations
-
-
-def _refer(message: _Message) -> dict[str, Any]:
-    channel = f"#/channels/{message.channel}"
-    return {
-        "channel": {"$ref": channel},
-        "messages": [{"$ref": f"{channel}/messages/{message.id}"}],
-    }
 
 
 def _as_id(name: str) -> str:

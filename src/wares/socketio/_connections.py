@@ -37,6 +37,9 @@ class Connection:
     events: int = 0
     is_over: bool = False
 
+    def __str__(self) -> str:
+        return f"the connection of {self.key[1]} to {self.key[0]}"
+
 
 class Connections:
     """The connections that are open. Threads may share it."""

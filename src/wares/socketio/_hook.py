@@ -4,16 +4,24 @@ This module knows the places of python-socketio where connections and events pas
 ``_trigger_event``, ``_handle_event_internal``, ``_handle_eio_disconnect`` and ``shutdown``, in
 the versions 5.12 to 5.18.
 
-It is written once for both kinds of server. On a synchronous one nothing in it suspends, and
-`run` takes it to its end.
+It is written once for both kinds of server: see `_coroutines`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextvars import ContextVar
 from typing import Any, Protocol
 from weakref import WeakSet
@@ -22,6 +30,7 @@ import attrs
 import socketio.exceptions
 
 from wares._adapters.lifespan import REGISTRY_KEY
+from wares._core.callables import describe_callable
 from wares._core.container import Container, Registry
 from wares._core.registrations import Registrations
 from wares.exceptions import (
@@ -33,7 +42,7 @@ from wares.exceptions import (
     raise_problems,
 )
 from wares.socketio._connections import Connection, Connections, Key
-from wares.socketio._coroutines import run
+from wares.socketio._coroutines import as_coroutine_function, as_function
 from wares.socketio._events import (
     CONNECT,
     DISCONNECT,
@@ -50,7 +59,7 @@ _log = logging.getLogger("wares")
 #: What python-socketio understands as a refusal; that is an answer already.
 REFUSALS = (socketio.exceptions.ConnectionRefusedError, ConnectionRefusedError)
 
-#: Under this name a test client puts into the environment what wants to know of failed handlers.
+#: Under this name a test client puts into the scope what wants to know of failed handlers.
 FAILURES_KEY = "wares.socketio.failures"
 
 #: What serves connections for which nobody has given a registry.
@@ -93,15 +102,8 @@ _serving: ContextVar[Serving | None] = ContextVar("wares_socketio_serving", defa
 #: Whether the client waits for an acknowledgement of the event.
 _is_answered: ContextVar[bool] = ContextVar("wares_socketio_is_answered", default=True)
 
-
-def find_serving() -> Serving | None:
-    """Find the event that is being handled."""
-    return _serving.get()
-
-
-def is_answered() -> bool:
-    """Tell whether the client waits for an acknowledgement."""
-    return _is_answered.get()
+find_serving = _serving.get
+is_answered = _is_answered.get
 
 
 def current_serving() -> Serving:
@@ -122,6 +124,7 @@ class Hook:
     Attributes:
         server: The server.
         registry: Where services are registered, unless it is left to each connection.
+        shows_input: Whether errors about payloads show what was sent.
         can_await: Whether the server is asynchronous.
         connections: The connections that are open.
         checked: The registries that can make all that they have, and have what handlers need.
@@ -131,15 +134,19 @@ class Hook:
         self,
         server: Any,
         registry: Registry | None,
-        find_problems: Callable[[Registry], Iterable[WaresError]],
         *,
+        find_problems: Callable[[Registry], Iterable[WaresError]],
+        let_in: Callable[[Serving], Awaitable[Any]],
+        shows_input: bool,
         validates: bool,
     ) -> None:
         self.server = server
         self.registry = registry
+        self.shows_input = shows_input
         self.can_await: bool = server.is_asyncio_based()
         self.connections = Connections()
         self._find_problems = find_problems
+        self._let_in = let_in
         self._validates = validates
         self._announced: WeakSet[Registrations] = WeakSet()
         self.checked: WeakSet[Registrations] = WeakSet()
@@ -148,20 +155,28 @@ class Hook:
 
     def install(self) -> None:
         """Take the places of the server's methods."""
-        server = self.server
-        self._trigger = server._trigger_event
-        self._handle_received = server._handle_event_internal
-        self._disconnect_transport = server._handle_eio_disconnect
-        self._shut_down = server.shutdown
-        own = vars(server)
-        own["_trigger_event"] = self._as_method(self._serve)
-        own["_handle_event_internal"] = self._as_method(self._receive)
-        own["_handle_eio_disconnect"] = self._as_method(self._end_transport)
-        own["shutdown"] = self._as_method(self._end)
-        handlers = server.eio.handlers
-        if handlers["disconnect"] == self._disconnect_transport:
+        handlers, own = self.server.eio.handlers, self.server._handle_eio_disconnect
+        self._trigger = self._replace("_trigger_event", self._serve)
+        self._handle_received = self._replace("_handle_event_internal", self._receive)
+        self._disconnect_transport = self._replace(
+            "_handle_eio_disconnect", self._end_transport
+        )
+        self._shut_down = self._replace("shutdown", self._end)
+        if handlers["disconnect"] == own:
             # Otherwise an instrumented server stands before it, and calls the method on the server.
-            handlers["disconnect"] = own["_handle_eio_disconnect"]
+            handlers["disconnect"] = self.server._handle_eio_disconnect
+
+    def _replace(
+        self, name: str, work: Callable[..., Coroutine[Any, Any, Any]]
+    ) -> Callable[..., Awaitable[Any]]:
+        """Have *work* done in place of a method of the server; give the method, awaitable."""
+        method: Callable[..., Any] = getattr(self.server, name)
+        vars(self.server)[name] = self.as_method(work)
+        return method if self.can_await else as_coroutine_function(method)
+
+    def as_method(self, work: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Any]:
+        """Give *work* as a server of this kind calls it."""
+        return work if self.can_await else as_function(work)
 
     def prepare(self, registry: Registry) -> None:
         """Announce what containers are given, and be told when *registry* closes; once."""
@@ -178,7 +193,7 @@ class Hook:
             raise_problems("The Socket.IO server does not start, because there is", problems)
             self.checked.add(registry._known)
 
-    async def finish(self, result: Any, called: object = None) -> Any:
+    async def finish(self, result: Any, called: Callable[..., Any]) -> Any:
         """Await what the application has returned, where it can be awaited."""
         if not inspect.isawaitable(result):
             return result
@@ -188,24 +203,11 @@ class Hook:
             result.close()
         raise refuse_async(called)
 
-    def _as_method(self, work: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Any]:
-        if self.can_await:
-            return work
-
-        def work_to_the_end(*args: Any, **kwargs: Any) -> Any:
-            return run(work(*args, **kwargs))
-
-        return work_to_the_end
-
-    async def _settle(self, result: Any) -> Any:
-        """Await what a method of the server has given, if the server is asynchronous."""
-        return await result if self.can_await else result
-
     async def _receive(self, *received: Any) -> Any:
         """Do what ``_handle_event_internal`` does; the id of what is received comes last."""
         token = _is_answered.set(received[-1] is not None)
         try:
-            return await self._settle(self._handle_received(*received))
+            return await self._handle_received(*received)
         finally:
             _is_answered.reset(token)
 
@@ -218,10 +220,8 @@ class Hook:
         connection = self.connections.find(key)
         if connection is None:
             # It is over, or older than the hook: whatever still comes has a container of its own.
-            connection = self._open(key, self._find_environ(key))
+            connection = self._open(key, self.server.environ.get(self._find_transport(key), {}))
             connection.is_over = True
-        if name == DISCONNECT:
-            return self._disconnect(connection, raw)
         return self._handle(connection, name, raw)
 
     async def _connect(self, key: Key, raw: tuple[Any, ...]) -> Any:
@@ -246,32 +246,28 @@ class Hook:
                 self._refused[key] = raised
             raise
 
-    async def _disconnect(self, connection: Connection, raw: tuple[Any, ...]) -> Any:
-        if self.can_await:
-            # Let the tasks begin of the events that came before.
-            await asyncio.sleep(0)
-        return await self._handle(connection, DISCONNECT, raw)
-
     async def _handle(self, connection: Connection, name: str, raw: tuple[Any, ...]) -> Any:
         """Have an event handled, and close the connection's container if it was the last."""
+        if name == DISCONNECT and self.can_await:
+            # Let the tasks begin of the events that came before.
+            await asyncio.sleep(0)
         self.connections.begin_event(connection)
-        is_last = name != DISCONNECT
-        error: BaseException | None = None
+        result, error = None, None
         try:
             event = read_event(self.server, name, connection.key[0], connection.environ, raw)
             result = await self._handle_event(connection, event, raw)
-            is_last = name == DISCONNECT or (name == CONNECT and result is False)
         except BaseException as raised:
             error = raised
-            is_last = name in (CONNECT, DISCONNECT)
             if not _tell_test_client(connection.environ, raised):
                 raise
             return False if name == CONNECT else self.server.not_handled
         else:
             return result
         finally:
+            is_refused = name == CONNECT and (error is not None or result is False)
+            is_last = name == DISCONNECT or is_refused
             if self.connections.end_event(connection, is_last=is_last):
-                await self._close_all([connection], error if name == CONNECT else None)
+                await self._close_all([connection], error if is_refused else None)
 
     async def _handle_event(
         self, connection: Connection, event: SocketEvent, raw: tuple[Any, ...]
@@ -291,12 +287,15 @@ class Hook:
     async def _call_handler(self, serving: Serving, raw: tuple[Any, ...]) -> Any:
         event = serving.event
         try:
-            return await self._settle(self._trigger(event.name, event.namespace, *raw))
+            result = await self._trigger(event.name, event.namespace, *raw)
+            if event.name == CONNECT and serving.registered is None and result is not False:
+                result = await self._let_in(serving)
         except Exception as error:
             serving.error = error
             if serving.registered is None:
                 raise
             return await serving.registered.answer(serving, error)
+        return result
 
     async def _in_container(self, serving: Serving, work: Coroutine[Any, Any, Any]) -> Any:
         """Do some work, and close the container with the exception, answered or not."""
@@ -304,55 +303,48 @@ class Hook:
         try:
             with serving.container.activate():
                 try:
-                    result = await work
+                    return await work
                 except BaseException as error:
                     serving.error = error
-                    await self._close_event(serving)
                     raise
-                await self._close_event(serving)
-                return result
+                finally:
+                    await self._close_event(serving)
         finally:
             _serving.reset(token)
 
     async def _close_event(self, serving: Serving) -> None:
-        try:
+        if serving.event.name != DISCONNECT:
             await self._close(serving.container, serving.error)
-        except Exception:
-            if serving.event.name != DISCONNECT:
-                raise
-            # Raised here it would keep python-socketio from forgetting the client.
-            sid = serving.event.sid
-            _log.exception("Cleaning up after the disconnecting of %s failed.", sid)
+            return
+        # Raised here it would keep python-socketio from forgetting the client.
+        with _logging_failure(f"after the disconnecting of {serving.event.sid}"):
+            await self._close(serving.container, serving.error)
 
     async def _close(self, container: Container, error: BaseException | None) -> None:
-        kind = None if error is None else type(error)
-        traceback = None if error is None else error.__traceback__
         if self.can_await:
-            await container.__aexit__(kind, error, traceback)
+            await container.__aexit__(None, error, None)
         else:
-            container.__exit__(kind, error, traceback)
+            container.__exit__(None, error, None)
 
     async def _close_all(
         self, connections: Sequence[Connection], error: BaseException | None = None
     ) -> None:
         """Close connections; what cleanups raise would keep the others from ending."""
         for connection in connections:
-            try:
+            with _logging_failure(connection):
                 await self._close(connection.container, error)
-            except Exception:  # noqa: BLE001  # whatever a cleanup raises
-                _log_failed_cleanup(connection)
 
     async def _end_transport(self, transport: str, *reason: Any) -> Any:
         """Do what ``_handle_eio_disconnect`` does; after it, nothing of a client is left."""
         try:
-            return await self._settle(self._disconnect_transport(transport, *reason))
+            return await self._disconnect_transport(transport, *reason)
         finally:
             await self._close_all(self.connections.end(lambda one: one.transport == transport))
 
     async def _end(self) -> None:
         """Do what ``shutdown`` does, and close what polling clients have left behind."""
         try:
-            await self._settle(self._shut_down())
+            await self._shut_down()
         finally:
             await self._close_all(self.connections.end(lambda _: True))
 
@@ -360,45 +352,50 @@ class Hook:
         """Close the connections that *registry* serves, awaiting only if need be."""
         waiting = []
         for connection in self.connections.end(lambda one: one.container.registry is registry):
-            try:
-                connection.container.close()
-            except PendingAsyncCleanupError:
-                waiting.append(connection)
-            except Exception:  # noqa: BLE001  # whatever a cleanup raises
-                _log_failed_cleanup(connection)
+            with _logging_failure(connection):
+                try:
+                    connection.container.close()
+                except PendingAsyncCleanupError:
+                    waiting.append(connection)
         return self._close_all(waiting) if waiting else None
 
     def _open(self, key: Key, environ: dict[str, Any]) -> Connection:
         registry = find_registry(self.registry, environ)
         self.prepare(registry)
         container = registry.container(give_connection(self.server, key[1], environ))
-        transport = self.server.manager.eio_sid_from_sid(key[1], key[0])
-        return Connection(key, transport, container, environ)
+        return Connection(key, self._find_transport(key), container, environ)
 
-    def _find_environ(self, key: Key) -> dict[str, Any]:
-        transport = self.server.manager.eio_sid_from_sid(key[1], key[0])
-        environ: dict[str, Any] = self.server.environ.get(transport, {})
-        return environ
+    def _find_transport(self, key: Key) -> str | None:
+        transport: str | None = self.server.manager.eio_sid_from_sid(key[1], key[0])
+        return transport
+
+
+@contextlib.contextmanager
+def _logging_failure(what: object) -> Iterator[None]:
+    try:
+        yield
+    except Exception:  # noqa: BLE001  # whatever a cleanup raises
+        _log.exception("Cleaning up %s failed.", what)
 
 
 def find_registry(given: Registry | None, environ: Any) -> Registry:
     """Find the registry of a connection."""
     if given is not None:
         return given
-    state = _look_up(_look_up(environ, "asgi.scope"), "state")
-    registry: Registry = _look_up(state, REGISTRY_KEY) or DEFAULT
+    registry: Registry = _look_up(_find_in_scope(environ, "state"), REGISTRY_KEY) or DEFAULT
     return registry
 
 
-def refuse_async(called: object) -> InvalidRegistrationError:
+def refuse_async(called: Callable[..., Any]) -> InvalidRegistrationError:
     """Make the error about something asynchronous on a synchronous server."""
-    from wares._core.callables import describe_callable  # noqa: PLC0415  # an error needs it
-
-    name = describe_callable(called) if callable(called) else "It"
     return InvalidRegistrationError(
-        f"{name} has to be awaited, and a socketio.Server awaits nothing. Write it without "
-        f"`async`, or use a socketio.AsyncServer."
+        f"{describe_callable(called)} has to be awaited, and a socketio.Server awaits nothing. "
+        f"Write it without `async`, or use a socketio.AsyncServer."
     )
+
+
+def _find_in_scope(environ: Any, key: str) -> Any:
+    return _look_up(_look_up(environ, "asgi.scope"), key)
 
 
 def _look_up(mapping: Any, key: str) -> Any:
@@ -408,16 +405,8 @@ def _look_up(mapping: Any, key: str) -> Any:
 
 def _tell_test_client(environ: Any, error: BaseException) -> bool:
     """Hand an exception to the test client that the event came from, if it came from one."""
-    note = _look_up(environ, FAILURES_KEY) or _look_up(
-        _look_up(environ, "asgi.scope"), FAILURES_KEY
-    )
+    note = _find_in_scope(environ, FAILURES_KEY)
     if note is None or isinstance(error, REFUSALS) or not isinstance(error, Exception):
         return False
     note(error)
     return True
-
-
-def _log_failed_cleanup(connection: Connection) -> None:
-    """Tell of the exception that is being handled."""
-    namespace, sid = connection.key
-    _log.exception("Cleaning up the connection of %s to %s failed.", sid, namespace)

@@ -47,29 +47,20 @@ class _Pages:
     registry: Registry | None = attrs.field(default=None, kw_only=True)
     script_url: str = attrs.field(default=SCRIPT_URL, kw_only=True)
 
-    def _answer(self, method: str, path: str) -> tuple[str, str, bytes]:
-        """Give the status, the type and the body of the answer to a request."""
+    def _answer(self, method: str, path: str) -> tuple[str, dict[str, str], bytes]:
+        """Give the status, the headers and the body of the answer to a request."""
+        status, kind, text = "200 OK", "text/html; charset=utf-8", ""
+        name = path.strip("/")
         if method not in ("GET", "HEAD"):
-            return "405 Method Not Allowed", "text/plain", b"Method Not Allowed"
-        writers: dict[str, tuple[str, Callable[[], str]]] = {
-            "": ("text/html; charset=utf-8", self._write_page),
-            "asyncapi.html": ("text/html; charset=utf-8", self._write_page),
-            "asyncapi.json": ("application/json", self._write_json),
-        }
-        found = writers.get(path.strip("/"))
-        if found is None:
-            return "404 Not Found", "text/plain", b"Not Found"
-        kind, write = found
-        return "200 OK", kind, write().encode()
-
-    def _document(self) -> dict[str, Any]:
-        return asyncapi(
-            self.sio,
-            title=self.title,
-            version=self.version,
-            description=self.description,
-            registry=self.registry,
-        )
+            status = "405 Method Not Allowed"
+        elif name in ("", "asyncapi.html"):
+            text = self._write_page()
+        elif name == "asyncapi.json":
+            kind, text = "application/json", self._write_json()
+        else:
+            status = "404 Not Found"
+        headers = {"Content-Type": kind, "Content-Length": str(len(text.encode()))}
+        return status, headers, b"" if method == "HEAD" else text.encode()
 
     def _write_page(self) -> str:
         is_default = self.script_url == SCRIPT_URL
@@ -81,7 +72,14 @@ class _Pages:
         )
 
     def _write_json(self) -> str:
-        return json.dumps(self._document(), indent=2)
+        document = asyncapi(
+            self.sio,
+            title=self.title,
+            version=self.version,
+            description=self.description,
+            registry=self.registry,
+        )
+        return json.dumps(document, indent=2)
 
 
 @attrs.frozen(eq=False)
@@ -108,19 +106,15 @@ class AsyncAPIApp(_Pages):
     ) -> None:
         """Answer a request."""
         path = scope["path"].removeprefix(scope.get("root_path", ""))
-        status, kind, body = self._answer(scope["method"], path)
+        status, headers, body = self._answer(scope["method"], path)
         await send(
             {
                 "type": "http.response.start",
                 "status": int(status[:3]),
-                "headers": [
-                    (b"content-type", kind.encode()),
-                    (b"content-length", str(len(body)).encode()),
-                ],
+                "headers": [(key.lower().encode(), headers[key].encode()) for key in headers],
             }
         )
-        shown = b"" if scope["method"] == "HEAD" else body
-        await send({"type": "http.response.body", "body": shown})
+        await send({"type": "http.response.body", "body": body})
 
 
 @attrs.frozen(eq=False)
@@ -131,7 +125,7 @@ class AsyncAPIWSGIApp(_Pages):
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
         """Answer a request."""
-        method = environ["REQUEST_METHOD"]
-        status, kind, body = self._answer(method, environ.get("PATH_INFO", ""))
-        start_response(status, [("Content-Type", kind), ("Content-Length", str(len(body)))])
-        return [b"" if method == "HEAD" else body]
+        path = environ.get("PATH_INFO", "")
+        status, headers, body = self._answer(environ["REQUEST_METHOD"], path)
+        start_response(status, list(headers.items()))
+        return [body]

@@ -6,18 +6,19 @@ payload is declared: it takes long, and plain handlers need none of it.
 
 from __future__ import annotations
 
-import types
 from collections.abc import Callable, Mapping, Sequence
+from types import NoneType
 from typing import Any
 
-import attrs
 from socketio.packet import ACK
 
 from wares._core.keys import MISSING
 from wares.exceptions import WaresError
 
-#: Scalars that every kind of packet can carry.
-_SENDABLE = frozenset({types.NoneType, bool, float, bytes})
+_BYTES = (bytes, bytearray, memoryview)
+
+#: What every kind of packet can carry, whatever the value.
+_SCALARS = frozenset({NoneType, bool, float, bytes})
 
 
 class PayloadError(WaresError, ValueError):
@@ -72,53 +73,6 @@ class AnswerError(WaresError, TypeError):
         return {"error": {"type": "answer_error", "event": self.event}}
 
 
-@attrs.frozen(eq=False)
-class Payload:
-    """One argument of an event, as it is declared.
-
-    Attributes:
-        name: The name of the parameter.
-        adapter: What validates it.
-        default: What stands for an argument that was not sent, or `MISSING`.
-    """
-
-    name: str
-    adapter: Any
-    default: Any = MISSING
-
-    def validate(self, value: Any, problems: list[dict[str, Any]], *, shows_input: bool) -> Any:
-        """Turn what was sent into what is declared."""
-        from pydantic import ValidationError  # noqa: PLC0415  # see above
-
-        if value is MISSING and self.default is not MISSING:
-            return self.default
-        try:
-            return self.adapter.validate_python(None if value is MISSING else value)
-        except ValidationError as error:
-            if value is MISSING:
-                problems.append(missing(self.name))
-                return MISSING
-            problems += [
-                {**problem, "loc": [self.name, *problem["loc"]]}
-                for problem in error.errors(
-                    include_url=False, include_context=False, include_input=shows_input
-                )
-            ]
-            return MISSING
-
-    @property
-    def is_optional(self) -> bool:
-        """Whether the client may leave the argument out."""
-        problems: list[dict[str, Any]] = []
-        self.validate(MISSING, problems, shows_input=False)
-        return not problems
-
-
-def missing(name: str) -> dict[str, Any]:
-    """Describe an argument that was not sent."""
-    return {"type": "missing", "loc": [name], "msg": "Field required"}
-
-
 def find_adapter(annotation: Any) -> Any:
     """Make what validates values of a type, or None if pydantic does not know such values."""
     try:
@@ -127,20 +81,45 @@ def find_adapter(annotation: Any) -> Any:
     except ImportError:
         return None
     try:
-        return TypeAdapter(annotation)
+        return None if annotation is MISSING else TypeAdapter(annotation)
     except PydanticSchemaGenerationError:
         return None
+
+
+def validate(
+    adapter: Any, name: str, value: Any, problems: list[dict[str, Any]], *, shows_input: bool
+) -> Any:
+    """Turn an argument into what is declared, or note what is wrong with it."""
+    from pydantic import ValidationError  # noqa: PLC0415  # see above
+
+    try:
+        # What was not sent is None, where the type allows that.
+        return adapter.validate_python(None if value is MISSING else value)
+    except ValidationError as error:
+        if value is MISSING:
+            problems.append(missing(name))
+            return MISSING
+        found = error.errors(
+            include_url=False, include_context=False, include_input=shows_input
+        )
+        problems += [{**problem, "loc": [name, *problem["loc"]]} for problem in found]
+        return MISSING
+
+
+def missing(name: str) -> dict[str, Any]:
+    """Describe an argument that was not sent."""
+    return {"type": "missing", "loc": [name], "msg": "Field required"}
 
 
 def write_answer(packet_class: Any, event: str, adapter: Any, result: Any) -> Any:
     """Turn what a handler has returned into what can be sent; several values stay several."""
     try:
         if adapter is not None:
-            return _write(result, adapter.dump_python)
+            return _dump(result, adapter.dump_python)
         if _can_be_sent(packet_class, result):
             return result
-        is_several = isinstance(result, tuple)
-        written = tuple(map(_write_parts, result)) if is_several else _write_parts(result)
+        written = _write(result, _write_model)
+        written = tuple(written) if isinstance(result, tuple) else written
         if _can_be_sent(packet_class, written):
             return written
     except (TypeError, ValueError, RecursionError) as error:
@@ -165,34 +144,34 @@ def _can_be_sent(packet_class: Any, result: Any) -> bool:
 def _is_known(result: Any) -> bool:
     """Tell whether something consists of what every kind of packet can carry."""
     kind: Any = type(result)
-    if kind in _SENDABLE:
+    if kind in _SCALARS:
         return True
     if kind is str:
         return bool(result.isascii())  # msgpack has no surrogates
-    if kind is int:
-        return bool(-(1 << 63) <= result < 1 << 64)  # as msgpack has it
     if kind is dict:
-        return all(type(key) is str and key.isascii() for key in result) and all(
-            map(_is_known, result.values())
-        )
-    # python-socketio does not look for bytes in a tuple within something else.
-    return kind is list and all(map(_is_known, result))
+        are_names = all(type(key) is str and key.isascii() for key in result)
+        return are_names and all(map(_is_known, result.values()))
+    if kind is list:  # python-socketio does not look for bytes in a tuple within something else
+        return all(map(_is_known, result))
+    return kind is int and -(1 << 63) <= result < 1 << 64  # as msgpack has it
 
 
-def _write_parts(result: Any) -> Any:
-    """Write what is not known in a structure: models of pydantic, bytes within tuples."""
+def _write(result: Any, write_item: Callable[[Any], Any]) -> Any:
+    """Write a structure: bytes as they are, and what is neither by *write_item*."""
     if isinstance(result, dict):
-        return {key: _write_parts(item) for key, item in result.items()}
+        keys = write_item(dict.fromkeys(result))
+        values = [_write(item, write_item) for item in result.values()]
+        return dict(zip(keys, values, strict=True))
     if isinstance(result, list | tuple):
-        return [_write_parts(item) for item in result]
-    if isinstance(result, bytearray | memoryview):
-        return bytes(result)
-    if hasattr(result, "model_dump"):
-        return _write(result, type(result).model_dump)
-    return result
+        return [_write(item, write_item) for item in result]
+    return bytes(result) if isinstance(result, _BYTES) else write_item(result)
 
 
-def _write(result: Any, dump: Callable[..., Any]) -> Any:
+def _write_model(item: Any) -> Any:
+    return _dump(item, type(item).model_dump) if hasattr(item, "model_dump") else item
+
+
+def _dump(result: Any, dump: Callable[..., Any]) -> Any:
     """Write something by its type: as JSON has it, but with bytes as they are.
 
     Socket.IO sends bytes, and pydantic's JSON does not: what holds bytes is therefore written in
@@ -204,7 +183,8 @@ def _write(result: Any, dump: Callable[..., Any]) -> Any:
         return dump(result, mode=mode, warnings=False)
 
     written = dump_as("python")
-    written = _write_rest(written) if _holds_bytes(written) else dump_as("json")
+    holds_bytes = _holds_bytes(written)
+    written = _write(written, _write_rest) if holds_bytes else dump_as("json")
     return tuple(written) if isinstance(result, tuple) else written
 
 
@@ -213,17 +193,11 @@ def _holds_bytes(written: Any) -> bool:
         return any(map(_holds_bytes, written.values()))
     if isinstance(written, list | tuple | set | frozenset):
         return any(map(_holds_bytes, written))
-    return isinstance(written, bytes | bytearray)
+    return isinstance(written, _BYTES)
 
 
-def _write_rest(written: Any) -> Any:
+def _write_rest(item: Any) -> Any:
     from pydantic_core import to_jsonable_python  # noqa: PLC0415  # see above
 
-    if isinstance(written, bytes | bytearray):
-        return bytes(written)
-    if isinstance(written, dict):
-        keys = to_jsonable_python(dict.fromkeys(written))
-        return dict(zip(keys, map(_write_rest, written.values()), strict=True))
-    if isinstance(written, list | tuple | set | frozenset):
-        return list(map(_write_rest, written))
-    return to_jsonable_python(written)
+    is_set = isinstance(item, set | frozenset)
+    return _write(list(item), _write_rest) if is_set else to_jsonable_python(item)

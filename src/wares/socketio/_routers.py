@@ -6,85 +6,43 @@ import abc
 import copy
 import sys
 import types
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar, overload
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias, TypeVar, overload
 
 import attrs
 
 from wares._core.keys import MISSING
 from wares.exceptions import InvalidRegistrationError
 from wares.socketio._handlers import Handler
-from wares.socketio._hook import REFUSALS
-from wares.socketio._parameters import PLACE_OF_ANSWER, PLACE_OF_MIDDLEWARE, Place, place_of
+from wares.socketio._parameters import PLACE_OF_ANSWER, PLACE_OF_MIDDLEWARE
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 @attrs.define(eq=False)
 class Route:
-    """What the handlers of a server, or of a router on it, have in common.
+    """What the handlers of a server, or of a router, have in common.
 
     Attributes:
-        outer: What they have in common with others: the server, or the router around.
         dependencies: Markers of what is made for its effect, before each handler runs.
         middlewares: What wraps each event, the outermost first.
         answers: What answers exceptions, by their class.
-        emitted: What is emitted, where that was declared: by namespace and event.
+        routers: The routers that were added.
     """
 
-    outer: Route | None = None
     dependencies: tuple[Any, ...] = ()
     middlewares: list[Handler] = attrs.field(factory=list)
     answers: dict[type[Exception], Handler] = attrs.field(factory=dict)
-    emitted: dict[tuple[str, str], Any] = attrs.field(factory=dict)
-
-    def within(self, outer: Route | None) -> Route:
-        """Make the same route, within another one; what is added to this later counts there."""
-        if outer is None:
-            return self
-        nearest = outer if self.outer is None else self.outer.within(outer)
-        return attrs.evolve(self, outer=nearest)
-
-    def from_outermost(self) -> Iterator[Route]:
-        """Go through the routes that this one is in, and itself."""
-        if self.outer is not None:
-            yield from self.outer.from_outermost()
-        yield self
-
-    def list_middlewares(self) -> Sequence[Handler]:
-        """List the middlewares, the outermost first."""
-        if self.outer is None:
-            return self.middlewares
-        return [*self.outer.list_middlewares(), *self.middlewares]
-
-    def find_answer(self, error: Exception) -> Handler | None:
-        """Find what answers *error*: the innermost route first, the most specific class first."""
-        if isinstance(error, REFUSALS):
-            return None
-        for route in reversed(list(self.from_outermost())):
-            for kind in type(error).__mro__:
-                if kind in route.answers:
-                    return route.answers[kind]
-        return None
+    routers: list[RouterSIO] = attrs.field(factory=list)
 
 
-@attrs.frozen(eq=False)
-class Declared:
-    """A handler that waits for a server.
+#: The route of a server, and those of the routers that something is registered on, innermost last.
+Routes: TypeAlias = tuple[Route, ...]
 
-    Attributes:
-        place: Where it is to be registered.
-        function: The handler.
-        route: What it has in common with others.
-        response_model: What it answers, where that was said.
-        frame: Where it is defined.
-    """
 
-    place: Place
-    function: Callable[..., Any]
-    route: Route
-    response_model: Any
-    frame: types.FrameType | None
+#: Registers one thing with the `Dispatch` of a server, below a namespace, for handlers that have
+#: these routes.
+Step: TypeAlias = Callable[[Any, str, Routes], None]
 
 
 class Registering(abc.ABC):
@@ -92,20 +50,11 @@ class Registering(abc.ABC):
 
     #: The namespace of what names none.
     _namespace = "/"
+    _route: Route
 
     @abc.abstractmethod
-    def _declare(
-        self, event: str, function: Any, namespace: str | None, response_model: Any
-    ) -> None:
-        """Register one handler."""
-
-    @abc.abstractmethod
-    def _own_route(self) -> Route:
-        """Give what all handlers have in common."""
-
-    @abc.abstractmethod
-    def _include(self, router: RouterSIO) -> None:
-        """Register what has been registered on a router."""
+    def _register(self, step: Step) -> None:
+        """Register one thing."""
 
     @overload
     def on(
@@ -145,7 +94,13 @@ class Registering(abc.ABC):
         """
 
         def register(function: F) -> F:
-            self._declare(event, function, namespace, response_model)
+            frame = find_frame()
+
+            def add(dispatch: Any, prefix: str, routes: Routes) -> None:
+                place = join_namespaces(prefix, namespace or self._namespace)
+                dispatch.add(event, place, function, routes, response_model, frame)
+
+            self._register(add)
             return function
 
         return register if handler is None else register(handler)
@@ -155,17 +110,18 @@ class Registering(abc.ABC):
 
     @overload
     def event(
-        self, namespace: str | None = None, /, *, response_model: Any = MISSING
-    ) -> Callable[[F], F]: ...
-
-    @overload
-    def event(
-        self, *, namespace: str | None = None, response_model: Any = MISSING
+        self,
+        handler: str | None = None,
+        /,
+        *,
+        namespace: str | None = None,
+        response_model: Any = MISSING,
     ) -> Callable[[F], F]: ...
 
     def event(
         self,
         handler: Any = None,
+        /,
         *,
         namespace: str | None = None,
         response_model: Any = MISSING,
@@ -206,9 +162,7 @@ class Registering(abc.ABC):
             )
 
         def register(function: F) -> F:
-            frame = find_frame()
-            answer = Handler(function, PLACE_OF_ANSWER, frame=frame, may_be_plain=False)
-            self._own_route().answers[kind] = self._accept(answer)
+            self._route.answers[kind] = self._accept(function, PLACE_OF_ANSWER)
             return function
 
         return register
@@ -226,12 +180,13 @@ class Registering(abc.ABC):
         Raises:
             InvalidRegistrationError: It is not callable.
         """
-        frame = find_frame()
-        handler = Handler(
-            middleware, PLACE_OF_MIDDLEWARE, frame=frame, may_be_plain=False, skip=2
-        )
-        self._own_route().middlewares.append(self._accept(handler))
+        self._route.middlewares.append(self._accept(middleware, PLACE_OF_MIDDLEWARE))
         return middleware
+
+    def _accept(self, function: Callable[..., Any], place: Any) -> Handler:
+        handler = Handler(function, place, frame=find_frame())
+        self._register(lambda dispatch, *_: dispatch.accept(handler))
+        return handler
 
     def emits(self, event: str, model: Any, *, namespace: str | None = None) -> None:
         """Declare for `asyncapi` what the server emits.
@@ -241,7 +196,12 @@ class Registering(abc.ABC):
             model: The type of its payload.
             namespace: The namespace, instead of the router's, or of ``"/"``.
         """
-        self._own_route().emitted[namespace or self._namespace, event] = model
+
+        def add(dispatch: Any, prefix: str, _: Routes) -> None:
+            place = join_namespaces(prefix, namespace or self._namespace)
+            dispatch.emitted[place, event] = model
+
+        self._register(add)
 
     def add_router(self, router: RouterSIO) -> None:
         """Register what is registered on a router.
@@ -257,16 +217,19 @@ class Registering(abc.ABC):
             raise InvalidRegistrationError(
                 f"A router is a RouterSIO, not a {type(router).__qualname__}."
             )
-        self._include(router)
+        if router._is_around(self):
+            raise InvalidRegistrationError("A router cannot be within itself.")
+
+        def add(dispatch: Any, prefix: str, routes: Routes) -> None:
+            router._include(dispatch, join_namespaces(prefix, self._namespace), routes)
+
+        self._register(add)
+        self._route.routers.append(router)
 
     def add_routers(self, *routers: RouterSIO) -> None:
         """Register what is registered on several routers."""
         for router in routers:
             self.add_router(router)
-
-    def _accept(self, handler: Handler) -> Handler:
-        """Check what is added to the route."""
-        return handler
 
 
 class RouterSIO(Registering):
@@ -282,26 +245,11 @@ class RouterSIO(Registering):
         self, namespace: str | None = "/", *, dependencies: Sequence[Any] = ()
     ) -> None:
         self.namespace = self._namespace = namespace or "/"
-        self._route = Route(dependencies=tuple(dependencies))
-        self._declared: list[Declared] = []
-        self._namespaces: list[tuple[Any, types.FrameType | None]] = []
-        self._routers: list[RouterSIO] = []
+        self._route = Route(tuple(dependencies))
+        self._steps: list[Step] = []
 
-    def _declare(
-        self, event: str, function: Any, namespace: str | None, response_model: Any
-    ) -> None:
-        place = place_of(event, namespace or self.namespace)
-        self._declared.append(
-            Declared(place, function, self._route, response_model, find_frame())
-        )
-
-    def _own_route(self) -> Route:
-        return self._route
-
-    def _include(self, router: RouterSIO) -> None:
-        if any(one is self for one, _, _ in router.walk()):
-            raise InvalidRegistrationError("A router cannot be within itself.")
-        self._routers.append(router)
+    def _register(self, step: Step) -> None:
+        self._steps.append(step)
 
     def register_namespace(self, namespace: Any) -> None:
         """Register an object whose methods handle the events of a namespace.
@@ -309,46 +257,23 @@ class RouterSIO(Registering):
         Args:
             namespace: A ``socketio.Namespace`` or ``socketio.AsyncNamespace``.
         """
-        self._namespaces.append((namespace, find_frame()))
+        frame = find_frame()
 
-    def walk(
-        self, prefix: str = "/", outer: Route | None = None
-    ) -> Iterator[tuple[RouterSIO, str, Route]]:
-        """Go through this router and those within it.
-
-        Args:
-            prefix: The namespace that this router is below.
-            outer: What its handlers have in common with others.
-
-        Yields:
-            A router, the namespace that it is below, and the route of its handlers.
-        """
-        route = self._route.within(outer)
-        yield self, prefix, route
-        for router in self._routers:
-            yield from router.walk(join_namespaces(prefix, self.namespace), route)
-
-    def list_handlers(self, prefix: str, route: Route) -> Iterator[Declared]:
-        """List the handlers of this router alone, with their full namespaces."""
-        for declared in self._declared:
-            namespace = join_namespaces(prefix, declared.place.namespace)
-            place = place_of(declared.place.event, namespace)
-            yield attrs.evolve(declared, place=place, route=route)
-
-    def list_namespaces(self, prefix: str) -> Iterator[tuple[Any, types.FrameType | None]]:
-        """List the objects that handle namespaces, of this router alone, and their frames."""
-        for namespace, frame in self._namespaces:
-            full = join_namespaces(prefix, namespace.namespace)
-            placed = namespace
+        def add(dispatch: Any, prefix: str, routes: Routes) -> None:
+            full, placed = join_namespaces(prefix, namespace.namespace), namespace
             if full != namespace.namespace:
                 placed = copy.copy(namespace)  # the caller's stays as it is
                 placed.namespace = full
-            yield placed, frame
+            dispatch.add_namespace(placed, routes, frame)
 
-    def list_emitted(self, prefix: str) -> Iterator[tuple[tuple[str, str], Any]]:
-        """List what is emitted, as declared on this router alone."""
-        for (namespace, event), model in self._route.emitted.items():
-            yield (join_namespaces(prefix, namespace), event), model
+        self._register(add)
+
+    def _include(self, dispatch: Any, prefix: str, routes: Routes) -> None:
+        for step in self._steps:
+            step(dispatch, prefix, (*routes, self._route))
+
+    def _is_around(self, other: Registering) -> bool:
+        return self is other or any(one._is_around(other) for one in self._route.routers)
 
 
 def join_namespaces(outer: str, inner: str) -> str:
@@ -357,19 +282,21 @@ def join_namespaces(outer: str, inner: str) -> str:
     >>> join_namespaces("/shop", "/orders")
     '/shop/orders'
     """
+    if not outer:
+        return inner
     if "*" in (outer, inner):
         return "*"
     return "/" + "/".join(part for part in f"{outer}/{inner}".split("/") if part)
 
 
+#: The beginnings of the names of modules between that function and this one.
+_HELPERS = ("socketio.", "wares.socketio")
+
+
 def find_frame() -> types.FrameType | None:
     """Find the function in which a handler is being registered; annotations may use its names."""
     frame: types.FrameType | None = sys._getframe(1)
-    while frame is not None and _is_helper(frame.f_globals.get("__name__", "")):
+    while frame is not None and frame.f_globals.get("__name__", "").startswith(_HELPERS):
         frame = frame.f_back
     is_module = frame is None or frame.f_code.co_name == "<module>"
     return None if is_module else frame
-
-
-def _is_helper(module: str) -> bool:
-    return module.partition(".")[0] == "socketio" or module.startswith("wares.socketio")

@@ -11,10 +11,8 @@ from wares._core.container import Container, Registry
 from wares.exceptions import InvalidRegistrationError, NoContainerError
 from wares.socketio._dispatch import Dispatch
 from wares.socketio._events import FACTS, SocketEvent
-from wares.socketio._handlers import Handler
 from wares.socketio._hook import current_serving
-from wares.socketio._parameters import place_of
-from wares.socketio._routers import Registering, Route, RouterSIO, find_frame
+from wares.socketio._routers import Registering, RouterSIO, Step
 
 AnyServer = TypeVar("AnyServer", socketio.AsyncServer, socketio.Server)
 
@@ -95,7 +93,7 @@ def include_router(sio: socketio.AsyncServer | socketio.Server, router: RouterSI
             asynchronous and the server is not.
         UnresolvableParameterError: A handler has a parameter that nothing can fill.
     """
-    find_dispatch(sio).include(router)
+    find_dispatch(sio).add_router(router)
 
 
 def expect(registry: Registry) -> None:
@@ -169,33 +167,11 @@ class Declaring(Registering):
             shows_input=shows_input,
             validate=validate,
         )
+        self._dispatch = find_dispatch(server)
+        self._route = self._dispatch._route
 
-    def _dispatch(self) -> Dispatch:
-        server: Any = self
-        return find_dispatch(server)
-
-    def native_on(self, event: str, handler: Any, namespace: str | None) -> Any:
-        """Do what python-socketio's ``on`` does."""
-        return super(Registering, self).on(event, handler, namespace)  # type: ignore[misc]  # it is mixed into a server
-
-    def _declare(
-        self, event: str, function: Any, namespace: str | None, response_model: Any
-    ) -> None:
-        dispatch = self._dispatch()
-        place = place_of(event, namespace or "/")
-        dispatch.add(place, function, dispatch.route, response_model, find_frame())
-
-    def _own_route(self) -> Route:
-        return self._dispatch().route
-
-    def _include(self, router: RouterSIO) -> None:
-        self._dispatch().include(router)
-
-    def _accept(self, handler: Handler) -> Handler:
-        hook = self._dispatch().hook
-        handler.check_server(can_await=hook.can_await)
-        hook.checked.clear()
-        return handler
+    def _register(self, step: Step) -> None:
+        self._dispatch._register(step)
 
 
 class AsyncServer(Declaring, socketio.AsyncServer):

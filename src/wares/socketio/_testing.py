@@ -1,8 +1,7 @@
 """A client for tests, which talks to an application in the same process and needs no port.
 
-This module knows the protocols: Engine.IO 4 (https://github.com/socketio/engine.io-protocol) and
-Socket.IO 5 (https://github.com/socketio/socket.io-protocol). `_wires` carries the frames to the
-application.
+This module knows the protocol of Socket.IO 5
+(https://github.com/socketio/socket.io-protocol). `_wires` carries the frames to the application.
 
 What is said to a synchronous application and to an asynchronous one is the same, so it is written
 once, as coroutines: see `_coroutines`.
@@ -12,19 +11,25 @@ from __future__ import annotations
 
 import inspect
 import itertools
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from types import TracebackType
-from typing import Any, Self, overload
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    contextmanager,
+)
+from typing import Any, overload
 
 import socketio
 from socketio import packet
 from socketio.exceptions import ConnectionRefusedError as Refusal
 from socketio.exceptions import DisconnectedError
 
+from wares._adapters.starting import started
 from wares.socketio._coroutines import run
 from wares.socketio._hook import find_registry
 from wares.socketio._servers import DISPATCH_KEY
-from wares.socketio._wires import CLOSED, Address, AsyncWire, Lifespan, SyncWire
+from wares.socketio._wires import CLOSED, Address, AsyncWire, SyncWire
 
 _EVENTS = (packet.EVENT, packet.BINARY_EVENT)
 _ACKNOWLEDGEMENTS = (packet.ACK, packet.BINARY_ACK)
@@ -34,8 +39,8 @@ ASGI = Callable[[Any, Any, Any], Awaitable[None]]
 WSGI = Callable[[Any, Any], Iterable[bytes]]
 
 
-class _Connection:
-    """A client's connection to one namespace.
+class AsyncConnection:
+    """A client's connection to one namespace of an asynchronous application.
 
     Attributes:
         sid: The client's id.
@@ -43,7 +48,7 @@ class _Connection:
 
     sid: str
 
-    def __init__(self, wire: Any, packet_class: Any, namespace: str) -> None:
+    def __init__(self, wire: AsyncWire | SyncWire, packet_class: Any, namespace: str) -> None:
         self._wire = wire
         self._packet_class = packet_class
         self._namespace = namespace
@@ -51,6 +56,60 @@ class _Connection:
         self._inbox: list[Any] = []
         self._partial: Any = None
         self._is_over = False
+
+    async def call(self, event: str, *arguments: Any) -> Any:
+        """Send an event, and wait for the acknowledgement.
+
+        Args:
+            event: The name of the event.
+            arguments: The payload.
+
+        Returns:
+            What the handler has answered; a tuple if that is several values.
+
+        Raises:
+            Exception: What the handler has raised, if nothing answers it.
+            TimeoutError: There is no acknowledgement.
+        """
+        number = next(self._numbers)
+        await self._say(packet.EVENT, [event, *arguments], number)
+        answer = await self._hear(
+            lambda one: one.packet_type in _ACKNOWLEDGEMENTS and one.id == number
+        )
+        return _unpack(answer.data)
+
+    async def emit(self, event: str, *arguments: Any) -> None:
+        """Send an event, and do not wait."""
+        await self._say(packet.EVENT, [event, *arguments])
+
+    async def receive(self, event: str) -> Any:
+        """Wait for an event that the server emits.
+
+        Args:
+            event: The name of the event; others wait to be asked for.
+
+        Returns:
+            The payload; a tuple if that is several values.
+
+        Raises:
+            Exception: What a handler has raised meanwhile.
+            TimeoutError: The event does not come.
+            socketio.exceptions.DisconnectedError: The client is not connected any more.
+        """
+        heard = await self._hear(
+            lambda one: one.packet_type in _EVENTS and one.data[0] == event
+        )
+        return _unpack(heard.data[1:])
+
+    async def disconnect(self) -> None:
+        """Disconnect, and wait until the disconnect handler has run."""
+        if not self._is_over:
+            self._is_over = True
+            await self._say(packet.DISCONNECT)
+        for left in await self._wire.close():
+            # A handler has failed, and nobody was told yet.
+            if isinstance(left, Exception):
+                raise left
 
     async def _enter(self, auth: Any) -> None:
         await self._say(packet.CONNECT, auth)
@@ -64,32 +123,6 @@ class _Connection:
             refusal.error_args = answer.data
             raise refusal
         self.sid = answer.data["sid"]
-
-    async def _emit(self, event: str, arguments: tuple[Any, ...], number: int | None) -> None:
-        await self._say(packet.EVENT, [event, *arguments], number)
-
-    async def _call(self, event: str, arguments: tuple[Any, ...]) -> Any:
-        number = next(self._numbers)
-        await self._emit(event, arguments, number)
-        answer = await self._hear(
-            lambda one: one.packet_type in _ACKNOWLEDGEMENTS and one.id == number
-        )
-        return _unpack(answer.data)
-
-    async def _receive(self, event: str) -> Any:
-        heard = await self._hear(
-            lambda one: one.packet_type in _EVENTS and one.data[0] == event
-        )
-        return _unpack(heard.data[1:])
-
-    async def _leave(self) -> None:
-        """Disconnect; tell of a handler that has failed, and nobody was told yet."""
-        if not self._is_over:
-            self._is_over = True
-            await self._say(packet.DISCONNECT)
-        for left in await self._wire.close():
-            if isinstance(left, Exception):
-                raise left
 
     async def _say(self, kind: int, data: Any = None, number: int | None = None) -> None:
         said = self._packet_class(kind, data=data, namespace=self._namespace, id=number)
@@ -105,7 +138,10 @@ class _Connection:
                     return self._inbox.pop(position)
             if self._is_over:
                 raise DisconnectedError("The client is not connected.")
-            frame = await self._wire.hear()
+            try:
+                frame = await self._wire.hear()
+            except TimeoutError:
+                raise TimeoutError("The server did not send that in time.") from None
             if isinstance(frame, Exception):
                 raise frame
             self._take(frame)
@@ -127,129 +163,72 @@ class _Connection:
         self._inbox.append(heard)
 
 
-class AsyncConnection(_Connection):
-    """A client's connection to one namespace of an asynchronous application."""
+class SyncConnection:
+    """A client's connection to one namespace of a synchronous application.
 
-    async def call(self, event: str, *arguments: Any) -> Any:
-        """Send an event, and wait for the acknowledgement.
+    Attributes:
+        sid: The client's id.
+    """
 
-        Args:
-            event: The name of the event.
-            arguments: The payload.
-
-        Returns:
-            What the handler has answered; a tuple if that is several values.
-
-        Raises:
-            Exception: What the handler has raised, if nothing answers it.
-            TimeoutError: There is no acknowledgement.
-        """
-        return await self._call(event, arguments)
-
-    async def emit(self, event: str, *arguments: Any) -> None:
-        """Send an event, and do not wait."""
-        await self._emit(event, arguments, None)
-
-    async def receive(self, event: str) -> Any:
-        """Wait for an event that the server emits.
-
-        Args:
-            event: The name of the event; others wait to be asked for.
-
-        Returns:
-            The payload; a tuple if that is several values.
-
-        Raises:
-            Exception: What a handler has raised meanwhile.
-            TimeoutError: The event does not come.
-            socketio.exceptions.DisconnectedError: The client is not connected any more.
-        """
-        return await self._receive(event)
-
-    async def disconnect(self) -> None:
-        """Disconnect, and wait until the disconnect handler has run."""
-        await self._leave()
-
-
-class SyncConnection(_Connection):
-    """A client's connection to one namespace of a synchronous application."""
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+        self.sid = connection.sid
 
     def call(self, event: str, *arguments: Any) -> Any:
         """Send an event, and wait for the acknowledgement; see `AsyncConnection.call`."""
-        return run(self._call(event, arguments))
+        return run(self._connection.call(event, *arguments))
 
     def emit(self, event: str, *arguments: Any) -> None:
         """Send an event, and do not wait."""
-        run(self._emit(event, arguments, None))
+        run(self._connection.emit(event, *arguments))
 
     def receive(self, event: str) -> Any:
         """Wait for an event that the server emits; see `AsyncConnection.receive`."""
-        return run(self._receive(event))
+        return run(self._connection.receive(event))
 
     def disconnect(self) -> None:
         """Disconnect, and wait until the disconnect handler has run."""
-        run(self._leave())
+        run(self._connection.disconnect())
 
 
 class _Client:
     """What the clients of both kinds of application have in common."""
 
-    def __init__(self, sio: Any, app: Any, path: str, timeout: float) -> None:
+    def __init__(self, sio: Any, address: Address, state: Mapping[str, Any]) -> None:
         self._sio = sio
-        self._address = Address(app, path, timeout)
-        self._connections: list[Any] = []
-
-    def _check(self, state: Mapping[str, Any]) -> None:
-        """Refuse handlers that cannot have what they need, before anybody connects."""
-        dispatch = getattr(self._sio, DISPATCH_KEY, None)
+        self._address = address
+        self._state = state
+        self._connections: list[AsyncConnection] = []
+        dispatch = getattr(sio, DISPATCH_KEY, None)
         if dispatch is not None:
+            # Refuse handlers that cannot have what they need, before anybody connects.
             environ = {"asgi.scope": {"state": state}}
             dispatch.hook.check(find_registry(dispatch.hook.registry, environ))
 
-    async def _connect(self, connection: Any, auth: Any) -> None:
+    async def _connect(
+        self, wire: AsyncWire | SyncWire, namespace: str, auth: Any
+    ) -> AsyncConnection:
+        packet_class = getattr(self._sio, "packet_class", packet.Packet)
+        connection = AsyncConnection(wire, packet_class, namespace)
         try:
             await connection._enter(auth)
         except BaseException:
-            await connection._wire.close()
+            await wire.close()
             raise
         self._connections.append(connection)
+        return connection
 
     async def _leave(self) -> None:
         try:
             while self._connections:
-                await self._connections.pop()._leave()
+                await self._connections.pop().disconnect()
         finally:
             for connection in self._connections:
                 await connection._wire.close()
 
-    @property
-    def _packet_class(self) -> Any:
-        return getattr(self._sio, "packet_class", packet.Packet)
-
 
 class AsyncClient(_Client):
     """A client of an asynchronous application: see `TestClient`."""
-
-    async def __aenter__(self) -> Self:
-        self._lifespan = Lifespan(self._address.app)
-        self._state = await self._lifespan.start()
-        try:
-            self._check(self._state)
-        except BaseException:
-            await self._lifespan.end()
-            raise
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        try:
-            await self._leave()
-        finally:
-            await self._lifespan.end()
 
     async def connect(
         self,
@@ -273,25 +252,11 @@ class AsyncClient(_Client):
             Exception: What the connect handler has raised.
         """
         wire = AsyncWire(self._address, headers or {}, self._state)
-        connection = AsyncConnection(wire, self._packet_class, namespace)
-        await self._connect(connection, auth)
-        return connection
+        return await self._connect(wire, namespace, auth)
 
 
 class SyncClient(_Client):
     """A client of a synchronous application: see `TestClient`."""
-
-    def __enter__(self) -> Self:
-        self._check({})
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        run(self._leave())
 
     def connect(
         self,
@@ -302,21 +267,19 @@ class SyncClient(_Client):
     ) -> SyncConnection:
         """Connect a client, one of as many as you like; see `AsyncClient.connect`."""
         wire = SyncWire(self._address, headers or {})
-        connection = SyncConnection(wire, self._packet_class, namespace)
-        run(self._connect(connection, auth))
-        return connection
+        return SyncConnection(run(self._connect(wire, namespace, auth)))
 
 
 @overload
 def TestClient(
     app: socketio.AsyncServer | ASGI, *, path: str = "/socket.io", timeout: float = 5
-) -> AsyncClient: ...
+) -> AbstractAsyncContextManager[AsyncClient]: ...
 
 
 @overload
 def TestClient(
     app: socketio.Server | WSGI, *, path: str = "/socket.io", timeout: float = 5
-) -> SyncClient: ...
+) -> AbstractContextManager[SyncClient]: ...
 
 
 def TestClient(app: Any, *, path: str = "/socket.io", timeout: float = 5) -> Any:  # noqa: N802  # it is used as a class, and users' tests import no class whose name begins with Test
@@ -333,18 +296,38 @@ def TestClient(app: Any, *, path: str = "/socket.io", timeout: float = 5) -> Any
         timeout: How long a client waits for an answer or an event, in seconds.
 
     Returns:
-        The client. Its method ``connect`` gives a connection, which has ``call``, ``emit``,
-        ``receive`` and ``disconnect``.
+        A context manager, to be entered once, which gives the client. Its method ``connect`` gives
+        a connection, which has ``call``, ``emit``, ``receive`` and ``disconnect``.
     """
+    folder = f"/{path.strip('/')}/"
     if isinstance(app, socketio.AsyncServer):
         asgi = socketio.ASGIApp(app, socketio_path=path)
-        return AsyncClient(app, asgi, path, timeout)
+        return _talk_async(app, Address(asgi, folder, timeout))
     if isinstance(app, socketio.Server):
         wsgi = socketio.WSGIApp(app, socketio_path=path)
-        return SyncClient(app, wsgi, path, timeout)
+        return _talk(app, Address(wsgi, folder, timeout))
     sio = getattr(app, "engineio_server", None)
     is_async = inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(app.__call__)
-    return (AsyncClient if is_async else SyncClient)(sio, app, path, timeout)
+    return (_talk_async if is_async else _talk)(sio, Address(app, folder, timeout))
+
+
+@asynccontextmanager
+async def _talk_async(sio: Any, address: Address) -> AsyncIterator[AsyncClient]:
+    async with started(address.app) as state:
+        client = AsyncClient(sio, address, state)
+        try:
+            yield client
+        finally:
+            await client._leave()
+
+
+@contextmanager
+def _talk(sio: Any, address: Address) -> Iterator[SyncClient]:
+    client = SyncClient(sio, address, {})
+    try:
+        yield client
+    finally:
+        run(client._leave())
 
 
 def _unpack(values: list[Any]) -> Any:

@@ -31,22 +31,13 @@ class Address:
 
     Attributes:
         app: The application.
-        path: Where in the application the server is.
+        path: Where in the application the server is, as clients write it.
         timeout: How long to wait for a frame, in seconds.
     """
 
     app: Any
     path: str
     timeout: float
-
-    @property
-    def folder(self) -> str:
-        """The path as clients write it."""
-        return f"/{self.path.strip('/')}/"
-
-    def complain(self) -> TimeoutError:
-        """Make the error about nothing to be heard."""
-        return TimeoutError(f"The server did not send that within {self.timeout} s.")
 
 
 class AsyncWire:
@@ -55,7 +46,7 @@ class AsyncWire:
     def __init__(
         self, address: Address, headers: Mapping[str, str], state: Mapping[str, Any]
     ) -> None:
-        self._address = address
+        self._timeout = address.timeout
         self._to_app: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._heard: asyncio.Queue[Any] = asyncio.Queue()
         self._to_app.put_nowait({"type": "websocket.connect"})
@@ -66,14 +57,11 @@ class AsyncWire:
             "asgi": {"version": "3.0", "spec_version": "2.3"},
             "http_version": "1.1",
             "scheme": "ws",
-            "path": address.folder,
-            "raw_path": address.folder.encode(),
-            "root_path": "",
+            "path": address.path,
             "query_string": b"EIO=4&transport=websocket",
             "headers": [(name.encode(), value.encode()) for name, value in all_headers.items()],
             "client": ("127.0.0.1", 0),
             "server": ("127.0.0.1", 80),
-            "subprotocols": [],
             "state": dict(state),
             FAILURES_KEY: self._heard.put_nowait,
         }
@@ -87,16 +75,12 @@ class AsyncWire:
 
     async def hear(self) -> Any:
         """Wait for a frame, for the exception of a handler, or for the end."""
-        try:
-            async with asyncio.timeout(self._address.timeout):
-                return await self._heard.get()
-        except TimeoutError:
-            raise self._address.complain() from None
+        return await asyncio.wait_for(self._heard.get(), self._timeout)
 
     async def close(self) -> list[Any]:
         """Close, wait for the application, and give what was not heard yet."""
         self._to_app.put_nowait({"type": "websocket.disconnect", "code": 1000})
-        await asyncio.wait([self._task], timeout=self._address.timeout)
+        await asyncio.wait([self._task], timeout=self._timeout)
         return [self._heard.get_nowait() for _ in range(self._heard.qsize())]
 
     def _send(self, said: Any) -> None:
@@ -132,7 +116,7 @@ class SyncWire:
         self._query = "EIO=4&transport=polling"
         opened = self._request("GET").packets[0]
         if opened.packet_type != packet.OPEN:
-            raise DisconnectedError(f"There is no Socket.IO server at {address.folder}")
+            raise DisconnectedError(f"There is no Socket.IO server at {address.path}")
         self._query += f"&sid={opened.data['sid']}"
         self._is_closing = False
         self._thread = threading.Thread(
@@ -149,7 +133,7 @@ class SyncWire:
         try:
             return self._heard.get(timeout=self._address.timeout)
         except queue.Empty:
-            raise self._address.complain() from None
+            raise TimeoutError from None
 
     async def close(self) -> list[Any]:
         """Close, wait for the application, and give what was not heard yet."""
@@ -179,11 +163,11 @@ class SyncWire:
         }
         environ |= {
             "REQUEST_METHOD": method,
-            "PATH_INFO": self._address.folder,
+            "PATH_INFO": self._address.path,
             "QUERY_STRING": self._query,
             "CONTENT_LENGTH": str(len(body)),
             "wsgi.input": io.BytesIO(body),
-            FAILURES_KEY: self._heard.put,
+            "asgi.scope": {FAILURES_KEY: self._heard.put},
         }
         setup_testing_defaults(environ)
         statuses: list[str] = []
@@ -195,33 +179,3 @@ class SyncWire:
         if not statuses[0].startswith("200"):
             return Payload(packets=[packet.Packet(packet.CLOSE)])
         return Payload() if method == "POST" else Payload(encoded_payload=answer)
-
-
-class Lifespan:
-    """The lifespan of an ASGI application, if it has one."""
-
-    def __init__(self, app: Any) -> None:
-        self._events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        self._answers: asyncio.Queue[Any] = asyncio.Queue()
-        self._state: dict[str, Any] = {}
-        scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": self._state}
-        self._task = asyncio.ensure_future(app(scope, self._events.get, self._answers.put))
-        self._task.add_done_callback(lambda _: self._answers.put_nowait(None))
-
-    async def start(self) -> Mapping[str, Any]:
-        """Start the application, and give its state."""
-        await self._pass("startup")
-        return self._state
-
-    async def end(self) -> None:
-        """End the application."""
-        if not self._task.done():
-            await self._pass("shutdown")
-            await self._task
-
-    async def _pass(self, phase: str) -> None:
-        self._events.put_nowait({"type": f"lifespan.{phase}"})
-        answer = await self._answers.get()
-        if answer is not None and answer["type"] == f"lifespan.{phase}.failed":
-            await self._task
-            raise RuntimeError(f"The application failed in its {phase}: {answer}")

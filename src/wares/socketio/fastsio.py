@@ -323,7 +323,7 @@ class _Adapting(_servers.Declaring):
                 f"{type(middleware).__qualname__}. A function of `call_next` and the event is "
                 f"added by sio.middleware(...)."
             )
-        can_await = self._dispatch().hook.can_await
+        can_await = self._dispatch.hook.can_await
         if not can_await and not isinstance(middleware, SyncMiddleware):
             raise InvalidRegistrationError(
                 f"{type(middleware).__qualname__} is asynchronous, and the server is not: derive "
@@ -339,7 +339,7 @@ class _Adapting(_servers.Declaring):
 
     def remove_middleware(self, middleware: BaseMiddleware) -> None:
         """Wrap events no longer by what `add_middleware` has added, if it has."""
-        added = self._own_route().middlewares
+        added = self._route.middlewares
         for handler in added:
             if getattr(handler.function, "middleware", None) is middleware:
                 added.remove(handler)
@@ -347,7 +347,7 @@ class _Adapting(_servers.Declaring):
 
     def get_middlewares(self) -> list[BaseMiddleware]:
         """List what `add_middleware` has added."""
-        functions = [handler.function for handler in self._own_route().middlewares]
+        functions = [handler.function for handler in self._route.middlewares]
         return [one.middleware for one in functions if isinstance(one, _Adapted)]
 
 

@@ -4,9 +4,7 @@ import asyncio
 import contextlib
 
 from faststream import ExceptionMiddleware, FastStream, StreamMessage
-from faststream.confluent import KafkaBroker as ConfluentBroker
-from faststream.confluent import TestKafkaBroker as ConfluentTestBroker
-from faststream.kafka import KafkaBroker, TestKafkaBroker
+from faststream.mqtt import MQTTBroker, TestMQTTBroker
 from faststream.nats import NatsBroker, TestNatsBroker
 from faststream.rabbit import RabbitBroker, TestRabbitBroker
 from faststream.redis import RedisBroker, TestRedisBroker
@@ -51,16 +49,12 @@ class TestNats(AdapterConformance):
         await asyncio.wait({task})
 
 
+class TestMQTT(TestNats):
+    broker, test_broker = MQTTBroker, TestMQTTBroker
+
+
 class TestRabbit(TestNats):
     broker, test_broker = RabbitBroker, TestRabbitBroker
-
-
-class TestKafka(TestNats):
-    broker, test_broker = KafkaBroker, TestKafkaBroker
-
-
-class TestConfluent(TestNats):
-    broker, test_broker = ConfluentBroker, ConfluentTestBroker
 
 
 class TestRedis(TestNats):

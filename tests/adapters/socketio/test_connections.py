@@ -400,6 +400,7 @@ class TestEvents:
             wares_from().get(int)
             wares_from().get("lasting")
 
+        caplog.clear()
         with caplog.at_level(logging.ERROR, "wares"):
             async with serving(sio) as address:
                 async with connected(address):

@@ -102,7 +102,7 @@ class TestRouters:
             namespace: list(handlers) for namespace, handlers in sio.handlers.items()
         }
         assert "/shop/orders" == await sio._trigger_event("where", "/shop/orders", "sid")
-        assert {("/shop/orders", "news"): Message} == sio._wares_dispatch.route.emitted
+        assert {("/shop/orders", "news"): Message} == sio._wares_dispatch.emitted
 
     async def test_classes(self, sio, journal):
         """Objects for namespaces are registered on routers, too, below their namespaces."""
@@ -180,7 +180,7 @@ class TestRouters:
 
     async def test_dependencies(self, sio, journal):
         """What a router depends on is made before its handlers, after what the server needs."""
-        sio._wares_dispatch.route.dependencies = (Depends(lambda: journal.append("server")),)
+        sio._wares_dispatch._route.dependencies = (Depends(lambda: journal.append("server")),)
         outer = RouterSIO(dependencies=[Depends(lambda: journal.append("outer"))])
         inner = RouterSIO(dependencies=[Depends(lambda: journal.append("inner"))])
         outer.add_router(inner)
