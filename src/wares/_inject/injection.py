@@ -12,7 +12,6 @@ from typing import Any, Protocol, TypeVar, overload
 
 from wares._core.callables import Shape, read_shape
 from wares._core.container import Registry
-from wares._inject.askers import Asker
 from wares._inject.reading import read_asker
 from wares._inject.unfinished import find_block, hides_block, read_hidden_shape
 from wares._inject.wrappers import choose_wrapper, write_wrapper
@@ -201,19 +200,17 @@ class _Injector:
             return make_block(self._inject(function.__wrapped__, frame))
         hidden = read_hidden_shape(function)
         if hidden is read_shape(function) or not hidden.is_async or hides_block(function):
-            return self._wrap(self._read(function, frame))
-        later = self._read(function, frame, hidden)
+            return self._wrap(function, frame)
+        later = self._wrap(function, frame, hidden)
         try:
-            now = self._read(function, frame)
+            now = self._wrap(function, frame)
         except AsyncServiceError:
             # It cannot be called but where somebody awaits it.
-            return self._wrap(later)
-        return choose_wrapper(self._wrap(now), self._wrap(later), later)
+            return later
+        return choose_wrapper(now, later)
 
-    def _read(
+    def _wrap(
         self, function: Callable[..., Any], frame: types.FrameType, shape: Shape | None = None
-    ) -> Asker:
-        return read_asker(function, self._dependencies, frame, casts=self._casts, shape=shape)
-
-    def _wrap(self, asker: Asker) -> Callable[..., Any]:
+    ) -> Callable[..., Any]:
+        asker = read_asker(function, self._dependencies, frame, casts=self._casts, shape=shape)
         return write_wrapper(asker, self._registry, casts_result=self._cast_result)

@@ -55,21 +55,18 @@ def write_wrapper(
     return wrapper
 
 
-def choose_wrapper(
-    now: Callable[..., Any], later: Callable[..., Any], asker: Asker
-) -> Callable[..., Any]:
+def choose_wrapper(now: Callable[..., Any], later: Any) -> Callable[..., Any]:
     """Give a function that calls *later* where an event loop runs, and *now* elsewhere.
 
     Args:
         now: What asks for services without waiting.
         later: What gives an awaitable, or an async generator, that asks for them.
-        asker: The function.
     """
 
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         return (later if runs_event_loop() else now)(*args, **kwargs)
 
-    _show(wrapper, asker)
+    _show(wrapper, later.__wares_asker__)
     return wrapper
 
 
