@@ -30,39 +30,6 @@ from wares.exceptions import (
 )
 
 
-def check_dependencies(asker: Asker, viewpoint: Viewpoint) -> Findings:
-    """Go through the dependencies of a function, and through theirs.
-
-    Args:
-        asker: The function.
-        viewpoint: From where annotations are read.
-
-    Raises:
-        AsyncServiceError: A dependency is asynchronous, and the function is not.
-        CircularDependencyError: Dependencies need each other in a circle.
-        LifetimeError: Something that lives longer needs something that ends with a function.
-        UnresolvableParameterError: A parameter of a dependency that nothing can fill.
-    """
-    checker = _Checker(asker, viewpoint)
-    checker.check()
-    return checker.findings
-
-
-@attrs.define
-class Findings:
-    """What the check has read.
-
-    Attributes:
-        open_needs: What dependencies take of the call and the function itself does not, by name.
-        recipes: The recipes that were read; they are shared while somebody keeps them.
-        has_unread: Whether some could not be read yet, because a name is not known.
-    """
-
-    open_needs: dict[str, Need] = attrs.field(factory=dict)
-    recipes: dict[Recipe, None] = attrs.field(factory=dict)
-    has_unread: bool = False
-
-
 @attrs.frozen
 class _Step:
     """A dependency on the path that is being looked at."""
@@ -72,19 +39,36 @@ class _Step:
     ends_with_function: bool
 
 
-class _Checker:
-    """Goes down each path once; without recursion, because a path may be long."""
+class Check:
+    """A check of the dependencies of a function, and of theirs.
+
+    It goes down each path once, and without recursion, because a path may be long.
+
+    Args:
+        asker: The function.
+        viewpoint: From where annotations are read.
+
+    Attributes:
+        open_needs: What dependencies take of the call and the function itself does not, by name.
+        recipes: The recipes that were read; they are shared while somebody keeps them.
+        has_unread: Whether some could not be read yet, because a name is not known.
+
+    Raises:
+        AsyncServiceError: A dependency is asynchronous, and the function is not.
+        CircularDependencyError: Dependencies need each other in a circle.
+        LifetimeError: Something that lives longer needs something that ends with a function.
+        UnresolvableParameterError: A parameter of a dependency that nothing can fill.
+    """
 
     def __init__(self, asker: Asker, viewpoint: Viewpoint) -> None:
-        self.findings = Findings()
+        self.open_needs: dict[str, Need] = {}
+        self.recipes: dict[Recipe, None] = {}
+        self.has_unread = False
         self._asker = asker
         self._names = asker.names
         self._viewpoint = viewpoint
         self._path = [_Step(asker.recipe, iter((*asker.extras, *asker.needs)), True)]
         self._seen: set[tuple[Hashable, bool]] = set()
-
-    def check(self) -> None:
-        """Do the walk."""
         while self._path:
             step = self._path[-1]
             need = next(step.needs, None)
@@ -122,9 +106,9 @@ class _Checker:
         """Check what a dependency takes of the call, and the function does not."""
         if all(need.name != marked.name for marked in self._asker.needs):
             # Of two, the one that has to be passed counts.
-            known = self.findings.open_needs.get(need.name)
+            known = self.open_needs.get(need.name)
             if known is None or known.default is not MISSING:
-                self.findings.open_needs[need.name] = need
+                self.open_needs[need.name] = need
             return
         # Something that makes a class may be registered.
         may_be_filled = isinstance(step.recipe.key, type) or need.key is not MISSING
@@ -139,10 +123,10 @@ class _Checker:
             if isinstance(recipe.key, type):
                 return None
             if isinstance(error.__cause__, NameError):
-                self.findings.has_unread = True
+                self.has_unread = True
                 return None
             raise
-        self.findings.recipes[share_dependency(recipe)] = None
+        self.recipes[share_dependency(recipe)] = None
         return signature.needs
 
     def _view(self, recipe: Recipe) -> Viewpoint:

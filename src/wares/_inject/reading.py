@@ -21,7 +21,7 @@ from wares._core.marks import Mark, is_marker, read_mark
 from wares._core.signatures import Need, need_of_mark, read_marked
 from wares._inject.askers import Asker
 from wares._inject.casting import FunctionCasts, read_aliases
-from wares._inject.checks import check_dependencies
+from wares._inject.checks import Check
 from wares.exceptions import InvalidRegistrationError, UnresolvableParameterError
 
 
@@ -60,7 +60,7 @@ def read_asker(
         casts_arguments=casts,
         aliases=read_aliases(function, viewpoint) if casts else {},
     )
-    found = check_dependencies(asker, viewpoint)
+    found = Check(asker, viewpoint)
     asker.open_needs = () if asker.takes_any_name else tuple(found.open_needs.values())
     asker.dependencies = tuple(found.recipes)
     if found.has_unread or reading.has_unknown:
@@ -77,7 +77,7 @@ def read_rest(asker: Asker) -> None:
         return
     asker.take(reading.read_again(asker.needs))
     viewpoint = reading.look(may_import=True)
-    asker.dependencies = tuple(check_dependencies(asker, viewpoint).recipes)
+    asker.dependencies = tuple(Check(asker, viewpoint).recipes)
     if asker.casts_arguments:
         asker.casts = FunctionCasts(asker.function, asker.needs, viewpoint)
     asker.unread = None
