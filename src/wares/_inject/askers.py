@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 import types
 import typing
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from wares._core.annotations import Viewpoint, find_nothing
@@ -42,7 +42,7 @@ class Asker:
         needs: What the marked ones ask for.
         extras: What is made for its effect, before them.
         names: The names of the others.
-        aliases: By which other names parameters are passed.
+        aliases: The names of arguments, by the other names by which callers may pass them.
         open_needs: What only dependencies take of the call: more parameters, by keyword.
         shape: What calling its wrapper leads to.
         can_await: Whether the function is asynchronous.
@@ -64,7 +64,7 @@ class Asker:
         self.can_await = shape.is_async
         self.extras = extras
         self.open_needs: tuple[Need, ...] = ()
-        self.aliases: dict[str, str] = {}
+        self.aliases: dict[str, list[str]] = {}
         self.hot: tuple[object, Any] = (None, None)
         self._take(needs)
         marked = {need.name for need in needs}
@@ -181,7 +181,14 @@ class CastingAsker(Asker):
 
     def settle(self, viewpoint: Viewpoint) -> None:
         """Make the casts of the function's own arguments and result."""
-        self.casts = FunctionCasts(self.function, self.needs, find_nothing, viewpoint)
+        self.casts = FunctionCasts(
+            self.function, self.needs, self.names, find_nothing, viewpoint
+        )
+
+    def complete(self, container: Container, arguments: Mapping[str, Any]) -> list[Any]:
+        """Fill arguments that were not passed from pydantic's ``Field``."""
+        self.read_rest(container)
+        return self.casts.complete(arguments)
 
     def needs_call(
         self,
@@ -238,7 +245,7 @@ def read_asker(
     findings = asker.check(viewpoint)
     asker.open_needs = findings.open_needs
     if isinstance(asker, CastingAsker):
-        asker.aliases = read_aliases(function, viewpoint)
+        asker.aliases = read_aliases(function, asker.open_needs, viewpoint)
     if findings.has_unread or reading.has_unknown:
         asker._unread = reading
     else:

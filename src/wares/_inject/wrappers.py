@@ -10,19 +10,19 @@ the arguments, and a call costs no more than the lines that one would have writt
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import nullcontext
 from inspect import Parameter
 from typing import Any
 
 from wares._core.annotations import show_annotations
-from wares._core.callables import VARIADIC, read_raw
+from wares._core.callables import read_raw
 from wares._core.container import Container, Registry
 from wares._core.current import current
 from wares._core.keys import MISSING
 from wares._core.signatures import Need, Shape, describe_callable, read_shape
 from wares._inject.askers import Asker, CastingAsker
-from wares._inject.casting import complete, is_field
+from wares._inject.casting import is_field
 from wares._inject.driving import adrive, arelay, drive, relay
 from wares._inject.functions import FunctionContainer
 from wares._inject.hidden import finish, leave, read_hidden_shape, runs_event_loop, wait
@@ -105,7 +105,6 @@ class _Writer:
         self._prefix = "_wares_"
         names = [
             *self._open,
-            *self._aliases.values(),
             *(parameter.name for parameter in asker.parameters),
         ]
         while any(name.startswith(self._prefix) for name in names):
@@ -116,7 +115,6 @@ class _Writer:
             Container=Container,
             FunctionContainer=FunctionContainer,
             asker=asker,
-            complete=complete,
             current=current.get,
             finish=finish,
             leave=leave,
@@ -126,6 +124,7 @@ class _Writer:
             make_current=current.set,
             note=note_failure,
             nothing={},
+            refuse=refuse_unknown,
             registry=registry,
             relay=arelay if self._shape is Shape.ASYNC_GENERATOR else relay,
             within=nullcontext(),
@@ -267,6 +266,7 @@ class _Writer:
 
     def _write_arguments(self, indent: int) -> None:
         """Write how all arguments of the call are got."""
+        self._write_completion(indent)
         self._write_asking(indent)
         if self._casts_arguments and self._asker.parameters:
             names = "".join(f"{parameter.name}, " for parameter in self._asker.parameters)
@@ -323,22 +323,31 @@ class _Writer:
         self._put(indent, "finally:")
         self._put(indent + 1, "await $inner.aclose()")
 
+    def _write_completion(self, indent: int) -> None:
+        """Write that pydantic, and not Python, says that arguments are missing."""
+        if unsure := [p.name for p in self._asker.parameters if self._is_completed(p)]:
+            pairs = ", ".join(f"{name!r}: {name}" for name in self._asker.names)
+            self._put(indent, f"if {' or '.join(f'{name} is $unset' for name in unsure)}:")
+            targets = "".join(f"{name}, " for name in self._asker.names)
+            self._put(indent + 1, f"{targets}= $asker.complete($container, {{{pairs}}})")
+
     def _write_spreading(self) -> None:
         """Write what brings the arguments into the order of the parameters."""
         self._write_more()
-        for name, alias in self._aliases.items():
-            self._put(1, f"if {alias} is not $unset: {name} = {alias}")
-        unsure = [p.name for p in self._asker.parameters if self._is_completed(p)]
-        if unsure:
-            values = ", ".join(f"{name!r}: {name}" for name in unsure)
-            self._put(1, f"if {' or '.join(f'{name} is $unset' for name in unsure)}:")
-            self._put(2, f"{', '.join(unsure)}, = $complete($function, {{{values}}})")
+        if not self._aliases:
+            return
+        named = self._variadic(Parameter.VAR_KEYWORD) or "$named"
+        self._put(1, f"if {named}:")
+        for alias, names in self._aliases.items():
+            self._put(2, f"if {alias!r} in {named}:")
+            self._put(3, f"{' = '.join(names)} = {named}.pop({alias!r})")
+        if not self._asker.takes_any_name:
+            self._define(name=describe_callable(self._asker.function))
+            self._put(2, f"$refuse($name, {named})")
 
     def _is_completed(self, parameter: Parameter) -> bool:
-        """Tell whether pydantic, and not Python, says that an argument is missing."""
-        if not self._casts_arguments or parameter.name in self._marked:
-            return False
-        if parameter.kind in VARIADIC:
+        """Tell whether pydantic fills an argument that is missing, or says so."""
+        if not self._casts_arguments or parameter.name not in self._asker.names:
             return False
         return parameter.default is parameter.empty or is_field(parameter.default)
 
@@ -377,8 +386,7 @@ class _Writer:
                 written.append("/")
         rest = self._variadic(Parameter.VAR_POSITIONAL)
         by_keyword = [self._parameter(p) for p in left if p.kind is Parameter.KEYWORD_ONLY]
-        hidden = (*self._marked, *self._open, *self._aliases.values())
-        by_keyword += [f"{name}=$unset" for name in hidden]
+        by_keyword += [f"{name}=$unset" for name in (*self._marked, *self._open)]
         if rest:
             written.append(f"*{rest}")
         elif self._takes_more():
@@ -388,6 +396,8 @@ class _Writer:
         written += by_keyword
         if self._asker.takes_any_name:
             written.append(f"**{self._variadic(Parameter.VAR_KEYWORD)}")
+        elif self._aliases:
+            written.append("**$named")
         return ", ".join(written)
 
     def _parameter(self, parameter: Parameter) -> str:
@@ -424,6 +434,21 @@ def note_failure(container: Container, error: BaseException) -> None:
     unit: Any = container if container._outermost is None else container._outermost
     if hasattr(unit, "_failure"):
         unit._failure = error
+
+
+def refuse_unknown(name: str, arguments: Collection[str]) -> None:
+    """Refuse what was passed by name and is neither a parameter nor an alias.
+
+    Args:
+        name: What the function is called.
+        arguments: The names that nobody knows.
+
+    Raises:
+        TypeError: There is one.
+    """
+    for argument in arguments:
+        message = f"{name} got an unexpected keyword argument {argument!r}"
+        raise TypeError(message)
 
 
 def _give_back(value: Any) -> Any:
