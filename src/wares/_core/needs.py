@@ -39,6 +39,7 @@ from wares._core.marks import (
     explain_default,
     explain_misplaced,
     explain_uncalled,
+    find_own_markers,
     has_misplaced_marker,
     is_fast_depends_marker,
     is_marked_annotation,
@@ -390,6 +391,13 @@ class MarkedReader(NeedsReader):
             annotation = self._evaluate_if_possible(parameter)
             if annotation is not MISSING:
                 yield parameter.name, without_markers(annotation)
+
+    def find_own_marked(self) -> Iterator[inspect.Parameter]:
+        """Find the parameters that markers of wares mark."""
+        for parameter in read_parameters(self._factory):
+            annotation = self._evaluate_if_possible(parameter)
+            if find_own_markers(parameter.replace(annotation=annotation)):
+                yield parameter
 
     def find_overlooked(self, names: Collection[str]) -> Iterator[UnresolvableParameterError]:
         """Find markers that a framework has not seen, among the parameters called *names*."""

@@ -6,6 +6,7 @@ container".
 
 from __future__ import annotations
 
+import inspect
 import types
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
@@ -66,6 +67,7 @@ __all__ = [
     "expand_alias",
     "find_markers",
     "find_overlooked_markers",
+    "find_own_marked",
     "find_own_markers",
     "find_place",
     "fits",
@@ -146,6 +148,18 @@ def read_marked(
         function, container, find_name, fills_defaults=False, viewpoint=viewpoint
     )
     return tuple(need for need in reader.read_needs() if need.is_marked)
+
+
+def find_own_marked(
+    function: Callable[..., Any], find_name: FindName
+) -> list[inspect.Parameter]:
+    """Find the parameters of *function* that markers of wares mark, also misplaced ones.
+
+    Raises:
+        InvalidRegistrationError: Its parameters cannot be read.
+    """
+    reader = MarkedReader(function, type(None), find_name, fills_defaults=False)
+    return list(reader.find_own_marked())
 
 
 def find_overlooked_markers(

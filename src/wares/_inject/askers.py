@@ -259,13 +259,14 @@ class _Unknown(type):
     def __getattr__(cls, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        return _stand_in(f"{cls.__name__}.{name}")
+        return stand_in(f"{cls.__name__}.{name}")
 
     def __getitem__(cls, _: object) -> Any:
         return cls
 
 
-def _stand_in(name: str) -> Any:
+def stand_in(name: str) -> Any:
+    """Make what stands for a name that nobody knows, whatever an annotation does with it."""
     return _Unknown(name, (), {})
 
 
@@ -289,7 +290,7 @@ class _Reading:
             if found is not MISSING:
                 return found
             self.has_unknown = True
-            return _stand_in(name)
+            return stand_in(name)
 
         return read_marked(self._function, Container, find, viewpoint)
 

@@ -6,7 +6,6 @@ need.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
@@ -15,9 +14,14 @@ from wares._core.compositions import give, recipe_for_composition
 from wares._core.container import Container, Registry
 from wares._core.keys import MISSING, describe, find_nearest
 from wares._core.recipes import Recipe, cannot_fill
-from wares._core.signatures import Need, describe_callable, find_own_markers
-from wares._inject.askers import Asker
-from wares.exceptions import ServiceNotFoundError, UnresolvableParameterError, WaresError
+from wares._core.signatures import Need, describe_callable, find_own_marked
+from wares._inject.askers import Asker, stand_in
+from wares.exceptions import (
+    InvalidRegistrationError,
+    ServiceNotFoundError,
+    UnresolvableParameterError,
+    WaresError,
+)
 
 
 def find_missing(
@@ -43,13 +47,9 @@ def find_missing(
 
 def _find_uninjected(function: Callable[..., Any]) -> Iterator[WaresError]:
     """Find parameters with markers that nobody reads."""
-    try:
-        parameters = inspect.signature(function, eval_str=True).parameters.values()
-    except (AttributeError, NameError, TypeError, SyntaxError, ValueError):
-        # Whether it has some cannot be told.
-        return
-    for parameter in parameters:
-        if find_own_markers(parameter):
+    # Whether there are some cannot be told of what has an odd signature.
+    with suppress(InvalidRegistrationError):
+        for parameter in find_own_marked(function, stand_in):
             yield UnresolvableParameterError(
                 parameter.name,
                 describe_callable(function),
