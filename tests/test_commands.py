@@ -20,6 +20,7 @@ SHOP = """
 import asyncio
 import functools
 import time
+from contextlib import asynccontextmanager
 from typing import Annotated
 from fastapi import FastAPI
 from flask import Flask
@@ -116,6 +117,7 @@ async def broken_start(app, registry):
     raise RuntimeError("no such port")
     yield
 
+undecorated = Starlette(lifespan=asynccontextmanager(start))
 broken = Starlette(lifespan=wares.starlette.lifespan(broken_start))
 
 async def says_no(scope, receive, send):
@@ -377,6 +379,14 @@ class TestTargets:
 
         assert 1 == code
         assert "RuntimeError: no such port" in err
+
+    def test_a_lifespan_that_is_not_decorated(self, call):
+        """A lifespan function that nobody has decorated is told of as such."""
+        code, _, err = call("check", "shop:undecorated")
+
+        assert 1 == code
+        assert "The lifespan start" in err
+        assert "is not decorated" in err
 
     def test_an_application_that_says_no(self, call):
         """An application may say why it does not start without raising."""
