@@ -12,7 +12,9 @@ import weakref
 from collections.abc import Callable
 from typing import Annotated
 
+import fast_depends
 import fastapi
+import pydantic
 import pytest
 
 from tests.support.forms import FORMS
@@ -1225,6 +1227,30 @@ class TestRefusedWhenDecorated:
         )
 
         subprocess.run([sys.executable, "-c", program], check=True)
+
+    @pytest.mark.parametrize(
+        ("annotation", "name"),
+        [
+            (Inject[str], "str"),
+            (Annotated[str, Depends("name")], "str"),
+            (Annotated[str, Depends], "str"),
+            (Inject[Database | None], "Database"),
+            (list[Inject[str]], "str"),
+        ],
+    )
+    def test_by_pydantic(self, annotation, name):
+        """Pydantic, and who reads input with it, refuses marked parameters and fields."""
+
+        def ask(service: annotation): ...
+
+        for read in (
+            pydantic.validate_call,
+            fast_depends.inject,
+            lambda _: pydantic.create_model("Body", service=(annotation, ...)),
+            lambda _: pydantic.TypeAdapter(annotation),
+        ):
+            with pytest.raises(InvalidRegistrationError, match=f"A marker asks for .*{name}"):
+                read(ask)
 
     def test_two_markers(self, form):
         """One parameter takes one marker."""
