@@ -6,6 +6,7 @@ markers.
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -71,8 +72,8 @@ class _Call:
         # What is passed for a marked parameter goes by its name.
         self._for_marked = {name: named[name] for name in marked if name in named}
         self._run = inject(self.target) if marked else self.target
-        rest = {name: value for name, value in named.items() if name not in marked}
-        self._bound = inspect.signature(self._run).bind_partial(*arguments, **rest)
+        self._arguments = arguments
+        self._named = {name: value for name, value in named.items() if name not in marked}
 
     def find_needs(self) -> Iterator[Need]:
         """Find what nobody has passed, and the container can fill."""
@@ -83,8 +84,15 @@ class _Call:
 
     def run(self, filled: Mapping[str, Any]) -> Any:
         """Call the function."""
+        if not filled:
+            return self._run(*self._arguments, **self._named, **self._for_marked)
         self._bound.arguments.update(filled)
         return self._run(*self._bound.args, **self._bound.kwargs, **self._for_marked)
+
+    @functools.cached_property
+    def _bound(self) -> inspect.BoundArguments:
+        """The arguments by their parameters; a builtin without parameters needs nothing."""
+        return inspect.signature(self._run).bind_partial(*self._arguments, **self._named)
 
     def _must_be_there(self, need: Need) -> bool:
         """Tell whether asking for it is right even where it is missing: that says what is wrong."""
