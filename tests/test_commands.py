@@ -178,9 +178,11 @@ class Repository:
     def __init__(self, session: Session): ...
 class Mailer: ...
 class Unused: ...
+class Worker: ...
 
 def register(registry):
     registry.register_factory(Engine, Engine)
+    registry.register_factory(Worker, Worker, lifetime="singleton", eager=True)
     registry.register_factory(Session, Session)
     registry.register_factory(Repository, Repository)
     registry.register_value("mailer", Mailer())
@@ -448,10 +450,10 @@ class TestCheck:
 
     @pytest.mark.parametrize("app", ["fastapi", "flask", "starlette"])
     def test_what_nobody_needs(self, call, app):
-        """What no factory and no handler asks for is a warning."""
+        """What no factory and no handler asks for, and no start makes, is a warning."""
         code, out, err = call("check", f"used:{app}")
 
-        assert (0, "✓ 5 services, no problem\n") == (code, out)
+        assert (0, "✓ 6 services, no problem\n") == (code, out)
         assert [
             "! Unused is registered, but nothing seems to need it. (used.py:17)",
             "Services that functions ask for in their bodies cannot be seen.",

@@ -173,7 +173,7 @@ class TestFailures:
 
         def show(request, service: Inject[key]): ...
 
-        with pytest.raises(InvalidRegistrationError, match="for 'service', .* @inject"):
+        with pytest.raises(InvalidRegistrationError, match=r"for 'service', .* @inject"):
             api.post("show")(show)
 
     def test_say_what_the_response_was(self):

@@ -62,7 +62,7 @@ def test_a_tool_that_nobody_injects(make, marked):
     def work(text: str, session: marked) -> str:
         raise AssertionError
 
-    with pytest.raises(InvalidRegistrationError, match="for 'session', .* @inject"):
+    with pytest.raises(InvalidRegistrationError, match=r"for 'session', .* @inject"):
         server.tool()(work)
 
 
