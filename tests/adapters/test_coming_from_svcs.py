@@ -3,6 +3,7 @@
 import contextlib
 import typing
 
+import aiohttp.web
 import attrs
 import flask
 import pytest
@@ -22,6 +23,34 @@ def app_context(registry):
     app = wares.flask.init_app(flask.Flask("tests"), registry=registry)
     with app.app_context():
         yield
+
+
+def test_the_key_by_its_keyword():
+    """The key may be passed as ``svc_type``, to registries, containers and adapters."""
+    registry = wares.Registry()
+    registry.register_factory(svc_type=str, factory=lambda: "factory")
+    registry.register_value(svc_type=int, value=1)
+    with registry.container() as container:
+        container.register_local_factory(svc_type=bytes, factory=lambda: b"local")
+        container.register_local_value(svc_type=float, value=2.0)
+
+        assert ("factory", 1, b"local", 2.0) == container.get(str, int, bytes, float)
+
+    app = flask.Flask("shop")
+    with wares.flask.init_app(app).app_context():
+        wares.flask.register_factory(app, svc_type=str, factory=lambda: "factory")
+        wares.flask.register_value(app, svc_type=int, value=1)
+        wares.flask.overwrite_factory(svc_type=bytes, factory=lambda: b"local")
+        wares.flask.overwrite_value(svc_type=float, value=2.0)
+
+        found = wares.flask.wares_from().get(str, int, bytes, float)
+        assert ("factory", 1, b"local", 2.0) == found
+
+    site = wares.aiohttp.init_app(aiohttp.web.Application())
+    wares.aiohttp.register_factory(site, svc_type=str, factory=lambda: "factory")
+    wares.aiohttp.register_value(site, svc_type=int, value=1)
+    with wares.aiohttp.get_registry(site).container() as container:
+        assert ("factory", 1) == container.get(str, int)
 
 
 @pytest.mark.usefixtures("app_context")
