@@ -15,15 +15,10 @@ from wares import asgi
 from wares._adapters.applications import find_mounted_problems, find_views
 from wares._adapters.extras import needs_extra
 from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
-from wares._adapters.lifespan import (
-    REGISTRY_KEY,
-    Lifespan,
-    explain_idle_lifespan,
-    refuse_undecorated,
-)
+from wares._adapters.lifespan import REGISTRY_KEY, Lifespan, explain_idle_lifespan
 from wares._adapters.registries import demand
 from wares._core.container import Container, Registry
-from wares.exceptions import InvalidRegistrationError, NoRegistryError, ServiceNotFoundError
+from wares.exceptions import NoRegistryError, ServiceNotFoundError
 
 with needs_extra("wares.starlette", "starlette"):
     from starlette.applications import Starlette
@@ -99,17 +94,6 @@ class WaresMiddleware(asgi.WaresMiddleware):
         failed: Takes the status of a response, and tells whether the request has failed although
             there was no exception. By default, it has not.
     """
-
-    async def _pass(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
-        if scope["type"] == "lifespan":
-            try:
-                refuse_undecorated(scope.get("app"))
-            except InvalidRegistrationError as error:
-                # Servers take an application that only raises for one without a lifespan.
-                await receive()
-                await send({"type": "lifespan.startup.failed", "message": str(error)})
-                raise
-        await super()._pass(scope, receive, send)
 
     def _explain(self, error: BaseException, scope: asgi.Scope) -> None:
         if isinstance(error, ServiceNotFoundError):
