@@ -10,6 +10,7 @@ import sys
 import typing
 import weakref
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated
 
 import fast_depends
@@ -298,6 +299,26 @@ class TestServices:
         for function in (by_inject, by_name, by_annotation):
             with pytest.raises(NoContainerError, match=r"@inject\(registry=registry\)"):
                 await form.call(form.inject(function))
+
+    async def test_where_no_container_is_current(self, registry):
+        """A container that is open but not current serves nothing, and neither does a thread's."""
+        registry.register_factory(Database, Database, lifetime="singleton")
+
+        async def ask(database: Inject[Database]):
+            return database
+
+        def ask_plainly(database: Inject[Database]):
+            return database
+
+        with registry.container() as container:
+            with pytest.raises(NoContainerError):
+                await inject(ask)()
+            with container.activate():
+                database = await inject(ask)()
+                with ThreadPoolExecutor() as pool, pytest.raises(NoContainerError):
+                    pool.submit(inject(ask_plainly)).result()
+
+        assert database is registry.container().get(Database)
 
     async def test_by_a_registry_within_a_call_without(self, form, registry):
         """A function with a registry gets services, also called by one that has no container."""
