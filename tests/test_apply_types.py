@@ -193,6 +193,20 @@ class TestArguments:
         with pytest.raises(TypeError, match="unexpected keyword argument 'five'"):
             await form.call(ask, one="1", five=5)
 
+    async def test_an_alias_that_is_another_parameter(self, form):
+        """A name stands for the parameter of that name, whatever has it as an alias."""
+
+        def ask(first: int = pydantic.Field(1, alias="second"), second: int = 2):
+            return first, second
+
+        ask = cast(form, ask)
+
+        assert [(1, 5), (3, 2), (3, 4)] == [
+            await form.call(ask, second="5"),
+            await form.call(ask, first="3"),
+            await form.call(ask, "3", "4"),
+        ]
+
     async def test_aliases_beside_further_names(self, form):
         """A function that takes any name finds there what is no alias."""
 

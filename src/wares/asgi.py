@@ -220,15 +220,14 @@ class WaresMiddleware:
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a scope that is neither a request nor a WebSocket."""
-        if scope["type"] == "lifespan":
-            try:
-                # Starlette puts itself there.
-                refuse_undecorated(scope.get("app"))
-            except InvalidRegistrationError as error:
-                # Servers take an application that only raises for one without a lifespan.
-                await receive()
-                await send({"type": "lifespan.startup.failed", "message": str(error)})
-                raise
+        try:
+            # Starlette puts itself there as its lifespan begins.
+            refuse_undecorated(scope.get("app"))
+        except InvalidRegistrationError as error:
+            # A server would start an application that only raises, without a lifespan.
+            await receive()
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            raise
         if scope["type"] == "lifespan" and self.lifespan is not None:
             await _serve_lifespan(self.lifespan(self.app), scope, receive, send)
         else:
