@@ -849,6 +849,17 @@ class TestMarkers:
 
         assert (marker, 2) == function()
 
+    def test_those_of_fastmcp_are_left_alone(self):
+        """`Depends` of FastMCP is FastMCP's."""
+        dependencies = pytest.importorskip("fastmcp.dependencies", reason="not for the oldest")
+        marker = dependencies.Depends(get_port)
+
+        @inject
+        def function(a=marker, b: Annotated[int, marker] = 2):
+            return a, b
+
+        assert (marker, 2) == function()
+
 
 class TestFastDepends:
     """Functions that FastDepends calls, as FastStream does."""

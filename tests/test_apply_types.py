@@ -143,6 +143,34 @@ class TestArguments:
         with pytest.raises(ValidationError, match="number: Field required"):
             await form.call(ask, text="s")
 
+    async def test_fields_in_annotated(self, form):
+        """A Field in Annotated brings a default, too; Python's own default wins."""
+
+        def ask(
+            number: Annotated[int, pydantic.Field(default=7)],
+            *,
+            names: Annotated[list[str], pydantic.Field(default_factory=list)],
+            text: Annotated[str, pydantic.Field(default="its")] = "ours",
+        ):
+            return number, names, text
+
+        ask = cast(form, ask)
+
+        assert (7, [], "ours") == await form.call(ask)
+        assert (8, ["a"], "b") == await form.call(ask, "8", names=("a",), text="b")
+
+    async def test_defaults_of_fields_are_left_alone(self, form):
+        """The default of a Field is the author's, too, and is not validated."""
+
+        def ask(number: int = pydantic.Field("many", le=5)):
+            return number
+
+        ask = cast(form, ask)
+
+        assert "many" == await form.call(ask)
+        with pytest.raises(ValidationError, match="less than or equal to 5"):
+            await form.call(ask, 10)
+
     async def test_aliases(self, form):
         """A Field's alias is another name for the parameter."""
 
@@ -150,16 +178,65 @@ class TestArguments:
             first: int = pydantic.Field(alias="one"),
             second: Annotated[int, pydantic.Field(validation_alias="two")] = 2,
             third: Annotated[int, pydantic.Field(alias="no name")] = 3,
+            fourth: int = pydantic.Field(
+                4, validation_alias=pydantic.AliasChoices("from", pydantic.AliasPath("x", 0))
+            ),
         ):
-            return first, second, third
+            return first, second, third, fourth
 
         ask = cast(form, ask)
 
-        assert (1, 2, 3) == await form.call(ask, one="1")
-        assert (1, 3, 4) == await form.call(ask, "1", two="3", third="4")
-        assert (1, 2, 3) == await form.call(ask, first="1")
-        with pytest.raises(ValidationError, match="second: Input should be a valid integer"):
-            await form.call(ask, 1, two="x")
+        assert (1, 2, 3, 4) == await form.call(ask, one="1")
+        assert (1, 3, 4, 5) == await form.call(ask, "1", two="3", third="4", fourth=5)
+        assert (1, 2, 3, 4) == await form.call(ask, first="1")
+        assert (1, 2, 4, 5) == await form.call(ask, 1, **{"no name": "4", "from": "5"})
+        with pytest.raises(TypeError, match="unexpected keyword argument 'five'"):
+            await form.call(ask, one="1", five=5)
+
+    async def test_an_alias_that_is_another_parameter(self, form):
+        """A name stands for the parameter of that name, whatever has it as an alias."""
+
+        def ask(first: int = pydantic.Field(1, alias="second"), second: int = 2):
+            return first, second
+
+        ask = cast(form, ask)
+
+        assert [(1, 5), (3, 2), (3, 4)] == [
+            await form.call(ask, second="5"),
+            await form.call(ask, first="3"),
+            await form.call(ask, "3", "4"),
+        ]
+
+    async def test_aliases_beside_further_names(self, form):
+        """A function that takes any name finds there what is no alias."""
+
+        def ask(first: int = pydantic.Field(alias="from"), **others: int):
+            return first, others
+
+        ask = cast(form, ask)
+
+        assert (1, {"to": 2}) == await form.call(ask, **{"from": "1", "to": "2"})
+
+    async def test_what_errors_call_an_argument(self, form):
+        """Errors are located as pydantic locates them: at the alias, if there is one."""
+
+        def ask(
+            first: int = pydantic.Field(alias="one"),
+            second: Annotated[int, pydantic.Field(validation_alias="two")] = 2,
+            third: int = pydantic.Field(3, validation_alias=pydantic.AliasPath("x", 0)),
+            fourth: User = pydantic.Field({}, alias="from"),
+        ):
+            raise AssertionError
+
+        ask = cast(form, ask)
+
+        with pytest.raises(ValidationError) as caught:
+            await form.call(ask, "x", "y", "z", **{"from": {}})
+        assert [("one",), ("two",), ("third",), ("from", "name")] == [
+            error["loc"] for error in caught.value.errors
+        ]
+        with pytest.raises(ValidationError, match="one: Field required"):
+            await form.call(ask)
 
     async def test_a_missing_argument(self, form):
         """A missing argument is a ValidationError like any other, with all that are missing."""
@@ -176,6 +253,29 @@ class TestArguments:
             error["loc"] for error in caught.value.errors
         ]
         assert {"missing"} == {error["type"] for error in caught.value.errors}
+
+    async def test_a_missing_argument_and_a_wrong_one(self, form):
+        """Whatever is wrong with arguments is in one list, before any dependency is made."""
+
+        def fail():
+            raise AssertionError
+
+        def ask(first: int, second: int, third, it=Depends(form.dependency(fail))):
+            raise AssertionError
+
+        with pytest.raises(ValidationError) as caught:
+            await form.call(cast(form, ask), "x", third=3)
+
+        assert [("int_parsing", ("first",)), ("missing", ("second",))] == [
+            (error["type"], error["loc"]) for error in caught.value.errors
+        ]
+
+    async def test_a_missing_argument_without_types(self, form):
+        """It is the same error where no argument has a type."""
+        ask = cast(form, lambda anything: anything)
+
+        with pytest.raises(ValidationError, match="anything: Field required"):
+            await form.call(ask)
 
     def test_methods(self):
         """Methods and constructors are cast, too; `self` is left alone."""
@@ -355,6 +455,42 @@ class TestDependencies:
             await form.call(ask, start=1, limit=30)
         with pytest.raises(ValidationError, match="start: Field required"):
             await form.call(ask)
+
+    async def test_their_fields_without_types(self, form):
+        """A Field as the default of a parameter without a type is never handed over itself."""
+
+        def page(limit=pydantic.Field(10), *, start=pydantic.Field()):
+            return start, limit
+
+        page = form.dependency(page)
+        ask = cast(form, lambda it=Depends(page): it)
+
+        assert (1, 10) == await form.call(ask, start=1)
+        with pytest.raises(ValidationError, match="start: Field required"):
+            await form.call(ask)
+
+    async def test_their_aliases(self, form):
+        """Callers pass what a dependency takes by the alias of its Field, as by its name."""
+
+        def page(limit: int = pydantic.Field(10, alias="from")):
+            return limit
+
+        page = form.dependency(page)
+
+        def ask(first: int = pydantic.Field(alias="from"), it=Depends(page)):
+            return first, it
+
+        both = cast(form, ask)
+        only = cast(form, lambda it=Depends(page): it)
+
+        assert (3, 3) == await form.call(both, **{"from": "3"})
+        assert [3, 4, 10] == [
+            await form.call(only, **{"from": "3"}),
+            await form.call(only, limit="4"),
+            await form.call(only),
+        ]
+        with pytest.raises(ValidationError, match="from: Input should be a valid integer"):
+            await form.call(only, limit="x")
 
     async def test_generators_that_replace_them(self, form, registry):
         """What is annotated as a generator may be replaced by one, which yields the result."""

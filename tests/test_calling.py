@@ -134,6 +134,11 @@ class TestFilling:
         assert container.get(Database) is made.database
         assert made.database is await call(way, container, Job().run)
 
+    async def test_builtins(self, way, container):
+        """A builtin that does not tell its parameters is called as it is."""
+        assert 2 == await call(way, container, max, 1, 2)
+        assert 1 == await call(way, container, max, 1, 2, key=lambda number: -number)
+
     async def test_annotations_that_cannot_be_read(self, way, container):
         """A parameter whose annotation means nothing is the caller's business."""
 

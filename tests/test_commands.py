@@ -20,6 +20,7 @@ SHOP = """
 import asyncio
 import functools
 import time
+from contextlib import asynccontextmanager
 from typing import Annotated
 from fastapi import FastAPI
 from flask import Flask
@@ -116,6 +117,7 @@ async def broken_start(app, registry):
     raise RuntimeError("no such port")
     yield
 
+undecorated = Starlette(lifespan=asynccontextmanager(start))
 broken = Starlette(lifespan=wares.starlette.lifespan(broken_start))
 
 async def says_no(scope, receive, send):
@@ -176,9 +178,11 @@ class Repository:
     def __init__(self, session: Session): ...
 class Mailer: ...
 class Unused: ...
+class Worker: ...
 
 def register(registry):
     registry.register_factory(Engine, Engine)
+    registry.register_factory(Worker, Worker, lifetime="singleton", eager=True)
     registry.register_factory(Session, Session)
     registry.register_factory(Repository, Repository)
     registry.register_value("mailer", Mailer())
@@ -378,6 +382,14 @@ class TestTargets:
         assert 1 == code
         assert "RuntimeError: no such port" in err
 
+    def test_a_lifespan_that_is_not_decorated(self, call):
+        """A lifespan function that nobody has decorated is told of as such."""
+        code, _, err = call("check", "shop:undecorated")
+
+        assert 1 == code
+        assert "The lifespan start" in err
+        assert "is not decorated" in err
+
     def test_an_application_that_says_no(self, call):
         """An application may say why it does not start without raising."""
         code, _, err = call("check", "shop:says_no")
@@ -438,10 +450,10 @@ class TestCheck:
 
     @pytest.mark.parametrize("app", ["fastapi", "flask", "starlette"])
     def test_what_nobody_needs(self, call, app):
-        """What no factory and no handler asks for is a warning."""
+        """What no factory and no handler asks for, and no start makes, is a warning."""
         code, out, err = call("check", f"used:{app}")
 
-        assert (0, "✓ 5 services, no problem\n") == (code, out)
+        assert (0, "✓ 6 services, no problem\n") == (code, out)
         assert [
             "! Unused is registered, but nothing seems to need it. (used.py:17)",
             "Services that functions ask for in their bodies cannot be seen.",

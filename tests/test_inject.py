@@ -10,9 +10,12 @@ import sys
 import typing
 import weakref
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated
 
+import fast_depends
 import fastapi
+import pydantic
 import pytest
 
 from tests.support.forms import FORMS
@@ -296,6 +299,26 @@ class TestServices:
         for function in (by_inject, by_name, by_annotation):
             with pytest.raises(NoContainerError, match=r"@inject\(registry=registry\)"):
                 await form.call(form.inject(function))
+
+    async def test_where_no_container_is_current(self, registry):
+        """A container that is open but not current serves nothing, and neither does a thread's."""
+        registry.register_factory(Database, Database, lifetime="singleton")
+
+        async def ask(database: Inject[Database]):
+            return database
+
+        def ask_plainly(database: Inject[Database]):
+            return database
+
+        with registry.container() as container:
+            with pytest.raises(NoContainerError):
+                await inject(ask)()
+            with container.activate():
+                database = await inject(ask)()
+                with ThreadPoolExecutor() as pool, pytest.raises(NoContainerError):
+                    pool.submit(inject(ask_plainly)).result()
+
+        assert database is registry.container().get(Database)
 
     async def test_by_a_registry_within_a_call_without(self, form, registry):
         """A function with a registry gets services, also called by one that has no container."""
@@ -1194,6 +1217,30 @@ class TestRefusedWhenDecorated:
         )
 
         subprocess.run([sys.executable, "-c", program], check=True)
+
+    @pytest.mark.parametrize(
+        ("annotation", "name"),
+        [
+            (Inject[str], "str"),
+            (Annotated[str, Depends("name")], "str"),
+            (Annotated[str, Depends], "str"),
+            (Inject[Database | None], "Database"),
+            (list[Inject[str]], "str"),
+        ],
+    )
+    def test_by_pydantic(self, annotation, name):
+        """Pydantic, and who reads input with it, refuses marked parameters and fields."""
+
+        def ask(service: annotation): ...
+
+        for read in (
+            pydantic.validate_call,
+            fast_depends.inject,
+            lambda _: pydantic.create_model("Body", service=(annotation, ...)),
+            lambda _: pydantic.TypeAdapter(annotation),
+        ):
+            with pytest.raises(InvalidRegistrationError, match=f"A marker asks for .*{name}"):
+                read(ask)
 
     def test_two_markers(self, form):
         """One parameter takes one marker."""

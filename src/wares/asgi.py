@@ -18,13 +18,14 @@ from typing_extensions import Unpack
 
 from wares._adapters.applications import find_mounted_problems
 from wares._adapters.health_endpoint import HealthAnswer, HealthEndpoint, HealthOptions
-from wares._adapters.lifespan import REGISTRY_KEY, Lifespan
+from wares._adapters.lifespan import REGISTRY_KEY, Lifespan, refuse_undecorated
 from wares._adapters.registries import demand
 from wares._adapters.shielding import CancelScope, leaving, open_shield
 from wares._core.container import Container, Registry
 from wares._core.current import current
 from wares.exceptions import (
     InvalidOptionError,
+    InvalidRegistrationError,
     NoContainerError,
     NoRegistryError,
     ResponseFailed,
@@ -219,6 +220,14 @@ class WaresMiddleware:
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a scope that is neither a request nor a WebSocket."""
+        try:
+            # Starlette puts itself there as its lifespan begins.
+            refuse_undecorated(scope.get("app"))
+        except InvalidRegistrationError as error:
+            # A server would start an application that only raises, without a lifespan.
+            await receive()
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            raise
         if scope["type"] == "lifespan" and self.lifespan is not None:
             await _serve_lifespan(self.lifespan(self.app), scope, receive, send)
         else:

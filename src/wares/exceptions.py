@@ -276,7 +276,8 @@ class ValidationError(WaresError, ValueError):
     Attributes:
         function: The function, and where it is defined.
         errors: The errors that pydantic found, as its ``errors()`` lists them. The location of each
-            starts with the name of the parameter, or with ``"return"``.
+            starts with the name of the parameter, with the alias of its ``Field``, or with
+            ``"return"``.
     """
 
     def __init__(self, function: str, errors: Sequence[dict[str, Any]]) -> None:

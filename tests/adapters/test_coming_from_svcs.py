@@ -1,8 +1,10 @@
 """What users of svcs rely on in its adapters, and find in those of wares."""
 
 import contextlib
+import functools
 import typing
 
+import aiohttp.web
 import attrs
 import flask
 import pytest
@@ -24,6 +26,34 @@ def app_context(registry):
         yield
 
 
+def test_the_key_by_its_keyword():
+    """The key may be passed as ``svc_type``, to registries, containers and adapters."""
+    registry = wares.Registry()
+    registry.register_factory(svc_type=str, factory=lambda: "factory")
+    registry.register_value(svc_type=int, value=1)
+    with registry.container() as container:
+        container.register_local_factory(svc_type=bytes, factory=lambda: b"local")
+        container.register_local_value(svc_type=float, value=2.0)
+
+        assert ("factory", 1, b"local", 2.0) == container.get(str, int, bytes, float)
+
+    app = flask.Flask("shop")
+    with wares.flask.init_app(app).app_context():
+        wares.flask.register_factory(app, svc_type=str, factory=lambda: "factory")
+        wares.flask.register_value(app, svc_type=int, value=1)
+        wares.flask.overwrite_factory(svc_type=bytes, factory=lambda: b"local")
+        wares.flask.overwrite_value(svc_type=float, value=2.0)
+
+        found = wares.flask.wares_from().get(str, int, bytes, float)
+        assert ("factory", 1, b"local", 2.0) == found
+
+    site = wares.aiohttp.init_app(aiohttp.web.Application())
+    wares.aiohttp.register_factory(site, svc_type=str, factory=lambda: "factory")
+    wares.aiohttp.register_value(site, svc_type=int, value=1)
+    with wares.aiohttp.get_registry(site).container() as container:
+        assert ("factory", 1) == container.get(str, int)
+
+
 @pytest.mark.usefixtures("app_context")
 class TestOverwriting:
     """`wares.flask.overwrite_value`."""
@@ -42,6 +72,56 @@ class TestOverwriting:
         wares.flask.overwrite_value(int, 5)
 
         assert (manager, 5) == wares.flask.wares_from().get(str, int)
+
+
+class TestLifespans:
+    """Lifespans as public projects write them, and use them in their tests."""
+
+    async def test_that_closes_the_registry_itself(self):
+        """A lifespan may be a partial, close the registry itself, and run for each test anew."""
+        closed = []
+
+        async def start(app, registry, *, value):
+            registry.register_value(int, value, on_registry_close=lambda: closed.append(value))
+            yield
+            await registry.aclose()
+
+        app = FastAPI(lifespan=wares.fastapi.lifespan(functools.partial(start, value=5)))
+
+        @app.get("/")
+        async def show(services: wares.fastapi.DepContainer):
+            return await services.aget(int)
+
+        answers = []
+        for _ in range(2):
+            async with client_of(app) as client:
+                answers.append((await client.get("/")).json())
+
+        assert ([5, 5], [5, 5]) == (answers, closed)
+
+    async def test_whose_registry_tests_use(self):
+        """What a test registers on `lifespan.registry`, before or after the start, is its own."""
+
+        @wares.fastapi.lifespan
+        async def lifespan(app: FastAPI, registry: wares.Registry):
+            registry.register_value(int, 0)
+            yield
+
+        app = FastAPI(lifespan=lifespan)
+
+        @app.get("/")
+        async def show(services: wares.fastapi.DepContainer):
+            return [await services.aget(int), str in services.registry]
+
+        answers = []
+        for number in (1, 2):
+            if number == 1:
+                lifespan.registry.register_value(str, "before")
+            async with client_of(app) as client:
+                lifespan.registry.register_value(int, number)
+                answers.append((await client.get("/")).json())
+
+        assert [[1, True], [2, False]] == answers
 
 
 @pytest.mark.parametrize("adapter", ["starlette", "fastapi"])

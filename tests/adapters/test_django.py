@@ -21,6 +21,7 @@ from tests.adapters.serving import Journal, Session, open_session_sync, until
 from wares import (
     AsyncServiceError,
     Inject,
+    InvalidRegistrationError,
     InvalidRegistryError,
     NoContainerError,
     NoRegistryError,
@@ -162,6 +163,18 @@ class TestFailures:
         with override_settings(ROOT_URLCONF=URLs):
             assert 409 == ask(None, "/fail", data={"number": "1"}).status_code
         assert ["open", "1", "rollback HttpError"] == journal
+
+    @pytest.mark.parametrize("key", [str, dict[str, str]])
+    def test_that_ninja_would_read(self, key):
+        """An operation of django-ninja whose service clients would send is refused."""
+        from ninja import NinjaAPI  # needs settings
+
+        api = NinjaAPI(urls_namespace="test_that_ninja_would_read")
+
+        def show(request, service: Inject[key]): ...
+
+        with pytest.raises(InvalidRegistrationError, match=r"for 'service', .* @inject"):
+            api.post("show")(show)
 
     def test_say_what_the_response_was(self):
         """The error that stands for a response tells its status, and nothing else."""

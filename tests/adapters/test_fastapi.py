@@ -160,6 +160,22 @@ class TestContainer:
             with pytest.raises(wares.NoContainerError):
                 current_container()
 
+    async def test_is_there_where_somebody_asks_for_it(self, app, start):
+        """An injected endpoint that asks FastAPI for nothing has none, and invents no services."""
+
+        class Pool:
+            def __init__(self):
+                raise AssertionError
+
+        @app.get("/")
+        @wares.inject
+        async def view(pool: Inject[Pool]): ...
+
+        start.registry.register_factory(Pool, Pool, lifetime="singleton")
+        async with client_of(app) as client:
+            with pytest.raises(wares.NoContainerError, match="adapter"):
+                await client.get("/")
+
     async def test_is_the_current_one_of_a_synchronous_dependency(self, app, start):
         """A `def` dependency may activate a container, though FastAPI leaves it elsewhere."""
         activated = []

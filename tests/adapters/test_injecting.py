@@ -1,5 +1,6 @@
 """What adapters inject without a decorator: our own markers, and nobody else's."""
 
+import functools
 import inspect
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
@@ -185,13 +186,54 @@ async def test_without_a_decorator(start, is_above):
     assert "show" in str(problem)
 
 
-def test_what_cannot_be_told():
-    """A function whose signature cannot be read is nobody's concern here."""
+def name_only_known_to_type_checkers(service: "Inject[OnlyForTypes]"): ...
+
+
+def name_that_never_comes(service: "Inject[Later]"): ...  # noqa: F821  # that is the point
+
+
+def other_parameter_with_such_a_name(later: "Later", service: Inject[Decimal]): ...  # noqa: F821  # the same
+
+
+def within_other_brackets(service: "list[Inject[Later.Inner]]"): ...  # noqa: F821  # the same
+
+
+def make_with_a_local_name():
+    class Local: ...
+
+    def view(service: "Inject[Local]"): ...
+
+    return view
+
+
+UNREAD = [
+    name_only_known_to_type_checkers,
+    name_that_never_comes,
+    other_parameter_with_such_a_name,
+    within_other_brackets,
+    make_with_a_local_name(),
+    functools.wraps(name_that_never_comes)(lambda *args: None),
+]
+
+
+@pytest.mark.parametrize("view", UNREAD)
+def test_annotations_that_cannot_be_evaluated(view, registry):
+    """A marker is seen in an annotation with names that nobody knows, and beside such a one."""
+    (problem,) = find_missing([view], registry)
+
+    assert "service" == problem.parameter
+    assert "not injected" in str(problem)
+
+
+def test_what_cannot_be_told(registry):
+    """A function whose annotations or signature cannot be read is nobody's concern here."""
 
     def show(later: "Later"): ...  # noqa: F821  # it never comes
+    def odd(): ...
 
-    with Registry() as registry:
-        assert [] == list(find_missing([show, type.__call__, int], registry))
+    odd.__signature__ = "none at all"
+
+    assert [] == list(find_missing([show, odd, type.__call__, int], registry))
 
 
 async def test_an_endpoint_of_starlette(registry):

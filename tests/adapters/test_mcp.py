@@ -5,6 +5,7 @@ import dataclasses
 import os
 import subprocess
 import sys
+from typing import Annotated
 
 import anyio
 import fastmcp
@@ -27,6 +28,7 @@ from tests.adapters.serving import (
     until,
 )
 from wares import (
+    Depends,
     Inject,
     InvalidRegistrationError,
     InvalidRegistryError,
@@ -49,6 +51,19 @@ def start(journal):
         yield
 
     return start
+
+
+@pytest.mark.parametrize("make", [fastmcp.FastMCP, MCPServer])
+@pytest.mark.parametrize("marked", [Inject[dict[str, str]], Annotated[str, Depends("name")]])
+def test_a_tool_that_nobody_injects(make, marked):
+    """A tool whose service its clients would send is refused when it is added."""
+    server = make("shop")
+
+    def work(text: str, session: marked) -> str:
+        raise AssertionError
+
+    with pytest.raises(InvalidRegistrationError, match=r"for 'session', .* @inject"):
+        server.tool()(work)
 
 
 class TestFastMCP:

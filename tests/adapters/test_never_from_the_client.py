@@ -464,9 +464,17 @@ def of_what_means_something_else_in_the_module(key):
     return names["make"](Inject)
 
 
+@pytest.mark.parametrize("way", [with_none_outside, in_a_list])
+@pytest.mark.parametrize(("key", "service"), KEYS)
+def test_a_marker_within_other_brackets(way, key, service):
+    """FastAPI refuses an endpoint with a marker that it would overlook, when it is added."""
+    app = FastAPI()
+
+    with pytest.raises(wares.InvalidRegistrationError, match=r"Inject\[T \| None\] instead of"):
+        app.post("/", response_model=None)(way(key))
+
+
 OVERLOOKED = [
-    with_none_outside,
-    in_a_list,
     within_annotated,
     as_the_default,
     of_what_only_type_checkers_see,

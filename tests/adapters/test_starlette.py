@@ -34,6 +34,7 @@ from tests.adapters.serving import (
 )
 from wares import (
     ContainerClosedError,
+    InvalidRegistrationError,
     NoContainerError,
     NoRegistryError,
     Registry,
@@ -187,6 +188,17 @@ class TestLifespan:
             journal.append("started")
 
         assert ["inner is ready", "connect", "started", "disconnect"] == journal
+
+    async def test_undecorated(self):
+        """A lifespan function that takes a registry and has another decorator is refused."""
+
+        @asynccontextmanager
+        async def start(app, registry):
+            yield
+
+        with pytest.raises(InvalidRegistrationError, match=r"start .* is not decorated"):
+            async with started(make_app(start)):
+                raise AssertionError
 
     async def test_nested(self):
         """Lifespans within one another share the registry, which the outermost one closes."""

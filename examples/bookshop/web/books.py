@@ -10,7 +10,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from wares.fastapi import FunctionInject, Inject
+from wares import Inject
+from wares.fastapi import FunctionInject
 
 from ..books import BookRepository
 from ..counter import Counter

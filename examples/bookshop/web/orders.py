@@ -11,7 +11,8 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from wares.fastapi import FunctionInject, Inject
+from wares import Inject
+from wares.fastapi import FunctionInject
 
 from ..counter import Counter
 from ..orders import OrderRepository

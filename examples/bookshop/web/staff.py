@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import Depends, HTTPException
 from fastapi.security import APIKeyHeader
 
-from wares.fastapi import Inject
+from wares import Inject
 
 from ..settings import Settings
 

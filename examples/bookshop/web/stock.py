@@ -7,8 +7,8 @@ from contextlib import suppress
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
-from wares import Container
-from wares.fastapi import DepContainer, Inject
+from wares import Container, Inject
+from wares.fastapi import DepContainer
 
 from ..books import BookRepository
 from ..broadcaster import StockBroadcaster, StockWatcher

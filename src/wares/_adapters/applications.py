@@ -41,7 +41,7 @@ def find_registry(thing: object) -> Registry | None:
 
 def find_lifespan(thing: object) -> Lifespan[Any] | None:
     """Find the lifespan that a server of MCP would run."""
-    inside = (one for one in _look_inside(thing) if one is not thing)
+    inside = (one for one in look_inside(thing) if one is not thing)
     return next((one for one in inside if isinstance(one, Lifespan)), None)
 
 
@@ -107,7 +107,7 @@ def _find_handlers(app: object, registry: Registry) -> Iterable[Callable[..., An
 
 def find_mounted_problems(app: object, registry: Registry) -> Iterator[Exception]:
     """Find the services that Socket.IO servers in an application need and *registry* lacks."""
-    for current in _look_inside(app):
+    for current in look_inside(app):
         dispatch: Any = getattr(current, "_wares_dispatch", None)
         own = registry if dispatch is None else dispatch.hook.registry
         if dispatch is not None and (own is None or own is registry):
@@ -117,7 +117,7 @@ def find_mounted_problems(app: object, registry: Registry) -> Iterator[Exception
 
 
 def _find_problems_inside(app: object, registry: Registry) -> Iterator[Exception]:
-    for current in _look_inside(app):
+    for current in look_inside(app):
         dispatch: Any = getattr(current, "_wares_dispatch", None)
         if dispatch is not None:
             yield from dispatch.find_problems(registry)
@@ -127,13 +127,13 @@ def _find_problems_inside(app: object, registry: Registry) -> Iterator[Exception
 
 
 def _find_registries(thing: object) -> Iterator[Registry]:
-    for current in _look_inside(thing):
+    for current in look_inside(thing):
         if isinstance(current, Registry):
             yield current
         yield from filter(_is_registry, _kept_by(current))
 
 
-def _look_inside(thing: object) -> Iterator[object]:
+def look_inside(thing: object) -> Iterator[object]:
     """Give *thing* and everything that it wraps."""
     seen: set[int] = set()
     todo = [thing]

@@ -203,6 +203,20 @@ def explain_idle_lifespan(app: Any, path: str) -> str | None:
     )
 
 
+def refuse_undecorated(app: Any) -> None:
+    """Refuse the lifespan of an application that takes a registry, which nobody gives it.
+
+    Raises:
+        InvalidRegistrationError: It is such a function.
+    """
+    function = getattr(getattr(app, "router", None), "lifespan_context", None)
+    if callable(function) and _takes(function, 2) and not _takes(function, 1):
+        raise InvalidRegistrationError(
+            f"The lifespan {describe_callable(function)} takes a registry, but is not decorated. "
+            f"Decorate it with the lifespan of the adapter: @wares.fastapi.lifespan, for example."
+        )
+
+
 def _as_context_function(function: Any) -> Callable[[Any, Registry], Any]:
     """Turn the decorated function into one that returns an async context manager."""
     if not callable(function):
@@ -217,15 +231,16 @@ def _as_context_function(function: Any) -> Callable[[Any, Registry], Any]:
         raise _invalid(function, "is synchronous")
     if isinstance(function, type) and not hasattr(function, "__aenter__"):
         raise _invalid(function, "is a class that is no async context manager")
-    if not _takes_two(function):
+    if not _takes(function, 2):
         raise _invalid(function, "does not take two arguments")
     enter: Callable[..., Any] = function
     return contextlib.asynccontextmanager(enter) if shape is Shape.ASYNC_GENERATOR else enter
 
 
-def _takes_two(function: Callable[..., Any]) -> bool:
+def _takes(function: Callable[..., Any], count: int) -> bool:
+    """Tell whether a function can be called with so many arguments."""
     try:
-        inspect.signature(function).bind(None, None)
+        inspect.signature(function).bind(*[None] * count)
     except (TypeError, ValueError):
         # Some builtins have no signature (`ValueError`); none of them is a lifespan function.
         return False

@@ -65,35 +65,39 @@ class Keeping(Generic[App]):
     def register_factory(
         self,
         app: App,
-        key: TypeForm[T] | Hashable,
+        svc_type: TypeForm[T] | Hashable,
         factory: Callable[..., Any],
         **options: Unpack[FactoryOptions],
     ) -> None:
-        """Register how the service of *key* is made, on the registry of *app*.
+        """Register how the service of *svc_type* is made, on the registry of *app*.
 
         Args:
             app: The application.
-            key: What the service is asked for by.
+            svc_type: What the service is asked for by.
             factory: What makes it.
             options: As in `wares.Registry.register_factory`, with the same defaults.
 
         Raises:
             NoRegistryError: The application has not been initialised.
         """
-        self.get_registry(app).register_factory(key, factory, **options)
+        self.get_registry(app).register_factory(svc_type, factory, **options)
 
     def register_value(
-        self, app: App, key: TypeForm[T] | Hashable, value: T, **options: Unpack[ValueOptions]
+        self,
+        app: App,
+        svc_type: TypeForm[T] | Hashable,
+        value: T,
+        **options: Unpack[ValueOptions],
     ) -> None:
-        """Register a ready-made object under *key*, on the registry of *app*.
+        """Register a ready-made object under *svc_type*, on the registry of *app*.
 
         Args:
             app: The application.
-            key: What the service is asked for by.
+            svc_type: What the service is asked for by.
             value: The object.
             options: As in `wares.Registry.register_value`, with the same defaults.
 
         Raises:
             NoRegistryError: The application has not been initialised.
         """
-        self.get_registry(app).register_value(key, value, **options)
+        self.get_registry(app).register_value(svc_type, value, **options)

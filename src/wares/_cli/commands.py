@@ -141,6 +141,8 @@ def _find_unused(graph: Graph, app: object, registry: Registry) -> list[Node]:
     """Find services that are registered and that nothing seems to need."""
     needed = {edge.target for edge in graph.edges if edge.source != edge.target}
     wanted = set(find_wanted(app, registry))
+    # What is made at the start, such as a worker in the background, is made for that.
+    wanted.update(key for key, recipe in registry._known.recipes.items() if recipe.is_eager)
     return [
         node
         for node in graph.nodes

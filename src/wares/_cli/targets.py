@@ -17,8 +17,8 @@ from typing import Any
 
 import attrs
 
-from wares._adapters.applications import find_lifespan, find_registry
-from wares._adapters.lifespan import REGISTRY_KEY
+from wares._adapters.applications import find_lifespan, find_registry, look_inside
+from wares._adapters.lifespan import REGISTRY_KEY, refuse_undecorated
 from wares._adapters.starting import started
 from wares._cli.programs import find_command, open_program
 from wares._core.container import Registry
@@ -193,6 +193,8 @@ async def open_registry(thing: Any) -> AsyncIterator[tuple[Registry, object]]:
 
 def _running(app: Any) -> AbstractAsyncContextManager[MutableMapping[str, Any]]:
     """Start *app* as a server does, if it is an ASGI application, and yield its state."""
+    for part in look_inside(app):
+        refuse_undecorated(part)
     if _is_asgi(app):
         return started(app, TargetError)
     lifespan = find_lifespan(app)

@@ -40,6 +40,7 @@ from wares._core.keys import MISSING, UNIONS, describe, is_hashable
 from wares._core.marks import (
     Mark,
     explain_misuse,
+    find_own_markers,
     is_fast_depends_marker,
     list_markers,
     read_mark,
@@ -160,6 +161,21 @@ def need_of_mark(name: str, key: Any, mark: Mark) -> Need:
         scope=mark.scope,
         casts=mark.casts,
     )
+
+
+def find_own_marked(
+    function: Callable[..., Any], viewpoint: Viewpoint
+) -> Iterator[inspect.Parameter]:
+    """Find the parameters of *function* that markers of wares mark, also misplaced ones.
+
+    Raises:
+        InvalidRegistrationError: Its parameters cannot be read.
+    """
+    reader = _Reader(function, viewpoint)
+    for parameter in read_parameters(function):
+        annotation = reader.try_to_evaluate(parameter)
+        if find_own_markers(parameter.replace(annotation=annotation)):
+            yield parameter
 
 
 def find_overlooked_markers(

@@ -27,7 +27,7 @@ class Asker:
         extras: What is made for its effect, before them.
         shape: What calling its wrapper leads to.
         casts_arguments: Whether its arguments are cast, and those of its dependencies.
-        aliases: By which other names parameters are passed.
+        aliases: The names of arguments, by the other names by which callers may pass them.
         open_needs: What only dependencies take of the call: more parameters, by keyword.
         recipe: Stands for a call of the function.
         casts: Casts its arguments and its result, once all is read.
@@ -43,7 +43,7 @@ class Asker:
     extras: tuple[Need, ...]
     shape: Shape
     casts_arguments: bool
-    aliases: dict[str, str]
+    aliases: dict[str, list[str]] = attrs.field(factory=dict)
     open_needs: tuple[Need, ...] = ()
     recipe: Recipe = attrs.field(init=False)
     casts: FunctionCasts = attrs.field(init=False)
@@ -65,7 +65,8 @@ class Asker:
         """Give the casts of the arguments of a dependency; other functions have their own."""
         if recipe not in self._dependency_casts:
             needs = registry.read(recipe)
-            self._dependency_casts[recipe] = FunctionCasts(recipe.factory, needs)
+            names = [need.name for need in needs if need.takes_argument and need.casts]
+            self._dependency_casts[recipe] = FunctionCasts(recipe.factory, needs, names)
         return self._dependency_casts[recipe]
 
     @property

@@ -60,6 +60,9 @@ def _prepare(
     # What is passed for a marked parameter goes by its name.
     for_marked = {name: value for name, value in named.items() if name in marked}
     rest = {name: value for name, value in named.items() if name not in marked}
+    if not needs:
+        # A builtin that does not tell its parameters needs nothing.
+        return lambda _: injected(*arguments, **named), []
     bound = inspect.signature(injected).bind_partial(*arguments, **rest)
 
     def is_filled(need: Need) -> bool:

@@ -11,13 +11,13 @@ import typing
 from collections.abc import (
     AsyncGenerator,
     Callable,
+    Collection,
     Generator,
     Iterable,
-    Iterator,
     Mapping,
     Sequence,
 )
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Required
 
 from typing_extensions import TypedDict
 
@@ -28,6 +28,9 @@ from wares._core.results import ITERATORS, first_argument
 from wares._core.signatures import Need, read_annotations
 from wares.exceptions import MissingExtraError, ValidationError
 
+if TYPE_CHECKING:
+    import pydantic
+
 #: To type checkers, the names in it are known before the program runs.
 _make_typed_dict: Any = TypedDict
 
@@ -37,49 +40,76 @@ class Model:
 
     Args:
         types: What the values are cast to. What may be anything is left alone.
+        required: The names of those that must be there.
 
     Raises:
         MissingExtraError: pydantic is not installed.
     """
 
-    def __init__(self, types: Mapping[str, Any]) -> None:
-        self._names = [name for name, kind in types.items() if kind is not Any]
-        if not self._names:
-            return
+    def __init__(self, types: Mapping[str, Any], required: Collection[str] = ()) -> None:
+        self._casts = any(kind is not Any for kind in types.values())
+        self._required = required
+        self._types = {
+            name: kind for name, kind in types.items() if kind is not Any or name in required
+        }
+        # What errors name.
+        self._aliases = {
+            name: next(iter(find_aliases(kind)), name) for name, kind in self._types.items()
+        }
+        if self._casts:
+            # A missing pydantic is an error where the function is decorated.
+            self._adapter = self._make_adapter()
+
+    def _make_adapter(self) -> pydantic.TypeAdapter[dict[str, Any]]:
         try:
             import pydantic  # noqa: PLC0415  # an extra, imported only when used
         except ImportError:
             raise MissingExtraError("apply_types", "pydantic") from None
+        types = dict(self._types)
+        for name, kind in self._types.items():
+            if _find_fields(kind):
+                # An alias is for callers, who have passed it by now.
+                types[name] = Annotated[kind, pydantic.Field(validation_alias=name)]
+        for name in self._required:
+            types[name] = Required[types[name]]
         # No model with attributes, in which some names would not be allowed.
-        values = _make_typed_dict(
-            "Values", {name: types[name] for name in self._names}, total=False
-        )
-        # An alias is for callers, who have passed it by now.
-        values.__pydantic_config__ = pydantic.ConfigDict(
-            arbitrary_types_allowed=True, populate_by_name=True
-        )
-        self._adapter: pydantic.TypeAdapter[dict[str, Any]] = pydantic.TypeAdapter(values)
+        values = _make_typed_dict("Values", types, total=False)
+        values.__pydantic_config__ = pydantic.ConfigDict(arbitrary_types_allowed=True)
+        return pydantic.TypeAdapter(values)
 
     def cast(self, values: Mapping[str, Any], function: Callable[..., Any]) -> dict[str, Any]:
         """Cast those *values* of *function* that are to be cast, and give all.
 
         Raises:
-            ValidationError: They do not fit; with all that is wrong.
+            ValidationError: They do not fit, or some are missing; with all that is wrong.
         """
-        chosen = {name: values[name] for name in self._names if name in values}
-        if not chosen:
-            return dict(values)
+        return {**values, **self.validate(values, function)} if self._casts else dict(values)
+
+    def validate(
+        self, values: Mapping[str, Any], function: Callable[..., Any]
+    ) -> dict[str, Any]:
+        """Cast *values* of *function*, and give those that are known by their types.
+
+        Raises:
+            ValidationError: They do not fit, or some are missing; with all that is wrong.
+        """
+        adapter = self._adapter if self._casts else self._make_adapter()
         from pydantic import ValidationError as PydanticError  # noqa: PLC0415  # an extra
 
         try:
-            return {**values, **self._adapter.validate_python(chosen)}
+            return adapter.validate_python(
+                {name: values[name] for name in self._types if name in values}
+            )
         except PydanticError as error:
-            errors: Any = error.errors(include_url=False)
+            errors: list[Any] = error.errors(include_url=False)
+        for found in errors:
+            name, *rest = found["loc"]
+            found["loc"] = (self._aliases[name], *rest)
         raise ValidationError(describe_callable(function), errors)
 
     def may_change(self, name: str) -> bool:
         """Tell whether a value may come out as another one; else it is only looked at."""
-        if name not in self._names:
+        if not self._casts or name not in self._types:
             return False
         schema: Any = self._adapter.core_schema
         while schema["type"] != "typed-dict":
@@ -91,12 +121,13 @@ class Model:
 class FunctionCasts:
     """The casts of one function's parameters and of its result.
 
-    What a dependency gives is cast to what the parameter is annotated with, else to what the
-    dependency is annotated to return.
+    What a dependency gives is cast to what the dependency promises first, and then to what is
+    wanted.
 
     Args:
         function: The function.
         needs: What its marked parameters ask for.
+        names: The parameters that are filled by its callers.
         viewpoint: From where annotations are read.
 
     Raises:
@@ -107,28 +138,38 @@ class FunctionCasts:
         self,
         function: Callable[..., Any],
         needs: Sequence[Need],
+        names: Collection[str],
         viewpoint: Viewpoint | None = None,
     ) -> None:
         self._function = function
         self._parameters = read_raw(function).parameters
-        types = read_annotations(function, viewpoint)
-        for need in needs:
-            if need.is_marked and not _is_cast(need):
-                types[need.name] = Any
-            elif need.is_marked and types.get(need.name, Any) is Any:
-                promised = read_annotations(need.key, viewpoint)  # type: ignore[arg-type]  # it is a function
-                types[need.name] = _unwrap_items(need.key, promised.get("return", Any))
-        self._arguments = Model(
-            {
-                name: _read_type(parameter, types.get(name, Any))
-                for name, parameter in self._parameters.items()
-            }
-        )
-        self._result = Model({"return": _unwrap_items(function, types.get("return", Any))})
+        read = read_annotations(function, viewpoint)
+        marked = {need.name: need for need in needs if need.is_marked}
+        promised = {
+            name: _read_promise(need.key, viewpoint)
+            for name, need in marked.items()
+            if _is_cast(need)
+        }
+        self._promised = Model(promised)
+        wanted = {
+            name: _read_type(parameter, read.get(name, Any))
+            for name, parameter in self._parameters.items()
+            if name not in marked or name in promised
+        }
+        self._fields = {name: _find_default(kind) for name, kind in wanted.items()}
+        self._required = [
+            name
+            for name in names
+            if _has_no_default(self._parameters[name]) and self._fields[name] is None
+        ]
+        self._wanted = Model(wanted, self._required)
+        result = read.get("return", Any)
+        self._result = Model({"return": _unwrap_items(function, result)})
 
     def may_change_any(self, needs: Iterable[Need]) -> bool:
         """Tell whether what fills one of *needs* may arrive as something else."""
-        return any(self._arguments.may_change(need.name) for need in needs if _is_cast(need))
+        names = [need.name for need in needs if _is_cast(need)]
+        return any(self._promised.may_change(it) or self._wanted.may_change(it) for it in names)
 
     def wrap(self, factory: Callable[..., Any], needs: Sequence[Need]) -> Callable[..., Any]:
         """Make of a dependency a factory that casts its arguments first."""
@@ -144,27 +185,49 @@ class FunctionCasts:
 
         return cast_and_call
 
+    def complete(self, arguments: Mapping[str, Any]) -> list[Any]:
+        """Fill those *arguments* that are `MISSING` with the default of their ``Field``.
+
+        Raises:
+            ValidationError: Some have no default; with all that is wrong, also with the others.
+        """
+        missing = [name for name, value in arguments.items() if value is MISSING]
+        if not set(missing).isdisjoint(self._required):
+            self._wanted.validate(self._find_passed(arguments), self._function)
+        defaults = {
+            name: self._fields[name].get_default(call_default_factory=True) for name in missing
+        }
+        return list({**arguments, **defaults}.values())
+
     def cast_arguments(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Cast arguments by their names; defaults stay as they are.
 
         Raises:
             ValidationError: They do not fit; with all that is wrong.
         """
-        defaults = {name: self._parameters[name].default for name in arguments}
-        passed = {name: it for name, it in arguments.items() if it is not defaults[name]}
-        left_out = {
-            name: default
-            for name, default in defaults.items()
-            if name not in passed and is_field(default)
+        passed = self._promised.cast(self._find_passed(arguments), self._function)
+        # What was left out of a dependency's, pydantic fills from its field.
+        left = {
+            name: value
+            for name, value in arguments.items()
+            if name not in passed and not is_field(value)
         }
-        passed |= _fill(self._function, left_out)
-        return {**arguments, **self._arguments.cast(passed, self._function)}
+        return {**self._wanted.cast(passed, self._function), **left}
+
+    def _find_passed(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Find what is no default."""
+        return {
+            name: value
+            for name, value in arguments.items()
+            if value is not MISSING
+            and value is not self._parameters[name].default
+            and value is not getattr(self._fields.get(name), "default", MISSING)
+        }
 
     def cast_values(self, *values: Any) -> list[Any]:
         """Cast arguments in the order of the parameters."""
-        return list(
-            self.cast_arguments(dict(zip(self._parameters, values, strict=True))).values()
-        )
+        cast = self.cast_arguments(dict(zip(self._parameters, values, strict=True)))
+        return [cast[name] for name in self._parameters]
 
     def cast_result(self, value: Any) -> Any:
         """Cast what the function gives.
@@ -182,38 +245,6 @@ def _is_cast(need: Need) -> bool:
     return need.takes_argument or (need.is_marked and inspect.isroutine(need.key))
 
 
-def complete(function: Callable[..., Any], values: Mapping[str, Any]) -> Iterator[Any]:
-    """Fill arguments that were not passed from pydantic's ``Field``.
-
-    Args:
-        function: Whose they are.
-        values: The arguments by their names, or `MISSING`.
-
-    Raises:
-        ValidationError: Some have no default; with all of them.
-    """
-    parameters = read_raw(function).parameters
-    left_out = {
-        name: parameters[name].default for name, value in values.items() if value is MISSING
-    }
-    return iter({**values, **_fill(function, left_out)}.values())
-
-
-def _fill(function: Callable[..., Any], left_out: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the values of arguments that were left out, by what their defaults say."""
-    errors = [
-        {"type": "missing", "loc": (name,), "msg": "Field required", "input": {}}
-        for name, default in left_out.items()
-        if not is_field(default) or default.is_required()
-    ]
-    if errors:
-        raise ValidationError(describe_callable(function), errors)
-    return {
-        name: default.get_default(call_default_factory=True)
-        for name, default in left_out.items()
-    }
-
-
 def is_field(thing: object) -> bool:
     """Tell whether *thing* is what pydantic's ``Field`` gives."""
     # Who has made one has imported pydantic.
@@ -221,26 +252,61 @@ def is_field(thing: object) -> bool:
     return kind is not None and issubclass(type(thing), kind)
 
 
-def read_aliases(function: Callable[..., Any], viewpoint: Viewpoint) -> dict[str, str]:
-    """Read by which other names callers pass parameters: those of pydantic's ``Field``."""
+def read_aliases(
+    function: Callable[..., Any], open_needs: Sequence[Need], viewpoint: Viewpoint
+) -> dict[str, list[str]]:
+    """Read by which other names callers pass arguments: those of pydantic's ``Field``.
+
+    Args:
+        function: The function.
+        open_needs: What only its dependencies take of the call.
+        viewpoint: From where annotations are read.
+
+    Returns:
+        The names of the arguments, by the alias.
+    """
     if "pydantic.fields" not in sys.modules:
         return {}
     parameters = read_raw(function).parameters
     annotations = read_annotations(function, viewpoint)
-    aliases = {}
-    for name, parameter in parameters.items():
-        metadata = getattr(annotations.get(name), "__metadata__", ())
-        for field in filter(is_field, (parameter.default, *metadata)):
-            alias = field.validation_alias or field.alias
-            if isinstance(alias, str) and alias.isidentifier() and alias not in parameters:
-                aliases[name] = alias
+    types = [
+        (name, _read_type(parameter, annotations.get(name, Any)))
+        for name, parameter in parameters.items()
+    ]
+    types += [(need.name, _with_field(need.key, need.default)) for need in open_needs]
+    names = {name for name, _ in types}
+    aliases: dict[str, list[str]] = {}
+    for name, kind in types:
+        for alias in find_aliases(kind):
+            if alias not in names:
+                aliases.setdefault(alias, []).append(name)
     return aliases
+
+
+def find_aliases(kind: Any) -> list[str]:
+    """Find the names that pydantic's ``Field`` gives to a value, in the order of preference."""
+    aliases = [field.validation_alias or field.alias for field in _find_fields(kind)]
+    names = [name for alias in aliases for name in getattr(alias, "choices", [alias])]
+    return [name for name in names if isinstance(name, str)]
+
+
+def _find_default(kind: Any) -> Any:
+    """Find the ``Field`` that has a default, if there is one."""
+    return next((field for field in _find_fields(kind) if not field.is_required()), None)
+
+
+def _find_fields(kind: Any) -> list[Any]:
+    """Find what pydantic's ``Field`` has given, the one that counts most first."""
+    return [item for item in reversed(getattr(kind, "__metadata__", ())) if is_field(item)]
+
+
+def _has_no_default(parameter: inspect.Parameter) -> bool:
+    return parameter.default is parameter.empty or is_field(parameter.default)
 
 
 def _read_type(parameter: inspect.Parameter, annotation: Any) -> Any:
     """Read what a parameter is cast to."""
-    if is_field(parameter.default) and parameter.default.metadata:
-        annotation = Annotated[annotation, *parameter.default.metadata]
+    annotation = _with_field(annotation, parameter.default)
     if annotation is Any:
         return Any
     if parameter.kind is parameter.VAR_POSITIONAL:
@@ -250,7 +316,16 @@ def _read_type(parameter: inspect.Parameter, annotation: Any) -> Any:
     return annotation
 
 
-def _unwrap_items(function: Any, annotation: Any) -> Any:
+def _with_field(annotation: Any, default: Any) -> Any:
+    return Annotated[annotation, default] if is_field(default) else annotation
+
+
+def _read_promise(maker: Any, viewpoint: Viewpoint | None) -> Any:
+    promised = read_annotations(maker, viewpoint).get("return", Any)
+    return _unwrap_items(maker, promised)
+
+
+def _unwrap_items(function: Callable[..., Any], annotation: Any) -> Any:
     """Give ``T`` for the ``Iterator[T]`` of a generator function, or what it is annotated with."""
     origin = typing.get_origin(annotation) or annotation
     if not wraps_generator(function):

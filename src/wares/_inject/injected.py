@@ -6,20 +6,24 @@ need.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
+from wares._core.annotations import Viewpoint
 from wares._core.callables import describe_callable
 from wares._core.container import Container, Registry
 from wares._core.keys import MISSING, describe, find_nearest
-from wares._core.marks import find_own_markers
 from wares._core.recipes import Recipe, cannot_fill, recipe_for_call
-from wares._core.signatures import Need
+from wares._core.signatures import Need, find_own_marked
 from wares._inject.askers import Asker
-from wares._inject.reading import read_rest
-from wares.exceptions import ServiceNotFoundError, UnresolvableParameterError, WaresError
+from wares._inject.reading import read_rest, stand_in
+from wares.exceptions import (
+    InvalidRegistrationError,
+    ServiceNotFoundError,
+    UnresolvableParameterError,
+    WaresError,
+)
 
 
 def find_missing(
@@ -45,13 +49,9 @@ def find_missing(
 
 def _find_uninjected(function: Callable[..., Any]) -> Iterator[WaresError]:
     """Find parameters with markers that nobody reads."""
-    try:
-        parameters = inspect.signature(function, eval_str=True).parameters.values()
-    except (AttributeError, NameError, TypeError, SyntaxError, ValueError):
-        # Whether it has some cannot be told.
-        return
-    for parameter in parameters:
-        if find_own_markers(parameter):
+    # Whether there are some cannot be told of what has an odd signature.
+    with suppress(InvalidRegistrationError):
+        for parameter in find_own_marked(function, Viewpoint(stand_in=stand_in)):
             yield UnresolvableParameterError(
                 parameter.name,
                 describe_callable(function),

@@ -126,20 +126,25 @@ else:
             """Give FastAPI's marker: FastAPI copies those whose annotation names the dependency."""
             return self._show() if _find_fastapi() else self
 
-        def _show(self) -> Any:
-            return _show_to_fastapi(self._mark)
+        def __get_pydantic_core_schema__(*arguments: Any) -> Any:
+            """Refuse to be part of what pydantic reads from its input.
 
-        def __get_pydantic_json_schema__(self, _schema: Any, _handler: Any) -> Any:
-            """Refuse to be described to clients: a service is never read from a request.
+            Not even the class is known, where a marker was not called.
 
             Raises:
                 InvalidRegistrationError: Always.
             """
-            message = (
-                f"{self!r} marks a parameter that clients would fill, because nothing injects "
-                f"it. Decorate the function with @inject, below the decorator that registers it."
+            source, handler = arguments[-2:]
+            of = "" if handler.field_name is None else f", for {handler.field_name!r},"
+            raise InvalidRegistrationError(
+                f"A marker asks for {describe(source)}{of} where pydantic would read it from its "
+                f"input, so that clients could send it. Decorate the function with @inject, below "
+                f"the decorator that registers it. In FastAPI, write Inject[T | None] instead of "
+                f"Inject[T] | None. In the field of a model, leave the marker out."
             )
-            raise InvalidRegistrationError(message)
+
+        def _show(self) -> Any:
+            return _show_to_fastapi(self._mark)
 
         def __eq__(self, other: object) -> bool:
             return type(other) is type(self) and other._mark == self._mark

@@ -58,15 +58,16 @@ def read_asker(
         _read_extras(function, dependencies),
         shape or read_shape(function),
         casts_arguments=casts,
-        aliases=read_aliases(function, viewpoint) if casts else {},
     )
     found = Check(asker, viewpoint)
     asker.open_needs = () if asker.takes_any_name else tuple(found.open_needs.values())
     asker.dependencies = tuple(found.recipes)
+    if casts:
+        asker.aliases = read_aliases(function, asker.open_needs, viewpoint)
     if found.has_unread or reading.has_unknown:
         asker.unread = reading
     elif casts:
-        asker.casts = FunctionCasts(function, asker.needs, viewpoint)
+        asker.casts = FunctionCasts(function, asker.needs, asker.names, viewpoint)
     return asker
 
 
@@ -79,7 +80,7 @@ def read_rest(asker: Asker) -> None:
     viewpoint = reading.look(may_import=True)
     asker.dependencies = tuple(Check(asker, viewpoint).recipes)
     if asker.casts_arguments:
-        asker.casts = FunctionCasts(asker.function, asker.needs, viewpoint)
+        asker.casts = FunctionCasts(asker.function, asker.needs, asker.names, viewpoint)
     asker.unread = None
 
 
@@ -89,13 +90,14 @@ class _Unknown(type):
     def __getattr__(cls, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        return _stand_in(f"{cls.__name__}.{name}")
+        return stand_in(f"{cls.__name__}.{name}")
 
     def __getitem__(cls, _: object) -> Any:
         return cls
 
 
-def _stand_in(name: str) -> Any:
+def stand_in(name: str) -> Any:
+    """Make what stands for a name that nobody knows, whatever an annotation does with it."""
     return _Unknown(name, (), {})
 
 
@@ -114,11 +116,11 @@ class _Reading:
     def read(self, viewpoint: Viewpoint) -> tuple[Need, ...]:
         """Read them, with stand-ins for what nobody knows."""
 
-        def stand_in(name: str) -> Any:
+        def note_unknown(name: str) -> Any:
             self.has_unknown = True
-            return _stand_in(name)
+            return stand_in(name)
 
-        viewpoint = attrs.evolve(viewpoint, stand_in=stand_in)
+        viewpoint = attrs.evolve(viewpoint, stand_in=note_unknown)
         return read_marked(self._function, Container, viewpoint)
 
     def read_again(self, before: tuple[Need, ...]) -> tuple[Need, ...]:

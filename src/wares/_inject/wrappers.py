@@ -10,19 +10,19 @@ the arguments, and a call costs no more than the lines that one would have writt
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from inspect import Parameter
 from typing import Any
 
 from wares._core.annotations import show_annotations
-from wares._core.callables import VARIADIC, Shape, read_raw, read_shape
+from wares._core.callables import Shape, describe_callable, read_raw, read_shape
 from wares._core.container import Container, Registry
 from wares._core.current import current
 from wares._core.keys import MISSING
 from wares._core.signatures import Need
 from wares._inject.askers import Asker
 from wares._inject.calls import link
-from wares._inject.casting import complete, is_field
+from wares._inject.casting import is_field
 from wares._inject.reading import read_rest
 from wares._inject.unfinished import (
     FunctionContainer,
@@ -93,6 +93,23 @@ def _as_parameter(need: Need) -> Parameter:
     )
 
 
+def complete(asker: Asker, arguments: Mapping[str, Any]) -> list[Any]:
+    """Fill arguments that were not passed from pydantic's ``Field``."""
+    read_rest(asker)
+    return asker.casts.complete(arguments)
+
+
+def refuse_unknown(function: Callable[..., Any], arguments: Collection[str]) -> None:
+    """Refuse what was passed by name and is neither a parameter nor an alias.
+
+    Raises:
+        TypeError: There is one.
+    """
+    for argument in arguments:
+        name = describe_callable(function)
+        raise TypeError(f"{name} got an unexpected keyword argument {argument!r}")
+
+
 #: What the written text uses by name, each with the prefix before it.
 _NAMES = {
     "Container": Container,
@@ -104,6 +121,7 @@ _NAMES = {
     "make_current": current.set,
     "nothing": {},
     "read_rest": read_rest,
+    "refuse": refuse_unknown,
     "unset": MISSING,
     "wait": wait,
 }
@@ -135,13 +153,11 @@ class _Writer:
         self._registry = registry
         self._is_hidden = read_shape(asker.function) is not read_hidden_shape(asker.function)
         self._casts_result = casts_result
-        self._aliases = asker.aliases
         self._marked = [need.name for need in asker.needs]
         self._shape = asker.shape
         self._open = [need.name for need in asker.open_needs]
         names = [
             *self._open,
-            *self._aliases.values(),
             *(parameter.name for parameter in asker.parameters),
         ]
         self._prefix = "_wares_"
@@ -163,7 +179,7 @@ class _Writer:
     def write(self) -> Callable[..., Any]:
         """Write and compile it."""
         self._put(0, f"{self._definition} $wrapper({self._parameters()}):")
-        self._write_names()
+        self._write_aliases()
         if self._shape.yields or (self._is_hidden and self._shape is Shape.PLAIN):
             self._write_unfinished()
         else:
@@ -253,6 +269,7 @@ class _Writer:
 
     def _write_arguments(self, indent: int, asked: str) -> None:
         """Write how all arguments of the call are got from the container *asked*."""
+        self._write_completion(indent)
         self._write_asking(indent, asked)
         if self._asker.casts_arguments and self._asker.parameters:
             names = "".join(f"{parameter.name}, " for parameter in self._asker.parameters)
@@ -287,28 +304,37 @@ class _Writer:
         self._put(indent, f"$more = {gathered} if {is_passed} else $nothing")
         return "$more"
 
-    def _write_names(self) -> None:
-        """Write that arguments come by other names, or from pydantic's ``Field``."""
-        for name, alias in self._aliases.items():
-            self._put(1, f"if {alias} is not $unset: {name} = {alias}")
+    def _write_completion(self, indent: int) -> None:
+        """Write that pydantic, and not Python, says that arguments are missing."""
         unsure = [p.name for p in self._asker.parameters if self._is_completed(p)]
         if unsure:
-            values = ", ".join(f"{name!r}: {name}" for name in unsure)
-            self._put(1, f"if {' or '.join(f'{name} is $unset' for name in unsure)}:")
-            self._put(2, f"{', '.join(unsure)}, = $complete($function, {{{values}}})")
+            targets = "".join(f"{name}, " for name in self._asker.names)
+            pairs = ", ".join(f"{name!r}: {name}" for name in self._asker.names)
+            self._put(indent, f"if {' or '.join(f'{name} is $unset' for name in unsure)}:")
+            self._put(indent + 1, f"{targets}= $complete($asker, {{{pairs}}})")
+
+    def _write_aliases(self) -> None:
+        """Write that arguments come by other names."""
+        if not self._asker.aliases:
+            return
+        named = self._variadic(Parameter.VAR_KEYWORD) or "$named"
+        self._put(1, f"if {named}:")
+        for alias, names in self._asker.aliases.items():
+            self._put(2, f"if {alias!r} in {named}:")
+            self._put(3, f"{' = '.join(names)} = {named}.pop({alias!r})")
+        if not self._asker.takes_any_name:
+            self._put(2, f"$refuse($function, {named})")
 
     def _is_completed(self, parameter: Parameter) -> bool:
-        """Tell whether pydantic, and not Python, says that an argument is missing."""
-        if not self._asker.casts_arguments or parameter.name in self._marked:
-            return False
-        if parameter.kind in VARIADIC:
+        """Tell whether pydantic fills an argument that is missing, or says so."""
+        if not self._asker.casts_arguments or parameter.name not in self._asker.names:
             return False
         return parameter.default is parameter.empty or is_field(parameter.default)
 
     def _parameters(self) -> str:
         """Write the parameters: those that are left, then the marked ones, by keyword only."""
         left = [p for p in self._asker.parameters if p.name not in self._marked]
-        hidden = (*self._marked, *self._open, *self._aliases.values())
+        hidden = (*self._marked, *self._open)
 
         def write(kind: Any, form: str = "{}") -> list[str]:
             return [form.format(self._parameter(p)) for p in left if p.kind is kind]
@@ -322,7 +348,7 @@ class _Writer:
             *write(Parameter.POSITIONAL_OR_KEYWORD),
             *(rest or (["*"] if by_keyword else [])),
             *by_keyword,
-            *write(Parameter.VAR_KEYWORD, "**{}"),
+            *(write(Parameter.VAR_KEYWORD, "**{}") or ["**$named"] * bool(self._asker.aliases)),
         ]
         return ", ".join(written)
 

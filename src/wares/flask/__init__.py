@@ -185,15 +185,15 @@ container: Container = cast("Container", LocalProxy(wares_from))
 
 def register_factory(
     app: Flask,
-    key: TypeForm[T] | Hashable,
+    svc_type: TypeForm[T] | Hashable,
     factory: Callable[..., Any],
     **options: Unpack[FactoryOptions],
 ) -> None:
-    """Register how the service of *key* is made, on the registry of *app*.
+    """Register how the service of *svc_type* is made, on the registry of *app*.
 
     Args:
         app: The application.
-        key: What the service is asked for by.
+        svc_type: What the service is asked for by.
         factory: What makes it.
         options: As in `wares.Registry.register_factory`, with the same defaults: ``lifetime``,
             ``enter``, ``ping``, ``ping_timeout``, ``tags``, ``on_registry_close`` and
@@ -202,17 +202,17 @@ def register_factory(
     Raises:
         NoRegistryError: The application has not been initialised.
     """
-    get_registry(app).register_factory(key, factory, **options)
+    get_registry(app).register_factory(svc_type, factory, **options)
 
 
 def register_value(
-    app: Flask, key: TypeForm[T] | Hashable, value: T, **options: Unpack[ValueOptions]
+    app: Flask, svc_type: TypeForm[T] | Hashable, value: T, **options: Unpack[ValueOptions]
 ) -> None:
-    """Register a ready-made object under *key*, on the registry of *app*.
+    """Register a ready-made object under *svc_type*, on the registry of *app*.
 
     Args:
         app: The application.
-        key: What the service is asked for by.
+        svc_type: What the service is asked for by.
         value: The object.
         options: As in `wares.Registry.register_value`, with the same defaults: ``enter``,
             ``ping``, ``ping_timeout``, ``tags``, ``on_registry_close`` and
@@ -221,43 +221,45 @@ def register_value(
     Raises:
         NoRegistryError: The application has not been initialised.
     """
-    get_registry(app).register_value(key, value, **options)
+    get_registry(app).register_value(svc_type, value, **options)
 
 
 def overwrite_factory(
-    key: TypeForm[T] | Hashable, factory: Callable[..., Any], **options: Unpack[FactoryOptions]
+    svc_type: TypeForm[T] | Hashable,
+    factory: Callable[..., Any],
+    **options: Unpack[FactoryOptions],
 ) -> None:
-    """Register another factory for *key* and reset the container of the application context.
+    """Register another factory for *svc_type* and reset the container of the application context.
 
     It stays registered. `wares.Registry.override_factory` takes itself back.
 
     Args:
-        key: What the service is asked for by.
+        svc_type: What the service is asked for by.
         factory: What makes it from now on.
         options: As in `register_factory`.
     """
     container = wares_from()
-    container.registry.register_factory(key, factory, **options)
+    container.registry.register_factory(svc_type, factory, **options)
     container.reset()
 
 
 def overwrite_value(
-    key: TypeForm[T] | Hashable, value: T, **options: Unpack[ValueOptions]
+    svc_type: TypeForm[T] | Hashable, value: T, **options: Unpack[ValueOptions]
 ) -> None:
-    """Register another object under *key* and reset the container of the application context.
+    """Register another object under *svc_type* and reset the container of the application context.
 
     It stays registered, and is entered if it is a context manager, unless ``enter=False`` is
     passed. `wares.Registry.override_value` takes itself back.
 
     Args:
-        key: What the service is asked for by.
+        svc_type: What the service is asked for by.
         value: The object that replaces the service from now on.
         options: As in `register_value`.
     """
     container = wares_from()
     # As in svcs, where this stands for a factory that a test replaces.
     options.setdefault("enter", is_context_manager(type(value)))
-    container.registry.register_value(key, value, **options)
+    container.registry.register_value(svc_type, value, **options)
     container.reset()
 
 

@@ -1,0 +1,1 @@
+"""FastDepends' own tests, run on wares; `tox run -e fastdepends`."""
