@@ -46,7 +46,6 @@ class Dispatch(Registering):
         registry: Registry | None,
         dependencies: Sequence[Any],
         *,
-        shows_input: bool,
         validates: bool,
     ) -> None:
         self.hook = Hook(
@@ -54,7 +53,6 @@ class Dispatch(Registering):
             registry,
             find_problems=self.find_problems,
             let_in=self._let_in,
-            shows_input=shows_input,
             validates=validates,
         )
         self.emitted: dict[tuple[str, str], Any] = {}

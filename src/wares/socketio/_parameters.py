@@ -116,7 +116,7 @@ class Parameter:
     def is_optional(self) -> bool:
         """Whether the client may leave the argument out."""
         problems: list[dict[str, Any]] = []
-        self._read(MISSING, problems, shows_input=False)
+        self._read(MISSING, problems)
         return not problems
 
     def take(
@@ -127,13 +127,13 @@ class Parameter:
             return self.fact(serving)
         if not self.is_argument:
             return list(sent)  # of `*args`
-        return self._read(next(sent, MISSING), problems, shows_input=serving.hook.shows_input)
+        return self._read(next(sent, MISSING), problems)
 
-    def _read(self, value: Any, problems: list[dict[str, Any]], *, shows_input: bool) -> Any:
+    def _read(self, value: Any, problems: list[dict[str, Any]]) -> Any:
         if value is MISSING and self.default is not MISSING:
             return self.default
         if self.adapter is not None:
-            return validate(self.adapter, self.name, value, problems, shows_input=shows_input)
+            return validate(self.adapter, self.name, value, problems)
         if value is MISSING:
             problems.append(missing(self.name))
         return value

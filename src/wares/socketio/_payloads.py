@@ -27,7 +27,7 @@ class PayloadError(WaresError, ValueError):
     Attributes:
         event: The name of the event.
         detail: One entry for each problem: its ``type``, its ``loc``, which begins with the name
-            of the parameter, and its ``msg``; with the ``input`` if that was asked for.
+            of the parameter, and its ``msg``.
     """
 
     def __init__(self, event: str, detail: Sequence[Mapping[str, Any]]) -> None:
@@ -86,9 +86,7 @@ def find_adapter(annotation: Any) -> Any:
         return None
 
 
-def validate(
-    adapter: Any, name: str, value: Any, problems: list[dict[str, Any]], *, shows_input: bool
-) -> Any:
+def validate(adapter: Any, name: str, value: Any, problems: list[dict[str, Any]]) -> Any:
     """Turn an argument into what is declared, or note what is wrong with it."""
     from pydantic import ValidationError  # noqa: PLC0415  # see above
 
@@ -99,9 +97,7 @@ def validate(
         if value is MISSING:
             problems.append(missing(name))
             return MISSING
-        found = error.errors(
-            include_url=False, include_context=False, include_input=shows_input
-        )
+        found = error.errors(include_url=False, include_context=False, include_input=False)
         problems += [{**problem, "loc": [name, *problem["loc"]]} for problem in found]
         return MISSING
 
