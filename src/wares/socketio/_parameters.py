@@ -143,8 +143,7 @@ class Reader:
     """Reads the parameters of one handler.
 
     Attributes:
-        signature: Those of the function that is called, with evaluated annotations; None for a
-            builtin that does not tell.
+        signature: Those of the function that is called, with evaluated annotations.
     """
 
     def __init__(
@@ -155,12 +154,10 @@ class Reader:
         viewpoint = Viewpoint({} if frame is None else frame.f_locals)
         self._surroundings = surroundings_of(unwrap(handler), None, viewpoint)
         signature = _read_called(handler)
-        self.signature = None if signature is None else self._evaluate(signature)
-
-    def _evaluate(self, signature: inspect.Signature) -> inspect.Signature:
-        parameters = list(map(self.evaluate, signature.parameters.values()))
-        returns = self._look_up("return", signature.return_annotation)
-        return inspect.Signature(parameters, return_annotation=returns)
+        self.signature = signature.replace(
+            parameters=list(map(self.evaluate, signature.parameters.values())),
+            return_annotation=self._look_up("return", signature.return_annotation),
+        )
 
     def evaluate(self, parameter: inspect.Parameter) -> inspect.Parameter:
         """Evaluate the annotation of a parameter."""
@@ -253,7 +250,11 @@ def annotation_of(parameter: inspect.Parameter) -> Any:
     return MISSING if parameter.annotation is parameter.empty else parameter.annotation
 
 
-def _read_called(handler: Any) -> inspect.Signature | None:
+#: What is known of the parameters of a builtin that does not tell.
+_UNKNOWN = inspect.signature(lambda *_: None)
+
+
+def _read_called(handler: Any) -> inspect.Signature:
     """Read the parameters of the function that is called.
 
     `functools.wraps` makes a decorator look like what it wraps, which says nothing about how it is
@@ -264,7 +265,7 @@ def _read_called(handler: Any) -> inspect.Signature | None:
     try:
         signature = inspect_signature(own)
     except (ValueError, TypeError):  # a builtin; an `AsyncMock` on Python 3.11.2
-        return None
+        return _UNKNOWN
     wrapped = getattr(handler, "__wrapped__", None)
     kinds = tuple(parameter.kind for parameter in signature.parameters.values())
     if wrapped is None or hasattr(own, "__signature__") or kinds != VARIADIC:
