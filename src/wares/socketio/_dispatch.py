@@ -9,6 +9,7 @@ It is written once for both kinds of server: see `_coroutines`.
 from __future__ import annotations
 
 import functools
+import inspect
 import logging
 import types
 from collections.abc import Callable, Iterator, Sequence
@@ -183,7 +184,7 @@ class Registered:
     Attributes:
         handler: How it is called.
         routes: What it has in common with others.
-        response: The type of what it answers, or `MISSING`.
+        response: The type of what it answers, if it is known.
         wrapper: What python-socketio calls in its place.
     """
 
@@ -194,7 +195,8 @@ class Registered:
         self.routes = routes
         self._hook = hook
         returns = handler.returns if response_model is MISSING else response_model
-        self.response = MISSING if returns in (None, types.NoneType, Any) else returns
+        is_known = returns not in (None, types.NoneType, Any)
+        self.response = returns if is_known else inspect.Signature.empty
         self._adapter = None if handler.is_plain else find_adapter(self.response)
         self.wrapper = functools.partial(hook.as_method(self._serve))
         functools.update_wrapper(self.wrapper, handler.function)

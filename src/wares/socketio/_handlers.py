@@ -34,7 +34,7 @@ class Handler:
         place: Where it is registered.
         is_plain: Whether it is called as python-socketio would call it.
         parameters: What this package fills, in order, unless it is plain.
-        returns: The annotation of what it returns, unless it is plain or has none; or `MISSING`.
+        returns: The annotation of what it returns, if it has one and is not plain.
     """
 
     def __init__(
@@ -65,8 +65,7 @@ class Handler:
         left = left[place.skip :]
         self.is_plain = place.may_be_plain and is_whole and is_plain(left)
         self.parameters = () if self.is_plain else reader.read(left)
-        returns = signature.return_annotation
-        self.returns = MISSING if self.is_plain or returns is signature.empty else returns
+        self.returns = signature.empty if self.is_plain else signature.return_annotation
         self._raw = [attrgetter(path_of(label)) for label in place.labels]
         # python-socketio passes the last argument of connecting and disconnecting, or leaves it.
         self._end = -1 if _leaves_out_last(signature, place) else None

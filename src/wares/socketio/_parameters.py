@@ -30,19 +30,13 @@ from wares.socketio._payloads import find_adapter, missing, validate
 #: Types that say nothing about where a value comes from.
 _BUILTINS = (
     *(str, int, float, bool, bytes, dict, list, tuple, set, object),
-    *(Any, None, types.NoneType, MISSING),
+    *(Any, None, types.NoneType, inspect.Parameter.empty),
 )
 
-#: The facts that only one event has, and how that is said.
+#: The facts that only one event has, and what they are.
 _RARE_FACTS = {
-    "event.auth": (
-        CONNECT,
-        "Auth is the data with which a client logs in: it exists in `connect` only.",
-    ),
-    "event.reason": (
-        DISCONNECT,
-        "Reason is why a client disconnected: it exists in `disconnect` only.",
-    ),
+    "event.auth": (CONNECT, "Auth is the data with which a client logs in"),
+    "event.reason": (DISCONNECT, "Reason is why a client disconnected"),
 }
 
 
@@ -186,18 +180,18 @@ class Reader:
 
     def _claim(self, parameter: inspect.Parameter) -> str | None:
         """Tell which fact of the event a parameter takes by its type, or by its name."""
-        annotation = annotation_of(parameter)
+        annotation = parameter.annotation
         path = _find_path(without_none(annotation))
         if path is None and parameter.name in self._place.labels and _is_builtin(annotation):
             return path_of(parameter.name)
         return path
 
     def _read_one(self, parameter: inspect.Parameter) -> Parameter:
-        name, kind, annotation = parameter.name, parameter.kind, annotation_of(parameter)
+        name, kind, annotation = parameter.name, parameter.kind, parameter.annotation
         if kind is parameter.VAR_POSITIONAL:
             return Parameter(name, kind)
         path = self._claim(parameter)
-        if path is None and annotation is MISSING and self._free:
+        if path is None and annotation is parameter.empty and self._free:
             path = self._free.pop(0)
         if path is not None:
             self._check_place(name, path)
@@ -221,9 +215,9 @@ class Reader:
         event = self._place.event
         if path == "event.data" and not self._place.has_payload:
             raise self._refuse(name, f"a client sends no payload with {event!r}.")
-        only_in, reason = _RARE_FACTS.get(path, (event, ""))
+        only_in, what = _RARE_FACTS.get(path, (event, ""))
         if event != only_in:
-            raise self._refuse(name, reason)
+            raise self._refuse(name, f"{what}: it exists in `{only_in}` only.")
 
     def _tell_arguments(self) -> str:
         return (
@@ -238,16 +232,11 @@ class Reader:
 
 def is_plain(parameters: list[inspect.Parameter]) -> bool:
     """Tell whether *parameters* are those of a handler of python-socketio's own kind."""
-    annotations = list(map(annotation_of, parameters))
+    annotations = [parameter.annotation for parameter in parameters]
     if not parameters or not all(map(_is_builtin, annotations)):
         return False
-    is_sid = annotations[0] in (MISSING, str, Any, object)
+    is_sid = annotations[0] in (inspect.Parameter.empty, str, Any, object)
     return is_sid or parameters[0].kind in VARIADIC
-
-
-def annotation_of(parameter: inspect.Parameter) -> Any:
-    """Give the annotation of a parameter, or `MISSING`."""
-    return MISSING if parameter.annotation is parameter.empty else parameter.annotation
 
 
 #: What is known of the parameters of a builtin that does not tell.

@@ -7,6 +7,7 @@ payload is declared: it takes long, and plain handlers need none of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from inspect import Parameter
 from types import NoneType
 from typing import Any
 
@@ -81,7 +82,7 @@ def find_adapter(annotation: Any) -> Any:
     except ImportError:
         return None
     try:
-        return None if annotation is MISSING else TypeAdapter(annotation)
+        return None if annotation is Parameter.empty else TypeAdapter(annotation)
     except PydanticSchemaGenerationError:
         return None
 
