@@ -38,6 +38,7 @@ class Dispatch(Registering):
 
     Attributes:
         hook: What opens the containers.
+        handlers: What is registered: by its kind, namespace and event.
         emitted: What is emitted, where that was declared: by namespace and event.
     """
 
@@ -59,8 +60,7 @@ class Dispatch(Registering):
         self.emitted: dict[tuple[str, str], Any] = {}
         self._route = Route(tuple(dependencies))
         self._server = server
-        self._functions: dict[tuple[str, str], Registered] = {}
-        self._methods: dict[tuple[str, str], Registered] = {}
+        self.handlers: dict[tuple[str, str, str], Registered] = {}
         self._namespaces: WeakSet[Any] = WeakSet()
         self._nobody = self._make(self.hook.as_method(_accept), CONNECT, "/", (self._route,))
 
@@ -102,7 +102,7 @@ class Dispatch(Registering):
     ) -> None:
         """Register a handler."""
         made = self._make(function, event, namespace, routes, response_model, frame)
-        self._functions[namespace, event] = made
+        self.handlers["function", namespace, event] = made
         self._on(event, made.wrapper, namespace)
 
     def register_namespace(self, namespace: Any) -> None:
@@ -122,7 +122,7 @@ class Dispatch(Registering):
             if name.startswith("on_") and callable(method):
                 event, place = name.removeprefix("on_"), namespace.namespace
                 made = self._make(method, event, place, routes, frame=frame)
-                self._methods[place, event] = made
+                self.handlers["method", place, event] = made
                 setattr(namespace, name, made.wrapper)
 
     def accept(self, handler: Handler) -> None:
@@ -130,18 +130,12 @@ class Dispatch(Registering):
         handler.check_server(can_await=self.hook.can_await)
         self.hook.checked.clear()
 
-    def list_handlers(self) -> Sequence[Registered]:
-        """List what is registered, functions first."""
-        return [*self._functions.values(), *self._methods.values()]
-
     def find_problems(self, registry: Registry) -> Iterator[WaresError]:
         """Find what handlers need that a registry cannot give them."""
         self.hook.prepare(registry)
-        routes = [
-            self._route,
-            *(route for made in self.list_handlers() for route in made.routes),
-        ]
-        called = dict.fromkeys(made.handler for made in self.list_handlers())
+        registered = self.handlers.values()
+        called = dict.fromkeys(made.handler for made in registered)
+        routes = [self._route, *(route for made in registered for route in made.routes)]
         for route in routes:
             called |= dict.fromkeys([*route.middlewares, *route.answers.values()])
         yield from find_missing([handler.called for handler in called], registry)
