@@ -102,7 +102,7 @@ def asyncapi(
 
 
 def _read_messages(dispatch: Dispatch, registry: Registry) -> Iterator[_Message]:
-    for made in dispatch.list_handlers():
+    for made in dispatch.handlers.values():
         place = made.handler.place
         parameters = [
             parameter

@@ -9,6 +9,7 @@ It is written once for both kinds of server: see `_coroutines`.
 from __future__ import annotations
 
 import functools
+import inspect
 import logging
 import types
 from collections.abc import Callable, Iterator, Sequence
@@ -37,6 +38,7 @@ class Dispatch(Registering):
 
     Attributes:
         hook: What opens the containers.
+        handlers: What is registered: by its kind, namespace and event.
         emitted: What is emitted, where that was declared: by namespace and event.
     """
 
@@ -46,7 +48,6 @@ class Dispatch(Registering):
         registry: Registry | None,
         dependencies: Sequence[Any],
         *,
-        shows_input: bool,
         validates: bool,
     ) -> None:
         self.hook = Hook(
@@ -54,14 +55,12 @@ class Dispatch(Registering):
             registry,
             find_problems=self.find_problems,
             let_in=self._let_in,
-            shows_input=shows_input,
             validates=validates,
         )
         self.emitted: dict[tuple[str, str], Any] = {}
         self._route = Route(tuple(dependencies))
         self._server = server
-        self._functions: dict[tuple[str, str], Registered] = {}
-        self._methods: dict[tuple[str, str], Registered] = {}
+        self.handlers: dict[tuple[str, str, str], Registered] = {}
         self._namespaces: WeakSet[Any] = WeakSet()
         self._nobody = self._make(self.hook.as_method(_accept), CONNECT, "/", (self._route,))
 
@@ -103,7 +102,7 @@ class Dispatch(Registering):
     ) -> None:
         """Register a handler."""
         made = self._make(function, event, namespace, routes, response_model, frame)
-        self._functions[namespace, event] = made
+        self.handlers["function", namespace, event] = made
         self._on(event, made.wrapper, namespace)
 
     def register_namespace(self, namespace: Any) -> None:
@@ -123,7 +122,7 @@ class Dispatch(Registering):
             if name.startswith("on_") and callable(method):
                 event, place = name.removeprefix("on_"), namespace.namespace
                 made = self._make(method, event, place, routes, frame=frame)
-                self._methods[place, event] = made
+                self.handlers["method", place, event] = made
                 setattr(namespace, name, made.wrapper)
 
     def accept(self, handler: Handler) -> None:
@@ -131,18 +130,12 @@ class Dispatch(Registering):
         handler.check_server(can_await=self.hook.can_await)
         self.hook.checked.clear()
 
-    def list_handlers(self) -> Sequence[Registered]:
-        """List what is registered, functions first."""
-        return [*self._functions.values(), *self._methods.values()]
-
     def find_problems(self, registry: Registry) -> Iterator[WaresError]:
         """Find what handlers need that a registry cannot give them."""
         self.hook.prepare(registry)
-        routes = [
-            self._route,
-            *(route for made in self.list_handlers() for route in made.routes),
-        ]
-        called = dict.fromkeys(made.handler for made in self.list_handlers())
+        registered = self.handlers.values()
+        called = dict.fromkeys(made.handler for made in registered)
+        routes = [self._route, *(route for made in registered for route in made.routes)]
         for route in routes:
             called |= dict.fromkeys([*route.middlewares, *route.answers.values()])
         yield from find_missing([handler.called for handler in called], registry)
@@ -185,7 +178,7 @@ class Registered:
     Attributes:
         handler: How it is called.
         routes: What it has in common with others.
-        response: The type of what it answers, or `MISSING`.
+        response: The type of what it answers, if it is known.
         wrapper: What python-socketio calls in its place.
     """
 
@@ -196,7 +189,8 @@ class Registered:
         self.routes = routes
         self._hook = hook
         returns = handler.returns if response_model is MISSING else response_model
-        self.response = MISSING if returns in (None, types.NoneType, Any) else returns
+        is_known = returns not in (None, types.NoneType, Any)
+        self.response = returns if is_known else inspect.Signature.empty
         self._adapter = None if handler.is_plain else find_adapter(self.response)
         self.wrapper = functools.partial(hook.as_method(self._serve))
         functools.update_wrapper(self.wrapper, handler.function)

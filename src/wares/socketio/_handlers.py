@@ -34,7 +34,7 @@ class Handler:
         place: Where it is registered.
         is_plain: Whether it is called as python-socketio would call it.
         parameters: What this package fills, in order, unless it is plain.
-        returns: The annotation of what it returns, unless it is plain or has none; or `MISSING`.
+        returns: The annotation of what it returns, if it has one and is not plain.
     """
 
     def __init__(
@@ -54,28 +54,22 @@ class Handler:
         self.place = place
         reader = Reader(function, place, frame)
         signature = reader.signature
-        own = {} if signature is None else dict(signature.parameters)
+        own = signature.parameters
         left = list(own.values())
-        if signature is not None and (dependencies or any(map(_is_marked, left))):
+        if dependencies or any(map(_is_marked, left)):
             injector: Any = inject(dependencies=dependencies)
             self.called = injector(_show(function, signature), frame)
             injected = inspect.signature(self.called).parameters.values()
             left = [own.get(one.name) or reader.evaluate(one) for one in injected]
         is_whole = [one.name for one in left] == list(own)
         left = left[place.skip :]
-        self.is_plain = signature is None or (
-            place.may_be_plain and is_whole and is_plain(left)
-        )
+        self.is_plain = place.may_be_plain and is_whole and is_plain(left)
         self.parameters = () if self.is_plain else reader.read(left)
-        returns = inspect.Signature.empty if signature is None else signature.return_annotation
-        is_known = returns is not inspect.Signature.empty and not self.is_plain
-        self.returns = returns if is_known else MISSING
+        self.returns = signature.empty if self.is_plain else signature.return_annotation
         self._raw = [attrgetter(path_of(label)) for label in place.labels]
         # python-socketio passes the last argument of connecting and disconnecting, or leaves it.
         self._end = -1 if _leaves_out_last(signature, place) else None
-        self._tries_less = not place.has_payload and (
-            signature is None or _takes_any(signature)
-        )
+        self._tries_less = not place.has_payload and _takes_any(signature)
 
     def check_server(self, *, can_await: bool) -> None:
         """Refuse to be called by a synchronous server, where the function is asynchronous."""
@@ -152,8 +146,9 @@ def _is_marked(parameter: inspect.Parameter) -> bool:
 
 
 def _show(function: Callable[..., Any], signature: inspect.Signature) -> Callable[..., Any]:
-    """Make a decorator that looks like what it wraps look like itself."""
-    if not hasattr(function, "__wrapped__"):
+    """Let a callable that looks like another one, or that does not tell, show its parameters."""
+    is_function = isinstance(function, types.FunctionType | types.MethodType)
+    if is_function and not hasattr(function, "__wrapped__"):
         return function
 
     def shown(*args: Any, **kwargs: Any) -> Any:
@@ -168,9 +163,9 @@ def _takes_any(signature: inspect.Signature) -> bool:
     return inspect.Parameter.VAR_POSITIONAL in kinds
 
 
-def _leaves_out_last(signature: inspect.Signature | None, place: Place) -> bool:
+def _leaves_out_last(signature: inspect.Signature, place: Place) -> bool:
     """Tell whether a plain handler takes all arguments but the last one."""
-    if signature is None or place.has_payload:
+    if place.has_payload:
         return False
     arguments = [None] * len(place.labels)
     return not _can_take(signature, arguments) and _can_take(signature, arguments[1:])

@@ -124,7 +124,6 @@ class Hook:
     Attributes:
         server: The server.
         registry: Where services are registered, unless it is left to each connection.
-        shows_input: Whether errors about payloads show what was sent.
         can_await: Whether the server is asynchronous.
         connections: The connections that are open.
         checked: The registries that can make all that they have, and have what handlers need.
@@ -137,12 +136,10 @@ class Hook:
         *,
         find_problems: Callable[[Registry], Iterable[WaresError]],
         let_in: Callable[[Serving], Awaitable[Any]],
-        shows_input: bool,
         validates: bool,
     ) -> None:
         self.server = server
         self.registry = registry
-        self.shows_input = shows_input
         self.can_await: bool = server.is_asyncio_based()
         self.connections = Connections()
         self._find_problems = find_problems

@@ -29,19 +29,13 @@ from wares.socketio._payloads import find_adapter, missing, validate
 #: Types that say nothing about where a value comes from.
 _BUILTINS = (
     *(str, int, float, bool, bytes, dict, list, tuple, set, object),
-    *(Any, None, types.NoneType, MISSING),
+    *(Any, None, types.NoneType, inspect.Parameter.empty),
 )
 
-#: The facts that only one event has, and how that is said.
+#: The facts that only one event has, and what they are.
 _RARE_FACTS = {
-    "event.auth": (
-        CONNECT,
-        "Auth is the data with which a client logs in: it exists in `connect` only.",
-    ),
-    "event.reason": (
-        DISCONNECT,
-        "Reason is why a client disconnected: it exists in `disconnect` only.",
-    ),
+    "event.auth": (CONNECT, "Auth is the data with which a client logs in"),
+    "event.reason": (DISCONNECT, "Reason is why a client disconnected"),
 }
 
 
@@ -115,7 +109,7 @@ class Parameter:
     def is_optional(self) -> bool:
         """Whether the client may leave the argument out."""
         problems: list[dict[str, Any]] = []
-        self._read(MISSING, problems, shows_input=False)
+        self._read(MISSING, problems)
         return not problems
 
     def take(
@@ -126,13 +120,13 @@ class Parameter:
             return self.fact(serving)
         if not self.is_argument:
             return list(sent)  # of `*args`
-        return self._read(next(sent, MISSING), problems, shows_input=serving.hook.shows_input)
+        return self._read(next(sent, MISSING), problems)
 
-    def _read(self, value: Any, problems: list[dict[str, Any]], *, shows_input: bool) -> Any:
+    def _read(self, value: Any, problems: list[dict[str, Any]]) -> Any:
         if value is MISSING and self.default is not MISSING:
             return self.default
         if self.adapter is not None:
-            return validate(self.adapter, self.name, value, problems, shows_input=shows_input)
+            return validate(self.adapter, self.name, value, problems)
         if value is MISSING:
             problems.append(missing(self.name))
         return value
@@ -142,8 +136,7 @@ class Reader:
     """Reads the parameters of one handler.
 
     Attributes:
-        signature: Those of the function that is called, with evaluated annotations; None for a
-            builtin that does not tell.
+        signature: Those of the function that is called, with evaluated annotations.
     """
 
     def __init__(
@@ -154,12 +147,10 @@ class Reader:
         viewpoint = Viewpoint({} if frame is None else frame.f_locals)
         self._surroundings = surroundings_of(unwrap(handler), None, viewpoint)
         signature = _read_called(handler)
-        self.signature = None if signature is None else self._evaluate(signature)
-
-    def _evaluate(self, signature: inspect.Signature) -> inspect.Signature:
-        parameters = list(map(self.evaluate, signature.parameters.values()))
-        returns = self._look_up("return", signature.return_annotation)
-        return inspect.Signature(parameters, return_annotation=returns)
+        self.signature = signature.replace(
+            parameters=list(map(self.evaluate, signature.parameters.values())),
+            return_annotation=self._look_up("return", signature.return_annotation),
+        )
 
     def evaluate(self, parameter: inspect.Parameter) -> inspect.Parameter:
         """Evaluate the annotation of a parameter."""
@@ -188,18 +179,18 @@ class Reader:
 
     def _claim(self, parameter: inspect.Parameter) -> str | None:
         """Tell which fact of the event a parameter takes by its type, or by its name."""
-        annotation = annotation_of(parameter)
+        annotation = parameter.annotation
         path = _find_path(without_none(annotation))
         if path is None and parameter.name in self._place.labels and _is_builtin(annotation):
             return path_of(parameter.name)
         return path
 
     def _read_one(self, parameter: inspect.Parameter) -> Parameter:
-        name, kind, annotation = parameter.name, parameter.kind, annotation_of(parameter)
+        name, kind, annotation = parameter.name, parameter.kind, parameter.annotation
         if kind is parameter.VAR_POSITIONAL:
             return Parameter(name, kind)
         path = self._claim(parameter)
-        if path is None and annotation is MISSING and self._free:
+        if path is None and annotation is parameter.empty and self._free:
             path = self._free.pop(0)
         if path is not None:
             self._check_place(name, path)
@@ -223,9 +214,9 @@ class Reader:
         event = self._place.event
         if path == "event.data" and not self._place.has_payload:
             raise self._refuse(name, f"a client sends no payload with {event!r}.")
-        only_in, reason = _RARE_FACTS.get(path, (event, ""))
+        only_in, what = _RARE_FACTS.get(path, (event, ""))
         if event != only_in:
-            raise self._refuse(name, reason)
+            raise self._refuse(name, f"{what}: it exists in `{only_in}` only.")
 
     def _tell_arguments(self) -> str:
         return (
@@ -240,19 +231,18 @@ class Reader:
 
 def is_plain(parameters: list[inspect.Parameter]) -> bool:
     """Tell whether *parameters* are those of a handler of python-socketio's own kind."""
-    annotations = list(map(annotation_of, parameters))
+    annotations = [parameter.annotation for parameter in parameters]
     if not parameters or not all(map(_is_builtin, annotations)):
         return False
-    is_sid = annotations[0] in (MISSING, str, Any, object)
+    is_sid = annotations[0] in (inspect.Parameter.empty, str, Any, object)
     return is_sid or parameters[0].kind in VARIADIC
 
 
-def annotation_of(parameter: inspect.Parameter) -> Any:
-    """Give the annotation of a parameter, or `MISSING`."""
-    return MISSING if parameter.annotation is parameter.empty else parameter.annotation
+#: What is known of the parameters of a builtin that does not tell.
+_UNKNOWN = inspect.signature(lambda *_: None)
 
 
-def _read_called(handler: Any) -> inspect.Signature | None:
+def _read_called(handler: Any) -> inspect.Signature:
     """Read the parameters of the function that is called.
 
     `functools.wraps` makes a decorator look like what it wraps, which says nothing about how it is
@@ -263,7 +253,7 @@ def _read_called(handler: Any) -> inspect.Signature | None:
     try:
         signature = inspect_signature(own)
     except (ValueError, TypeError):  # a builtin; an `AsyncMock` on Python 3.11.2
-        return None
+        return _UNKNOWN
     wrapped = getattr(handler, "__wrapped__", None)
     kinds = tuple(parameter.kind for parameter in signature.parameters.values())
     if wrapped is None or hasattr(own, "__signature__") or kinds != VARIADIC:

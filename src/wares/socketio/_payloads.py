@@ -7,6 +7,7 @@ payload is declared: it takes long, and plain handlers need none of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from inspect import Parameter
 from types import NoneType
 from typing import Any
 
@@ -27,7 +28,7 @@ class PayloadError(WaresError, ValueError):
     Attributes:
         event: The name of the event.
         detail: One entry for each problem: its ``type``, its ``loc``, which begins with the name
-            of the parameter, and its ``msg``; with the ``input`` if that was asked for.
+            of the parameter, and its ``msg``.
     """
 
     def __init__(self, event: str, detail: Sequence[Mapping[str, Any]]) -> None:
@@ -81,14 +82,12 @@ def find_adapter(annotation: Any) -> Any:
     except ImportError:
         return None
     try:
-        return None if annotation is MISSING else TypeAdapter(annotation)
+        return None if annotation is Parameter.empty else TypeAdapter(annotation)
     except PydanticSchemaGenerationError:
         return None
 
 
-def validate(
-    adapter: Any, name: str, value: Any, problems: list[dict[str, Any]], *, shows_input: bool
-) -> Any:
+def validate(adapter: Any, name: str, value: Any, problems: list[dict[str, Any]]) -> Any:
     """Turn an argument into what is declared, or note what is wrong with it."""
     from pydantic import ValidationError  # noqa: PLC0415  # see above
 
@@ -99,9 +98,7 @@ def validate(
         if value is MISSING:
             problems.append(missing(name))
             return MISSING
-        found = error.errors(
-            include_url=False, include_context=False, include_input=shows_input
-        )
+        found = error.errors(include_url=False, include_context=False, include_input=False)
         problems += [{**problem, "loc": [name, *problem["loc"]]} for problem in found]
         return MISSING
 

@@ -25,7 +25,6 @@ def init_app(
     registry: Registry | None = None,
     *,
     dependencies: Sequence[Any] = (),
-    shows_input: bool = False,
     validate: bool = True,
 ) -> AnyServer:
     """Give each connection of a Socket.IO server a container, and each event one within it.
@@ -40,7 +39,6 @@ def init_app(
         registry: Where services are registered. Left out, it is the one that the state of the
             lifespan carries (``environ["asgi.scope"]["state"]``), or else an empty one.
         dependencies: Markers of what is made for its effect, before each handler runs.
-        shows_input: Whether an answer that refuses a payload shows what was sent.
         validate: Whether clients are refused, and the log tells why, if something cannot be made
             that is registered, or that a handler asks for.
 
@@ -59,9 +57,7 @@ def init_app(
         )
     dispatch: Dispatch | None = vars(sio).get(DISPATCH_KEY)
     if dispatch is None:
-        dispatch = Dispatch(
-            sio, registry, dependencies, shows_input=shows_input, validates=validate
-        )
+        dispatch = Dispatch(sio, registry, dependencies, validates=validate)
         dispatch.install()
         setattr(sio, DISPATCH_KEY, dispatch)
     elif registry is not None:
@@ -154,7 +150,6 @@ class Declaring(Registering):
         *args: Any,
         registry: Registry | None = None,
         dependencies: Sequence[Any] = (),
-        shows_input: bool = False,
         validate: bool = True,
         **options: Any,
     ) -> None:
@@ -164,7 +159,6 @@ class Declaring(Registering):
             server,
             registry,
             dependencies=dependencies,
-            shows_input=shows_input,
             validate=validate,
         )
         self._dispatch = find_dispatch(server)
@@ -180,7 +174,6 @@ class AsyncServer(Declaring, socketio.AsyncServer):
     Args:
         registry: As in `init_app`.
         dependencies: As in `init_app`.
-        shows_input: As in `init_app`.
         validate: As in `init_app`.
         options: Everything else is python-socketio's.
     """

@@ -382,31 +382,6 @@ class _WhileThere(SyncMiddleware):
         return event != DISCONNECT and super().should_run(event, namespace)
 
 
-class _Authentication(_WhileThere):
-    def __init__(self, is_allowed: Callable[[str, dict[str, Any]], bool]) -> None:
-        super().__init__()
-        self._is_allowed = is_allowed
-
-    def before_event(self, event: str, sid: str, data: Any, **context: Any) -> Any:
-        if not self._is_allowed(sid, context["environ"]):
-            raise PermissionError(f"The client {sid} may not do that.")
-        return data
-
-
-class _Logging(SyncMiddleware):
-    def __init__(self, logger: logging.Logger) -> None:
-        super().__init__()
-        self._logger = logger
-
-    def before_event(self, event: str, sid: str, data: Any, **context: Any) -> Any:
-        self._logger.info("The event %s came from %s.", event, sid)
-        return data
-
-    def after_event(self, event: str, sid: str, response: Any, **context: Any) -> Any:
-        self._logger.info("The event %s from %s was handled.", event, sid)
-        return response
-
-
 class _RateLimit(_WhileThere):
     def __init__(self, max_requests: int, window_seconds: float) -> None:
         super().__init__()
@@ -445,7 +420,14 @@ def auth_middleware(auth_checker: Callable[[str, dict[str, Any]], bool]) -> Base
     Returns:
         The middleware, for both kinds of server.
     """
-    return _Authentication(auth_checker)
+
+    class Authentication(_WhileThere):
+        def before_event(self, event: str, sid: str, data: Any, **context: Any) -> Any:
+            if not auth_checker(sid, context["environ"]):
+                raise PermissionError(f"The client {sid} may not do that.")
+            return data
+
+    return Authentication()
 
 
 def logging_middleware(logger: logging.Logger | None = None) -> BaseMiddleware:
@@ -457,7 +439,18 @@ def logging_middleware(logger: logging.Logger | None = None) -> BaseMiddleware:
     Returns:
         The middleware, for both kinds of server.
     """
-    return _Logging(logger or logging.getLogger("wares"))
+    log = logger or logging.getLogger("wares")
+
+    class Logging(SyncMiddleware):
+        def before_event(self, event: str, sid: str, data: Any, **context: Any) -> Any:
+            log.info("The event %s came from %s.", event, sid)
+            return data
+
+        def after_event(self, event: str, sid: str, response: Any, **context: Any) -> Any:
+            log.info("The event %s from %s was handled.", event, sid)
+            return response
+
+    return Logging()
 
 
 def rate_limit_middleware(max_requests: int, window_seconds: float) -> BaseMiddleware:

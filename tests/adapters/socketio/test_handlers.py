@@ -365,17 +365,25 @@ class TestPayload:
         assert [] == journal
 
     async def test_refused_with_input(self, registry):
-        """What was sent is shown if that was asked for."""
-        sio = AsyncServer(registry=registry, shows_input=True, async_mode="asgi")
+        """What was sent is repeated only by an exception handler that does so."""
+        sio = AsyncServer(registry=registry, async_mode="asgi")
 
         @sio.event
         async def work(number: int):
             """Never called."""
 
-        async with serving(sio) as address, connected(address) as client:
-            answer = await client.call("work", "five")
+        async with TestClient(sio) as client:
+            connection = await client.connect()
+            refused = await connection.call("work", "five")
 
-        assert "five" == answer["error"]["detail"][0]["input"]
+            @sio.exception_handler(PayloadError)
+            async def answer(error: PayloadError, data: Data):
+                return {"sent": data, **error.as_answer()}
+
+            answered = await connection.call("work", "five")
+
+        assert "five" not in str(refused)
+        assert {"sent": "five", **refused} == answered
 
     def test_error(self):
         """The error names the event and the problems, and nothing that was sent."""
