@@ -1,5 +1,6 @@
 """FastStream: what `AdapterConformance` does not say, on brokers that run in memory."""
 
+import dataclasses
 from typing import Annotated, Any
 from unittest.mock import AsyncMock
 
@@ -28,6 +29,7 @@ from tests.adapters.serving import Journal, Session, open_session, open_slow_ses
 from wares import (
     AsyncServiceError,
     Inject,
+    InvalidRegistrationError,
     InvalidRegistryError,
     NoContainerError,
     NoRegistryError,
@@ -37,6 +39,13 @@ from wares import (
 )
 from wares.asgi import health_app
 from wares.faststream import aclose_registry, get_registry, init_app, init_broker
+
+
+@dataclasses.dataclass
+class Settings:
+    """A service that a message could hold."""
+
+    token: str = "secret"
 
 
 @pytest.fixture
@@ -739,6 +748,25 @@ class TestEdgeCases:
                 await app.start()
 
         assert "not injected" in str(caught.value)
+
+    @pytest.mark.parametrize("is_initialised", [False, True])
+    async def test_a_message_fills_no_marker(self, registry, is_initialised):
+        """A broker does not start that is not initialised, or whose start is not checked."""
+
+        def depend(settings: Inject[Settings]):
+            """Never be reached."""
+
+        broker = NatsBroker()
+        if is_initialised:
+            init_broker(broker, registry=registry)
+
+        @broker.subscriber("work", dependencies=[Depends(depend)] if is_initialised else ())
+        async def handle(settings: Inject[Settings]):
+            """Never be reached."""
+
+        with pytest.raises(InvalidRegistrationError, match="asks for Settings, for 'settings'"):
+            async with TestNatsBroker(broker):
+                """Never be reached."""
 
     async def test_an_asynchronous_service_in_a_synchronous_subscriber(self, broker):
         """A subscriber that runs in a thread cannot await its services."""
