@@ -474,9 +474,10 @@ class TestEdgeCases:
                 assert "work" == (await handle(request)).text
 
     async def test_an_application_that_is_started_twice(self, app):
-        """The end of an application closes its registry, so it serves only once."""
-        app.router.add_get("/", work)
-        async with client_of(app) as client:
-            assert 200 == (await client.get("/")).status
-        async with client_of(app) as client:
-            assert 500 == (await client.get("/")).status
+        """The end of an application closes its registry, so it starts only once."""
+        async with TestServer(app):
+            pass
+
+        with pytest.raises(RegistryClosedError):
+            async with TestServer(app):
+                pass

@@ -177,7 +177,10 @@ def check(
     Raises:
         InvalidRegistryError: A service cannot be made. `wares graph` starts applications without
             this check.
+        RegistryClosedError: The registry is closed, because the application has ended before.
     """
+    # This raises an error if the registry is closed.
+    registry.container().close()
     if not VALIDATES.get():
         return
     problems = [*registry.graph().problems, *find_missing(functions, registry)]
