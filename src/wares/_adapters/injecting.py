@@ -140,7 +140,7 @@ def _inject(
     functools.update_wrapper(shim, function, updated=())
     injected = functools.update_wrapper(inject(shim), function)
     shown = [parameter for parameter in parameters if parameter.name not in own]
-    # Behind them, `inject` has put what only dependencies take of the call.
+    # `inject` has added the parameters that only dependencies take from the call.
     left = list(inspect.signature(injected).parameters.values())
     open_ones = left[len(shown) :]
     injected.__signature__ = signature.replace(parameters=[*shown, *open_ones])  # type: ignore[attr-defined]  # the same
