@@ -343,6 +343,15 @@ class TestEdgeCases:
         assert "depend" == (await result_of(work)).return_value
         assert ["open", "depend", "commit"] == journal
 
+    async def test_a_service_as_an_argument(self, broker):
+        """An explicit argument wins, also one of a message."""
+
+        @broker.task
+        async def work(session: Inject[Session]) -> str:
+            return session
+
+        assert "theirs" == (await result_of(work, session="theirs")).return_value
+
     async def test_tasks_of_no_broker(self, broker, journal):
         """A task of `async_shared_broker` works like those of the broker."""
 
