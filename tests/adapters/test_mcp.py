@@ -32,7 +32,6 @@ from wares import (
     Inject,
     InvalidRegistrationError,
     InvalidRegistryError,
-    NoRegistryError,
     Registry,
     current_container,
     inject,
@@ -255,6 +254,7 @@ async def test_results_that_are_errors():
 
     class Message:
         type = "request"
+        method = "tools/call"
         lifespan_context = None
 
     class Result:
@@ -268,8 +268,6 @@ async def test_results_that_are_errors():
     await WaresMiddleware(registry)(Message(), call_next)
 
     assert ["ResponseFailed"] == ends
-    with pytest.raises(NoRegistryError):
-        await WaresMiddleware()(Message(), call_next)
 
 
 @dataclasses.dataclass
@@ -387,6 +385,30 @@ class TestEdgeCases:
 
         async with client_of(server) as client:
             assert "Error" in await call(client, "work")
+
+    async def test_a_server_without_a_registry(self, make, client_of):
+        """Clients can connect to a server without our lifespan, and calls say what is missing."""
+        server = make("shop", middleware=[WaresMiddleware()])
+
+        @server.tool()
+        @inject
+        async def work(session: Inject[Session]) -> str:
+            """Never be reached."""
+
+        async with client_of(server) as client:
+            await client.list_tools()
+
+            assert "The server has no registry" in await call(client, "work")
+
+    async def test_a_middleware_that_was_not_made(self, make, client_of, start):
+        """A server does not start with a class in place of the middleware."""
+        server = make("shop", lifespan=start, middleware=[WaresMiddleware])
+
+        with pytest.raises(InvalidRegistryError) as caught:
+            async with start(server):
+                pass
+
+        assert "middleware=[WaresMiddleware()]" in str(caught.value)
 
     async def test_an_override(self, make, client_of, start):
         """A test overrides services on the registry of the lifespan."""

@@ -21,6 +21,7 @@ from tests.adapters.serving import Journal, Session, open_session, until
 from wares import (
     AsyncServiceError,
     Inject,
+    InvalidRegistrationError,
     InvalidRegistryError,
     NoContainerError,
     NoRegistryError,
@@ -388,9 +389,50 @@ class TestEdgeCases:
         assert ["open", "work", "commit", "saved"] == journal
 
     async def test_a_broker_that_is_started_twice(self, broker):
-        """A broker's shutdown closes the registry, so a worker starts only once."""
+        """A broker's shutdown closes the registry; the next start says so."""
+
+        @broker.task
+        async def work(session: Inject[Session]) -> None:
+            """Never be reached."""
+
         await broker.startup()
         await broker.shutdown()
-
-        with pytest.raises(RegistryClosedError):
+        with pytest.raises(RegistryClosedError, match="initialise this one again"):
             await broker.startup()
+
+    async def test_a_broker_that_is_initialised_for_each_start(self):
+        """A broker that has been shut down is initialised again, and has a new registry."""
+        broker = InMemoryBroker()
+        results = []
+
+        @broker.task
+        async def work(number: Inject[int]) -> int:
+            return number
+
+        for number in (1, 2):
+            get_registry(init_broker(broker)).register_value(int, number)
+            await broker.startup()
+            results.append((await result_of(work)).return_value)
+            await broker.shutdown()
+
+        assert [1, 2] == results
+
+    async def test_a_broker_that_is_initialised_twice(self, broker, journal):
+        """Who initialises a broker once more keeps its registry, and one container a task."""
+
+        @broker.task
+        async def work(session: Inject[Session]) -> None:
+            session.work("one")
+
+        init_broker(broker)
+        await broker.startup()
+        await result_of(work)
+
+        assert ["open", "one", "commit"] == journal
+
+    def test_what_is_no_broker(self):
+        """Nothing but a broker of TaskIQ can be initialised; the error says so."""
+        with pytest.raises(
+            InvalidRegistrationError, match="takes a broker of TaskIQ, not a str"
+        ):
+            init_broker("x")

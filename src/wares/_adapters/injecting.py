@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from inspect import Parameter
 from typing import Any
 
@@ -19,8 +19,9 @@ from wares._core.annotations import (
     surroundings_of,
 )
 from wares._core.container import current_container
-from wares._core.signatures import find_own_markers, is_marker, unwrap
+from wares._core.signatures import describe_callable, find_own_markers, is_marker, unwrap
 from wares._inject.injection import inject
+from wares.exceptions import InvalidRegistrationError, raise_problems
 
 
 def inject_own(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -41,6 +42,33 @@ def inject_own(function: Callable[..., Any]) -> Callable[..., Any]:
     if not _find_own(signature):
         return function
     return _inject(_make_shim(function), function, signature)
+
+
+def refuse_unserved(functions: Iterable[Callable[..., Any]], advice: str) -> None:
+    """Refuse functions that ask for services where nothing serves them.
+
+    Args:
+        functions: The functions, as they were written.
+        advice: What the message says that is to be done.
+
+    Raises:
+        InvalidRegistryError: Some of them do, as far as that can be told yet.
+    """
+    problems = [
+        InvalidRegistrationError(
+            f"Nothing fills what {describe_callable(function)} asks for. {advice}"
+        )
+        for function in functions
+        if _asks(function)
+    ]
+    raise_problems("The handlers have", problems)
+
+
+def _asks(function: Callable[..., Any]) -> bool:
+    try:
+        return bool(_find_own(_read_signature(function)))
+    except (NameError, TypeError, ValueError):
+        return False
 
 
 def bind_own(function: Callable[..., Any]) -> Callable[..., Any] | None:

@@ -61,6 +61,7 @@ __all__ = [
     "Signature",
     "as_key",
     "callable_of",
+    "can_be_called_without_arguments",
     "check_parameters",
     "describe_callable",
     "entered",
@@ -222,3 +223,17 @@ def _looks_unannotated(factory: Any) -> bool:
         return False
     annotated = read_annotated_names(function)
     return len(annotated) - ("return" in annotated) < count
+
+
+def can_be_called_without_arguments(thing: object) -> bool:
+    """Tell whether *thing* can be called, and needs no arguments."""
+    if not callable(thing):
+        return False
+    try:
+        inspect.signature(thing).bind()
+    except TypeError:
+        return False
+    except ValueError:
+        # Some builtins have no signature.
+        pass
+    return True
