@@ -12,12 +12,13 @@ import fastmcp
 import fastmcp.dependencies
 import mcp
 import pytest
-from fastapi import FastAPI
 from fastmcp.exceptions import ToolError
 from fastmcp.server.middleware import Middleware
 from mcp.server.context import ServerRequestContext
 from mcp.server.mcpserver import MCPServer
 from pydantic import PydanticSchemaGenerationError
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
 from tests.adapters.serving import (
     Journal,
@@ -441,8 +442,8 @@ async def test_dependencies_of_fastmcp(start, journal):
     assert ["open", "work", "commit"] == journal
 
 
-async def test_mounted_in_fastapi(start, journal):
-    """A server within FastAPI needs its lifespan, which FastAPI has to be given."""
+async def test_mounted_in_a_web_application(start, journal):
+    """A server within Starlette or FastAPI works if the application runs its lifespan."""
     server = fastmcp.FastMCP("shop", lifespan=start, middleware=[WaresMiddleware()])
 
     @server.tool
@@ -451,8 +452,7 @@ async def test_mounted_in_fastapi(start, journal):
         return session.work()
 
     mounted = server.http_app()
-    app = FastAPI(lifespan=mounted.lifespan)
-    app.mount("/shop", mounted)
+    app = Starlette(routes=[Mount("/shop", mounted)], lifespan=mounted.lifespan)
     async with serve(app) as address, fastmcp.Client(f"http://{address}/shop/mcp") as client:
         assert "work" == await call(client, "work")
 
