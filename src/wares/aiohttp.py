@@ -14,7 +14,7 @@ from typing_extensions import Unpack
 from wares._adapters.applications import with_methods
 from wares._adapters.extras import needs_extra
 from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
-from wares._adapters.registries import Keeping, demand
+from wares._adapters.registries import Keeping, demand, demand_kind
 from wares._adapters.units import Unit, check, noting
 from wares._core.container import Container, Registry
 from wares.exceptions import NoContainerError, NoRegistryError
@@ -75,7 +75,7 @@ def init_app(
 
     Args:
         app: The application.
-        registry: The registry to use; a new one by default.
+        registry: The registry to use; by default the one that *app* has already, or else a new one.
         middleware_pos: Where the middleware is inserted.
         validate: Whether the start fails if a registered service cannot be made, or if a handler
             with `wares.inject` asks for a service that is not registered. Registrations in
@@ -84,14 +84,15 @@ def init_app(
     Returns:
         The application.
     """
-    registry = app[REGISTRY_KEY] = Registry() if registry is None else registry
-    registry.expect(web.Request)
-    registry._handlers.append(partial(_find_handlers, app))
-    app.middlewares.insert(middleware_pos, wares_middleware)
-    app.middlewares.append(_note_failure)
-    app.on_startup.append(partial(_start, validate))
-    # Singletons may need what cleanup contexts have opened, so they end first.
-    app.on_cleanup.insert(0, aclose_registry)
+    demand_kind(app, web.Application, "init_app takes a web.Application")
+    present = _keeping.find(app)
+    app[REGISTRY_KEY] = _keeping.prepare(app, registry, [web.Request], _find_handlers)
+    if present is None:
+        app.middlewares.insert(middleware_pos, wares_middleware)
+        app.middlewares.append(_note_failure)
+        app.on_startup.append(partial(_start, validate))
+        # Singletons may need what cleanup contexts have opened, so they end first.
+        app.on_cleanup.insert(0, aclose_registry)
     return app
 
 

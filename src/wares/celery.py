@@ -11,13 +11,13 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar, cast
 
 from wares._adapters.extras import needs_extra
-from wares._adapters.injecting import Served, inject_own
+from wares._adapters.injecting import Served, inject_own, refuse_unserved
 from wares._adapters.lifespan import REGISTRY_KEY
 from wares._adapters.loops import Loops
-from wares._adapters.registries import Keeping
+from wares._adapters.registries import Keeping, demand_kind
 from wares._adapters.units import Unit, check
 from wares._core.container import Registry
-from wares.exceptions import InvalidRegistryError, PendingAsyncCleanupError
+from wares.exceptions import PendingAsyncCleanupError, WaresError
 
 with needs_extra("wares.celery", "celery"):
     from celery import Celery, signals
@@ -34,6 +34,9 @@ _keeping = Keeping[Celery](
 )
 get_registry = _keeping.get_registry
 
+#: Whether the registry of an application is validated as a worker starts.
+_VALIDATES_KEY = "wares_validates"
+
 _loops = Loops()
 
 
@@ -45,17 +48,24 @@ def init_app(app: Celery, *, registry: Registry | None = None, validate: bool = 
 
     Args:
         app: The application.
-        registry: The registry to use; a new one by default.
+        registry: The registry to use; by default the one that the application has, unless that is
+            closed; otherwise a new one.
         validate: Whether a worker refuses to start if a registered service cannot be made, or if a
             task asks for a service that is not registered.
 
     Returns:
         The application.
+
+    Raises:
+        InvalidRegistrationError: It is no application of Celery.
+        InvalidRegistryError: A task that asks for services has been made already.
     """
-    registry = Registry() if registry is None else registry
-    registry.expect(Task, Context)
-    registry._handlers.append(functools.partial(_find_handlers, app))
+    demand_kind(app, Celery, "init_app takes a Celery application")
+    if app.finalized:
+        _check_tasks(app)
+    registry = _keeping.prepare(app, registry, [Task, Context], _find_handlers)
     setattr(app, REGISTRY_KEY, registry)
+    setattr(app, _VALIDATES_KEY, validate)
     untyped: Any = app
     base = cast("type[Task]", symbol_by_name(app.task_cls))
     if not issubclass(base, WaresTask):
@@ -63,7 +73,7 @@ def init_app(app: Celery, *, registry: Registry | None = None, validate: bool = 
         # Celery caches this class at first use.
         vars(app).pop("Task", None)
     name = f"wares {id(app)}"
-    start = functools.partial(_start, app, validate)
+    start = functools.partial(_start, app)
     signals.worker_init.connect(start, weak=False, dispatch_uid=name)
     end = functools.partial(_end, app)
     signals.worker_process_shutdown.connect(end, weak=False, dispatch_uid=name)
@@ -150,21 +160,31 @@ def close_registry(app: Celery) -> None:
     _loops.close()
 
 
-def _start(app: Celery, validate: bool, sender: Any = None, **_: object) -> None:
+def _start(app: Celery, sender: Any = None, **_: object) -> None:
     """Refuse to start a worker on a registry that cannot work."""
-    if not validate or getattr(sender, "app", None) is not app:
+    if not getattr(app, _VALIDATES_KEY) or getattr(sender, "app", None) is not app:
         return
     try:
         check(get_registry(app), "The worker does not start", _find_handlers(app))
-    except InvalidRegistryError as error:
+    except WaresError as error:
         # Celery would log any other exception, and continue.
         raise SystemExit(str(error)) from error
 
 
 def _find_handlers(app: Celery) -> list[Callable[..., Any]]:
-    """Find the functions of all tasks."""
+    """Find the functions of all tasks; refuse those that are never served."""
     app.finalize()
+    _check_tasks(app)
     return [inject_own(inspect.unwrap(task.run)) for task in app.tasks.values()]
+
+
+def _check_tasks(app: Celery) -> None:
+    tasks = [task for task in app.tasks.values() if not isinstance(task, WaresTask)]
+    refuse_unserved(
+        [inspect.unwrap(task.run) for task in tasks],
+        "Call init_app before the first task is defined; if the task has a base class of its own, "
+        "derive that from wares.celery.WaresTask.",
+    )
 
 
 def _end(app: Celery, **_: object) -> None:

@@ -12,14 +12,16 @@ import functools
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 from wares._adapters.injecting import Served
 from wares._adapters.loops import Loops
+from wares._adapters.sources import Source, demand_source, make_registry
 from wares._adapters.units import Unit, check
 from wares._core.container import Registry
 from wares._core.keys import MISSING
-from wares.exceptions import PendingAsyncCleanupError
+from wares.exceptions import InvalidRegistrationError, PendingAsyncCleanupError
 
 __all__ = ["with_container"]
 
@@ -31,7 +33,7 @@ _SOURCE = "__wares_source__"
 
 
 def with_container(
-    registry: Registry | Callable[[], Registry],
+    registry: Source,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Give each call of a command a container.
 
@@ -56,17 +58,41 @@ def with_container(
 
     Returns:
         The decorator.
+
+    Raises:
+        InvalidRegistrationError: *registry* is neither; or the decorator is given a command, so is
+            above the decorator that makes it.
     """
+    open_program = _find_opener(registry)
+
+    # As a command, it would be called without its function: the parentheses are missing.
+    def decorate(function: Callable[..., Any] | None = None) -> Callable[..., Any]:
+        if function is None:
+            raise InvalidRegistrationError("Write @with_container(make_registry).")
+        if hasattr(function, "make_context"):
+            raise InvalidRegistrationError(
+                "with_container decorates the function of a command, not the command. Put "
+                "@with_container(...) below the decorators of Click."
+            )
+        return _serve(registry, open_program, function)
+
+    return decorate
+
+
+def _find_opener(
+    registry: Source,
+) -> Callable[[], AbstractContextManager[_Program]]:
     if isinstance(registry, Registry):
         lasting = _Program(registry)
         atexit.register(lasting.close)
-        return functools.partial(_serve, registry, lambda: contextlib.nullcontext(lasting))
-    return functools.partial(_serve, registry, functools.partial(_open_program, registry))
+        return lambda: contextlib.nullcontext(lasting)
+    demand_source(registry)
+    return partial(_open_program, registry)
 
 
-def find_source(function: Callable[..., Any]) -> Registry | Callable[[], Registry] | None:
+def find_source(function: Callable[..., Any]) -> Source | None:
     """Find what `with_container` was given for the function of a command, if anything."""
-    source: Registry | Callable[[], Registry] | None = getattr(function, _SOURCE, None)
+    source: Source | None = getattr(function, _SOURCE, None)
     return source
 
 
@@ -95,17 +121,17 @@ def _open_program(make: Callable[[], Registry]) -> AbstractContextManager[_Progr
     """Find the program of the outermost context, or open one; without a context, for this call."""
     context = _find_context()
     if context is None:
-        return contextlib.closing(_Program(make()))
+        return contextlib.closing(_Program(make_registry(make)))
     root = context.find_root()
     program: _Program | None = root.meta.get(_KEY)
     if program is None:
-        program = root.meta[_KEY] = _Program(make())
+        program = root.meta[_KEY] = _Program(make_registry(make))
         root.call_on_close(program.close)
     return contextlib.nullcontext(program)
 
 
 def _serve(
-    source: Registry | Callable[[], Registry],
+    source: Source,
     open_program: Callable[[], AbstractContextManager[_Program]],
     function: Callable[..., Any],
 ) -> Callable[..., Any]:

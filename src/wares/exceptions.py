@@ -328,8 +328,12 @@ class RegistryClosedError(WaresError, RuntimeError):
 
     def __str__(self) -> str:
         return (
-            "The registry is closed: the application's lifespan has ended. "
-            "Make a new Registry, or use it before it is closed."
+            str(self.args[0])
+            if self.args
+            else (
+                "The registry is closed: the application's lifespan has ended. "
+                "Make a new Registry, or use it before it is closed."
+            )
         )
 
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from wares._adapters.extras import needs_extra
 from wares._adapters.injecting import inject_own
 from wares._adapters.lifespan import REGISTRY_KEY
-from wares._adapters.registries import Keeping
+from wares._adapters.registries import Keeping, choose_registry, demand_kind
 from wares._adapters.units import Unit, check, noting
 from wares._core.container import Registry, current_container
 from wares._core.marks import find_fast_dependencies
@@ -29,11 +29,15 @@ App = TypeVar("App", bound=Application)
 Broker = TypeVar("Broker", bound="BrokerUsecase[Any, Any, Any]")
 
 _keeping = Keeping["Application | BrokerUsecase[Any, Any, Any]"](
-    lambda app: app.context.get(REGISTRY_KEY),
+    lambda app: getattr(app, REGISTRY_KEY, None),
     "The application has no registry. Initialise it: wares.faststream.init_app(app)",
 )
+_brokers = Keeping["BrokerUsecase[Any, Any, Any]"](_keeping.find, _keeping.message)
 get_registry = _keeping.get_registry
 aclose_registry = _keeping.aclose_registry
+
+#: Whether the registry of an application is validated as it starts.
+_VALIDATES_KEY = "wares_validates"
 
 #: What ends a handler early without being a failure.
 _NO_FAILURES = (AckMessage, StopConsume)
@@ -42,25 +46,35 @@ _NO_FAILURES = (AckMessage, StopConsume)
 def init_app(app: App, *, registry: Registry | None = None, validate: bool = True) -> App:
     """Give *app* a registry, and each message that its brokers receive a container.
 
-    The registry is closed after the brokers have stopped. See `init_broker` for the rest.
+    The registry is closed after the brokers have stopped. Initialise an application that has
+    ended again to start it again: it then has a new registry. See `init_broker` for the rest.
 
     Args:
-        app: A `FastStream` or an `AsgiFastStream`, with its brokers.
-        registry: The registry to use; a new one by default.
+        app: A `FastStream` or an `AsgiFastStream`. Brokers that are added later are initialised
+            when it starts.
+        registry: The registry to use; by default the one that the application has, unless that is
+            closed; otherwise a new one.
         validate: Whether the start fails if a registered service cannot be made, or if a subscriber
             asks for a service that is not registered. Registrations in later ``on_startup`` hooks
             are not checked.
 
     Returns:
         The application.
+
+    Raises:
+        InvalidRegistrationError: It is no application of FastStream.
     """
-    registry = Registry() if registry is None else registry
-    app.context.set_global(REGISTRY_KEY, registry)
+    advice = "For a broker alone: init_broker(broker, registry=registry)"
+    demand_kind(app, Application, "init_app takes a FastStream or an AsgiFastStream", advice)
+    present = _keeping.find(app)
+    registry = choose_registry(present, registry)
+    setattr(app, REGISTRY_KEY, registry)
+    setattr(app, _VALIDATES_KEY, validate)
     for broker in app.brokers:
         init_broker(broker, registry=registry)
-    if validate:
-        app.on_startup(partial(_check, app, registry))
-    app.after_shutdown(registry.aclose)
+    if present is None:
+        app.on_startup(partial(_start, app))
+        app.after_shutdown(partial(aclose_registry, app))
     return app
 
 
@@ -80,26 +94,36 @@ def init_broker(broker: Broker, *, registry: Registry) -> Broker:
 
     Args:
         broker: The broker. Add its other middlewares first.
-        registry: The registry to use. The caller closes it.
+        registry: The registry to use. The caller closes it. To replace the registry of a broker,
+            call this again.
 
     Returns:
         The broker.
+
+    Raises:
+        InvalidRegistrationError: It is no broker of FastStream.
     """
-    registry.expect(StreamMessage, *_find_subclasses(StreamMessage))
-    registry._handlers.append(partial(_find_handlers, broker))
-    broker.context.set_global(REGISTRY_KEY, registry)
-    broker.insert_middleware(partial(_Opening, registry))
-    broker.add_middleware(_Noting)
-    _inject_subscribers(broker)
+    advice = "For an application: init_app(app)"
+    demand_kind(broker, BrokerUsecase, "init_broker takes a broker of FastStream", advice)
+    present = _brokers.find(broker)
+    expected = [StreamMessage, *_find_subclasses(StreamMessage)]
+    _brokers.prepare(broker, registry, expected, _find_handlers)
+    setattr(broker, REGISTRY_KEY, registry)
+    if present is None:
+        broker.insert_middleware(partial(_Opening, broker))
+        broker.add_middleware(_Noting)
+        _inject_subscribers(broker)
     return broker
 
 
 class _Opening(BaseMiddleware[Any, Any]):
     """The outermost middleware, which opens the container of a message."""
 
-    def __init__(self, registry: Registry, msg: Any, /, *, context: ContextRepo) -> None:
+    def __init__(
+        self, broker: BrokerUsecase[Any, Any, Any], msg: Any, /, *, context: ContextRepo
+    ) -> None:
         super().__init__(msg, context=context)
-        self._registry = registry
+        self._registry = _brokers.get_registry(broker)
 
     async def consume_scope(
         self, call_next: Callable[[Any], Awaitable[Any]], msg: StreamMessage[Any]
@@ -151,7 +175,13 @@ def _find_handlers(broker: BrokerUsecase[Any, Any, Any]) -> list[Callable[..., A
     return find_fast_dependencies(handlers)
 
 
-def _check(app: Application, registry: Registry, **options: Any) -> None:  # noqa: ARG001  # the options of the command line
+def _start(app: Application, **options: Any) -> None:  # noqa: ARG001  # the options of the command line
+    registry = get_registry(app)
+    for broker in app.brokers:
+        if _brokers.find(broker) is None:
+            init_broker(broker, registry=registry)
+    if not getattr(app, _VALIDATES_KEY):
+        return
     handlers = [handler for broker in app.brokers for handler in _find_handlers(broker)]
     check(registry, "The application does not start", handlers)
 

@@ -16,9 +16,10 @@ from wares._adapters.extras import needs_extra
 from wares._adapters.lifespan import REGISTRY_KEY, Lifespan
 from wares._adapters.units import Unit, note_failure
 from wares._core.container import Container, Registry
-from wares.exceptions import NoRegistryError, ResponseFailed
+from wares.exceptions import InvalidRegistrationError, ResponseFailed
 
 with needs_extra("wares.mcp", "mcp"):
+    from mcp import MCPError
     from mcp.server.context import ServerRequestContext
 
 if TYPE_CHECKING:
@@ -33,6 +34,17 @@ else:
 __all__ = ["WaresMiddleware", "lifespan"]
 
 App = TypeVar("App")
+
+#: The requests that call functions of the server, which may ask for services.
+_CALLS = {"tools/call", "resources/read", "prompts/get"}
+
+#: The code of an internal error (https://www.jsonrpc.org/specification#error_object).
+_INTERNAL_ERROR = -32603
+
+_NO_REGISTRY = (
+    "The server has no registry. Give it the lifespan that wares.mcp.lifespan decorates, "
+    "FastMCP(..., lifespan=start), or give the middleware a registry: WaresMiddleware(registry)"
+)
 
 #: The containers that are open for the current request.
 _serving: ContextVar[tuple[Container, ...]] = ContextVar("wares_mcp_serving", default=())
@@ -56,6 +68,12 @@ class lifespan(Lifespan[App]):  # noqa: N801  # used as a decorator
 
     async def _find_handlers(self, app: App) -> Iterable[Callable[..., Any]]:
         return [handler async for handler in _find_handlers(app)]
+
+    def _find_problems(self, app: App, registry: Registry) -> Iterable[Exception]:  # noqa: ARG002  # see the base
+        if WaresMiddleware in getattr(app, "middleware", ()):
+            yield InvalidRegistrationError(
+                "The server has a class for a middleware. Call it: middleware=[WaresMiddleware()]"
+            )
 
     @contextlib.asynccontextmanager
     async def _open(self, app: App) -> AsyncIterator[Registry]:
@@ -114,7 +132,8 @@ class WaresMiddleware(Middleware):
             """Serve one message.
 
             Raises:
-                NoRegistryError: No registry was given, and the lifespan has none.
+                mcp.MCPError: A function of the server is to be called, and there is no registry:
+                    none was given, and the lifespan has none.
             """
             return await self._serve(context, call_next)
 
@@ -124,6 +143,11 @@ class WaresMiddleware(Middleware):
         details = getattr(context, "fastmcp_context", None) or context
         kind: Any = type(details)
         registry = self._registry or _find_registry(details)
+        if registry is None:
+            if context.method in _CALLS:
+                raise MCPError(_INTERNAL_ERROR, _NO_REGISTRY)
+            # Or else nobody could connect, and no client would be told why.
+            return await call_next(context)
         outer = _serving.get()
         if any(container.registry is registry for container in outer):
             # A mounted server, for example, shares the container of the outer server.
@@ -151,12 +175,6 @@ def _is_error(result: Any) -> bool:
     return bool(getattr(result, "is_error", False))
 
 
-def _find_registry(details: Any) -> Registry:
+def _find_registry(details: Any) -> Registry | None:
     state = details.lifespan_context
-    registry: Registry | None = state.get(REGISTRY_KEY) if isinstance(state, Mapping) else None
-    if registry is None:
-        raise NoRegistryError(
-            "There is no registry in the state of the server's lifespan. Decorate the lifespan "
-            "with wares.mcp.lifespan, or give a registry: WaresMiddleware(registry)"
-        )
-    return registry
+    return state.get(REGISTRY_KEY) if isinstance(state, Mapping) else None

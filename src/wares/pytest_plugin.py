@@ -99,7 +99,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
         f"{MARKER}(within=1.0): fail if a wares container that the test opened is still open "
-        f"so many seconds after it.",
+        f"this many seconds after it.",
     )
 
 

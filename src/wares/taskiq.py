@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import ContextVar
-from functools import partial
 from typing import Any, TypeVar
 
 from wares._adapters.extras import needs_extra
 from wares._adapters.injecting import inject_own
 from wares._adapters.lifespan import REGISTRY_KEY
-from wares._adapters.registries import Keeping
+from wares._adapters.registries import Keeping, demand_kind
 from wares._adapters.units import Unit, check, note_failure
 from wares._core.container import Registry
 
@@ -39,6 +38,9 @@ _keeping = Keeping[AsyncBroker](
 get_registry = _keeping.get_registry
 aclose_registry = _keeping.aclose_registry
 
+#: Where the state of a broker tells whether its registry is validated when a worker starts.
+_VALIDATES_KEY = "wares_validates"
+
 #: The units of work in this context, the innermost first: a task may run within another.
 _units: ContextVar[tuple[Unit, ...]] = ContextVar("wares_taskiq_units", default=())
 
@@ -57,51 +59,63 @@ def init_broker(
     remains TaskIQ's. The cleanups see the exception that ends a task. A task that is requeued, or
     rejected without a result, is no failure.
 
+    Initialise a broker that has been shut down again to start it again: it then has a new registry.
+
     Args:
         broker: The broker.
-        registry: The registry to use; a new one by default.
+        registry: The registry to use; by default the one that the broker has, unless that is
+            closed; otherwise a new one.
         validate: Whether a worker refuses to start if a registered service cannot be made, or if a
             task asks for a service that is not registered. Registrations in later startup handlers
             are not checked.
 
     Returns:
         The broker.
+
+    Raises:
+        InvalidRegistrationError: It is no broker of TaskIQ.
     """
-    registry = Registry() if registry is None else registry
-    registry.expect(TaskiqMessage)
+    demand_kind(broker, AsyncBroker, "init_broker takes a broker of TaskIQ")
+    present = _keeping.find(broker)
+    registry = _keeping.prepare(broker, registry, [TaskiqMessage], _find_handlers)
     broker.state[REGISTRY_KEY] = registry
-    registry._handlers.append(partial(_find_handlers, broker))
+    broker.state[_VALIDATES_KEY] = validate
+    if present is None:
+        _install(broker)
+    return broker
+
+
+def _install(broker: AsyncBroker) -> None:
+    """Have a broker serve its tasks with the registry that it has by then."""
     _inject_tasks(broker)
-    middleware = _Middleware(registry)
+    middleware = _Middleware()
     middleware.set_broker(broker)
     broker.middlewares.insert(0, middleware)
 
-    async def start(_: TaskiqState) -> None:
-        if validate:
-            check(registry, "The worker does not start", _find_handlers(broker))
+    async def start(state: TaskiqState) -> None:
+        if state[_VALIDATES_KEY]:
+            check(get_registry(broker), "The worker does not start", _find_handlers(broker))
 
     async def end(_: TaskiqState) -> None:
-        await registry.aclose()
+        await aclose_registry(broker)
 
     broker.add_event_handler(TaskiqEvents.WORKER_STARTUP, start)
     broker.add_event_handler(TaskiqEvents.WORKER_SHUTDOWN, end)
     broker.add_event_handler(TaskiqEvents.CLIENT_SHUTDOWN, end)
-    return broker
 
 
 class _Middleware(TaskiqMiddleware):
     """The outermost middleware, which opens a container and closes it."""
-
-    def __init__(self, registry: Registry) -> None:
-        super().__init__()
-        self._registry = registry
 
     def pre_execute(self, message: TaskiqMessage) -> TaskiqMessage:
         """Open the container of a task, and inject the task if it was defined late."""
         task = self.broker.find_task(message.task_name)
         if task is not None:
             task.original_func = inject_own(task.original_func)
-        unit = Unit(self._registry.container({TaskiqMessage: message}), is_failure=_is_failure)
+        unit = Unit(
+            get_registry(self.broker).container({TaskiqMessage: message}),
+            is_failure=_is_failure,
+        )
         unit.__enter__()
         _units.set((unit, *_units.get()))
         return message

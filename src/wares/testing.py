@@ -397,7 +397,7 @@ class AdapterConformance:
     def test_the_objects_of_the_framework_are_given(self) -> None:
         """Handlers and factories can ask the container for the framework's objects."""
         if not self.given:
-            pytest.skip("`given` is empty: the framework has nothing to give")
+            pytest.skip("`given` is empty: the framework gives no objects")
         seen = []
 
         async def look(container: Container, mode: _Mode) -> object:
@@ -518,7 +518,7 @@ class AdapterConformance:
     def _need(self, method: str) -> None:
         """Skip a test that needs a method which the subclass does not define."""
         if getattr(type(self), method) is getattr(AdapterConformance, method):
-            pytest.skip(f"{method}() is not filled in")
+            pytest.skip(f"{method}() is not defined")
 
     @property
     def _mode(self) -> _Mode:

@@ -11,6 +11,7 @@ from tests.adapters.serving import Journal, Session, open_session, until
 from wares import (
     ContainerClosedError,
     Inject,
+    InvalidRegistrationError,
     InvalidRegistryError,
     NoContainerError,
     NoRegistryError,
@@ -474,9 +475,23 @@ class TestEdgeCases:
                 assert "work" == (await handle(request)).text
 
     async def test_an_application_that_is_started_twice(self, app):
-        """The end of an application closes its registry, so it serves only once."""
+        """The end of an application closes its registry, so it starts only once."""
         app.router.add_get("/", work)
         async with client_of(app) as client:
             assert 200 == (await client.get("/")).status
+        with pytest.raises(RegistryClosedError, match="Make a new application"):
+            await TestServer(app).start_server()
+
+    async def test_an_application_that_is_initialised_twice(self, app, journal):
+        """Who initialises an application once more keeps its registry, and one container each."""
+        init_app(app)
+        app.router.add_get("/", work)
         async with client_of(app) as client:
-            assert 500 == (await client.get("/")).status
+            await client.get("/")
+
+        assert ["open", "work", "commit"] == journal
+
+    def test_what_is_no_application(self):
+        """Nothing but an application can be initialised; the error says so."""
+        with pytest.raises(InvalidRegistrationError, match=r"web\.Application, not a str"):
+            init_app("x")

@@ -20,6 +20,8 @@ from tests.adapters.serving import Journal, Session, open_session_sync
 from wares import (
     Depends,
     Inject,
+    InvalidRegistrationError,
+    InvalidRegistryError,
     NoContainerError,
     NoRegistryError,
     Registry,
@@ -547,14 +549,66 @@ class TestEdgeCases:
         assert ["open", "EMMA", "commit"] == journal
 
     def test_a_service_as_an_argument(self, app):
-        """Callers cannot pass what is injected."""
+        """Celery checks what is sent to a task that it knows; an explicit argument wins."""
+
+        @app.task(shared=False)
+        def work(session: Inject[Session]):
+            return session
+
+        with pytest.raises(TypeError, match="session"):
+            work.delay(session="theirs")
+        assert "theirs" == work.apply(kwargs={"session": "theirs"}).get()
+
+    def test_a_task_that_was_made_before(self):
+        """An application whose tasks were made as Celery's own cannot be initialised any more."""
+        app = make_app()
 
         @app.task(shared=False)
         def work(session: Inject[Session]):
             """Never be reached."""
 
-        with pytest.raises(TypeError, match="session"):
-            work.delay(session="theirs")
+        app.finalize()
+        with pytest.raises(InvalidRegistryError) as caught:
+            init_app(app)
+
+        assert "Call init_app before the first task" in str(caught.value)
+
+    def test_a_base_class_that_is_none_of_ours(self, app):
+        """A worker does not start if the base class of a task keeps it from being served."""
+
+        @app.task(shared=False, base=Task)
+        def work(session: Inject[Session]):
+            """Never be reached."""
+
+        @app.task(shared=False, base=Task)
+        def ignore(session: "Later"):  # noqa: F821  # nobody knows what it is
+            """Never be reached."""
+
+        with (
+            pytest.raises(SystemExit, match=r"1 problem\n.*work.*derive that from wares"),
+            running(app, pool="solo"),
+        ):
+            pass
+
+    def test_an_application_that_is_initialised_twice(self, app):
+        """Who initialises an application once more keeps its registry, unless it is closed."""
+        registry = get_registry(app)
+
+        assert registry is get_registry(init_app(app))
+        close_registry(app)
+        assert registry is not get_registry(init_app(app))
+
+    def test_an_application_whose_registry_is_closed(self, app):
+        """A worker does not start on a registry that was closed."""
+        close_registry(app)
+
+        with pytest.raises(SystemExit, match="initialise this one again"), running(app):
+            pass
+
+    def test_what_is_no_application(self):
+        """Nothing but an application can be initialised; the error says so."""
+        with pytest.raises(InvalidRegistrationError, match="a Celery application, not a str"):
+            init_app("x")
 
     async def test_in_an_event_loop(self, app, journal):
         """In an async test, tasks run eagerly if they and their services are synchronous."""

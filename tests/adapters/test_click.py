@@ -15,6 +15,7 @@ from tests.adapters.serving import Journal, Session, open_session_sync
 from wares import (
     Depends,
     Inject,
+    InvalidRegistrationError,
     InvalidRegistryError,
     NoContainerError,
     Registry,
@@ -294,6 +295,62 @@ def test_without_a_public_name_for_the_context(make_registry, monkeypatch, journ
 
     assert 0 == run_typer(app)[0]
     assert ["open", "False", "commit"] == journal
+
+
+class TestMisuse:
+    """Each mistake says what to write."""
+
+    def test_without_a_registry(self):
+        """The decorator needs a registry; without arguments, it takes the function for one."""
+        with pytest.raises(InvalidRegistrationError, match=r"@with_container\(make_registry\)"):
+
+            @with_container
+            def work(session: Inject[Session]):
+                """Never be reached."""
+
+    def test_without_a_registry_or_parameters(self):
+        """A function without parameters might make a registry; the command is never run."""
+
+        @click.command()
+        @with_container
+        def work():
+            """Never be reached."""
+
+        with pytest.raises(InvalidRegistrationError, match=r"@with_container\(make_registry\)"):
+            click.testing.CliRunner().invoke(work, catch_exceptions=False)
+
+    def test_with_something_else(self):
+        """What is neither a registry nor makes one is refused."""
+        with pytest.raises(InvalidRegistrationError, match="takes a registry"):
+            with_container("x")
+
+    def test_above_the_command(self, make_registry):
+        """What decorates the command comes too late."""
+        with pytest.raises(InvalidRegistrationError, match="below the decorators"):
+
+            @with_container(make_registry)
+            @click.command()
+            def work():
+                """Never be reached."""
+
+    @pytest.mark.parametrize(
+        ("make", "message"),
+        [
+            (lambda: None, r"test_click.py:\d+\) returned None.*Is its `return` missing"),
+            (lambda: Registry().container(), "returned a Container, not a Registry."),
+        ],
+        ids=["None", "Container"],
+    )
+    def test_what_makes_something_else(self, make, message):
+        """What the function makes has to be a registry."""
+
+        @click.command()
+        @with_container(make)
+        def work():
+            """Never be reached."""
+
+        with pytest.raises(InvalidRegistrationError, match=message):
+            click.testing.CliRunner().invoke(work, catch_exceptions=False)
 
 
 class TestEdgeCases:

@@ -1,5 +1,6 @@
 """FastStream: what `AdapterConformance` does not say, on brokers that run in memory."""
 
+import dataclasses
 from typing import Annotated, Any
 from unittest.mock import AsyncMock
 
@@ -28,6 +29,7 @@ from tests.adapters.serving import Journal, Session, open_session, open_slow_ses
 from wares import (
     AsyncServiceError,
     Inject,
+    InvalidRegistrationError,
     InvalidRegistryError,
     NoContainerError,
     NoRegistryError,
@@ -37,6 +39,13 @@ from wares import (
 )
 from wares.asgi import health_app
 from wares.faststream import aclose_registry, get_registry, init_app, init_broker
+
+
+@dataclasses.dataclass
+class Settings:
+    """A service that a message could hold."""
+
+    token: str = "secret"
 
 
 @pytest.fixture
@@ -740,6 +749,25 @@ class TestEdgeCases:
 
         assert "not injected" in str(caught.value)
 
+    @pytest.mark.parametrize("is_initialised", [False, True])
+    async def test_a_message_fills_no_marker(self, registry, is_initialised):
+        """A broker does not start that is not initialised, or whose start is not checked."""
+
+        def depend(settings: Inject[Settings]):
+            """Never be reached."""
+
+        broker = NatsBroker()
+        if is_initialised:
+            init_broker(broker, registry=registry)
+
+        @broker.subscriber("work", dependencies=[Depends(depend)] if is_initialised else ())
+        async def handle(settings: Inject[Settings]):
+            """Never be reached."""
+
+        with pytest.raises(InvalidRegistrationError, match="asks for Settings, for 'settings'"):
+            async with TestNatsBroker(broker):
+                """Never be reached."""
+
     async def test_an_asynchronous_service_in_a_synchronous_subscriber(self, broker):
         """A subscriber that runs in a thread cannot await its services."""
 
@@ -778,19 +806,84 @@ class TestEdgeCases:
         assert ["before", "one", "after"] == seen
 
     async def test_an_application_that_is_started_twice(self):
-        """The end of an application closes its registry, so it starts only once."""
+        """The end of an application closes its registry; the next start says so, once."""
         broker = NatsBroker()
         app = init_app(FastStream(broker))
-
-        @broker.subscriber("work")
-        async def handle(text: str, number: Inject[int]):
-            """Never be reached."""
-
-        get_registry(app).register_value(int, 3)
         async with TestNatsBroker(broker, connect_only=True), TestApp(app):
             pass
-        with pytest.raises(InvalidRegistryError) as caught:
+        with pytest.raises(RegistryClosedError, match="initialise this one again"):
             async with TestNatsBroker(broker, connect_only=True), TestApp(app):
                 pass
 
-        assert "The registry is closed" in str(caught.value)
+    async def test_an_application_that_is_initialised_for_each_start(self):
+        """An application that has ended is initialised again, and starts with a new registry."""
+        broker = NatsBroker()
+        app = FastStream(broker)
+        seen = []
+
+        @broker.subscriber("work")
+        async def handle(text: str, number: Inject[int]):
+            seen.append(f"{text} {number}")
+
+        for number in (1, 2):
+            get_registry(init_app(app)).register_value(int, number)
+            async with TestNatsBroker(broker, connect_only=True), TestApp(app):
+                await broker.publish("one", "work")
+
+        assert ["one 1", "one 2"] == seen
+
+    async def test_an_application_that_is_initialised_twice(self):
+        """Who initialises an application once more keeps its registry, and one container each."""
+        broker = NatsBroker()
+        app = init_app(FastStream(broker))
+        get_registry(app).register_factory(list, list)
+        init_app(app)
+        seen = []
+
+        @broker.subscriber("work")
+        async def handle(items: Inject[list[Any]], kept: Inject[list]):
+            seen.append(current_container().get(list) is kept)
+
+        async with TestNatsBroker(broker, connect_only=True), TestApp(app):
+            await broker.publish("one", "work")
+
+        assert [True] == seen
+
+    async def test_a_registry_that_replaces_another(self, registry):
+        """Who initialises an application with a registry has it serve with that one."""
+        broker = NatsBroker()
+        app = init_app(FastStream(broker))
+        init_app(app, registry=registry, validate=False)
+        registry.register_value(int, 5)
+        seen = []
+
+        @broker.subscriber("work")
+        async def handle(text: str, number: Inject[int]):
+            seen.append(number)
+
+        async with TestNatsBroker(broker, connect_only=True), TestApp(app):
+            await broker.publish("one", "work")
+
+        assert [5] == seen
+
+    async def test_a_broker_that_is_added_later(self, registry, journal):
+        """A broker that is added after `init_app` is initialised as the application starts."""
+        app = init_app(FastStream(), registry=registry)
+        broker = NatsBroker()
+
+        @broker.subscriber("work")
+        async def handle(text: str, session: Inject[Session]):
+            session.work(text)
+
+        app.add_broker(broker)
+        async with TestNatsBroker(broker, connect_only=True), TestApp(app):
+            await broker.publish("one", "work")
+
+        assert ["open", "one", "commit"] == journal
+
+    def test_what_is_no_application(self, registry):
+        """Neither function takes what the other one does, nor anything else; the error says so."""
+        with pytest.raises(InvalidRegistrationError, match=r"not a NatsBroker.*init_broker"):
+            init_app(NatsBroker())
+        with pytest.raises(InvalidRegistrationError, match=r"not a FastStream.*init_app"):
+            init_broker(FastStream(), registry=registry)

@@ -43,6 +43,7 @@ from wares import (
     ContainerClosedError,
     Depends,
     Inject,
+    InvalidRegistrationError,
     InvalidRegistryError,
     NoContainerError,
     NoRegistryError,
@@ -109,16 +110,38 @@ class TestInitApp:
 
         assert registry is get_registry(app)
 
-    def test_again_replaces_the_registry(self, journal, make_session):
-        """An application that is initialised again has the new registry, and closes once."""
+    def test_again_keeps_the_registry(self, journal, make_session):
+        """An application that is initialised again keeps what is registered, and closes once."""
         app = init_app(Flask("shop"))
-        init_app(app)
         register_factory(app, Session, make_session)
+        init_app(app)
 
         with app.app_context():
             wares_from().get(Session)
 
         assert ["open", "commit"] == journal
+
+    def test_again_with_a_registry(self):
+        """An application that is initialised again with a registry has that one."""
+        app = init_app(Flask("shop"))
+        registry = Registry()
+        init_app(app, registry=registry)
+
+        assert registry is get_registry(app)
+
+    def test_again_after_its_end(self):
+        """An application whose registry is closed can be initialised again, with a new one."""
+        app = init_app(Flask("shop"))
+        register_value(app, int, 5)
+        close_registry(app)
+        init_app(app)
+
+        assert [] == list(get_registry(app))
+
+    def test_what_is_no_application(self):
+        """Nothing but an application can be initialised; the error says so."""
+        with pytest.raises(InvalidRegistrationError, match="a Flask application, not a str"):
+            init_app("x")
 
     def test_application_factory(self):
         """Applications of one factory do not share anything."""

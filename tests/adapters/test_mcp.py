@@ -12,12 +12,13 @@ import fastmcp
 import fastmcp.dependencies
 import mcp
 import pytest
-from fastapi import FastAPI
 from fastmcp.exceptions import ToolError
 from fastmcp.server.middleware import Middleware
 from mcp.server.context import ServerRequestContext
 from mcp.server.mcpserver import MCPServer
 from pydantic import PydanticSchemaGenerationError
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
 from tests.adapters.serving import (
     Journal,
@@ -32,7 +33,6 @@ from wares import (
     Inject,
     InvalidRegistrationError,
     InvalidRegistryError,
-    NoRegistryError,
     Registry,
     current_container,
     inject,
@@ -255,6 +255,7 @@ async def test_results_that_are_errors():
 
     class Message:
         type = "request"
+        method = "tools/call"
         lifespan_context = None
 
     class Result:
@@ -268,8 +269,6 @@ async def test_results_that_are_errors():
     await WaresMiddleware(registry)(Message(), call_next)
 
     assert ["ResponseFailed"] == ends
-    with pytest.raises(NoRegistryError):
-        await WaresMiddleware()(Message(), call_next)
 
 
 @dataclasses.dataclass
@@ -388,6 +387,30 @@ class TestEdgeCases:
         async with client_of(server) as client:
             assert "Error" in await call(client, "work")
 
+    async def test_a_server_without_a_registry(self, make, client_of):
+        """Clients can connect to a server without our lifespan, and calls say what is missing."""
+        server = make("shop", middleware=[WaresMiddleware()])
+
+        @server.tool()
+        @inject
+        async def work(session: Inject[Session]) -> str:
+            """Never be reached."""
+
+        async with client_of(server) as client:
+            await client.list_tools()
+
+            assert "The server has no registry" in await call(client, "work")
+
+    async def test_a_middleware_that_was_not_made(self, make, client_of, start):
+        """A server does not start with a class in place of the middleware."""
+        server = make("shop", lifespan=start, middleware=[WaresMiddleware])
+
+        with pytest.raises(InvalidRegistryError) as caught:
+            async with start(server):
+                pass
+
+        assert "middleware=[WaresMiddleware()]" in str(caught.value)
+
     async def test_an_override(self, make, client_of, start):
         """A test overrides services on the registry of the lifespan."""
         server = make("shop", lifespan=start, middleware=[WaresMiddleware()])
@@ -419,8 +442,8 @@ async def test_dependencies_of_fastmcp(start, journal):
     assert ["open", "work", "commit"] == journal
 
 
-async def test_mounted_in_fastapi(start, journal):
-    """A server within FastAPI needs its lifespan, which FastAPI has to be given."""
+async def test_mounted_in_a_web_application(start, journal):
+    """A server within Starlette or FastAPI works if the application runs its lifespan."""
     server = fastmcp.FastMCP("shop", lifespan=start, middleware=[WaresMiddleware()])
 
     @server.tool
@@ -429,8 +452,7 @@ async def test_mounted_in_fastapi(start, journal):
         return session.work()
 
     mounted = server.http_app()
-    app = FastAPI(lifespan=mounted.lifespan)
-    app.mount("/shop", mounted)
+    app = Starlette(routes=[Mount("/shop", mounted)], lifespan=mounted.lifespan)
     async with serve(app) as address, fastmcp.Client(f"http://{address}/shop/mcp") as client:
         assert "work" == await call(client, "work")
 

@@ -21,6 +21,7 @@ from tests.adapters.serving import Journal, Session, open_session, until
 from wares import (
     AsyncServiceError,
     Inject,
+    InvalidRegistrationError,
     InvalidRegistryError,
     NoContainerError,
     NoRegistryError,
@@ -343,6 +344,15 @@ class TestEdgeCases:
         assert "depend" == (await result_of(work)).return_value
         assert ["open", "depend", "commit"] == journal
 
+    async def test_a_service_as_an_argument(self, broker):
+        """An explicit argument wins, also one of a message."""
+
+        @broker.task
+        async def work(session: Inject[Session]) -> str:
+            return session
+
+        assert "theirs" == (await result_of(work, session="theirs")).return_value
+
     async def test_tasks_of_no_broker(self, broker, journal):
         """A task of `async_shared_broker` works like those of the broker."""
 
@@ -379,7 +389,7 @@ class TestEdgeCases:
         assert ["open", "work", "commit", "saved"] == journal
 
     async def test_a_broker_that_is_started_twice(self, broker):
-        """A broker's shutdown closes the registry, so a worker starts only once."""
+        """A broker's shutdown closes the registry; the next start says so."""
 
         @broker.task
         async def work(session: Inject[Session]) -> None:
@@ -387,7 +397,42 @@ class TestEdgeCases:
 
         await broker.startup()
         await broker.shutdown()
-        with pytest.raises(InvalidRegistryError) as caught:
+        with pytest.raises(RegistryClosedError, match="initialise this one again"):
             await broker.startup()
 
-        assert "The registry is closed" in str(caught.value)
+    async def test_a_broker_that_is_initialised_for_each_start(self):
+        """A broker that has been shut down is initialised again, and has a new registry."""
+        broker = InMemoryBroker()
+        results = []
+
+        @broker.task
+        async def work(number: Inject[int]) -> int:
+            return number
+
+        for number in (1, 2):
+            get_registry(init_broker(broker)).register_value(int, number)
+            await broker.startup()
+            results.append((await result_of(work)).return_value)
+            await broker.shutdown()
+
+        assert [1, 2] == results
+
+    async def test_a_broker_that_is_initialised_twice(self, broker, journal):
+        """Who initialises a broker once more keeps its registry, and one container a task."""
+
+        @broker.task
+        async def work(session: Inject[Session]) -> None:
+            session.work("one")
+
+        init_broker(broker)
+        await broker.startup()
+        await result_of(work)
+
+        assert ["open", "one", "commit"] == journal
+
+    def test_what_is_no_broker(self):
+        """Nothing but a broker of TaskIQ can be initialised; the error says so."""
+        with pytest.raises(
+            InvalidRegistrationError, match="takes a broker of TaskIQ, not a str"
+        ):
+            init_broker("x")

@@ -149,8 +149,7 @@ def _kept_by(thing: Any) -> Iterator[Any]:
     """Look where adapters keep registries; the places of a running application come first."""
     yield getattr(getattr(thing, "state", None), REGISTRY_KEY, None)  # Starlette, while it runs
     yield _get(getattr(thing, "extensions", None))  # Flask
-    yield getattr(thing, REGISTRY_KEY, None)  # Celery
-    yield _get_from_context(getattr(thing, "context", None))  # FastStream
+    yield getattr(thing, REGISTRY_KEY, None)  # Celery, FastStream
     if isinstance(thing, Mapping):  # aiohttp, whose keys are no strings
         yield from thing.values()
     lifespan = getattr(getattr(thing, "router", None), "lifespan_context", None)
@@ -160,11 +159,6 @@ def _kept_by(thing: Any) -> Iterator[Any]:
 
 def _get(mapping: object) -> Any:
     return mapping.get(REGISTRY_KEY) if isinstance(mapping, Mapping) else None
-
-
-def _get_from_context(context: Any) -> Any:
-    get = getattr(context, "get", None)
-    return get(REGISTRY_KEY) if hasattr(context, "set_global") and callable(get) else None
 
 
 def _is_registry(thing: object) -> bool:

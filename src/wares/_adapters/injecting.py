@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from inspect import Parameter
 from typing import Any
 
@@ -17,10 +17,11 @@ from wares._core.annotations import (
     show_annotations,
     surroundings_of,
 )
-from wares._core.callables import unwrap
+from wares._core.callables import describe_callable, unwrap
 from wares._core.container import current_container
 from wares._core.marks import find_own_markers, is_marker
 from wares._inject.injection import inject
+from wares.exceptions import InvalidRegistrationError, raise_problems
 
 
 def inject_own(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -41,6 +42,33 @@ def inject_own(function: Callable[..., Any]) -> Callable[..., Any]:
     if not _find_own(signature):
         return function
     return _inject(_make_shim(function), function, signature)
+
+
+def refuse_unserved(functions: Iterable[Callable[..., Any]], advice: str) -> None:
+    """Refuse functions that ask for services where nothing serves them.
+
+    Args:
+        functions: The functions, as they were written.
+        advice: What the message says that is to be done.
+
+    Raises:
+        InvalidRegistryError: Some of them do, as far as that can be told yet.
+    """
+    problems = [
+        InvalidRegistrationError(
+            f"Nothing fills what {describe_callable(function)} asks for. {advice}"
+        )
+        for function in functions
+        if _asks(function)
+    ]
+    raise_problems("The handlers have", problems)
+
+
+def _asks(function: Callable[..., Any]) -> bool:
+    try:
+        return bool(_find_own(_read_signature(function)))
+    except (NameError, TypeError, ValueError):
+        return False
 
 
 def bind_own(function: Callable[..., Any]) -> Callable[..., Any] | None:
@@ -138,7 +166,7 @@ def _inject(
     functools.update_wrapper(shim, function, updated=())
     injected = functools.update_wrapper(inject(shim), function)
     shown = [parameter for parameter in parameters if parameter.name not in own]
-    # Behind them, `inject` has put what only dependencies take of the call.
+    # `inject` has added the parameters that only dependencies take from the call.
     left = list(inspect.signature(injected).parameters.values())
     open_ones = left[len(shown) :]
     injected.__signature__ = signature.replace(parameters=[*shown, *open_ones])  # type: ignore[attr-defined]  # the same

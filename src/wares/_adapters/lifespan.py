@@ -204,10 +204,10 @@ def explain_idle_lifespan(app: Any, path: str) -> str | None:
 
 
 def refuse_undecorated(app: Any) -> None:
-    """Refuse the lifespan of an application that takes a registry, which nobody gives it.
+    """Refuse an undecorated lifespan function that takes a registry, because nothing passes one.
 
     Raises:
-        InvalidRegistrationError: It is such a function.
+        InvalidRegistrationError: The lifespan is such a function.
     """
     function = getattr(getattr(app, "router", None), "lifespan_context", None)
     if callable(function) and _takes(function, 2) and not _takes(function, 1):
@@ -238,7 +238,7 @@ def _as_context_function(function: Any) -> Callable[[Any, Registry], Any]:
 
 
 def _takes(function: Callable[..., Any], count: int) -> bool:
-    """Tell whether a function can be called with so many arguments."""
+    """Tell whether a function can be called with *count* arguments."""
     try:
         inspect.signature(function).bind(*[None] * count)
     except (TypeError, ValueError):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import attrs
@@ -10,7 +11,7 @@ from typing_extensions import TypeForm, Unpack
 
 from wares._core.compositions import FactoryOptions, ValueOptions
 from wares._core.container import Registry
-from wares.exceptions import NoRegistryError
+from wares.exceptions import InvalidRegistrationError, NoRegistryError
 
 T = TypeVar("T")
 App = TypeVar("App")
@@ -29,6 +30,36 @@ def demand(found: T | None, error: type[Exception], message: str) -> T:
     return found
 
 
+def demand_kind(thing: object, kind: type[Any], rule: str, advice: str = "") -> None:
+    """Refuse what an adapter cannot initialise.
+
+    Args:
+        thing: What is to be initialised.
+        kind: What it has to be.
+        rule: What the message says: ``"init_app takes a FastStream"``.
+        advice: What else it says, if there is something.
+
+    Raises:
+        InvalidRegistrationError: It is something else.
+    """
+    if not isinstance(thing, kind):
+        message = f"{rule}, not a {type(thing).__qualname__}. {advice}"
+        raise InvalidRegistrationError(message.rstrip())
+
+
+def choose_registry(present: Registry | None, given: Registry | None) -> Registry:
+    """Choose the registry of an application that is initialised, perhaps not for the first time.
+
+    Args:
+        present: The registry that it has, if it has one. What is registered there stays, unless
+            it is closed: so an application that has ended can be initialised and started again.
+        given: The registry that it is to have, if one was given.
+    """
+    if given is not None:
+        return given
+    return Registry() if present is None or present._is_closed else present
+
+
 @attrs.frozen
 class Keeping(Generic[App]):
     """The functions of an adapter about the registry of an application, under svcs' names.
@@ -40,6 +71,28 @@ class Keeping(Generic[App]):
 
     find: Callable[[App], Registry | None]
     message: str
+
+    def prepare(
+        self,
+        app: App,
+        given: Registry | None,
+        expected: Iterable[Hashable],
+        find_handlers: Callable[[App], Iterable[Callable[..., Any]]],
+    ) -> Registry:
+        """Choose the registry of *app*, and tell it what *app* does.
+
+        Args:
+            app: The application, or the broker.
+            given: The registry to use, if one was given.
+            expected: What containers are given.
+            find_handlers: Finds the functions of *app* that may ask for services.
+        """
+        present = self.find(app)
+        registry = choose_registry(present, given)
+        if registry is not present:
+            registry.expect(*expected)
+            registry._handlers.append(partial(find_handlers, app))
+        return registry
 
     def get_registry(self, app: App) -> Registry:
         """Get the registry of *app*.

@@ -19,7 +19,7 @@ from wares._adapters.shielding import leaving, open_shield
 from wares._core.container import Container, Registry
 from wares._core.current import current
 from wares._inject.injected import find_missing
-from wares.exceptions import PendingAsyncCleanupError, raise_problems
+from wares.exceptions import PendingAsyncCleanupError, RegistryClosedError, raise_problems
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -177,7 +177,14 @@ def check(
     Raises:
         InvalidRegistryError: A service cannot be made. `wares graph` starts applications without
             this check.
+        RegistryClosedError: The registry is closed.
     """
+    if registry._is_closed:
+        raise RegistryClosedError(
+            f"{what_it_does_not}, because its registry is closed: the application has ended "
+            f"before. Make a new application for each start; or initialise this one again before "
+            f"it, which gives it a new registry, and register the services there."
+        )
     if not VALIDATES.get():
         return
     problems = [*registry.graph().problems, *find_missing(functions, registry)]

@@ -14,6 +14,7 @@ from typing import Any
 import attrs
 import click
 
+from wares._adapters.sources import make_registry
 from wares._core.container import Registry
 from wares.click import describe_context, find_source
 
@@ -67,7 +68,7 @@ def open_program(thing: object) -> object:
                 param_hint="TARGET",
             )
         (source,) = sources.values()
-        registry = source if isinstance(source, Registry) else source()
+        registry = make_registry(source)
         registry.expect(*describe_context(context))
     registry._handlers.append(lambda: functions)
     return Program(registry)

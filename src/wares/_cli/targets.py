@@ -21,6 +21,7 @@ from wares._adapters.applications import find_lifespan, find_registry, look_insi
 from wares._adapters.lifespan import REGISTRY_KEY, refuse_undecorated
 from wares._adapters.starting import started
 from wares._cli.programs import find_command, open_program
+from wares._core.callables import can_be_called_without_arguments
 from wares._core.container import Registry
 from wares._core.keys import find_nearest
 from wares.exceptions import WaresError
@@ -126,30 +127,22 @@ def _is_factory(thing: Any) -> bool:
         return False
     if find_registry(thing) is not None:
         return False
-    return _is_function(thing) or inspect.isclass(thing) or _is_callable_without(thing)
+    return (
+        _is_function(thing) or inspect.isclass(thing) or can_be_called_without_arguments(thing)
+    )
 
 
 def _is_function(thing: Any) -> bool:
     return inspect.isroutine(thing) or isinstance(thing, functools.partial)
 
 
-def _is_callable_without(thing: Any) -> bool:
-    """Tell whether *thing* can be called without arguments."""
-    try:
-        inspect.signature(thing).bind()
-    except TypeError:
-        return False
-    except ValueError:
-        # Some builtins have no signature.
-        pass
-    return True
-
-
 def _call(factory: Any, path: str) -> object:
-    if not _is_callable_without(factory):
+    if not can_be_called_without_arguments(factory):
         raise TargetError(
-            f"{path} takes arguments: {inspect.signature(factory)}. Name a function that makes "
-            f"the application without any, or the application."
+            f"{path} takes arguments: {inspect.signature(factory)}, and wares calls it without "
+            f"any. Name the application, or a function without arguments that makes it. For a "
+            f"function that registers services, write one that makes a Registry, calls {path} "
+            f"with it, and returns it."
         )
     made: object = factory()
     return made

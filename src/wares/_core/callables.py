@@ -229,6 +229,20 @@ def _find_call(thing: object) -> types.FunctionType | None:
     return call if inspect.isfunction(call) else None
 
 
+def can_be_called_without_arguments(thing: object) -> bool:
+    """Tell whether *thing* can be called, and needs no arguments."""
+    if not callable(thing):
+        return False
+    try:
+        inspect.signature(thing).bind()
+    except TypeError:
+        return False
+    except ValueError:
+        # Some builtins have no signature.
+        pass
+    return True
+
+
 def is_local(factory: Callable[..., Any]) -> bool:
     """Tell whether *factory*, or what it wraps, is defined within a function."""
     return "<locals>" in getattr(unwrap(factory)[-1], "__qualname__", "")

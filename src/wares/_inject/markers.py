@@ -50,12 +50,14 @@ else:
 
         @property
         def dependency(cls) -> Any:
-            """Refuse to name a dependency, for which FastAPI asks.
+            """Refuse to name a dependency, for which FastAPI asks, or a schema, as pydantic does.
 
             Raises:
                 InvalidRegistrationError: Always.
             """
             raise InvalidRegistrationError(explain_uncalled(cls))
+
+        __get_pydantic_core_schema__ = dependency
 
     class Depends(metaclass=_UncalledMarker):
         """Mark a parameter that is filled by a dependency.
@@ -126,15 +128,12 @@ else:
             """Give FastAPI's marker: FastAPI copies those whose annotation names the dependency."""
             return self._show() if _find_fastapi() else self
 
-        def __get_pydantic_core_schema__(*arguments: Any) -> Any:
+        def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
             """Refuse to be part of what pydantic reads from its input.
-
-            Not even the class is known, where a marker was not called.
 
             Raises:
                 InvalidRegistrationError: Always.
             """
-            source, handler = arguments[-2:]
             of = "" if handler.field_name is None else f", for {handler.field_name!r},"
             raise InvalidRegistrationError(
                 f"A marker asks for {describe(source)}{of} where pydantic would read it from its "

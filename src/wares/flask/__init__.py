@@ -14,6 +14,7 @@ from typing_extensions import TypeForm, Unpack
 from wares._adapters.applications import find_views
 from wares._adapters.extras import needs_extra
 from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
+from wares._adapters.registries import choose_registry, demand_kind
 from wares._core.compositions import FactoryOptions, ValueOptions
 from wares._core.container import Container, Registry
 from wares._core.recipes import is_context_manager
@@ -86,16 +87,21 @@ def init_app(
 
     Args:
         app: The application.
-        registry: Where services are registered. Left out, it is a new one.
+        registry: Where services are registered. Left out, it is the one that the application has,
+            or a new one, also where that has been closed.
         validate: Whether the registry is validated.
 
     Returns:
         The application.
+
+    Raises:
+        InvalidRegistrationError: It is no application of Flask.
     """
-    is_new = REGISTRY_KEY not in app.extensions
-    app.extensions[REGISTRY_KEY] = Registry() if registry is None else registry
+    demand_kind(app, Flask, "init_app takes a Flask application")
+    present: Registry | None = app.extensions.get(REGISTRY_KEY)
+    app.extensions[REGISTRY_KEY] = choose_registry(present, registry)
     app.extensions[UNCHECKED_KEY] = validate
-    if is_new:
+    if present is None:
         appcontext_pushed.connect(_units.begin_context, app)
         request_started.connect(_begin_request, app)
         request_finished.connect(_units.hold, app)
