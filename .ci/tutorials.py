@@ -1,52 +1,80 @@
-"""Does what the tutorials say, in an environment that has nothing but the wheel.
+"""Do what the tutorials say, as their readers do: in empty environments, by the pages' commands.
 
-For each tutorial: makes an environment, runs its ``pip install`` line with the wheel instead of
-``wares``, writes its blocks of Python into the file that its ``pytest`` line names, and runs that
-line. `.ci/package.py` calls this with the wheel.
+It needs an index of packages: ``tox run -e tutorials``.
 """
-
-from __future__ import annotations
 
 import re
 import shlex
+import socket
 import subprocess
 import sys
 import tempfile
+import time
 import venv
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).parent.parent
+
+#: The pages, and the file that each tells its reader to write.
+FILES = {"tutorial.md": "reading_list.py", "tutorial-chat.md": "chat.py"}
+
+#: Seconds: so long a server may take to start.
+PATIENCE = 30
 
 
-def main(wheel: Path) -> int:
-    """Follow all tutorials, and return how many do not work."""
-    return sum(not follow(page, wheel) for page in sorted(ROOT.glob("docs/tutorial*.md")))
+def read_program(text: str) -> str:
+    """Put together what a page tells its reader to write, from top to bottom."""
+    return "\n\n".join(re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE))
 
 
-def follow(page: Path, wheel: Path) -> bool:
-    """Follow one tutorial, and tell whether it works."""
-    text = page.read_text("utf-8")
-    with tempfile.TemporaryDirectory() as folder:
-        environment = Path(folder, "environment")
-        venv.create(environment, with_pip=True)
-        scripts = environment / ("Scripts" if sys.platform == "win32" else "bin")
-        install = shlex.split(find_command(text, "pip install").replace("wares[", f"{wheel}["))
-        test = shlex.split(find_command(text, "pytest"))
-        blocks = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-        Path(folder, test[-1]).write_text("\n\n".join(blocks), "utf-8")
-        return all(
-            subprocess.call([scripts / program, *arguments], cwd=folder) == 0
-            for program, *arguments in ([*install, "--quiet"], test)
-        )
+def read_commands(text: str) -> list[list[str]]:
+    """List the commands of a page, which install wares as it stands here."""
+    written = re.findall(r"^\$ (.+)$", text, re.MULTILINE)
+    return [shlex.split(line.replace("wares[", f"{ROOT.as_posix()}[")) for line in written]
 
 
-def find_command(text: str, beginning: str) -> str:
-    """Find a command that a page shows, without the prompt."""
-    command = re.search(rf"^\$ ({beginning} .*)$", text, re.MULTILINE)
-    if command is None:
-        raise SystemExit(f"The page shows no command that begins with {beginning!r}.")
-    return command[1]
+def run_server(command: list[str], folder: Path) -> int:
+    """Run a server until it can be reached, and tell whether it could."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with subprocess.Popen([*command, "--port", str(port)], cwd=folder) as process:
+        deadline = time.monotonic() + PATIENCE
+        while process.poll() is None and time.monotonic() < deadline:
+            try:
+                socket.create_connection(("127.0.0.1", port)).close()
+            except OSError:
+                time.sleep(0.1)
+            else:
+                process.terminate()
+                return 0
+        process.kill()
+    return 1
+
+
+def follow(page: str, file: str) -> list[str]:
+    """Do what a page says, and give the commands that failed."""
+    text = (ROOT / "docs" / page).read_text("utf-8")
+    failed = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        venv.create(folder / "venv", with_pip=True)
+        scripts = folder / "venv" / ("Scripts" if sys.platform == "win32" else "bin")
+        (folder / file).write_text(read_program(text), "utf-8")
+        for program, *arguments in read_commands(text):
+            command = [str(scripts / program), *arguments]
+            is_server = program == "uvicorn"
+            run = run_server if is_server else lambda line, cwd: subprocess.call(line, cwd=cwd)
+            if run(command, folder) != 0:
+                failed.append(f"{page}: {shlex.join([program, *arguments])}")
+    return failed
+
+
+def main() -> int:
+    """Follow each tutorial, and fail if a command does."""
+    failed = [line for page, file in FILES.items() for line in follow(page, file)]
+    print(*(failed or ["All tutorials work."]), sep="\n")
+    return int(bool(failed))
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]).resolve()))
+    sys.exit(main())

@@ -87,7 +87,7 @@ class TestAsking:
 
         assert "number 5" == work.delay("number").get()
 
-    def test_for_what_nobody_knows_yet(self, app):
+    def test_for_what_nobody_knows_yet(self, app, monkeypatch):
         """A name that is bound after the task was defined is found when the task runs."""
 
         @app.task(shared=False)
@@ -98,6 +98,7 @@ class TestAsking:
         class Later(int):
             """A service that is defined late."""
 
+        monkeypatch.setattr(sys.modules[__name__], "Later", Later, raising=False)
         get_registry(app).register_value(Later, Later(5))
 
         assert 5 == work.delay().get()

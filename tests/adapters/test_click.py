@@ -463,7 +463,7 @@ class TestEdgeCases:
         app = typer.Typer()
 
         @app.command()
-        def work(session: Inject[Session]):
+        def work(text: Inject[str]):
             """Never be reached."""
 
         code, output = run_typer(app)

@@ -160,22 +160,6 @@ class TestContainer:
             with pytest.raises(wares.NoContainerError):
                 current_container()
 
-    async def test_is_there_where_somebody_asks_for_it(self, app, start):
-        """An injected endpoint that asks FastAPI for nothing has none, and invents no services."""
-
-        class Pool:
-            def __init__(self):
-                raise AssertionError
-
-        @app.get("/")
-        @wares.inject
-        async def view(pool: Inject[Pool]): ...
-
-        start.registry.register_factory(Pool, Pool, lifetime="singleton")
-        async with client_of(app) as client:
-            with pytest.raises(wares.NoContainerError, match="adapter"):
-                await client.get("/")
-
     async def test_is_the_current_one_of_a_synchronous_dependency(self, app, start):
         """A `def` dependency may activate a container, though FastAPI leaves it elsewhere."""
         activated = []
@@ -471,6 +455,99 @@ class TestInject:
         assert "Session" not in str(schema["components"])
 
 
+class TestInjectedByTheDecorator:
+    """What `wares.inject` decorates has a container, though FastAPI sees nothing of it."""
+
+    @pytest.fixture
+    def start(self, journal):
+        """A lifespan that registers a session that synchronous functions can use, too."""
+
+        @lifespan
+        async def start(app, registry):
+            def open_it():
+                session = Session(journal)
+                yield session
+                journal.append("commit")
+
+            registry.register_factory(Session, open_it)
+            yield
+
+        return start
+
+    @pytest.mark.parametrize("path", ["/async", "/sync", "/dependency"])
+    async def test_endpoints_and_dependencies(self, app, journal, path):
+        """The container is opened before them, and closed after the response."""
+
+        @wares.inject
+        def depend(session: Inject[Session]):
+            session.work("dependency")
+
+        @app.get("/async")
+        @wares.inject
+        async def view(session: Inject[Session]):
+            return session.work("async")
+
+        @app.get("/sync")
+        @wares.inject
+        def synchronous(session: Inject[Session]):
+            return session.work("sync")
+
+        @app.get("/dependency")
+        async def below(found: Annotated[None, Depends(depend)]): ...
+
+        async with client_of(app) as client:
+            response = await client.get(path)
+
+        assert 200 == response.status_code
+        assert [path[1:], "commit"] == journal
+
+    async def test_beside_what_fastapi_fills(self, app, journal):
+        """All share one container, whoever comes first."""
+
+        @wares.inject
+        def depend(session: Inject[Session]):
+            session.work("first")
+
+        @app.get("/", dependencies=[Depends(depend)])
+        async def view(session: Inject[Session]):
+            session.work("view")
+
+        async with client_of(app) as client:
+            await client.get("/")
+
+        assert ["first", "view", "commit"] == journal
+
+    def test_a_websocket(self, app, journal):
+        """A WebSocket has one, too."""
+
+        @app.websocket("/")
+        @wares.inject
+        async def echo(websocket: WebSocket, session: Inject[Session]):
+            await websocket.accept()
+            await websocket.send_text(str(session.work("socket")))
+            await websocket.close()
+
+        with TestClient(app) as client, client.websocket_connect("/") as socket:
+            socket.receive_text()
+
+        assert ["socket", "commit"] == journal
+
+    async def test_what_is_missing(self, app):
+        """The start tells what is not registered."""
+
+        @app.get("/")
+        @wares.inject
+        async def view(missing: Inject[complex]): ...
+
+        with pytest.raises(InvalidRegistryError) as caught:
+            async with started(app):
+                pass
+
+        (problem,) = caught.value.exceptions
+        assert complex is problem.key
+        assert "view" in str(problem)
+
+
 class TestRegistry:
     async def test_as_a_dependency(self, app, start):
         """`DepRegistry` is the registry of the application."""
@@ -578,6 +655,23 @@ class TestValidation:
 
         assert int is problem.key
         assert ["end"] == journal
+
+    @pytest.mark.parametrize("validate", [True, False])
+    async def test_of_an_annotation_that_depends_names(self, register, validate):
+        """FastAPI would call ``Inject[Session]`` with parameters from the request."""
+        app = FastAPI(lifespan=lifespan(register, validate=validate))
+
+        @app.get("/")
+        async def view(session: Annotated[Session, Depends(Inject[Session])]): ...
+
+        (problem,) = await self.problems_of(app)
+
+        assert "session" == problem.parameter
+        assert "Write Inject[...]" in str(problem)
+        with pytest.raises(InvalidRegistrationError, match="names a marker"):
+            wares.Depends(Inject[Session])
+        with pytest.raises(InvalidRegistrationError, match="names a marker"):
+            wares.Depends(wares.Depends(Session))
 
     async def test_of_what_endpoints_ask_for(self, app):
         """An endpoint that asks for something unregistered fails the start."""

@@ -56,10 +56,19 @@ async def start_unchecked(app: FastAPI, registry: Registry) -> AsyncIterator[Non
     yield
 
 
+@lifespan(scope="function", registry=Registry())
+async def start_with_options(app: FastAPI, registry: Registry) -> AsyncIterator[None]:
+    """Be decorated with options."""
+    yield
+
+
 assert_type(start.registry, Registry)
+FastAPI(lifespan=start_with_options)
+assert_type(start_with_options.registry, Registry)
+lifespan(scope="session")  # type: ignore[call-overload]  # there is no such scope
 FastAPI(lifespan=lifespan(start_unchecked, registry=Registry(), validate=False))
 FastAPI(lifespan=lifespan(start_unchecked, scope="function"))
-lifespan(start_unchecked, scope="session")  # type: ignore[arg-type]  # there is no such scope
+lifespan(start_unchecked, scope="session")  # type: ignore[call-overload]  # there is no such scope
 
 app = FastAPI(lifespan=start)
 FastAPI(lifespan=start_as_context)

@@ -36,7 +36,14 @@ async def start_as_context(app: Starlette, registry: Registry) -> AsyncIterator[
     yield {"colour": "blue"}
 
 
+@lifespan(validate=False)
+async def start_with_options(app: Starlette, registry: Registry) -> AsyncIterator[None]:
+    """Be decorated with options."""
+    yield
+
+
 assert_type(start.registry, Registry)
+Starlette(lifespan=start_with_options)
 
 app = Starlette(lifespan=start, middleware=[Middleware(WaresMiddleware)])
 app.add_middleware(WaresMiddleware)
@@ -62,7 +69,7 @@ async def wrong_parameter(app: int, registry: Registry) -> AsyncIterator[None]:
     yield
 
 
-lifespan(3)  # type: ignore[arg-type]  # no function
+lifespan(3)  # type: ignore[call-overload]  # no function
 get_registry(3)  # type: ignore[arg-type]  # no application
 wares_from(app)  # type: ignore[arg-type]  # no connection
 

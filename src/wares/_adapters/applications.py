@@ -82,7 +82,7 @@ def with_methods(
 
 def find_problems(app: object, registry: Registry) -> Iterator[Exception]:
     """Find the services that handlers of an application ask for and that *registry* lacks."""
-    yield from _find_problems_inside(app, registry)
+    yield from _find_problems_inside(app, registry._finders, registry)
     yield from find_missing(_find_handlers(app, registry), registry)
 
 
@@ -93,7 +93,7 @@ def find_wanted(app: object, registry: Registry) -> Iterator[Hashable]:
         # With an empty registry, handlers miss everything that they ask for.
         yield from (
             problem.key
-            for problem in _find_problems_inside(app, empty)
+            for problem in _find_problems_inside(app, registry._finders, empty)
             if isinstance(problem, ServiceNotFoundError)
         )
 
@@ -116,14 +116,17 @@ def find_mounted_problems(app: object, registry: Registry) -> Iterator[Exception
             yield from find_mounted_problems(getattr(route, "app", None), registry)
 
 
-def _find_problems_inside(app: object, registry: Registry) -> Iterator[Exception]:
+def _find_problems_inside(
+    app: object,
+    finders: Iterable[Callable[[Registry], Iterable[Exception]]],
+    registry: Registry,
+) -> Iterator[Exception]:
     for current in look_inside(app):
         dispatch: Any = getattr(current, "_wares_dispatch", None)
         if dispatch is not None:
             yield from dispatch.find_problems(registry)
-        lifespan = getattr(getattr(current, "router", None), "lifespan_context", None)
-        if isinstance(lifespan, Lifespan):
-            yield from lifespan._find_problems(current, registry)
+    for find in finders:
+        yield from find(registry)
 
 
 def _find_registries(thing: object) -> Iterator[Registry]:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import functools
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, overload
 
 from wares._core.callables import Shape, describe_callable, read_shape, unwrap
 from wares._core.container import Registry
@@ -23,6 +24,7 @@ from wares.exceptions import (
 )
 
 App = TypeVar("App")
+Other = TypeVar("Other")
 
 #: What a lifespan function may yield.
 State: TypeAlias = Mapping[str, object] | None
@@ -57,7 +59,7 @@ class Lifespan(Generic[App]):
     Args:
         function: An async generator function, or a function that returns an async context
             manager. It takes the application and the registry, and yields a mapping, which
-            becomes the state of the lifespan, or nothing.
+            becomes the state of the lifespan, or nothing. Left out, the result is a decorator.
         registry: A registry to use instead of a new one for each start. It closes as well, so the
             application cannot be started again.
         validate: Whether the start fails if a registered service cannot be made.
@@ -74,9 +76,30 @@ class Lifespan(Generic[App]):
     #: Whether another lifespan runs this one, so that both share its registry.
     _is_nested = False
 
+    if not TYPE_CHECKING:
+
+        def __new__(cls, /, *function: Any, **options: Any) -> Any:
+            """Make a decorator of options alone: ``@lifespan(validate=False)``."""
+            return super().__new__(cls) if function else functools.partial(cls, **options)
+
+    @overload
     def __init__(
         self,
         function: LifespanFunction[App],
+        /,
+        *,
+        registry: Registry | None = None,
+        validate: bool = True,
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: Lifespan[Any], /, *, registry: Registry | None = None, validate: bool = True
+    ) -> None: ...
+
+    def __init__(
+        self,
+        function: Any = None,
         /,
         *,
         registry: Registry | None = None,
@@ -89,8 +112,16 @@ class Lifespan(Generic[App]):
         self._is_taken = False
         self.registry = Registry() if registry is None else registry
 
-    @contextlib.asynccontextmanager
-    async def __call__(self, app: App) -> AsyncIterator[dict[str, object]]:
+    @overload
+    def __call__(  # type: ignore[overload-overlap]  # no application is such a function
+        self: Lifespan[Any], app: LifespanFunction[Other]
+    ) -> Lifespan[Other]: ...
+
+    @overload
+    def __call__(self, app: App) -> AbstractAsyncContextManager[dict[str, object]]: ...
+
+    @contextlib.asynccontextmanager  # type: ignore[misc]  # of the first, __new__ makes a partial
+    async def __call__(self, app: Any) -> AsyncIterator[dict[str, object]]:
         """Start *app*, and end it.
 
         Args:
@@ -112,6 +143,7 @@ class Lifespan(Generic[App]):
             if self._validates and VALIDATES.get() and self._is_last(app):
                 self._validate(app, registry, handlers)
             if self._is_last(app):
+                registry._finders.append(functools.partial(self._find_problems, app))
                 await registry.astart()
             await self._prepare(app)
             yield whole_state

@@ -379,6 +379,7 @@ class Registry(Closing):
         super().__init__()
         known = self._known
         self._handlers: list[Callable[[], Iterable[Callable[..., Any]]]] = []
+        self._finders: list[Callable[[Registry], Iterable[Exception]]] = []
         self._makers = Makers(known)
         self._root = known.root = Root(self)
         known.root_makers = self._root._makers

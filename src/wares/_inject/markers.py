@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ForwardRef, Literal, TypeAlias
 import attrs
 
 from wares._core.keys import describe, is_hashable
-from wares._core.marks import Mark, explain_uncalled
+from wares._core.marks import Mark, explain_uncalled, is_marked_annotation, is_marker
 from wares.exceptions import InvalidRegistrationError
 
 T = TypeVar("T")
@@ -86,7 +86,7 @@ else:
                 takes.
 
         Raises:
-            InvalidRegistrationError: There is no such scope.
+            InvalidRegistrationError: There is no such scope, or *dependency* is a marker.
         """
 
         __slots__ = ("_mark",)
@@ -103,6 +103,12 @@ else:
                 message = (
                     f"The scope {scope!r} does not exist. Use 'request', which is the default, "
                     f"or 'function'."
+                )
+                raise InvalidRegistrationError(message)
+            if is_marker(dependency) or is_marked_annotation(dependency):
+                message = (
+                    f"Depends({describe(dependency)}) names a marker. Write one of the two: "
+                    f"Inject[...] as the annotation, or Depends(...) with what is to be called."
                 )
                 raise InvalidRegistrationError(message)
             self._mark = Mark(

@@ -8,9 +8,17 @@ FastAPI reads the annotations here, so they are objects, not strings.
 
 import contextlib
 import functools
-from collections.abc import AsyncGenerator, AsyncIterator, Hashable, Iterator, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Hashable,
+    Iterable,
+    Iterator,
+    Sequence,
+)
 from types import TracebackType
-from typing import TYPE_CHECKING, Annotated, Any, ForwardRef, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ForwardRef, TypeVar, get_origin, overload
 from weakref import WeakSet
 
 import attrs
@@ -51,6 +59,7 @@ with needs_extra("wares.fastapi", "fastapi"):
         Shortcut,
         Wanted,
         find_asked,
+        find_injected,
         find_kept,
         find_lifespans,
         find_overlooked,
@@ -304,7 +313,8 @@ class ServiceMarker(params.Depends):
 
 def show_marker(mark: Mark) -> params.Depends:
     """Make the marker of FastAPI that corresponds to a marker of wares."""
-    if mark.is_service or not (mark.key is None or callable(mark.key)):
+    is_called = callable(mark.key) and get_origin(mark.key) is not Annotated
+    if mark.is_service or not (mark.key is None or is_called):
         return ServiceMarker(mark.key, scope=mark.scope)
     return Depends(mark.key, use_cache=mark.use_cache, scope=mark.scope)  # type: ignore[no-any-return]  # so it says
 
@@ -400,7 +410,7 @@ class lifespan(starlette.lifespan[App]):  # noqa: N801  # used as a decorator
     Args:
         function: An async generator function, or a function that returns an async context
             manager. It takes the application and the registry, and yields a mapping, which
-            becomes the state of the lifespan, or nothing.
+            becomes the state of the lifespan, or nothing. Left out, the result is a decorator.
         registry: A registry to use instead of a new one for each start. It closes as well, so the
             application cannot be started again.
         validate: Whether the start fails if a registered service cannot be made, if an endpoint
@@ -418,9 +428,30 @@ class lifespan(starlette.lifespan[App]):  # noqa: N801  # used as a decorator
         InvalidRegistrationError: *function* cannot be a lifespan function.
     """
 
+    @overload
     def __init__(
         self,
         function: LifespanFunction[App],
+        /,
+        *,
+        registry: Registry | None = None,
+        validate: bool = True,
+        scope: DependencyScope = "request",
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: "lifespan[Any]",
+        /,
+        *,
+        registry: Registry | None = None,
+        validate: bool = True,
+        scope: DependencyScope = "request",
+    ) -> None: ...
+
+    def __init__(
+        self,
+        function: Any = None,
         /,
         *,
         registry: Registry | None = None,
@@ -456,6 +487,9 @@ class lifespan(starlette.lifespan[App]):  # noqa: N801  # used as a decorator
     def _is_last(self, app: App) -> bool:
         merged = list(find_lifespans(app.router.lifespan_context))
         return merged[-1] is self if self in merged else super()._is_last(app)
+
+    async def _find_handlers(self, app: App) -> Iterable[Callable[..., Any]]:
+        return [*await super()._find_handlers(app), *find_injected(app)]
 
     def _find_problems(self, app: App, registry: Registry) -> Iterator[Exception]:
         yield from super()._find_problems(app, registry)

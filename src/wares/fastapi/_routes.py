@@ -24,7 +24,7 @@ from collections.abc import (
     Iterator,
     Sequence,
 )
-from typing import Any, NamedTuple, TypeAlias
+from typing import Annotated, Any, NamedTuple, TypeAlias, get_origin
 
 import attrs
 import fastapi.routing
@@ -32,10 +32,11 @@ from fastapi.dependencies.utils import get_dependant
 from starlette.requests import HTTPConnection
 
 from wares._adapters.lifespan import Lifespan
-from wares._core.callables import read_shape
+from wares._core.callables import describe_callable, read_shape
 from wares._core.container import Container
-from wares._core.keys import MISSING
+from wares._core.keys import MISSING, describe
 from wares._core.signatures import find_overlooked_markers
+from wares.exceptions import UnresolvableParameterError
 
 #: Finds the key of the service that a dependency returns, or `MISSING`.
 FindKey: TypeAlias = Callable[[Any], Hashable]
@@ -211,9 +212,10 @@ class Dependencies(list[Any]):
 
 
 def open_first(app: Any, container: Callable[..., Any], find_key: FindKey) -> None:
-    """Open containers before the dependencies that FastAPI exits before the response.
+    """Open containers before whatever FastAPI does not know to need one.
 
-    Such a dependency may hold a cancel scope open, and the container's scope must be around it.
+    A dependency that FastAPI exits before the response may hold a cancel scope open, and the
+    container's scope must be around it. What `wares.inject` decorates asks the current container.
 
     Args:
         app: The application with the endpoints.
@@ -222,13 +224,22 @@ def open_first(app: Any, container: Callable[..., Any], find_key: FindKey) -> No
     """
     for dependant, _ in find_dependants(app.routes, app):
         found = dependant.dependencies
-        if (
-            not isinstance(found, Dependencies)
-            and any(_find_below(dependant, find_key))
-            and _has_function_scope(dependant, find_key)
-            and found[0].call is not container
-        ):
+        is_needed = any(map(_is_injected, _flatten(dependant))) or (
+            any(_find_below(dependant, find_key)) and _has_function_scope(dependant, find_key)
+        )
+        is_there = isinstance(found, Dependencies) or (found and found[0].call is container)
+        if is_needed and not is_there:
             found.insert(0, get_dependant(path=dependant.path, call=container))
+
+
+def find_injected(app: Any) -> Iterator[Callable[..., Any]]:
+    """Find the endpoints and dependencies that `wares.inject` has decorated."""
+    for endpoint, _ in find_dependants(app.routes, app):
+        yield from (one.call for one in filter(_is_injected, _flatten(endpoint)))
+
+
+def _is_injected(dependant: Any) -> bool:
+    return hasattr(dependant.call, "__wares_asker__")
 
 
 def _has_function_scope(dependant: Any, find_key: FindKey) -> bool:
@@ -298,12 +309,32 @@ _READ = ("path_params", "query_params", "header_params", "cookie_params", "body_
 def find_overlooked(app: Any) -> Iterator[Exception]:
     """Find services that FastAPI would read from the request, as it overlooks their markers."""
     for endpoint, _ in find_dependants(app.routes, app):
-        todo = [endpoint]
-        for dependant in todo:
+        for dependant in _flatten(endpoint):
             names = {field.name for where in _READ for field in getattr(dependant, where)}
             if names:
                 yield from find_overlooked_markers(dependant.call, names)
-            todo += dependant.dependencies[:]
+            for inner in dependant.dependencies[:]:
+                if get_origin(inner.call) is Annotated:
+                    yield _named_by_annotation(inner, dependant.call)
+
+
+def _named_by_annotation(inner: Any, asker: Callable[..., Any]) -> UnresolvableParameterError:
+    return UnresolvableParameterError(
+        inner.name or "dependencies",
+        describe_callable(asker),
+        f"Depends({describe(inner.call)}) names an annotation, which FastAPI would call with "
+        f"parameters from the request. Write Inject[...] as the annotation of the parameter, "
+        f"without Depends.",
+    )
+
+
+def _flatten(endpoint: Any) -> list[Any]:
+    """List an endpoint, its dependencies, and theirs."""
+    found = [endpoint]
+    for dependant in found:
+        # A copy of the list has all of them, also those that FastAPI is not shown.
+        found += dependant.dependencies[:]
+    return found
 
 
 def _find_below(

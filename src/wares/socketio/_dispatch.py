@@ -8,7 +8,6 @@ It is written once for both kinds of server: see `_coroutines`.
 
 from __future__ import annotations
 
-import functools
 import inspect
 import logging
 import types
@@ -192,8 +191,7 @@ class Registered:
         is_known = returns not in (None, types.NoneType, Any)
         self.response = returns if is_known else inspect.Signature.empty
         self._adapter = None if handler.is_plain else find_adapter(self.response)
-        self.wrapper = functools.partial(hook.as_method(self._serve))
-        functools.update_wrapper(self.wrapper, handler.function)
+        self.wrapper = hook.as_method(self._serve)
 
     async def _serve(self, *raw: Any) -> Any:
         """Serve an event; called by the program itself, just call the handler."""
