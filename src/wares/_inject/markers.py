@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ForwardRef, Literal, TypeAlias
 import attrs
 
 from wares._core.keys import describe, is_hashable
-from wares._core.marks import Mark, explain_uncalled, is_marked_annotation, is_marker
+from wares._core.marks import Mark, explain_uncalled, find_markers
 from wares.exceptions import InvalidRegistrationError
 
 T = TypeVar("T")
@@ -105,7 +105,7 @@ else:
                     f"or 'function'."
                 )
                 raise InvalidRegistrationError(message)
-            if is_marker(dependency) or is_marked_annotation(dependency):
+            if any(True for _ in find_markers(dependency)):
                 message = (
                     f"Depends({describe(dependency)}) names a marker. Write one of the two: "
                     f"Inject[...] as the annotation, or Depends(...) with what is to be called."
