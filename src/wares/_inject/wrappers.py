@@ -18,7 +18,7 @@ from typing import Any
 from wares._core.annotations import show_annotations
 from wares._core.callables import read_raw
 from wares._core.container import Container, Registry
-from wares._core.current import current
+from wares._core.current import current, find_served
 from wares._core.keys import MISSING
 from wares._core.signatures import Need, Shape, describe_callable, read_shape
 from wares._inject.askers import Asker, CastingAsker
@@ -126,6 +126,7 @@ class _Writer:
             nothing={},
             refuse=refuse_unknown,
             registry=registry,
+            served=find_served,
             relay=arelay if self._shape is Shape.ASYNC_GENERATOR else relay,
             within=nullcontext(),
             spread=spread,
@@ -222,6 +223,8 @@ class _Writer:
     def _write_look(self) -> None:
         """Write the look at the current container, and the condition under which one is opened."""
         self._put(1, "$container = $outer = $current()")
+        self._put(1, "if $container is None:")
+        self._put(2, "$container = $served()")
         condition = "$container is None"
         if not self._registry._known.is_makeshift:
             # A function around this one has no services that it could share.
