@@ -1,4 +1,4 @@
-"""Factories that ask their container, as those of svcs do, in any order (1, 2, 3 and 14)."""
+"""Factories that ask their container, as those of svcs do, in any order."""
 
 import asyncio
 import random

@@ -1,7 +1,7 @@
 """Errors and keys that cannot be handled as others can: nothing is blocked, nothing is hidden.
 
-A claim is given up before anything is done to the error (behaviour 2), every cleanup runs
-(behaviour 15), and a key that cannot be printed is described by its type (behaviour 13).
+A claim is given up before anything is done to the error, every cleanup runs,
+and a key that cannot be printed is described by its type.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Closing in a task that is cancelled, before or meanwhile (behaviour 19).
+"""Closing in a task that is cancelled, before or meanwhile.
 
 A cancellation never skips a cleanup. In plain asyncio it interrupts the one that is being
 awaited, exactly as in an `async with` block; the others run, and see it.

@@ -1,4 +1,4 @@
-"""What was entered is left in reverse, and as it was entered (behaviours 14, 18 and 21)."""
+"""What was entered is left in reverse, and as it was entered."""
 
 import asyncio
 import contextvars
@@ -46,7 +46,7 @@ class BothKinds:
 
 
 class TestOrder:
-    """Behaviour 14."""
+    """Services are left in the reverse of the order in which they were finished."""
 
     async def test_reverse(self, way, registry):
         """Services close in the reverse of the order in which they were made."""
@@ -208,7 +208,7 @@ class TestOrder:
 
 
 class TestEntering:
-    """Behaviour 18, and the kinds of generators."""
+    """What was entered is exited, in the way in which it was entered."""
 
     async def test_a_failed_enter_is_not_exited(self, way, registry):
         """A context manager whose `__enter__` failed is not exited; what it needed is."""
@@ -705,7 +705,7 @@ class TestContextVariables:
 
 
 class TestStartup:
-    """Behaviour 21: a startup that fails half-way cleans up what had been made."""
+    """A start that fails half-way cleans up what had been made."""
 
     async def test_a_registry_as_a_block(self, way):
         """Singletons made before a startup failed end with the registry's block."""

@@ -1,4 +1,4 @@
-"""Closing, once and for good; and containers that are dropped instead (behaviours 20 and 22)."""
+"""Closing, once and for good; and containers that are dropped instead."""
 
 import asyncio
 import gc
@@ -175,7 +175,7 @@ class TestExactlyOnce:
         assert ["child", "parent"] == events
 
     async def test_get_from_within_a_cleanup(self, way, registry):
-        """A cleanup that asks its container is refused, also for what is made (behaviour 20)."""
+        """A cleanup that asks its container is refused, also for what is made."""
         outcomes = []
 
         def asking(wares_container):
@@ -524,7 +524,7 @@ class TestSyncCloseOfAsyncServices:
 
 
 class TestDropped:
-    """Behaviour 22."""
+    """A container that is dropped with cleanups pending warns, and names them."""
 
     def collect(self):
         """Return the warnings that the garbage collector's work gives rise to."""

@@ -1,4 +1,4 @@
-"""Closing does what nested `with` blocks do, and what `contextlib`'s stacks do (15 and 16).
+"""Closing does what nested `with` blocks do, and what `contextlib`'s stacks do.
 
 Random services fail as they are left, replace what is under way, hold it, or are cancelled. The
 same context managers are entered in nested `with` blocks, in an `ExitStack` or

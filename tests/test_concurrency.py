@@ -1,4 +1,4 @@
-"""Many at once: threads and tasks ask for the same and for different keys (1, 2, 3 and 9)."""
+"""Many at once: threads and tasks ask for the same and for different keys."""
 
 import asyncio
 import contextlib
@@ -87,7 +87,7 @@ async def outcomes_of(tasks):
 
 
 class TestTasks:
-    """Behaviours 1 and 2 with tasks."""
+    """Tasks that ask for one key run one factory, and get the same object."""
 
     @pytest.mark.parametrize("lifetime", OWNERS)
     async def test_one_run_for_all(self, registry, lifetime):
@@ -463,7 +463,7 @@ class TestTasks:
 
 
 class TestInParallel:
-    """Behaviour 3."""
+    """Different keys are made in parallel."""
 
     async def test_different_keys(self, registry):
         """Different keys are made in parallel: one factory may wait for what another does."""
@@ -590,7 +590,7 @@ class TestInParallel:
 
 
 class TestThreads:
-    """Behaviours 1 and 2 with threads."""
+    """Threads that ask for one key run one factory, and get the same object."""
 
     @pytest.mark.parametrize("lifetime", OWNERS)
     def test_one_run_for_all(self, lifetime):
@@ -1024,7 +1024,7 @@ def aasking(*keys):
 
 
 class TestCycles:
-    """Behaviour 9 at run time."""
+    """A circle is found at run time, also across threads and tasks."""
 
     @pytest.fixture(autouse=True)
     def unattended(self):

@@ -54,7 +54,7 @@ class TestGet:
         assert first is second
 
     async def test_once_per_container(self, way, registry):
-        """A scoped service is made once per container, and anew in the next (behaviour 1)."""
+        """A scoped service is made once per container, and anew in the next."""
         registry.register_factory(Database, Database)
         containers = [registry.container() for _ in range(3)]
 

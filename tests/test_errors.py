@@ -1,4 +1,4 @@
-"""Errors that help: what they say, and what they never say (behaviours 7 to 12)."""
+"""Errors that help: what they say, and what they never say."""
 
 import abc
 import asyncio
@@ -138,7 +138,7 @@ def test_every_error_has_two_bases(error, parent):
 
 
 class TestMissing:
-    """Behaviour 8."""
+    """The error for a missing service: the path, the nearest names, the line to add."""
 
     @pytest.fixture
     def needing(self, registry):
@@ -326,7 +326,7 @@ def _needing(key):
 
 
 class TestAsyncServices:
-    """Behaviour 7."""
+    """`get` refuses what has to be awaited, and leaves nothing un-awaited."""
 
     def test_an_async_factory(self, registry, container):
         """`get` names the service, the path that led to it, and the call that helps."""
@@ -413,7 +413,7 @@ class TestAsyncServices:
 
 
 class TestFactoriesOwnErrors:
-    """Behaviour 10."""
+    """A factory's own exception arrives unchanged, with the path as a note."""
 
     @pytest.mark.parametrize(
         ("way", "is_async_factory"), [(SYNC, False), (ASYNC, False), (ASYNC, True)]
@@ -721,7 +721,7 @@ class TestFactoriesOwnErrors:
 
 
 class TestClosedAndAbsent:
-    """Behaviour 11, as far as it concerns the core."""
+    """A closed registry and a closed container have errors of their own."""
 
     @pytest.mark.parametrize("kind", [NoContainerError, NoRegistryError])
     def test_an_adapter_may_say_it_better(self, kind):
@@ -766,7 +766,7 @@ def collect_texts(things):
 
 
 class TestSecrets:
-    """Behaviour 12: nothing prints a registered value."""
+    """Nothing prints a registered value."""
 
     @pytest.fixture
     def registry(self):

@@ -1,4 +1,4 @@
-"""The exception that is under way, and what cleanups make of it (behaviours 15, 16 and 17)."""
+"""The exception that is under way, and what cleanups make of it."""
 
 import asyncio
 import contextlib
@@ -27,7 +27,7 @@ KEYS = [Database, Cache, Mailer, Session]
 
 
 class TestTheExceptionUnderWay:
-    """Behaviour 17."""
+    """The exception of the request reaches the cleanups."""
 
     @pytest.mark.parametrize(("way", "watcher"), WATCHERS)
     @pytest.mark.parametrize(

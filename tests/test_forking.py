@@ -1,4 +1,4 @@
-"""A process made by `os.fork` starts without its parent's singletons and claims (behaviour 23).
+"""A process made by `os.fork` starts without its parent's singletons and claims.
 
 Each test runs a program of its own: what threads a test run has must not matter.
 """

@@ -1,4 +1,4 @@
-"""Nothing grows with the number of requests, leaves circles behind, or is too deep (10, speed)."""
+"""Nothing grows with the number of requests, leaves circles behind, or is too deep."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""All pings at once: `wares.health` (behaviours 23 and 24)."""
+"""All pings at once: `wares.health`."""
 
 import asyncio
 import contextlib

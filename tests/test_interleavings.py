@@ -1,4 +1,4 @@
-"""Whatever another thread does in the very middle of something, at any line (1, 2, 15 and 22).
+"""Whatever another thread does in the very middle of something, at any line.
 
 Stress tests meet a race now and then; these go to every line of ours on purpose.
 """

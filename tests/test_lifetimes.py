@@ -61,7 +61,7 @@ class TestScoped:
 
 class TestSingleton:
     async def test_once_per_registry(self, way, registry):
-        """A singleton is made once, whoever asks, and is the same for all (behaviour 1)."""
+        """A singleton is made once, whoever asks, and is the same for all."""
         made = []
         registry.register_factory(
             Engine, lambda: made.append("made") or Engine(), lifetime="singleton"

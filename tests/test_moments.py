@@ -1,4 +1,4 @@
-"""What happens in the very moment between two steps: by another thread, by a signal handler (2).
+"""What happens in the very moment between two steps: by another thread, by a signal handler.
 
 Python calls `__hash__` of a key wherever the key is looked up. What stands there runs at the same
 moment each time.

@@ -1,4 +1,4 @@
-"""Overrides: another service while a block lasts (behaviour 22)."""
+"""Overrides: another service while a block lasts."""
 
 import asyncio
 import contextlib

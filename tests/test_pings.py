@@ -1,4 +1,4 @@
-"""Checking the health of services: `get_pings` and `ServicePing` (behaviour 23)."""
+"""Checking the health of services: `get_pings` and `ServicePing`."""
 
 import asyncio
 import gc

@@ -122,7 +122,7 @@ class TestContainers:
 
 
 class TestTheLastRegistrationWins:
-    """Behaviour 4."""
+    """The last registration wins, at any time."""
 
     async def test_before_first_use(self, way, registry, container):
         """Of several registrations, the last one is used."""

@@ -1,4 +1,4 @@
-"""The end of a registry: singletons, then callbacks, each in reverse (behaviour 19)."""
+"""The end of a registry: singletons, then callbacks, each in reverse."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""The first use and the thousandth do exactly the same (behaviour 8)."""
+"""The first use and the thousandth do exactly the same."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A signal handler that raises in the midst of making leaves no claim behind (behaviour 2)."""
+"""A signal handler that raises in the midst of making leaves no claim behind."""
 
 import signal
 import subprocess

@@ -61,7 +61,7 @@ def registry():
 
 
 class TestEveryShape:
-    """Behaviour 5."""
+    """Every shape of callable is understood alike."""
 
     @pytest.mark.parametrize("factory", SYNC_SHAPES)
     async def test_sync_shapes(self, way, registry, factory):
@@ -212,7 +212,7 @@ class TestTheContainer:
     @pytest.mark.parametrize("module", [lookalike, lookalike_in_strings])
     @pytest.mark.parametrize("name", ["load", "load_by_keyword", "load_by_string"])
     async def test_a_look_alike_is_a_service(self, way, registry, module, name):
-        """A user's own class named `Container` is never taken for ours (behaviour 6)."""
+        """A user's own class named `Container` is never taken for ours."""
         mine = module.Container()
         registry.register_value(module.Container, mine)
         registry.register_factory(Key, getattr(module, name))

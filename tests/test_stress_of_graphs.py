@@ -287,7 +287,7 @@ def seeds():
 
 @pytest.mark.usefixtures("busy_threads")
 def test_threads():
-    """Whatever threads do to a random graph, the rules hold (1 to 4, 14, 15, 18, 24)."""
+    """Whatever threads do to a random graph, the rules hold."""
     for seed in seeds():
         try:
             use_in_threads(seed)

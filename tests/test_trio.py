@@ -1,4 +1,4 @@
-"""On trio, a container does what it does on asyncio (behaviour 29)."""
+"""On trio, a container does what it does on asyncio."""
 
 import threading
 

@@ -40,7 +40,6 @@ import wares.flask
 from tests.adapters.serving import Session, open_session_sync
 from wares import (
     Container,
-    ContainerClosedError,
     Depends,
     Inject,
     InvalidRegistrationError,
@@ -213,11 +212,9 @@ class TestWaresFrom:
             assert first is not wares_from()
 
     def test_of_another_context(self, app):
-        """The namespace of a context gives that context's container, wherever it is asked."""
-        with app.app_context() as outer:
-            container = wares_from()
-            with app.app_context():
-                assert container is wares_from(outer.g)
+        """The namespace is that of the active context; another one is an error."""
+        with app.app_context() as outer, app.app_context(), pytest.raises(NoContainerError):
+            wares_from(outer.g)
 
     def test_strict_namespace(self):
         """An application's own class of `g` may refuse attributes that it does not know."""
@@ -659,23 +656,23 @@ class TestRequests:
         with pytest.raises(RuntimeError, match="cannot commit"):
             context.pop()
 
-    def test_asked_while_being_torn_down(self, journal):
-        """Whoever asks after the services have ended is told so; nothing is left open."""
+    def test_asked_after_the_end(self, make_session, journal):
+        """Whoever asks after the services have ended gets a new container, to close it itself."""
         app = Flask("shop")
 
         @app.teardown_appcontext
-        def ask_too_late(_):
-            with pytest.raises(ContainerClosedError):
-                wares_from().get(int)
-            journal.append("told")
+        def ask_late(_):
+            with wares_from() as container:
+                container.get(Session)
+            journal.append("closed")
 
         init_app(app)
-        register_value(app, int, 5)
+        register_factory(app, Session, make_session)
 
         with app.app_context():
-            pass
+            wares_from().get(Session)
 
-        assert ["told"] == journal
+        assert ["open", "commit", "open", "commit", "closed"] == journal
 
     def test_the_teardown_of_another_fails(self, journal):
         """Where a teardown function of somebody else fails, nothing of it is left to what follows.

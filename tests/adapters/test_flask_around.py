@@ -27,11 +27,12 @@ from wares import (
     ContainerClosedError,
     Inject,
     NoContainerError,
+    Registry,
     RegistryClosedError,
     current_container,
     inject,
 )
-from wares.flask import close_registry, init_app, register_factory, wares_from
+from wares.flask import close_registry, init_app, register_factory, teardown, wares_from
 
 COMMITTED = ["open", "commit"]
 
@@ -180,22 +181,33 @@ class TestWhateverIsAround:
         assert "TrueTrue" == response.text
         assert ["open", "rollback LookupError"] == journal
 
+    @pytest.mark.parametrize("is_injected", [True, False])
     @pytest.mark.parametrize("is_default", [True, False])
-    def test_events(self, app, journal, is_default):
-        """An event of Flask-SocketIO rolls back also where an error handler has answered."""
+    def test_events(self, app, journal, is_default, is_injected):
+        """An event rolls back where an error handler of Flask-SocketIO has answered, too.
+
+        That is if its handler is injected, or if the error handler calls `teardown`.
+        """
         app.secret_key = "not a secret"
         server = SocketIO(app, async_mode="threading")
 
-        @server.on("fail")
+        @inject
+        def fail_injected(session: Inject[Session]):
+            raise LookupError
+
         def fail():
             wares_from().get(Session)
             raise LookupError
+
+        server.on("fail")(fail_injected if is_injected else fail)
 
         @server.on("work")
         def work():
             return str(wares_from().get(Session).is_open)
 
-        def answer(_):
+        def answer(error):
+            if not is_injected:
+                teardown(error)
             return "answered"
 
         (server.on_error_default if is_default else server.on_error())(answer)
@@ -306,27 +318,35 @@ class TestAbandonedStreams:
 
         assert ["open", "rollback GeneratorExit"] == journal
 
-    @pytest.mark.parametrize("error", [RuntimeError, SystemExit])
     @pytest.mark.parametrize("is_testing", [True, False])
-    def test_responses_that_are_not_sent(self, app, journal, streamed, error, is_testing):
+    def test_responses_that_are_not_sent(self, app, journal, streamed, is_testing):
         """A streamed response that an exception replaces ends its services, with the exception."""
         app.testing = is_testing
 
         def fail(_, response, **__):
             if response.status_code == 200:
-                raise error
+                raise LookupError
 
         client = app.test_client()
-        with request_finished.connected_to(fail, app), contextlib.suppress(error):
+        with request_finished.connected_to(fail, app), contextlib.suppress(LookupError):
             assert 500 == client.get(streamed).status_code
         gc.collect()
 
         # Flask 3.0 keeps the context until a stream with context is dropped.
-        assert journal in (
-            ["open", f"rollback {error.__name__}"],
-            ["open", "rollback GeneratorExit"],
-        )
+        assert journal in (["open", "rollback LookupError"], ["open", "rollback GeneratorExit"])
         assert "True" == client.get("/asking").text
+
+    def test_interrupts(self, app, journal):
+        """An interrupt ends the services of a streamed response that is not sent."""
+
+        def interrupt(_, **__):
+            raise KeyboardInterrupt
+
+        client = app.test_client()
+        with request_finished.connected_to(interrupt, app), pytest.raises(KeyboardInterrupt):
+            client.get("/stream")
+
+        assert ["open", "rollback KeyboardInterrupt"] == journal
 
     def test_responses_that_were_replaced_before(self, app, journal, streamed):
         """A streamed response that is dropped ends its services, though an exception comes then."""
@@ -363,6 +383,55 @@ class TestAbandonedStreams:
             app.test_client().get("/").close()
 
         assert ["open", "rollback GeneratorExit"] == journal
+
+
+class TestOtherContainers:
+    """Something else may have made a container current, around what Flask serves."""
+
+    @pytest.fixture
+    def outer(self):
+        with Registry() as registry, registry.container() as container, container.activate():
+            yield container
+            assert container is current_container()
+
+    def test_requests(self, app, journal, outer, streamed):
+        """A request has its own, also where it streams."""
+        client = app.test_client()
+
+        answers = [client.get(path).text for path in ("/asking", "/injected", streamed)]
+
+        assert ["True", "True", "012"] == [answer.replace("/", "") for answer in answers]
+        assert COMMITTED * 3 == journal
+
+    def test_contexts(self, app, outer):
+        """A context leaves it current, and has its own for who asks Flask."""
+        with app.app_context():
+            assert outer is current_container() is not wares_from()
+
+    def test_within_a_request(self, app):
+        """What a view makes current is current, and what nobody has asked for is not missed."""
+
+        @app.get("/")
+        def view():
+            with Registry() as registry, registry.container() as container:
+                with container.activate():
+                    return str(container is current_container() is not wares_from())
+
+        assert "True" == app.test_client().get("/").text
+
+
+def test_streams_that_are_injected(app, journal):
+    """A generator may be injected, and be the first that asks, after the view."""
+
+    @inject
+    def chunks(session: Inject[Session]):
+        yield str(session.is_open)
+        yield str(current_container().get(Session) is session)
+
+    app.get("/")(lambda: Response(chunks()))
+
+    assert "TrueTrue" == app.test_client().get("/").text
+    assert COMMITTED == journal
 
 
 class TestAnsweredExceptions:
@@ -425,6 +494,10 @@ def raise_exit(_):
     raise Exit(0)
 
 
+def raise_exit_1(_):
+    raise Exit(1)
+
+
 def raise_abort(_):
     raise click.Abort
 
@@ -464,7 +537,7 @@ class TestCommands:
             (lambda context: context.exit(), "commit"),
             (raise_exit, "commit"),
             (lambda _: sys.exit(), "commit"),
-            (lambda context: context.exit(1), "rollback Exit"),
+            (raise_exit_1, "rollback Exit"),
             (lambda _: sys.exit(1), "rollback SystemExit"),
             (lambda _: sys.exit("it says why"), "rollback SystemExit"),
             (lambda context: context.fail("usage"), "rollback UsageError"),
@@ -485,6 +558,20 @@ class TestCommands:
 
         assert ["open", expected] == journal
         assert (expected == "commit") is (result.exit_code == 0)
+
+    def test_exit_of_the_context(self, app, journal):
+        """Since Click 8.2 the context closes before it exits, and tells nobody the code."""
+
+        @app.cli.command("work")
+        @click.pass_context
+        def work(context):
+            wares_from().get(Session)
+            context.exit(1)
+
+        result = app.test_cli_runner().invoke(args=["work"])
+
+        assert 1 == result.exit_code
+        assert journal in (COMMITTED, ["open", "rollback Exit"])
 
     def test_within_a_context(self, app, journal):
         """A command for which Flask opens no context shares that around it, and its container."""
@@ -559,7 +646,8 @@ class TestWhatIsLeft:
         """Of Flask's methods, those alone are put around that Flask has for it."""
         around = {name for name in vars(app) if callable(getattr(Flask, name, None))}
 
-        assert {"async_to_sync", "handle_user_exception"} == around
+        names = {"async_to_sync", "handle_user_exception", "process_response", "wsgi_app"}
+        assert names == around
 
     def test_methods_of_somebody_else(self, app, journal):
         """What somebody else has put around a method stays there."""
@@ -578,13 +666,6 @@ class TestWhatIsLeft:
 
         with app.app_context(), pytest.raises(NoContainerError):
             wares_from(ended.g)
-
-    def test_the_g_of_a_context_around_another_container(self, app):
-        """The `g` of an outer context is found past containers that were made current since."""
-        with app.app_context() as outer:
-            container = wares_from()
-            with app.app_context():
-                assert container is wares_from(outer.g)
 
     def test_a_stale_container(self, app):
         """A container that is over says so to whoever still has it."""

@@ -18,7 +18,7 @@ from wares._core.cleanups import (
     raise_as_it_is,
 )
 from wares._core.closing import Closing, forget_in_children
-from wares._core.current import Activation, current
+from wares._core.current import Activation, current, find_served
 from wares._core.families import Related, take_cleanups
 from wares._core.makers import Makers
 from wares._core.pings import ServicePing, name_pings
@@ -46,6 +46,8 @@ def current_container() -> Container:
         NoContainerError: There is none.
     """
     container: Container | None = current.get()
+    if container is None:
+        container = find_served()
     if container is None:
         raise NoContainerError
     return container

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextvars import ContextVar, Token
 from typing import Any, Generic, TypeVar
 
@@ -10,6 +11,19 @@ C = TypeVar("C")
 
 #: The container of the request, event or call that is being served; `None` where there is none.
 current: ContextVar[Any] = ContextVar("wares_container", default=None)
+
+#: What adapters add whose frameworks know themselves what is being served. Each gives the container
+#: of that, or `None`, and is called only where no container is current.
+finders: list[Callable[[], Any]] = []
+
+
+def find_served() -> Any:
+    """Find the container of what a framework is serving, where no container is current."""
+    for find in finders:
+        container = find()
+        if container is not None:
+            return container
+    return None
 
 
 class Activation(Generic[C]):

@@ -16,7 +16,7 @@ import attrs
 
 from wares._core.callables import Shape, read_shape
 from wares._core.container import Container, Registry
-from wares._core.current import current
+from wares._core.current import current, find_served
 from wares._core.makers import Makers
 from wares._core.waiting import runs_trio
 
@@ -78,6 +78,8 @@ def open_for_call(registry: Registry, *, has_function_scope: bool) -> Opened:
         has_function_scope: Whether the function asks for something that ends with it.
     """
     container = current.get()
+    if container is None:
+        container = find_served()
     closing: Any = contextlib.nullcontext()
     # A function around this one may have no services that it could share.
     if container is None or (

@@ -17,7 +17,7 @@ from typing import Any
 from wares._core.annotations import show_annotations
 from wares._core.callables import Shape, describe_callable, read_raw, read_shape
 from wares._core.container import Container, Registry
-from wares._core.current import current
+from wares._core.current import current, find_served
 from wares._core.keys import MISSING
 from wares._core.signatures import Need
 from wares._inject.askers import Asker
@@ -122,6 +122,7 @@ _NAMES = {
     "nothing": {},
     "read_rest": read_rest,
     "refuse": refuse_unknown,
+    "served": find_served,
     "unset": MISSING,
     "wait": wait,
 }
@@ -212,6 +213,7 @@ class _Writer:
 
     def _write_function(self) -> None:
         self._put(1, "$container = $outer = $current()")
+        self._put(1, "if $container is None: $container = $served()")
         condition = "$container is None"
         if not self._registry._known.is_makeshift:
             # A function around this one has no services that it could share.

@@ -1,4 +1,4 @@
-"""What a hostile review has broken: rare moments between two threads or tasks."""
+"""Rare moments between two threads, or between two tasks."""
 
 import asyncio
 import functools
@@ -48,7 +48,7 @@ def outcome_of(function, *arguments):
 
 
 def test_waiters_hear_of_a_failure_after_the_owner_has_closed(registry):
-    """What waits for a service of the outermost container ends with it (2 and 18)."""
+    """What waits for a service of the outermost container ends with it."""
     held = Held(ValueError("no"))
     registry.register_factory(Key, held, lifetime="connection")
     parent = registry.container()
@@ -71,7 +71,7 @@ def test_waiters_hear_of_a_failure_after_the_owner_has_closed(registry):
 
 @pytest.mark.parametrize("lifetime", ["value", "connection", "singleton"])
 def test_a_key_that_is_registered_anew_while_it_is_made(registry, lifetime):
-    """Whoever asks meanwhile gets the service of the container that makes it (1 and 4)."""
+    """Whoever asks meanwhile gets the service of the container that makes it."""
     held = Held(Key())
     registry.register_factory(Key, held)
     parent = registry.container()
@@ -111,7 +111,7 @@ def test_a_value_that_is_registered_while_its_key_is_made(registry):
 
 
 def test_an_override_that_ends_while_its_singleton_is_made(registry):
-    """The singleton from before is taken up again, and stays (1 and 24)."""
+    """The singleton from before is taken up again, and stays."""
     made = []
     registry.register_factory(Key, lambda: made.append(1) or Key(), lifetime="singleton")
     before = registry.container().get(Key)
@@ -155,7 +155,7 @@ def make_classes():
 
 @pytest.mark.usefixtures("busy_threads")
 def test_paths_of_what_was_linked_at_the_same_time(monkeypatch):
-    """Threads that link at the same time know the right paths (9)."""
+    """Threads that link at the same time know the right paths."""
     monkeypatch.setattr("wares._core.writing._shapes", shapes := {})
 
     def path_to_missing(registry, key):
@@ -178,7 +178,7 @@ def test_paths_of_what_was_linked_at_the_same_time(monkeypatch):
 
 @pytest.mark.usefixtures("busy_threads")
 def test_registering_while_others_open_containers(registry):
-    """Containers with makers of their own may come and go meanwhile (4)."""
+    """Containers with makers of their own may come and go meanwhile."""
 
     def give():
         yield Other()
@@ -203,7 +203,7 @@ def test_registering_while_others_open_containers(registry):
 
 
 async def test_a_container_that_two_tasks_reset(registry):
-    """What was made after the first reset is cleaned up (20)."""
+    """What was made after the first reset is cleaned up."""
     events = []
 
     async def slow():
@@ -233,7 +233,7 @@ async def test_a_container_that_two_tasks_reset(registry):
 
 @pytest.mark.parametrize("lifetime", ["scoped", "transient"])
 async def test_a_task_outlives_the_factory_that_started_it(registry, lifetime):
-    """It may ask for what that factory was called for: nobody waits for the task (10)."""
+    """It may ask for what that factory was called for: nobody waits for the task."""
     tasks = []
 
     async def make_other(wares_container):
@@ -255,7 +255,7 @@ async def test_a_task_outlives_the_factory_that_started_it(registry, lifetime):
 
 @pytest.mark.parametrize("room", [5, 7, 9, 11, 13, 40])
 def test_a_factory_fails_where_the_stack_is_full(registry, room):
-    """Those that wait hear of it all the same, however little room there is (2)."""
+    """Those that wait hear of it all the same, however little room there is."""
     entered = []
 
     def make():
@@ -294,7 +294,7 @@ def test_a_factory_fails_where_the_stack_is_full(registry, room):
 
 
 async def test_aget_goes_on_where_get_cannot(registry):
-    """That `get` met something asynchronous does not concern the `aget` that waits (2 and 7)."""
+    """That `get` met something asynchronous does not concern the `aget` that waits."""
     held = Held(Other())
 
     async def make_text():
@@ -318,7 +318,7 @@ async def test_aget_goes_on_where_get_cannot(registry):
 
 
 def test_a_local_value_that_is_registered_while_its_key_is_made(registry):
-    """Once making it has failed, the value is there (4)."""
+    """Once making it has failed, the value is there."""
     held = Held(ValueError("no"))
     registry.register_factory(Key, held)
     container = registry.container()

@@ -1,0 +1,488 @@
+"""A container for each request, event and command of a Flask application.
+
+Flask's contexts keep the containers, and `wares_from` opens them when they are asked for.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Generator, Hashable
+from typing import Any, TypeVar, cast
+
+from typing_extensions import TypeForm, Unpack
+
+from wares._adapters.applications import find_views
+from wares._adapters.extras import needs_extra
+from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
+from wares._adapters.lifespan import REGISTRY_KEY
+from wares._adapters.registries import Keeping, choose_registry, demand_kind
+from wares._adapters.units import check
+from wares._core.compositions import FactoryOptions, ValueOptions
+from wares._core.container import Container, Registry
+from wares._core.current import current, finders
+from wares._core.recipes import is_context_manager
+from wares.click import _is_failure as is_failed_exit
+from wares.exceptions import (
+    NoContainerError,
+    NoRegistryError,
+    PendingAsyncCleanupError,
+    RegistryClosedError,
+)
+
+with needs_extra("wares.flask", "flask"):
+    import click
+    from flask import (
+        Blueprint,
+        Flask,
+        Response,
+        g,
+        has_app_context,
+        request,
+        signals,
+    )
+    from flask.ctx import AppContext, _AppCtxGlobals
+    from flask.globals import app_ctx
+    from werkzeug.exceptions import HTTPException
+    from werkzeug.local import LocalProxy
+    from werkzeug.wsgi import ClosingIterator
+
+__all__ = [
+    "close_registry",
+    "container",
+    "get_registry",
+    "health_blueprint",
+    "init_app",
+    "overwrite_factory",
+    "overwrite_value",
+    "register_factory",
+    "register_value",
+    "registry",
+    "teardown",
+    "wares_from",
+]
+
+T = TypeVar("T")
+FlaskApp = TypeVar("FlaskApp", bound=Flask)
+
+#: Where a context keeps its containers: by request, or under `None` what the context is for. An
+#: environment of WSGI has it, too, where the context is that request's own.
+_KEY = "_wares_containers"
+#: Where an application's extensions keep what validates the registry, until it has done so.
+_CHECK = "wares_check"
+#: Where a context keeps what closing has raised.
+_FAILURE = "_wares_failure"
+#: Stands for the namespace of the context that is active.
+_proxy = g
+#: Give what the proxies stand for.
+_get_context: Callable[[], AppContext] = app_ctx._get_current_object  # type: ignore[attr-defined]  # a proxy has it
+_get_request: Callable[[], Any] = request._get_current_object  # type: ignore[attr-defined]  # a proxy has it
+#: Held while a registry is validated.
+_validating = threading.Lock()
+
+
+def init_app(
+    app: FlaskApp, *, registry: Registry | None = None, validate: bool = True
+) -> FlaskApp:
+    """Give *app* a registry, and each of its requests, commands and contexts a container.
+
+    The container is current (`wares.current_container`) in its context. It is closed when that is
+    torn down, or after the last byte of a response that is streamed. The first request validates
+    the registry, and the views that ask by `wares.inject`. If something cannot be made, it fails
+    with an `InvalidRegistryError`, and so do those after it.
+
+    Initialise an application again to give it another registry.
+
+    Args:
+        app: The application.
+        registry: Where services are registered. Left out, it is the one that the application has,
+            or a new one, also where that has been closed.
+        validate: Whether the registry is validated.
+
+    Returns:
+        The application.
+
+    Raises:
+        InvalidRegistrationError: It is no application of Flask.
+    """
+    demand_kind(app, Flask, "init_app takes a Flask application")
+    present = _keeping.find(app)
+    app.extensions[REGISTRY_KEY] = choose_registry(present, registry)
+    if present is None:
+        app.teardown_appcontext(_end_context)
+        signals.got_request_exception.connect(_note, app)
+        _put_around(app, "wsgi_app", _serve)
+        _put_around(app, "handle_user_exception", _note_answered)
+        _put_around(app, "process_response", _hold)
+        _put_around(app, "async_to_sync", _leave_generators)
+    # A receiver of its own, because only what is disconnected for all senders costs nothing.
+    signals.request_started.disconnect(app.extensions.pop(_CHECK, _validate))
+    if validate:
+        app.extensions[_CHECK] = functools.partial(_validate)
+        signals.request_started.connect(app.extensions[_CHECK], app)
+    return app
+
+
+def wares_from(g: _AppCtxGlobals = g) -> Container:
+    """Get the container of the request, or of the application context outside of requests.
+
+    Args:
+        g: The namespace of the active context.
+
+    Returns:
+        The container, which is the same as long as the request or the context lasts.
+
+    Raises:
+        NoContainerError: There is no application context, or *g* is that of another one.
+        NoRegistryError: The application has not been initialised.
+        RegistryClosedError: The registry is closed.
+    """
+    try:
+        context = _get_context()
+    except RuntimeError:
+        context = None
+    if context is None or (g is not _proxy and g is not context.g):
+        raise NoContainerError(
+            "There is no application context, and so no container. Ask while a request, a command "
+            "or a task is being served, or open a context: with app.app_context(): ..."
+        )
+    containers, key = _get_containers(context), _get_key()
+    served = containers.get(key)
+    if served is None:
+        registry = context.app.extensions.get(REGISTRY_KEY)
+        served = Served(get_registry() if registry is None else registry)
+        served.app = context.app
+        if key is not None:
+            _prepare_sharing(containers, key, served)
+        containers[key] = served
+    return served
+
+
+_keeping = Keeping[Flask](
+    lambda app: app.extensions.get(REGISTRY_KEY),
+    "The application has no registry. Initialise it: wares.flask.init_app(app)",
+)
+register_factory = _keeping.register_factory
+register_value = _keeping.register_value
+
+
+def get_registry(app: Flask | None = None) -> Registry:
+    """Get the registry of *app*, or of the application whose context is active.
+
+    Raises:
+        NoRegistryError: The application has not been initialised, or there is none.
+    """
+    if app is None and not has_app_context():
+        raise NoRegistryError(
+            "There is no application context, and so no registry. Name the application, "
+            "get_registry(app), or open a context: with app.app_context(): ..."
+        )
+    return _keeping.get_registry(_get_context().app if app is None else app)
+
+
+#: The registry of the application whose context is active.
+registry: Registry = cast("Registry", LocalProxy(get_registry))
+
+#: The container of the request, or of the application context outside of requests.
+container: Container = cast("Container", LocalProxy(wares_from))
+
+
+def overwrite_factory(
+    svc_type: TypeForm[T] | Hashable,
+    factory: Callable[..., Any],
+    **options: Unpack[FactoryOptions],
+) -> None:
+    """Register another factory as `register_factory` does, and reset the active container."""
+    container = wares_from()
+    container.registry.register_factory(svc_type, factory, **options)
+    container.reset()
+
+
+def overwrite_value(
+    svc_type: TypeForm[T] | Hashable, value: T, **options: Unpack[ValueOptions]
+) -> None:
+    """Register another object as `register_value` does, and reset the active container.
+
+    If the object is a context manager, it is entered, unless ``enter=False`` is passed.
+    """
+    container = wares_from()
+    # As in svcs, where this stands for a factory that a test replaces.
+    options.setdefault("enter", is_context_manager(type(value)))
+    container.registry.register_value(svc_type, value, **options)
+    container.reset()
+
+
+def teardown(exc: BaseException | None) -> None:
+    """Close the active container before its context ends; its cleanups see *exc*."""
+    if has_app_context():
+        _end_request(_get_context().app, exc=exc)
+
+
+def close_registry(app: Flask) -> None:
+    """Close the registry of *app*, if it has one; await what has to be awaited."""
+    registry = _keeping.find(app)
+    try:
+        if registry is not None:
+            registry.close()
+    except PendingAsyncCleanupError:
+        app.async_to_sync(_keeping.aclose_registry)(app)
+
+
+def health_blueprint(path: str = "/healthy", **options: Unpack[HealthOptions]) -> Blueprint:
+    """Make a blueprint that pings the services and answers whether all are well.
+
+    It answers by ``{"ok": [...], "failing": [...]}``, or in more detail where
+    ``application/health+json`` is accepted. ``?tag=ready`` narrows it down to services with that
+    tag. Pings run in threads; those that must be awaited are failing.
+
+    Args:
+        path: Where it is found. It also names the blueprint, so there may be several.
+        options: How it checks and answers: ``timeout`` (5 seconds), ``tags`` (all), ``ok_status``
+            (200), ``failing_status`` (503), ``show_errors`` (False), ``max_age`` (0 seconds).
+
+    Returns:
+        The blueprint, for the application to register.
+
+    Raises:
+        InvalidOptionError: An option cannot work.
+    """
+    endpoint = HealthEndpoint(**options)
+    blueprint = Blueprint(f"wares_health_{path.replace('.', '_')}", __name__)
+
+    @blueprint.get(path, endpoint="health")
+    def health() -> Response:
+        accept = request.headers.get("Accept", "")
+        tags = request.args.getlist("tag")
+        answer = endpoint.respond(get_registry(), tags=tags, accept=accept)
+        return Response(answer.body, answer.status, answer.headers)
+
+    return blueprint
+
+
+class Served(Container):
+    """The container of a request, or of an application context.
+
+    Attributes:
+        app: Whose context it is.
+        stream: The response that is sent piece by piece, and ends the work.
+    """
+
+    app: Flask
+    stream: weakref.ref[Generator[Any]] | None = None
+    _failure: BaseException | None
+
+    def end(self, error: BaseException | None) -> None:
+        """Close; cleanups see *error*, or else the failure that was answered."""
+        if error is None:
+            error = vars(self).get("_failure")
+        if error is not None and not _is_failure(error):
+            error = None
+        is_answered = error is not None and sys.exception() is not error
+        kind = None if error is None else type(error)
+        try:
+            try:
+                self.__exit__(kind, error, None)
+            except PendingAsyncCleanupError:
+                # Nothing has been touched. Flask runs an event loop for whatever is asynchronous.
+                self.app.async_to_sync(self.__aexit__)(kind, error, None)
+        except Exception:
+            if not is_answered:
+                raise
+            message = "A cleanup has failed after the request had been answered."
+            logging.getLogger("wares").exception(message)
+
+
+def _is_failure(error: BaseException) -> bool:
+    """Tell whether *error* is a failure; a redirection and an exit with code 0 are none."""
+    if isinstance(error, HTTPException):
+        status = error.code if error.response is None else error.response.status_code
+        return status is None or status >= 400  # noqa: PLR2004  # errors begin there
+    return is_failed_exit(error)
+
+
+def _prepare_sharing(containers: dict[Any, Served], key: Any, served: Served) -> None:
+    """Have a request that shares its context end before that, and leave nothing there."""
+    signals.request_tearing_down.connect(_end_request, served.app)
+    for ended in [one for one, other in containers.items() if other.is_closed]:
+        del containers[ended]
+    if "event" in vars(key):
+        # Flask-SocketIO answers exceptions unseen: injected functions note them.
+        served._failure = None
+
+
+def _get_containers(context: AppContext) -> dict[Any, Served]:
+    containers: dict[Any, Served] = vars(context).setdefault(_KEY, {})
+    return containers
+
+
+def _get_key() -> Any:
+    """Get the request that is active, unless the active context has been pushed for it."""
+    try:
+        request = _get_request()
+    except RuntimeError:
+        return None
+    return None if _KEY in request.environ else request
+
+
+def _find() -> Served | None:
+    """Find the container of the active context, if there is one."""
+    try:
+        return cast("Served", wares_from()) if has_app_context() else None
+    except (NoRegistryError, RegistryClosedError):
+        return None
+
+
+finders.append(_find)
+
+
+def _serve(call: Callable[..., Any], find: Any, environ: Any, start_response: Any) -> Any:
+    """Serve a request, in which no container from around it is current."""
+    if not has_app_context():
+        environ[_KEY] = True
+    outer = current.get()
+    if outer is None:
+        return call(find(), environ, start_response)
+    current.set(None)
+    try:
+        return call(find(), environ, start_response)
+    finally:
+        current.set(outer)
+
+
+def _validate(app: Flask, **_: Any) -> None:
+    """Check, at the first request, that everything can be made."""
+    with _validating:
+        # Several first requests may come at once: one of them looks, the others wait.
+        if _CHECK in app.extensions:
+            check(get_registry(app), "The application serves no request", find_views(app))
+            signals.request_started.disconnect(app.extensions.pop(_CHECK))
+
+
+def _note(_: Flask, exception: BaseException, **__: Any) -> None:
+    """Have the work end with an exception, and not with a response that was not sent."""
+    served = _find()
+    if served is not None:
+        dropped = served.stream and served.stream()
+        served._failure, served.stream = exception, None
+        if dropped:
+            dropped.close()
+
+
+def _note_answered(call: Callable[..., Any], find: Any, *args: Any) -> Any:
+    """Note an exception before an error handler answers it; Flask tells nobody else."""
+    # From Flask 3.2 on, the context comes before the exception.
+    _note(find(), args[-1])
+    return call(find(), *args)
+
+
+def _end(containers: dict[Any, Served], key: Any, error: BaseException | None) -> None:
+    """Close a container, unless a response that is sent will do it."""
+    served = containers.get(key)
+    if served is None:
+        return
+    if served.stream and (error is None or isinstance(error, (Exception, GeneratorExit))):
+        return
+    if error is None and sys.exception() is not None and click.get_current_context(silent=True):
+        # Click, before 8.2, does not tell the context of a command what has ended it.
+        error = sys.exception()
+    del containers[key]
+    served.end(error)
+
+
+def _end_request(_: Flask, *, exc: BaseException | None, **__: Any) -> None:
+    """End the container of a request whose context may go on."""
+    _end(_get_containers(_get_context()), _get_key(), exc)
+
+
+def _end_context(error: BaseException | None) -> None:
+    """End the containers of a context."""
+    context = _get_context()
+    containers = _get_containers(context)
+    try:
+        for key in list(containers):
+            _end(containers, key, error)
+    except BaseException as failure:  # noqa: BLE001  # it is raised again
+        # At once, it would keep the teardown functions of others from running.
+        vars(context)[_FAILURE] = failure
+        signals.appcontext_tearing_down.connect(_raise_failure, context.app)
+
+
+def _raise_failure(_: Flask, **__: Any) -> None:
+    failure = vars(_get_context()).pop(_FAILURE, None)
+    if failure is not None:
+        raise failure
+
+
+def _hold(call: Callable[..., Response], find: Any, *args: Any) -> Response:
+    """Have a response that is sent piece by piece end the work."""
+    response = call(find(), *args)
+    chunks: Any = response.response
+    if type(chunks) is list or not response.is_streamed or response.direct_passthrough:
+        return response
+    # What Flask makes of a raised response is complete, although it looks like a stream.
+    is_complete = isinstance(chunks, ClosingIterator) and response.content_length is not None
+    served = None if is_complete else _find()
+    if served is not None:
+        response.response = stream = _stream(chunks, served)
+        # From here on, whoever drops it ends the work.
+        next(stream)
+        served.stream = weakref.ref(stream)
+    return response
+
+
+def _stream(chunks: Any, served: Served) -> Generator[Any]:
+    """Give the pieces of a response. The end of them ends the work, and so does giving up."""
+    # If nothing is asked for, as for HEAD, the work is done nevertheless.
+    outcome: BaseException | None = None
+    try:
+        yield None
+        outcome = GeneratorExit()
+        iterator = iter(chunks)
+        while True:
+            with served.activate():
+                chunk = next(iterator, served)
+            if chunk is served:
+                break
+            yield chunk
+        outcome = None
+    except Exception as error:
+        outcome = error
+        raise
+    finally:
+        try:
+            with served.activate():
+                getattr(chunks, "close", lambda: None)()
+        finally:
+            if served.stream:
+                served.end(outcome)
+
+
+def _put_around(app: Flask, name: str, function: Callable[..., Any]) -> None:
+    """Put *function* around a method, without keeping *app* alive."""
+    method: Any = getattr(app, name)
+    is_flasks = getattr(method, "__self__", None) is app
+    call = method.__func__ if is_flasks else lambda _, *args: method(*args)
+    vars(app)[name] = functools.partial(function, call, weakref.ref(app))
+
+
+def _leave_generators(call: Callable[..., Any], find: Any, function: Callable[..., Any]) -> Any:
+    """Make an asynchronous function synchronous, and leave asynchronous generators open.
+
+    Flask runs each in an event loop of its own, which closes, as it ends, the generators that were
+    begun in it: transactions would roll back. Those of services are ended with their container.
+    """
+
+    @functools.wraps(function)
+    async def run(*args: Any, **kwargs: Any) -> Any:
+        hook = sys.get_asyncgen_hooks().firstiter
+        sys.set_asyncgen_hooks(firstiter=None)
+        try:
+            return await function(*args, **kwargs)
+        finally:
+            if hook is not None:
+                sys.set_asyncgen_hooks(firstiter=hook)
+
+    return call(find(), run)
