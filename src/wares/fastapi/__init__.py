@@ -42,6 +42,7 @@ from wares.exceptions import (
     InvalidOptionError,
     InvalidRegistrationError,
     LifetimeError,
+    NoContainerError,
     UnresolvableParameterError,
     raise_problems,
 )
@@ -89,7 +90,13 @@ T = TypeVar("T")
 App = TypeVar("App", bound=FastAPI)
 
 
-async def container(connection: HTTPConnection) -> AsyncGenerator[Container, None]:
+#: What `container` gets from other frameworks that understand FastAPI's markers, as TaskIQ does.
+_NO_CONNECTION: Any = None
+
+
+async def container(
+    connection: HTTPConnection = _NO_CONNECTION,
+) -> AsyncGenerator[Container, None]:
     """Get the container of the request or WebSocket: a dependency.
 
     It closes when the response has been sent and background tasks have run, and is current
@@ -104,7 +111,13 @@ async def container(connection: HTTPConnection) -> AsyncGenerator[Container, Non
 
     Raises:
         NoRegistryError: The application does not run, or its lifespan has no registry.
+        NoContainerError: FastAPI does not call this, but another framework.
     """
+    if connection is _NO_CONNECTION:
+        raise NoContainerError(
+            "There is no request. To ask for services outside of FastAPI, initialise the adapter "
+            "of the framework that calls this. In TaskIQ: wares.taskiq.init_broker(broker)"
+        )
     async with contextlib.AsyncExitStack() as stack:
 
         def push_exit(_: HTTPConnection, leave: Leave) -> None:
