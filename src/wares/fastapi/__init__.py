@@ -28,6 +28,7 @@ from wares._adapters.extras import needs_extra
 from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
 from wares._adapters.lifespan import REGISTRY_KEY, LifespanFunction
 from wares._adapters.shielding import CancelScope, shielding
+from wares._adapters.svcs_names import explain_svcs_names
 from wares._core.container import Container, Registry
 from wares._core.current import current
 from wares._core.keys import MISSING, describe
@@ -88,6 +89,8 @@ T = TypeVar("T")
 
 
 App = TypeVar("App", bound=FastAPI)
+
+explain_svcs_names(__name__, "wares_from(request)")
 
 
 #: What `container` gets from other frameworks that understand FastAPI's markers, as TaskIQ does.
