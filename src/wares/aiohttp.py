@@ -15,6 +15,7 @@ from wares._adapters.applications import with_methods
 from wares._adapters.extras import needs_extra
 from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
 from wares._adapters.registries import Keeping, demand, demand_kind
+from wares._adapters.svcs_names import explain_svcs_names
 from wares._adapters.units import Unit, check, noting
 from wares._core.container import Container, Registry
 from wares.exceptions import NoContainerError, NoRegistryError
@@ -47,6 +48,7 @@ get_registry = _keeping.get_registry
 aclose_registry = _keeping.aclose_registry
 register_factory = _keeping.register_factory
 register_value = _keeping.register_value
+explain_svcs_names(__name__, "wares_from(request)")
 
 #: Where the container is found in a request. Typed keys of requests are new in aiohttp 3.14.
 CONTAINER_KEY: Any = getattr(web, "RequestKey", lambda name, _: name)(
@@ -78,8 +80,7 @@ def init_app(
         registry: The registry to use; by default the one that *app* has already, or else a new one.
         middleware_pos: Where the middleware is inserted.
         validate: Whether the start fails if a registered service cannot be made, or if a handler
-            with `wares.inject` asks for a service that is not registered. Registrations in
-            ``cleanup_ctx`` are checked, those in later ``on_startup`` handlers are not.
+            asks for one that is not registered by then: at the latest in ``cleanup_ctx``.
 
     Returns:
         The application.
@@ -133,13 +134,10 @@ def wares_from(request: web.Request) -> Container:
         NoContainerError: The request did not come through `wares_middleware`.
     """
     container: Container | None = request.get(CONTAINER_KEY)
-    return demand(
-        container,
-        NoContainerError,
-        "This request has no container: it did not come through the middleware. Initialise the "
-        "application, wares.aiohttp.init_app(app), and ask in a handler, or in a middleware "
-        "further inside.",
+    advice = (
+        "The request did not come through the middleware: wares.aiohttp.init_app(app) adds it."
     )
+    return demand(container, NoContainerError, advice)
 
 
 def health_route(path: str = "/healthy", **options: Unpack[HealthOptions]) -> web.RouteDef:

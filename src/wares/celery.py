@@ -15,7 +15,7 @@ from wares._adapters.injecting import Served, inject_own, refuse_unserved
 from wares._adapters.lifespan import REGISTRY_KEY
 from wares._adapters.loops import Loops
 from wares._adapters.registries import Keeping, demand_kind
-from wares._adapters.units import Unit, check
+from wares._adapters.units import Unit, check, tell
 from wares._core.container import Registry
 from wares.exceptions import PendingAsyncCleanupError, WaresError
 
@@ -112,10 +112,15 @@ class WaresTask(Task):
         """Run the task, in a container."""
         request = self.request
         given = {Task: self, type(self): self, Context: request}
-        with Unit(get_registry(self.app).container(given), run=_loops.run):
-            # In a worker, the request is current already; in a direct call, it is not.
-            call: Any = super().__call__ if request.called_directly else self.run
-            return call(*args, **kwargs)
+        try:
+            with Unit(get_registry(self.app).container(given), run=_loops.run):
+                # In a worker, the request is current already; in a direct call, it is not.
+                call: Any = super().__call__ if request.called_directly else self.run
+                return call(*args, **kwargs)
+        except WaresError as error:
+            if request.called_directly or request.is_eager:
+                raise
+            raise tell(error) from error
 
 
 def _serve(function: Callable[..., Any]) -> Callable[..., Any]:

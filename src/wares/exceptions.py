@@ -22,7 +22,8 @@ class WaresError(Exception):
 
     def __init__(self, *arguments: object) -> None:
         super().__init__(*arguments)
-        self.add_note(f"More about it: {_PAGE}#{type(self).__name__.lower()}")
+        section = "" if type(self) is WaresError else f"#{type(self).__name__.lower()}"
+        self.add_note(f"More about it: {_PAGE}{section}")
 
     def __repr__(self) -> str:
         # Without the arguments: they may be keys whose `repr` fails.

@@ -20,6 +20,7 @@ from wares._adapters.extras import needs_extra
 from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
 from wares._adapters.lifespan import REGISTRY_KEY
 from wares._adapters.registries import Keeping, choose_registry, demand_kind
+from wares._adapters.svcs_names import explain_svcs_names
 from wares._adapters.units import check
 from wares._core.compositions import FactoryOptions, ValueOptions
 from wares._core.container import Container, Registry
@@ -66,6 +67,8 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+explain_svcs_names(__name__, "wares_from()")
 FlaskApp = TypeVar("FlaskApp", bound=Flask)
 
 #: Where a context keeps its containers: by request, or under `None` what the context is for. An

@@ -17,6 +17,7 @@ from wares._adapters.extras import needs_extra
 from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
 from wares._adapters.lifespan import REGISTRY_KEY, Lifespan, explain_idle_lifespan
 from wares._adapters.registries import demand
+from wares._adapters.svcs_names import explain_svcs_names
 from wares._core.container import Container, Registry
 from wares.exceptions import NoRegistryError, ServiceNotFoundError
 
@@ -30,6 +31,8 @@ with needs_extra("wares.starlette", "starlette"):
 __all__ = ["WaresMiddleware", "get_registry", "health_route", "lifespan", "wares_from"]
 
 App = TypeVar("App", bound=Starlette)
+
+explain_svcs_names(__name__, "wares_from(request)")
 
 
 class Client(Protocol):

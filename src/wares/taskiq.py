@@ -13,12 +13,14 @@ from wares._adapters.extras import needs_extra
 from wares._adapters.injecting import inject_own
 from wares._adapters.lifespan import REGISTRY_KEY
 from wares._adapters.registries import Keeping, demand_kind
-from wares._adapters.units import Unit, check, note_failure
+from wares._adapters.units import Unit, check, note_failure, tell
 from wares._core.container import Registry
+from wares.exceptions import WaresError
 
 with needs_extra("wares.taskiq", "taskiq"):
     from taskiq import (
         AsyncBroker,
+        InMemoryBroker,
         TaskiqEvents,
         TaskiqMessage,
         TaskiqMiddleware,
@@ -111,7 +113,7 @@ class _Middleware(TaskiqMiddleware):
         """Open the container of a task, and inject the task if it was defined late."""
         task = self.broker.find_task(message.task_name)
         if task is not None:
-            task.original_func = inject_own(task.original_func)
+            task.original_func = _inject(task.original_func)
         unit = Unit(
             get_registry(self.broker).container({TaskiqMessage: message}),
             is_failure=_is_failure,
@@ -144,6 +146,14 @@ class _Middleware(TaskiqMiddleware):
             result.is_err = True
             result.error = error
             result.return_value = None
+        # This broker stores results as they are.
+        if isinstance(result.error, WaresError) and not isinstance(self.broker, InMemoryBroker):
+            result.error = tell(result.error)
+
+
+def _inject(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Inject the function of a task. Errors name it as it was written: TaskIQ renames it."""
+    return inject_own(function, function.__name__.removesuffix("__taskiq_original"))
 
 
 def _inject_tasks(broker: AsyncBroker) -> None:
@@ -153,7 +163,7 @@ def _inject_tasks(broker: AsyncBroker) -> None:
     def get_injected_tasks() -> dict[str, Any]:
         tasks = get_all_tasks()
         for task in tasks.values():
-            task.original_func = inject_own(task.original_func)
+            task.original_func = _inject(task.original_func)
         return tasks
 
     untyped: Any = broker

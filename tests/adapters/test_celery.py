@@ -26,6 +26,8 @@ from wares import (
     NoRegistryError,
     Registry,
     RegistryClosedError,
+    ServiceNotFoundError,
+    WaresError,
     current_container,
 )
 from wares._adapters.loops import Loops
@@ -243,6 +245,48 @@ class TestFailures:
 
         assert isinstance(error, LookupError)
         assert ["open", "rollback LookupError"] == journal
+
+    def test_of_wares_in_a_worker(self, app):
+        """The caller sees an error of wares as a `WaresError` with its message and the path."""
+        init_app(app, validate=False)
+        app.conf.task_always_eager = False
+        get_registry(app).register_factory(Broken, Broken)
+
+        @app.task(shared=False)
+        def work():
+            return current_container().get(Broken)
+
+        with running(app, pool="solo"):
+            error = result_of(work)
+
+        assert WaresError is type(error)
+        assert "ServiceNotFoundError: Nothing is registered for complex." in str(error)
+        assert "It was needed on this path:\n  Broken (scoped)" in str(error)
+
+    def test_of_wares_in_a_worker_for_the_cleanups(self, app, journal):
+        """The cleanups see the error itself."""
+        app.conf.task_always_eager = False
+
+        @app.task(shared=False)
+        def work(session: Inject[Session]):
+            current_container().get(complex)
+
+        with running(app, pool="solo"):
+            result_of(work)
+
+        assert ["open", "rollback ServiceNotFoundError"] == journal
+
+    def test_of_wares_eagerly(self, app):
+        """An eager task raises the error itself, where it is called."""
+
+        @app.task(shared=False)
+        def work():
+            current_container().get(complex)
+
+        with pytest.raises(ServiceNotFoundError):
+            work.delay().get()
+        with pytest.raises(ServiceNotFoundError):
+            work()
 
 
 class TestNesting:

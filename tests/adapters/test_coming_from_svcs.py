@@ -215,3 +215,37 @@ class TestSubclasses:
 
         assert container.is_closed
         assert object.__setattr__ is wares.Container.__setattr__
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [
+        ("flask.get", "wares_from().get(...)"),
+        ("flask.get_pings", "wares_from().get_pings()"),
+        ("flask.svcs_from", "wares_from()"),
+        ("fastapi.aget", "await wares_from(request).aget(...)"),
+        ("starlette.aget_abstract", "await wares_from(request).aget(...)"),
+        ("starlette.SVCSMiddleware", "WaresMiddleware"),
+        ("aiohttp.get", "wares_from(request).get(...)"),
+    ],
+)
+def test_names_that_are_gone(name, instead):
+    """An adapter says what to write instead of a name of svcs; type checkers do not see it."""
+    adapter, _, missing = name.partition(".")
+
+    with pytest.raises(AttributeError) as caught:
+        getattr(getattr(wares, adapter), missing)
+
+    assert str(caught.value) == (
+        f"module 'wares.{adapter}' has no attribute '{missing}'. "
+        f"Instead of svcs' {missing}, write {instead}"
+    )
+
+
+@pytest.mark.parametrize("adapter", ["flask", "fastapi", "starlette", "aiohttp"])
+def test_names_that_svcs_does_not_have(adapter):
+    """Other names that an adapter does not have are Python's usual error."""
+    with pytest.raises(
+        AttributeError, match=f"^module 'wares.{adapter}' has no attribute 'no'$"
+    ):
+        getattr(wares, adapter).no  # noqa: B018  # the access is the test

@@ -13,9 +13,11 @@ from taskiq import (
     TaskiqDepends,
     TaskiqMessage,
     TaskiqMiddleware,
+    TaskiqResult,
     async_shared_broker,
 )
 from taskiq.api import run_receiver_task
+from taskiq.brokers.inmemory_broker import InmemoryResultBackend
 
 from tests.adapters.serving import Journal, Session, open_session, until
 from wares import (
@@ -26,6 +28,7 @@ from wares import (
     NoContainerError,
     NoRegistryError,
     RegistryClosedError,
+    WaresError,
     current_container,
     inject,
 )
@@ -203,7 +206,8 @@ class TestNesting:
 
         middleware.pre_execute(message)
         (await current_container().aget(Session)).work()
-        await middleware.post_execute(message, None)
+        result = TaskiqResult(is_err=False, return_value=None, execution_time=0)
+        await middleware.post_execute(message, result)
 
         assert ["open", "work", "commit"] == journal
 
@@ -246,6 +250,34 @@ class TestWorkers:
         await broker.shutdown()
 
         assert {"open": 2, "1": 1, "2": 1, "commit": 2} == Counter(journal)
+
+    async def test_store_errors_of_wares_with_their_message(self):
+        """A result, which carries the arguments of an exception, has the message and the path."""
+        results = InmemoryResultBackend()
+        broker = init_broker(QueueBroker().with_result_backend(results), validate=False)
+        get_registry(broker).register_factory(Needy, Needy)
+
+        @broker.task
+        async def work() -> None:
+            await current_container().aget(Needy)
+
+        await broker.startup()
+        worker = asyncio.create_task(run_receiver_task(broker))
+        error = (await result_of(work)).error
+        worker.cancel()
+        await asyncio.wait({worker})
+        await broker.shutdown()
+
+        assert WaresError is type(error)
+        assert "ServiceNotFoundError: Nothing is registered for complex." in str(error)
+        assert "It was needed on this path:\n  Needy (scoped)" in str(error)
+
+
+class Needy:
+    """A service that cannot be made."""
+
+    def __init__(self, number: complex) -> None:
+        self.number = number
 
 
 class TestStart:
@@ -314,7 +346,10 @@ class TestEdgeCases:
         def work(session: Inject[Session]) -> None:
             """Never be reached."""
 
-        assert isinstance((await result_of(work)).error, AsyncServiceError)
+        error = (await result_of(work)).error
+
+        assert isinstance(error, AsyncServiceError)
+        assert "Write `async def work`, or make" in str(error)
 
     async def test_calling_a_task(self, broker):
         """A task that is called, and not sent, uses the current container."""
@@ -429,6 +464,19 @@ class TestEdgeCases:
         await result_of(work)
 
         assert ["open", "one", "commit"] == journal
+
+    async def test_a_broker_that_was_not_initialised(self):
+        """A task whose broker has no registry says what to do."""
+        broker = InMemoryBroker()
+
+        @broker.task
+        async def work(session: Inject[Session]) -> None:
+            """Never be reached."""
+
+        error = (await result_of(work)).error
+
+        assert isinstance(error, NoContainerError)
+        assert "wares.taskiq.init_broker(broker)" in str(error)
 
     def test_what_is_no_broker(self):
         """Nothing but a broker of TaskIQ can be initialised; the error says so."""

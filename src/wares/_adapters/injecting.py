@@ -24,11 +24,12 @@ from wares._inject.injection import inject
 from wares.exceptions import InvalidRegistrationError, raise_problems
 
 
-def inject_own(function: Callable[..., Any]) -> Callable[..., Any]:
+def inject_own(function: Callable[..., Any], name: str | None = None) -> Callable[..., Any]:
     """Inject the parameters that wares' `Inject` and `Depends` mark, and no others.
 
     Args:
         function: A handler whose annotations can be evaluated.
+        name: What errors call the handler; by default its own name.
 
     Returns:
         The handler, of the same kind, with the remaining parameters; *function* itself if it asks
@@ -41,7 +42,12 @@ def inject_own(function: Callable[..., Any]) -> Callable[..., Any]:
         return inject(function)
     if not _find_own(signature):
         return function
-    return _inject(_make_shim(function), function, signature)
+    shim = _make_shim(function)
+    # Errors name the handler, not the shim.
+    functools.update_wrapper(shim, function, updated=())
+    if name is not None:
+        shim.__name__ = shim.__qualname__ = name
+    return _inject(shim, function, signature)
 
 
 def refuse_unserved(functions: Iterable[Callable[..., Any]], advice: str) -> None:
@@ -97,6 +103,7 @@ def bind_own(function: Callable[..., Any]) -> Callable[..., Any] | None:
     async def bind(*args: Any, **kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
         return args, kwargs
 
+    functools.update_wrapper(bind, function, updated=())
     return _inject(bind, function, signature)
 
 
@@ -162,8 +169,6 @@ def _inject(
     parameters = list(signature.parameters.values())
     hidden = [p if p.name in own else _hide_marker(p) for p in parameters]
     shim.__signature__ = signature.replace(parameters=hidden)  # type: ignore[attr-defined]  # PEP 362 reads it
-    # Errors name the handler, not the shim.
-    functools.update_wrapper(shim, function, updated=())
     injected = functools.update_wrapper(inject(shim), function)
     shown = [parameter for parameter in parameters if parameter.name not in own]
     # `inject` has added the parameters that only dependencies take from the call.

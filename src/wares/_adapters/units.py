@@ -19,7 +19,12 @@ from wares._adapters.shielding import leaving, open_shield
 from wares._core.container import Container, Registry
 from wares._core.current import current
 from wares._inject.injected import find_missing
-from wares.exceptions import PendingAsyncCleanupError, RegistryClosedError, raise_problems
+from wares.exceptions import (
+    PendingAsyncCleanupError,
+    RegistryClosedError,
+    WaresError,
+    raise_problems,
+)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -35,6 +40,15 @@ def note_failure(container: Container, error: BaseException, *, replace: bool = 
     unit: Any = container
     if replace or getattr(unit, "_failure", None) is None:
         unit._failure = error
+
+
+def tell(error: WaresError) -> WaresError:
+    """Make an error whose only argument is the message of *error*.
+
+    Results that are stored as JSON carry the arguments of an exception, and make another one of
+    them. The arguments of ours are keys, which are not there then.
+    """
+    return WaresError(f"{type(error).__name__}: {error}")
 
 
 @contextmanager

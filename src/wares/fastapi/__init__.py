@@ -28,7 +28,7 @@ from wares._adapters.extras import needs_extra
 from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
 from wares._adapters.lifespan import REGISTRY_KEY, LifespanFunction
 from wares._adapters.shielding import CancelScope, shielding
-from wares._core.callables import describe_callable
+from wares._adapters.svcs_names import explain_svcs_names
 from wares._core.container import Container, Registry
 from wares._core.current import current
 from wares._core.keys import MISSING, describe
@@ -42,6 +42,7 @@ from wares.exceptions import (
     InvalidOptionError,
     InvalidRegistrationError,
     LifetimeError,
+    NoContainerError,
     UnresolvableParameterError,
     raise_problems,
 )
@@ -88,8 +89,16 @@ T = TypeVar("T")
 
 App = TypeVar("App", bound=FastAPI)
 
+explain_svcs_names(__name__, "wares_from(request)")
 
-async def container(connection: HTTPConnection) -> AsyncGenerator[Container, None]:
+
+#: What `container` gets from other frameworks that understand FastAPI's markers, as TaskIQ does.
+_NO_CONNECTION: Any = None
+
+
+async def container(
+    connection: HTTPConnection = _NO_CONNECTION,
+) -> AsyncGenerator[Container, None]:
     """Get the container of the request or WebSocket: a dependency.
 
     It closes when the response has been sent and background tasks have run, and is current
@@ -104,7 +113,13 @@ async def container(connection: HTTPConnection) -> AsyncGenerator[Container, Non
 
     Raises:
         NoRegistryError: The application does not run, or its lifespan has no registry.
+        NoContainerError: FastAPI does not call this, but another framework.
     """
+    if connection is _NO_CONNECTION:
+        raise NoContainerError(
+            "There is no request. To ask for services outside of FastAPI, initialise the adapter "
+            "of the framework that calls this. In TaskIQ: wares.taskiq.init_broker(broker)"
+        )
     async with contextlib.AsyncExitStack() as stack:
 
         def push_exit(_: HTTPConnection, leave: Leave) -> None:
