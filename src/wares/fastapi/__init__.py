@@ -29,6 +29,7 @@ from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
 from wares._adapters.lifespan import REGISTRY_KEY, LifespanFunction
 from wares._adapters.shielding import CancelScope, shielding
 from wares._adapters.svcs_names import explain_svcs_names
+from wares._core.callables import describe_callable
 from wares._core.container import Container, Registry
 from wares._core.current import current
 from wares._core.keys import MISSING, describe
