@@ -29,7 +29,7 @@ def inject_own(function: Callable[..., Any], name: str | None = None) -> Callabl
 
     Args:
         function: A handler whose annotations can be evaluated.
-        name: What errors call the handler; by default its own name.
+        name: The name of the handler in errors; its own name by default.
 
     Returns:
         The handler, of the same kind, with the remaining parameters; *function* itself if it asks
@@ -51,14 +51,15 @@ def inject_own(function: Callable[..., Any], name: str | None = None) -> Callabl
 
 
 def refuse_unserved(functions: Iterable[Callable[..., Any]], advice: str) -> None:
-    """Refuse functions that ask for services where nothing serves them.
+    """Refuse functions that ask for services, but have no container.
 
     Args:
         functions: The functions, as they were written.
-        advice: What the message says that is to be done.
+        advice: What to do about it, for the message.
 
     Raises:
-        InvalidRegistryError: Some of them do, as far as that can be told yet.
+        InvalidRegistryError: A function asks for a service, as far as its annotations can be
+            evaluated yet.
     """
     problems = [
         InvalidRegistrationError(

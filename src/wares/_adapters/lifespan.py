@@ -59,7 +59,7 @@ class Lifespan(Generic[App]):
     Args:
         function: An async generator function, or a function that returns an async context
             manager. It takes the application and the registry, and yields a mapping, which
-            becomes the state of the lifespan, or nothing. Left out, the result is a decorator.
+            becomes the state of the lifespan, or nothing. If omitted, the result is a decorator.
         registry: A registry to use instead of a new one for each start. It closes as well, so the
             application cannot be started again.
         validate: Whether the start fails if a registered service cannot be made.

@@ -48,9 +48,6 @@ class Connections:
         self._open: dict[Key, Connection] = {}
         self._lock = threading.Lock()
 
-    def __len__(self) -> int:
-        return len(self._open)
-
     def find(self, key: Key) -> Connection | None:
         """Find an open connection."""
         return self._open.get(key)

@@ -106,13 +106,3 @@ def give_event(event: SocketEvent) -> Mapping[Any, Any]:
     else:
         given[Data] = event.data
     return given
-
-
-def give_connection(server: Any, sid: str, environ: dict[str, Any]) -> Mapping[Any, Any]:
-    """Collect what the container of a connection is given."""
-    return {**dict.fromkeys(classes_of(server), server), SocketID: sid, Environ: environ}
-
-
-def classes_of(server: Any) -> tuple[type, ...]:
-    """List the classes by which a handler may ask for *server*."""
-    return type(server).__mro__[:-1]

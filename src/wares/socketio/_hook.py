@@ -47,9 +47,9 @@ from wares.socketio._events import (
     CONNECT,
     DISCONNECT,
     FACTS,
+    Environ,
     SocketEvent,
-    classes_of,
-    give_connection,
+    SocketID,
     give_event,
     read_event,
 )
@@ -142,6 +142,8 @@ class Hook:
         self.registry = registry
         self.can_await: bool = server.is_asyncio_based()
         self.connections = Connections()
+        # Handlers may ask for the server by each of its classes.
+        self._given: dict[Any, Any] = dict.fromkeys(type(server).__mro__[:-1], server)
         self._find_problems = find_problems
         self._let_in = let_in
         self._validates = validates
@@ -179,7 +181,7 @@ class Hook:
         """Announce what containers are given, and be told when *registry* closes; once."""
         if registry._known not in self._announced:
             self._announced.add(registry._known)
-            registry.expect(*FACTS, SocketEvent, *classes_of(self.server))
+            registry.expect(*FACTS, SocketEvent, *self._given)
             registry._before_close.append(lambda: self._leave(registry))
 
     def check(self, registry: Registry) -> None:
@@ -359,7 +361,8 @@ class Hook:
     def _open(self, key: Key, environ: dict[str, Any]) -> Connection:
         registry = find_registry(self.registry, environ)
         self.prepare(registry)
-        container = registry.container(give_connection(self.server, key[1], environ))
+        given = {**self._given, SocketID: key[1], Environ: environ}
+        container = registry.container(given)
         return Connection(key, self._find_transport(key), container, environ)
 
     def _find_transport(self, key: Key) -> str | None:

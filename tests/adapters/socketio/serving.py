@@ -222,4 +222,4 @@ def make_server_for(registry: Registry, **options: Any) -> socketio.AsyncServer:
 
 def open_connections(sio: Any) -> int:
     """Tell how many connections have a container."""
-    return len(sio._wares_dispatch.hook.connections)
+    return len(sio._wares_dispatch.hook.connections._open)
