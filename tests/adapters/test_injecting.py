@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import aiohttp.web
 import fast_depends
+import flask_socketio
 import pytest
+import socketio
 from flask import Flask
 from litestar import Litestar, post
 from starlette.applications import Starlette
@@ -16,6 +18,7 @@ from starlette.routing import Route
 import wares.aiohttp
 import wares.flask
 import wares.litestar
+import wares.socketio
 import wares.starlette
 from wares import Inject, Registry, inject
 from wares._adapters.injecting import bind_own, inject_own
@@ -234,6 +237,45 @@ def test_what_cannot_be_told(registry):
     odd.__signature__ = "none at all"
 
     assert [] == list(find_missing([show, odd, type.__call__, int], registry))
+
+
+def test_what_clients_of_flask_socketio_send(registry):
+    """An argument too many of a client of Flask-SocketIO fills no marked parameter."""
+    app = wares.flask.init_app(Flask("shop"), registry=registry)
+    server = flask_socketio.SocketIO(app, async_mode="threading")
+    received = []
+
+    @server.on("work")
+    @inject
+    def work(data, number: Inject[int]):
+        received.append((data, number))
+
+    client = server.test_client(app)
+    client.emit("work", "data")
+    with pytest.raises(TypeError, match="positional"):
+        client.emit("work", "data", "mallory")
+
+    assert [("data", 3)] == received
+
+
+async def test_what_clients_of_socketio_send(registry):
+    """Nor does one of a client of python-socketio, whose handler is injected or not."""
+    server = wares.socketio.init_app(socketio.AsyncServer(async_mode="asgi"), registry)
+    received = []
+
+    async def work(sid, data, number: Inject[int]):
+        received.append((data, number))
+
+    server.on("plain", work)
+    server.on("injected", inject(work))
+    async with wares.socketio.TestClient(server) as client:
+        connection = await client.connect()
+        await connection.call("plain", "data", "mallory")
+        await connection.call("injected", "data")
+        with pytest.raises(TypeError, match="positional"):
+            await connection.call("injected", "data", "mallory")
+
+    assert [("data", 3)] * 2 == received
 
 
 async def test_an_endpoint_of_starlette(registry):

@@ -12,6 +12,7 @@ _ARGUMENTS = (
 
 _BY_POSITION = (
     "test_class_depends",
+    "test_empty_main_body",
     "test_empty_main_body_multiple_args",
     "test_ignore_depends_if_setted_manual",
 )

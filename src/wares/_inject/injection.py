@@ -67,7 +67,7 @@ def inject(
     It may be any function: synchronous, asynchronous, a generator, an asynchronous generator, or
     one that `contextlib` has made a context manager; it keeps its kind, also where a decorator
     hides it. Callers see the other parameters, and as keyword parameters what only dependencies
-    take. An argument that is passed explicitly wins. Services come from the current container;
+    take. What is passed by name for a marked one wins. Services come from the current container;
     where there is none, one is opened for the call.
 
     >>> from typing import Annotated

@@ -10,7 +10,7 @@ the arguments, and a call costs no more than the lines that one would have writt
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection
 from contextlib import nullcontext
 from inspect import Parameter
 from typing import Any
@@ -26,8 +26,6 @@ from wares._inject.casting import is_field
 from wares._inject.driving import adrive, arelay, drive, relay
 from wares._inject.functions import FunctionContainer
 from wares._inject.hidden import finish, leave, read_hidden_shape, runs_event_loop, wait
-
-_POSITIONAL = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 
 
 def write_wrapper(
@@ -129,7 +127,6 @@ class _Writer:
             served=find_served,
             relay=arelay if self._shape is Shape.ASYNC_GENERATOR else relay,
             within=nullcontext(),
-            spread=spread,
             unchanged=_give_back,
             unset=MISSING,
         )
@@ -176,7 +173,7 @@ class _Writer:
 
     def _write_function(self) -> None:
         self._put(0, f"{self._definition} $wrapper({self._parameters()}):")
-        self._write_spreading()
+        self._write_renaming()
         self._write_look()
         self._put(2, "$container = $Container($registry)")
         self._put(2, "$make_current($container)")
@@ -201,7 +198,7 @@ class _Writer:
     def _write_unfinished(self) -> None:
         """Write a function whose result may go on after it has returned."""
         self._put(0, f"def $wrapper({self._parameters()}):")
-        self._write_spreading()
+        self._write_renaming()
         self._put(1, "$opened = ()")
         self._write_look()
         self._put(2, "$container = $Container($registry)")
@@ -238,7 +235,7 @@ class _Writer:
         self._put(1, f"{self._with} $container:")
         self._write_body(2)
         self._put(0, f"{self._definition} $wrapper({self._parameters()}):")
-        self._write_spreading()
+        self._write_renaming()
         self._write_look()
         self._put(2, "$container = $Container($registry)")
         self._write_delegation(2, f"$drive($container, $steps({variables}))")
@@ -334,9 +331,8 @@ class _Writer:
             targets = "".join(f"{name}, " for name in self._asker.names)
             self._put(indent + 1, f"{targets}= $asker.complete($container, {{{pairs}}})")
 
-    def _write_spreading(self) -> None:
-        """Write what brings the arguments into the order of the parameters."""
-        self._write_more()
+    def _write_renaming(self) -> None:
+        """Write what moves arguments that were passed by an alias to their names."""
         if not self._aliases:
             return
         named = self._variadic(Parameter.VAR_KEYWORD) or "$named"
@@ -354,31 +350,6 @@ class _Writer:
             return False
         return parameter.default is parameter.empty or is_field(parameter.default)
 
-    def _write_more(self) -> None:
-        """Write that more arguments by position than are left to callers fill all parameters."""
-        if not self._takes_more():
-            return
-        self._define(
-            positional=[p for p in self._asker.parameters if p.kind in _POSITIONAL],
-            name=describe_callable(self._asker.function),
-        )
-        everything = [p.name for p in self._asker.parameters if p.kind in _POSITIONAL]
-        left = [name for name in everything if name not in self._marked]
-        marked = [name for name in everything if name in self._marked]
-        pairs = ", ".join(f"{name!r}: {name}" for name in marked)
-        self._put(1, "if $more:")
-        self._put(
-            2,
-            f"{', '.join(everything)}, = $spread($name, $positional, "
-            f"({''.join(f'{name}, ' for name in left)}*$more,), {{{pairs}}})",
-        )
-
-    def _takes_more(self) -> bool:
-        """Tell whether marked parameters may be filled by position."""
-        return not self._variadic(Parameter.VAR_POSITIONAL) and any(
-            p.kind in _POSITIONAL and p.name in self._marked for p in self._asker.parameters
-        )
-
     def _parameters(self) -> str:
         """Write the parameters: those that are left, then the marked ones, by keyword only."""
         written = []
@@ -392,8 +363,6 @@ class _Writer:
         by_keyword += [f"{name}=$unset" for name in (*self._marked, *self._open)]
         if rest:
             written.append(f"*{rest}")
-        elif self._takes_more():
-            written.append("*$more")
         elif by_keyword:
             written.append("*")
         written += by_keyword
@@ -456,39 +425,3 @@ def refuse_unknown(name: str, arguments: Collection[str]) -> None:
 
 def _give_back(value: Any) -> Any:
     return value
-
-
-def spread(
-    name: str, parameters: Sequence[Parameter], values: Sequence[Any], marked: dict[str, Any]
-) -> Iterator[Any]:
-    """Spread arguments over all parameters, the marked ones among them, as Python would.
-
-    Args:
-        name: What the function is called.
-        parameters: Those that take arguments by position.
-        values: The arguments that were passed by position.
-        marked: What was passed by keyword for the marked ones, or `MISSING`.
-
-    Yields:
-        One argument for each parameter; `MISSING` for what is to be asked for.
-
-    Raises:
-        TypeError: They do not fit.
-    """
-    if len(values) > len(parameters):
-        message = f"{name} takes {len(parameters)} arguments by position, not {len(values)}"
-        raise TypeError(message)
-    for position, parameter in enumerate(parameters):
-        passed = marked.get(parameter.name, MISSING)
-        if position < len(values):
-            if passed is not MISSING:
-                message = f"{name} got two values for the argument {parameter.name!r}"
-                raise TypeError(message)
-            yield values[position]
-        elif parameter.name in marked:
-            yield passed
-        elif parameter.default is not parameter.empty:
-            yield parameter.default
-        else:
-            message = f"{name} misses the argument {parameter.name!r}"
-            raise TypeError(message)
