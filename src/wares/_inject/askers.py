@@ -245,7 +245,7 @@ def read_asker(
     findings = asker.check(viewpoint)
     asker.open_needs = findings.open_needs
     if isinstance(asker, CastingAsker):
-        asker.aliases = read_aliases(function, asker.open_needs, viewpoint)
+        asker.aliases = read_aliases(function, asker.open_needs, stand_in, viewpoint)
     if findings.has_unread or reading.has_unknown:
         asker._unread = reading
     else:

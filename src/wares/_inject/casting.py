@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Required
 
 from typing_extensions import TypedDict
 
-from wares._core.annotations import FindName, Viewpoint, find_nothing
+from wares._core.annotations import FindName, Viewpoint
 from wares._core.callables import read_raw, wraps_generator
 from wares._core.keys import MISSING
 from wares._core.recipes import Recipe
@@ -298,13 +298,17 @@ def is_field(thing: object) -> bool:
 
 
 def read_aliases(
-    function: Callable[..., Any], open_needs: Sequence[Need], viewpoint: Viewpoint
+    function: Callable[..., Any],
+    open_needs: Sequence[Need],
+    find_name: FindName,
+    viewpoint: Viewpoint,
 ) -> dict[str, list[str]]:
     """Read by which other names callers pass arguments: those of pydantic's ``Field``.
 
     Args:
         function: The function.
         open_needs: What only its dependencies take of the call.
+        find_name: Finds what a name in an annotation means where Python does not know.
         viewpoint: From where annotations are read.
 
     Returns:
@@ -313,7 +317,7 @@ def read_aliases(
     if "pydantic.fields" not in sys.modules:
         return {}
     parameters = read_raw(function).parameters
-    annotations = read_annotations(function, find_nothing, viewpoint)
+    annotations = read_annotations(function, find_name, viewpoint)
     types = [
         (name, _read_type(parameter, annotations.get(name, Any)))
         for name, parameter in parameters.items()

@@ -326,9 +326,10 @@ class _Writer:
     def _write_completion(self, indent: int) -> None:
         """Write that pydantic, and not Python, says that arguments are missing."""
         if unsure := [p.name for p in self._asker.parameters if self._is_completed(p)]:
-            pairs = ", ".join(f"{name!r}: {name}" for name in self._asker.names)
+            left = [p.name for p in self._asker.parameters if p.name not in self._marked]
+            pairs = ", ".join(f"{name!r}: {name}" for name in left)
             self._put(indent, f"if {' or '.join(f'{name} is $unset' for name in unsure)}:")
-            targets = "".join(f"{name}, " for name in self._asker.names)
+            targets = "".join(f"{name}, " for name in left)
             self._put(indent + 1, f"{targets}= $asker.complete($container, {{{pairs}}})")
 
     def _write_renaming(self) -> None:
