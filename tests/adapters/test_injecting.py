@@ -239,6 +239,25 @@ def test_what_cannot_be_told(registry):
     assert [] == list(find_missing([show, odd, type.__call__, int], registry))
 
 
+def test_a_part_of_a_url_of_flask(registry):
+    """A view is refused if a part of its URL would take the place of a service."""
+    app = wares.flask.init_app(Flask("shop"), registry=registry)
+    app.testing = True
+
+    @app.get("/orders/<number>")
+    @inject
+    def show(number: Inject[int], other: Inject[str]): ...
+
+    registry.register_value(str, "text")
+
+    with pytest.raises(wares.InvalidRegistryError) as caught:
+        app.test_client().get("/orders/666")
+
+    (problem,) = caught.value.exceptions
+    assert "number" == problem.parameter
+    assert "a part of the URL has the same name" in str(problem)
+
+
 def test_what_clients_of_flask_socketio_send(registry):
     """An argument too many of a client of Flask-SocketIO fills no marked parameter."""
     app = wares.flask.init_app(Flask("shop"), registry=registry)
