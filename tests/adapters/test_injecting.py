@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import sys
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,6 +28,8 @@ from wares.exceptions import UnresolvableParameterError
 
 if TYPE_CHECKING:
     from decimal import Decimal as OnlyForTypes
+
+    from tests.support.only_injected import Hidden
 
 
 @pytest.fixture
@@ -226,6 +229,18 @@ def test_annotations_that_cannot_be_evaluated(view, registry):
 
     assert "service" == problem.parameter
     assert "not injected" in str(problem)
+
+
+def test_nothing_is_imported_for_them(registry, monkeypatch):
+    """What is imported for type checkers only is not imported to look at other functions."""
+    monkeypatch.delitem(sys.modules, "tests.support.only_injected", raising=False)
+
+    def show(hidden: "Hidden", service: "Inject[Hidden]"): ...
+
+    (problem,) = find_missing([show], registry)
+
+    assert "service" == problem.parameter
+    assert "tests.support.only_injected" not in sys.modules
 
 
 def test_what_cannot_be_told(registry):

@@ -159,7 +159,11 @@ def find_own_marked(
     Raises:
         InvalidRegistrationError: Its parameters cannot be read.
     """
-    reader = MarkedReader(function, type(None), find_name, fills_defaults=False)
+    # Nothing is imported for the sake of functions that may be nobody's.
+    viewpoint = Viewpoint(may_import=False)
+    reader = MarkedReader(
+        function, type(None), find_name, fills_defaults=False, viewpoint=viewpoint
+    )
     return list(reader.find_own_marked())
 
 
