@@ -260,15 +260,20 @@ class TestArguments:
         def fail():
             raise AssertionError
 
-        def ask(first: int, second: int, third, it=Depends(form.dependency(fail))):
+        def ask(
+            first: int, *rest: int, second: int, it=Depends(form.dependency(fail)), **more: int
+        ):
             raise AssertionError
 
         with pytest.raises(ValidationError) as caught:
-            await form.call(cast(form, ask), "x", third=3)
+            await form.call(cast(form, ask), "x", "y", third="z")
 
-        assert [("int_parsing", ("first",)), ("missing", ("second",))] == [
-            (error["type"], error["loc"]) for error in caught.value.errors
-        ]
+        assert [
+            ("int_parsing", ("first",)),
+            ("int_parsing", ("rest", 0)),
+            ("missing", ("second",)),
+            ("int_parsing", ("more", "third")),
+        ] == [(error["type"], error["loc"]) for error in caught.value.errors]
 
     async def test_a_missing_argument_without_types(self, form):
         """It is the same error where no argument has a type."""
@@ -689,7 +694,11 @@ class TestOptions:
         """Annotations that are strings are read at the first call, if need be."""
 
         @apply_types(registry=registry)
-        def ask(number: "Number", user: "User", it: Inject["Later"]) -> "Number":
+        def ask(
+            number: "Annotated[Number, pydantic.Field(alias='from')]",
+            user: "User",
+            it: Inject["Later"],
+        ) -> "Number":
             return number
 
         class Later:
@@ -699,6 +708,7 @@ class TestOptions:
         registry.register_factory(Later, Later)
 
         assert 5 == ask("5", {"name": "ada"})
+        assert 5 == ask(user={"name": "ada"}, **{"from": "5"})
         assert Later is not Number
 
     def test_the_adapters_are_made_once(self, monkeypatch):

@@ -340,7 +340,7 @@ class TestServices:
 
 class TestArguments:
     async def test_arguments_that_are_passed_win(self, form, log):
-        """A dependency that is passed, by keyword, is not made."""
+        """A dependency that is passed by name is not made."""
         get = form.dependency(lambda: log.append("made") or "made")
 
         def ask(first, one=Depends(get), second="two", *, three=Depends(get)):
@@ -356,7 +356,7 @@ class TestArguments:
         assert ["made"] * 3 == log
 
     async def test_a_marked_parameter_before_others(self, form):
-        """What is passed by position fills the others only."""
+        """What is passed by position fills the other parameters, wherever they stand."""
         ask = form.inject(lambda it=Depends(hello), name="nobody": (it, name))
 
         assert ("hello", "ada") == await form.call(ask, "ada")
@@ -378,6 +378,7 @@ class TestArguments:
         [
             ((), {}, "first"),
             ((1, 2, 3), {}, "positional"),
+            ((1, 2, 3), {"one": 4}, "positional"),
             ((1,), {"unknown": 1}, "unknown"),
             ((1,), {"first": 1}, "first"),
         ],
@@ -392,6 +393,20 @@ class TestArguments:
 
         with pytest.raises(TypeError, match=problem):
             await form.call(ask, *args, **kwargs)
+
+    @pytest.mark.parametrize("marked", [Inject[str], Annotated[str, Depends(hello)]])
+    async def test_never_filled_by_position(self, form, registry, marked):
+        """Frameworks pass what clients send by position: it never fills a marked parameter."""
+        registry.register_value(str, "hello")
+
+        def show(data, user: marked, note="none", *, more: marked):
+            return data, user, note, more
+
+        show = form.inject(show, registry=registry)
+
+        assert ("data", "hello", "note", "hello") == await form.call(show, "data", "note")
+        with pytest.raises(TypeError, match="positional"):
+            await form.call(show, "data", "note", "mallory")
 
     async def test_every_kind_of_parameter(self, form):
         """All kinds of parameters reach the function as they were passed."""

@@ -14,7 +14,8 @@ from django.core.wsgi import get_wsgi_application
 from django.db import transaction
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.test import AsyncClient, Client, RequestFactory, override_settings
-from django.urls import path
+from django.urls import include, path, re_path
+from django.views import generic
 
 from tests.adapters import django_project
 from tests.adapters.serving import Journal, Session, open_session_sync, until
@@ -391,6 +392,28 @@ class TestStart:
 
         assert 1 == len(found)
         assert "int" in found[0].msg
+
+    def test_a_part_of_a_url_with_the_name_of_a_service(self, registry):
+        """A view is refused if a part of its URL would take the place of a service."""
+
+        class View(generic.View):
+            @inject
+            def get(self, request, session: Inject[Session], name=""): ...
+
+        inner = [re_path("(?P<name>x+)/", View.as_view())]
+
+        class URLs:
+            urlpatterns = (
+                path("<slug:session>/", include(inner)),
+                path("<name>/", include(inner)),
+            )
+
+        registry.expect(complex)
+        with override_settings(ROOT_URLCONF=URLs):
+            (found,) = (error for error in checks.run_checks() if error.id == "wares.E001")
+
+        assert "'session'" in found.msg
+        assert "a part of the URL has the same name" in found.msg
 
     def test_views_of_classes_ask(self):
         """A method of a class-based view is injected like a function."""

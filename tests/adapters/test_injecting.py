@@ -2,12 +2,15 @@
 
 import functools
 import inspect
+import sys
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
 
 import aiohttp.web
 import fast_depends
+import flask_socketio
 import pytest
+import socketio
 from flask import Flask
 from litestar import Litestar, post
 from starlette.applications import Starlette
@@ -16,6 +19,7 @@ from starlette.routing import Route
 import wares.aiohttp
 import wares.flask
 import wares.litestar
+import wares.socketio
 import wares.starlette
 from wares import Inject, Registry, inject
 from wares._adapters.injecting import bind_own, inject_own
@@ -24,6 +28,8 @@ from wares.exceptions import UnresolvableParameterError
 
 if TYPE_CHECKING:
     from decimal import Decimal as OnlyForTypes
+
+    from tests.support.only_injected import Hidden
 
 
 @pytest.fixture
@@ -225,6 +231,18 @@ def test_annotations_that_cannot_be_evaluated(view, registry):
     assert "not injected" in str(problem)
 
 
+def test_nothing_is_imported_for_them(registry, monkeypatch):
+    """What is imported for type checkers only is not imported to look at other functions."""
+    monkeypatch.delitem(sys.modules, "tests.support.only_injected", raising=False)
+
+    def show(hidden: "Hidden", service: "Inject[Hidden]"): ...
+
+    (problem,) = find_missing([show], registry)
+
+    assert "service" == problem.parameter
+    assert "tests.support.only_injected" not in sys.modules
+
+
 def test_what_cannot_be_told(registry):
     """A function whose annotations or signature cannot be read is nobody's concern here."""
 
@@ -234,6 +252,64 @@ def test_what_cannot_be_told(registry):
     odd.__signature__ = "none at all"
 
     assert [] == list(find_missing([show, odd, type.__call__, int], registry))
+
+
+def test_a_part_of_a_url_of_flask(registry):
+    """A view is refused if a part of its URL would take the place of a service."""
+    app = wares.flask.init_app(Flask("shop"), registry=registry)
+    app.testing = True
+
+    @app.get("/orders/<number>")
+    @inject
+    def show(number: Inject[int], other: Inject[str]): ...
+
+    registry.register_value(str, "text")
+
+    with pytest.raises(wares.InvalidRegistryError) as caught:
+        app.test_client().get("/orders/666")
+
+    (problem,) = caught.value.exceptions
+    assert "number" == problem.parameter
+    assert "a part of the URL has the same name" in str(problem)
+
+
+def test_what_clients_of_flask_socketio_send(registry):
+    """An argument too many of a client of Flask-SocketIO fills no marked parameter."""
+    app = wares.flask.init_app(Flask("shop"), registry=registry)
+    server = flask_socketio.SocketIO(app, async_mode="threading")
+    received = []
+
+    @server.on("work")
+    @inject
+    def work(data, number: Inject[int]):
+        received.append((data, number))
+
+    client = server.test_client(app)
+    client.emit("work", "data")
+    with pytest.raises(TypeError, match="positional"):
+        client.emit("work", "data", "mallory")
+
+    assert [("data", 3)] == received
+
+
+async def test_what_clients_of_socketio_send(registry):
+    """Nor does one of a client of python-socketio, whose handler is injected or not."""
+    server = wares.socketio.init_app(socketio.AsyncServer(async_mode="asgi"), registry)
+    received = []
+
+    async def work(sid, data, number: Inject[int]):
+        received.append((data, number))
+
+    server.on("plain", work)
+    server.on("injected", inject(work))
+    async with wares.socketio.TestClient(server) as client:
+        connection = await client.connect()
+        await connection.call("plain", "data", "mallory")
+        await connection.call("injected", "data")
+        with pytest.raises(TypeError, match="positional"):
+            await connection.call("injected", "data", "mallory")
+
+    assert [("data", 3)] * 2 == received
 
 
 async def test_an_endpoint_of_starlette(registry):

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Generic, Optional, Protocol, TypeVar, assert_type
 
-from wares import Registry
+from wares import Inject, Registry, inject
 
 
 class Storage(Protocol):
@@ -59,3 +59,31 @@ async def forms() -> None:
     assert_type(container.get(Iterable[Database]), Iterable[Database])
     assert_type(container.get(tuple[Database, ...]), tuple[Database, ...])
     assert_type(container.get(Mapping[str, Database]), Mapping[str, Database])
+
+
+@inject(registry=registry)
+def ask(
+    maybe: Inject[Database | None],
+    later: Inject[Callable[[], Database]],
+    every: Inject[list[Database]],
+    named: Inject[Mapping[str, Database]],
+) -> int:
+    """Ask by markers for what annotations stand for."""
+    assert_type(maybe, Database | None)
+    assert_type(later(), Database)
+    assert_type(every, list[Database])
+    assert_type(named, Mapping[str, Database])
+    return len(every)
+
+
+assert_type(ask(), int)
+
+
+def make(
+    maybe: Database | None, later: Callable[[], Database], every: Sequence[Database]
+) -> Storage:
+    """Make something of them."""
+    return later()
+
+
+registry.register_factory(Storage, make)

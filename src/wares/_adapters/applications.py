@@ -6,12 +6,12 @@ attributes, because it must not import a framework.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from typing import Any
 
 from wares._adapters.lifespan import REGISTRY_KEY, Lifespan
 from wares._core.container import Registry
-from wares._inject.injected import find_missing, find_needed
+from wares._inject.injected import Served, find_missing, find_needed
 from wares.exceptions import ServiceNotFoundError
 
 #: The attributes in which servers, test clients and middlewares keep what they wrap.
@@ -57,14 +57,16 @@ def find_views(app: object) -> Iterator[Callable[..., Any]]:
             yield endpoint
         yield from find_views(route)
     views: Mapping[str, Any] = getattr(app, "view_functions", {})
-    for view in views.values():
+    for endpoint, view in views.items():
         kind = getattr(view, "view_class", None)
         names = ("dispatch_request", *(getattr(kind, "methods", None) or ()))
-        yield from with_methods(view, kind, names)
+        rules = app.url_map.iter_rules(endpoint)  # type: ignore[attr-defined]  # of Flask
+        parts = {part for rule in rules for part in rule.arguments}
+        yield from with_methods(view, kind, names, parts)
 
 
 def with_methods(
-    view: Callable[..., Any], kind: object, names: Iterable[str]
+    view: Callable[..., Any], kind: object, names: Iterable[str], parts: Collection[str] = ()
 ) -> Iterator[Callable[..., Any]]:
     """Give a view and, if it is class-based, the methods of its class.
 
@@ -72,12 +74,15 @@ def with_methods(
         view: The view.
         kind: The class of a class-based view.
         names: The names that methods may have, in upper or lower case.
+        parts: The names of the parts of its URLs, which are passed by name.
     """
-    yield view
-    for name in names if isinstance(kind, type) else ():
-        method = getattr(kind, name.lower(), None)
-        if method is not None:
-            yield method
+    methods = (getattr(kind, name.lower(), None) for name in names if isinstance(kind, type))
+    for handler in (view, *filter(None, methods)):
+        yield handler
+        if parts:
+            served = Served(handler)
+            served.names = parts
+            yield served
 
 
 def find_problems(app: object, registry: Registry) -> Iterator[Exception]:

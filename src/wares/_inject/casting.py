@@ -253,7 +253,9 @@ def is_field(thing: object) -> bool:
 
 
 def read_aliases(
-    function: Callable[..., Any], open_needs: Sequence[Need], viewpoint: Viewpoint
+    function: Callable[..., Any],
+    open_needs: Sequence[Need],
+    viewpoint: Viewpoint,
 ) -> dict[str, list[str]]:
     """Read by which other names callers pass arguments: those of pydantic's ``Field``.
 

@@ -6,7 +6,8 @@ need.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+import functools
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -26,6 +27,16 @@ from wares.exceptions import (
 )
 
 
+class Served(functools.partial[Any]):
+    """A handler as its framework calls it: with what clients send, by name.
+
+    Attributes:
+        names: The names: those of the parts of a URL, for example.
+    """
+
+    names: Collection[str] = ()
+
+
 def find_missing(
     functions: Iterable[Callable[..., Any]], registry: Registry
 ) -> Iterator[WaresError]:
@@ -36,10 +47,13 @@ def find_missing(
         registry: Where things are registered.
 
     Yields:
-        An error for each thing, as calling the function would raise it, and for each parameter
-        that is marked though the function is not injected.
+        An error for each thing, as calling the function would raise it, for each parameter that
+        is marked though the function is not injected, and for each that clients would fill.
     """
     for function in functions:
+        if isinstance(function, Served):
+            yield from _find_sent(function)
+            continue
         askers = [*_find_askers(function)]
         for asker in askers:
             yield from _find_missing(asker, registry)
@@ -49,15 +63,30 @@ def find_missing(
 
 def _find_uninjected(function: Callable[..., Any]) -> Iterator[WaresError]:
     """Find parameters with markers that nobody reads."""
+    # Nothing is imported for the sake of functions that may be nobody's.
+    viewpoint = Viewpoint(may_import=False, stand_in=stand_in)
     # Whether there are some cannot be told of what has an odd signature.
     with suppress(InvalidRegistrationError):
-        for parameter in find_own_marked(function, Viewpoint(stand_in=stand_in)):
+        for parameter in find_own_marked(function, viewpoint):
             yield UnresolvableParameterError(
                 parameter.name,
                 describe_callable(function),
                 "nothing fills it, because the function is not injected. Decorate it with "
                 "@inject, below the decorator that registers it.",
             )
+
+
+def _find_sent(served: Served) -> Iterator[WaresError]:
+    """Find marked parameters whose place something that clients send would take."""
+    for asker in _find_askers(served.func):
+        for need in asker.needs:
+            if need.name in served.names:
+                yield UnresolvableParameterError(
+                    need.name,
+                    describe_callable(asker.function),
+                    "a part of the URL has the same name, so clients would send the service. "
+                    "Rename one of them.",
+                )
 
 
 def find_missing_below(

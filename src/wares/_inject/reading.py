@@ -63,7 +63,8 @@ def read_asker(
     asker.open_needs = () if asker.takes_any_name else tuple(found.open_needs.values())
     asker.dependencies = tuple(found.recipes)
     if casts:
-        asker.aliases = read_aliases(function, asker.open_needs, viewpoint)
+        known_later = attrs.evolve(viewpoint, stand_in=stand_in)
+        asker.aliases = read_aliases(function, asker.open_needs, known_later)
     if found.has_unread or reading.has_unknown:
         asker.unread = reading
     elif casts:

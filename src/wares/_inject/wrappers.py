@@ -310,8 +310,9 @@ class _Writer:
         """Write that pydantic, and not Python, says that arguments are missing."""
         unsure = [p.name for p in self._asker.parameters if self._is_completed(p)]
         if unsure:
-            targets = "".join(f"{name}, " for name in self._asker.names)
-            pairs = ", ".join(f"{name!r}: {name}" for name in self._asker.names)
+            left = [p.name for p in self._asker.parameters if p.name not in self._marked]
+            targets = "".join(f"{name}, " for name in left)
+            pairs = ", ".join(f"{name!r}: {name}" for name in left)
             self._put(indent, f"if {' or '.join(f'{name} is $unset' for name in unsure)}:")
             self._put(indent + 1, f"{targets}= $complete($asker, {{{pairs}}})")
 

@@ -121,11 +121,14 @@ def _check_services(**_: object) -> list[checks.Error]:
 def _find_views() -> Iterator[Callable[..., Any]]:
     """Find the views of the project, including the methods of class-based views."""
     resolver: Any = get_resolver()
-    todo = list(resolver.url_patterns)
-    for pattern in todo:
+    todo: list[tuple[Any, frozenset[str]]] = [
+        (one, frozenset()) for one in resolver.url_patterns
+    ]
+    for pattern, outer in todo:
+        parts = outer.union(pattern.pattern.regex.groupindex)
         if isinstance(pattern, URLPattern):
             view: Any = pattern.callback
             kind = getattr(view, "view_class", getattr(view, "cls", None))
-            yield from with_methods(view, kind, getattr(kind, "http_method_names", ()))
+            yield from with_methods(view, kind, getattr(kind, "http_method_names", ()), parts)
         else:
-            todo += pattern.url_patterns
+            todo += [(one, parts) for one in pattern.url_patterns]
