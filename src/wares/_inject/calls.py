@@ -40,9 +40,11 @@ def link(asker: Asker, container: Container, more: Collection[str] = ()) -> Call
     read_rest(asker)
     makers = container._makers
     token = makers.token
-    if asker not in makers.calls:
-        makers.calls[asker] = (frozenset(_find_open_names(asker.recipe, makers)), {})
-    open_names, written = makers.calls[asker]
+    found = makers.calls.get(asker)
+    if found is None:
+        found = makers.calls[asker] = (frozenset(_find_open_names(asker.recipe, makers)), {})
+    # Not looked up again: another thread may register something, and empty that dict.
+    open_names, written = found
     names = open_names.intersection(more)
     if names not in written:
         written[names] = _CallWriter(asker, makers, names).write_call()
