@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar, cast
 
 from wares._adapters.extras import needs_extra
-from wares._adapters.injecting import Served, inject_own, refuse_unserved
+from wares._adapters.injecting import Served, refuse_unserved
 from wares._adapters.lifespan import REGISTRY_KEY
 from wares._adapters.loops import Loops
 from wares._adapters.registries import Keeping, demand_kind
@@ -180,7 +180,7 @@ def _find_handlers(app: Celery) -> list[Callable[..., Any]]:
     """Find the functions of all tasks; refuse those that are never served."""
     app.finalize()
     _check_tasks(app)
-    return [inject_own(inspect.unwrap(task.run)) for task in app.tasks.values()]
+    return [Served(inspect.unwrap(task.run)).function for task in app.tasks.values()]
 
 
 def _check_tasks(app: Celery) -> None:

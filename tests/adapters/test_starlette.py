@@ -96,7 +96,7 @@ class TestLifespan:
         """A client of httpx is none, whatever it sends its requests to."""
         async with client_of(make_app(start)) as client:
             with pytest.raises(
-                NoRegistryError, match="Pass the application, not an instance of"
+                NoRegistryError, match=r"Pass the application, not this AsyncClient\."
             ):
                 get_registry(client)
 

@@ -334,8 +334,8 @@ def check_key(key: Any) -> Any:
     return expand_alias(key)
 
 
-def _check_factory(key: Hashable, factory: object) -> None:
-    target = factory.factory if isinstance(factory, Autowired) else factory
+def _check_factory(key: Hashable, factory: Any) -> None:
+    target = without_autowire(factory)
     if isinstance(target, type) and is_abstract(target):
         message = (
             f"{describe(target)} is abstract, so it cannot be the factory of {describe(key)}. "
