@@ -279,7 +279,11 @@ def find_other_parts() -> dict[str, Part]:
     """Describe the parts that tox runs: for the other interpreters, and in other environments."""
     interpreters = find_interpreters()
     own = introduce(PYTHON)
-    options: dict[str, Sequence[str]] = {"oldest": OLDEST, "oldest-mcp": OLDEST_MCP, "installed": []}
+    options: dict[str, Sequence[str]] = {
+        "oldest": OLDEST,
+        "oldest-mcp": OLDEST_MCP,
+        "installed": [],
+    }
     if (ROOT / ".ci").is_dir():  # which the source archive has not
         options["package"] = []
     for interpreter in interpreters:
