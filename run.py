@@ -180,6 +180,13 @@ OLDEST = [
     "tests/test_public_types.py",
     "tests/test_signatures.py",
 ]
+#: What it runs with the oldest versions for MCP, which need newer ones of other packages.
+OLDEST_MCP = [
+    "tests/adapters/test_mcp.py",
+    "tests/adapters/conformance/test_mcp.py",
+    "docs/how-to/mcp.md",
+    "examples/mcp",
+]
 
 
 def main(arguments: list[str]) -> int:
@@ -272,7 +279,11 @@ def find_other_parts() -> dict[str, Part]:
     """Describe the parts that tox runs: for the other interpreters, and in other environments."""
     interpreters = find_interpreters()
     own = introduce(PYTHON)
-    options: dict[str, Sequence[str]] = {"oldest": OLDEST, "installed": []}
+    options: dict[str, Sequence[str]] = {
+        "oldest": OLDEST,
+        "oldest-mcp": OLDEST_MCP,
+        "installed": [],
+    }
     if (ROOT / ".ci").is_dir():  # which the source archive has not
         options["package"] = []
     for interpreter in interpreters:

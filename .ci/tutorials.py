@@ -1,6 +1,6 @@
 """Do what the tutorials say, as their readers do: in empty environments, by the pages' commands.
 
-It needs an index of packages: ``tox run -e tutorials``.
+`.ci/package.py` calls this with the wheel, which is installed in the place of ``wares``.
 """
 
 import re
@@ -27,10 +27,10 @@ def read_program(text: str) -> str:
     return "\n\n".join(re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE))
 
 
-def read_commands(text: str) -> list[list[str]]:
-    """List the commands of a page, which install wares as it stands here."""
+def read_commands(text: str, wheel: Path) -> list[list[str]]:
+    """List the commands of a page, which install the wheel."""
     written = re.findall(r"^\$ (.+)$", text, re.MULTILINE)
-    return [shlex.split(line.replace("wares[", f"{ROOT.as_posix()}[")) for line in written]
+    return [shlex.split(line.replace("wares[", f"{wheel.as_posix()}[")) for line in written]
 
 
 def run_server(command: list[str], folder: Path) -> int:
@@ -51,7 +51,7 @@ def run_server(command: list[str], folder: Path) -> int:
     return 1
 
 
-def follow(page: str, file: str) -> list[str]:
+def follow(page: str, file: str, wheel: Path) -> list[str]:
     """Do what a page says, and give the commands that failed."""
     text = (ROOT / "docs" / page).read_text("utf-8")
     failed = []
@@ -60,7 +60,7 @@ def follow(page: str, file: str) -> list[str]:
         venv.create(folder / "venv", with_pip=True)
         scripts = folder / "venv" / ("Scripts" if sys.platform == "win32" else "bin")
         (folder / file).write_text(read_program(text), "utf-8")
-        for program, *arguments in read_commands(text):
+        for program, *arguments in read_commands(text, wheel):
             command = [str(scripts / program), *arguments]
             is_server = program == "uvicorn"
             run = run_server if is_server else lambda line, cwd: subprocess.call(line, cwd=cwd)
@@ -69,12 +69,12 @@ def follow(page: str, file: str) -> list[str]:
     return failed
 
 
-def main() -> int:
+def main(wheel: Path) -> int:
     """Follow each tutorial, and fail if a command does."""
-    failed = [line for page, file in FILES.items() for line in follow(page, file)]
+    failed = [line for page, file in FILES.items() for line in follow(page, file, wheel)]
     print(*(failed or ["All tutorials work."]), sep="\n")
     return int(bool(failed))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(Path(sys.argv[1]).resolve()))

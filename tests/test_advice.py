@@ -9,7 +9,14 @@ import pydantic_settings
 import pytest
 
 from tests.support.services import Database
-from wares import InvalidRegistryError, Registry, ServiceNotFoundError
+from wares import (
+    Depends,
+    Inject,
+    InvalidRegistrationError,
+    InvalidRegistryError,
+    Registry,
+    ServiceNotFoundError,
+)
 
 
 class Settings(pydantic_settings.BaseSettings):
@@ -41,6 +48,49 @@ def test_asked_for_by_hand(registry):
         container.get(str)
 
     assert "registry.register_factory(str, ...)" in str(caught.value)
+
+
+def test_an_instance_as_the_key(registry):
+    """Who asks for an object instead of its class is told so."""
+    with registry.container() as container, pytest.raises(ServiceNotFoundError) as caught:
+        container.get(object())
+
+    assert "You have asked for an instance of object. To fix it, ask for the class" in str(
+        caught.value
+    )
+
+
+def test_two_classes_of_one_name(registry):
+    """A class that was made anew, by a reload, say, is not the one that is registered."""
+
+    def define():
+        class Service: ...
+
+        return Service
+
+    registry.register_factory(define(), object)
+    with registry.container() as container, pytest.raises(ServiceNotFoundError) as caught:
+        container.get(define())
+
+    assert "Another class of the same name is registered" in str(caught.value)
+    assert "register_factory" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["get", "aget"])
+def test_asking_a_registry(registry, name):
+    """A registry says that a container gives services."""
+    with pytest.raises(AttributeError, match=r"Ask a container: with registry.container\(\)"):
+        getattr(registry, name)
+    with pytest.raises(AttributeError, match=r"'Registry' object has no attribute 'git'$"):
+        getattr(registry, "git")  # noqa: B009  # nothing is done with it
+
+
+def test_markers_with_the_wrong_brackets():
+    """`Inject` takes brackets, and `Depends` takes parentheses."""
+    with pytest.raises(InvalidRegistrationError, match=r"Write Inject\[Type\]"):
+        Inject(Database)
+    with pytest.raises(InvalidRegistrationError, match=r"Write Depends\(dependency\)"):
+        Depends[Database]
 
 
 def test_settings_of_pydantic(registry):

@@ -1,9 +1,11 @@
 """What cannot work is refused at the earliest moment, with a clear error."""
 
+import abc
 import asyncio
 import functools
 import operator
 import sys
+from typing import Protocol
 
 import pytest
 
@@ -273,6 +275,72 @@ def test_a_container_on_a_closed_registry(is_async):
     for open_container in [registry.container, lambda: Container(registry)]:
         with pytest.raises(RegistryClosedError, match="closed"):
             open_container()
+
+
+async def test_asking_for_an_unhashable_key(way, container):
+    """An unhashable key is refused here as at its registration."""
+    with pytest.raises(
+        InvalidRegistrationError, match="must be hashable, and an instance of dict"
+    ):
+        await way.get(container, {})
+
+
+async def test_a_key_that_cannot_be_compared(way, registry):
+    """What the comparison of a key raises arrives as it is."""
+
+    class Odd:
+        def __hash__(self):
+            return hash("taken")
+
+        def __eq__(self, other):
+            raise TypeError("incomparable")
+
+    async with registry.container({"taken": 1}) as container:
+        with pytest.raises(TypeError, match="incomparable"):
+            await way.get(container, Odd())
+
+
+def test_giving_what_is_no_mapping():
+    """What a container is given has keys."""
+    with Registry() as registry, registry.container({int: 1}) as container:
+        for give in (registry.container, container.child):
+            with pytest.raises(InvalidRegistrationError, match="a mapping of keys to objects"):
+                give(Database())
+
+
+class Abstract(abc.ABC):
+    @abc.abstractmethod
+    def work(self): ...
+
+
+class Described(Protocol):
+    def work(self): ...
+
+
+class Choosing(Abstract):
+    """An abstract class that gives an object of another one."""
+
+    def __new__(cls):
+        return object.__new__(Chosen)
+
+
+class Chosen(Choosing):
+    def work(self): ...
+
+
+@pytest.mark.parametrize("kind", [Abstract, Described])
+def test_an_abstract_class_as_its_own_factory(register_factory, kind):
+    """A class of which Python makes no objects is no factory, wired or not."""
+    for factory in (kind, autowire(kind)):
+        with pytest.raises(InvalidRegistrationError, match=f"{kind.__name__} is abstract"):
+            register_factory(kind, factory)
+
+
+async def test_an_abstract_class_that_makes_another(way, registry, container):
+    """Whoever has a constructor of its own may make objects."""
+    registry.register_factory(Choosing, Choosing)
+
+    assert Chosen is type(await way.get(container, Choosing))
 
 
 def test_given_objects_under_unhashable_keys():

@@ -214,6 +214,10 @@ register(wares.flask.get_registry(flask))
 def view(repository: wares.Inject[Repository], mailer=wares.Depends("mailer")):
     return ""
 
+silent = wares.flask.init_app(Flask("shop"))
+register(wares.flask.get_registry(silent))
+silent.get("/")(lambda: wares.flask.wares_from().get(Repository))
+
 thrifty = wares.flask.init_app(Flask("shop"))
 wares.flask.register_factory(thrifty, Engine, Engine)
 thrifty.get("/")(wares.inject(lambda engine=wares.Depends(Engine): ""))
@@ -464,6 +468,14 @@ class TestCheck:
             "! Unused is registered, but nothing seems to need it. (used.py:17)",
             "Services that functions ask for in their bodies cannot be seen.",
         ] == err.splitlines()
+
+    def test_what_nobody_asks_for_in_a_signature(self, call):
+        """Where all handlers ask in their bodies, nothing seems to be needed: no reason to warn."""
+        code, _, err = call("check", "used:silent")
+        strict, _, errors = call("check", "used:silent", "--unused")
+
+        assert (0, "") == (code, err)
+        assert (1, True) == (strict, "! Repository" in errors)
 
     def test_what_nobody_needs_may_be_an_error(self, call):
         """With `--unused` it is an error; where all is needed, it is none."""

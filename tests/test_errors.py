@@ -1,6 +1,5 @@
 """Errors that help: what they say, and what they never say."""
 
-import abc
 import asyncio
 import copy
 import functools
@@ -444,11 +443,11 @@ class TestFactoriesOwnErrors:
         )
 
     async def test_a_class_that_cannot_be_made(self, way, registry, container):
-        """A class of which no object can be made fails in Python's words, with the path."""
+        """A class of which no object can be made fails in its own words, with the path."""
 
-        class Unmakeable(abc.ABC):
-            @abc.abstractmethod
-            def work(self): ...
+        class Unmakeable:
+            def __new__(cls):
+                raise TypeError("abstract")
 
         def need(part: Unmakeable):
             return [part]

@@ -81,6 +81,18 @@ def test_the_oldest_versions_that_are_claimed_are_tested() -> None:
     assert claimed == {(name, version.removesuffix(".0")) for name, version in pinned}
 
 
+def test_the_extra_all_has_all_extras() -> None:
+    """`pip install wares[all]` installs every framework, each in its newest version."""
+    contents = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    extras = contents["project"]["optional-dependencies"]
+
+    named = [
+        name for one in extras["all"] for name in re.findall(r"[\w]+", one) if name != "wares"
+    ]
+
+    assert sorted({*extras} - {"all"}) == sorted(named)
+
+
 #: All but those of ASGI, FastAPI, Flask and Socket.IO.
 SMALL_ADAPTERS = (
     "aiohttp",
@@ -104,6 +116,26 @@ def test_adapters_are_small(name: str) -> None:
 
     assert counts
     assert {} == {name: count for name, count in counts.items() if count > 200}
+
+
+@pytest.mark.parametrize("name", SMALL_ADAPTERS)
+def test_adapters_are_complete(name: str) -> None:
+    """An adapter has a page, a reference, tests, their types, and an extra."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+
+    missing = [
+        path
+        for path in (
+            f"docs/how-to/{name}.md",
+            f"docs/reference/{name}.md",
+            f"tests/adapters/test_{name}.py",
+            f"tests/typing/{name}_api.py",
+        )
+        if not (ROOT / path).is_file()
+    ]
+
+    assert [] == missing
+    assert name in extras["optional-dependencies"]
 
 
 @pytest.mark.parametrize("name", sorted({*SMALL_ADAPTERS} - {"starlette"}))

@@ -33,6 +33,7 @@ from wares import (
     Registry,
     ServiceNotFoundError,
     UnresolvableParameterError,
+    apply_types,
     current_container,
     inject,
 )
@@ -1051,6 +1052,19 @@ class TestWhereItIsDecorated:
         ask = form.inject(lambda it=Depends(hello): it)
 
         assert form.is_async is inspect.iscoroutinefunction(ask)
+
+    @pytest.mark.parametrize("decorate", [inject, apply_types])
+    def test_what_is_no_registry(self, decorate):
+        """A registry is passed by its name, and nothing else is one."""
+        with Registry() as registry, registry.container() as container:
+            with pytest.raises(
+                InvalidRegistrationError, match="this is an instance of Container"
+            ):
+                decorate(registry=container)
+            with pytest.raises(
+                InvalidRegistrationError, match=r"Write @inject\(registry=...\)"
+            ):
+                decorate(registry)
 
     @pytest.mark.parametrize("thing", [3, "name", None])
     def test_what_is_not_callable(self, thing):

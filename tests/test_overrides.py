@@ -179,12 +179,29 @@ class TestWhileItLasts:
         assert "override" == within
 
     async def test_an_override_that_is_not_entered(self, way, registry, override):
-        """Only the block overrides, not the call."""
+        """Only the block overrides, not the call, which says so."""
         registry.register_value(Database, "registered")
 
-        override(registry, Database, "override")
+        with pytest.warns(RuntimeWarning, match="Database has no effect") as caught:
+            override(registry, Database, "override")
 
+        assert __file__ == caught[0].filename
         assert "registered" == await ask(way, registry, Database)
+
+    def test_of_a_function(self, registry):
+        """An override is a decorator, too: it lasts while the function runs."""
+        registry.register_value(str, "real")
+
+        @registry.override_value(str, "fake")
+        def ask_once():
+            with registry.container() as container:
+                return container.get(str)
+
+        found = [ask_once(), ask_once()]
+
+        assert ["fake", "fake"] == found
+        with registry.container() as container:
+            assert "real" == container.get(str)
 
     async def test_across_an_await(self, registry, override):
         """An override of one test lasts across its awaits."""

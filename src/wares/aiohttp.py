@@ -175,6 +175,7 @@ def _find_registry(request: web.Request) -> Registry:
 async def _start(validate: bool, app: web.Application) -> None:
     if validate:
         check(get_registry(app), "The application does not start", _find_handlers(app))
+    await get_registry(app).astart()
     if not app.middlewares.frozen and app.middlewares[-1] is not _note_failure:
         # Middlewares have been added since; from now on, no more can be.
         app.middlewares.append(_note_failure)

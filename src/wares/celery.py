@@ -8,10 +8,10 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from wares._adapters.extras import needs_extra
-from wares._adapters.injecting import Served, inject_own, refuse_unserved
+from wares._adapters.injecting import Served, refuse_unserved
 from wares._adapters.lifespan import REGISTRY_KEY
 from wares._adapters.loops import Loops
 from wares._adapters.registries import Keeping, demand_kind
@@ -22,7 +22,6 @@ from wares.exceptions import PendingAsyncCleanupError, WaresError
 with needs_extra("wares.celery", "celery"):
     from celery import Celery, signals
     from celery.app.task import Context, Task
-    from celery.utils.imports import symbol_by_name
 
 __all__ = ["WaresTask", "close_registry", "get_registry", "init_app", "run"]
 
@@ -67,11 +66,8 @@ def init_app(app: Celery, *, registry: Registry | None = None, validate: bool = 
     setattr(app, REGISTRY_KEY, registry)
     setattr(app, _VALIDATES_KEY, validate)
     untyped: Any = app
-    base = cast("type[Task]", symbol_by_name(app.task_cls))
-    if not issubclass(base, WaresTask):
-        untyped.task_cls = type("WaresTask", (WaresTask, base), {"abstract": True})
-        # Celery caches this class at first use.
-        vars(app).pop("Task", None)
+    if not issubclass(untyped.Task, WaresTask):
+        untyped.Task = type("WaresTask", (WaresTask, untyped.Task), {"abstract": True})
     name = f"wares {id(app)}"
     start = functools.partial(_start, app)
     signals.worker_init.connect(start, weak=False, dispatch_uid=name)
@@ -104,7 +100,7 @@ class WaresTask(Task):
             untyped: Any = cls
             untyped.run = staticmethod(served) if is_static else served
             if "__header__" in vars(cls):
-                # This checks the arguments of a call before Celery sends it.
+                # With this, Celery 5.5 to 5.7 checks the arguments of a call before it sends it.
                 checker = untyped.app.type_checker(served, bound=not is_static)
                 untyped.__header__ = staticmethod(checker)
 
@@ -180,7 +176,7 @@ def _find_handlers(app: Celery) -> list[Callable[..., Any]]:
     """Find the functions of all tasks; refuse those that are never served."""
     app.finalize()
     _check_tasks(app)
-    return [inject_own(inspect.unwrap(task.run)) for task in app.tasks.values()]
+    return [Served(inspect.unwrap(task.run)).function for task in app.tasks.values()]
 
 
 def _check_tasks(app: Celery) -> None:

@@ -9,7 +9,13 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import Any
 
-from wares._core.keys import describe, describe_fully, describe_path, is_plain
+from wares._core.keys import (
+    describe,
+    describe_fully,
+    describe_path,
+    is_instance,
+    is_plain,
+)
 
 _PAGE = "https://wares.readthedocs.io/en/stable/errors.html"
 
@@ -123,8 +129,19 @@ class ServiceNotFoundError(WaresError, LookupError):
             )
         if asker is not None and is_plain(self.key):
             return (
-                f"To fix it, give the parameter a default; or let it ask for a class of settings, "
-                f'or for a name of its own, Annotated[{name}, "name"], and register that.'
+                f"To fix it, give the parameter a default. Or do not ask for plain {name}: "
+                f'register a class of settings, or Annotated[{name}, "name"], and ask for that.'
+            )
+        kind = type(self.key)
+        if is_instance(self.key):
+            return (
+                f"You have asked for an instance of {describe(kind)}. To fix it, ask for the "
+                f"class; or register this object as a key."
+            )
+        if describe_fully(self.key) in self.nearest:
+            return (
+                "Another class of the same name is registered: perhaps its module was reloaded, or "
+                "is run as a program and imported, too. Import the class from one place."
             )
         return f"To fix it, register it: registry.register_factory({name}, ...)"
 
@@ -332,8 +349,8 @@ class RegistryClosedError(WaresError, RuntimeError):
             str(self.args[0])
             if self.args
             else (
-                "The registry is closed: the application's lifespan has ended. "
-                "Make a new Registry, or use it before it is closed."
+                "The registry is closed: its `with` block, or the application that it belongs "
+                "to, has ended. Make a new Registry, or use it before it is closed."
             )
         )
 
@@ -384,7 +401,8 @@ class PendingAsyncCleanupError(WaresError, RuntimeError):
         names = ", ".join(map(describe, self.keys))
         return (
             f"Cannot close the {self.owner} synchronously: the cleanup of {names} must be awaited. "
-            f"Nothing has been closed yet. Use: await {self.owner}.aclose()"
+            f"Nothing has been closed yet. Open the {self.owner} with `async with`, or close it "
+            f"with: await {self.owner}.aclose()"
         )
 
 

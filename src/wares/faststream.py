@@ -5,9 +5,9 @@ This module knows FastStream: its applications, brokers and middlewares.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from wares._adapters.extras import needs_extra
 from wares._adapters.injecting import inject_own
@@ -18,21 +18,31 @@ from wares._core.container import Registry, current_container
 from wares._core.marks import find_fast_dependencies
 
 with needs_extra("wares.faststream", "faststream"):
-    from faststream import BaseMiddleware, ContextRepo, StreamMessage
-    from faststream._internal.application import Application
-    from faststream._internal.broker import BrokerUsecase
+    from faststream import BaseMiddleware, ContextRepo, FastStream, StreamMessage
+    from faststream.asgi import AsgiFastStream
     from faststream.exceptions import AckMessage, StopConsume
 
 __all__ = ["aclose_registry", "get_registry", "init_app", "init_broker"]
 
-App = TypeVar("App", bound=Application)
-Broker = TypeVar("Broker", bound="BrokerUsecase[Any, Any, Any]")
+Application: TypeAlias = FastStream | AsgiFastStream
 
-_keeping = Keeping["Application | BrokerUsecase[Any, Any, Any]"](
+
+@runtime_checkable
+class AnyBroker(Protocol):
+    """A broker of any kind; the class that all have in common has no public name in FastStream."""
+
+    @property
+    def subscribers(self) -> Sequence[Any]: ...
+
+
+App = TypeVar("App", bound=Application)
+Broker = TypeVar("Broker", bound=AnyBroker)
+
+_keeping = Keeping[Application | AnyBroker](
     lambda app: getattr(app, REGISTRY_KEY, None),
     "The application has no registry. Initialise it: wares.faststream.init_app(app)",
 )
-_brokers = Keeping["BrokerUsecase[Any, Any, Any]"](_keeping.find, _keeping.message)
+_brokers = Keeping[AnyBroker](_keeping.find, _keeping.message)
 get_registry = _keeping.get_registry
 aclose_registry = _keeping.aclose_registry
 
@@ -94,8 +104,7 @@ def init_broker(broker: Broker, *, registry: Registry) -> Broker:
 
     Args:
         broker: The broker. Add its other middlewares first.
-        registry: The registry to use. The caller closes it. To replace the registry of a broker,
-            call this again.
+        registry: The registry to use, which the caller closes. Call this again to replace it.
 
     Returns:
         The broker.
@@ -104,24 +113,19 @@ def init_broker(broker: Broker, *, registry: Registry) -> Broker:
         InvalidRegistrationError: It is no broker of FastStream.
     """
     advice = "For an application: init_app(app)"
-    demand_kind(broker, BrokerUsecase, "init_broker takes a broker of FastStream", advice)
+    demand_kind(broker, AnyBroker, "init_broker takes a broker of FastStream", advice)
     present = _brokers.find(broker)
-    expected = [StreamMessage, *_find_subclasses(StreamMessage)]
-    _brokers.prepare(broker, registry, expected, _find_handlers)
+    _brokers.prepare(broker, registry, _find_kinds(StreamMessage), _find_handlers)
     setattr(broker, REGISTRY_KEY, registry)
     if present is None:
-        broker.insert_middleware(partial(_Opening, broker))
-        broker.add_middleware(_Noting)
-        _inject_subscribers(broker)
+        _install(broker)
     return broker
 
 
 class _Opening(BaseMiddleware[Any, Any]):
     """The outermost middleware, which opens the container of a message."""
 
-    def __init__(
-        self, broker: BrokerUsecase[Any, Any, Any], msg: Any, /, *, context: ContextRepo
-    ) -> None:
+    def __init__(self, broker: AnyBroker, msg: Any, /, *, context: ContextRepo) -> None:
         super().__init__(msg, context=context)
         self._registry = _brokers.get_registry(broker)
 
@@ -147,19 +151,21 @@ def _is_failure(error: BaseException) -> bool:
     return not isinstance(error, _NO_FAILURES)
 
 
-def _inject_subscribers(broker: BrokerUsecase[Any, Any, Any]) -> None:
-    """Inject the subscribers of *broker* when it starts.
+def _install(broker: Any) -> None:
+    """Open the containers of *broker*, and inject its subscribers when it starts.
 
-    FastStream documents no way to do so. FastStream 0.7.0 to 0.7.8 has "call_decorators" for
-    integrations. If a later version has none, users put `wares.inject` below
+    FastStream documents no way to do the latter. FastStream 0.7.0 to 0.7.8 has "call_decorators"
+    for integrations. If a later version has none, users put `wares.inject` below
     ``@broker.subscriber``.
     """
+    broker.insert_middleware(partial(_Opening, broker))
+    broker.add_middleware(_Noting)
     config: Any = getattr(broker.config, "fd_config", None)
     if hasattr(config, "call_decorators"):
         config.call_decorators = (*config.call_decorators, inject_own)
 
 
-def _find_handlers(broker: BrokerUsecase[Any, Any, Any]) -> list[Callable[..., Any]]:
+def _find_handlers(broker: AnyBroker) -> list[Callable[..., Any]]:
     """Find the functions of the subscribers, and the dependencies that FastStream calls for them.
 
     As above, this works with FastStream 0.7.0 to 0.7.8.
@@ -175,19 +181,19 @@ def _find_handlers(broker: BrokerUsecase[Any, Any, Any]) -> list[Callable[..., A
     return find_fast_dependencies(handlers)
 
 
-def _start(app: Application, **options: Any) -> None:  # noqa: ARG001  # the options of the command line
+async def _start(app: Application, **_: object) -> None:
     registry = get_registry(app)
     for broker in app.brokers:
         if _brokers.find(broker) is None:
             init_broker(broker, registry=registry)
-    if not getattr(app, _VALIDATES_KEY):
-        return
-    handlers = [handler for broker in app.brokers for handler in _find_handlers(broker)]
-    check(registry, "The application does not start", handlers)
+    if getattr(app, _VALIDATES_KEY):
+        handlers = [handler for broker in app.brokers for handler in _find_handlers(broker)]
+        check(registry, "The application does not start", handlers)
+    await registry.astart()
 
 
-def _find_subclasses(kind: type[Any]) -> Iterator[Any]:
-    """Find the message classes of all brokers that have been imported."""
+def _find_kinds(kind: Any) -> Iterator[Any]:
+    """Find the message classes of all brokers that have been imported, and the general one."""
+    yield kind
     for subclass in kind.__subclasses__():
-        yield subclass
-        yield from _find_subclasses(subclass)
+        yield from _find_kinds(subclass)

@@ -1,6 +1,6 @@
 """A container for each request, event and command of a Flask application.
 
-Flask's contexts keep the containers, and `wares_from` opens them when they are asked for.
+Application contexts of Flask keep the containers, which are opened when code first asks for them.
 """
 
 from __future__ import annotations
@@ -71,16 +71,17 @@ T = TypeVar("T")
 explain_svcs_names(__name__, "wares_from()")
 FlaskApp = TypeVar("FlaskApp", bound=Flask)
 
-#: Where a context keeps its containers: by request, or under `None` what the context is for. An
-#: environment of WSGI has it, too, where the context is that request's own.
+#: The attribute of a context that keeps its containers: under `None` that of the context, or of the
+#: request that it was pushed for; under its request that of any other request. The WSGI environment
+#: of a request has an entry of this name if the context is pushed for that request.
 _KEY = "_wares_containers"
-#: Where an application's extensions keep what validates the registry, until it has done so.
+#: The entry of `Flask.extensions` for the receiver that validates the registry, until it has.
 _CHECK = "wares_check"
-#: Where a context keeps what closing has raised.
+#: The attribute of a context for the exception that closing has raised, until it is raised again.
 _FAILURE = "_wares_failure"
-#: Stands for the namespace of the context that is active.
+#: The proxy of the active namespace: the parameter of `wares_from` has its name.
 _proxy = g
-#: Give what the proxies stand for.
+#: What the proxies stand for.
 _get_context: Callable[[], AppContext] = app_ctx._get_current_object  # type: ignore[attr-defined]  # a proxy has it
 _get_request: Callable[[], Any] = request._get_current_object  # type: ignore[attr-defined]  # a proxy has it
 #: Held while a registry is validated.
@@ -121,7 +122,7 @@ def init_app(
         _put_around(app, "handle_user_exception", _note_answered)
         _put_around(app, "process_response", _hold)
         _put_around(app, "async_to_sync", _leave_generators)
-    # A receiver of its own, because only what is disconnected for all senders costs nothing.
+    # Each application has its own receiver: only one that is disconnected from all senders is free.
     signals.request_started.disconnect(app.extensions.pop(_CHECK, _validate))
     if validate:
         app.extensions[_CHECK] = functools.partial(_validate)
@@ -159,7 +160,7 @@ def wares_from(g: _AppCtxGlobals = g) -> Container:
         served = Served(get_registry() if registry is None else registry)
         served.app = context.app
         if key is not None:
-            _prepare_sharing(containers, key, served)
+            _end_with_request(containers, key, served)
         containers[key] = served
     return served
 
@@ -269,8 +270,8 @@ class Served(Container):
     """The container of a request, or of an application context.
 
     Attributes:
-        app: Whose context it is.
-        stream: The response that is sent piece by piece, and ends the work.
+        app: The application whose context it is.
+        stream: The streamed response that closes the container when it ends, if there is one.
     """
 
     app: Flask
@@ -278,7 +279,7 @@ class Served(Container):
     _failure: BaseException | None
 
     def end(self, error: BaseException | None) -> None:
-        """Close; cleanups see *error*, or else the failure that was answered."""
+        """Close the container; cleanups see *error*, or else the exception that was answered."""
         if error is None:
             error = vars(self).get("_failure")
         if error is not None and not _is_failure(error):
@@ -306,13 +307,13 @@ def _is_failure(error: BaseException) -> bool:
     return is_failed_exit(error)
 
 
-def _prepare_sharing(containers: dict[Any, Served], key: Any, served: Served) -> None:
-    """Have a request that shares its context end before that, and leave nothing there."""
+def _end_with_request(containers: dict[Any, Served], key: Any, served: Served) -> None:
+    """Close a container when its request ends, because the context may go on for long."""
     signals.request_tearing_down.connect(_end_request, served.app)
     for ended in [one for one, other in containers.items() if other.is_closed]:
         del containers[ended]
     if "event" in vars(key):
-        # Flask-SocketIO answers exceptions unseen: injected functions note them.
+        # Flask-SocketIO tells nobody which exceptions it answers: injected functions note them.
         served._failure = None
 
 
@@ -322,7 +323,7 @@ def _get_containers(context: AppContext) -> dict[Any, Served]:
 
 
 def _get_key() -> Any:
-    """Get the request that is active, unless the active context has been pushed for it."""
+    """Get the active request; `None` without one, or if its context was pushed for it alone."""
     try:
         request = _get_request()
     except RuntimeError:
@@ -331,7 +332,7 @@ def _get_key() -> Any:
 
 
 def _find() -> Served | None:
-    """Find the container of the active context, if there is one."""
+    """Find the container of the active context, for `wares.current_container`."""
     try:
         return cast("Served", wares_from()) if has_app_context() else None
     except (NoRegistryError, RegistryClosedError):
@@ -342,7 +343,7 @@ finders.append(_find)
 
 
 def _serve(call: Callable[..., Any], find: Any, environ: Any, start_response: Any) -> Any:
-    """Serve a request, in which no container from around it is current."""
+    """Serve a request in which no container of the surrounding code is current."""
     if not has_app_context():
         environ[_KEY] = True
     outer = current.get()
@@ -365,7 +366,7 @@ def _validate(app: Flask, **_: Any) -> None:
 
 
 def _note(_: Flask, exception: BaseException, **__: Any) -> None:
-    """Have the work end with an exception, and not with a response that was not sent."""
+    """Note an exception for the cleanups, and drop the streamed response that it replaces."""
     served = _find()
     if served is not None:
         dropped = served.stream and served.stream()
@@ -382,7 +383,7 @@ def _note_answered(call: Callable[..., Any], find: Any, *args: Any) -> Any:
 
 
 def _end(containers: dict[Any, Served], key: Any, error: BaseException | None) -> None:
-    """Close a container, unless a response that is sent will do it."""
+    """Close a container, unless a streamed response is to close it."""
     served = containers.get(key)
     if served is None:
         return
@@ -396,19 +397,19 @@ def _end(containers: dict[Any, Served], key: Any, error: BaseException | None) -
 
 
 def _end_request(_: Flask, *, exc: BaseException | None, **__: Any) -> None:
-    """End the container of a request whose context may go on."""
+    """Close the container of a request that shares its context."""
     _end(_get_containers(_get_context()), _get_key(), exc)
 
 
 def _end_context(error: BaseException | None) -> None:
-    """End the containers of a context."""
+    """Close the containers of the active context."""
     context = _get_context()
     containers = _get_containers(context)
     try:
         for key in list(containers):
             _end(containers, key, error)
     except BaseException as failure:  # noqa: BLE001  # it is raised again
-        # At once, it would keep the teardown functions of others from running.
+        # Raised at once, it would keep the teardown functions of others from running.
         vars(context)[_FAILURE] = failure
         signals.appcontext_tearing_down.connect(_raise_failure, context.app)
 
@@ -420,7 +421,7 @@ def _raise_failure(_: Flask, **__: Any) -> None:
 
 
 def _hold(call: Callable[..., Response], find: Any, *args: Any) -> Response:
-    """Have a response that is sent piece by piece end the work."""
+    """Leave it to a streamed response to close the container."""
     response = call(find(), *args)
     chunks: Any = response.response
     if type(chunks) is list or not response.is_streamed or response.direct_passthrough:
@@ -430,15 +431,15 @@ def _hold(call: Callable[..., Response], find: Any, *args: Any) -> Response:
     served = None if is_complete else _find()
     if served is not None:
         response.response = stream = _stream(chunks, served)
-        # From here on, whoever drops it ends the work.
+        # From here on, the container is closed even if the response is only dropped.
         next(stream)
         served.stream = weakref.ref(stream)
     return response
 
 
 def _stream(chunks: Any, served: Served) -> Generator[Any]:
-    """Give the pieces of a response. The end of them ends the work, and so does giving up."""
-    # If nothing is asked for, as for HEAD, the work is done nevertheless.
+    """Yield the pieces of a response, and close the container at their end, or when abandoned."""
+    # If no piece is asked for, as for HEAD, the request has succeeded nevertheless.
     outcome: BaseException | None = None
     try:
         yield None
@@ -464,7 +465,7 @@ def _stream(chunks: Any, served: Served) -> Generator[Any]:
 
 
 def _put_around(app: Flask, name: str, function: Callable[..., Any]) -> None:
-    """Put *function* around a method, without keeping *app* alive."""
+    """Wrap a method of *app* with *function*, without a cycle that keeps *app* alive."""
     method: Any = getattr(app, name)
     is_flasks = getattr(method, "__self__", None) is app
     call = method.__func__ if is_flasks else lambda _, *args: method(*args)
@@ -474,8 +475,8 @@ def _put_around(app: Flask, name: str, function: Callable[..., Any]) -> None:
 def _leave_generators(call: Callable[..., Any], find: Any, function: Callable[..., Any]) -> Any:
     """Make an asynchronous function synchronous, and leave asynchronous generators open.
 
-    Flask runs each in an event loop of its own, which closes, as it ends, the generators that were
-    begun in it: transactions would roll back. Those of services are ended with their container.
+    Flask runs each such function in a new event loop. At its end, the loop closes the generators
+    that were started in it, so transactions would roll back. A container closes its own generators.
     """
 
     @functools.wraps(function)

@@ -83,6 +83,7 @@ class WaresPlugin(InitPlugin):
             self.registry._handlers.append(partial(_find_handlers, app))
             if self._validates:
                 check(self.registry, "The application does not start", _find_handlers(app))
+            await self.registry.astart()
             yield
 
 

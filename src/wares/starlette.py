@@ -154,7 +154,8 @@ def get_registry(app: Starlette | Client) -> Registry:
         # This is a test client, or a middleware around the application.
         inner = getattr(inner, "app", None)
     registry: Registry | None = getattr(getattr(inner, "state", None), REGISTRY_KEY, None)
-    return demand(registry, NoRegistryError, asgi.NOT_RUNNING)
+    why = asgi.NOT_RUNNING if inner else f"Pass the application, not this {type(app).__name__}."
+    return demand(registry, NoRegistryError, why)
 
 
 def health_route(path: str = "/healthy", **options: Unpack[HealthOptions]) -> Route:

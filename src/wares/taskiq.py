@@ -97,6 +97,7 @@ def _install(broker: AsyncBroker) -> None:
     async def start(state: TaskiqState) -> None:
         if state[_VALIDATES_KEY]:
             check(get_registry(broker), "The worker does not start", _find_handlers(broker))
+        await get_registry(broker).astart()
 
     async def end(_: TaskiqState) -> None:
         await aclose_registry(broker)

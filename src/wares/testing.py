@@ -13,7 +13,13 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Hashable, Iterator
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    suppress,
+)
 from functools import partial
 from typing import Any, ClassVar
 
@@ -185,6 +191,7 @@ class AdapterConformance:
         sees_exceptions: Whether cleanups see the exception that a handler has raised. Some
             frameworks replace it, so that cleanups see only that the handler has failed.
         validates: Whether an application whose registry has problems serves nothing.
+        makes_eager: Whether eager singletons are made when the application starts.
     """
 
     adapter: ClassVar[str] = ""
@@ -193,6 +200,7 @@ class AdapterConformance:
     has_async_services: ClassVar[bool] = True
     sees_exceptions: ClassVar[bool] = True
     validates: ClassVar[bool] = True
+    makes_eager: ClassVar[bool] = True
 
     def serve(
         self, registry: Registry, work: Work
@@ -459,6 +467,40 @@ class AdapterConformance:
 
         assert not work.containers
 
+    def test_eager_singletons_are_made_at_the_start(self) -> None:
+        """What is eager is there when the application has started, before any work is done."""
+        self._need_eager()
+
+        async def scenario() -> list[str]:
+            async with self._serving(Work(), _register_eager) as (_, journal):
+                return list(journal)
+
+        assert ["engine made"] == self._run(scenario())
+
+    def test_a_start_that_fails_ends_what_it_has_made(self) -> None:
+        """If an eager singleton fails, nothing is served, and those made before it are closed."""
+        self._need_eager()
+        work = Work()
+        journal = Journal()
+
+        def fail() -> str:
+            raise WorkError
+
+        async def scenario() -> None:
+            registry = Registry()
+            registry.register_value(Journal, journal)
+            _register_eager(registry)
+            registry.register_factory(str, fail, lifetime="singleton", eager=True)
+            # Frameworks have errors of their own.
+            with suppress(BaseException):
+                async with AsyncExitStack() as stack:
+                    await stack.enter_async_context(self._entered(self.serve(registry, work)))
+
+        self._run(scenario())
+
+        assert ["engine made", "engine closed"] == journal
+        assert not work.containers
+
     def test_the_registry_ends_with_the_application(self) -> None:
         """The singletons and the registry end with the application, after the last container."""
 
@@ -514,6 +556,10 @@ class AdapterConformance:
         answer = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603  # a constant program
 
         assert "pip install" in answer.stdout
+
+    def _need_eager(self) -> None:
+        if not self.makes_eager:
+            pytest.skip("`makes_eager` is false: singletons are made at their first use")
 
     def _need(self, method: str) -> None:
         """Skip a test that needs a method which the subclass does not define."""
@@ -580,6 +626,17 @@ class AdapterConformance:
 
     def _count_ends(self, journal: Journal) -> int:
         return sum(what.startswith(("commit", "rollback")) for what in journal)
+
+
+def _register_eager(registry: Registry) -> None:
+    def open_engine(journal: Journal) -> Iterator[Engine]:
+        journal.append("engine made")
+        try:
+            yield Engine()
+        finally:
+            journal.append("engine closed")
+
+    registry.register_factory(Engine, open_engine, lifetime="singleton", eager=True)
 
 
 def _open_session(journal: Journal) -> Iterator[Session]:

@@ -1,35 +1,41 @@
-"""A TaskIQ application for a worker process, over Redis; it writes what happens to a file."""
+"""A TaskIQ application for a worker process, over NATS; it writes what happens to a file."""
 
+import contextlib
 import os
 from pathlib import Path
 
-import redis.asyncio
+import nats
+import nats.errors
 from taskiq import AsyncBroker
 
 from wares import Inject, Registry
 from wares.taskiq import init_broker
 
 
-class ListBroker(AsyncBroker):
-    """Keeps messages in a list of Redis."""
+class StreamBroker(AsyncBroker):
+    """Keeps messages in a stream of NATS."""
 
     async def startup(self):
-        self._redis = redis.asyncio.from_url(os.environ["SHOP_BROKER"], socket_timeout=None)
+        self._nats = await nats.connect(os.environ["SHOP_BROKER"])
+        self._streams = self._nats.jetstream()
+        await self._streams.add_stream(name="tasks", subjects=["tasks"])
         await super().startup()
 
     async def shutdown(self):
         await super().shutdown()
-        await self._redis.aclose()
+        await self._nats.close()
 
     async def kick(self, message):
-        await self._redis.rpush("tasks", message.message)
+        await self._streams.publish("tasks", message.message)
 
     async def listen(self):
+        messages = await self._streams.pull_subscribe("tasks", durable="workers")
         while True:
             # Not for ever: in between, the worker sees that it is to end.
-            found = await self._redis.blpop("tasks", timeout=0.1)
-            if found is not None:
-                yield found[1]
+            with contextlib.suppress(nats.errors.TimeoutError):
+                for message in await messages.fetch(1, timeout=0.1):
+                    await message.ack()
+                    yield message.data
 
 
 def note(text):
@@ -64,7 +70,7 @@ def open_session(engine: Engine):
 registry = Registry()
 registry.register_factory(Engine, open_engine, lifetime="singleton")
 registry.register_factory(Session, open_session)
-broker = init_broker(ListBroker(), registry=registry)
+broker = init_broker(StreamBroker(), registry=registry)
 
 
 @broker.task

@@ -97,6 +97,9 @@ class TestAsking:
             """Give it."""
             return number
 
+        # Celery defines tasks as late as it can.
+        app.finalize()
+
         class Later(int):
             """A service that is defined late."""
 

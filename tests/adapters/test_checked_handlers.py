@@ -284,6 +284,56 @@ PROGRAM = """
 """
 
 
+ASYNCHRONOUS = """
+class Needy:
+    def __init__(self, missing: Missing): ...
+
+async def connect():
+    yield
+
+def make():
+    registry = Registry()
+    registry.register_factory(Missing, connect{options})
+    registry.register_factory(Needy, Needy)
+    return registry
+"""
+
+
+def make_synchronous(name, options=""):
+    """Give an application whose synchronous handler needs an asynchronous service."""
+    source = textwrap.dedent(APPLICATIONS[name]).replace("async def handle", "def handle")
+    asking = source.replace("Inject[Missing]", "Inject[Needy]")
+    return ASYNCHRONOUS.format(options=options) + asking
+
+
+@pytest.mark.parametrize("name", ["faststream", "flask", "taskiq"])
+def test_what_a_handler_cannot_await(run, name):
+    """What a synchronous handler would have to await is found, where nobody awaits it."""
+    code, text = run("check", name, make_synchronous(name))
+
+    assert 1 == code
+    assert "Cannot get Missing synchronously: its factory, connect (" in text
+    assert "Needy -> Missing" in text
+    assert "Write `async def handle" in text
+
+
+@pytest.mark.parametrize("name", ["celery", "click", "typer_group"])
+def test_what_an_adapter_awaits(run, name):
+    """Some adapters await the services of synchronous functions."""
+    code, text = run("check", name, make_synchronous(name))
+
+    assert (0, "✓ 2 services, no problem\n") == (code, text)
+
+
+@pytest.mark.parametrize("name", ["faststream", "taskiq"])
+def test_what_is_made_at_the_start(run, name):
+    """What the start has made by then, nobody has to await."""
+    options = ', lifetime="singleton", eager=True'
+    code, text = run("check", name, make_synchronous(name, options))
+
+    assert (0, "✓ 2 services, no problem\n") == (code, text)
+
+
 def test_a_program_with_several_registries(run):
     """Of the registries of a program's commands, the target has to name one."""
     commands = "".join(

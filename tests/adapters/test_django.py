@@ -2,11 +2,13 @@
 
 import asyncio
 import io
+import sys
 
 import pytest
 from asgiref.sync import async_to_sync
 from django.apps import apps
 from django.core import checks
+from django.core.asgi import get_asgi_application
 from django.core.exceptions import PermissionDenied
 from django.core.management import BaseCommand, CommandError, call_command
 from django.core.signals import request_finished
@@ -32,6 +34,7 @@ from wares import (
     current_container,
     inject,
 )
+from wares.__main__ import main
 from wares.django import (
     aclose_registry,
     close_registry,
@@ -57,6 +60,11 @@ def registry(journal):
     yield registry
     registry.close()
     config.registry = before
+
+
+def make_application():
+    """Make what a server of ASGI serves."""
+    return with_lifespan(get_asgi_application())
 
 
 def ask(view, path="/view", method="get", **options):
@@ -194,6 +202,22 @@ class TestStreams:
         response.close()
 
         assert ["open", "work", "commit"] == journal
+
+    def test_without_the_private_name_of_their_iterator(self, journal, monkeypatch):
+        """Where Django keeps the iterator of a stream elsewhere, services end after its end."""
+
+        def look(thing, name, default):
+            return default if name == "_iterator" else getattr(thing, name, default)
+
+        def view(request):
+            return StreamingHttpResponse(work(request, text) for text in ["one", "two"])
+
+        monkeypatch.setattr("wares.django._requests.getattr", look, raising=False)
+        response = ask(view)
+
+        assert [b"one", b"two"] == list(response.streaming_content)
+        response.close()
+        assert ["open", "one", "two", "commit"] == journal
 
     def test_that_are_given_up(self, journal):
         """A stream that is given up ends when the response is closed, once."""
@@ -414,6 +438,39 @@ class TestStart:
 
         assert "'session'" in found.msg
         assert "a part of the URL has the same name" in found.msg
+
+    def test_is_seen_by_wares_check(self, registry, monkeypatch, capsys):
+        """`wares check` sees what views ask for: functions, classes, and actions of viewsets."""
+        from rest_framework.viewsets import ViewSet
+
+        @inject
+        def function(request, missing: Inject[complex]): ...
+
+        class Kind(generic.View):
+            @inject
+            async def post(self, request, missing: Inject[complex]): ...
+
+        class Shelf(ViewSet):
+            @inject
+            def retrieve(self, request, missing: Inject[complex]): ...
+
+        class URLs:
+            urlpatterns = (
+                path("function", function),
+                path("class", Kind.as_view()),
+                path("shelf", Shelf.as_view({"get": "retrieve"})),
+            )
+
+        monkeypatch.setattr(sys, "argv", ["wares", "check", f"{__name__}:make_application"])
+        apps.get_app_config("wares").ready()
+        with override_settings(ROOT_URLCONF=URLs), pytest.raises(SystemExit) as caught:
+            main()
+
+        errors = capsys.readouterr().err
+        assert 1 == caught.value.code
+        assert "The registry has 3 problems" in errors
+        for name in ("function", "post", "retrieve"):
+            assert f"{name} (" in errors
 
     def test_views_of_classes_ask(self):
         """A method of a class-based view is injected like a function."""

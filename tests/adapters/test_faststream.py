@@ -600,6 +600,24 @@ class TestApplications:
 
 
 class TestWithoutTheInternalHook:
+    async def test_subscribers_are_not_seen(self, registry, monkeypatch):
+        """Where the functions of subscribers cannot be found, the start checks the rest."""
+        broker = NatsBroker()
+        app = init_app(FastStream(broker), registry=registry)
+
+        def look(thing, name, *default):
+            return default[0] if name == "calls" else getattr(thing, name, *default)
+
+        monkeypatch.setattr("wares.faststream.getattr", look, raising=False)
+
+        @broker.subscriber("work")
+        async def handle(text: str, missing: Inject[complex]):
+            """Never be reached."""
+
+        async with TestNatsBroker(broker, connect_only=True):
+            await app.start()
+            await app.stop()
+
     async def test_subscribers_are_decorated(self, registry, journal, monkeypatch):
         """Where FastStream has no hook for integrations, `inject` does what it would do."""
         broker = NatsBroker()

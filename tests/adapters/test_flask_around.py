@@ -14,6 +14,7 @@ from flask import (
     Flask,
     Response,
     abort,
+    copy_current_request_context,
     g,
     redirect,
     request,
@@ -432,6 +433,44 @@ def test_streams_that_are_injected(app, journal):
 
     assert "TrueTrue" == app.test_client().get("/").text
     assert COMMITTED == journal
+
+
+def test_threads_of_a_request(app, journal):
+    """A thread with a copy of the request has its own container."""
+
+    @app.get("/")
+    def view():
+        session = wares_from().get(Session)
+        found = []
+
+        @copy_current_request_context
+        def work():
+            found.append(current_container().get(Session))
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+        return str(found[0] is not session and session.is_open)
+
+    assert "True" == app.test_client().get("/").text
+    assert ["open", *COMMITTED, "commit"] == journal
+
+
+def test_a_context_of_many_requests(app):
+    """A context in which many requests are served keeps none of their containers."""
+    containers = weakref.WeakSet()
+
+    @app.get("/")
+    def view():
+        containers.add(wares_from())
+        return Response(iter("ab"))
+
+    with app.app_context():
+        for _ in range(5):
+            app.test_client().get("/").close()
+        gc.collect()
+
+        assert 1 >= len(containers)
 
 
 class TestAnsweredExceptions:

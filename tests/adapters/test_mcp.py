@@ -16,6 +16,7 @@ from fastmcp.exceptions import ToolError
 from fastmcp.server.middleware import Middleware
 from mcp.server.context import ServerRequestContext
 from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver.resources import TextResource
 from pydantic import PydanticSchemaGenerationError
 from starlette.applications import Starlette
 from starlette.routing import Mount
@@ -211,6 +212,14 @@ class TestStart:
 
         assert "work" in str(caught.value)
         assert "complex" in str(caught.value)
+
+    async def test_a_resource_without_a_function(self, start):
+        """What no function gives asks for nothing."""
+        server = MCPServer("shop", lifespan=start, middleware=[WaresMiddleware()])
+        server.add_resource(TextResource(uri="shop://hours", name="hours", text="nine to five"))
+
+        async with start(server) as state:
+            assert start.registry is state["wares_registry"]
 
     async def test_without_the_managers_of_the_sdk(self, start):
         """Where the functions of a server cannot be found, it starts all the same."""

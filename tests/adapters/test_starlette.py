@@ -92,6 +92,14 @@ class TestLifespan:
         with TestClient(around) as client:
             assert start.registry is get_registry(client)
 
+    async def test_of_what_is_no_application(self, start):
+        """A client of httpx is none, whatever it sends its requests to."""
+        async with client_of(make_app(start)) as client:
+            with pytest.raises(
+                NoRegistryError, match=r"Pass the application, not this AsyncClient\."
+            ):
+                get_registry(client)
+
     def test_of_an_application_that_does_not_run(self, start):
         """Without a running lifespan there is no registry, which the error says how to mend."""
         app = make_app(start)

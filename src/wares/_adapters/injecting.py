@@ -124,6 +124,9 @@ class Served:
         self.function = inject_own(function)
         self._plain = function
         self._bind = None if inspect.iscoroutinefunction(function) else bind_own(function)
+        if self._bind is not None:
+            # At the start, what may be asked for is what this awaits.
+            self.function.__wares_asker__ = self._bind.__wares_asker__  # type: ignore[attr-defined]  # injected functions have it
 
     def call(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
 from functools import partial
+from types import UnionType
 from typing import Any, Generic, TypeVar
 
 import attrs
@@ -30,7 +31,9 @@ def demand(found: T | None, error: type[Exception], message: str) -> T:
     return found
 
 
-def demand_kind(thing: object, kind: type[Any], rule: str, advice: str = "") -> None:
+def demand_kind(
+    thing: object, kind: type[Any] | UnionType, rule: str, advice: str = ""
+) -> None:
     """Refuse what an adapter cannot initialise.
 
     Args:

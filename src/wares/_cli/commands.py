@@ -10,7 +10,7 @@ import functools
 import json
 import os
 import traceback
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Hashable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -109,9 +109,9 @@ def check(target: Target, form: str, unused: bool) -> None:
         count = len(list(registry))
         if not count:
             raise InvalidRegistryError("There is nothing to check", [_NOTHING])
-        # The handlers of a bare registry are unknown, so do not warn about unused services.
-        looks_closer = unused or app is not registry
-        idle = _find_unused(graph, app, registry) if looks_closer else []
+        wanted = {*find_wanted(app, registry)}
+        # If no signature asks for a service, all functions ask in their bodies, or are unknown.
+        idle = _find_unused(graph, wanted, registry) if wanted or unused else []
         findings = [_describe_unused(node, target, is_error=unused) for node in idle]
         if form == "text":
             services = "1 service" if count == 1 else f"{count} services"
@@ -137,16 +137,17 @@ _NOTHING = TargetError(
 )
 
 
-def _find_unused(graph: Graph, app: object, registry: Registry) -> list[Node]:
+def _find_unused(graph: Graph, wanted: set[Hashable], registry: Registry) -> list[Node]:
     """Find services that are registered and that nothing seems to need."""
     needed = {edge.target for edge in graph.edges if edge.source != edge.target}
-    wanted = set(find_wanted(app, registry))
     # What is made at the start, such as a worker in the background, is made for that.
-    wanted.update(key for key, recipe in registry._known.recipes.items() if recipe.is_eager)
+    eager = {key for key, recipe in registry._known.recipes.items() if recipe.is_eager}
     return [
         node
         for node in graph.nodes
-        if node.kind != "expected" and node.name not in needed and node.key not in wanted
+        if node.kind != "expected"
+        and node.name not in needed
+        and node.key not in wanted | eager
     ]
 
 

@@ -25,7 +25,7 @@ from wares._core.claims import (
 )
 from wares._core.keys import describe_path
 from wares._core.makers import Makers
-from wares._core.recipes import Recipe
+from wares._core.recipes import Recipe, check_key
 from wares._core.waiting import wait_in_the_event_loop
 from wares.exceptions import (
     CircularDependencyError,
@@ -195,7 +195,7 @@ class Asking:
     @overload
     def get(self, key: Any, /, *more: Any) -> Any: ...
 
-    def get(self, key: Any, /, *more: Any) -> Any:  # noqa: C901, PLR0912  # a call more costs each request
+    def get(self, key: Any, /, *more: Any) -> Any:  # noqa: C901, PLR0912, PLR0915  # a call more costs each request
         """Get services, made on the first time and shared afterwards.
 
         Args:
@@ -224,6 +224,10 @@ class Asking:
         except KeyError:
             # Another thread gave it up between the two look-ups.
             pass
+        except TypeError:
+            # What is not hashable is no key.
+            check_key(key)
+            raise
         makers, ready = self._makers.sync, self._makers.ready
         if key in makers:
             maker = makers[key]
@@ -390,6 +394,9 @@ class Asking:
         except KeyError:
             # See `get`.
             pass
+        except TypeError:
+            check_key(key)
+            raise
         makers, ready = self._makers.awaited, self._makers.ready
         if key in makers:
             maker, is_async = makers[key]

@@ -395,6 +395,18 @@ class Registry(Closing):
         state = ", closed" if self._is_closed else ""
         return f"<wares.Registry(services={len(self._known.recipes)}{state})>"
 
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Tell that services are asked of a container."""
+            hint = (
+                ". Ask a container: with registry.container() as container: container.get(...)"
+                if name in ("get", "aget")
+                else ""
+            )
+            message = f"{type(self).__qualname__!r} object has no attribute {name!r}{hint}"
+            raise AttributeError(message, name=name, obj=self)
+
     def container(self, given: Mapping[Hashable, Any] | None = None) -> Container:
         """Open a container for one request, event or job.
 

@@ -31,7 +31,11 @@ from wares._core.recipes import (
     recipe_for_value,
 )
 from wares._core.registering import OnRegistryClose
-from wares.exceptions import InvalidLifetimeError, PendingAsyncCleanupError
+from wares.exceptions import (
+    InvalidLifetimeError,
+    InvalidRegistrationError,
+    PendingAsyncCleanupError,
+)
 
 T = TypeVar("T")
 
@@ -159,7 +163,15 @@ class Related(Asking):
         """Put in objects as if they had been there from the start, in the place of others."""
         if self._made is CLOSED:
             raise self._make_closed_error()
-        self._given = {**self._given, **given}
+        try:
+            self._given = {**self._given, **given}
+        except TypeError:
+            message = (
+                f"A container is given a mapping of keys to objects, and this is an instance of "
+                f"{type(given).__qualname__}. Write {{key: object}}, as in "
+                f"registry.container({{User: user}})."
+            )
+            raise InvalidRegistrationError(message) from None
         self._made.update(given)
 
     def _become_child_of(
@@ -174,7 +186,8 @@ class Related(Asking):
         family.children[self] = None
         with LOCK:
             if self._made is not CLOSED and (parent._given or given):
-                self._give({**parent._given, **(given or {})})
+                self._give(parent._given)
+                self._give(given or {})
 
     def _reopen(self) -> None:
         """Start anew: what was given stays, what was registered locally goes."""

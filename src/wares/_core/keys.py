@@ -53,6 +53,12 @@ def is_plain(key: object) -> bool:
     return isinstance(key, type) and key.__module__.partition(".")[0] in _PLAIN_MODULES
 
 
+def is_instance(key: object) -> bool:
+    """Tell whether *key* is an object of a class, and no class or callable."""
+    kind = type(key)
+    return kind.__repr__ is object.__repr__ and not isinstance(key, type) and not callable(key)
+
+
 def describe(key: object) -> str:
     """Name *key* as one would write it in a program, without its module."""
     try:

@@ -334,12 +334,19 @@ def check_key(key: Any) -> Any:
     return expand_alias(key)
 
 
-def _check_factory(key: Hashable, factory: object) -> None:
+def _check_factory(key: Hashable, factory: Any) -> None:
+    target = without_autowire(factory)
+    if isinstance(target, type) and is_abstract(target):
+        message = (
+            f"{describe(target)} is abstract, so it cannot be the factory of {describe(key)}. "
+            f"Register a class that implements it: register_factory({describe(key)}, ...)"
+        )
+        raise InvalidRegistrationError(message)
     if not callable(factory):
         message = (
             f"The factory of {describe(key)} is not callable: it is an instance of "
             f"{type(factory).__qualname__}. Register a function or a class that makes the service, "
-            f"or register the object itself: register_value({describe(key)}, ...)"
+            f"or pass the object itself to register_value or override_value."
         )
         raise InvalidRegistrationError(message)
 
@@ -384,6 +391,15 @@ def _check_timeout(key: Hashable, ping: object, timeout: object) -> None:
             f"not {timeout!r}"
         )
         raise InvalidRegistrationError(message)
+
+
+def is_abstract(kind: type) -> bool:
+    """Tell whether a class surely cannot be called."""
+    is_declared = getattr(kind, "_is_protocol", False) or inspect.isabstract(kind)
+    # Constructors may make objects of other classes.
+    constructor: Any = kind.__new__
+    metaclass: Any = type(kind)
+    return is_declared and constructor is object.__new__ and metaclass.__call__ is type.__call__
 
 
 def is_positive_number(number: object) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from typing_extensions import TypeForm, TypeVar, Unpack
@@ -31,7 +31,7 @@ from wares._core.recipes import (
     recipe_for_factory,
     recipe_for_value,
 )
-from wares._core.registrations import Registrations
+from wares._core.registrations import Override, Registrations
 from wares.exceptions import InvalidRegistrationError
 
 T = TypeVar("T")
@@ -315,7 +315,6 @@ class Registering:
         self._known.expected.update(dict.fromkeys(map(check_key, keys)))
         self._known.change()
 
-    @contextmanager
     def override_factory(
         self,
         key: TypeForm[T] | Hashable,
@@ -328,7 +327,7 @@ class Registering:
         tags: Iterable[str] = (),
         on_registry_close: OnRegistryClose | None = None,
         suppress_context_exit: bool = False,
-    ) -> Iterator[None]:
+    ) -> Override:
         """Put another factory in the place of *key*'s while the ``with`` block lasts.
 
         Overrides nest. They win over registrations, local and later ones too, and singletons made
@@ -362,10 +361,8 @@ class Registering:
             tags=tags,
             is_derived=known not in self._known.registered and is_derivable(known),
         )
-        with self._overriding(recipe, on_registry_close):
-            yield
+        return self._override(recipe, on_registry_close)
 
-    @contextmanager
     def override_value(
         self,
         key: TypeForm[T] | Hashable,
@@ -377,7 +374,7 @@ class Registering:
         tags: Iterable[str] = (),
         on_registry_close: OnRegistryClose | None = None,
         suppress_context_exit: bool = False,
-    ) -> Iterator[None]:
+    ) -> Override:
         """Put an object in the place of *key*'s service while the ``with`` block lasts.
 
         Args:
@@ -399,8 +396,7 @@ class Registering:
             ping_timeout=ping_timeout,
             tags=tags,
         )
-        with self._overriding(recipe, on_registry_close):
-            yield
+        return self._override(recipe, on_registry_close)
 
     def observe(self, observer: object) -> Callable[[], None]:
         """Tell *observer* what is made and cleaned up from now on, and how long it took.
@@ -454,12 +450,11 @@ class Registering:
         self._note_callback(recipe, on_close)
         self._known.put(recipe)
 
-    @contextmanager
-    def _overriding(self, recipe: Recipe, on_close: OnRegistryClose | None) -> Iterator[None]:
-        self._known.check_open()
-        self._note_callback(recipe, on_close)
-        with self._known.overriding(recipe):
-            yield
+    def _override(self, recipe: Recipe, on_close: OnRegistryClose | None) -> Override:
+        check_callback(recipe.key, on_close)
+        return Override(
+            self._known, recipe, functools.partial(self._note_callback, recipe, on_close)
+        )
 
     def _note_callback(self, recipe: Recipe, on_close: OnRegistryClose | None) -> None:
         check_callback(recipe.key, on_close)

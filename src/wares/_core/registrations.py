@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
+import warnings
+from collections.abc import Callable, Hashable
+from contextlib import ContextDecorator
 from typing import Any, ClassVar, get_args, get_origin
 from weakref import WeakSet, WeakValueDictionary
 
 import attrs
 
 from wares._core.compositions import compose
-from wares._core.keys import MISSING, find_nearest
+from wares._core.keys import MISSING, describe, find_nearest
 from wares._core.locking import LOCK
 from wares._core.log import log_registration
 from wares._core.recipes import (
@@ -83,24 +84,23 @@ class Registrations:
         if recipe.key not in self.overrides:
             self._put_in_force(recipe.key, recipe)
 
-    @contextmanager
-    def overriding(self, recipe: Recipe) -> Iterator[None]:
-        """Let a recipe override what is registered under its key, while the block lasts."""
+    def begin_override(self, recipe: Recipe) -> None:
+        """Let a recipe override what is registered under its key."""
         self.check_open()
         log_registration(recipe)
+        self.overrides.setdefault(recipe.key, []).append(recipe)
+        self._put_in_force(recipe.key, recipe)
+
+    def end_override(self, recipe: Recipe) -> None:
+        """Let what it has overridden be in force again."""
         key = recipe.key
-        stack = self.overrides.setdefault(key, [])
-        stack.append(recipe)
-        self._put_in_force(key, recipe)
-        try:
-            yield
-        finally:
-            stack.remove(recipe)
-            if stack:
-                self._put_in_force(key, stack[-1])
-            else:
-                self.overrides.pop(key, None)
-                self._put_in_force(key, self.registered.get(key))
+        stack = self.overrides[key]
+        stack.remove(recipe)
+        if stack:
+            self._put_in_force(key, stack[-1])
+        else:
+            del self.overrides[key]
+            self._put_in_force(key, self.registered.get(key))
 
     def change(self) -> None:
         """Let everything be found anew."""
@@ -199,3 +199,46 @@ class Registrations:
             else:
                 self.recipes[key] = recipe
             self.change()
+
+
+class Override(ContextDecorator):
+    """An override, in force while a ``with`` block lasts; also a decorator.
+
+    It warns if it is dropped without having been either, because it has had no effect then.
+
+    Args:
+        registrations: What is overridden.
+        recipe: What overrides.
+        prepare: What is called each time before that.
+    """
+
+    _is_used = False
+
+    def __init__(
+        self, registrations: Registrations, recipe: Recipe, prepare: Callable[[], None]
+    ) -> None:
+        self._registrations = registrations
+        self._recipe = recipe
+        self._prepare = prepare
+
+    def __enter__(self) -> None:
+        self._is_used = True
+        self._registrations.check_open()
+        self._prepare()
+        self._registrations.begin_override(self._recipe)
+
+    def __exit__(self, *_: object) -> None:
+        self._registrations.end_override(self._recipe)
+
+    def __call__(self, function: Any) -> Any:
+        """Override while *function* runs."""
+        self._is_used = True
+        return super().__call__(function)
+
+    def __del__(self) -> None:
+        if not self._is_used:
+            message = (
+                f"The override of {describe(self._recipe.key)} has no effect, because it was "
+                f"never entered. Write: with registry.override_value(...): ..."
+            )
+            warnings.warn(message, RuntimeWarning, stacklevel=2)

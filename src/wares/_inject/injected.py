@@ -20,6 +20,7 @@ from wares._core.signatures import Need, find_own_marked
 from wares._inject.askers import Asker
 from wares._inject.reading import read_rest, stand_in
 from wares.exceptions import (
+    AsyncServiceError,
     InvalidRegistrationError,
     ServiceNotFoundError,
     UnresolvableParameterError,
@@ -172,9 +173,31 @@ def _find_missing(asker: Asker, registry: Registry) -> Iterator[WaresError]:
                 yield cannot_fill(need, path[-1], asker.names, steps)
             else:
                 yield _make_missing(need, path, registry)
+        if not asker.can_await:
+            yield from _find_awaited(asker, registry)
     except WaresError as problem:
         # A name in an annotation that is not there, say.
         yield problem
+
+
+def _find_awaited(asker: Asker, registry: Registry) -> Iterator[AsyncServiceError]:
+    """Find the services that a synchronous function needs, and cannot await."""
+    seen = {asker.recipe}
+    todo: list[tuple[Recipe, ...]] = [(asker.recipe,)]
+    for path in todo:
+        for need in registry._known.read(path[-1]):
+            found = None if need.is_late else registry._known.find_recipe(need)
+            if found is None or found in seen or found.is_eager or need.key in registry._root:
+                continue
+            seen.add(found)
+            below = (*path, found)
+            if found.shape.is_async:
+                factory = describe_callable(found.factory)
+                keys = [recipe.key for recipe in below]
+                reason = f"its factory, {factory}, is asynchronous"
+                yield AsyncServiceError(found.key, keys, reason, asker=keys[0])
+            else:
+                todo.append(below)
 
 
 def _walk(

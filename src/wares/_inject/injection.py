@@ -95,8 +95,8 @@ def inject(
         AsyncServiceError: A dependency is asynchronous, and the function is not.
         CircularDependencyError: Dependencies need each other in a circle.
         LifetimeError: Something that lives longer needs something that ends with a function.
-        InvalidRegistrationError: *function* is not callable, or *dependencies* holds something
-            that is no marker.
+        InvalidRegistrationError: *function* is not callable, *registry* is no registry, or
+            *dependencies* holds something that is no marker.
     """
     injector = _Injector(registry, dependencies)
     return injector if function is None else injector(function, sys._getframe(1))
@@ -166,7 +166,7 @@ class _Injector:
 
     def __init__(
         self,
-        registry: Registry | None,
+        registry: Any,
         dependencies: Sequence[Any],
         *,
         casts: bool = False,
@@ -175,6 +175,13 @@ class _Injector:
         if registry is None:
             registry = Registry()
             registry._known.is_makeshift = True
+        if not isinstance(registry, Registry):
+            message = (
+                f"registry takes a Registry, and this is an instance of "
+                f"{type(registry).__qualname__}. A current container needs no argument: leave it "
+                f"out, and the function asks that one."
+            )
+            raise InvalidRegistrationError(message)
         self._registry = registry
         self._dependencies = dependencies
         self._casts = casts
@@ -187,8 +194,10 @@ class _Injector:
         if isinstance(target, staticmethod | classmethod):
             return type(target)(self(target.__func__, frame))
         if not callable(target):
+            hint = " Write @inject(registry=...)." if isinstance(target, Registry) else ""
             message = (
                 f"Cannot inject an instance of {type(target).__qualname__}: it is not callable."
+                f"{hint}"
             )
             raise InvalidRegistrationError(message)
         return self._inject(target, frame)

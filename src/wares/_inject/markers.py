@@ -130,6 +130,11 @@ else:
                 return getattr(self._mark, name)
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
+        def __class_getitem__(cls, key: object) -> Any:
+            """Refuse brackets, which `Inject` has."""
+            message = "Depends takes parentheses, not brackets. Write Depends(dependency)."
+            raise InvalidRegistrationError(message)
+
         def __copy__(self) -> Any:
             """Give FastAPI's marker: FastAPI copies those whose annotation names the dependency."""
             return self._show() if _find_fastapi() else self
@@ -215,6 +220,11 @@ else:
 
         def __class_getitem__(cls, key: Hashable) -> Any:
             return Annotated[key, Service(key)]
+
+        def __new__(cls, *_: object) -> Any:
+            """Refuse parentheses: type checkers know brackets only."""
+            message = "Inject takes brackets, not parentheses. Write Inject[Type]."
+            raise InvalidRegistrationError(message)
 
 
 def _find_fastapi() -> type | None:

@@ -129,6 +129,9 @@ def _find_views() -> Iterator[Callable[..., Any]]:
         if isinstance(pattern, URLPattern):
             view: Any = pattern.callback
             kind = getattr(view, "view_class", getattr(view, "cls", None))
-            yield from with_methods(view, kind, getattr(kind, "http_method_names", ()), parts)
+            # A viewset of Django REST Framework has actions, by the names of methods.
+            actions = getattr(view, "actions", None) or {}
+            names = [*getattr(kind, "http_method_names", ()), *actions.values()]
+            yield from with_methods(view, kind, names, parts)
         else:
             todo += [(one, parts) for one in pattern.url_patterns]

@@ -70,12 +70,7 @@ class TestStarlette(HTTPConformance):
 
     @contextlib.asynccontextmanager
     async def serve(self, registry, work):
-        async def do(request):
-            return PlainTextResponse(await work.arun(wares.starlette.wares_from(request)))
-
-        async def stream(request):
-            return StreamingResponse(work.aitems(wares.starlette.wares_from(request)))
-
+        do, stream = self.make_endpoints(work)
         app = Starlette(
             lifespan=wares.starlette.lifespan(start, registry=registry),
             routes=[
@@ -88,6 +83,28 @@ class TestStarlette(HTTPConformance):
         )
         async with serve(app) as address:
             yield address
+
+    def make_endpoints(self, work):
+        async def do(request):
+            return PlainTextResponse(await work.arun(wares.starlette.wares_from(request)))
+
+        async def stream(request):
+            return StreamingResponse(work.aitems(wares.starlette.wares_from(request)))
+
+        return do, stream
+
+
+class TestStarletteWithSynchronousEndpoints(TestStarlette):
+    has_async_services = False
+
+    def make_endpoints(self, work):
+        def do(request):
+            return PlainTextResponse(work.run(wares.starlette.wares_from(request)))
+
+        def stream(request):
+            return StreamingResponse(work.items(wares.starlette.wares_from(request)))
+
+        return do, stream
 
 
 class TestFastAPI(HTTPConformance):
@@ -106,6 +123,12 @@ class TestFastAPI(HTTPConformance):
             middleware=list(self.middleware),
         )
 
+        self.add_endpoints(app, work)
+        app.include_router(wares.fastapi.health_router())
+        async with serve(app) as address:
+            yield address
+
+    def add_endpoints(self, app, work):
         @app.get("/work")
         async def do(services: wares.fastapi.DepContainer):
             return await work.arun(services)
@@ -114,9 +137,18 @@ class TestFastAPI(HTTPConformance):
         async def stream(services: wares.fastapi.DepContainer):
             return StreamingResponse(work.aitems(services))
 
-        app.include_router(wares.fastapi.health_router())
-        async with serve(app) as address:
-            yield address
+
+class TestFastAPIWithSynchronousEndpoints(TestFastAPI):
+    has_async_services = False
+
+    def add_endpoints(self, app, work):
+        @app.get("/work")
+        def do(services: wares.fastapi.DepContainer):
+            return work.run(services)
+
+        @app.get("/stream")
+        def stream(services: wares.fastapi.DepContainer):
+            return StreamingResponse(work.items(services))
 
 
 class TestFastAPIWithMiddleware(TestFastAPI):

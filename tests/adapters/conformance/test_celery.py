@@ -13,6 +13,7 @@ from wares.testing import AdapterConformance
 
 class TestCelery(AdapterConformance):
     adapter = "wares.celery"
+    makes_eager = False
     framework = "celery"
     given = (Task, Context)
     has_async_services = False

@@ -14,6 +14,7 @@ from wares.testing import AdapterConformance
 
 class TestClick(AdapterConformance):
     adapter = "wares.click"
+    makes_eager = False
     given = (click.Context,)
     has_async_services = False
 
@@ -51,21 +52,33 @@ class TestAsynchronousCommands(TestClick):
 
 class TestTyper(AdapterConformance):
     adapter = "wares.click"
+    makes_eager = False
     given = (typer.Context,)
     has_async_services = False
 
     @contextlib.contextmanager
     def serve(self, registry, work):
         app = typer.Typer()
+        app.command()(with_container(registry)(self.make_command(work)))
+        yield app
+        registry.close()
 
-        @app.command()
-        @with_container(registry)
+    def make_command(self, work):
         def do():
             typer.echo(work.run(current_container()))
 
-        yield app
-        registry.close()
+        return do
 
     def perform(self, served):
         with contextlib.suppress(Exception):
             served([], standalone_mode=False)
+
+
+class TestAsynchronousCommandsOfTyper(TestTyper):
+    has_async_services = True
+
+    def make_command(self, work):
+        async def do():
+            typer.echo(await work.arun(current_container()))
+
+        return do

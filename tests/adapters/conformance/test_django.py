@@ -69,6 +69,7 @@ class TestASGIWithSynchronousViews(TestASGI):
 
 
 class TestWSGI(DjangoConformance):
+    makes_eager = False
     views = "sync"
     has_async_services = False
 

@@ -27,16 +27,18 @@ class TestNats(AdapterConformance):
         broker = self.broker(middlewares=[answer])
         app = init_app(FastStream(broker), registry=registry)
 
-        @broker.subscriber("work")
-        async def do(text: str):
-            return await work.arun(current_container())
-
+        self.subscribe(broker, work)
         async with self.test_broker(broker, connect_only=True):
             try:
                 await app.start()
                 yield broker
             finally:
                 await app.stop()
+
+    def subscribe(self, broker, work):
+        @broker.subscriber("work")
+        async def do(text: str):
+            return await work.arun(current_container())
 
     async def perform(self, served):
         with contextlib.suppress(WorkError):
@@ -59,3 +61,14 @@ class TestRabbit(TestNats):
 
 class TestRedis(TestNats):
     broker, test_broker = RedisBroker, TestRedisBroker
+
+
+class TestSynchronousSubscribers(TestNats):
+    has_async_services = False
+
+    def subscribe(self, broker, work):
+        @broker.subscriber("work")
+        def do(text: str):
+            return work.run(current_container())
+
+    vanish = AdapterConformance.vanish  # a thread cannot be cancelled

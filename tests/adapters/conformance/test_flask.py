@@ -13,6 +13,7 @@ from wares.testing import AdapterConformance, AnsweredError
 
 class TestFlask(HTTPConformance):
     adapter = "wares.flask"
+    makes_eager = False
     framework = "flask"
     has_async_services = False
 

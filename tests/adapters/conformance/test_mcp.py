@@ -24,6 +24,11 @@ class MCPConformance(AdapterConformance):
     framework = "mcp"
     sees_exceptions = False
 
+    def add_tool(self, server, work):
+        @server.tool(name="work")
+        async def do() -> str:
+            return await work.arun(current_container())
+
     async def perform(self, served):
         with contextlib.suppress(ToolError):
             await served.call_tool("work", {})
@@ -44,10 +49,7 @@ class TestFastMCP(MCPConformance):
             "shop", lifespan=lifespan(start, registry=registry), middleware=[WaresMiddleware()]
         )
 
-        @server.tool(name="work")
-        async def do() -> str:
-            return await work.arun(current_container())
-
+        self.add_tool(server, work)
         async with self.connect(server) as client:
             yield client
 
@@ -72,10 +74,7 @@ class TestSDK(MCPConformance):
             "shop", lifespan=lifespan(start, registry=registry), middleware=[WaresMiddleware()]
         )
 
-        @server.tool(name="work")
-        async def do() -> str:
-            return await work.arun(current_container())
-
+        self.add_tool(server, work)
         async with self.connect(server) as client:
             yield client
 
@@ -89,3 +88,22 @@ class TestSDKOverHTTP(TestSDK):
         async with serve(server.streamable_http_app()) as address:
             async with mcp.Client(f"http://{address}/mcp") as client:
                 yield client
+
+
+class WithSynchronousTools:
+    has_async_services = False
+
+    def add_tool(self, server, work):
+        @server.tool(name="work")
+        def do() -> str:
+            return work.run(current_container())
+
+    vanish = AdapterConformance.vanish  # a thread cannot be cancelled
+
+
+class TestFastMCPWithSynchronousTools(WithSynchronousTools, TestFastMCP):
+    pass
+
+
+class TestSDKWithSynchronousTools(WithSynchronousTools, TestSDK):
+    pass

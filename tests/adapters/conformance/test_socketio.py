@@ -48,6 +48,7 @@ class SocketIOConformance(AdapterConformance):
     """A unit of work is an event; `serve` gives the server and its address."""
 
     adapter = "wares.socketio"
+    makes_eager = False
     framework = "socketio"
 
     def initialise(self, sio, registry, handler):
