@@ -40,7 +40,7 @@ def link(asker: Asker, container: Container, more: Collection[str] = ()) -> Call
     read_rest(asker)
     makers = container._makers
     token = makers.token
-    found = makers.calls.get(asker)
+    found: Any = makers.calls.get(asker)
     if found is None:
         found = makers.calls[asker] = (frozenset(_find_open_names(asker.recipe, makers)), {})
     # Not looked up again: another thread may register something, and empty that dict.
