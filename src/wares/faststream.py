@@ -181,7 +181,7 @@ def _find_handlers(broker: AnyBroker) -> list[Callable[..., Any]]:
     return find_fast_dependencies(handlers)
 
 
-async def _start(app: Application, **_: object) -> None:
+async def _start(app: Application, **options: Any) -> None:  # noqa: ARG001  # those of the command
     registry = get_registry(app)
     for broker in app.brokers:
         if _brokers.find(broker) is None:
