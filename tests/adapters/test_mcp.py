@@ -317,7 +317,7 @@ class TestEdgeCases:
         with pytest.raises((InvalidRegistrationError, PydanticSchemaGenerationError)):
             server.tool()(work)
 
-    async def test_an_asynchronous_service_in_a_synchronous_tool(self, make, start):
+    async def test_an_asynchronous_service_in_a_synchronous_tool(self, make, client_of, start):
         """A tool that runs in a thread cannot await its services: the server does not start."""
         server = make("shop", lifespan=start, middleware=[WaresMiddleware()])
 
