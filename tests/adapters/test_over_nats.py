@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import socket
@@ -20,6 +21,19 @@ from wares.faststream import init_app
 from wares.testing import AdapterConformance, AnsweredError
 
 SECONDS = 60
+
+# FastStream 0.7.0 does not close the streams between its workers.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Unclosed <MemoryObject:ResourceWarning",
+    "ignore:Exception ignored in.*MemoryObject:pytest.PytestUnraisableExceptionWarning",
+)
+
+
+@pytest.fixture(autouse=True)
+def _collect():
+    yield
+    # Within this test, which expects the warnings above.
+    gc.collect()
 
 
 @pytest.fixture(scope="module")
