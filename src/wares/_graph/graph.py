@@ -240,7 +240,10 @@ class _Surveyor:
         return "transient" if recipe.is_derived or recipe.is_ready else recipe.lifetime
 
     def _find_circles(self) -> None:
-        """Find each circle once, without recursion, because a path may be long."""
+        """Find circles, without recursion, because a path may be long.
+
+        Of circles that have keys in common, not all need be found: there may be very many.
+        """
         done: set[Hashable] = set()
         for start in self._needs:
             path: list[Hashable] = []
