@@ -5,6 +5,7 @@ This module knows what lifespan functions take and yield. The registry closes af
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import contextvars
 import functools
@@ -50,7 +51,7 @@ VALIDATES: contextvars.ContextVar[bool] = contextvars.ContextVar(
 )
 
 
-class Lifespan(Generic[App]):
+class Lifespan(abc.ABC, Generic[App]):
     """Pass a registry to a lifespan function, and close the registry after it.
 
     An application may be started again after it has ended, as tests do. Each start has a new, empty
@@ -166,9 +167,9 @@ class Lifespan(Generic[App]):
         """Find the functions that may use `wares.inject`; for adapters that can see them."""
         return ()
 
-    def _find_problems(self, app: App, registry: Registry) -> Iterable[Exception]:  # noqa: ARG002  # adapters need them
-        """Find other problems; for adapters that know what handlers ask for."""
-        return ()
+    @abc.abstractmethod
+    def _find_problems(self, app: App, registry: Registry) -> Iterable[Exception]:
+        """Find other problems, which the adapter knows of."""
 
     async def _prepare(self, app: App) -> None:
         """Prepare the application for its first request; for adapters to override."""
