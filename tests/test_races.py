@@ -355,3 +355,24 @@ def test_local_connection_services_leave_no_circles(registry):
         assert gc.collect() == 0
     finally:
         gc.enable()
+
+
+@pytest.mark.usefixtures("busy_threads")
+def test_overriding_one_key_at_once(registry):
+    """Overrides of several threads come and go, and leave the last registration in force."""
+    registry.register_value(int, 0)
+
+    def override():
+        for number in range(1_000):
+            with registry.override_value(int, number):
+                pass
+
+    def register():
+        for number in range(1_000):
+            registry.register_value(int, number)
+
+    outcomes = in_threads(*[override] * 3, register, seconds=SECONDS)
+
+    assert [None] * 4 == outcomes
+    with registry.container() as container:
+        assert 999 == container.get(int)

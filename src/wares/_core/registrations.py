@@ -79,28 +79,29 @@ class Registrations:
     def put(self, recipe: Recipe) -> None:
         """Register a recipe; it is in force unless its key is overridden."""
         self.check_open()
-        self.registered[recipe.key] = recipe
         log_registration(recipe)
-        if recipe.key not in self.overrides:
-            self._put_in_force(recipe.key, recipe)
+        with LOCK:
+            self.registered[recipe.key] = recipe
+            if recipe.key not in self.overrides:
+                self._put_in_force(recipe.key, recipe)
 
     def begin_override(self, recipe: Recipe) -> None:
         """Let a recipe override what is registered under its key."""
         self.check_open()
         log_registration(recipe)
-        self.overrides.setdefault(recipe.key, []).append(recipe)
-        self._put_in_force(recipe.key, recipe)
+        with LOCK:
+            self.overrides.setdefault(recipe.key, []).append(recipe)
+            self._put_in_force(recipe.key, recipe)
 
     def end_override(self, recipe: Recipe) -> None:
         """Let what it has overridden be in force again."""
         key = recipe.key
-        stack = self.overrides[key]
-        stack.remove(recipe)
-        if stack:
-            self._put_in_force(key, stack[-1])
-        else:
-            del self.overrides[key]
-            self._put_in_force(key, self.registered.get(key))
+        with LOCK:
+            stack = self.overrides[key]
+            stack.remove(recipe)
+            if not stack:
+                del self.overrides[key]
+            self._put_in_force(key, stack[-1] if stack else self.registered.get(key))
 
     def change(self) -> None:
         """Let everything be found anew."""
@@ -193,12 +194,12 @@ class Registrations:
             return self.recipes[key]
 
     def _put_in_force(self, key: Hashable, recipe: Recipe | None) -> None:
-        with LOCK:
-            if recipe is None:
-                self.recipes.pop(key, None)
-            else:
-                self.recipes[key] = recipe
-            self.change()
+        """Let a recipe be in force, or nothing. Called with the lock held."""
+        if recipe is None:
+            self.recipes.pop(key, None)
+        else:
+            self.recipes[key] = recipe
+        self.change()
 
 
 class Override(ContextDecorator):
