@@ -269,27 +269,24 @@ def choose_parts(names: list[str]) -> list[Part]:
         return [known[name] for name in names]
     if not every:
         return list(own.values())
-    # Tests take longest, so they come first. The examples are run with the wheel.
-    of_tests = ["adapters", "core", *others]
-    checks = [name for name in own if name not in (*of_tests, "examples")]
-    return [known[name] for name in (*of_tests, *checks)]
+    # What takes longest comes first. The examples are run with the wheel.
+    longest = ["adapters", *others]
+    rest = [name for name in own if name not in (*longest, "examples")]
+    return [known[name] for name in (*longest, *rest)]
 
 
 def find_other_parts() -> dict[str, Part]:
     """Describe the parts that tox runs: for the other interpreters, and in other environments."""
     interpreters = find_interpreters()
     own = introduce(PYTHON)
-    options: dict[str, Sequence[str]] = {
-        "oldest": OLDEST,
-        "oldest-mcp": OLDEST_MCP,
-        "installed": [],
-    }
-    if (ROOT / ".ci").is_dir():  # which the source archive has not
-        options["package"] = []
+    options: dict[str, Sequence[str]] = {"oldest": OLDEST}
     for interpreter in interpreters:
         print(f"Found Python {interpreter.version}: {interpreter.path}", flush=True)
         if own is None or interpreter.name != own.name:
             options[interpreter.name] = ELSEWHERE
+    options |= {"installed": [], "oldest-mcp": OLDEST_MCP}
+    if (ROOT / ".ci").is_dir():  # which the source archive has not
+        options["package"] = []
     return {name: run_by_tox(name, interpreters, chosen) for name, chosen in options.items()}
 
 
@@ -312,8 +309,8 @@ def run_by_tox(
 
 def run_side_by_side(parts: Sequence[Part]) -> list[Result]:
     """Run parts, a few at once, and tell of each how it goes."""
-    # One more than there are processors, as tests of servers often wait.
-    width = max(3, 1 + (os.cpu_count() or 2))
+    # Two more than there are processors, as tests of servers often wait.
+    width = 2 + (os.cpu_count() or 2)
     is_alone = len(parts) == 1
     ended = {part.name: threading.Event() for part in parts}
 
