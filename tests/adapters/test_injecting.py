@@ -292,6 +292,30 @@ def test_what_clients_of_flask_socketio_send(registry):
     assert [("data", 3)] == received
 
 
+def test_handlers_of_flask_socketio(registry):
+    """Marked handlers that nobody injects, and those that lack a service, are found early."""
+    app = wares.flask.init_app(Flask("shop"), registry=registry)
+    app.testing = True
+    server = flask_socketio.SocketIO(app, async_mode="threading")
+    server.on("forgotten")(lambda data, number=Inject[int]: None)
+
+    @server.on("uninjected")
+    def uninjected(data, number: Inject[int]): ...
+
+    @server.on("lacking")
+    @inject
+    def lacking(text: Inject[str]): ...
+
+    with pytest.raises(wares.InvalidRegistryError) as caught:
+        app.test_client().get("/")
+
+    told = "\n".join(map(str, caught.value.exceptions))
+    assert 3 == len(caught.value.exceptions)
+    assert "number" in told
+    assert "uninjected" in told
+    assert "lacking" in told
+
+
 async def test_what_clients_of_socketio_send(registry):
     """Nor does one of a client of python-socketio, whose handler is injected or not."""
     server = wares.socketio.init_app(socketio.AsyncServer(async_mode="asgi"), registry)

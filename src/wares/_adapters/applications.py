@@ -48,7 +48,8 @@ def find_lifespan(thing: object) -> Lifespan[Any] | None:
 def find_views(app: object) -> Iterator[Callable[..., Any]]:
     """Find the views of a Flask application, including the methods of class-based views.
 
-    For an application of Starlette, find the endpoints of its routes.
+    Those of a Flask-SocketIO server in it count, too. For an application of Starlette, find the
+    endpoints of its routes.
     """
     for route in getattr(app, "routes", None) or ():
         endpoint = getattr(route, "endpoint", None)
@@ -63,6 +64,11 @@ def find_views(app: object) -> Iterator[Callable[..., Any]]:
         rules = app.url_map.iter_rules(endpoint)  # type: ignore[attr-defined]  # of Flask
         parts = {part for rule in rules for part in rule.arguments}
         yield from with_methods(view, kind, names, parts)
+    sockets = getattr(getattr(app, "extensions", {}).get("socketio"), "server", None)
+    # `wares.socketio` checks the handlers of its servers itself.
+    if sockets is not None and not hasattr(sockets, "_wares_dispatch"):
+        for handlers in sockets.handlers.values():
+            yield from handlers.values()
 
 
 def with_methods(
