@@ -269,10 +269,11 @@ def choose_parts(names: list[str]) -> list[Part]:
         return [known[name] for name in names]
     if not every:
         return list(own.values())
-    # What takes longest comes first. The examples are run with the wheel.
-    longest = ["adapters", *others]
-    rest = [name for name in own if name not in (*longest, "examples")]
-    return [known[name] for name in (*longest, *rest)]
+    # What takes longest comes first, so that short parts fill the end.
+    longest = ["adapters", *[name for name in others if re.match("py|oldest$", name)], "core"]
+    in_order = dict.fromkeys([*longest, *others, *own])
+    # The examples are run with the wheel.
+    return [known[name] for name in in_order if name != "examples"]
 
 
 def find_other_parts() -> dict[str, Part]:
