@@ -1471,8 +1471,10 @@ def test_threads_under_load(app, make_session):
 
     def ask(port, first):
         for number in range(first, 200, 8):
-            with contextlib.suppress(urllib.error.HTTPError):
+            try:
                 urllib.request.urlopen(f"http://127.0.0.1:{port}/{number}").read()
+            except urllib.error.HTTPError as error:
+                error.close()
 
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
