@@ -310,8 +310,8 @@ def run_by_tox(
 
 def run_side_by_side(parts: Sequence[Part]) -> list[Result]:
     """Run parts, a few at once, and tell of each how it goes."""
-    # Two more than there are processors, as tests of servers often wait.
-    width = 2 + (os.cpu_count() or 2)
+    # One more than there are processors, as tests of servers often wait.
+    width = 1 + (os.cpu_count() or 2)
     is_alone = len(parts) == 1
     ended = {part.name: threading.Event() for part in parts}
 
