@@ -657,11 +657,12 @@ async def _aopen_session(journal: Journal) -> AsyncIterator[Session]:
     await asyncio.sleep(0)
     try:
         yield session
+        # A commit awaits, and is rolled back if it is interrupted.
+        await asyncio.sleep(0)
     except BaseException as error:
         session.end(error)
         raise
     else:
-        await asyncio.sleep(0)
         session.end(None)
 
 

@@ -60,6 +60,35 @@ class Waiting(Direct):
         yield
 
 
+class Interrupted(AdapterConformance):
+    """One whose work is cancelled while its session commits."""
+
+    @contextlib.asynccontextmanager
+    async def serve(self, registry, work):
+        async with registry:
+            yield registry
+
+    async def perform(self, served):
+        """Never be called: asynchronous, as the other hooks are."""
+
+    async def vanish(self, served, work):
+        async def do():
+            async with served.container() as container:
+                await work.arun(container)
+
+        work.is_released = True
+        task = asyncio.create_task(do())
+        while not work.has_begun:
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait({task})
+
+
+def test_an_interrupted_commit_is_an_end():
+    """Work that is cancelled while it commits is rolled back, and so has ended."""
+    Interrupted().test_work_whose_client_vanishes_ends_once()
+
+
 def test_a_good_adapter_passes():
     """Each promise that is kept is a test that passes."""
     conformance = Direct()
