@@ -9,6 +9,7 @@ import functools
 import logging
 import sys
 import threading
+import types
 import weakref
 from collections.abc import Callable, Generator, Hashable
 from typing import Any, TypeVar, cast
@@ -313,8 +314,32 @@ def _end_with_request(containers: dict[Any, Served], key: Any, served: Served) -
     for ended in [one for one, other in containers.items() if other.is_closed]:
         del containers[ended]
     if "event" in vars(key):
-        # Flask-SocketIO tells nobody which exceptions it answers: injected functions note them.
+        # Injected functions note there what leaves them.
         served._failure = None
+        _watch_answers(served.app.extensions.get("socketio"))
+
+
+def _watch_answers(server: Any) -> None:
+    """Have the error handlers of Flask-SocketIO note what they answer; it tells nobody else.
+
+    It keeps them in these two attributes (5.3.7 to 5.7.0). Without these, what leaves an injected
+    handler is still noted.
+    """
+    handlers: dict[str, Any] = getattr(server, "exception_handlers", {})
+    handlers.update({namespace: _noting(handler) for namespace, handler in handlers.items()})
+    default = getattr(server, "default_exception_handler", None)
+    if default is not None:
+        server.default_exception_handler = _noting(default)
+
+
+def _noting(handler: Any) -> Callable[[Exception], Any]:
+    is_noting = isinstance(handler, functools.partial) and handler.func is _note_and_answer
+    return handler if is_noting else functools.partial(_note_and_answer, handler)
+
+
+def _note_and_answer(handler: Callable[[Exception], Any], error: Exception) -> Any:
+    _note(_get_context().app, error)
+    return handler(error)
 
 
 def _get_containers(context: AppContext) -> dict[Any, Served]:
@@ -389,11 +414,24 @@ def _end(containers: dict[Any, Served], key: Any, error: BaseException | None) -
         return
     if served.stream and (error is None or isinstance(error, (Exception, GeneratorExit))):
         return
-    if error is None and sys.exception() is not None and click.get_current_context(silent=True):
-        # Click, before 8.2, does not tell the context of a command what has ended it.
-        error = sys.exception()
+    if error is None and click.get_current_context(silent=True):
+        # Click does not always tell the context of a command what has ended it.
+        error = sys.exception() or _find_exit()
     del containers[key]
     served.end(error)
+
+
+def _find_exit() -> click.exceptions.Exit | None:
+    """Find the exit code of ``ctx.exit(code)``, which closes everything before it raises.
+
+    Click does so from 8.2 on, and has the code only as the argument of that call (8.2.0 to 8.5.1).
+    If it is not found, the command has succeeded.
+    """
+    frame: types.FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code is not click.Context.exit.__code__:
+        frame = frame.f_back
+    code = frame.f_locals.get("code") if frame is not None else None
+    return click.exceptions.Exit(code) if code else None
 
 
 def _end_request(_: Flask, *, exc: BaseException | None, **__: Any) -> None:
