@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import logging
 import sys
-import threading
 import types
 import weakref
 from collections.abc import Callable, Generator, Hashable
@@ -85,8 +84,6 @@ _proxy = g
 #: What the proxies stand for.
 _get_context: Callable[[], AppContext] = app_ctx._get_current_object  # type: ignore[attr-defined]  # a proxy has it
 _get_request: Callable[[], Any] = request._get_current_object  # type: ignore[attr-defined]  # a proxy has it
-#: Held while a registry is validated.
-_validating = threading.Lock()
 
 
 def init_app(
@@ -383,11 +380,9 @@ def _serve(call: Callable[..., Any], find: Any, environ: Any, start_response: An
 
 def _validate(app: Flask, **_: Any) -> None:
     """Check, at the first request, that everything can be made."""
-    with _validating:
-        # Several first requests may come at once: one of them looks, the others wait.
-        if _CHECK in app.extensions:
-            check(get_registry(app), "The application serves no request", find_views(app))
-            signals.request_started.disconnect(app.extensions.pop(_CHECK))
+    check(get_registry(app), "The application serves no request", find_views(app))
+    # Several first requests may come at once: each of them looks, and one takes the receiver away.
+    signals.request_started.disconnect(app.extensions.pop(_CHECK, _validate))
 
 
 def _note(_: Flask, exception: BaseException, **__: Any) -> None:
