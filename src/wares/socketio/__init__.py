@@ -1,7 +1,7 @@
 """A container for each connection and each event of a Socket.IO server.
 
-The public names. What starts with an underscore may change at any time. What only users of fastsio
-need is in `wares.socketio.fastsio`.
+This module has the public names; modules that start with an underscore may change at any time.
+`wares.socketio.fastsio` has the names that only an application that comes from fastsio needs.
 """
 
 from wares._adapters.extras import needs_extra

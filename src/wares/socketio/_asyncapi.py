@@ -1,7 +1,7 @@
-"""What a server understands and says, as an AsyncAPI document.
+"""The AsyncAPI document of a server: its events, payloads and answers.
 
-This module knows the AsyncAPI specification, version 3.0.0
-(https://www.asyncapi.com/docs/reference/specification/v3.0.0), and what has been registered.
+The document follows the AsyncAPI specification, version 3.0.0
+(https://www.asyncapi.com/docs/reference/specification/v3.0.0).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from wares.socketio._parameters import Parameter
 from wares.socketio._payloads import find_adapter
 from wares.socketio._servers import find_dispatch
 
-#: Where in a schema of pydantic there are other schemas.
+#: The keys of a pydantic schema under which there are other schemas.
 _SCHEMAS_IN = frozenset(
     {"items", "prefixItems", "additionalProperties", "anyOf", "oneOf", "allOf", "not"}
 )
@@ -30,15 +30,16 @@ _SCHEMAS_IN = frozenset(
 
 @attrs.frozen(eq=False)
 class _Message:
-    """Something that is sent in one direction.
+    """A message in one direction.
 
     Attributes:
-        namespace: Where it is sent.
+        namespace: The namespace.
         name: The name of the event.
-        direction: Who sends it: the client, the server of its own, the server in answer.
-        adapters: What it consists of, one item for each argument; None stands for anything.
-        required: How many of them, from the first on, have to be sent.
-        summary: What it is about.
+        direction: ``"receive"`` if the client sends it, ``"send"`` if the server emits it,
+            ``"answer"`` if it acknowledges another message.
+        adapters: The pydantic adapters of its arguments; None stands for any type.
+        required: How many of the arguments must be sent.
+        summary: The first line of the handler's docstring.
     """
 
     namespace: str
@@ -50,7 +51,7 @@ class _Message:
 
     @property
     def channel(self) -> str:
-        """The id of the channel, which stands for the namespace."""
+        """The id of the channel, which describes the namespace."""
         return _as_id(self.namespace.strip("/") or "root")
 
     @property
@@ -67,19 +68,19 @@ def asyncapi(
     description: str | None = None,
     registry: Registry | None = None,
 ) -> dict[str, Any]:
-    """Describe what a server understands and says.
+    """Describe the events of a server in an AsyncAPI document.
 
-    Each namespace is a channel. Each handler is an operation that receives a message, and
-    answers with another one if the type of what it returns is known; each event that was declared
-    by ``emits`` is an operation that sends one.
+    Each namespace is a channel. Each handler is an operation that receives a message and, if its
+    return type is known, answers with another one. Each event that ``emits`` has declared is an
+    operation that sends a message.
 
     Args:
         sio: The server, after `init_app`.
         title: The title of the document.
         version: The version of the application.
-        description: What the application is for; CommonMark.
-        registry: Where services are registered, to tell them from payloads. Left out, it is the
-            one that the server was initialised with, or else the default one.
+        description: A description of the application, in CommonMark.
+        registry: The registry, which tells services from payloads; by default the one with which
+            the server was initialised, or else the default registry.
 
     Returns:
         The document: AsyncAPI 3.0.0.
@@ -166,7 +167,7 @@ def _write_message(message: _Message, schemas: list[Any]) -> dict[str, Any]:
 def _write_schemas(
     messages: Sequence[_Message],
 ) -> tuple[list[list[Any]], dict[str, Any]]:
-    """Write the schemas of all messages, argument by argument, and those that they refer to."""
+    """Write the schemas of all messages' arguments, and the schemas to which they refer."""
     try:
         from pydantic import TypeAdapter  # noqa: PLC0415  # only the document needs it
     except ImportError:
@@ -194,9 +195,9 @@ def _write_schemas(
 
 
 def _as_draft_07(schema: Any) -> Any:
-    """Write tuples as Draft 07 does (https://json-schema.org/draft-07), AsyncAPI's own dialect.
+    """Convert tuples to JSON Schema Draft 07 (https://json-schema.org/draft-07), as AsyncAPI needs.
 
-    There ``items`` is a list, and ``prefixItems``, which pydantic writes, unknown.
+    In Draft 07, the schema of a tuple has a list as ``items``; pydantic writes ``prefixItems``.
     """
     if isinstance(schema, list):
         return [_as_draft_07(item) for item in schema]
@@ -209,13 +210,13 @@ def _as_draft_07(schema: Any) -> Any:
         properties = schema["properties"].items()
         written["properties"] = {name: _as_draft_07(item) for name, item in properties}
     if "prefixItems" in written:
-        # pydantic never writes both: each tuple has a length, or else items of one type.
+        # pydantic never writes both: a tuple has either a length or items of one type.
         written["items"] = written.pop("prefixItems")
     return written
 
 
 def _as_id(name: str) -> str:
-    """Write a name so that it may be a key of the document."""
+    """Convert a name to a valid key of the document."""
     if name == "*":
         return "any"
     return re.sub(

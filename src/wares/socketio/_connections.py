@@ -1,6 +1,7 @@
-"""The connections of one server, and which of them nobody uses any more.
+"""The open connections of one server, and how many events of each are being handled.
 
-This module knows connections: when they begin, what happens in them, when they are over.
+The container of a connection closes when the connection is over and its last event has been
+handled.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ class Connection:
 
     Attributes:
         key: The namespace and the client's id.
-        transport: The id of what the connection uses; several namespaces may share it.
-        container: The services that last as long as the connection.
-        environ: The environment of the request by which the client connected.
+        transport: The id of the transport, which the connections to several namespaces may share.
+        container: The container of the connection.
+        environ: The environment of the request with which the client connected.
         events: How many events are being handled.
         is_over: Whether the client has disconnected, or was never let in.
     """
@@ -42,7 +43,7 @@ class Connection:
 
 
 class Connections:
-    """The connections that are open. Threads may share it."""
+    """The connections that are open. Threads may share this object."""
 
     def __init__(self) -> None:
         self._open: dict[Key, Connection] = {}
@@ -53,29 +54,31 @@ class Connections:
         return self._open.get(key)
 
     def add(self, connection: Connection) -> None:
-        """Keep a connection that begins."""
+        """Add a connection that begins."""
         with self._lock:
             self._open[connection.key] = connection
 
     def begin_event(self, connection: Connection) -> None:
-        """Note that an event is going to be handled: the connection's services are needed."""
+        """Note that an event begins, which needs the container of the connection."""
         with self._lock:
             connection.events += 1
 
     def end_event(self, connection: Connection, *, is_last: bool) -> bool:
-        """Note that an event has been handled; tell whether to close the container now."""
+        """Note that an event has been handled; tell whether the caller must close the container."""
         with self._lock:
             connection.events -= 1
             connection.is_over |= is_last
             return self._take_if_unused(connection)
 
-    def end(self, is_meant: Callable[[Connection], bool]) -> Sequence[Connection]:
-        """End the connections that are meant; give those whose containers the caller is to close.
+    def end(self, is_wanted: Callable[[Connection], bool]) -> Sequence[Connection]:
+        """End the connections that *is_wanted* chooses.
 
-        The others close with the last of their events.
+        Returns:
+            The connections whose containers the caller must close. The containers of the others
+            close after their last event.
         """
         with self._lock:
-            ended = [one for one in reversed(self._open.values()) if is_meant(one)]
+            ended = [one for one in reversed(self._open.values()) if is_wanted(one)]
             for connection in ended:
                 connection.is_over = True
             return [one for one in ended if self._take_if_unused(one)]

@@ -1,6 +1,6 @@
-"""Logic that is written once, as coroutines, and serves synchronous servers as well.
+"""Coroutines that also serve synchronous servers, so that nothing has to be written twice.
 
-This module knows that such a coroutine never suspends there.
+On a synchronous server, no such coroutine ever suspends, so it runs without an event loop.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Take a coroutine that never suspends to its end."""
+    """Run a coroutine that never suspends."""
     try:
         work.send(None)
     except StopIteration as end:
@@ -27,7 +27,7 @@ def as_function(work: Callable[..., Coroutine[Any, Any, T]]) -> Callable[..., T]
 
 
 def as_coroutine_function(work: Callable[..., T]) -> Callable[..., Coroutine[Any, Any, T]]:
-    """Make a coroutine function of one that is none."""
+    """Make a coroutine function of a synchronous function."""
 
     async def call(*args: Any) -> T:
         return work(*args)

@@ -1,9 +1,8 @@
-"""Which handler an event goes to, through which middleware, and what answers its exceptions.
+"""The handlers of a server, with the middlewares and exception handlers around them.
 
-This module knows where python-socketio keeps handlers: `on` and ``handlers``,
-`register_namespace` and ``namespace_handlers``.
-
-It is written once for both kinds of server: see `_coroutines`.
+python-socketio keeps handlers that `on` has registered in ``handlers``, and those that
+`register_namespace` has registered in ``namespace_handlers``. This module replaces each of them
+with a wrapper. One implementation serves both kinds of server: see `_coroutines`.
 """
 
 from __future__ import annotations
@@ -36,9 +35,9 @@ class Dispatch(Registering):
     """The handlers of one server.
 
     Attributes:
-        hook: What opens the containers.
-        handlers: What is registered: by its kind, namespace and event.
-        emitted: What is emitted, where that was declared: by namespace and event.
+        hook: The hook, which opens the containers.
+        handlers: The handlers, by kind (function or method), namespace and event.
+        emitted: The types of payloads that ``emits`` has declared, by namespace and event.
     """
 
     def __init__(
@@ -61,17 +60,18 @@ class Dispatch(Registering):
         self._server = server
         self.handlers: dict[tuple[str, str, str], Registered] = {}
         self._namespaces: WeakSet[Any] = WeakSet()
-        self._nobody = self._make(self.hook.as_method(_accept), CONNECT, "/", (self._route,))
+        accept = self.hook.as_method(_accept)
+        self._no_handler = self._make(accept, CONNECT, "/", (self._route,))
 
     @property
     def registry(self) -> Registry:
-        """The registry of connections that bring none of a lifespan."""
+        """The registry of connections without a lifespan."""
         return self.hook.registry or DEFAULT
 
     def install(self) -> None:
-        """Take the places of the server's methods, and take over what is registered already."""
+        """Replace the methods of the server, and wrap the handlers that it already has."""
         server, own = self._server, vars(self._server)
-        # The servers of this package have an `on` of their own.
+        # The servers of this package have their own `on`.
         is_ours = isinstance(server, Registering)
         native: Any = super(Registering, server) if is_ours else server
         self._on = native.on
@@ -105,7 +105,7 @@ class Dispatch(Registering):
         self._on(event, made.wrapper, namespace)
 
     def register_namespace(self, namespace: Any) -> None:
-        """Do what ``register_namespace`` does, and check the handlers."""
+        """Replace the server's ``register_namespace``: register and check the handlers."""
         self.add_namespace(namespace, (self._route,), find_frame())
 
     def add_namespace(
@@ -125,12 +125,16 @@ class Dispatch(Registering):
                 setattr(namespace, name, made.wrapper)
 
     def accept(self, handler: Handler) -> None:
-        """Refuse what the server cannot call, and check again what handlers need."""
+        """Accept a handler if the server can call it; registries are then checked again.
+
+        Raises:
+            InvalidRegistrationError: It is asynchronous, and the server is not.
+        """
         handler.check_server(can_await=self.hook.can_await)
         self.hook.checked.clear()
 
     def find_problems(self, registry: Registry) -> Iterator[WaresError]:
-        """Find what handlers need that a registry cannot give them."""
+        """Find the services that handlers need and *registry* lacks."""
         self.hook.prepare(registry)
         registered = self.handlers.values()
         called = dict.fromkeys(made.handler for made in registered)
@@ -145,10 +149,10 @@ class Dispatch(Registering):
                     yield from find_missing_below(parameter.key, [handler.function], registry)
 
     async def _let_in(self, serving: Serving) -> Any:
-        """Have the middlewares decide on a client for whose connecting there is no handler."""
+        """Let the middlewares decide on a client that connects without a connect handler."""
         if self._route.middlewares:
-            serving.registered = self._nobody
-            return await self._nobody.serve(serving)
+            serving.registered = self._no_handler
+            return await self._no_handler.serve(serving)
         return None
 
     def _make(
@@ -168,17 +172,17 @@ class Dispatch(Registering):
 
 
 async def _accept(*_: Any) -> None:
-    """Stand in for a connect handler that is not there, so that middlewares are asked."""
+    """Act as the connect handler of a namespace that has none, so that middlewares run."""
 
 
 class Registered:
     """A handler that has been registered.
 
     Attributes:
-        handler: How it is called.
-        routes: What it has in common with others.
-        response: The type of what it answers, if it is known.
-        wrapper: What python-socketio calls in its place.
+        handler: The handler, and how to call it.
+        routes: The routes that it belongs to, the innermost last.
+        response: The type of its answers, if it is known.
+        wrapper: The function that python-socketio calls instead of it.
     """
 
     def __init__(
@@ -194,24 +198,24 @@ class Registered:
         self.wrapper = hook.as_method(self._serve)
 
     async def _serve(self, *raw: Any) -> Any:
-        """Serve an event; called by the program itself, just call the handler."""
+        """Serve an event; if the application itself calls the handler, just call it."""
         serving = find_serving()
         if serving is not None and serving.hook is self._hook:
             if serving.registered is None:
                 serving.registered = self
                 return await self.serve(serving)
             if serving.event.name == DISCONNECT and isinstance(serving.error, TypeError):
-                # python-socketio tries again, with an argument less.
+                # python-socketio calls the handler again, without the last argument.
                 raise serving.error
         return await self._hook.finish(self.handler.function(*raw), self.handler.function)
 
     async def serve(self, serving: Serving) -> Any:
-        """Serve an event."""
+        """Pass an event through the middlewares to the handler."""
         try:
-            # As they are now: some may be added or removed while this event is being served.
+            # This copies the lists, which may change while the event is being handled.
             middlewares = [one for route in self.routes for one in route.middlewares]
             result = await self._go_through(serving, serving.event, middlewares)
-            # What the handler has returned is written; a middleware may have answered instead.
+            # The answer of the handler has been converted, but that of a middleware has not.
             return self._write_answer(serving, None, result) if middlewares else result
         except BaseException as error:
             # python-socketio swallows cancellations.
@@ -219,7 +223,11 @@ class Registered:
             raise
 
     async def answer(self, serving: Serving, error: Exception) -> Any:
-        """Give the acknowledgement for an exception of the handler, or of its services."""
+        """Return the acknowledgement for an exception of the handler or of its services.
+
+        Raises:
+            Exception: *error*, if no exception handler is registered for it.
+        """
         answer = self._find_answer(error)
         if answer is not None:
             result = await answer.call(serving)
@@ -229,12 +237,13 @@ class Registered:
             result = error.as_answer()
         else:
             raise error
-        # Whatever an exception handler returns, nobody is let in by it.
+        # A client whose connect handler has failed is refused, whatever an exception handler
+        # returns.
         is_connecting = serving.event.name == CONNECT
         return False if is_connecting else self._write_answer(serving, None, result)
 
     def _find_answer(self, error: Exception) -> Handler | None:
-        """Find what answers *error*: the innermost route first, the most specific class first."""
+        """Find the exception handler: innermost route first, then most specific class first."""
         if isinstance(error, REFUSALS):
             return None
         found = (
@@ -248,35 +257,42 @@ class Registered:
     async def _go_through(
         self, serving: Serving, event: SocketEvent, middlewares: Sequence[Handler]
     ) -> Any:
-        """Go through the middlewares, then to the handler."""
+        """Call the first middleware, which calls the others and the handler by ``call_next``."""
         if event is not serving.event:
             serving.replace_event(event)
         if not middlewares:
             result = await self.handler.call(serving)
             return self._write_answer(serving, self._adapter, result)
-        come: list[Any] = []
+        inner: list[Any] = []
 
         async def go_on(following: SocketEvent) -> Any:
-            come[:] = [await self._go_through(serving, following, middlewares[1:])]
-            return come[0]
+            inner[:] = [await self._go_through(serving, following, middlewares[1:])]
+            return inner[0]
 
         def call_next(following: SocketEvent = event) -> Any:
             rest = go_on(following)
             return rest if self._hook.can_await else run(rest)
 
         result = await middlewares[0].call(serving, call_next, event)
-        return self._judge(come, result) if event.name == CONNECT else result
+        return self._decide_on_client(inner, result) if event.name == CONNECT else result
 
-    def _judge(self, come: list[Any], result: Any) -> Any:
-        """Tell whether a client is let in, by what a middleware has returned.
+    def _decide_on_client(self, inner: list[Any], result: Any) -> Any:
+        """Decide whether a client may connect, after a middleware has returned.
 
-        The connect handler lets it in, and each middleware may refuse it by False. A middleware
-        that did not go on to the handler, or answers its exception, lets nobody in but by True; the
-        client is told what it answers.
+        The client is refused if the connect handler or any middleware returns False. If the
+        middleware did not call the handler, or answers an exception of it, the client is refused
+        unless the middleware returns True; any other answer goes to the client.
+
+        Args:
+            inner: The result of ``call_next``, if it has returned.
+            result: The result of the middleware.
+
+        Raises:
+            socketio.exceptions.ConnectionRefusedError: The client is refused with an answer.
         """
-        if result is False or any(one is False for one in come):
+        if result is False or any(one is False for one in inner):
             return False
-        if come or result is True:
+        if inner or result is True:
             return result
         if result is None:
             return False
@@ -284,7 +300,7 @@ class Registered:
         raise Refusal("The connection is refused.", written)
 
     def _write_answer(self, serving: Serving, adapter: Any, result: Any) -> Any:
-        """Write an acknowledgement, if it is sent at all."""
+        """Convert an acknowledgement, if one will be sent."""
         name = serving.event.name
         if name in (CONNECT, DISCONNECT) or not is_answered():
             return result

@@ -1,4 +1,4 @@
-"""One event of one client, as facts, and the names by which a handler asks for them."""
+"""An event of a client: its facts, and the types with which handlers ask for them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DISCONNECT = "disconnect"
 
 @attrs.frozen
 class Argument:
-    """What tells a raw argument of an event from any other `Any`."""
+    """Metadata that makes `Auth` and `Data` differ from `Any` and from each other."""
 
     name: str
 
@@ -21,36 +21,36 @@ class Argument:
 #: The client's id within the namespace.
 SocketID = NewType("SocketID", str)
 
-#: The WSGI environment of the request by which the client connected, as python-socketio keeps it.
+#: The WSGI environment of the request with which the client connected; python-socketio keeps it.
 Environ = NewType("Environ", dict[str, Any])
 
-#: Why the client disconnected; in handlers of ``disconnect`` only.
+#: Why the client disconnected. Only handlers of ``disconnect`` can ask for it.
 Reason = NewType("Reason", str)
 
 #: The name of the event.
 Event = NewType("Event", str)
 
-#: What the client sent to be let in, or None; in handlers of ``connect`` only.
+#: The data with which the client logs in, or None. Only handlers of ``connect`` can ask for it.
 Auth: TypeAlias = Annotated[Any, Argument("auth")]
 
-#: The payload as it came: one argument, a list of several, or None; not in handlers of
-#: ``connect`` and ``disconnect``.
+#: The payload as it came: one argument, a list of several, or None. Handlers of ``connect`` and
+#: ``disconnect`` cannot ask for it.
 Data: TypeAlias = Annotated[Any, Argument("data")]
 
 
 # Without slots, because a frozen class with them takes three times as long to instantiate.
 @attrs.frozen(slots=False)
 class SocketEvent:
-    """An event that a client sent, or its connecting or disconnecting.
+    """An event that a client sent, or the beginning or the end of its connection.
 
     Attributes:
         server: The Socket.IO server.
         name: The name of the event.
         namespace: The namespace in which it happened.
         sid: The client's id.
-        environ: The environment of the request by which the client connected.
+        environ: The environment of the request with which the client connected.
         arguments: The payload, one item for each argument that the client sent.
-        auth: What the client sent to be let in; for ``connect``.
+        auth: The data with which the client logs in; for ``connect``.
         reason: Why the client disconnected; for ``disconnect``.
     """
 
@@ -85,7 +85,7 @@ FACTS: Mapping[Any, str] = {
 def read_event(
     server: Any, name: str, namespace: str, environ: dict[str, Any], raw: tuple[Any, ...]
 ) -> SocketEvent:
-    """Read what python-socketio triggers with."""
+    """Make an event from the arguments with which python-socketio triggers it."""
     sid, rest = raw[0], raw[1:]
     if name == CONNECT:
         auth = rest[1] if len(rest) > 1 else None
@@ -97,7 +97,7 @@ def read_event(
 
 
 def give_event(event: SocketEvent) -> Mapping[Any, Any]:
-    """Collect what the container of *event* is given, in addition to its connection's."""
+    """Return the objects to give to the container of *event*, besides those of its connection."""
     given: dict[Any, Any] = {Event: event.name, SocketEvent: event}
     if event.name == CONNECT:
         given[Auth] = event.auth

@@ -1,8 +1,6 @@
-"""One handler, and how it is called with what it declares.
+"""A handler, and how it is called: with the facts of an event, its payload, and services.
 
-This module knows how parameters are filled from an event and its container.
-
-It is written once for both kinds of server: see `_coroutines`.
+One implementation serves both kinds of server: see `_coroutines`.
 """
 
 from __future__ import annotations
@@ -28,13 +26,19 @@ from wares.socketio._payloads import PayloadError
 class Handler:
     """A handler, a middleware or an exception handler, and where its arguments come from.
 
+    Args:
+        function: The function.
+        place: Where it is registered.
+        dependencies: Markers of dependencies to resolve before each call.
+        frame: The function in which it is registered, whose names its annotations may use.
+
     Attributes:
         function: The function.
         called: The function, injected.
         place: Where it is registered.
         is_plain: Whether it is called as python-socketio would call it.
-        parameters: What this package fills, in order, unless it is plain.
-        returns: The annotation of what it returns, if it has one and is not plain.
+        parameters: The parameters that this package fills, in order; empty if it is plain.
+        returns: Its return annotation, if it has one and is not plain.
     """
 
     def __init__(
@@ -67,17 +71,22 @@ class Handler:
         self.parameters = () if self.is_plain else reader.read(left)
         self.returns = signature.empty if self.is_plain else signature.return_annotation
         self._raw = [attrgetter(path_of(label)) for label in place.labels]
-        # python-socketio passes the last argument of connecting and disconnecting, or leaves it.
+        # With connect and disconnect, python-socketio passes the last argument only if the handler
+        # takes it.
         self._end = -1 if _leaves_out_last(signature, place) else None
-        self._tries_less = not place.has_payload and _takes_any(signature)
+        self._retries = not place.has_payload and _takes_any(signature)
 
     def check_server(self, *, can_await: bool) -> None:
-        """Refuse to be called by a synchronous server, where the function is asynchronous."""
+        """Check that the server can call the function.
+
+        Raises:
+            InvalidRegistrationError: It is asynchronous, and the server is not.
+        """
         if not can_await and read_shape(self.function).is_async:
             raise refuse_async(self.function)
 
     async def call(self, serving: Serving, *first: Any) -> Any:
-        """Call the handler."""
+        """Call the handler with *first* and the arguments that it declares."""
         if self.is_plain:
             return await self._call_plain(serving)
         positional, keywords = await self._fill(serving)
@@ -85,20 +94,20 @@ class Handler:
         return await serving.hook.finish(result, self.function)
 
     async def _call_plain(self, serving: Serving) -> Any:
-        """Call it as python-socketio does."""
+        """Call the handler as python-socketio does."""
         raw = (*[find(serving) for find in self._raw], *serving.event.arguments)
         finish = serving.hook.finish
         try:
             return await finish(self.called(*raw[: self._end]), self.function)
         except TypeError:
-            if self._tries_less:
-                # If that fails, too, the first error tells what is wrong.
+            if self._retries:
+                # If this fails as well, the first error tells what is wrong.
                 with contextlib.suppress(TypeError):
                     return await finish(self.called(*raw[:-1]), self.function)
             raise
 
     async def _fill(self, serving: Serving) -> tuple[list[Any], dict[str, Any]]:
-        """Find or make what goes into the parameters; the payload is looked at first."""
+        """Find the arguments; validate the payload before services are made."""
         problems: list[dict[str, Any]] = []
         sent = iter(serving.event.arguments)
         values = {
@@ -141,12 +150,12 @@ async def _get(parameter: Parameter, serving: Serving) -> Any:
 
 
 def _is_marked(parameter: inspect.Parameter) -> bool:
-    """Tell whether a parameter may carry a marker, for `inject` to find out."""
+    """Tell whether a parameter may have a marker, which `inject` then reads."""
     return any(find_markers(parameter.default)) or any(find_markers(parameter.annotation))
 
 
 def _show(function: Callable[..., Any], signature: inspect.Signature) -> Callable[..., Any]:
-    """Let a callable that looks like another one, or that does not tell, show its parameters."""
+    """Give a wrapper, or a callable that is no function, the signature that was read."""
     is_function = isinstance(function, types.FunctionType | types.MethodType)
     if is_function and not hasattr(function, "__wrapped__"):
         return function

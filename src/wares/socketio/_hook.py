@@ -1,10 +1,9 @@
-"""What `init_app` puts into a server: containers around whatever python-socketio triggers.
+"""The hook in a server, which opens and closes the containers of connections and events.
 
-This module knows the places of python-socketio where connections and events pass: the server's
-``_trigger_event``, ``_handle_event_internal``, ``_handle_eio_disconnect`` and ``shutdown``, in
-the versions 5.12 to 5.18.
-
-It is written once for both kinds of server: see `_coroutines`.
+All connections and events pass through four methods of python-socketio's servers, which the hook
+replaces: ``_trigger_event``, ``_handle_event_internal``, ``_handle_eio_disconnect`` and
+``shutdown``; checked with versions 5.12 to 5.18. One implementation serves both kinds of server:
+see `_coroutines`.
 """
 
 from __future__ import annotations
@@ -56,21 +55,21 @@ from wares.socketio._events import (
 
 _log = logging.getLogger("wares")
 
-#: What python-socketio understands as a refusal; that is an answer already.
+#: The exceptions with which python-socketio refuses a client; they need no exception handler.
 REFUSALS = (socketio.exceptions.ConnectionRefusedError, ConnectionRefusedError)
 
-#: Under this name a test client puts into the scope what wants to know of failed handlers.
+#: The key in the ASGI scope of a test client's function that receives exceptions of handlers.
 FAILURES_KEY = "wares.socketio.failures"
 
-#: What serves connections for which nobody has given a registry.
+#: The registry of connections for which neither `init_app` nor a lifespan has one.
 DEFAULT = Registry()
 
 
 class Registered(Protocol):
-    """The handler that an event goes to."""
+    """The handler of an event."""
 
     async def answer(self, serving: Serving, error: Exception) -> Any:
-        """Give the acknowledgement for an exception, or raise it."""
+        """Return the acknowledgement for an exception, or raise the exception."""
 
 
 @attrs.define(eq=False)
@@ -78,11 +77,11 @@ class Serving:
     """An event that is being handled.
 
     Attributes:
-        hook: The hook that it came through.
+        hook: The hook of its server.
         event: The event.
-        container: Its services.
-        registered: The handler that it went to, once there is one.
-        error: The exception that the handler has ended with, answered or not.
+        container: The container of the event.
+        registered: The handler of the event, when it has been called.
+        error: The exception that has left the handler, answered or not.
     """
 
     hook: Hook
@@ -92,7 +91,7 @@ class Serving:
     error: BaseException | None = None
 
     def replace_event(self, event: SocketEvent) -> None:
-        """Go on with another event, which a middleware has passed on."""
+        """Handle *event* instead; a middleware has passed it on."""
         self.event = event
         self.container._give(give_event(event))
 
@@ -107,7 +106,7 @@ is_answered = _is_answered.get
 
 
 def current_serving() -> Serving:
-    """Give the event that is being handled."""
+    """Return the event that is being handled."""
     serving = _serving.get()
     if serving is None:
         raise NoContainerError(
@@ -119,14 +118,21 @@ def current_serving() -> Serving:
 
 
 class Hook:
-    """Containers for one server.
+    """The containers of one server.
+
+    Args:
+        server: The server.
+        registry: The registry to use, or None to find one for each connection.
+        find_problems: Finds the services that handlers need and a registry lacks.
+        let_in: Decides on a client that connects to a namespace without a connect handler.
+        validates: Whether registries are checked.
 
     Attributes:
         server: The server.
-        registry: Where services are registered, unless it is left to each connection.
+        registry: The registry to use, or None to find one for each connection.
         can_await: Whether the server is asynchronous.
         connections: The connections that are open.
-        checked: The registries that can make all that they have, and have what handlers need.
+        checked: The registries that have passed the check.
     """
 
     def __init__(
@@ -149,11 +155,12 @@ class Hook:
         self._validates = validates
         self._announced: WeakSet[Registrations] = WeakSet()
         self.checked: WeakSet[Registrations] = WeakSet()
-        # python-socketio calls a connect handler again that has raised a TypeError.
+        # If a connect handler raises a TypeError, python-socketio calls it again, with one argument
+        # less. Instead, the second call raises the error that is kept here.
         self._refused: dict[Key, TypeError] = {}
 
     def install(self) -> None:
-        """Take the places of the server's methods."""
+        """Replace the methods of the server."""
         handlers, own = self.server.eio.handlers, self.server._handle_eio_disconnect
         self._trigger = self._replace("_trigger_event", self._serve)
         self._handle_received = self._replace("_handle_event_internal", self._receive)
@@ -162,30 +169,31 @@ class Hook:
         )
         self._shut_down = self._replace("shutdown", self._end)
         if handlers["disconnect"] == own:
-            # Otherwise an instrumented server stands before it, and calls the method on the server.
+            # If they differ, the server is instrumented, and the instrumentation looks the method
+            # up on the server.
             handlers["disconnect"] = self.server._handle_eio_disconnect
 
     def _replace(
         self, name: str, work: Callable[..., Coroutine[Any, Any, Any]]
     ) -> Callable[..., Awaitable[Any]]:
-        """Have *work* done in place of a method of the server; give the method, awaitable."""
+        """Replace a method of the server with *work*; return the method as a coroutine function."""
         method: Callable[..., Any] = getattr(self.server, name)
         vars(self.server)[name] = self.as_method(work)
         return method if self.can_await else as_coroutine_function(method)
 
     def as_method(self, work: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Any]:
-        """Give *work* as a server of this kind calls it."""
+        """Turn *work* into a method that the server can call: synchronous or not, as it is."""
         return work if self.can_await else as_function(work)
 
     def prepare(self, registry: Registry) -> None:
-        """Announce what containers are given, and be told when *registry* closes; once."""
+        """Announce given objects to *registry*, and close its connections with it; only once."""
         if registry._known not in self._announced:
             self._announced.add(registry._known)
             registry.expect(*FACTS, SocketEvent, *self._given)
-            registry._before_close.append(lambda: self._leave(registry))
+            registry._before_close.append(lambda: self._close_connections_of(registry))
 
     def check(self, registry: Registry) -> None:
-        """Check that *registry* can make all that it has, and what handlers need; once, if so."""
+        """Check once that *registry* can make its services, and those that handlers need."""
         self.prepare(registry)
         if self._validates and registry._known not in self.checked:
             problems = [*registry.graph().problems, *self._find_problems(registry)]
@@ -193,7 +201,11 @@ class Hook:
             self.checked.add(registry._known)
 
     async def finish(self, result: Any, called: Callable[..., Any]) -> Any:
-        """Await what the application has returned, where it can be awaited."""
+        """Await *result*, which the application's function *called* has returned, if it must be.
+
+        Raises:
+            InvalidRegistrationError: It must be awaited, but the server is synchronous.
+        """
         if not inspect.isawaitable(result):
             return result
         if self.can_await:
@@ -203,7 +215,7 @@ class Hook:
         raise refuse_async(called)
 
     async def _receive(self, *received: Any) -> Any:
-        """Do what ``_handle_event_internal`` does; the id of what is received comes last."""
+        """Replace ``_handle_event_internal``; note whether the packet has an id (last argument)."""
         token = _is_answered.set(received[-1] is not None)
         try:
             return await self._handle_received(*received)
@@ -211,14 +223,15 @@ class Hook:
             _is_answered.reset(token)
 
     def _serve(self, name: str, namespace: str, *raw: Any) -> Coroutine[Any, Any, Any]:
-        """Do what ``_trigger_event`` does, with containers."""
-        # No coroutine function itself, so that there is one coroutine, not two.
+        """Replace ``_trigger_event``: handle an event, in containers."""
+        # This is no coroutine function, so that each event takes one coroutine, not two.
         key = (namespace, raw[0])
         if name == CONNECT:
             return self._connect(key, raw)
         connection = self.connections.find(key)
         if connection is None:
-            # It is over, or older than the hook: whatever still comes has a container of its own.
+            # The connection is over, or older than the hook, so each of its events gets a
+            # connection container of its own.
             connection = self._open(key, self.server.environ.get(self._find_transport(key), {}))
             connection.is_over = True
         return self._handle(connection, name, raw)
@@ -246,9 +259,9 @@ class Hook:
             raise
 
     async def _handle(self, connection: Connection, name: str, raw: tuple[Any, ...]) -> Any:
-        """Have an event handled, and close the connection's container if it was the last."""
+        """Handle an event; after the last one, close the container of the connection."""
         if name == DISCONNECT and self.can_await:
-            # Let the tasks begin of the events that came before.
+            # Let the tasks of earlier events begin first.
             await asyncio.sleep(0)
         self.connections.begin_event(connection)
         result, error = None, None
@@ -271,14 +284,14 @@ class Hook:
     async def _handle_event(
         self, connection: Connection, event: SocketEvent, raw: tuple[Any, ...]
     ) -> Any:
-        """Have an event handled, and the exceptions of the handler and of the cleanups answered."""
+        """Handle an event, and answer the exceptions of the handler and of the cleanups."""
         serving = Serving(self, event, connection.container.child(give_event(event)))
         try:
             return await self._in_container(serving, self._call_handler(serving, raw))
         except Exception as error:
             if error is serving.error or serving.registered is None:
                 raise
-            # A cleanup has failed, or has put another exception in the place of the first.
+            # A cleanup has failed, or has replaced the exception of the handler.
             container = connection.container.child(give_event(event))
             again = Serving(self, event, container, error=error)
             return await self._in_container(again, serving.registered.answer(again, error))
@@ -297,7 +310,7 @@ class Hook:
         return result
 
     async def _in_container(self, serving: Serving, work: Coroutine[Any, Any, Any]) -> Any:
-        """Do some work, and close the container with the exception, answered or not."""
+        """Await *work*, and close the container with the exception, answered or not."""
         token = _serving.set(serving)
         try:
             with serving.container.activate():
@@ -315,7 +328,7 @@ class Hook:
         if serving.event.name != DISCONNECT:
             await self._close(serving.container, serving.error)
             return
-        # Raised here it would keep python-socketio from forgetting the client.
+        # An exception here would keep python-socketio from forgetting the client.
         with _logging_failure(f"after the disconnecting of {serving.event.sid}"):
             await self._close(serving.container, serving.error)
 
@@ -328,27 +341,27 @@ class Hook:
     async def _close_all(
         self, connections: Sequence[Connection], error: BaseException | None = None
     ) -> None:
-        """Close connections; what cleanups raise would keep the others from ending."""
+        """Close the containers of connections, and only log errors, so that all of them close."""
         for connection in connections:
             with _logging_failure(connection):
                 await self._close(connection.container, error)
 
     async def _end_transport(self, transport: str, *reason: Any) -> Any:
-        """Do what ``_handle_eio_disconnect`` does; after it, nothing of a client is left."""
+        """Replace ``_handle_eio_disconnect``; afterwards, close what is left of the client."""
         try:
             return await self._disconnect_transport(transport, *reason)
         finally:
             await self._close_all(self.connections.end(lambda one: one.transport == transport))
 
     async def _end(self) -> None:
-        """Do what ``shutdown`` does, and close what polling clients have left behind."""
+        """Replace ``shutdown``; afterwards, close the connections of clients that were polling."""
         try:
             await self._shut_down()
         finally:
             await self._close_all(self.connections.end(lambda _: True))
 
-    def _leave(self, registry: Registry) -> Awaitable[None] | None:
-        """Close the connections that *registry* serves, awaiting only if need be."""
+    def _close_connections_of(self, registry: Registry) -> Awaitable[None] | None:
+        """Close the connections that *registry* serves; return an awaitable only if needed."""
         waiting = []
         for connection in self.connections.end(lambda one: one.container.registry is registry):
             with _logging_failure(connection):
@@ -374,12 +387,12 @@ class Hook:
 def _logging_failure(what: object) -> Iterator[None]:
     try:
         yield
-    except Exception:  # noqa: BLE001  # whatever a cleanup raises
+    except Exception:  # noqa: BLE001  # a cleanup may raise anything
         _log.exception("Cleaning up %s failed.", what)
 
 
 def find_registry(given: Registry | None, environ: Any) -> Registry:
-    """Find the registry of a connection."""
+    """Find the registry of a connection: *given*, that of the lifespan, or the default one."""
     if given is not None:
         return given
     registry: Registry = _look_up(_find_in_scope(environ, "state"), REGISTRY_KEY) or DEFAULT
@@ -387,7 +400,7 @@ def find_registry(given: Registry | None, environ: Any) -> Registry:
 
 
 def refuse_async(called: Callable[..., Any]) -> InvalidRegistrationError:
-    """Make the error about something asynchronous on a synchronous server."""
+    """Make the error for an asynchronous function on a synchronous server."""
     return InvalidRegistrationError(
         f"{describe_callable(called)} has to be awaited, and a socketio.Server awaits nothing. "
         f"Write it without `async`, or use a socketio.AsyncServer."
@@ -399,12 +412,12 @@ def _find_in_scope(environ: Any, key: str) -> Any:
 
 
 def _look_up(mapping: Any, key: str) -> Any:
-    """Look up what may be there; python-socketio takes anything for an environment."""
+    """Look up a key in *mapping*, which may be no mapping: python-socketio accepts any environ."""
     return mapping.get(key) if isinstance(mapping, Mapping) else None
 
 
 def _tell_test_client(environ: Any, error: BaseException) -> bool:
-    """Hand an exception to the test client that the event came from, if it came from one."""
+    """Pass an exception to the test client that sent the event, if one did."""
     note = _find_in_scope(environ, FAILURES_KEY)
     if note is None or isinstance(error, REFUSALS) or not isinstance(error, Exception):
         return False

@@ -1,6 +1,6 @@
-"""The AsyncAPI document of a server, served: as JSON, and as a page.
+"""Applications that serve the AsyncAPI document of a server, as JSON and as a page.
 
-This module knows ASGI and WSGI (PEP 3333), as far as it takes to answer GET requests.
+One application is for ASGI servers, and one for WSGI servers (PEP 3333).
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import socketio
 from wares._core.container import Registry
 from wares.socketio._asyncapi import asyncapi
 
-#: What draws the page: AsyncAPI's own web component, and the hash of that file
-#: (https://www.w3.org/TR/SRI/), by which a browser refuses any other.
+#: The script that draws the page: AsyncAPI's own web component.
 SCRIPT_URL = "https://unpkg.com/@asyncapi/web-component@2.6.5/lib/asyncapi-web-component.js"
+#: The hash of that file; a browser refuses any other file (https://www.w3.org/TR/SRI/).
 SCRIPT_HASH = "sha384-ok1YBWy2+bdybRDDY0xmOve6QMDNHL7G9MGePTMTEHz43tQvaurQCoEJIHauwo3l"
 
 _PAGE = """<!DOCTYPE html>
@@ -38,7 +38,7 @@ _PAGE = """<!DOCTYPE html>
 
 @attrs.frozen(eq=False)
 class _Pages:
-    """What is served, and where."""
+    """The answers to requests for the document and the page."""
 
     sio: socketio.AsyncServer | socketio.Server
     title: str = attrs.field(kw_only=True)
@@ -48,7 +48,7 @@ class _Pages:
     script_url: str = attrs.field(default=SCRIPT_URL, kw_only=True)
 
     def _answer(self, method: str, path: str) -> tuple[str, dict[str, str], bytes]:
-        """Give the status, the headers and the body of the answer to a request."""
+        """Return the status, the headers and the body of the answer to a request."""
         status, kind, text = "200 OK", "text/html; charset=utf-8", ""
         name = path.strip("/")
         if method not in ("GET", "HEAD"):
@@ -86,8 +86,8 @@ class _Pages:
 class AsyncAPIApp(_Pages):
     """An ASGI application that serves the AsyncAPI document of a server.
 
-    It serves ``/asyncapi.json`` and, as ``/`` or ``/asyncapi.html``, a page.
-    Nothing is served unless you serve or mount it.
+    The document is at ``/asyncapi.json``, and a page that shows it at ``/`` and
+    ``/asyncapi.html``. Serve the application by itself, or mount it in another one.
 
     Args:
         sio: The server, after `init_app`.
@@ -95,13 +95,14 @@ class AsyncAPIApp(_Pages):
         version: As in `asyncapi`.
         description: As in `asyncapi`.
         registry: As in `asyncapi`.
-        script_url: The script that draws the page, for where the default one cannot be reached.
+        script_url: The URL of the script that draws the page, if browsers cannot reach the default
+            one.
     """
 
     async def __call__(
         self,
         scope: MutableMapping[str, Any],
-        receive: Callable[[], Awaitable[Any]],  # noqa: ARG002  # what ASGI passes
+        receive: Callable[[], Awaitable[Any]],  # noqa: ARG002  # ASGI passes it
         send: Callable[[Any], Awaitable[None]],
     ) -> None:
         """Answer a request."""

@@ -1,7 +1,7 @@
-"""What the parameters of a handler are filled with, read when it is registered.
+"""The parameters of handlers, and where their values come from.
 
-A handler that asks for nothing of ours is *plain*: python-socketio's own kind, which takes its
-arguments by position, the sid first.
+Parameters are read when a handler is registered. A *plain* handler asks for nothing from wares: it
+takes its arguments by position, the sid first, as all handlers of python-socketio do.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from wares.socketio._events import CONNECT, DISCONNECT, FACTS, SocketEvent
 from wares.socketio._hook import Serving
 from wares.socketio._payloads import find_adapter, missing, validate
 
-#: Types that say nothing about where a value comes from.
+#: Types that do not tell where a value comes from.
 _BUILTINS = (
     *(str, int, float, bool, bytes, dict, list, tuple, set, object),
     *(Any, None, types.NoneType, inspect.Parameter.empty),
 )
 
-#: The facts that only one event has, and what they are.
+#: The facts that only one event has: the name of that event, and a description for messages.
 _RARE_FACTS = {
     "event.auth": (CONNECT, "Auth is the data with which a client logs in"),
     "event.reason": (DISCONNECT, "Reason is why a client disconnected"),
@@ -46,9 +46,9 @@ class Place:
     Attributes:
         event: The name of the event; ``"*"`` stands for any other.
         namespace: The namespace; ``"*"`` stands for any other.
-        labels: The arguments that come before the payload, by the names that they usually have.
-        skip: How many arguments come before these, which are no business of this module.
-        may_be_plain: Whether handlers of python-socketio's own kind are registered there.
+        labels: The usual names of the arguments that come before the payload.
+        skip: How many arguments the caller itself passes before these.
+        may_be_plain: Whether plain handlers can be registered here.
     """
 
     event: str
@@ -59,41 +59,41 @@ class Place:
 
     @property
     def has_payload(self) -> bool:
-        """Whether the client sends something along."""
+        """Whether the client can send a payload with the event."""
         return self.event not in (CONNECT, DISCONNECT)
 
 
 def place_of(event: str, namespace: str) -> Place:
-    """Tell what a handler is passed that is registered for an event and a namespace."""
+    """Make the place of a handler that is registered for an event and a namespace."""
     first = ["event"] if event == "*" else []
     first += ["namespace"] if namespace == "*" else []
     rest = {CONNECT: ("environ", "auth"), DISCONNECT: ("reason",)}.get(event, ())
     return Place(event, namespace, (*first, "sid", *rest))
 
 
-#: The place of exception handlers: they are passed the exception, for any event.
-PLACE_OF_ANSWER = Place("*", "/", ("exception", "sid"), may_be_plain=False)
+#: The place of exception handlers, which receive the exception and may ask for facts of any event.
+PLACE_OF_EXCEPTION_HANDLER = Place("*", "/", ("exception", "sid"), may_be_plain=False)
 
-#: The place of middlewares: they may ask for what is there for any event.
+#: The place of middlewares, which may ask for the facts that every event has.
 PLACE_OF_MIDDLEWARE = Place("*", "/", ("sid",), skip=2, may_be_plain=False)
 
 
 def path_of(label: str) -> str:
-    """Tell where an event that is being served has an argument, by the attributes to follow."""
+    """Return the path of attributes from a `Serving` to the argument with this label."""
     return {"event": "event.name", "exception": "error"}.get(label, f"event.{label}")
 
 
 @attrs.frozen(eq=False)
 class Parameter:
-    """A parameter that this package fills; marked ones are `inject`'s.
+    """A parameter that this package fills; `wares.inject` fills those with markers.
 
     Attributes:
         name: Its name.
-        kind: How Python passes it.
-        fact: Finds which fact of the event it takes; or None.
-        key: What to ask the container for, or `MISSING`.
+        kind: How Python passes it, as in `inspect.Parameter`.
+        fact: Returns the fact of the event that the parameter takes; None if it takes none.
+        key: The key to ask the container for, or `MISSING`.
         is_argument: Whether it takes an argument of the payload, unless *key* is registered.
-        adapter: What validates that argument, or None.
+        adapter: The `pydantic.TypeAdapter` that validates that argument, or None.
         default: Its default, or `MISSING`.
     """
 
@@ -115,11 +115,17 @@ class Parameter:
     def take(
         self, serving: Serving, sent: Iterator[Any], problems: list[dict[str, Any]]
     ) -> Any:
-        """Take what comes from the event itself, and note what is wrong with it."""
+        """Return the value that the event has for this parameter; add what is wrong to *problems*.
+
+        Args:
+            serving: The event that is being handled.
+            sent: The arguments of the payload that no parameter has taken yet.
+            problems: The list for errors of validation.
+        """
         if self.fact is not None:
             return self.fact(serving)
         if not self.is_argument:
-            return list(sent)  # of `*args`
+            return list(sent)  # the parameter is `*args`
         return self._read(next(sent, MISSING), problems)
 
     def _read(self, value: Any, problems: list[dict[str, Any]]) -> Any:
@@ -135,8 +141,13 @@ class Parameter:
 class Reader:
     """Reads the parameters of one handler.
 
+    Args:
+        handler: The handler.
+        place: Where it is registered.
+        frame: The function in which it is registered, whose names its annotations may use.
+
     Attributes:
-        signature: Those of the function that is called, with evaluated annotations.
+        signature: The signature of the function that is called, with evaluated annotations.
     """
 
     def __init__(
@@ -170,7 +181,7 @@ class Reader:
             ) from error
 
     def read(self, parameters: Iterable[inspect.Parameter]) -> tuple[Parameter, ...]:
-        """Read what is to be filled."""
+        """Read the parameters to fill."""
         filled = [one for one in parameters if one.kind is not one.VAR_KEYWORD]
         claimed = set(map(self._claim, filled))
         paths = map(path_of, self._place.labels)
@@ -178,7 +189,7 @@ class Reader:
         return tuple(map(self._read_one, filled))
 
     def _claim(self, parameter: inspect.Parameter) -> str | None:
-        """Tell which fact of the event a parameter takes by its type, or by its name."""
+        """Return the path of the fact that a parameter takes by its type or its name."""
         annotation = parameter.annotation
         path = _find_path(without_none(annotation))
         if path is None and parameter.name in self._place.labels and _is_builtin(annotation):
@@ -201,11 +212,11 @@ class Reader:
             raise self._refuse(name, self._tell_arguments())
         key = annotation if default is MISSING else without_none(annotation)
         if is_builtin or not is_hashable(key):
-            # A name such as `str` says too little to mean a service; `Inject[str]` does.
+            # Types such as `str` are those of payloads; `Inject[str]` asks for a service.
             key = MISSING
         adapter = find_adapter(annotation) if self._place.has_payload else None
         if adapter is not None:
-            # The payload has begun: what comes now is no longer the sid.
+            # The payload has begun, so no parameter after this one takes the sid.
             self._free.clear()
         is_argument = key is MISSING or adapter is not None
         return Parameter(name, kind, None, key, is_argument, adapter, default)
@@ -221,8 +232,8 @@ class Reader:
     def _tell_arguments(self) -> str:
         return (
             f"a client sends no payload with {self._place.event!r}. The arguments that there "
-            f"are: {', '.join(self._place.labels)}. What is registered is asked for by its type, "
-            f"or with Inject[...]."
+            f"are: {', '.join(self._place.labels)}. To ask for a service, annotate the parameter "
+            f"with its type or with Inject[...]."
         )
 
     def _refuse(self, name: str, reason: str) -> UnresolvableParameterError:
@@ -230,7 +241,7 @@ class Reader:
 
 
 def is_plain(parameters: list[inspect.Parameter]) -> bool:
-    """Tell whether *parameters* are those of a handler of python-socketio's own kind."""
+    """Tell whether *parameters* are those of a plain handler."""
     annotations = [parameter.annotation for parameter in parameters]
     if not parameters or not all(map(_is_builtin, annotations)):
         return False
@@ -238,37 +249,37 @@ def is_plain(parameters: list[inspect.Parameter]) -> bool:
     return is_sid or parameters[0].kind in VARIADIC
 
 
-#: What is known of the parameters of a builtin that does not tell.
+#: The signature to assume for a builtin that has none.
 _UNKNOWN = inspect.signature(lambda *_: None)
 
 
 def _read_called(handler: Any) -> inspect.Signature:
-    """Read the parameters of the function that is called.
+    """Read the signature of the function that is called.
 
-    `functools.wraps` makes a decorator look like what it wraps, which says nothing about how it is
-    called: only a decorator that takes no more than ``*args, **kwargs``, and passes them on, takes
-    what the inner function takes.
+    `functools.wraps` gives a wrapper the signature of the inner function, but the wrapper may take
+    other arguments. It takes those of the inner function only if its own parameters are
+    ``*args, **kwargs``.
     """
     own = _uncover(handler)
     try:
         signature = inspect_signature(own)
-    except (ValueError, TypeError):  # a builtin; an `AsyncMock` on Python 3.11.2
+    except (ValueError, TypeError):  # a builtin, or an `AsyncMock` on Python 3.11.2
         return _UNKNOWN
     wrapped = getattr(handler, "__wrapped__", None)
     kinds = tuple(parameter.kind for parameter in signature.parameters.values())
     if wrapped is None or hasattr(own, "__signature__") or kinds != VARIADIC:
         return signature
     owner = getattr(handler, "__self__", None)
-    # The decorator of a method wraps a function that takes `self`.
+    # The wrapper of a method wraps a function that takes `self`.
     return _read_called(wrapped if owner is None else types.MethodType(wrapped, owner))
 
 
-#: Where a function keeps its annotations, and `functools.wraps` those of the inner function.
+#: The attribute that holds a function's annotations, and that `functools.wraps` overwrites.
 _ANNOTATIONS = "__annotate__" if sys.version_info >= (3, 14) else "__annotations__"
 
 
 def _uncover(function: Any) -> Any:
-    """Give a decorator without the signature and annotations that it has of the inner function."""
+    """Copy a wrapper without the signature and annotations of the function that it wraps."""
     if isinstance(function, types.MethodType):
         return types.MethodType(_uncover(function.__func__), function.__self__)
     wrapped = getattr(function, "__wrapped__", None)
@@ -288,7 +299,7 @@ def _uncover(function: Any) -> Any:
 
 
 def _find_path(key: Any) -> str | None:
-    """Tell which fact of the event an annotation stands for, if it stands for one."""
+    """Return the path of the fact that an annotation stands for, if it stands for one."""
     if not is_hashable(key):
         return None
     if isinstance(key, type) and issubclass(key, BaseException):
@@ -299,7 +310,7 @@ def _find_path(key: Any) -> str | None:
 
 
 def _is_builtin(annotation: Any) -> bool:
-    """Tell whether an annotation, if there is one, consists of Python's own types only."""
+    """Tell whether an annotation is absent or consists of Python's own types only."""
     arguments = typing.get_args(annotation)
     origin = typing.get_origin(annotation)
     if origin in UNIONS:

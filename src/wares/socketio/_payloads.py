@@ -1,7 +1,7 @@
-"""From what a client sent to what a handler declares, and back, by pydantic.
+"""The validation of payloads and the serialisation of answers, with pydantic.
 
-This module knows types, their validation, and what can be sent. pydantic is imported only where a
-payload is declared: it takes long, and plain handlers need none of it.
+Only handlers that declare a payload need pydantic. Because its import takes long, the functions
+that use it import it.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from wares.exceptions import WaresError
 
 _BYTES = (bytes, bytearray, memoryview)
 
-#: What every kind of packet can carry, whatever the value.
+#: Types whose values every kind of packet can carry.
 _SCALARS = frozenset({NoneType, bool, float, bytes})
 
 
 class PayloadError(WaresError, ValueError):
-    """What a client sent is not what the handler declares; the handler has not run.
+    """A payload does not match the parameters of its handler, which has not run.
 
     Attributes:
         event: The name of the event.
-        detail: One entry for each problem: its ``type``, its ``loc``, which begins with the name
-            of the parameter, and its ``msg``.
+        detail: One entry for each problem, with its ``type``, its ``loc``, which begins with the
+            name of the parameter, and its ``msg``.
     """
 
     def __init__(self, event: str, detail: Sequence[Mapping[str, Any]]) -> None:
@@ -43,18 +43,18 @@ class PayloadError(WaresError, ValueError):
         return f"The payload of {self.event!r} is not what its handler declares: {problems}"
 
     def as_answer(self) -> dict[str, Any]:
-        """Give what the client is answered, unless an exception handler answers otherwise."""
+        """Return the acknowledgement that the client gets if no exception handler answers."""
         return {
             "error": {"type": "validation_error", "event": self.event, "detail": self.detail}
         }
 
 
 class AnswerError(WaresError, TypeError):
-    """What a handler has returned cannot be sent; its services have seen this error.
+    """The return value of a handler cannot be sent; the cleanups of its services see this error.
 
     Attributes:
         event: The name of the event.
-        answer: The type of what was returned.
+        answer: The type of the return value.
     """
 
     def __init__(self, event: str, answer: type) -> None:
@@ -70,12 +70,12 @@ class AnswerError(WaresError, TypeError):
         )
 
     def as_answer(self) -> dict[str, Any]:
-        """Give what the client is answered, unless an exception handler answers otherwise."""
+        """Return the acknowledgement that the client gets if no exception handler answers."""
         return {"error": {"type": "answer_error", "event": self.event}}
 
 
 def find_adapter(annotation: Any) -> Any:
-    """Make what validates values of a type, or None if pydantic does not know such values."""
+    """Make a `pydantic.TypeAdapter` for a type; return None if pydantic does not know the type."""
     try:
         from pydantic import TypeAdapter  # noqa: PLC0415  # see above
         from pydantic.errors import PydanticSchemaGenerationError  # noqa: PLC0415  # see above
@@ -88,11 +88,11 @@ def find_adapter(annotation: Any) -> Any:
 
 
 def validate(adapter: Any, name: str, value: Any, problems: list[dict[str, Any]]) -> Any:
-    """Turn an argument into what is declared, or note what is wrong with it."""
+    """Convert an argument to the type of its parameter; add what is wrong to *problems*."""
     from pydantic import ValidationError  # noqa: PLC0415  # see above
 
     try:
-        # What was not sent is None, where the type allows that.
+        # An argument that was not sent is None, if the type allows that.
         return adapter.validate_python(None if value is MISSING else value)
     except ValidationError as error:
         if value is MISSING:
@@ -109,7 +109,11 @@ def missing(name: str) -> dict[str, Any]:
 
 
 def write_answer(packet_class: Any, event: str, adapter: Any, result: Any) -> Any:
-    """Turn what a handler has returned into what can be sent; several values stay several."""
+    """Convert the return value of a handler to data that can be sent; a tuple stays a tuple.
+
+    Raises:
+        AnswerError: The value cannot be sent.
+    """
     try:
         if adapter is not None:
             return _dump(result, adapter.dump_python)
@@ -125,21 +129,21 @@ def write_answer(packet_class: Any, event: str, adapter: Any, result: Any) -> An
 
 
 def _can_be_sent(packet_class: Any, result: Any) -> bool:
-    """Tell whether an acknowledgement can be sent; encode it, if its types do not tell."""
+    """Tell whether an acknowledgement can be sent; encode it if its types do not tell."""
     data = list(result) if isinstance(result, tuple) else [result]
     if all(map(_is_known, data)):
         return True
     try:
         encoded = packet_class(ACK, namespace="/", id=0, data=data).encode()
-    except Exception:  # noqa: BLE001  # whatever an encoder raises
+    except Exception:  # noqa: BLE001  # an encoder may raise anything
         return False
-    # Servers take bytes, and nothing that is merely like them.
+    # Servers accept bytes, but not bytearray or memoryview.
     frames = encoded if isinstance(encoded, list) else [encoded]
     return all(isinstance(frame, str | bytes) for frame in frames)
 
 
 def _is_known(result: Any) -> bool:
-    """Tell whether something consists of what every kind of packet can carry."""
+    """Tell whether *result* consists of values that every kind of packet can carry."""
     kind: Any = type(result)
     if kind in _SCALARS:
         return True
@@ -148,13 +152,13 @@ def _is_known(result: Any) -> bool:
     if kind is dict:
         are_names = all(type(key) is str and key.isascii() for key in result)
         return are_names and all(map(_is_known, result.values()))
-    if kind is list:  # python-socketio does not look for bytes in a tuple within something else
+    if kind is list:  # not a tuple: python-socketio finds no bytes in an inner tuple
         return all(map(_is_known, result))
-    return kind is int and -(1 << 63) <= result < 1 << 64  # as msgpack has it
+    return kind is int and -(1 << 63) <= result < 1 << 64  # the range of msgpack
 
 
 def _write(result: Any, write_item: Callable[[Any], Any]) -> Any:
-    """Write a structure: bytes as they are, and what is neither by *write_item*."""
+    """Copy a structure: keep bytes, and convert everything else in it with *write_item*."""
     if isinstance(result, dict):
         keys = write_item(dict.fromkeys(result))
         values = [_write(item, write_item) for item in result.values()]
@@ -169,14 +173,15 @@ def _write_model(item: Any) -> Any:
 
 
 def _dump(result: Any, dump: Callable[..., Any]) -> Any:
-    """Write something by its type: as JSON has it, but with bytes as they are.
+    """Convert a value with *dump*, as for JSON, but keep bytes.
 
-    Socket.IO sends bytes, and pydantic's JSON does not: what holds bytes is therefore written in
-    pydantic's other mode, and then whatever JSON does not have.
+    Socket.IO can send bytes, but pydantic's JSON mode turns them into text. So a value that
+    contains bytes is written in the Python mode; then everything in it that JSON lacks is
+    converted, except for the bytes.
     """
 
     def dump_as(mode: str) -> Any:
-        # A warning about something of another type than is declared would show its value.
+        # pydantic's warning about a value of another type than declared would show the value.
         return dump(result, mode=mode, warnings=False)
 
     written = dump_as("python")

@@ -1,4 +1,7 @@
-"""What is declared on routers and servers: handlers, and what they have in common."""
+"""Routers, and how handlers, middlewares and exception handlers are registered on them.
+
+Servers of this package share the decorators.
+"""
 
 from __future__ import annotations
 
@@ -14,19 +17,19 @@ import attrs
 from wares._core.keys import MISSING
 from wares.exceptions import InvalidRegistrationError
 from wares.socketio._handlers import Handler
-from wares.socketio._parameters import PLACE_OF_ANSWER, PLACE_OF_MIDDLEWARE
+from wares.socketio._parameters import PLACE_OF_EXCEPTION_HANDLER, PLACE_OF_MIDDLEWARE
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 @attrs.define(eq=False)
 class Route:
-    """What the handlers of a server, or of a router, have in common.
+    """What the handlers of one server or of one router have in common.
 
     Attributes:
-        dependencies: Markers of what is made for its effect, before each handler runs.
-        middlewares: What wraps each event, the outermost first.
-        answers: What answers exceptions, by their class.
+        dependencies: Markers of dependencies to resolve before each handler runs.
+        middlewares: The middlewares, the outermost first.
+        answers: The exception handlers, by class of exception.
         routers: The routers that were added.
     """
 
@@ -36,25 +39,24 @@ class Route:
     routers: list[RouterSIO] = attrs.field(factory=list)
 
 
-#: The route of a server, and those of the routers that something is registered on, innermost last.
+#: The routes that a handler belongs to: the server's, then those of its routers, innermost last.
 Routes: TypeAlias = tuple[Route, ...]
 
 
-#: Registers one thing with the `Dispatch` of a server, below a namespace, for handlers that have
-#: these routes.
+#: Performs one registration on the `Dispatch` of a server, below a namespace, with these routes.
 Step: TypeAlias = Callable[[Any, str, Routes], None]
 
 
 class Registering(abc.ABC):
-    """What routers and the servers of this package have in common."""
+    """The decorators and methods that routers and the servers of this package share."""
 
-    #: The namespace of what names none.
+    #: The namespace of handlers that name none.
     _namespace = "/"
     _route: Route
 
     @abc.abstractmethod
     def _register(self, step: Step) -> None:
-        """Register one thing."""
+        """Perform a registration, now or when the router is added to a server."""
 
     @overload
     def on(
@@ -87,10 +89,10 @@ class Registering(abc.ABC):
         """Register a handler, or make a decorator that does.
 
         Args:
-            event: The name of the event; ``"*"`` for any other.
-            handler: The handler.
-            namespace: The namespace, instead of the router's, or of ``"/"``.
-            response_model: The type of what it answers, instead of its return annotation.
+            event: The name of the event, or ``"*"`` for all events without a handler.
+            handler: The handler. If omitted, the result is a decorator.
+            namespace: The namespace; by default that of the router, or ``"/"``.
+            response_model: The type of its answers; by default its return annotation.
         """
 
         def register(function: F) -> F:
@@ -126,12 +128,14 @@ class Registering(abc.ABC):
         namespace: str | None = None,
         response_model: Any = MISSING,
     ) -> Any:
-        """Register a handler under its own name; usable with and without arguments.
+        """Register a handler for the event that has its name; a decorator.
+
+        It can be used with and without arguments.
 
         Args:
-            handler: The handler; or the namespace, as the first argument of a decorator.
-            namespace: The namespace, instead of the router's, or of ``"/"``.
-            response_model: The type of what it answers, instead of its return annotation.
+            handler: The handler, or the namespace as the first argument of ``@event("/chat")``.
+            namespace: The namespace; by default that of the router, or ``"/"``.
+            response_model: The type of its answers; by default its return annotation.
         """
         if callable(handler):
             return self.on(handler.__name__, handler)
@@ -143,17 +147,18 @@ class Registering(abc.ABC):
         return register
 
     def exception_handler(self, kind: type[Exception]) -> Callable[[F], F]:
-        """Make a decorator for what answers exceptions of a class.
+        """Make a decorator for a function that answers exceptions of a class.
 
-        What it returns is the acknowledgement. It may declare whatever a handler may, and the
-        exception by its annotation. Of several, the most specific one answers; those of a router
-        come before those of the server, and answer for the router's handlers only.
+        The function returns the acknowledgement. It may have the parameters of a handler, and one
+        that is annotated with the class of the exception. If several exception handlers match, the
+        most specific one answers. Exception handlers of a router come before those of the server,
+        and answer only for handlers of the router.
 
         Args:
             kind: The class of the exceptions.
 
         Raises:
-            InvalidRegistrationError: It is no class of exceptions.
+            InvalidRegistrationError: *kind* is no class of exceptions.
         """
         given: Any = kind
         if not (isinstance(given, type) and issubclass(given, Exception)):
@@ -162,20 +167,20 @@ class Registering(abc.ABC):
             )
 
         def register(function: F) -> F:
-            self._route.answers[kind] = self._accept(function, PLACE_OF_ANSWER)
+            self._route.answers[kind] = self._accept(function, PLACE_OF_EXCEPTION_HANDLER)
             return function
 
         return register
 
     def middleware(self, middleware: F) -> F:
-        """Wrap each event that goes to a handler; usable as a decorator.
+        """Add a middleware around all handlers; usable as a decorator.
 
-        A middleware of a server also wraps the connecting of clients to namespaces that have no
-        connect handler.
+        A middleware of a server also runs when a client connects to a namespace that has no connect
+        handler.
 
         Args:
             middleware: A function that takes ``call_next`` and the event, and returns the
-                acknowledgement. It may declare whatever a handler may after them.
+                acknowledgement. It may have the parameters of a handler after these two.
 
         Raises:
             InvalidRegistrationError: It is not callable.
@@ -189,12 +194,12 @@ class Registering(abc.ABC):
         return handler
 
     def emits(self, event: str, model: Any, *, namespace: str | None = None) -> None:
-        """Declare for `asyncapi` what the server emits.
+        """Declare, for `asyncapi`, an event that the server emits.
 
         Args:
             event: The name of the event.
             model: The type of its payload.
-            namespace: The namespace, instead of the router's, or of ``"/"``.
+            namespace: The namespace; by default that of the router, or ``"/"``.
         """
 
         def add(dispatch: Any, prefix: str, _: Routes) -> None:
@@ -204,13 +209,14 @@ class Registering(abc.ABC):
         self._register(add)
 
     def add_router(self, router: RouterSIO) -> None:
-        """Register what is registered on a router.
+        """Register the handlers of a router, with its middlewares and exception handlers.
 
         Args:
-            router: The router. Within another router, its namespaces are below that one's.
+            router: The router. If it is added to another router, its namespaces are below the
+                namespace of that router.
 
         Raises:
-            InvalidRegistrationError: It is no router, or the router is within it.
+            InvalidRegistrationError: *router* is no router, or contains this one.
             UnresolvableParameterError: A handler has a parameter that nothing can fill.
         """
         if not isinstance(router, RouterSIO):
@@ -227,18 +233,19 @@ class Registering(abc.ABC):
         self._route.routers.append(router)
 
     def add_routers(self, *routers: RouterSIO) -> None:
-        """Register what is registered on several routers."""
+        """Call `add_router` with each of several routers."""
         for router in routers:
             self.add_router(router)
 
 
 class RouterSIO(Registering):
-    """Handlers, with what they have in common, to be registered on a server together.
+    """A group of handlers to register on a server together, with middlewares and dependencies.
 
     Args:
-        namespace: The namespace of the handlers that name none; those of routers within this one
-            are below it.
-        dependencies: Markers of what is made for its effect, before each handler runs.
+        namespace: The namespace of handlers that name none. The namespaces of inner routers are
+            below it.
+        dependencies: Markers of dependencies to resolve before each handler runs; their results
+            are not used.
     """
 
     def __init__(
@@ -262,7 +269,7 @@ class RouterSIO(Registering):
         def add(dispatch: Any, prefix: str, routes: Routes) -> None:
             full, placed = join_namespaces(prefix, namespace.namespace), namespace
             if full != namespace.namespace:
-                placed = copy.copy(namespace)  # the caller's stays as it is
+                placed = copy.copy(namespace)  # the caller's object stays unchanged
                 placed.namespace = full
             dispatch.add_namespace(placed, routes, frame)
 
@@ -277,7 +284,7 @@ class RouterSIO(Registering):
 
 
 def join_namespaces(outer: str, inner: str) -> str:
-    """Write the namespace *inner* below *outer*; what stands for any other stays that.
+    """Return the namespace *inner* below *outer*; ``"*"`` remains ``"*"``.
 
     >>> join_namespaces("/shop", "/orders")
     '/shop/orders'
@@ -289,12 +296,12 @@ def join_namespaces(outer: str, inner: str) -> str:
     return "/" + "/".join(part for part in f"{outer}/{inner}".split("/") if part)
 
 
-#: The beginnings of the names of modules between that function and this one.
+#: The beginnings of the names of modules that `find_frame` skips.
 _HELPERS = ("socketio.", "wares.socketio")
 
 
 def find_frame() -> types.FrameType | None:
-    """Find the function in which a handler is being registered; annotations may use its names."""
+    """Find the function that registers a handler; annotations may use its local names."""
     frame: types.FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_globals.get("__name__", "").startswith(_HELPERS):
         frame = frame.f_back

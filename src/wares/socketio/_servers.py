@@ -1,4 +1,8 @@
-"""Servers with containers: one that exists is given them, or a new one has them from the start."""
+"""Servers whose connections and events have containers.
+
+`init_app` gives containers to a server of python-socketio; the servers of this module have them
+from the start.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ from wares.socketio._routers import Registering, RouterSIO, Step
 
 AnyServer = TypeVar("AnyServer", socketio.AsyncServer, socketio.Server)
 
-#: Where the dispatch is found on a server.
+#: The attribute of a server that keeps its `Dispatch`.
 DISPATCH_KEY = "_wares_dispatch"
 
 
@@ -29,25 +33,26 @@ def init_app(
 ) -> AnyServer:
     """Give each connection of a Socket.IO server a container, and each event one within it.
 
-    The server is changed in place. Handlers that are registered already, and those that are
-    registered later, may ask for services; those that do not are called as before.
+    The server is changed in place. Its handlers, whether they are registered before or after this
+    call, may ask for services; handlers that ask for none are called as before.
 
     Initialise a server again to give it another registry, which serves new connections.
 
     Args:
         sio: The server.
-        registry: Where services are registered. Left out, it is the one that the state of the
-            lifespan carries (``environ["asgi.scope"]["state"]``), or else an empty one.
-        dependencies: Markers of what is made for its effect, before each handler runs.
-        validate: Whether clients are refused, and the log tells why, if something cannot be made
-            that is registered, or that a handler asks for.
+        registry: The registry to use; by default the one in the state of the lifespan
+            (``environ["asgi.scope"]["state"]``), or else an empty one.
+        dependencies: Markers of dependencies to resolve before each handler runs; their results
+            are not used.
+        validate: Whether to refuse clients, and log why, if a service cannot be made that is
+            registered or that a handler asks for.
 
     Returns:
         The server.
 
     Raises:
-        InvalidRegistrationError: It is no server of python-socketio, or a handler is asynchronous
-            and the server is not.
+        InvalidRegistrationError: *sio* is no server of python-socketio, or a handler is
+            asynchronous and the server is not.
         UnresolvableParameterError: A handler has a parameter that nothing can fill.
     """
     if not isinstance(sio, socketio.AsyncServer | socketio.Server):
@@ -68,7 +73,7 @@ def init_app(
 
 
 def find_dispatch(sio: socketio.AsyncServer | socketio.Server) -> Dispatch:
-    """Find what `init_app` has put into a server."""
+    """Return the `Dispatch` of a server that has been initialised."""
     dispatch: Dispatch | None = vars(sio).get(DISPATCH_KEY)
     if dispatch is None:
         raise InvalidRegistrationError(
@@ -78,28 +83,28 @@ def find_dispatch(sio: socketio.AsyncServer | socketio.Server) -> Dispatch:
 
 
 def include_router(sio: socketio.AsyncServer | socketio.Server, router: RouterSIO) -> None:
-    """Register on a server what has been registered on a router.
+    """Register the handlers of a router on a server, with the router's middlewares and the like.
 
     Args:
         sio: The server, after `init_app`.
-        router: The router. What is registered on it later counts for the next server only.
+        router: The router. Handlers that are added to it later are not registered on this server.
 
     Raises:
-        InvalidRegistrationError: The server has not been initialised, or something is
-            asynchronous and the server is not.
+        InvalidRegistrationError: The server has not been initialised, or a handler is asynchronous
+            and the server is not.
         UnresolvableParameterError: A handler has a parameter that nothing can fill.
     """
     find_dispatch(sio).add_router(router)
 
 
 def expect(registry: Registry) -> None:
-    """Announce to a registry what containers of connections and events are given.
+    """Announce the Socket.IO objects that containers of connections and events are given.
 
-    Then `wares.Registry.validate`, which lifespans call, does not take for missing what factories
-    need of Socket.IO. A registry that `init_app` was given knows already.
+    After that, `wares.Registry.validate`, which lifespans call, accepts factories that need them.
+    A registry that was passed to `init_app` needs no such call.
 
     Args:
-        registry: Where services are registered.
+        registry: The registry.
     """
     registry.expect(*FACTS, SocketEvent, socketio.AsyncServer, socketio.Server)
 
@@ -110,21 +115,21 @@ def wares_from(
     sio: socketio.AsyncServer | socketio.Server | None = None,
     namespace: str | None = None,
 ) -> Container:
-    """Get the container of the event that is being handled, or that of a connection.
+    """Get the container of the event that is being handled, or the container of a connection.
 
     Args:
-        sid: A client's id, for the container of its connection, which lasts until the client has
-            disconnected. Left out, it is the container of the event.
-        sio: The server that the client is connected to. Left out, it is the one whose event is
-            being handled.
-        namespace: The namespace. Left out, it is that of the event that is being handled, or
-            ``"/"`` where *sio* is named.
+        sid: The id of a client. The result is then the container of its connection, which lasts
+            until the client has disconnected. By default, the result is the container of the event.
+        sio: The server that the client is connected to; by default, the one whose event is being
+            handled.
+        namespace: The namespace of the connection; by default ``"/"`` if *sio* is passed, or else
+            the namespace of the event.
 
     Returns:
         The container.
 
     Raises:
-        NoContainerError: No event is being handled, or there is no such connection here.
+        NoContainerError: No event is being handled, or this process has no such connection.
     """
     if sid is None:
         return current_serving().container
@@ -143,7 +148,7 @@ def wares_from(
 
 
 class Declaring(Registering):
-    """What the servers of this package have beyond those of python-socketio."""
+    """The methods and options that the servers of this package add to python-socketio's."""
 
     def __init__(
         self,
@@ -154,7 +159,7 @@ class Declaring(Registering):
         **options: Any,
     ) -> None:
         super().__init__(*args, **options)
-        server: Any = self  # this is mixed into servers only
+        server: Any = self  # only servers inherit from this class
         init_app(
             server,
             registry,
@@ -175,7 +180,7 @@ class AsyncServer(Declaring, socketio.AsyncServer):
         registry: As in `init_app`.
         dependencies: As in `init_app`.
         validate: As in `init_app`.
-        options: Everything else is python-socketio's.
+        options: The options of `socketio.AsyncServer`.
     """
 
 

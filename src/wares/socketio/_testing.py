@@ -1,10 +1,8 @@
 """A client for tests, which talks to an application in the same process and needs no port.
 
-This module knows the protocol of Socket.IO 5
-(https://github.com/socketio/socket.io-protocol). `_wires` carries the frames to the application.
-
-What is said to a synchronous application and to an asynchronous one is the same, so it is written
-once, as coroutines: see `_coroutines`.
+This module implements the protocol of Socket.IO 5
+(https://github.com/socketio/socket.io-protocol); `_wires` carries the frames to the application.
+The protocol is written once, as coroutines, for both kinds of application: see `_coroutines`.
 """
 
 from __future__ import annotations
@@ -34,7 +32,7 @@ from wares.socketio._wires import CLOSED, Address, AsyncWire, SyncWire
 _EVENTS = (packet.EVENT, packet.BINARY_EVENT)
 _ACKNOWLEDGEMENTS = (packet.ACK, packet.BINARY_ACK)
 
-#: An application as ASGI has it, and as WSGI has it.
+#: The types of ASGI and WSGI applications.
 ASGI = Callable[[Any, Any, Any], Awaitable[None]]
 WSGI = Callable[[Any, Any], Iterable[bytes]]
 
@@ -65,55 +63,55 @@ class AsyncConnection:
             arguments: The payload.
 
         Returns:
-            What the handler has answered; a tuple if that is several values.
+            The answer of the handler; a tuple if it consists of several values.
 
         Raises:
-            Exception: What the handler has raised, if nothing answers it.
-            TimeoutError: There is no acknowledgement.
+            Exception: The exception of the handler, if no exception handler answers it.
+            TimeoutError: No acknowledgement came in time.
         """
         number = next(self._numbers)
-        await self._say(packet.EVENT, [event, *arguments], number)
-        answer = await self._hear(
+        await self._send(packet.EVENT, [event, *arguments], number)
+        answer = await self._receive(
             lambda one: one.packet_type in _ACKNOWLEDGEMENTS and one.id == number
         )
         return _unpack(answer.data)
 
     async def emit(self, event: str, *arguments: Any) -> None:
-        """Send an event, and do not wait."""
-        await self._say(packet.EVENT, [event, *arguments])
+        """Send an event without waiting for an acknowledgement."""
+        await self._send(packet.EVENT, [event, *arguments])
 
     async def receive(self, event: str) -> Any:
         """Wait for an event that the server emits.
 
         Args:
-            event: The name of the event; others wait to be asked for.
+            event: The name of the event. Other events are kept for later calls.
 
         Returns:
-            The payload; a tuple if that is several values.
+            The payload; a tuple if it consists of several values.
 
         Raises:
-            Exception: What a handler has raised meanwhile.
-            TimeoutError: The event does not come.
-            socketio.exceptions.DisconnectedError: The client is not connected any more.
+            Exception: The exception of a handler that failed meanwhile.
+            TimeoutError: The event did not come in time.
+            socketio.exceptions.DisconnectedError: The client is no longer connected.
         """
-        heard = await self._hear(
+        received = await self._receive(
             lambda one: one.packet_type in _EVENTS and one.data[0] == event
         )
-        return _unpack(heard.data[1:])
+        return _unpack(received.data[1:])
 
     async def disconnect(self) -> None:
         """Disconnect, and wait until the disconnect handler has run."""
         if not self._is_over:
             self._is_over = True
-            await self._say(packet.DISCONNECT)
+            await self._send(packet.DISCONNECT)
         for left in await self._wire.close():
-            # A handler has failed, and nobody was told yet.
+            # This is the exception of a handler, and no other call has raised it.
             if isinstance(left, Exception):
                 raise left
 
     async def _enter(self, auth: Any) -> None:
-        await self._say(packet.CONNECT, auth)
-        answer = await self._hear(
+        await self._send(packet.CONNECT, auth)
+        answer = await self._receive(
             lambda one: one.packet_type in (packet.CONNECT, packet.CONNECT_ERROR)
         )
         if answer.packet_type == packet.CONNECT_ERROR:
@@ -124,22 +122,22 @@ class AsyncConnection:
             raise refusal
         self.sid = answer.data["sid"]
 
-    async def _say(self, kind: int, data: Any = None, number: int | None = None) -> None:
-        said = self._packet_class(kind, data=data, namespace=self._namespace, id=number)
-        encoded = said.encode()
+    async def _send(self, kind: int, data: Any = None, number: int | None = None) -> None:
+        sent = self._packet_class(kind, data=data, namespace=self._namespace, id=number)
+        encoded = sent.encode()
         for frame in encoded if isinstance(encoded, list) else [encoded]:
-            await self._wire.say(frame)
+            await self._wire.send(frame)
 
-    async def _hear(self, is_meant: Callable[[Any], bool]) -> Any:
-        """Wait for a packet; those that are not meant wait in turn."""
+    async def _receive(self, is_wanted: Callable[[Any], bool]) -> Any:
+        """Wait for a packet that *is_wanted* accepts, and keep other packets for later."""
         while True:
-            for position, heard in enumerate(self._inbox):
-                if is_meant(heard):
+            for position, received in enumerate(self._inbox):
+                if is_wanted(received):
                     return self._inbox.pop(position)
             if self._is_over:
                 raise DisconnectedError("The client is not connected.")
             try:
-                frame = await self._wire.hear()
+                frame = await self._wire.receive()
             except TimeoutError:
                 raise TimeoutError("The server did not send that in time.") from None
             if isinstance(frame, Exception):
@@ -150,17 +148,17 @@ class AsyncConnection:
         if frame is CLOSED:
             self._is_over = True
             return
-        heard = self._partial
-        if heard is None:
-            heard = self._packet_class(encoded_packet=frame)
-            if heard.attachment_count:
-                self._partial = heard
+        received = self._partial
+        if received is None:
+            received = self._packet_class(encoded_packet=frame)
+            if received.attachment_count:
+                self._partial = received
                 return
-        elif not heard.add_attachment(frame):
+        elif not received.add_attachment(frame):
             return
         self._partial = None
-        self._is_over |= heard.packet_type == packet.DISCONNECT
-        self._inbox.append(heard)
+        self._is_over |= received.packet_type == packet.DISCONNECT
+        self._inbox.append(received)
 
 
 class SyncConnection:
@@ -179,7 +177,7 @@ class SyncConnection:
         return run(self._connection.call(event, *arguments))
 
     def emit(self, event: str, *arguments: Any) -> None:
-        """Send an event, and do not wait."""
+        """Send an event without waiting for an acknowledgement."""
         run(self._connection.emit(event, *arguments))
 
     def receive(self, event: str) -> Any:
@@ -192,7 +190,7 @@ class SyncConnection:
 
 
 class _Client:
-    """What the clients of both kinds of application have in common."""
+    """The base of the clients for both kinds of application."""
 
     def __init__(self, sio: Any, address: Address, state: Mapping[str, Any]) -> None:
         self._sio = sio
@@ -201,7 +199,7 @@ class _Client:
         self._connections: list[AsyncConnection] = []
         dispatch = getattr(sio, DISPATCH_KEY, None)
         if dispatch is not None:
-            # Refuse handlers that cannot have what they need, before anybody connects.
+            # Find services that handlers lack before a client connects.
             environ = {"asgi.scope": {"state": state}}
             dispatch.hook.check(find_registry(dispatch.hook.registry, environ))
 
@@ -237,19 +235,19 @@ class AsyncClient(_Client):
         auth: Any = None,
         headers: Mapping[str, str] | None = None,
     ) -> AsyncConnection:
-        """Connect a client, one of as many as you like.
+        """Connect a client; any number of clients may be connected at the same time.
 
         Args:
             namespace: The namespace.
-            auth: What the client sends to be let in.
-            headers: Headers of the request by which it connects.
+            auth: The data with which the client logs in.
+            headers: Headers of the request with which it connects.
 
         Returns:
-            Its connection, which ends with the ``with`` block if not before.
+            Its connection, which ends with the ``with`` block at the latest.
 
         Raises:
-            socketio.exceptions.ConnectionRefusedError: The client is not let in.
-            Exception: What the connect handler has raised.
+            socketio.exceptions.ConnectionRefusedError: The client was refused.
+            Exception: The exception of the connect handler.
         """
         wire = AsyncWire(self._address, headers or {}, self._state)
         return await self._connect(wire, namespace, auth)
@@ -265,7 +263,7 @@ class SyncClient(_Client):
         auth: Any = None,
         headers: Mapping[str, str] | None = None,
     ) -> SyncConnection:
-        """Connect a client, one of as many as you like; see `AsyncClient.connect`."""
+        """Connect a client; see `AsyncClient.connect`."""
         wire = SyncWire(self._address, headers or {})
         return SyncConnection(run(self._connect(wire, namespace, auth)))
 
@@ -282,22 +280,24 @@ def TestClient(
 ) -> AbstractContextManager[SyncClient]: ...
 
 
-def TestClient(app: Any, *, path: str = "/socket.io", timeout: float = 5) -> Any:  # noqa: N802  # it is used as a class, and users' tests import no class whose name begins with Test
+def TestClient(app: Any, *, path: str = "/socket.io", timeout: float = 5) -> Any:  # noqa: N802  # used like a class; pytest would collect a class of this name
     """Talk to a Socket.IO server, or to an application with one, in the same process.
 
-    Use it in ``async with`` for an asynchronous server or ASGI application, whose lifespan runs
-    meanwhile; in ``with`` for a synchronous server (``async_mode="threading"``) or a WSGI
-    application. Entered, it checks what the handlers need. An exception of a handler that nothing
-    answers is raised in the test: by `call` or `receive`, or at the end.
+    Use it with ``async with`` for an asynchronous server or an ASGI application, whose lifespan
+    runs during the block. Use it with ``with`` for a synchronous server
+    (``async_mode="threading"``) or a WSGI application. It checks at its start that handlers can get
+    their services. If no exception handler answers the exception of a handler, ``call``,
+    ``receive`` or the end of the block raises it in the test.
 
     Args:
         app: The server or the application.
-        path: Where in the application the server is.
+        path: The path of the server in the application.
         timeout: How long a client waits for an answer or an event, in seconds.
 
     Returns:
-        A context manager, to be entered once, which gives the client. Its method ``connect`` gives
-        a connection, which has ``call``, ``emit``, ``receive`` and ``disconnect``.
+        A context manager that can be entered once and gives the client. The client's method
+        ``connect`` returns a connection, which has the methods ``call``, ``emit``, ``receive`` and
+        ``disconnect``.
     """
     folder = f"/{path.strip('/')}/"
     if isinstance(app, socketio.AsyncServer):
@@ -331,7 +331,7 @@ def _talk(sio: Any, address: Address) -> Iterator[SyncClient]:
 
 
 def _unpack(values: list[Any]) -> Any:
-    """Give one value as it is, several as a tuple, none as None."""
+    """Return a single value as it is, several values as a tuple, and None if there is none."""
     if len(values) > 1:
         return tuple(values)
     return values[0] if values else None

@@ -1,7 +1,7 @@
-"""How a test client's frames reach an application: a WebSocket over ASGI, or polling over WSGI.
+"""The transport of the test client: a WebSocket over ASGI, or polling over WSGI.
 
-This module knows how servers call applications (https://asgi.readthedocs.io, PEP 3333), and the
-packets of Engine.IO.
+This module calls applications as servers do (https://asgi.readthedocs.io, PEP 3333), and reads and
+writes the packets of Engine.IO.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from socketio.exceptions import DisconnectedError
 
 from wares.socketio._hook import FAILURES_KEY
 
-#: Is heard when the application has closed the connection.
+#: Received instead of a frame when the application has closed the connection.
 CLOSED: Any = object()
 
 
 @attrs.frozen
 class Address:
-    """Where frames go.
+    """The application to talk to.
 
     Attributes:
         app: The application.
-        path: Where in the application the server is, as clients write it.
+        path: The path of the Socket.IO server in the application.
         timeout: How long to wait for a frame, in seconds.
     """
 
@@ -48,7 +48,7 @@ class AsyncWire:
     ) -> None:
         self._timeout = address.timeout
         self._to_app: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        self._heard: asyncio.Queue[Any] = asyncio.Queue()
+        self._received: asyncio.Queue[Any] = asyncio.Queue()
         self._to_app.put_nowait({"type": "websocket.connect"})
         all_headers = {"host": "test", "connection": "upgrade", "upgrade": "websocket"}
         all_headers |= {name.lower(): value for name, value in headers.items()}
@@ -63,56 +63,56 @@ class AsyncWire:
             "client": ("127.0.0.1", 0),
             "server": ("127.0.0.1", 80),
             "state": dict(state),
-            FAILURES_KEY: self._heard.put_nowait,
+            FAILURES_KEY: self._received.put_nowait,
         }
         app = address.app(scope, self._to_app.get, self._take)
         self._task: asyncio.Task[None] = asyncio.ensure_future(app)
         self._task.add_done_callback(self._end)
 
-    async def say(self, frame: str | bytes) -> None:
+    async def send(self, frame: str | bytes) -> None:
         """Send a frame."""
-        self._send(packet.Packet(packet.MESSAGE, frame))
+        self._send_packet(packet.Packet(packet.MESSAGE, frame))
 
-    async def hear(self) -> Any:
+    async def receive(self) -> Any:
         """Wait for a frame, for the exception of a handler, or for the end."""
-        return await asyncio.wait_for(self._heard.get(), self._timeout)
+        return await asyncio.wait_for(self._received.get(), self._timeout)
 
     async def close(self) -> list[Any]:
-        """Close, wait for the application, and give what was not heard yet."""
+        """Close, wait for the application, and return what was not received yet."""
         self._to_app.put_nowait({"type": "websocket.disconnect", "code": 1000})
         await asyncio.wait([self._task], timeout=self._timeout)
-        return [self._heard.get_nowait() for _ in range(self._heard.qsize())]
+        return [self._received.get_nowait() for _ in range(self._received.qsize())]
 
-    def _send(self, said: Any) -> None:
-        encoded = said.encode()
+    def _send_packet(self, sent: Any) -> None:
+        encoded = sent.encode()
         key = "bytes" if isinstance(encoded, bytes) else "text"
         self._to_app.put_nowait({"type": "websocket.receive", key: encoded})
 
     async def _take(self, message: MutableMapping[str, Any]) -> None:
-        """Take what the application sends."""
+        """Receive a message that the application sends."""
         if message["type"] == "websocket.close":
-            self._heard.put_nowait(CLOSED)
+            self._received.put_nowait(CLOSED)
         if message["type"] != "websocket.send":
             return
         text = message.get("text")
-        heard = packet.Packet(encoded_packet=message["bytes"] if text is None else text)
-        if heard.packet_type == packet.PING:
-            self._send(packet.Packet(packet.PONG))
-        elif heard.packet_type == packet.MESSAGE:
-            self._heard.put_nowait(heard.data)
+        received = packet.Packet(encoded_packet=message["bytes"] if text is None else text)
+        if received.packet_type == packet.PING:
+            self._send_packet(packet.Packet(packet.PONG))
+        elif received.packet_type == packet.MESSAGE:
+            self._received.put_nowait(received.data)
 
     def _end(self, task: asyncio.Task[None]) -> None:
         error = None if task.cancelled() else task.exception()
-        self._heard.put_nowait(error or CLOSED)
+        self._received.put_nowait(error or CLOSED)
 
 
 class SyncWire:
-    """One request after the other to a WSGI application."""
+    """Requests to a WSGI application, one after the other."""
 
     def __init__(self, address: Address, headers: Mapping[str, str]) -> None:
         self._address = address
         self._headers = headers
-        self._heard: queue.Queue[Any] = queue.Queue()
+        self._received: queue.Queue[Any] = queue.Queue()
         self._query = "EIO=4&transport=polling"
         opened = self._request("GET").packets[0]
         if opened.packet_type != packet.OPEN:
@@ -124,39 +124,39 @@ class SyncWire:
         )
         self._thread.start()
 
-    async def say(self, frame: str | bytes) -> None:
+    async def send(self, frame: str | bytes) -> None:
         """Send a frame."""
         self._request("POST", packet.Packet(packet.MESSAGE, frame))
 
-    async def hear(self) -> Any:
+    async def receive(self) -> Any:
         """Wait for a frame, for the exception of a handler, or for the end."""
         try:
-            return self._heard.get(timeout=self._address.timeout)
+            return self._received.get(timeout=self._address.timeout)
         except queue.Empty:
             raise TimeoutError from None
 
     async def close(self) -> list[Any]:
-        """Close, wait for the application, and give what was not heard yet."""
+        """Close, wait for the application, and return what was not received yet."""
         self._is_closing = True
         if self._thread.is_alive():
             self._request("POST", packet.Packet(packet.CLOSE))
         self._thread.join(self._address.timeout)
-        return list(self._heard.queue)
+        return list(self._received.queue)
 
     def _poll(self) -> None:
         while not self._is_closing:
-            for heard in self._request("GET").packets:
-                if heard.packet_type == packet.PING:
+            for received in self._request("GET").packets:
+                if received.packet_type == packet.PING:
                     self._request("POST", packet.Packet(packet.PONG))
-                elif heard.packet_type == packet.MESSAGE:
-                    self._heard.put(heard.data)
+                elif received.packet_type == packet.MESSAGE:
+                    self._received.put(received.data)
                 else:
-                    self._heard.put(CLOSED)
+                    self._received.put(CLOSED)
                     return
 
-    def _request(self, method: str, said: Any = None) -> Any:
-        """Make a request; the answer to one that fails is the end."""
-        body = b"" if said is None else Payload(packets=[said]).encode().encode()
+    def _request(self, method: str, sent: Any = None) -> Any:
+        """Make a request, and return the packets of the answer; a failed request ends the wire."""
+        body = b"" if sent is None else Payload(packets=[sent]).encode().encode()
         environ: dict[str, Any] = {
             f"HTTP_{name.upper().replace('-', '_')}": value
             for name, value in self._headers.items()
@@ -167,7 +167,7 @@ class SyncWire:
             "QUERY_STRING": self._query,
             "CONTENT_LENGTH": str(len(body)),
             "wsgi.input": io.BytesIO(body),
-            "asgi.scope": {FAILURES_KEY: self._heard.put},
+            "asgi.scope": {FAILURES_KEY: self._received.put},
         }
         setup_testing_defaults(environ)
         statuses: list[str] = []

@@ -1,10 +1,10 @@
-"""What only users of fastsio need: its names, middlewares that are classes, `register_dependency`.
+"""The names of fastsio, for applications that come from it.
 
-This module knows events, and how a middleware of that kind becomes a function of ``call_next``
-and the event.
+Besides the names of python-socketio, these are middlewares that are classes, servers that take
+such middlewares, and `register_dependency`.
 """
 
-# ruff: noqa: ARG002  # methods that are there to be overridden are passed what others may need
+# ruff: noqa: ARG002  # subclasses may need the arguments of methods that they override
 
 from __future__ import annotations
 
@@ -103,30 +103,30 @@ __all__ = [
 def register_dependency(
     name: str, factory: Callable[..., Any], *, lifetime: Lifetime = "scoped"
 ) -> None:
-    """Register how ``Depends("name")`` is filled, on the default registry.
+    """Register a factory for ``Depends("name")`` on the default registry.
 
-    The default registry serves the servers for which there is no other: neither one that they
-    were initialised with nor one of a lifespan.
+    A server uses the default registry if it was initialised without a registry and the lifespan of
+    its application has none.
 
     Args:
-        name: What is asked for.
-        factory: What makes it.
+        name: The key of the service.
+        factory: The callable that makes the service.
         lifetime: As in `wares.Registry.register_factory`.
     """
     DEFAULT.register_factory(name, factory, lifetime=lifetime)
 
 
 class BaseMiddleware:
-    """What wraps the events that it is for: derive from it, and override what you need.
+    """A base class for middlewares: derive from it, and override the methods that you need.
 
-    Each method is told of the event by the keyword arguments ``namespace``, ``environ``, ``auth``
-    and ``server``; take those that you use, and the others as ``**context``.
+    Each method gets the keyword arguments ``namespace``, ``environ``, ``auth`` and ``server``.
+    Declare those that you use, and ``**context`` for the others.
 
     Args:
-        events: The name, or the names, of the events that it is for; left out, it is any.
-        namespace: The namespace that it is for; left out, it is any.
-        global_middleware: Whether it is for all events. It is only kept: without *events* and
-            *namespace* that is so in any case.
+        events: The name or the names of the events to wrap; all events by default.
+        namespace: The namespace whose events to wrap; all namespaces by default.
+        global_middleware: Kept as an attribute, and otherwise without effect: a middleware without
+            *events* and *namespace* wraps all events.
     """
 
     def __init__(
@@ -140,7 +140,7 @@ class BaseMiddleware:
         self.global_middleware = global_middleware and not (events or namespace)
 
     def should_run(self, event: str, namespace: str | None = None) -> bool:
-        """Tell whether it is for an event.
+        """Tell whether the middleware wraps an event.
 
         Args:
             event: The name of the event.
@@ -150,27 +150,27 @@ class BaseMiddleware:
         return is_near and (not self.events or event in self.events)
 
     async def before_event(self, event: str, sid: str, data: Any, **context: Any) -> Any:
-        """Do something before the handler.
+        """Run before the handler.
 
         Args:
             event: The name of the event.
             sid: The client's id.
             data: The payload: one argument, a list of several, or None.
-            context: What else is known of the event.
+            context: The other facts of the event.
 
         Returns:
-            The payload to go on with.
+            The payload for the handler.
         """
         return data
 
     async def after_event(self, event: str, sid: str, response: Any, **context: Any) -> Any:
-        """Do something after the handler.
+        """Run after the handler.
 
         Args:
             event: The name of the event.
             sid: The client's id.
-            response: What the handler has answered.
-            context: What else is known of the event.
+            response: The answer of the handler.
+            context: The other facts of the event.
 
         Returns:
             The acknowledgement.
@@ -187,24 +187,28 @@ class BaseMiddleware:
             event: The name of the event.
             sid: The client's id.
             data: The payload.
-            context: What else is known of the event.
+            context: The other facts of the event.
 
         Returns:
-            The acknowledgement, unless it raises.
+            The acknowledgement.
+
+        Raises:
+            Exception: By default, *exc*.
         """
         raise exc
 
     async def __call__(
         self, event: str, sid: str, data: Any, handler: Callable[..., Any], **context: Any
     ) -> Any:
-        """Do all of it; override this one for complete control.
+        """Call the methods above around the handler; override this method for complete control.
 
         Args:
             event: The name of the event.
             sid: The client's id.
             data: The payload.
-            handler: What goes on with a payload, and gives what was answered.
-            context: What else is known of the event.
+            handler: Takes a payload, calls the inner middlewares and the handler, and returns the
+                answer.
+            context: The other facts of the event.
 
         Returns:
             The acknowledgement.
@@ -213,14 +217,14 @@ class BaseMiddleware:
 
 
 class SyncMiddleware(BaseMiddleware):
-    """The same with synchronous methods, for both kinds of server."""
+    """A `BaseMiddleware` with synchronous methods, for both kinds of server."""
 
     def before_event(self, event: str, sid: str, data: Any, **context: Any) -> Any:
-        """Do something before the handler; see `BaseMiddleware`."""
+        """Run before the handler; see `BaseMiddleware`."""
         return data
 
     def after_event(self, event: str, sid: str, response: Any, **context: Any) -> Any:
-        """Do something after the handler; see `BaseMiddleware`."""
+        """Run after the handler; see `BaseMiddleware`."""
         return response
 
     def handle_exception(
@@ -232,7 +236,7 @@ class SyncMiddleware(BaseMiddleware):
     def __call__(
         self, event: str, sid: str, data: Any, handler: Callable[..., Any], **context: Any
     ) -> Any:
-        """Do all of it; on an asynchronous server the result is to be awaited."""
+        """Call these methods around the handler; on an asynchronous server, await the result."""
         rest = _go_around(self, event, sid, data, handler, context)
         return rest if inspect.iscoroutinefunction(handler) else run(rest)
 
@@ -247,22 +251,22 @@ async def _go_around(
 ) -> Any:
     """Call the methods around a handler; nothing suspends if all are synchronous."""
     try:
-        changed = await _settle(middleware.before_event(event, sid, data, **context))
-        response = await _settle(handler(changed))
-        return await _settle(middleware.after_event(event, sid, response, **context))
-    except Exception as error:  # noqa: BLE001  # whatever the application raises
+        changed = await _resolve(middleware.before_event(event, sid, data, **context))
+        response = await _resolve(handler(changed))
+        return await _resolve(middleware.after_event(event, sid, response, **context))
+    except Exception as error:  # noqa: BLE001  # an application may raise anything
         answer = middleware.handle_exception(error, event, sid, data, **context)
-        return await _settle(answer)
+        return await _resolve(answer)
 
 
-async def _settle(result: Any) -> Any:
-    """Await what is to be awaited."""
+async def _resolve(result: Any) -> Any:
+    """Return *result*, awaited if it is awaitable."""
     return await result if inspect.isawaitable(result) else result
 
 
 @attrs.frozen(eq=False)
 class _Adapted:
-    """A middleware of this kind, as a function of ``call_next`` and the event.
+    """A `BaseMiddleware` as a function of ``call_next`` and the event.
 
     Attributes:
         middleware: The middleware.
@@ -273,7 +277,7 @@ class _Adapted:
     can_await: bool
 
     def __call__(self, call_next: Callable[..., Any], event: SocketEvent) -> Any:
-        """Wrap an event, if the middleware is for it."""
+        """Wrap an event, or pass it on if the middleware does not wrap it."""
         if not self.middleware.should_run(event.name, event.namespace):
             return call_next(event)
 
@@ -296,7 +300,7 @@ class _Adapted:
 
 
 class _Adapting(_servers.Declaring):
-    """What the servers have for middlewares that are classes."""
+    """The methods of servers for middlewares that are classes."""
 
     def add_middleware(
         self,
@@ -305,17 +309,17 @@ class _Adapting(_servers.Declaring):
         namespace: str | None = None,
         global_middleware: bool = False,
     ) -> None:
-        """Wrap the events that a middleware is for, which is an instance of a class.
+        """Add a middleware that is an instance of `BaseMiddleware`.
 
         Args:
             middleware: The middleware.
-            events: The names of the events that it is for from now on, instead of its own.
-            namespace: The namespace that it is for from now on, instead of its own.
-            global_middleware: Whether to note on it that it is for all events.
+            events: The names of the events that it wraps from now on, instead of its own.
+            namespace: The namespace whose events it wraps from now on, instead of its own.
+            global_middleware: Whether to set its attribute of that name, which has no effect.
 
         Raises:
-            InvalidRegistrationError: It is of another kind, or asynchronous where the server is
-                not.
+            InvalidRegistrationError: It is no `BaseMiddleware`, or it is asynchronous and the
+                server is not.
         """
         if not isinstance(middleware, BaseMiddleware):
             raise InvalidRegistrationError(
@@ -338,7 +342,7 @@ class _Adapting(_servers.Declaring):
         self.middleware(_Adapted(middleware, can_await))
 
     def remove_middleware(self, middleware: BaseMiddleware) -> None:
-        """Wrap events no longer by what `add_middleware` has added, if it has."""
+        """Remove a middleware that `add_middleware` has added, if it has."""
         added = self._route.middlewares
         for handler in added:
             if getattr(handler.function, "middleware", None) is middleware:
@@ -346,28 +350,28 @@ class _Adapting(_servers.Declaring):
                 return
 
     def get_middlewares(self) -> list[BaseMiddleware]:
-        """List what `add_middleware` has added."""
+        """List the middlewares that `add_middleware` has added."""
         functions = [handler.function for handler in self._route.middlewares]
         return [one.middleware for one in functions if isinstance(one, _Adapted)]
 
 
 class AsyncServer(_Adapting, _servers.AsyncServer):
-    """`wares.socketio.AsyncServer`, which takes middlewares that are classes as well."""
+    """A `wares.socketio.AsyncServer` that also takes middlewares that are classes."""
 
 
 class Server(_Adapting, _servers.Server):
-    """`wares.socketio.Server`, which takes middlewares that are classes as well."""
+    """A `wares.socketio.Server` that also takes middlewares that are classes."""
 
 
 def _as_names(events: str | Iterable[str] | None) -> set[str]:
-    """Give the names of events that somebody may have written as one."""
+    """Return a set of event names, from one name or several."""
     if events is None:
         return set()
     return {events} if isinstance(events, str) else set(events)
 
 
 def _with_payload(event: SocketEvent, data: Any) -> SocketEvent:
-    """Give the same event with another payload, if there is one."""
+    """Return the event with the payload *data*, if it can have one."""
     if event.name in (CONNECT, DISCONNECT) or (not event.arguments and data is None):
         return event
     is_several = isinstance(data, list | tuple) and len(event.arguments) > 1
@@ -375,19 +379,19 @@ def _with_payload(event: SocketEvent, data: Any) -> SocketEvent:
     return event if arguments == event.arguments else attrs.evolve(event, arguments=arguments)
 
 
-class _WhileThere(SyncMiddleware):
-    """A middleware that keeps nobody from leaving."""
+class _BeforeDisconnect(SyncMiddleware):
+    """A middleware that wraps every event except ``disconnect``, so that clients can leave."""
 
     def should_run(self, event: str, namespace: str | None = None) -> bool:
         return event != DISCONNECT and super().should_run(event, namespace)
 
 
-class _RateLimit(_WhileThere):
+class _RateLimit(_BeforeDisconnect):
     def __init__(self, max_requests: int, window_seconds: float) -> None:
         super().__init__()
         self._limit = max_requests
         self._window = window_seconds
-        # Who has been quiet for longest comes first.
+        # The client that has been quiet for longest comes first.
         self._times: OrderedDict[str, deque[float]] = OrderedDict()
 
     def before_event(self, event: str, sid: str, data: Any, **context: Any) -> Any:
@@ -405,23 +409,23 @@ class _RateLimit(_WhileThere):
         return data
 
     def _forget(self, until: float) -> None:
-        """Forget the clients whose last event is too old to count."""
+        """Forget the clients whose last event came before the window."""
         while self._times and next(iter(self._times.values()))[-1] <= until:
             self._times.popitem(last=False)
 
 
 def auth_middleware(auth_checker: Callable[[str, dict[str, Any]], bool]) -> BaseMiddleware:
-    """Make a middleware that asks whether a client may do what it does.
+    """Make a middleware that checks whether a client may send an event.
 
     Args:
-        auth_checker: A function of the client's id and the environment of the request by which
-            it connected. Where it says no, a `PermissionError` is raised.
+        auth_checker: Takes the client's id and the environment of the request with which it
+            connected. If it returns false, the middleware raises a `PermissionError`.
 
     Returns:
         The middleware, for both kinds of server.
     """
 
-    class Authentication(_WhileThere):
+    class Authentication(_BeforeDisconnect):
         def before_event(self, event: str, sid: str, data: Any, **context: Any) -> Any:
             if not auth_checker(sid, context["environ"]):
                 raise PermissionError(f"The client {sid} may not do that.")
@@ -434,7 +438,7 @@ def logging_middleware(logger: logging.Logger | None = None) -> BaseMiddleware:
     """Make a middleware that logs each event, without its payload, which may be secret.
 
     Args:
-        logger: Where to; left out, it is the logger ``wares``.
+        logger: The logger; ``wares`` by default.
 
     Returns:
         The middleware, for both kinds of server.
@@ -457,9 +461,9 @@ def rate_limit_middleware(max_requests: int, window_seconds: float) -> BaseMiddl
     """Make a middleware that limits how often a client may send events.
 
     Args:
-        max_requests: How many there may be within the window; one more, and a `RuntimeError` is
-            raised.
-        window_seconds: How long the window is, in seconds.
+        max_requests: How many events a client may send within the window. For each further one,
+            the middleware raises a `RuntimeError`.
+        window_seconds: The length of the window, in seconds.
 
     Returns:
         The middleware, for both kinds of server.
