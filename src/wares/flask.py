@@ -5,6 +5,7 @@ Application contexts of Flask keep the containers, which are opened when code fi
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import sys
@@ -79,6 +80,8 @@ _KEY = "_wares_containers"
 _CHECK = "wares_check"
 #: The attribute of a context for the exception that closing has raised, until it is raised again.
 _FAILURE = "_wares_failure"
+#: The attribute of a request by which Flask-SocketIO tells its event.
+_EVENT = "event"
 #: The proxy of the active namespace: the parameter of `wares_from` has its name.
 _proxy = g
 #: What the proxies stand for.
@@ -153,10 +156,11 @@ def wares_from(g: _AppCtxGlobals = g) -> Container:
         )
     containers, key = _get_containers(context), _get_key()
     served = containers.get(key)
-    if served is None:
+    if served is None or served.is_closed:
         registry = context.app.extensions.get(REGISTRY_KEY)
         served = Served(get_registry() if registry is None else registry)
         served.app = context.app
+        served.around = sys.exception()
         if key is not None:
             _end_with_request(containers, key, served)
         containers[key] = served
@@ -220,7 +224,7 @@ def overwrite_value(
 def teardown(exc: BaseException | None) -> None:
     """Close the active container before its context ends; its cleanups see *exc*."""
     if has_app_context():
-        _end_request(_get_context().app, exc=exc)
+        _end(_get_containers(_get_context()), _get_key(), exc)
 
 
 def close_registry(app: Flask) -> None:
@@ -269,10 +273,12 @@ class Served(Container):
 
     Attributes:
         app: The application whose context it is.
+        around: The exception that was being handled when the container was opened.
         stream: The streamed response that closes the container when it ends, if there is one.
     """
 
     app: Flask
+    around: BaseException | None
     stream: weakref.ref[Generator[Any]] | None = None
     _failure: BaseException | None
 
@@ -310,7 +316,7 @@ def _end_with_request(containers: dict[Any, Served], key: Any, served: Served) -
     signals.request_tearing_down.connect(_end_request, served.app)
     for ended in [one for one, other in containers.items() if other.is_closed]:
         del containers[ended]
-    if "event" in vars(key):
+    if _EVENT in vars(key):
         # Injected functions note there what leaves them.
         served._failure = None
         _watch_answers(served.app.extensions.get("socketio"))
@@ -350,7 +356,9 @@ def _get_key() -> Any:
         request = _get_request()
     except RuntimeError:
         return None
-    return None if _KEY in request.environ else request
+    # Flask-SocketIO keeps the environment of the request that connects, for all events.
+    is_alone = request.environ.get(_KEY) and _EVENT not in vars(request)
+    return None if is_alone else request
 
 
 def _find() -> Served | None:
@@ -366,16 +374,17 @@ finders.append(_find)
 
 def _serve(call: Callable[..., Any], find: Any, environ: Any, start_response: Any) -> Any:
     """Serve a request in which no container of the surrounding code is current."""
-    if not has_app_context():
-        environ[_KEY] = True
-    outer = current.get()
-    if outer is None:
+    outer, is_marked = current.get(), environ.get(_KEY, False)
+    environ[_KEY] = not has_app_context()
+    if outer is None and not is_marked:
         return call(find(), environ, start_response)
     current.set(None)
     try:
         return call(find(), environ, start_response)
     finally:
         current.set(outer)
+        # A view may pass the environment of its request on to another request.
+        environ[_KEY] |= is_marked
 
 
 def _validate(app: Flask, **_: Any) -> None:
@@ -409,11 +418,23 @@ def _end(containers: dict[Any, Served], key: Any, error: BaseException | None) -
         return
     if served.stream and (error is None or isinstance(error, (Exception, GeneratorExit))):
         return
-    if error is None and click.get_current_context(silent=True):
-        # Click does not always tell the context of a command what has ended it.
-        error = sys.exception() or _find_exit()
     del containers[key]
-    served.end(error)
+    served.end(error or _find_failure(served.around))
+
+
+def _find_failure(around: BaseException | None) -> BaseException | None:
+    """Find what has ended a context that is not told: a command's, or if a teardown has failed.
+
+    Args:
+        around: An exception that was there before. Those that were handled around it are its
+            context.
+    """
+    error = sys.exception()
+    while around is not None:
+        if around is error:
+            error = None
+        around = around.__context__
+    return error or (_find_exit() if click.get_current_context(silent=True) else None)
 
 
 def _find_exit() -> click.exceptions.Exit | None:
@@ -431,16 +452,21 @@ def _find_exit() -> click.exceptions.Exit | None:
 
 def _end_request(_: Flask, *, exc: BaseException | None, **__: Any) -> None:
     """Close the container of a request that shares its context."""
-    _end(_get_containers(_get_context()), _get_key(), exc)
+    key = _get_key()
+    if key is not None:
+        _end(_get_containers(_get_context()), key, exc)
 
 
 def _end_context(error: BaseException | None) -> None:
     """Close the containers of the active context."""
     context = _get_context()
-    containers = _get_containers(context)
+    containers, active = _get_containers(context), _get_key()
     try:
-        for key in list(containers):
-            _end(containers, key, error)
+        with contextlib.ExitStack() as stack:
+            for key in list(containers):
+                # If the container of another request is left, a teardown function has failed.
+                is_left = error is None and key not in {None, active}
+                stack.callback(_end, containers, key, GeneratorExit() if is_left else error)
     except BaseException as failure:  # noqa: BLE001  # it is raised again
         # Raised at once, it would keep the teardown functions of others from running.
         vars(context)[_FAILURE] = failure

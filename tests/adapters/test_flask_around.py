@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import json
 import sys
 import threading
 import weakref
@@ -33,7 +34,13 @@ from wares import (
     current_container,
     inject,
 )
-from wares.flask import close_registry, init_app, register_factory, wares_from
+from wares.flask import (
+    close_registry,
+    get_registry,
+    init_app,
+    register_factory,
+    wares_from,
+)
 
 COMMITTED = ["open", "commit"]
 
@@ -231,6 +238,37 @@ class TestWhateverIsAround:
         assert "answered" == client.emit("fail", callback=True)
         assert ["open", "rollback LookupError"] == journal
 
+    @pytest.mark.parametrize("copy", [lambda environ: environ, dict])
+    def test_requests_that_are_passed_on(self, app, journal, copy):
+        """A request with the environment of another one has a container of its own."""
+
+        @app.get("/passing")
+        def passing():
+            container, environ = wares_from(), copy(request.environ)
+            container.get(Session)
+            environ["PATH_INFO"] = "/failing"
+            answer = Response.from_app(app.wsgi_app, environ)
+            assert wares_from() is current_container() is container
+            return str(answer.status_code)
+
+        assert "500" == app.test_client().get("/passing").text
+        assert ["open", "open", "rollback LookupError", "commit"] == journal
+
+    def test_teardown_functions_that_fail(self, app, journal, around):
+        """A request rolls back if a function that is called at its end fails."""
+        app.testing = True
+
+        @app.teardown_request
+        def fail(_):
+            if request.path == "/asking":
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            app.test_client().get("/asking")
+
+        # Otherwise the context around it ends the services.
+        assert around != "nothing" or ["open", "rollback ZeroDivisionError"] == journal
+
     def test_nested(self, app, journal):
         """What is pushed or served within a request has its own, and leaves the request's."""
         app.testing = True
@@ -295,6 +333,83 @@ class TestWhateverIsAround:
             assert COMMITTED == journal
             # What is around needs a registry that is open.
             init_app(app)
+
+
+class TestEarlierRequests:
+    """What has been served within a context changes nothing for other requests."""
+
+    @pytest.fixture
+    def app(self, app, journal):
+        app.testing = True
+        with app.app_context():
+            app.test_client().get("/asking")
+        journal.clear()
+        return app
+
+    def test_order(self, app, journal):
+        """Services end after the teardown functions that were registered after `init_app`."""
+        app.teardown_appcontext_funcs.append(lambda _: journal.append("teardown"))
+
+        app.test_client().get("/asking")
+
+        assert ["open", "teardown", "commit"] == journal
+
+    def test_copies(self, app, journal):
+        """A copy of the request does not end the services of the request."""
+
+        def view():
+            session = wares_from().get(Session)
+            copy_current_request_context(lambda: None)()
+            return str(session.is_open and session is wares_from().get(Session))
+
+        app.view_functions["asking"] = view
+
+        assert "True" == app.test_client().get("/asking").text
+        assert COMMITTED == journal
+
+
+def test_a_request_whose_teardown_fails_within_a_context(app, journal):
+    """Its services end with the context around it, and roll back."""
+    app.testing = True
+
+    @app.teardown_request
+    def fail(_):
+        raise ZeroDivisionError
+
+    with app.app_context():
+        wares_from().get(Session)
+        for _ in range(2):
+            with pytest.raises(ZeroDivisionError):
+                app.test_client().get("/asking")
+
+    assert ["open"] * 3 == journal[:3]
+    assert ["commit", *["rollback GeneratorExit"] * 2] == sorted(journal[3:])
+
+
+def test_containers_of_which_one_fails(app, journal):
+    """A context closes all its containers, although the cleanups of its own fail."""
+
+    def make():
+        yield 5
+        raise KeyError
+
+    register_factory(app, int, make)
+
+    @app.teardown_request
+    def fail(_):
+        raise ZeroDivisionError
+
+    def work():
+        with app.app_context():
+            with contextlib.suppress(ZeroDivisionError):
+                app.test_client().get("/asking")
+            wares_from().get(int)
+
+    app.testing = True
+    with pytest.raises(KeyError):
+        work()
+
+    assert ["open", "rollback GeneratorExit"] == journal
 
 
 class TestAbandonedStreams:
@@ -376,6 +491,19 @@ class TestAbandonedStreams:
 
         assert COMMITTED == journal
         assert "True" == client.get("/asking").text
+
+    def test_responses_that_are_read_before(self, app, journal, streamed):
+        """If something reads a stream before the request ends, what follows has services, too."""
+        app.teardown_request(lambda _: wares_from().get(Session))
+
+        def read(_, response, **__):
+            response.get_data()
+
+        with request_finished.connected_to(read, app):
+            answer = app.test_client().get(streamed)
+
+        assert "012" == answer.text.replace("/", "")
+        assert COMMITTED * 2 == journal
 
     def test_closing_fails(self, app, journal):
         """What is streamed may fail as it is closed; the services end all the same."""
@@ -579,6 +707,34 @@ def test_injected_events(app, journal):
     assert ["open", "rollback LookupError", *COMMITTED] == meanwhile == journal
 
 
+@pytest.mark.parametrize("is_initialised_first", [True, False])
+def test_events_over_http(app, journal, is_initialised_first):
+    """An answered event rolls back, whichever of the two extensions is initialised first."""
+    bare = Flask("bare")
+    bare.secret_key = "not a secret"
+    registry = get_registry(app)
+    if is_initialised_first:
+        init_app(bare, registry=registry)
+    server = SocketIO(bare, async_mode="threading", async_handlers=False)
+    if not is_initialised_first:
+        init_app(bare, registry=registry)
+
+    @server.on("fail")
+    def fail():
+        wares_from().get(Session)
+        raise LookupError
+
+    server.on_error_default(lambda _: "answered")
+    client = bare.test_client()
+    path = "/socket.io/?EIO=4&transport=polling"
+    path += "&sid=" + json.loads(client.get(path).text[1:])["sid"]
+    for packet in ("40", '420["fail"]'):
+        client.post(path, data=packet)
+
+    assert '430["answered"]' in client.get(path).text
+    assert ["open", "rollback LookupError"] == journal
+
+
 class TestCommands:
     @pytest.mark.parametrize("is_direct", [True, False])
     @pytest.mark.parametrize(
@@ -645,6 +801,25 @@ class TestCommands:
 
         assert ["open"] == meanwhile
         assert ["open", "commit"] == journal
+
+    def test_while_handling_an_exception(self, app, journal):
+        """What a command begins and ends while it handles an exception has not failed."""
+
+        @app.cli.command("work")
+        def work():
+            try:
+                raise LookupError
+            except LookupError:
+                app.test_client().get("/asking")
+                with app.app_context():
+                    try:
+                        raise KeyError
+                    except KeyError:
+                        wares_from().get(Session)
+
+        app.test_cli_runner().invoke(args=["work"])
+
+        assert COMMITTED * 2 == journal
 
     def test_closed_while_failing(self, app, journal):
         """A command whose context is closed while an exception is handled has failed."""
