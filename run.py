@@ -125,28 +125,49 @@ def measured(name: str, about: str, paths: Sequence[str]) -> Part:
     return Part(name, about, command, paths, environment)
 
 
-# What starts other programs: side by side with the adapters, so that two parts take equally long.
+# The tests that mostly wait for servers and workers, while the tests of another part run.
+SERVERS = ["tests/adapters/conformance", "tests/adapters/socketio"]
+# What starts other programs.
 TOOLS = ["tests/test_pytest_plugin.py", "tests/test_commands.py"]
 # What needs the peers, which only one environment of tox has.
 PEERS = "tests/test_benchmarks.py"
 
+
+def without(*paths: str) -> list[str]:
+    """Write the options of pytest that leave *paths* out."""
+    return [f"--ignore={path}" for path in paths]
+
+
 # The longest first.
 PARTS = (
     measured(
+        "servers",
+        "what all adapters promise, on real servers; Socket.IO",
+        SERVERS,
+    ),
+    measured(
         "core",
         "the tests of the core",
-        ["tests", *[f"--ignore={path}" for path in ("tests/adapters", PEERS, *TOOLS)]],
+        ["tests", *without("tests/adapters", PEERS, *TOOLS)],
     ),
     measured(
         "adapters",
-        "the tests of adapters and tools, and the code of the documentation",
-        ["tests/adapters", *TOOLS, "README.md", "CHANGELOG.md", "docs", "src"],
+        "the other tests of adapters and tools, and the code of the documentation",
+        [
+            "tests/adapters",
+            *without(*SERVERS),
+            *TOOLS,
+            "README.md",
+            "CHANGELOG.md",
+            "docs",
+            "src",
+        ],
     ),
     Part(
         "coverage",
-        "every branch was taken by core and adapters",
+        "every branch was taken by the tests of the core and of the adapters",
         [str(PYTHON), str(Path(__file__).resolve()), "report-coverage"],
-        after=("core", "adapters"),
+        after=("core", "servers", "adapters"),
     ),
     Part("pyright", "pyright, as Python 3.11", [str(PYTHON), "-m", "pyright", "--warnings"]),
     Part("mypy", "mypy, strict, as Python 3.11", [str(PYTHON), "-m", "mypy"]),
@@ -270,8 +291,8 @@ def choose_parts(names: list[str]) -> list[Part]:
     if not every:
         return list(own.values())
     # What takes longest comes first, so that short parts fill the end.
-    longest = ["adapters", *[name for name in others if re.match("py|oldest$", name)], "core"]
-    in_order = dict.fromkeys([*longest, *others, *own])
+    longest = [name for name in others if re.match("py|oldest$", name)]
+    in_order = dict.fromkeys([*longest, "servers", "core", "adapters", *others, *own])
     # The examples are run with the wheel.
     return [known[name] for name in in_order if name != "examples"]
 

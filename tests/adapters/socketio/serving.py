@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import logging
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -135,7 +136,7 @@ def serving_threads(sio: socketio.Server) -> Iterator[str]:
     server = make_server(
         "127.0.0.1", 0, socketio.WSGIApp(sio), threaded=True, request_handler=_Silent
     )
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.port}"
@@ -154,6 +155,9 @@ def connected_thread(address: str, **options: Any) -> Iterator[socketio.Client]:
     try:
         yield client
     finally:
+        # The server does not answer that, and the client would wait for three seconds.
+        websocket = client.eio.ws
+        websocket.close = functools.partial(websocket.close, timeout=0.1)
         client.disconnect()
 
 

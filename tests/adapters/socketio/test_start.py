@@ -264,8 +264,7 @@ class TestMissing:
 class TestCheck:
     """`wares check module:sio` finds the registry of a server, and what its handlers lack."""
 
-    @pytest.mark.parametrize("is_wrapped", [True, False])
-    @pytest.mark.parametrize("has_registry", [True, False])
+    @pytest.mark.parametrize(("has_registry", "is_wrapped"), [(True, True), (False, False)])
     def test_command(self, tmp_path, has_registry, is_wrapped):
         """The command names the handlers, marked or not, with or without a registry."""
         (tmp_path / "shop.py").write_text(
