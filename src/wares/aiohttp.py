@@ -5,7 +5,7 @@ This module knows aiohttp's server: applications, middlewares, requests.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -51,9 +51,8 @@ register_value = _keeping.register_value
 explain_svcs_names(__name__, "wares_from(request)")
 
 #: Where the container is found in a request. Typed keys of requests are new in aiohttp 3.14.
-CONTAINER_KEY: Any = getattr(web, "RequestKey", lambda name, _: name)(
-    "wares_container", Container
-)
+_make_key = getattr(web, "RequestKey", lambda name, _: name)
+CONTAINER_KEY: Any = _make_key("wares_container", Container)
 
 
 def init_app(
@@ -94,6 +93,8 @@ def init_app(
         app.on_startup.append(partial(_start, validate))
         # Singletons may need what cleanup contexts have opened, so they end first.
         app.on_cleanup.insert(0, aclose_registry)
+        # If the start fails, aiohttp ends contexts only.
+        app.cleanup_ctx.append(_close_at_last)
     return app
 
 
@@ -108,11 +109,9 @@ async def wares_middleware(request: web.Request, handler: Handler) -> web.Stream
     registry = _find_registry(request)
     outer: Container | None = request.get(CONTAINER_KEY)
     if outer is not None and outer.registry is registry:
-        # This is a sub-application; the outer application has opened the container.
-        return await handler(request)
-    unit = Unit(registry.container({web.Request: request}), is_failure=_is_failure)
-    async with unit as container:
-        request[CONTAINER_KEY] = container
+        return await handler(request)  # in a sub-application
+    container = request[CONTAINER_KEY] = registry.container({web.Request: request})
+    async with Unit(container, is_failure=_is_failure):
         response = await handler(request)
         if isinstance(getattr(response, "body", None), AsyncIterablePayload):
             # aiohttp would send the body only after the middlewares have returned.
@@ -134,9 +133,7 @@ def wares_from(request: web.Request) -> Container:
         NoContainerError: The request did not come through `wares_middleware`.
     """
     container: Container | None = request.get(CONTAINER_KEY)
-    advice = (
-        "The request did not come through the middleware: wares.aiohttp.init_app(app) adds it."
-    )
+    advice = "The request did not come through the middleware of wares.aiohttp.init_app(app)."
     return demand(container, NoContainerError, advice)
 
 
@@ -168,7 +165,6 @@ def health_route(path: str = "/healthy", **options: Unpack[HealthOptions]) -> we
 
 
 def _find_registry(request: web.Request) -> Registry:
-    """Find the registry of the application that serves *request*, or of one around it."""
     return demand(request.config_dict.get(REGISTRY_KEY), NoRegistryError, _keeping.message)
 
 
@@ -179,6 +175,11 @@ async def _start(validate: bool, app: web.Application) -> None:
     if not app.middlewares.frozen and app.middlewares[-1] is not _note_failure:
         # Middlewares have been added since; from now on, no more can be.
         app.middlewares.append(_note_failure)
+
+
+async def _close_at_last(app: web.Application) -> AsyncIterator[None]:
+    yield
+    await aclose_registry(app)
 
 
 def _find_handlers(app: web.Application) -> Iterator[Callable[..., Any]]:

@@ -108,7 +108,7 @@ class ConnectionContainer(Container):
     """
 
     #: The exception that last left an injected function; perhaps nothing else has seen it.
-    _failure: BaseException | None = None
+    _escaped: BaseException | None = None
 
     _before: Container | None
     _outer: Container | None
@@ -140,7 +140,7 @@ class ConnectionContainer(Container):
         current.set(self._outer)
         # A middleware that retries may serve the scope once more.
         self._scope[CONTAINER_KEY] = self._before
-        self._failure = None
+        self._escaped = None
         shield = self._shield
         if shield is None:
             return self.__aexit__(kind, error, traceback)
@@ -276,9 +276,9 @@ class WaresMiddleware:
         status = message.get("status")
         if status is None:
             is_error = message.get("code", _NORMAL_CLOSURE) not in _GOOD_CLOSURES
-            return container._failure if is_error else None
-        if status >= _CLIENT_ERROR and container._failure is not None:
-            return container._failure
+            return container._escaped if is_error else None
+        if status >= _CLIENT_ERROR and container._escaped is not None:
+            return container._escaped
         return ResponseFailed(status) if self._has_failed(status) else None
 
 

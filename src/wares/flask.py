@@ -281,11 +281,12 @@ class Served(Container):
     around: BaseException | None
     stream: weakref.ref[Generator[Any]] | None = None
     _failure: BaseException | None
+    _escaped: BaseException | None
 
     def end(self, error: BaseException | None) -> None:
         """Close the container; cleanups see *error*, or else the exception that was answered."""
         if error is None:
-            error = vars(self).get("_failure")
+            error = vars(self).get("_failure") or vars(self).get("_escaped")
         if error is not None and not _is_failure(error):
             error = None
         is_answered = error is not None and sys.exception() is not error
@@ -317,18 +318,20 @@ def _end_with_request(containers: dict[Any, Served], key: Any, served: Served) -
     for ended in [one for one, other in containers.items() if other.is_closed]:
         del containers[ended]
     if _EVENT in vars(key):
-        # Injected functions note there what leaves them.
-        served._failure = None
-        _watch_answers(served.app.extensions.get("socketio"))
+        _watch_answers(served.app.extensions.get("socketio"), served)
 
 
-def _watch_answers(server: Any) -> None:
+def _watch_answers(server: Any, served: Served) -> None:
     """Have the error handlers of Flask-SocketIO note what they answer; it tells nobody else.
 
     It keeps them in these two attributes (5.3.7 to 5.7.0). Without these, what leaves an injected
     handler is still noted.
     """
-    handlers: dict[str, Any] = getattr(server, "exception_handlers", {})
+    if not hasattr(server, "exception_handlers"):
+        # Injected functions note there what leaves them.
+        served._escaped = None
+        return
+    handlers: dict[str, Any] = server.exception_handlers
     handlers.update({namespace: _noting(handler) for namespace, handler in handlers.items()})
     default = getattr(server, "default_exception_handler", None)
     if default is not None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from wares._adapters.extras import needs_extra
 from wares._adapters.lifespan import REGISTRY_KEY, Lifespan
-from wares._adapters.units import Unit, note_failure
+from wares._adapters.units import Unit, note_answer
 from wares._core.container import Container, Registry
 from wares.exceptions import InvalidRegistrationError, ResponseFailed
 
@@ -159,7 +159,7 @@ class WaresMiddleware(Middleware):
             finally:
                 _serving.reset(token)
             if _is_error(result):
-                note_failure(container, ResponseFailed(None), replace=False)
+                note_answer(container, ResponseFailed(None))
             return result
 
 

@@ -27,6 +27,8 @@ import attrs
 import pytest
 
 from wares._core.container import Container, Registry, current_container
+from wares._inject.injection import inject
+from wares._inject.markers import Inject
 from wares.exceptions import NoContainerError, RegistryClosedError
 
 __all__ = ["AdapterConformance", "AnsweredError", "Journal", "Session", "Work", "WorkError"]
@@ -316,6 +318,17 @@ class AdapterConformance:
 
         assert ["open", "work"] == before
         assert end.startswith("rollback AnsweredError" if self.sees_exceptions else "rollback")
+
+    def test_work_that_handles_an_exception_commits(self) -> None:
+        """An exception that a handler handles, as of an injected function, is no failure."""
+
+        async def handle(container: Container, mode: _Mode) -> object:
+            session = await mode.ask(container, Session)
+            with suppress(WorkError):
+                _fail_injected()
+            return session.work()
+
+        assert ["open", "work", "commit"] == self._journal_of(Work(handle))
 
     def test_a_stream_keeps_its_services_to_the_last_item(self) -> None:
         """Services end after the last item of a stream."""
@@ -626,6 +639,11 @@ class AdapterConformance:
 
     def _count_ends(self, journal: Journal) -> int:
         return sum(what.startswith(("commit", "rollback")) for what in journal)
+
+
+@inject
+def _fail_injected(journal: Inject[Journal]) -> None:
+    raise WorkError(len(journal))
 
 
 def _register_eager(registry: Registry) -> None:

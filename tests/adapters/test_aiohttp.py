@@ -117,6 +117,30 @@ class TestWebSockets:
         assert ["open", "work", "rollback CancelledError"] == journal
 
 
+class TestMiddlewares:
+    async def test_that_try_again(self, app, journal):
+        """The last attempt counts, so work that succeeds in the end commits."""
+
+        @web.middleware
+        async def try_again(request, handler):
+            with contextlib.suppress(LookupError):
+                await handler(request)
+            return await handler(request)
+
+        async def succeed_at_last(request):
+            response = await work(request)
+            if journal == ["open", "work"]:
+                raise LookupError
+            return response
+
+        app.middlewares.append(try_again)
+        app.router.add_get("/", succeed_at_last)
+        async with client_of(app) as client:
+            assert 200 == (await client.get("/")).status
+
+        assert ["open", "work", "work", "commit"] == journal
+
+
 class TestSubApplications:
     async def test_share_the_container_of_the_outer_one(self, app, journal):
         """A request to a sub-application has one container, that of the outer application."""
@@ -254,6 +278,25 @@ class TestEnd:
             await client.get("/")
 
         assert ["singleton closed", "context left"] == journal
+
+    async def test_a_start_that_fails_later(self, app, journal):
+        """A hook that fails after the eager singletons were made ends them."""
+
+        def keep():
+            yield "kept"
+            journal.append("singleton closed")
+
+        async def fail(app):
+            raise LookupError
+
+        register_factory(app, str, keep, lifetime="singleton", eager=True)
+        app.on_startup.append(fail)
+        runner = web.AppRunner(app)
+        with pytest.raises(LookupError):
+            await runner.setup()
+        await runner.cleanup()
+
+        assert ["singleton closed"] == journal
 
     async def test_closing_by_hand(self, app):
         """A registry can be closed early; an application without one has nothing to close."""

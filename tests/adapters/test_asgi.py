@@ -411,7 +411,7 @@ class TestAnsweredFailures:
             with pytest.raises(LookupError):
                 handle()
 
-            assert not hasattr(container, "_failure")
+            assert not hasattr(container, "_escaped")
 
 
 STARTUP = {"type": "lifespan.startup"}

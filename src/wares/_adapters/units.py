@@ -29,17 +29,29 @@ from wares.exceptions import (
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def note_failure(container: Container, error: BaseException, *, replace: bool = True) -> None:
+def note_failure(container: Container, error: BaseException | None) -> None:
     """Note that the work of *container* failed, even if nobody raises *error* any more.
 
     Args:
         container: The container of the unit of work that failed.
-        error: The error that the cleanups will see.
-        replace: Whether it replaces an error that was noted before.
+        error: The error that the cleanups will see; `None` if the work has succeeded after all.
     """
     unit: Any = container
-    if replace or getattr(unit, "_failure", None) is None:
-        unit._failure = error
+    unit._failure = error
+
+
+def note_answer(container: Container, error: BaseException | None = None) -> None:
+    """Note that the work of *container* was answered with an error.
+
+    The cleanups will see the failure that was noted before; or else the exception that left an
+    injected function, which the handler has not handled by itself then; or else *error*.
+
+    Args:
+        container: The container of the unit of work.
+        error: What the cleanups will see if there is nothing better.
+    """
+    unit: Any = container
+    unit._failure = unit._failure or unit._escaped or error
 
 
 def tell(error: WaresError) -> WaresError:
@@ -55,26 +67,29 @@ def tell(error: WaresError) -> WaresError:
 def noting(
     find_container: Callable[[], Container], is_failure: Callable[[BaseException], bool]
 ) -> Iterator[None]:
-    """Note the exception that leaves the block, because outer code may answer it.
+    """Note the exception that leaves the block, because outer code may answer it or try again.
 
     Args:
         find_container: Finds the container of the unit of work to which the block belongs.
         is_failure: Tells which exceptions are failures.
     """
+    container = find_container()
+    # This may be another attempt, after one that has failed.
+    note_failure(container, None)
     try:
         yield
     except BaseException as error:
         if is_failure(error):
-            note_failure(find_container(), error)
+            note_failure(container, error)
         raise
 
 
 class Unit:
     """A unit of work: its container is current within the block, and closes after it.
 
-    The cleanups see the exception that ends the block, or else the one that `note_failure` has
-    noted. If a cancel scope around an asynchronous block is cancelled, its cleanups are not
-    interrupted.
+    The cleanups see the exception that ends the block, or else the one that `note_failure` or
+    `note_answer` has noted. If a cancel scope around an asynchronous block is cancelled, its
+    cleanups are not interrupted.
 
     Args:
         container: The container, from `Registry.container` or `Container.child`.
@@ -95,9 +110,9 @@ class Unit:
         run: Callable[[Coroutine[Any, Any, None]], object] = asyncio.run,
     ) -> None:
         self.container = container
-        # From now on, injected functions note there the exceptions that leave them.
         self._noted = cast("Any", container)
-        self._noted._failure = None
+        # From now on, injected functions note there the exceptions that leave them.
+        self._noted._failure = self._noted._escaped = None
         self.run = run
         self._is_failure = is_failure
 
@@ -147,7 +162,9 @@ class Unit:
         await self.container.__aexit__(*_details(self._find_failure(error)))
 
     def _find_failure(self, error: BaseException | None) -> BaseException | None:
-        noted, self._noted._failure = self._noted._failure, None
+        noted = self._noted._failure
+        # The frames of exceptions may refer to the container.
+        self._noted._failure = self._noted._escaped = None
         for failure in (error, noted):
             if failure is not None and (self._is_failure is None or self._is_failure(failure)):
                 return failure

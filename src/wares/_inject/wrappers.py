@@ -172,7 +172,7 @@ class _Writer:
             cast=self._cast_result if casts_result else _give_back,
             drive=adrive if self._shape is Shape.ASYNC_GENERATOR else drive,
             function=asker.function,
-            note=note_failure,
+            note=note_escape,
             open=self._open_for_call,
             registry=registry,
         )
@@ -378,17 +378,19 @@ class _Writer:
         return ", ".join(written[p.kind].format(p.name) for p in self._asker.parameters)
 
 
-def note_failure(container: Container, error: BaseException) -> None:
+def note_escape(container: Container, error: BaseException) -> None:
     """Note the exception that leaves a function, for an adapter whose framework may answer it.
+
+    The caller may handle it, so that it is no failure of the whole work.
 
     Args:
         container: The one that is current. It is noted on the outermost one, if an adapter that
-            wants to know has given that one a ``_failure``.
+            wants to know has given that one an ``_escaped``.
         error: The exception.
     """
     unit: Any = container if container._outermost is None else container._outermost
-    if hasattr(unit, "_failure"):
-        unit._failure = error
+    if hasattr(unit, "_escaped"):
+        unit._escaped = error
 
 
 def _give_back(value: Any) -> Any:

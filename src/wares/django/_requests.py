@@ -22,7 +22,7 @@ from django.http.response import HttpResponseBase
 
 from wares._adapters.registries import demand
 from wares._adapters.streams import Holding
-from wares._adapters.units import Unit, check, may_await, note_failure
+from wares._adapters.units import Unit, check, may_await, note_answer, note_failure
 from wares._core.container import Container
 from wares.django.apps import get_registry, open_unit, read_setting
 from wares.exceptions import NoContainerError, ResponseFailed
@@ -127,8 +127,11 @@ def _note_unanswered(request: HttpRequest | None = None, **_: object) -> None:
 
 def _finish(holding: Holding, unit: Unit, response: Any) -> HttpResponseBase:
     """Keep the services of a stream open; note failures that only the response shows."""
-    if response.status_code >= 500 or getattr(response, "exception", False) is True:  # noqa: PLR2004  # server errors begin there
-        note_failure(unit.container, ResponseFailed(response.status_code), replace=False)
+    status = response.status_code
+    if status >= 500 or getattr(response, "exception", False) is True:  # noqa: PLR2004  # server errors begin there
+        note_answer(unit.container, ResponseFailed(status))
+    elif status >= 400:  # noqa: PLR2004  # other errors begin there
+        note_answer(unit.container)
     # The server itself sends a file.
     if response.streaming and getattr(response, "file_to_stream", None) is None:
         response.streaming_content = holding.hold(_take_chunks(response))
