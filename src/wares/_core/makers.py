@@ -1,11 +1,11 @@
-"""From a recipe to a service: a function is written for each key at its first use.
+"""Makers: the functions that make services, one for each key, written at its first use.
 
-A *maker* gets what the factory needs, claims the key, calls the factory, notes the cleanup, and
-keeps the service. What only one other service needs is written into the maker of that one; what
-several need has a maker of its own. A maker is a coroutine function where something must be
-awaited; nothing else differs. It never waits: where another `get` is making a key, it raises
-`Busy` while it holds no claim, and `Container.get` or `aget` waits and begins again. What was
-made by then is kept, so that beginning again is cheap.
+A maker gets the dependencies of the factory, claims the key, calls the factory, notes the cleanup
+and keeps the service. A dependency that only one service needs is written into the maker of that
+service; a shared dependency has a maker of its own. A maker is a coroutine function if something
+must be awaited; otherwise sync and async makers are alike. A maker never waits: if another `get`
+has claimed a key, the maker raises `Busy`, and `Container.get` or `aget` gives up its claims,
+waits, and calls the maker again. The services made so far are kept, so the second call is cheap.
 """
 
 from __future__ import annotations
@@ -28,14 +28,20 @@ from wares._core.writing import Maker, Writer
 
 
 class Makers:
-    """The makers of the containers that see the same registrations, by key.
+    """The makers of all containers that see the same registrations.
+
+    Args:
+        registry: The registrations.
+        find: Finds the recipe of a need; left out, the one in force in the registry.
+        keeper: The lifetime of the services made here (see `Keeper`).
+        request: The makers of the containers around these, if these end with a function.
 
     Attributes:
-        sync: The makers for `get`, by the key, or the node, that is asked for.
-        awaited: The makers for `aget`, each with whether it is a coroutine function.
-        ready: The registered values that were asked for.
-        token: Another object after each change of what is registered.
-        calls: What was written for calls of functions; for `inject`.
+        sync: The makers for `get`, by key.
+        awaited: The makers for `aget`, by key, each with whether it is a coroutine function.
+        ready: The registered values that containers were asked for, by key.
+        token: An object that is replaced after each change of the registrations.
+        calls: The functions that get the dependencies of injected functions; `inject` uses it.
     """
 
     def __init__(
@@ -52,20 +58,20 @@ class Makers:
         self.request = request
         self.outermost: Makers | None = None
         self.for_functions: Makers | None = None
-        self.forget()
-        self.begin_anew()
+        self.drop_written()
+        self.drop_linked()
         with LOCK:
-            # Another thread may go over them because it registers something.
-            registry.books.add(self)
+            # Another thread may register something, and then goes through this set.
+            registry.all_makers.add(self)
 
-    def forget(self) -> None:
-        """Forget what was written, because something else is registered now."""
-        # First this: what is written with an old wiring must not get into the new dict.
+    def drop_written(self) -> None:
+        """Drop the makers of all nodes, because the registrations have changed."""
+        # The wiring first: a maker written with the old one must not get into the new dicts.
         self.wiring = self.make_wiring()
         self._written: tuple[dict[Node, Maker], dict[Node, Maker]] = ({}, {})
 
-    def begin_anew(self) -> None:
-        """Let everything be linked anew, after all books have forgotten what was written."""
+    def drop_linked(self) -> None:
+        """Drop the makers by key, after `drop_written` was called on all `Makers`."""
         self.sync: dict[Any, Callable[..., Any]] = {}
         self.awaited: dict[Any, Maker] = {}
         self.ready: dict[Any, Any] = {}
@@ -73,14 +79,14 @@ class Makers:
         self.token = object()
 
     def link(self, key: Any, container: Any) -> Callable[..., Any]:
-        """Write the maker of a key that *container* is asked for by `get`."""
-        if type(key) is Order:
+        """Return the maker with which `get` makes *key*; write it if necessary."""
+        if type(key) is MakerKey:
             return key.maker[0]
         return self._link(key, container, can_await=False)[0]
 
     def alink(self, key: Any, container: Any) -> Maker:
-        """Write the maker of a key that *container* is asked for by `aget`."""
-        if type(key) is Order:
+        """Return the maker with which `aget` makes *key*; write it if necessary."""
+        if type(key) is MakerKey:
             return key.maker
         return self._link(key, container, can_await=True)
 
@@ -90,7 +96,7 @@ class Makers:
         maker = self._write_asked(wire, container, can_await=can_await)
         with LOCK:
             if token is not self.token:
-                # Something was registered meanwhile.
+                # Another thread has registered something: do not keep an outdated maker.
                 return maker
             if wire.source == "ready" and self.keeper != "singleton":
                 self.ready[key] = wire.node.recipe.value  # type: ignore[union-attr]  # it has one
@@ -101,55 +107,57 @@ class Makers:
         return maker
 
     def write(
-        self, node: Node, *, can_await: bool, own: dict[Node, Maker] | None = None
+        self, node: Node, *, can_await: bool, unshared: dict[Node, Maker] | None = None
     ) -> Maker:
-        """Write the maker of a node, and of all below it that get one of their own.
+        """Return the maker of a node; write it, and those that it calls, if necessary.
 
         Args:
-            node: What is made.
-            can_await: Whether it is for `aget`.
-            own: Where the makers of what nobody has registered are kept; left out, they are kept
-                here.
+            node: The service to make.
+            can_await: Whether the maker is for `aget`.
+            unshared: Where to keep the makers of unregistered dependencies, which belong to one
+                injected function; left out, they are kept with the others.
         """
         here = self._written[can_await]
-        written = here if own is None else ChainMap(own, here)
+        written = here if unshared is None else ChainMap(unshared, here)
         if node not in written:
-            wiring = self.wiring if own is None else self.make_wiring()
+            wiring = self.wiring if unshared is None else self.make_wiring()
             found = walk(node, wiring)
             for each in found.order:
                 if each not in written:
-                    writer = Writer(self, wiring, found, written, can_await=can_await, own=own)
+                    writer = Writer(
+                        self, wiring, found, written, can_await=can_await, unshared=unshared
+                    )
                     maker = writer.write(each)
-                    place = here if own is None or not each.recipe.is_derived else own
-                    place[each] = maker
+                    store = here if unshared is None or not each.recipe.is_derived else unshared
+                    store[each] = maker
         return written[node]
 
     def write_elsewhere(
-        self, wire: Wire, *, can_await: bool, own: dict[Node, Maker] | None = None
+        self, wire: Wire, *, can_await: bool, unshared: dict[Node, Maker] | None = None
     ) -> Maker:
-        """Write the maker of something that a longer-lived container keeps."""
-        assert wire.node is not None  # what comes from elsewhere is made there
+        """Return the maker of a service that a longer-lived container keeps."""
+        assert wire.node is not None  # a service from another container has a recipe
         if wire.source == "registry":
             makers: Makers = self.registry.root_makers
         elif wire.source == "outermost":
             makers = self._for_outermost()
         else:
-            assert self.request is not None  # its wiring knows of it
+            assert self.request is not None  # else no wire has the source "request"
             makers = self.request
-        return makers.write(wire.node, can_await=can_await, own=own)
+        return makers.write(wire.node, can_await=can_await, unshared=unshared)
 
     def make_wiring(self) -> Wiring:
-        """Wire anew, from the point of view of these containers."""
+        """Make a wiring, as these containers see the registrations."""
         return Wiring(
             self.find,
             self.registry.read,
             self.registry.container_class,
             self.keeper,
-            is_function=self.request is not None,
+            ends_with_function=self.request is not None,
         )
 
     def make_for_functions(self) -> Makers:
-        """Give the makers of containers that end with a function, within one of these."""
+        """Return the makers of the containers of function-scoped services within these."""
         makers = self.for_functions
         if makers is None:
             makers = self.for_functions = Makers(self.registry, self.find, request=self)
@@ -162,31 +170,30 @@ class Makers:
 
     def _write_asked(self, wire: Wire, container: Any, *, can_await: bool) -> Maker:
         if wire.source == "absent":
-            raise steps.not_found(container, wire.need)
+            raise steps.make_not_found(container, wire.need)
         if wire.source == "here":
-            assert wire.node is not None  # it is made here
+            assert wire.node is not None  # a service that is made here has a recipe
             return self.write(wire.node, can_await=can_await)
         writer = Writer(self, self.wiring, Walk((), {}), {}, can_await=can_await)
         return writer.write_hand_over(wire)
 
 
 @attrs.frozen(eq=False)
-class Order:
-    """What an injected function asks a container for, though nobody has registered it.
+class MakerKey:
+    """A key that carries its own maker.
 
-    Attributes:
-        maker: Its maker.
+    An injected function asks the container with it for a dependency that is not registered.
     """
 
     maker: Maker
 
 
 class LocalMakers(Makers):
-    """The makers of containers with registrations of their own, before those of the registry.
+    """The makers of a container with local factories, and of its children.
 
     Args:
-        outer: The makers of the containers around them.
-        recipes: What is registered locally.
+        outer: The makers that the container would have without local factories.
+        recipes: The recipes registered locally, by key.
     """
 
     def __init__(self, outer: Makers, recipes: dict[Hashable, Recipe]) -> None:

@@ -1,8 +1,7 @@
-"""What led to the service that is being made, read off the stack.
+"""Reading off the stack which recipes led to the service that is being made.
 
-Makers are written as text (see `makers`), and for each of its lines they know which recipes led
-there. So the frames of makers, of those that run and of those that are suspended, tell the whole
-path, and nothing has to be noted while all goes well.
+For each line of a maker it is known which recipes led there. So the frames of the makers, running
+and suspended ones, show the whole path, and nothing has to be noted unless something fails.
 """
 
 from __future__ import annotations
@@ -15,33 +14,33 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 if TYPE_CHECKING:
     from wares._core.recipes import Recipe
 
-#: Recipes, the first one asked for first.
+#: Recipes, beginning with the one that was asked for first.
 Path: TypeAlias = "list[Recipe]"
 
-#: Which recipes led to a line, by their places among the maker's recipes.
+#: The recipes that led to each line of a maker, as indices into the `recipes` of its frame.
 Chains: TypeAlias = Mapping[int, tuple[int, ...]]
 
-#: The chains of makers by their file names; those of one shape share their code.
+#: The chains by the file name of the maker; makers with the same source share a file name.
 _chains: dict[str, Chains] = {}
 
 
-def know_maker(file_name: str, chains: Chains) -> None:
-    """Remember what led to each line of a maker."""
+def remember_chains(file_name: str, chains: Chains) -> None:
+    """Remember which recipes led to each line of a maker."""
     _chains[file_name] = chains
 
 
 def find_claims_on_the_stack() -> Iterator[Any]:
-    """Find the claims of the makers that run on this stack, the innermost first."""
+    """Yield the claims of the makers that run on this stack, the innermost first."""
     return (frame.f_locals["claim"] for frame in _find_frames() if "claim" in frame.f_locals)
 
 
 def read_path(claims: list[Any], traceback: types.TracebackType | None) -> Path:
-    """Read the path from the stack, from claims that go on elsewhere, and from a traceback.
+    """Read the path from this stack, from suspended makers, and from a traceback.
 
     Args:
         claims: The claims of the context, the innermost first. Their makers may be suspended in
             other tasks.
-        traceback: What goes on below this stack.
+        traceback: The traceback of an exception that was raised below this stack, if any.
     """
     frames = list(_find_frames())
     path = [recipe for frame in reversed(frames) for recipe in _read(frame, frame.f_lineno)]
@@ -66,15 +65,15 @@ def _find_frames() -> Iterator[types.FrameType]:
 def _read(frame: types.FrameType, line: int) -> Path:
     chain = _chains.get(frame.f_code.co_filename, {}).get(line, ())
     recipes = frame.f_locals["recipes"] if chain else ()
-    return [recipes[place] for place in chain]
+    return [recipes[index] for index in chain]
 
 
 def _read_suspended(awaitable: Any) -> Path:
-    """Read the path of a maker that waits, from the coroutines that it waits for."""
+    """Read the path of a suspended maker, from the coroutines that it awaits."""
     path: Path = []
     while isinstance(awaitable, types.CoroutineType):
         frame = awaitable.cr_frame
-        # It may have ended meanwhile, in another thread.
+        # The coroutine may have ended meanwhile, in another thread.
         path += [] if frame is None else _read(frame, frame.f_lineno)
         awaitable = awaitable.cr_await
     return path

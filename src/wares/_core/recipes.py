@@ -291,7 +291,7 @@ def promise_of(recipe: Recipe) -> Any:
     return entered(promise) if recipe.enter else promise
 
 
-def never_gives_none(recipe: Recipe) -> bool:
+def never_returns_none(recipe: Recipe) -> bool:
     """Tell whether a factory is annotated to give something else than `None`, but still may."""
     if is_plain(recipe):
         return False

@@ -37,7 +37,7 @@ class Registrations:
         expected: The keys that containers are given.
         seen: Who was seen to ask for what.
         observers: Those that are told what is made and cleaned up.
-        books: Whatever has to be told when something changes.
+        all_makers: Whatever has to be told when something changes.
         root: The container that keeps the singletons.
         root_makers: Its makers.
         singletons: What they were made from.
@@ -55,7 +55,7 @@ class Registrations:
         self.expected: dict[Hashable, None] = {}
         self.seen: dict[tuple[Hashable, Hashable], None] = {}
         self.observers: tuple[object, ...] = ()
-        self.books: WeakSet[Any] = WeakSet()
+        self.all_makers: WeakSet[Any] = WeakSet()
         self.root: Any = None
         self.root_makers: Any = None
         self.singletons: Any = None
@@ -106,12 +106,12 @@ class Registrations:
     def change(self) -> None:
         """Let everything be found anew."""
         with LOCK:
-            books = list(self.books)
-            for book in books:
-                book.forget()
-            # Not before all have forgotten: a maker is written with those of other books.
-            for book in books:
-                book.begin_anew()
+            all_makers = list(self.all_makers)
+            for makers in all_makers:
+                makers.drop_written()
+            # After that loop: a maker written during it may call an outdated one of other `Makers`.
+            for makers in all_makers:
+                makers.drop_linked()
             self.singletons.revise()
 
     def get_registered(self, key: Hashable) -> Recipe:

@@ -1,6 +1,6 @@
-"""What makers call for the steps that are not written out: rare ones, and those that fail.
+"""The functions that makers call for rare steps and for failures.
 
-What is raised here reads the path that led to it off the stack.
+The errors raised here name the path that led to them, which is read off the stack.
 """
 
 from __future__ import annotations
@@ -49,15 +49,15 @@ from wares.exceptions import (
     WaresError,
 )
 
-#: How many classes are remembered of what one factory gives.
+#: How many classes of products are remembered for one factory.
 _CLASSES = 16
 
-#: What the look at a class does not tell enough of.
+#: Classes that are never remembered: whether such a product is a service depends on the object.
 _NEVER_PLAIN = (types.GeneratorType, types.AsyncGeneratorType, types.CoroutineType)
 
 
-def refuse(made: dict[Any, Any], recipe: Recipe) -> Any:
-    """Refuse to make under `get` what must be awaited, unless another one is making it."""
+def refuse_async(made: dict[Any, Any], recipe: Recipe) -> Any:
+    """Raise an error because `get` cannot await a factory; `Busy` if an `aget` is making it."""
     holder = made.get(recipe.key)
     if type(holder) is Claim:
         raise Busy(made, recipe.key, holder)
@@ -65,8 +65,8 @@ def refuse(made: dict[Any, Any], recipe: Recipe) -> Any:
     raise _must_be_awaited(recipe, f"its factory, {factory}, is asynchronous")
 
 
-def circular(*circle: Recipe) -> NoReturn:
-    """Refuse what is needed to make itself."""
+def raise_circular(*circle: Recipe) -> NoReturn:
+    """Raise the error for a circle, beginning with the recipe that was asked for first."""
     start = next((circle.index(recipe) for recipe in find_path() if recipe in circle), 0)
     circle = (*circle[start:], *circle[:start])
     raise CircularDependencyError(
@@ -75,8 +75,8 @@ def circular(*circle: Recipe) -> NoReturn:
     )
 
 
-def outlived(asker: Recipe, needed: Recipe) -> NoReturn:
-    """Refuse what ends before the service that needs it."""
+def raise_outlived(asker: Recipe, needed: Recipe) -> NoReturn:
+    """Raise the error for a dependency that ends before the service that needs it."""
     path = [*find_path(), needed]
     keeper = next((one for one in reversed(path[:-1]) if one.is_kept), asker)
     raise LifetimeError(
@@ -88,21 +88,21 @@ def outlived(asker: Recipe, needed: Recipe) -> NoReturn:
     )
 
 
-def unreadable(registry: Registrations, recipe: Recipe) -> None:
-    """Raise why the needs of a factory cannot be read."""
+def raise_unreadable(registry: Registrations, recipe: Recipe) -> None:
+    """Read the needs of a factory again, in order to raise the error."""
     registry.read(recipe)
 
 
-def missing(container: Any, need: Need, asker: Recipe) -> NoReturn:
-    """Refuse what nobody has registered or given."""
+def raise_missing(container: Any, need: Need, asker: Recipe) -> NoReturn:
+    """Raise the error for a parameter whose key is neither registered nor given."""
     if need.takes_argument or need.key is MISSING:
         refuse_makeshift(container, need)
         raise cannot_fill(need, asker, (), [one.describe_step() for one in find_path()])
-    raise not_found(container, need)
+    raise make_not_found(container, need)
 
 
-def too_short(need: Need) -> NoReturn:
-    """Refuse what ends with a function, where something needs it that lives longer."""
+def raise_too_short(need: Need) -> NoReturn:
+    """Raise the error for a function-scoped dependency of a longer-lived service."""
     recipes = find_path()
     asker = recipes[-1] if recipes else None
     raise LifetimeError(
@@ -114,8 +114,8 @@ def too_short(need: Need) -> NoReturn:
     )
 
 
-def not_found(container: Any, need: Need) -> WaresError:
-    """Make the error for a key under which there is nothing."""
+def make_not_found(container: Any, need: Need) -> WaresError:
+    """Return the error for a key that is neither registered nor given."""
     key, known = need.key, container.registry._known
     recipes = find_path()
     if known.is_makeshift:
@@ -136,9 +136,9 @@ def not_found(container: Any, need: Need) -> WaresError:
 
 
 def refuse_makeshift(container: Any, need: Need) -> None:
-    """Refuse what a parameter's annotation asks for, where no container is current.
+    """Raise a `NoContainerError` if a service is asked for and no container is current.
 
-    A plain value, such as a `str`, is rather an argument that a call lacks.
+    A plain value, such as a `str`, is rather an argument that the call lacks.
     """
     is_argument = need.key is MISSING or is_plain(need.key)
     if container.registry._known.is_makeshift and not is_argument:
@@ -156,13 +156,13 @@ def _no_container(need: Need, recipes: Sequence[Recipe]) -> NoContainerError:
     )
 
 
-def not_yielded(recipe: Recipe) -> NoReturn:
-    """Refuse a generator factory that has ended before it yielded."""
+def raise_not_yielded(recipe: Recipe) -> NoReturn:
+    """Raise the error for a generator factory that ended before it yielded."""
     raise FactoryError(recipe.key, describe_callable(recipe.factory), "did not yield")
 
 
-def gave_none(recipe: Recipe) -> NoReturn:
-    """Refuse `None` from a factory that is annotated to give something else."""
+def raise_gave_none(recipe: Recipe) -> NoReturn:
+    """Raise the error for a factory that returned `None` against its annotation."""
     raise FactoryError(
         recipe.key,
         describe_callable(recipe.factory),
@@ -180,16 +180,16 @@ def settle(
     plain: set[type],
     product: Any,
 ) -> Any:
-    """Turn what a factory has given into the service.
+    """Return the service for the product of a factory: enter it if needed, and note its cleanup.
 
     Args:
-        container: What its cleanup belongs to.
-        made: The services of the container, as it was when it was asked.
-        kind_of_cleanups: What keeps its cleanups.
+        container: The container that the cleanup belongs to.
+        made: The services of the container when it was asked.
+        kind_of_cleanups: The class of the container's cleanups.
         recipe: The recipe of the factory.
-        plain: The classes whose objects need nothing further; the next object of such a class
-            does not come here.
-        product: What the factory has given.
+        plain: The classes whose objects are services as they are; makers call this function only
+            for products of other classes.
+        product: The object that the factory returned.
     """
     kind = type(product)
     if _is_own_generator(recipe, product):
@@ -197,7 +197,7 @@ def settle(
             raise _must_be_awaited(recipe, "its factory is an asynchronous generator")
         service = next(product, MISSING)
         if service is MISSING:
-            not_yielded(recipe)
+            raise_not_yielded(recipe)
         return _note(
             container, made, kind_of_cleanups, (leave_generator, product, recipe), service
         )
@@ -226,7 +226,7 @@ async def asettle(
     plain: set[type],
     product: Any,
 ) -> Any:
-    """Turn what a factory has given into the service, awaiting what has to be awaited."""
+    """Return the service for a product as `settle` does, and await what has to be awaited."""
     if _is_own_generator(recipe, product) and inspect.isasyncgen(product):
         async for service in product:
             return await _anote(
@@ -236,7 +236,7 @@ async def asettle(
                 (leave_async_generator, product, recipe),
                 service,
             )
-        not_yielded(recipe)
+        raise_not_yielded(recipe)
     if not recipe.is_value and inspect.iscoroutine(product):
         product = await product
         check_open(container, made)
@@ -250,27 +250,27 @@ async def asettle(
 
 
 def check_open(container: Any, made: dict[Any, Any]) -> None:
-    """Go no further where the container was closed during an ``await``."""
+    """Raise an error if the container was closed during an ``await``."""
     if container._made is not made:
         raise container._make_closed_error()
 
 
 def take_back(container: Any, cleanups: Cleanups, thing: Any) -> NoReturn:
-    """Clean up what was finished after its container had been closed, and say that it is closed."""
+    """Clean up *thing*, because its container closed before its cleanup was noted, and raise."""
     for leave, _, recipe in _take(cleanups, thing):
         leave(thing, recipe, None)
     raise container._make_closed_error()
 
 
 async def atake_back(container: Any, cleanups: Cleanups, thing: Any) -> NoReturn:
-    """Do what `take_back` does, awaiting what has to be awaited."""
+    """Clean up as `take_back` does, and await the cleanup."""
     for leave, _, recipe in _take(cleanups, thing):
         await leave(thing, recipe, None)
     raise container._make_closed_error()
 
 
 def _take(cleanups: Cleanups, thing: Any) -> list[Entry]:
-    """Take the last cleanup of *thing*, unless whoever closes has taken it."""
+    """Remove the last cleanup of *thing*, and return it, unless the closing has taken it."""
     with LOCK:
         places = [place for place, entry in enumerate(cleanups) if entry[1] is thing]
         return [cleanups.pop(place) for place in places[-1:]]
@@ -281,7 +281,7 @@ def _note(
 ) -> Any:
     cleanups: Cleanups = made.setdefault(CLEANUPS, kind())
     cleanups.append(entry)
-    # First the cleanup, then the look: whoever closes does it the other way round.
+    # Note the cleanup before checking; closing replaces `_made` before it takes the cleanups.
     if container._made is not made:
         take_back(container, cleanups, entry[1])
     return service
@@ -304,7 +304,7 @@ def _remember_class(plain: set[type], kind: type) -> None:
 
 
 def _is_own_generator(recipe: Recipe, product: object) -> bool:
-    """Tell whether *product* is the running factory itself, which has yet to yield."""
+    """Return whether *product* is the generator of the factory itself, which has yet to yield."""
     if not (inspect.isgenerator(product) or inspect.isasyncgen(product)) or recipe.is_value:
         return False
     return recipe.shape.yields or recipe.may_return_generator
@@ -318,7 +318,7 @@ def _must_be_awaited(recipe: Recipe, reason: str) -> AsyncServiceError:
     return AsyncServiceError(path[-1], path, reason, asker=asker)
 
 
-#: What the text of makers uses by name.
+#: The names that the source of makers uses.
 NAMES = {
     "Busy": Busy,
     "Making": Making,
@@ -329,19 +329,19 @@ NAMES = {
     "asettle": asettle,
     "atake_back": atake_back,
     "check_open": check_open,
-    "circular": circular,
-    "gave_none": gave_none,
+    "raise_circular": raise_circular,
+    "raise_gave_none": raise_gave_none,
     "leave_async_generator": leave_async_generator,
     "leave_generator": leave_generator,
-    "missing": missing,
-    "not_yielded": not_yielded,
+    "raise_missing": raise_missing,
+    "raise_not_yielded": raise_not_yielded,
     "observe_beginning": observe_beginning,
     "observe_end": observe_end,
-    "outlived": outlived,
-    "refuse": refuse,
+    "raise_outlived": raise_outlived,
+    "refuse_async": refuse_async,
     "settle": settle,
     "take_back": take_back,
-    "too_short": too_short,
-    "unreadable": unreadable,
+    "raise_too_short": raise_too_short,
+    "raise_unreadable": raise_unreadable,
     "wake": wake,
 }

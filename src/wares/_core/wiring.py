@@ -1,9 +1,9 @@
-"""The walk below a key: which recipe fills which parameter, what is shared, what is a circle.
+"""Wiring: which recipe fills which parameter, which dependencies are shared, which are circular.
 
-The walk is done once for a key and a set of registrations, and without recursion, because chains
-may be long. Nothing is refused here: what is missing, circular or too short-lived becomes an
-error only where it is really needed, because a container may have been given what is not
-registered.
+The dependencies of a key are walked once for each state of the registrations, and without
+recursion, because chains may be long. This module raises no error for a missing, circular or
+too short-lived dependency, because a container may have been given an object in its place.
+The maker raises the error if the dependency is really needed.
 """
 
 from __future__ import annotations
@@ -18,38 +18,36 @@ from wares._core.recipes import Recipe
 from wares._core.signatures import Need
 from wares.exceptions import WaresError
 
-#: Finds how the service of a need is made, if it can be made.
+#: Finds the recipe for a need, or `None` if there is none.
 FindRecipe: TypeAlias = Callable[[Need], Recipe | None]
 
-#: Where the service of a wire comes from: it is the container itself; nothing is registered; the
-#: object is ready; it is kept by the registry, the outermost container, or the container of the
-#: request; it would end too early; it ends with a function; it is made here.
+#: Where the service of a wire comes from.
 Source: TypeAlias = Literal[
-    "container",
-    "absent",
-    "ready",
-    "registry",
-    "outermost",
-    "request",
-    "outlived",
-    "too short",
-    "here",
+    "container",  # the container itself is the service
+    "absent",  # nothing is registered, but an object may be given
+    "ready",  # a registered value
+    "registry",  # the registry keeps it
+    "outermost",  # the outermost container keeps it
+    "request",  # the container around that of a function keeps it
+    "outlived",  # it ends before the service that needs it
+    "too short",  # it ends with a function, and the service that needs it does not
+    "here",  # the container that is asked makes it
 ]
 
-#: What lives at least as long as what a keeper keeps.
+#: The lifetime of the services that are made: their dependencies live at least as long.
 Keeper: TypeAlias = Literal["scoped", "connection", "singleton"]
 
-#: A maker of its own is written for every so many levels, as Python allows 100 indentations.
+#: The depth at which a dependency gets a maker of its own: Python allows 100 indentations.
 LEVELS = 32
 
 
 @attrs.frozen
 class Node:
-    """Something that is made.
+    """A service that is made.
 
     Attributes:
-        recipe: How it is made.
-        is_fresh: Whether it is made anew, whatever is there, and is not kept.
+        recipe: How the service is made.
+        is_fresh: Whether it is made anew each time, and not kept.
     """
 
     recipe: Recipe
@@ -58,12 +56,12 @@ class Node:
 
 @attrs.frozen(eq=False)
 class Wire:
-    """One parameter of a factory, and what fills it.
+    """One parameter of a factory, and the service that fills it.
 
     Attributes:
         need: The parameter.
         source: Where the service comes from.
-        node: What is made, unless the source is ``"container"`` or ``"absent"``.
+        node: The service; `None` if the source is ``"container"``, ``"absent"`` or ``"too short"``.
     """
 
     need: Need
@@ -72,15 +70,15 @@ class Wire:
 
 
 class Wiring:
-    """Wires the needs of recipes, from one point of view.
+    """Wires the needs of recipes, as one kind of container sees them.
 
     Args:
-        find: Finds the recipe of a need.
-        read: Reads what a recipe needs.
-        container: The class that asks for the container itself.
-        keeper: The lifetime of what everything here is made for.
-        is_function: Whether the container ends with a function, so that what is marked otherwise
-            is kept by the container around it.
+        find: Finds the recipe for a need.
+        read: Reads the needs of a recipe.
+        container: The class whose annotation asks for the container itself.
+        keeper: The lifetime of the services that are made (see `Keeper`).
+        ends_with_function: Whether the container ends with a function. Marked dependencies of
+            another scope are then kept by the container around it.
     """
 
     def __init__(
@@ -90,17 +88,17 @@ class Wiring:
         container: type,
         keeper: Keeper,
         *,
-        is_function: bool = False,
+        ends_with_function: bool = False,
     ) -> None:
         self._find = find
         self._read = read
         self._container = container
         self._keeper = keeper
-        self.is_function = is_function
+        self.ends_with_function = ends_with_function
         self._wires: dict[Recipe, tuple[Wire, ...] | WaresError] = {}
 
     def wires_of(self, recipe: Recipe) -> tuple[Wire, ...] | WaresError:
-        """Give the wires of a recipe, or the error that reading its needs has led to."""
+        """Return the wires of a recipe, or the error raised while its needs were read."""
         found = self._wires.get(recipe)
         if found is None:
             try:
@@ -111,8 +109,8 @@ class Wiring:
         return found
 
     def wire(self, need: Need) -> Wire:
-        """Find what fills *need*."""
-        is_short = need.scope == "function" and not self.is_function
+        """Return the wire for *need*."""
+        is_short = need.scope == "function" and not self.ends_with_function
         if is_short and need.is_marked:
             return Wire(need, "too short")
         if need.key is self._container:
@@ -127,12 +125,12 @@ class Wiring:
         return Wire(need, source, Node(recipe, is_fresh))
 
     def _source_of(self, recipe: Recipe, need: Need) -> Source:
-        """Tell where the service of *recipe* comes from."""
+        """Return where the service of *recipe* comes from."""
         if recipe.is_ready:
             return "ready"
         if recipe.is_derived or recipe.lifetime in ("transient", self._keeper):
             is_for_longer = need.is_marked and need.scope != "function"
-            return "request" if self.is_function and is_for_longer else "here"
+            return "request" if self.ends_with_function and is_for_longer else "here"
         if recipe.lifetime == "singleton":
             return "registry"
         if recipe.lifetime == "connection" and self._keeper == "scoped":
@@ -140,7 +138,7 @@ class Wiring:
         return "outlived"
 
     def sources_of(self, recipe: Recipe) -> Iterator[tuple[Any, Recipe | None]]:
-        """List the keys and recipes that a service is made from, through what nobody keeps."""
+        """Yield the keys and recipes that a service is made from, also through fresh services."""
         todo = [recipe]
         seen = {recipe}
         yield recipe.key, recipe
@@ -158,11 +156,11 @@ class Wiring:
 
 @attrs.frozen(eq=False)
 class Walk:
-    """What lies below one node.
+    """The dependencies of one node.
 
     Attributes:
         order: The nodes that get makers of their own, the deepest first.
-        circles: The circles, each by the node and the one above that it leads back to.
+        circles: The recipes of each circle, by the node that closes it and the node it leads to.
     """
 
     order: tuple[Node, ...]
@@ -171,7 +169,7 @@ class Walk:
 
 @attrs.define(eq=False)
 class _Step:
-    """A node on the path that is being walked."""
+    """A node on the path that is being walked, and its dependencies that are still to be walked."""
 
     node: Node
     nodes: Iterator[Node]
@@ -180,10 +178,11 @@ class _Step:
 
 
 def walk(first: Node, wiring: Wiring) -> Walk:
-    """Go over everything that is made here for a node.
+    """Walk the dependencies of a node that its own container makes.
 
-    A node gets a maker of its own where several others need it, and where it lies deep. What
-    is fresh is written into each of those that need it, unless that could make a text explode.
+    A node gets a maker of its own if several nodes need it, or if it lies deep. A fresh node is
+    written into the maker of each node that needs it. But if it needs fresh nodes itself, it gets a
+    maker of its own: the source could otherwise grow exponentially.
     """
     depths: dict[Node, int] = {}
     uses: dict[Node, int] = {first: 2}
@@ -214,7 +213,7 @@ def walk(first: Node, wiring: Wiring) -> Walk:
             uses[node] += 1
             step.depth = max(step.depth, depths[node])
         else:
-            # What is fresh may be written in several places, and all that it needs with it.
+            # A fresh node may be written in several places, and its dependencies with it.
             uses.setdefault(node, 2 if step.node.is_fresh and len(path) > 1 else 1)
             on_path.add(node)
             path.append(_Step(node, _below(node, wiring)))

@@ -1,7 +1,7 @@
-"""The text of a maker, written from recipes and compiled.
+"""Writing the source of makers, and compiling it.
 
-Makers of one shape share their code: what they differ in are the variables of the function
-around them.
+Makers with the same source share their code object. Factories, keys and other objects are
+variables of a function around the maker, so they do not appear in the source.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from wares._core import steps
 from wares._core.callables import without_autowire
 from wares._core.cleanups import Cleanups, RegistryCleanups
 from wares._core.keys import MISSING
-from wares._core.paths import know_maker
-from wares._core.recipes import Recipe, is_plain, never_gives_none
+from wares._core.paths import remember_chains
+from wares._core.recipes import Recipe, is_plain, never_returns_none
 from wares._core.registrations import Registrations
 from wares._core.wiring import Keeper, Node, Walk, Wire, Wiring
 from wares.exceptions import WaresError
@@ -27,33 +27,33 @@ from wares.exceptions import WaresError
 Maker = tuple[Callable[..., Any], bool]
 
 
-class Book(Protocol):
-    """Where makers are kept, as far as a writer asks it for others."""
+class MakerSource(Protocol):
+    """The part of `Makers` that a writer uses; the module of `Makers` imports this one."""
 
     @property
     def registry(self) -> Registrations:
-        """What is registered."""
+        """The registrations."""
         raise NotImplementedError
 
     @property
     def keeper(self) -> Keeper:
-        """The lifetime of what everything here is made for."""
+        """The lifetime of the services that are made; see `Keeper`."""
         raise NotImplementedError
 
     def write_elsewhere(
-        self, wire: Wire, *, can_await: bool, own: dict[Node, Maker] | None = None
+        self, wire: Wire, *, can_await: bool, unshared: dict[Node, Maker] | None = None
     ) -> Maker:
-        """Write the maker of something that a longer-lived container keeps."""
+        """Return the maker of a service that a longer-lived container keeps."""
         raise NotImplementedError
 
 
 @attrs.frozen
-class Late:
-    """What is made anew, as late as can be.
+class FreshCall:
+    """A dependency that is made anew: its factory is called only after all else is gathered.
 
     Attributes:
-        gathered: What was gathered for it.
-        service: The variable that holds what was given instead, if that is possible.
+        gathered: The arguments of its factory, as `Writer._gather` returns them.
+        service: The variable that holds an object given in its place, if one can be given.
     """
 
     gathered: list[Any]
@@ -63,26 +63,29 @@ class Late:
 class Writer:
     """Writes one maker.
 
+    For each service it first writes how the dependencies are gathered, and then how the service is
+    built from them.
+
     Args:
-        makers: The book that it belongs to.
-        wiring: What fills the parameters.
-        found: What lies below the node that is asked for.
+        makers: The `Makers` that will keep the maker.
+        wiring: Tells what fills each parameter.
+        found: The dependencies of the node for which makers are being written.
         written: The makers of the nodes that have one.
-        can_await: Whether it is for `aget`.
-        own: Where the makers of what nobody has registered are kept, if not with the others.
+        can_await: Whether the maker is for `aget`.
+        unshared: Where to keep the makers of unregistered dependencies, if not with the others.
     """
 
     def __init__(
         self,
-        makers: Book,
+        makers: MakerSource,
         wiring: Wiring,
         found: Walk,
         written: Mapping[Node, Maker],
         *,
         can_await: bool,
-        own: dict[Node, Maker] | None = None,
+        unshared: dict[Node, Maker] | None = None,
     ) -> None:
-        self.own = own
+        self.unshared = unshared
         self.makers = makers
         self.wiring = wiring
         self.walk = found
@@ -109,21 +112,21 @@ class Writer:
         return self.compile("c, made, claim"), self.is_async
 
     def write_hand_over(self, wire: Wire) -> Maker:
-        """Write what hands over a service that is ready, or is kept by another container."""
+        """Write a maker that fetches a registered value, or a service of another container."""
         asker = Node(wire.node.recipe if wire.node else _ASKED, is_fresh=True)
         if wire.source == "ready":
             service = self.define("value", asker.recipe.value)
         else:
             service = self.get(wire, 2, asker)
         if wire.source != "container" and self.makers.keeper != "singleton":
-            # The registry keeps what it has made, and nothing that an override may replace.
+            # The registry itself keeps only what it makes: an override may replace anything else.
             service = self._hand_over(self.define("k", wire.need.key), service, 2)
         self.put(2, f"return {service}")
         return self.compile("c, made, claim"), self.is_async
 
     def compile(self, parameters: str) -> Callable[..., Any]:
-        """Compile what was written; makers of one shape are compiled once."""
-        # What follows the return is never run: it lets the frame know the recipes.
+        """Compile the source, or reuse the code of a maker with the same source."""
+        # This line never runs, but it makes `recipes` a variable of the frame, for `read_path`.
         self.put(2, "recipes")
         self.constants["recipes"] = tuple(self.recipes)
         definition = f"{'async ' * self.is_async}def make({parameters}):"
@@ -133,12 +136,12 @@ class Writer:
         return _compile(f"{text}\n    return make\n", self._chains)(*self.constants.values())
 
     def put(self, indent: int, line: str) -> None:
-        """Write one line."""
+        """Write one line, and note which recipes led to it."""
         self._lines.append("    " * indent + line)
         self._chains[len(self._lines) + 2] = tuple(self._chain)
 
     def define(self, name: str, value: Any) -> str:
-        """Give a name to something that the text needs."""
+        """Return the variable that holds *value*; the first use of a value defines it."""
         numbered = self._names.get((name, id(value)))
         if numbered is None:
             self._count += 1
@@ -147,34 +150,36 @@ class Writer:
         return numbered
 
     def new_variable(self) -> str:
-        """Give a name for what was got."""
+        """Return the name of a new local variable for a service."""
         self._count += 1
         return f"s{self._count}"
 
     def get(self, wire: Wire, indent: int, asker: Node) -> str:
-        """Write how what fills a parameter is got; give the expression for it."""
+        """Write how the argument for *wire* is fetched or made; return the expression for it."""
         service = self._get(wire, indent, asker)
-        # What is asked for later was only checked.
+        # A need that is asked for later was only checked; its factory takes the container.
         return "c" if wire.need.is_late else service
 
     def _get(self, wire: Wire, indent: int, asker: Node) -> str:
         need = wire.need
         if wire.source == "container":
-            is_around = self.wiring.is_function and need.is_marked and need.scope != "function"
+            is_around = (
+                self.wiring.ends_with_function and need.is_marked and need.scope != "function"
+            )
             return "c._request" if is_around else "c"
         if wire.source == "absent":
             return self._get_absent(wire, indent, asker)
         if wire.source == "too short":
-            self.put(indent, f"too_short({self.define('need', need)})")
+            self.put(indent, f"raise_too_short({self.define('need', need)})")
             return "None"
-        assert wire.node is not None  # all others are made by something
+        assert wire.node is not None  # all other sources have a recipe
         recipe = wire.node.recipe
         key = self.define("k", recipe.key)
         if wire.source == "ready":
             return self._get_or(key, self.define("value", recipe.value), indent)
         service = self.new_variable()
         if wire.source == "outlived":
-            call = self._raising("outlived", asker.recipe, recipe)
+            call = self._raising("raise_outlived", asker.recipe, recipe)
             self.put(indent, f"{service} = c._given[{key}] if {key} in c._given else {call}")
         elif wire.source == "here":
             return self._get_here(wire.node, key, indent, asker)
@@ -187,7 +192,7 @@ class Writer:
         if circle is None and node not in self.written:
             return self._make(node.recipe, indent)
         if circle is not None:
-            otherwise = self._raising("circular", *circle)
+            otherwise = self._raising("raise_circular", *circle)
         else:
             otherwise = self._call_maker(self.written[node])
         if not node.is_fresh:
@@ -197,28 +202,30 @@ class Writer:
         return service
 
     def _get_or(self, key: str, otherwise: str, indent: int, made: str = "made") -> str:
-        """Write that something is taken from where it is kept, or else comes from elsewhere."""
+        """Write that a service is taken from *made*, or from the expression *otherwise*."""
         service = self.new_variable()
-        # What is being made counts as not there. One look-up, as it may be given up between two.
+        # A claim counts as absent. One look-up, because a claim may be given up between two.
         self.put(indent, f"{service} = {made}.get({key}, claim)")
         self.put(indent, f"if type({service}) is Claim: {service} = {otherwise}")
         return service
 
     def _hand_over(self, key: str, service: str, indent: int) -> str:
-        """Write that this container keeps what comes from elsewhere, unless it is making it."""
+        """Write that this container keeps a service that it got from elsewhere."""
         kept = self.new_variable()
         self.put(indent, f"{kept} = made.setdefault({key}, {service})")
-        # The key was registered anew while its service was being made.
+        # A claim is there if the key was registered anew while its service was being made.
         self.put(indent, f"if type({kept}) is Claim: raise Busy(made, {key}, {kept})")
         return kept
 
     def _get_elsewhere(self, wire: Wire, key: str, service: str, indent: int) -> None:
-        """Write that something is got from the container that keeps it."""
-        maker = self.makers.write_elsewhere(wire, can_await=self.can_await, own=self.own)
+        """Write that a service is fetched from the container that keeps it."""
+        maker = self.makers.write_elsewhere(
+            wire, can_await=self.can_await, unshared=self.unshared
+        )
         if wire.source == "registry":
             root = self.define("root", self.makers.registry.root)
             kept = self.define("kept", self.makers.registry.root._made)
-            # An override may take it away from there; what this container has got, it keeps.
+            # First this container: it keeps a singleton that an override has removed from the root.
             self.put(indent, f"{service} = made.get({key}, claim)")
             self.put(
                 indent, f"if type({service}) is Claim: {service} = {kept}.get({key}, claim)"
@@ -230,7 +237,7 @@ class Writer:
         if wire.source == "request":
             self.put(indent, "owner = c._request; its = owner._made")
             if wire.node is not None and wire.node.is_fresh:
-                # What is kept shows by its claim that the container is open; this has none.
+                # Claiming a key fails in a closed container; a fresh service claims none.
                 self.put(indent, "if owner.is_closed: raise owner._make_closed_error()")
                 self.put(indent, f"{service} = {make}")
             else:
@@ -244,28 +251,28 @@ class Writer:
         self.put(indent + 1, f"{service} = {self._hand_over(key, got, indent + 1)}")
 
     def _get_absent(self, wire: Wire, indent: int, asker: Node) -> str:
-        """Write what fills a parameter for which nothing is registered: it may be given."""
+        """Write what fills a parameter without a recipe: a given object, or its default."""
         service = self.new_variable()
         need = wire.need
         if need.default is not MISSING:
             otherwise = self.define("default", need.default)
         else:
             name = self.define("need", need)
-            otherwise = f"missing(c, {name}, recipes[{self._place(asker.recipe)}])"
+            otherwise = f"raise_missing(c, {name}, recipes[{self._index_of(asker.recipe)}])"
         if need.key is MISSING:
             self.put(indent, f"{service} = {otherwise}")
         else:
             key = self.define("k", need.key)
-            # An object that a dependency has made for itself is no service.
+            # `Inject` takes given objects only, not the result of an unregistered dependency.
             return self._get_or(
                 key, otherwise, indent, "c._given" if need.is_service else "made"
             )
         return service
 
     def _raising(self, function: str, *recipes: Recipe) -> str:
-        """Write the call of a function that raises."""
-        places = ", ".join(f"recipes[{self._place(recipe)}]" for recipe in recipes)
-        return f"{function}({places})"
+        """Return the call of a function that raises."""
+        indices = ", ".join(f"recipes[{self._index_of(recipe)}]" for recipe in recipes)
+        return f"{function}({indices})"
 
     def _call_maker(self, maker: Maker, arguments: str = "c, made, claim") -> str:
         function, is_async = maker
@@ -276,56 +283,56 @@ class Writer:
         self.is_async = True
         return "await "
 
-    def _place(self, recipe: Recipe) -> int:
+    def _index_of(self, recipe: Recipe) -> int:
         if recipe not in self.recipes:
             self.recipes.append(recipe)
         return self.recipes.index(recipe)
 
     def _gather(self, node: Node, indent: int) -> list[Any]:
-        """Write how everything is got that a factory needs and that is kept.
+        """Write how the dependencies of a factory are fetched or made, except for fresh ones.
 
         Returns:
-            For each parameter the wire, and the expression for its argument, or `Late`.
+            For each parameter the wire, and the expression for its argument or a `FreshCall`.
         """
         recipe = node.recipe
-        self._chain.append(self._place(recipe))
+        self._chain.append(self._index_of(recipe))
         gathered: list[Any] = []
         wires = self.wiring.wires_of(recipe)
         if isinstance(wires, WaresError):
-            self.put(indent, f"unreadable(registry, recipes[{self._place(recipe)}])")
+            self.put(indent, f"raise_unreadable(registry, recipes[{self._index_of(recipe)}])")
             wires = ()
         if recipe.shape.is_async and not self.can_await:
             wires = ()
         for wire in wires:
-            if self._is_built_late(wire, node):
-                gathered.append((wire, self._gather_late(wire.node, indent)))  # type: ignore[arg-type]  # it has one
+            if self._is_built_fresh(wire, node):
+                gathered.append((wire, self._gather_fresh(wire.node, indent)))  # type: ignore[arg-type]  # it has one
             else:
                 gathered.append((wire, self.get(wire, indent, node)))
         self._chain.pop()
         return gathered
 
-    def _gather_late(self, node: Node, indent: int) -> Late:
-        """Write the same for what is made anew; what is composed may have been given instead."""
+    def _gather_fresh(self, node: Node, indent: int) -> FreshCall:
+        """Gather the dependencies of a fresh service; a composed one may be given instead."""
         if not node.recipe.is_composed:
-            return Late(self._gather(node, indent))
+            return FreshCall(self._gather(node, indent))
         service = self.new_variable()
         self.put(indent, f"{service} = made.get({self.define('k', node.recipe.key)}, claim)")
         self.put(indent, f"if type({service}) is Claim:")
         self.put(indent + 1, "pass")
-        return Late(self._gather(node, indent + 1), service)
+        return FreshCall(self._gather(node, indent + 1), service)
 
-    def _is_built_late(self, wire: Wire, asker: Node) -> bool:
+    def _is_built_fresh(self, wire: Wire, asker: Node) -> bool:
         node = wire.node
         if node is None or wire.source != "here" or not node.is_fresh:
             return False
         return node not in self.written and (asker, node) not in self.walk.circles
 
     def _make(self, recipe: Recipe, indent: int) -> str:
-        """Write how something that is kept is made, unless it is there."""
-        key, place = self.define("k", recipe.key), self._place(recipe)
-        self._chain.append(place)
+        """Write how a service is made and kept, unless it exists already."""
+        key, index = self.define("k", recipe.key), self._index_of(recipe)
+        self._chain.append(index)
         if recipe.shape.is_async and not self.can_await:
-            service = self._get_or(key, f"refuse(made, recipes[{place}])", indent)
+            service = self._get_or(key, f"refuse_async(made, recipes[{index}])", indent)
             self._chain.pop()
             return service
         service = self.new_variable()
@@ -338,10 +345,10 @@ class Writer:
         if is_root:
             self.put(indent + 1, "claim.sources = []")
         result = self._build(node, gathered, indent + 1)
-        self._chain.append(place)
+        self._chain.append(index)
         if is_root:
             sources = self.define("sources", tuple(self.wiring.sources_of(recipe)))
-            arguments = f"claim, made, recipes[{place}], {result}, {sources}"
+            arguments = f"claim, made, recipes[{index}], {result}, {sources}"
             self.put(indent + 1, f"{service} = registry.singletons.keep({arguments})")
         else:
             self.put(indent + 1, f"made[{key}] = {service} = {result}")
@@ -351,47 +358,49 @@ class Writer:
         return service
 
     def _build(self, node: Node, gathered: list[Any], indent: int) -> str:
-        """Write the call of a factory, after the calls for what it needs anew."""
+        """Write the call of a factory, after those of its fresh dependencies."""
         recipe = node.recipe
-        place = self._place(recipe)
-        self._chain.append(place)
+        index = self._index_of(recipe)
+        self._chain.append(index)
         arguments = []
         for wire, got in gathered:
-            is_late = isinstance(got, Late)
-            argument = self._build_late(wire.node, got, indent) if is_late else got
+            is_fresh = isinstance(got, FreshCall)
+            argument = self._build_fresh(wire.node, got, indent) if is_fresh else got
             arguments.append(
                 f"{wire.need.name}={argument}" if wire.need.by_keyword else argument
             )
         if recipe.shape.is_async and not self.can_await:
-            self.put(indent, f"refuse(made, recipes[{place}])")
+            self.put(indent, f"refuse_async(made, recipes[{index}])")
         result = self.call(node, ", ".join(arguments), indent)
         self._chain.pop()
         return result
 
-    def _build_late(self, node: Node, late: Late, indent: int) -> str:
-        if not late.service:
-            return self._build(node, late.gathered, indent)
-        self.put(indent, f"if type({late.service}) is Claim:")
-        self.put(indent + 1, f"{late.service} = {self._build(node, late.gathered, indent + 1)}")
-        return late.service
+    def _build_fresh(self, node: Node, fresh: FreshCall, indent: int) -> str:
+        if not fresh.service:
+            return self._build(node, fresh.gathered, indent)
+        self.put(indent, f"if type({fresh.service}) is Claim:")
+        self.put(
+            indent + 1, f"{fresh.service} = {self._build(node, fresh.gathered, indent + 1)}"
+        )
+        return fresh.service
 
     def call(self, node: Node, arguments: str, indent: int) -> str:
-        """Write the call of a factory, and what turns its product into the service."""
-        place = self._place(node.recipe)
+        """Write the call of a factory, and how its product becomes the service."""
+        index = self._index_of(node.recipe)
         if not self.observers:
             return self._call(node, arguments, indent)
         observers = self.define("observers", self.observers)
-        self.put(indent, f"begin = observe_beginning({observers}, recipes[{place}])")
+        self.put(indent, f"begin = observe_beginning({observers}, recipes[{index}])")
         self.put(indent, "try:")
         service = self._call(node, arguments, indent + 1)
         self.put(indent, "except BaseException as error:")
-        self.put(indent + 1, f"observe_end({observers}, recipes[{place}], begin, error)")
+        self.put(indent + 1, f"observe_end({observers}, recipes[{index}], begin, error)")
         self.put(indent + 1, "raise")
-        self.put(indent, f"observe_end({observers}, recipes[{place}], begin)")
+        self.put(indent, f"observe_end({observers}, recipes[{index}], begin)")
         return service
 
     def _can_ask(self, recipe: Recipe) -> bool:
-        """Tell whether a factory is given what it can ask for more by, maybe in a task."""
+        """Return whether a factory receives the container, or a function that asks it."""
         wires = self.wiring.wires_of(recipe)
         return not isinstance(wires, WaresError) and any(
             wire.source == "container"
@@ -400,14 +409,14 @@ class Writer:
         )
 
     def find_factory(self, recipe: Recipe) -> Callable[..., Any]:
-        """Give what is called for a recipe."""
+        """Return the callable to call for a recipe."""
         return without_autowire(recipe.factory)
 
     def _call(self, node: Node, arguments: str, indent: int) -> str:
         recipe = node.recipe
         if not (recipe.shape.is_async and self.can_await and self._can_ask(recipe)):
             return self._call_and_settle(node, arguments, indent)
-        # Tasks that the factory starts may ask for more: they are to know what they belong to.
+        # A task that the factory starts may ask for services: it must know the claim it is within.
         making = f"making{len(self._lines)}"
         self.put(indent, f"{making} = Making(claim, current_making.get())")
         self.put(indent, f"current_making.set({making})")
@@ -415,12 +424,12 @@ class Writer:
         service = self._call_and_settle(node, arguments, indent + 1)
         self.put(indent, "finally:")
         self.put(indent + 1, f"{making}.is_over = True")
-        # Not by a token: a coroutine that is closed ends in another context.
+        # No token: a coroutine that is closed from outside ends in another context.
         self.put(indent + 1, f"current_making.set({making}.outer)")
         return service
 
     def _call_and_settle(self, node: Node, arguments: str, indent: int) -> str:
-        recipe, place = node.recipe, self._place(node.recipe)
+        recipe, index = node.recipe, self._index_of(node.recipe)
         service = self.new_variable()
         factory = self.define("factory", self.find_factory(recipe))
         call = f"{factory}({arguments})"
@@ -430,9 +439,9 @@ class Writer:
                 self._await()
             self.put(indent, f"generator = {call}")
             self.put(indent, f"{'async ' * is_async}for {service} in generator: break")
-            self.put(indent, f"else: not_yielded(recipes[{place}])")
+            self.put(indent, f"else: raise_not_yielded(recipes[{index}])")
             self._note_cleanup(node, indent, is_async=is_async)
-            self._refuse_none(recipe, service, indent)
+            self._write_none_check(recipe, service, indent)
             return service
         if is_async:
             call = f"{self._await()}{call}"
@@ -442,37 +451,37 @@ class Writer:
         if not is_plain(recipe):
             plain = self.define("plain", set[type]())
             settle = f"{self._await()}asettle" if self.can_await else "settle"
-            settled = f"{settle}(c, made, Cleanups, recipes[{place}], {plain}, {service})"
+            settled = f"{settle}(c, made, Cleanups, recipes[{index}], {plain}, {service})"
             self.put(indent, f"if type({service}) not in {plain}: {service} = {settled}")
-        self._refuse_none(recipe, service, indent)
+        self._write_none_check(recipe, service, indent)
         return service
 
-    def _refuse_none(self, recipe: Recipe, service: str, indent: int) -> None:
-        """Write that a factory that promises a service may not give `None`."""
-        if never_gives_none(recipe):
-            place = self._place(recipe)
-            self.put(indent, f"if {service} is None: gave_none(recipes[{place}])")
+    def _write_none_check(self, recipe: Recipe, service: str, indent: int) -> None:
+        """Write a check for `None`, if the annotation of the factory rules it out."""
+        if never_returns_none(recipe):
+            index = self._index_of(recipe)
+            self.put(indent, f"if {service} is None: raise_gave_none(recipes[{index}])")
 
     def _note_cleanup(self, node: Node, indent: int, *, is_async: bool) -> None:
-        """Write that a generator is going to be left."""
-        place = self._place(node.recipe)
+        """Write that the cleanup of a generator is noted."""
+        index = self._index_of(node.recipe)
         begin = "made.setdefault(CLEANUPS, Cleanups())"
         self.put(indent, f"cleanups = made[CLEANUPS] if CLEANUPS in made else {begin}")
         if is_async:
             self.put(indent, "cleanups.must_await = True")
         leave = f"leave_{'async_' * is_async}generator"
-        self.put(indent, f"cleanups.append(({leave}, generator, recipes[{place}]))")
+        self.put(indent, f"cleanups.append(({leave}, generator, recipes[{index}]))")
         take_back = f"{'await a' * is_async}take_back(c, cleanups, generator)"
         self.put(indent, f"if c._made is not made: {take_back}")
 
 
-#: Stands for what a container is asked by.
+#: The asking recipe, where a container is asked for a key that has no recipe.
 _ASKED = Recipe("a container", object, "transient", is_derived=True)
 
-#: The functions within which makers are made, by their text.
+#: The functions that return makers, by their source.
 _shapes: dict[str, Callable[..., Callable[..., Any]]] = {}
 
-#: Threads that compile at the same time must not give two shapes one file name.
+#: Counts file names; two threads that compile at the same time get different ones.
 _numbers = itertools.count(1)
 
 
@@ -484,8 +493,8 @@ def _compile(
         file_name = f"<maker {next(_numbers)} of wares>"
         names = dict(steps.NAMES)
         exec(compile(text, file_name, "exec"), names)  # noqa: S102  # our own source
-        know_maker(file_name, chains)
-        # Tracebacks and debuggers show it.
+        remember_chains(file_name, chains)
+        # Tracebacks and debuggers read the source from here.
         linecache.cache[file_name] = (
             len(text),
             None,

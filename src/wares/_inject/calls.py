@@ -14,7 +14,7 @@ from wares._core.asking import Closed, explain
 from wares._core.claims import NOT_MADE, find_path
 from wares._core.container import Container
 from wares._core.keys import MISSING
-from wares._core.makers import Makers, Order
+from wares._core.makers import MakerKey, Makers
 from wares._core.recipes import Recipe, cannot_fill
 from wares._core.signatures import Need
 from wares._core.steps import refuse_makeshift
@@ -71,9 +71,11 @@ class _CallWriter(Writer):
     """Writes what gets the needs of one function for a call."""
 
     def __init__(self, asker: Asker, makers: Makers, more: Collection[str]) -> None:
-        own: dict[Node, Maker] = {}
+        unshared: dict[Node, Maker] = {}
         wiring = makers.make_wiring()
-        super().__init__(makers, wiring, Walk((), {}), {}, can_await=asker.can_await, own=own)
+        super().__init__(
+            makers, wiring, Walk((), {}), {}, can_await=asker.can_await, unshared=unshared
+        )
         self._asker = asker
         self._book = makers
         self._arguments = {name: f"a_{name}" for name in asker.names}
@@ -88,7 +90,7 @@ class _CallWriter(Writer):
         """Write it."""
         asker = self._asker
         call = Node(asker.recipe, is_fresh=True)
-        self._chain.append(self._place(asker.recipe))
+        self._chain.append(self._index_of(asker.recipe))
         self.constants |= {"Closed": Closed, "explain": explain, "claim": NOT_MADE}
         self.put(2, "try:")
         self.put(3, "made = c._made")
@@ -137,25 +139,29 @@ class _CallWriter(Writer):
         assert wire.node is not None  # else there is nothing to ask for
         recipe = wire.node.recipe
         owner = "c"
-        if self.wiring.is_function and wire.need.scope != "function" and wire.need.is_marked:
+        if (
+            self.wiring.ends_with_function
+            and wire.need.scope != "function"
+            and wire.need.is_marked
+        ):
             owner = "c._request"
         if not recipe.is_derived and (wire.need.use_cache or recipe.lifetime == "transient"):
             return owner, self.define("k", recipe.key)
         makers = self._book if owner == "c" else self._book.request
         assert makers is not None  # that of a function's container has one
-        maker = makers.write(wire.node, can_await=self.can_await, own=self.own)
-        return owner, self.define("order", Order(maker))
+        maker = makers.write(wire.node, can_await=self.can_await, unshared=self.unshared)
+        return owner, self.define("order", MakerKey(maker))
 
     def _fill_bound(self, wire: Wire, indent: int) -> str:
         """Write how something is made that belongs to the call."""
         assert wire.node is not None  # it is made
         recipe = wire.node.recipe
-        place = self._place(recipe)
-        if place in self._chain:
-            path = [self.recipes[each].key for each in self._chain[self._chain.index(place) :]]
+        index = self._index_of(recipe)
+        if index in self._chain:
+            path = [self.recipes[each].key for each in self._chain[self._chain.index(index) :]]
             raise CircularDependencyError([*path, recipe.key])
         if not wire.need.use_cache:
-            return self._call_bound(recipe, place, indent)
+            return self._call_bound(recipe, index, indent)
         service, written = self._shared.setdefault(recipe, (self.new_variable(), set()))
         if not written & {None, self._within}:
             # A caller may have passed what another parameter needs it for.
@@ -165,14 +171,14 @@ class _CallWriter(Writer):
                 indent, f"if {service} is MISSING: {service} = c._given.get({key}, MISSING)"
             )
             self.put(indent, f"if {service} is MISSING:")
-            result = self._call_bound(recipe, place, indent + 1)
+            result = self._call_bound(recipe, index, indent + 1)
             self.put(indent + 1, f"{service} = {result}")
         return service
 
-    def _call_bound(self, recipe: Recipe, place: int, indent: int) -> str:
+    def _call_bound(self, recipe: Recipe, index: int, indent: int) -> str:
         """Write the call of a dependency; give the expression for its result."""
         node = Node(recipe, is_fresh=True)
-        self._chain.append(place)
+        self._chain.append(index)
         gathered = [
             (Wire(need, "here"), self._fill(need, node, indent))
             for need in self.makers.registry.read(recipe)
@@ -219,9 +225,9 @@ class _CallWriter(Writer):
             names = self.define("names", tuple(self._arguments))
             name = self.define("need", need)
             self.constants["cannot_fill_in_call"] = cannot_fill_in_call
-            place = self._place(asker.recipe)
+            index = self._index_of(asker.recipe)
             key = self.define("k", need.key)
-            call = f"cannot_fill_in_call(c, {name}, recipes[{place}], {names})"
+            call = f"cannot_fill_in_call(c, {name}, recipes[{index}], {names})"
             return self._get_or(key, call, indent)
         return super()._get_absent(wire, indent, asker)
 
