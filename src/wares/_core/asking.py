@@ -1,4 +1,4 @@
-"""How a container is asked: `get` and `aget`."""
+"""`get` and `aget`: look up a service, or run its maker until no other `get` holds its keys."""
 
 from __future__ import annotations
 
@@ -45,15 +45,15 @@ T8 = TypeVar("T8")
 T9 = TypeVar("T9")
 T10 = TypeVar("T10")
 
-#: How the note on a factory's own exception begins.
+#: The beginning of the note that is added to a factory's own exception.
 _NOTE = "wares was making "
 
 
 class Closed(dict[Hashable, Any]):
-    """What a closed container keeps: nothing, and nobody may ask for it or put something in.
+    """The dict of services of a closed container, which refuses to be read or written.
 
     Args:
-        error: What is raised where somebody tries.
+        error: The error to raise.
     """
 
     def __init__(self, error: type[WaresError]) -> None:
@@ -61,7 +61,7 @@ class Closed(dict[Hashable, Any]):
         self._error = error
 
     def setdefault(self, *_: Any) -> NoReturn:
-        """Refuse to go on.
+        """Raise the error.
 
         Raises:
             WaresError: Always.
@@ -71,23 +71,24 @@ class Closed(dict[Hashable, Any]):
     __setitem__ = __getitem__ = setdefault
 
     def __contains__(self, key: object) -> bool:
-        """Refuse to look, but for cleanups, of which there are none.
+        """Return that there are no cleanups, and raise the error for any other key.
 
         Raises:
-            WaresError: Whatever else is looked for.
+            WaresError: For any other key.
         """
         if key is CLEANUPS:
             return False
         raise self._error
 
 
-#: Shared by all containers that are closed, and by those that keep singletons.
+#: Shared by all closed containers.
 CLOSED = Closed(ContainerClosedError)
+#: Shared by the root containers of all closed registries.
 ROOT_CLOSED = Closed(RegistryClosedError)
 
 
 class Asking:
-    """A container, as far as it is asked for services."""
+    """The part of `Container` that answers `get` and `aget`."""
 
     registry: Any
     _made: dict[Hashable, Any]
@@ -196,18 +197,18 @@ class Asking:
     def get(self, key: Any, /, *more: Any) -> Any: ...
 
     def get(self, key: Any, /, *more: Any) -> Any:  # noqa: C901, PLR0912, PLR0915  # a call more costs each request
-        """Get services, made on the first time and shared afterwards.
+        """Get services: made at the first time, and shared afterwards.
 
         Args:
-            key: What to ask for.
-            more: What else to ask for.
+            key: The key of a service.
+            more: Keys of more services.
 
         Returns:
             The service; for several keys a tuple of services.
 
         Raises:
             ServiceNotFoundError: Nothing is registered under a key.
-            AsyncServiceError: Something has to be awaited: use `aget`.
+            AsyncServiceError: A factory must be awaited: use `aget`.
             CircularDependencyError: Services need each other in a circle.
             LifetimeError: A service would outlive what it needs.
             ContainerClosedError: This container is closed.
@@ -222,10 +223,10 @@ class Asking:
                 if type(service) is not Claim:
                     return service
         except KeyError:
-            # Another thread gave it up between the two look-ups.
+            # Another thread gave up its claim between the two look-ups.
             pass
         except TypeError:
-            # What is not hashable is no key.
+            # If the key is not hashable, this raises an error that says so.
             check_key(key)
             raise
         makers, ready = self._makers.sync, self._makers.ready
@@ -246,7 +247,7 @@ class Asking:
             except Busy as found:
                 busy = found
             except BaseException as error:
-                # At once: no signal handler runs between the exception and this.
+                # First, because no signal handler can run between the exception and this line.
                 claim.is_over = True
                 try:
                     fail(claim, self, made, error)
@@ -266,7 +267,7 @@ class Asking:
                     fail_elsewhere(claim, self, made, error)
                 raise
             finally:
-                # An exception that its own frame knows would be left to the garbage collector.
+                # An exception that its own frame refers to is left to the garbage collector.
                 del busy
 
     @overload
@@ -370,11 +371,11 @@ class Asking:
     async def aget(self, key: Any, /, *more: Any) -> Any: ...
 
     async def aget(self, key: Any, /, *more: Any) -> Any:  # noqa: C901, PLR0912, PLR0915  # see `get`
-        """Get services as `get` does, awaiting what has to be awaited.
+        """Get services as `get` does, and await what must be awaited.
 
         Args:
-            key: What to ask for.
-            more: What else to ask for.
+            key: The key of a service.
+            more: Keys of more services.
 
         Returns:
             The service; for several keys a tuple of services.
@@ -410,7 +411,7 @@ class Asking:
                 if self._made is not made:
                     raise self._make_closed_error()  # noqa: TRY301  # see `get`
                 if is_async:
-                    # Before there is a coroutine: a call may fail, where the stack is full.
+                    # Before the coroutine exists, because this call may fail if the stack is full.
                     claim.thread = get_ident()
                 service = maker(self, made, claim)
                 if is_async:
@@ -421,7 +422,7 @@ class Asking:
             except Busy as found:
                 busy = found
             except BaseException as error:
-                # At once: no signal handler runs between the exception and this.
+                # See `get`.
                 claim.is_over = True
                 try:
                     fail(claim, self, made, error)
@@ -444,16 +445,16 @@ class Asking:
                 del busy
 
     def _make_closed_error(self) -> WaresError:
-        """Make the error that says what is closed."""
+        """Return the error that says that the container is closed."""
         return ContainerClosedError()
 
 
-# What Python calls a coroutine that was never awaited.
+# Python's warning about a coroutine that was never awaited names it.
 Asking.aget.__qualname__ = "Container.aget"
 
 
 def wait_for_another(claim: Claim, busy: Busy) -> None:
-    """Wait for what another `get` makes; raises the error that it has failed with."""
+    """Wait for a service that another `get` makes; raise the error if that one failed."""
     wait = announce(claim, busy, blocks=True)
     if wait is None:
         return
@@ -461,13 +462,12 @@ def wait_for_another(claim: Claim, busy: Busy) -> None:
         raise_outcome(wait.future.result())
     finally:
         end_wait(wait)
-        # An exception that a frame of its own traceback knows would be left to the garbage
-        # collector.
+        # An exception that a frame of its own traceback refers to is left to the garbage collector.
         del wait, busy
 
 
 async def await_another(claim: Claim, busy: Busy) -> None:
-    """Do what `wait_for_another` does, in an event loop."""
+    """Wait as `wait_for_another` does, in an event loop."""
     wait = announce(claim, busy, blocks=False)
     if wait is None:
         return
@@ -479,14 +479,14 @@ async def await_another(claim: Claim, busy: Busy) -> None:
 
 
 def announce(claim: Claim, busy: Busy, *, blocks: bool) -> Wait | None:
-    """Wake those that wait for what is made by now, and announce that this one waits."""
+    """Wake the waiters for services that are made by now, and register that *claim* waits."""
     if claim.waiters:
         wake(claim)
     return begin_wait(claim, busy, blocks=blocks)
 
 
 def raise_outcome(error: BaseException | None) -> None:
-    """Raise what another `get` has failed with, if it has."""
+    """Raise the error that another `get` failed with, if it did."""
     if error is not None:
         try:
             raise error
@@ -495,10 +495,10 @@ def raise_outcome(error: BaseException | None) -> None:
 
 
 def explain(error: BaseException) -> None:
-    """Say of an error how it came about, as far as that is possible.
+    """Add a note to the error of a factory, with the path that led to it.
 
     Raises:
-        CircularDependencyError: The stack was too small because of a circle.
+        CircularDependencyError: The stack overflowed because of a circle.
     """
     if is_a(error, WaresError) or not is_a(error, Exception):
         return
@@ -512,15 +512,15 @@ def explain(error: BaseException) -> None:
             error.add_note(f"{_NOTE}{names}, made by {describe_callable(path[-1].factory)}")
     except CircularDependencyError:
         raise
-    except Exception:  # noqa: BLE001  # it may be frozen, or lack room for notes
+    except Exception:  # noqa: BLE001  # the error may be frozen, or refuse notes
         return
 
 
 def refuse_circle(path: list[Recipe]) -> None:
-    """Refuse a path that comes by one recipe again and again.
+    """Raise an error if a recipe occurs more than once on the path.
 
     Raises:
-        CircularDependencyError: It does.
+        CircularDependencyError: A recipe does.
     """
     for start, recipe in enumerate(path):
         if path.count(recipe) > 1:

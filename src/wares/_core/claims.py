@@ -1,12 +1,12 @@
-"""Who makes what, and who waits for whom.
+"""Claims: which `get` makes a service, and which ones wait for it.
 
-A `get` that makes something has one `Claim`. It claims a key by putting the claim under the key
-into its container's dict of claims, with one `dict.setdefault`. Nothing else is locked. Whoever
-finds the claim of another there waits, while holding no claim of its own, and begins again.
+Each `get` that makes services has one `Claim`. It claims a key by putting the claim under the key
+into the container's dict of services, with one `dict.setdefault`; nothing else is locked. A `get`
+that finds a claim of another `get` gives up its own claims, waits, and begins again.
 
-Before anybody waits, one look at who waits for whom, under the only lock, finds circles, also
-through several threads and event loops. What a `get` is a part of, and the path that led to a
-key, are read off the stack (see `paths`), so that they cost nothing until they are needed.
+Before a `get` waits, it checks under the only lock that no circle of waits arises, also through
+several threads and event loops. The `get` calls that enclose another one, and the path that led
+to a key, are read off the stack (see `paths`), so they cost nothing until they are needed.
 """
 
 from __future__ import annotations
@@ -29,36 +29,42 @@ from wares.exceptions import AsyncServiceError, CircularDependencyError
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-#: The key under which a container's dict holds its cleanups, once it has some. Of several threads
-#: one begins them, and of several that close one takes them.
+#: The key of a container's cleanups in its dict of services. They are in that dict so that exactly
+#: one of several threads creates them, and exactly one of several that close takes them out.
 CLEANUPS = object()
 
 
 class Claim:
     """One `get` that makes services, one at a time."""
 
-    # Without an __init__, because one is made for each `get` that makes something.
+    # No __init__, for speed: a claim is made for each `get` that makes a service.
 
-    #: The thread whose event loop runs it, if it may suspend.
+    #: The thread of the event loop that runs an `aget` that may suspend; else `None`.
     thread: int | None = None
-    #: What makes the service then, once it has begun.
+    #: The coroutine of the maker of such an `aget`, once it has begun.
     coroutine: Coroutine[Any, Any, Any] | None = None
-    #: Whether it has failed; what it may still hold is nobody's.
+    #: Whether the `get` has failed. Keys that it may still hold then count as not claimed.
     is_over = False
-    #: Those that wait for a key that this one has claimed.
+    #: The waits of other `get` calls for keys that this one has claimed.
     waiters: list[Wait] | tuple[()] = ()
-    #: What this one waits for, or a `get` within one of its factories.
+    #: The waits of this `get`, and of those within its factories.
     waits: list[Wait] | tuple[()] = ()
-    #: What a singleton's factory has asked for in its body.
+    #: The keys and recipes that a singleton's factory has asked for in its body.
     sources: list[Any] | tuple[()] = ()
 
 
-#: Stands for what is not made.
+#: Stands for a service that is not made.
 NOT_MADE = Claim()
 
 
-class Busy(Exception):  # noqa: N818  # it tells what is going on, and is no error
-    """Another `get` is making a key."""
+class Busy(Exception):  # noqa: N818  # a signal to wait, not an error
+    """Another `get` is making the service of a key.
+
+    Args:
+        made: The services of the container that will keep it.
+        key: The key.
+        holder: The claim of the other `get`.
+    """
 
     def __init__(self, made: dict[Hashable, Any], key: Hashable, holder: Claim) -> None:
         self.made = made
@@ -67,15 +73,14 @@ class Busy(Exception):  # noqa: N818  # it tells what is going on, and is no err
 
 
 class Making:
-    """The call of an asynchronous factory that can ask the container for more.
+    """The call of an asynchronous factory that can ask the container for services.
 
     Args:
-        claim: The claim of the `aget` that has called it.
+        claim: The claim of the `aget` that calls the factory.
         outer: The call around this one.
 
     Attributes:
-        is_over: Whether the factory has come to its end. A task may outlive the one that has
-            started it.
+        is_over: Whether the factory has ended. A task that it started may outlive it.
     """
 
     __slots__ = ("claim", "is_over", "outer")
@@ -86,22 +91,23 @@ class Making:
         self.is_over = False
 
 
-#: The call of a factory that this context belongs to. Tasks and threads that a factory starts
-#: inherit it; within one task, the stack tells more.
+#: The call of a factory that this context is within. Tasks and threads that a factory starts
+#: inherit it; within one task, the stack shows more.
 current_making: ContextVar[Making | None] = ContextVar("wares_making", default=None)
 
 
 @attrs.frozen(eq=False, repr=False)
 class Wait:
-    """One `get` that waits for a key which another one makes.
+    """A `get` that waits for a service which another `get` makes.
 
     Attributes:
-        made: The services of the container that is going to keep it.
-        key: The key.
-        holder: The claim of the one that makes it.
-        lineage: The claims that cannot go on until it is made.
-        thread: The thread that stands still meanwhile, if one does.
-        future: Gives the error that the making failed with, or `None`.
+        made: The services of the container that will keep the service.
+        key: The key of the service.
+        holder: The claim of the `get` that makes it.
+        lineage: The claims that cannot go on until it is made: that of the waiting `get`, and those
+            of the `get` calls around it.
+        thread: The thread that is blocked meanwhile; `None` for an `aget`.
+        future: Receives the error that making the service failed with, or `None`.
     """
 
     made: dict[Hashable, Any]
@@ -112,32 +118,32 @@ class Wait:
     future: Future[BaseException | None]
 
     def is_over(self) -> bool:
-        """Tell whether the key is made, or is no longer being made.
+        """Return whether the service is made, or is no longer being made.
 
-        A holder that has failed holds nothing, even if the key is kept by a container that was
-        closed or reset meanwhile, so that the claim stays in there.
+        The claim of a holder that has failed does not count. It may remain in the dict of a
+        container that was closed or reset meanwhile.
         """
         return self.holder.is_over or self.made.get(self.key) is not self.holder
 
 
-#: The waits by which threads stand still.
+#: The waits that block a thread, by the thread.
 _blocked: dict[int, Wait] = {}
 
 
 def begin_wait(claim: Claim, busy: Busy, *, blocks: bool) -> Wait | None:
-    """Announce that *claim* waits; it holds nothing meanwhile.
+    """Register that a `get` waits. It must hold no key meanwhile.
 
     Args:
-        claim: The claim of the one that waits.
-        busy: What it has met.
-        blocks: Whether its thread stands still meanwhile.
+        claim: The claim of the `get` that waits.
+        busy: The signal that its maker raised.
+        blocks: Whether the wait blocks its thread.
 
     Returns:
-        What to wait for; `None` where there is nothing to wait for any more.
+        The wait; `None` if there is nothing to wait for any more.
 
     Raises:
-        CircularDependencyError: The other one waits for this one, directly or through others.
-        AsyncServiceError: The wait would block an event loop that has to run for it to end.
+        CircularDependencyError: The holder waits for this `get`, directly or through others.
+        AsyncServiceError: The wait would block an event loop that must run for it to end.
     """
     import concurrent.futures  # noqa: PLC0415  # takes long to import, and waiting is rare
 
@@ -148,7 +154,7 @@ def begin_wait(claim: Claim, busy: Busy, *, blocks: bool) -> Wait | None:
     with LOCK:
         if wait.is_over():
             if holder.is_over and busy.made.get(busy.key) is holder:
-                # It was interrupted before it could give this up.
+                # The holder was interrupted before it could give up the key.
                 del busy.made[busy.key]
             return None
         _refuse_deadlock(busy, lineage, thread)
@@ -160,13 +166,13 @@ def begin_wait(claim: Claim, busy: Busy, *, blocks: bool) -> Wait | None:
         if thread is not None:
             _blocked[thread] = wait
     if wait.is_over():
-        # The holder publishes first, and then looks whether anybody waits.
+        # The holder stores the service before it looks for waiters, so it may have missed this one.
         wake(holder)
     return wait
 
 
 def end_wait(wait: Wait) -> None:
-    """Take back the announcement, whether the wait was successful or was interrupted."""
+    """Unregister a wait, whether it succeeded or was interrupted."""
     with LOCK:
         _forget(wait)
         if wait in wait.holder.waiters:
@@ -174,11 +180,11 @@ def end_wait(wait: Wait) -> None:
 
 
 def wake(claim: Claim, error: BaseException | None = None) -> None:
-    """Wake those that wait for what *claim* has made by now, or has given up.
+    """Wake the waiters of *claim* whose service is made by now, or whose key was given up.
 
     Args:
-        claim: The claim that they wait for.
-        error: What its factory failed with.
+        claim: The claim.
+        error: The error that its factory failed with.
     """
     from concurrent.futures import InvalidStateError  # noqa: PLC0415  # it is there: some wait
 
@@ -190,25 +196,25 @@ def wake(claim: Claim, error: BaseException | None = None) -> None:
             _forget(wait)
     try:
         for wait in woken:
-            # That `get` cannot await something is no reason for `aget` to fail.
+            # A `get` fails where it cannot await a factory; a waiting `aget` can, and tries itself.
             is_own = wait.thread is None and is_a(error, AsyncServiceError)
-            # Where the one that waits was cancelled, the future has ended.
+            # The future of a waiter that was cancelled has ended.
             with suppress(InvalidStateError):
-                # An error is passed as a result: futures refuse a StopIteration.
+                # As a result, not as an exception: futures refuse a StopIteration.
                 wait.future.set_result(None if is_own else error)
     except BaseException:
         with LOCK:
-            # A signal handler has raised: the others are still to be woken.
+            # A signal handler has raised: the other waiters must still be woken.
             claim.waiters = [*claim.waiters, *[one for one in woken if not one.future.done()]]
         raise
 
 
-#: How many calls deep waking goes, at most.
+#: The number of nested calls that waking needs at most.
 _ROOM = 32
 
 
 def _check_room(calls: int) -> None:
-    """Raise a RecursionError where *calls* within each other have no room on the stack."""
+    """Raise a RecursionError if the stack has no room for *calls* nested calls."""
     if calls:
         _check_room(calls - 1)
 
@@ -218,8 +224,8 @@ def give_up(claim: Claim, container: Any, made: dict[Hashable, Any]) -> None:
 
     Args:
         claim: The claim.
-        container: What was asked.
-        made: What it keeps, as it was when it was asked.
+        container: The container that was asked.
+        made: The services of the container when it was asked.
     """
     owners = (container, container._outermost, container._request, container.registry._root)
     with LOCK:
@@ -229,13 +235,13 @@ def give_up(claim: Claim, container: Any, made: dict[Hashable, Any]) -> None:
                     kept.pop(key, None)
         for owner in owners:
             if owner is not None and owner._given and not owner.is_closed:
-                # A value that was registered locally meanwhile takes the place.
+                # The claim kept out a value that was registered locally meanwhile.
                 for key, value in owner._given.items():
                     owner._made.setdefault(key, value)
 
 
 def fail(claim: Claim, container: Any, made: dict[Hashable, Any], error: BaseException) -> None:
-    """Give up what *claim* holds, as making it has failed; those that wait get the error, too."""
+    """Give up the keys of a failed `get`, and pass the error on to its waiters."""
     give_up(claim, container, made)
     if claim.waiters:
         wake(claim, error if is_a(error, Exception) else None)
@@ -244,7 +250,7 @@ def fail(claim: Claim, container: Any, made: dict[Hashable, Any], error: BaseExc
 def fail_elsewhere(
     claim: Claim, container: Any, made: dict[Hashable, Any], error: BaseException
 ) -> None:
-    """Do what `fail` could not finish, because the stack was full, or a signal handler raised.
+    """Call `fail` in a new thread, because the stack was full or a signal handler interrupted it.
 
     A new thread has a stack of its own, and runs no signal handlers.
     """
@@ -252,7 +258,7 @@ def fail_elsewhere(
 
 
 def find_lineage(claim: Claim | None) -> Iterator[Claim]:
-    """Find the claims that cannot go on until *claim* does: its own, and those it is within."""
+    """Yield the claims that cannot go on until *claim* does: itself, and those around it."""
     seen: dict[Claim, None] = {} if claim is None else {claim: None}
     seen.update(dict.fromkeys(find_claims_on_the_stack()))
     seen.update(dict.fromkeys(_find_claims_of_the_context()))
@@ -268,10 +274,10 @@ def _find_claims_of_the_context() -> Iterator[Claim]:
 
 
 def find_path(error: BaseException | None = None) -> Path:
-    """List the recipes that led to what is being made here, the first one asked for first.
+    """List the recipes that led to the service that is being made, the first one asked for first.
 
     Args:
-        error: What was raised below here, if the path goes on to where that happened.
+        error: An exception; the path then goes on to where it was raised.
     """
     return read_path(
         list(_find_claims_of_the_context()), None if error is None else get_traceback(error)
@@ -279,7 +285,7 @@ def find_path(error: BaseException | None = None) -> Path:
 
 
 def _forget(wait: Wait) -> None:
-    """Let nobody find *wait* any more. Called with the lock held, maybe twice."""
+    """Remove *wait* from everything that refers to it. Called with the lock held, maybe twice."""
     for link in wait.lineage:
         if wait in link.waits:
             link.waits.remove(wait)  # type: ignore[union-attr]  # it is in there
@@ -288,10 +294,10 @@ def _forget(wait: Wait) -> None:
 
 
 def _refuse_deadlock(busy: Busy, lineage: tuple[Claim, ...], thread: int | None) -> None:
-    """Refuse a wait that could not end. Called with the lock held.
+    """Raise an error for a wait that could not end. Called with the lock held.
 
-    It follows what the holder waits for, and what that waits for. A claim of an event loop also
-    waits for whatever blocks the loop's thread.
+    The waits are followed from the holder on. An `aget` also waits for the wait that blocks the
+    thread of its event loop.
     """
     todo = [busy.holder]
     seen = set()
@@ -325,7 +331,7 @@ def _make_circle(busy: Busy) -> CircularDependencyError:
 
 
 def _begin_in_child() -> None:
-    """Give up, in a forked process, what the other threads of its parent were making."""
+    """Mark the claims of the parent's other threads as over, in a forked process."""
     _blocked.clear()
     own = set(find_claims_on_the_stack())
     for thing in gc.get_objects():
@@ -334,7 +340,7 @@ def _begin_in_child() -> None:
 
 
 def _end_imports() -> None:
-    """Wait, before a fork, for a thread that imports this: the child would wait for it forever."""
+    """Finish an import that another thread began, before a fork: the child would wait forever."""
     import concurrent.futures  # noqa: F401, PLC0415  # see begin_wait
 
 

@@ -1,11 +1,11 @@
-"""What was entered, left in reverse, as nested ``with`` blocks leave it.
+"""Cleanups: generators and context managers that were entered, left in reverse order.
 
-An entry is a tuple, because one is made for each request: how to leave, what to leave, and the
-recipe that it was made by. A cleanup is noted only after entering has succeeded.
+An entry is a tuple, for speed: a function that leaves, the object to leave, and the recipe of the
+service. A cleanup is noted only after entering has succeeded.
 
 Closing does what `contextlib.ExitStack` does with the same entries: each cleanup runs once,
-whatever the others raise, and sees the exception that is under way at its turn. It may replace
-that exception, but it may not swallow it.
+whatever the others raise, and sees the exception that is under way at its turn. A cleanup may
+replace that exception, but it may not swallow it.
 """
 
 from __future__ import annotations
@@ -24,23 +24,24 @@ from wares._core.observation import observe_leaving
 from wares._core.recipes import Recipe
 from wares.exceptions import FactoryError, PendingAsyncCleanupError
 
-#: How to leave; what to leave; what it was made by.
+#: A function that leaves, the object to leave, and the recipe of its service.
 Entry: TypeAlias = tuple[Callable[[Any, Recipe, BaseException | None], Any], Any, Recipe]
 
-#: Those that are told of cleanups.
+#: The observers that are told of cleanups.
 Observers: TypeAlias = tuple[object, ...]
 
 
 class Cleanups(list[Entry]):
     """The cleanups of one owner, in the order in which their services were finished.
 
-    They warn where they are dropped, so that a container needs no finalizer.
+    The list itself warns when it is dropped with entries, so that a container needs no finalizer.
 
     Attributes:
-        must_await: Whether one of them may have to be awaited.
+        owner: What the warning calls the owner.
+        must_await: Whether a cleanup may have to be awaited.
     """
 
-    # No __init__, because one is made for each request.
+    # No __init__, for speed: a list is made for each request.
 
     owner: ClassVar[str] = "container"
 
@@ -63,7 +64,7 @@ class Cleanups(list[Entry]):
 
 
 class RegistryCleanups(Cleanups):
-    """The cleanups of a registry: of its singletons, or what it calls when it closes."""
+    """The cleanups of a registry's singletons, or its callbacks."""
 
     owner = "registry"
 
@@ -71,7 +72,7 @@ class RegistryCleanups(Cleanups):
 def leave_generator(
     generator: Generator[Any, Any, Any], recipe: Recipe, error: BaseException | None
 ) -> None:
-    """End a generator factory after its ``yield``, with *error* thrown in there if there is one."""
+    """Resume a generator factory after its ``yield``, and throw *error* in if there is one."""
     if error is None or recipe.suppress_context_exit:
         for _ in generator:
             generator.close()
@@ -95,7 +96,7 @@ def leave_generator(
 async def leave_async_generator(
     generator: AsyncGenerator[Any, Any], recipe: Recipe, error: BaseException | None
 ) -> None:
-    """End an async generator factory after its ``yield``, with *error* thrown in."""
+    """Resume an async generator factory after its ``yield``, as `leave_generator` does."""
     if error is None or recipe.suppress_context_exit:
         async for _ in generator:
             await generator.aclose()
@@ -139,7 +140,7 @@ async def leave_async_context(
 
 
 def leave_callback(callback: Any, recipe: Recipe, _error: BaseException | None) -> None:
-    """Call what was to be called when the registry closes."""
+    """Call an ``on_registry_close`` callback."""
     log_closing(recipe)
     result = callback()
     if inspect.isawaitable(result):
@@ -151,14 +152,14 @@ def leave_callback(callback: Any, recipe: Recipe, _error: BaseException | None) 
 async def leave_async_callback(
     callback: Any, recipe: Recipe, _error: BaseException | None
 ) -> None:
-    """Call, and where that is needed await, what was to be called when the registry closes."""
+    """Call an ``on_registry_close`` callback, and await its result if needed."""
     log_closing(recipe)
     result = callback() if callable(callback) else callback
     if inspect.isawaitable(result):
         await result
 
 
-#: The ways of leaving that must be awaited.
+#: The functions that leave asynchronously.
 _ASYNC_LEAVES = frozenset({leave_async_generator, leave_async_context})
 
 
@@ -171,12 +172,12 @@ def _must_await(leave: Callable[..., Any], thing: Any) -> bool:
 def leave_all(
     entries: list[Entry], error: BaseException | None, observers: Observers = ()
 ) -> BaseException | None:
-    """Leave *entries*, none of which must be awaited, the last one first.
+    """Run cleanups, none of which must be awaited, the last one first.
 
     Args:
-        entries: What is left; it is empty afterwards.
+        entries: The cleanups; the list is empty afterwards.
         error: The exception that is under way.
-        observers: Those that are told.
+        observers: The observers that are told.
 
     Returns:
         The exception that is under way afterwards.
@@ -188,7 +189,7 @@ def leave_all(
                 with observe_leaving(observers, recipe):
                     leave(thing, recipe, error)
             elif leave is leave_generator and error is None:
-                # Written out, as it is what nearly every request comes to.
+                # `leave_generator`, written out for speed: nearly every request comes here.
                 for _ in thing:
                     thing.close()
                     raise _second_yield(recipe)  # noqa: TRY301  # a failure like any other
@@ -202,7 +203,7 @@ def leave_all(
 async def aleave_all(
     entries: list[Entry], error: BaseException | None, observers: Observers = ()
 ) -> BaseException | None:
-    """Leave *entries* as `leave_all` does, awaiting what has to be awaited."""
+    """Run cleanups as `leave_all` does, and await asynchronous ones."""
     while entries:
         leave, thing, recipe = entries.pop()
         try:
@@ -226,7 +227,7 @@ async def aleave_all(
 
 
 def awaited_callbacks(callbacks: list[Entry]) -> list[Entry]:
-    """Take *callbacks* away, to be left with ``await``."""
+    """Empty *callbacks*, and return entries for them that are awaited."""
     taken: list[Entry] = [
         (leave_async_callback, callback, recipe) for _, callback, recipe in callbacks
     ]
@@ -237,15 +238,15 @@ def awaited_callbacks(callbacks: list[Entry]) -> list[Entry]:
 def replace(
     old: BaseException | None, new: BaseException, recipe: Recipe | None = None
 ) -> BaseException:
-    """Let *new* be under way in the place of *old*, which becomes its context.
+    """Replace the exception that is under way, which becomes the context of the new one.
 
-    An *old* that was not replaced on purpose, by ``raise new from old``, is logged, as it is no
-    longer on its way to anybody.
+    *old* is logged unless it was replaced on purpose, by ``raise new from old``, because no caller
+    will receive it.
 
     Args:
         old: The exception that was under way.
-        new: What a cleanup has raised.
-        recipe: Whose cleanup that was.
+        new: The exception that a cleanup has raised.
+        recipe: The recipe of the service that was cleaned up.
 
     Returns:
         *new*.
@@ -253,15 +254,15 @@ def replace(
     if old is None or old is new:
         return new
     _put_at_the_end(new, old)
-    if is_a(old, Exception) and not _names(new, old):
-        # A record that cannot be logged must not keep the other cleanups from running.
+    if is_a(old, Exception) and not _was_raised_from(new, old):
+        # An error while logging must not keep the other cleanups from running.
         with suppress(Exception):
             log_lost(old, recipe)
     return new
 
 
 def raise_as_it_is(error: BaseException) -> NoReturn:
-    """Raise *error* with the context that it has; Python would put what is handled now there."""
+    """Raise *error* with its own context; Python would set it to the exception being handled."""
     context = get_context(error)
     try:
         raise error
@@ -270,7 +271,7 @@ def raise_as_it_is(error: BaseException) -> NoReturn:
 
 
 def _put_at_the_end(new: BaseException, old: BaseException) -> None:
-    """Let *old* be the context of *new*, or of what *new* has as its context."""
+    """Make *old* the context of *new*, or of the last exception in its chain of contexts."""
     known = set(map(id, _contexts(old)))
     for link in [*_contexts(new)]:
         context = get_context(link)
@@ -287,8 +288,8 @@ def _contexts(error: BaseException | None) -> Iterator[BaseException]:
         error = get_context(error)
 
 
-def _names(new: BaseException, old: BaseException) -> bool:
-    """Tell whether *new* was raised from *old*, and is going to be printed."""
+def _was_raised_from(new: BaseException, old: BaseException) -> bool:
+    """Return whether *new* is an `Exception` raised from *old*, so that its traceback shows *old*."""
     link: BaseException | None = new if is_a(new, Exception) else None
     seen: set[int] = set()
     while link is not None and link is not old and id(link) not in seen:
@@ -298,14 +299,14 @@ def _names(new: BaseException, old: BaseException) -> bool:
 
 
 def _details(recipe: Recipe, error: BaseException | None) -> tuple[Any, Any, Any]:
-    """Give what ``__exit__`` takes."""
+    """Return the arguments of ``__exit__``."""
     if error is None or recipe.suppress_context_exit:
         return None, None, None
     return type(error), error, get_traceback(error)
 
 
 def _is_same(raised: BaseException, error: BaseException) -> bool:
-    """Tell whether a generator let *error* pass; Python wraps a thrown-in StopIteration."""
+    """Return whether a generator let *error* pass; Python wraps a StopIteration thrown in."""
     return raised is error or (
         is_a(raised, RuntimeError)
         and is_a(error, StopIteration, StopAsyncIteration)

@@ -1,4 +1,4 @@
-"""How a registry ends: it is closed, or its process is forked."""
+"""How a registry gives up its singletons: by closing, or in a forked process."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from wares.exceptions import PendingAsyncCleanupError
 
 
 class Closing(Registering):
-    """A registry, as far as it ends."""
+    """The part of `Registry` that closes."""
 
     _is_closed = False
     _root: Any
@@ -60,9 +60,9 @@ class Closing(Registering):
         await self._aclose(error)
 
     def close(self) -> None:
-        """End what the registry keeps: singletons, then ``on_registry_close``, each in reverse.
+        """Clean up the singletons, then call ``on_registry_close``, each in reverse order.
 
-        Closing twice does nothing the second time.
+        Closing a second time does nothing.
 
         Raises:
             PendingAsyncCleanupError: A cleanup must be awaited; nothing has been touched.
@@ -71,7 +71,7 @@ class Closing(Registering):
         self._close(None)
 
     async def aclose(self) -> None:
-        """End what the registry keeps, as `close` does, and await what has to be awaited.
+        """Close the registry as `close` does, and await asynchronous cleanups and callbacks.
 
         Raises:
             BaseException: Whatever a cleanup raises, after all others have run.
@@ -92,7 +92,7 @@ class Closing(Registering):
                 _refuse_coroutine(callback())
             except BaseException as raised:  # noqa: BLE001  # everything else must be closed
                 after = replace(after, raised)
-        after = leave_all(self._end_root(), after, self._known.observers)
+        after = leave_all(self._mark_root_closed(), after, self._known.observers)
         after = leave_all(self._callbacks, after)
         if after is not error and after is not None:
             raise_as_it_is(after)
@@ -108,25 +108,25 @@ class Closing(Registering):
                     await result
             except BaseException as raised:  # noqa: BLE001  # everything else must be closed
                 after = replace(after, raised)
-        after = await aleave_all(self._end_root(), after, self._known.observers)
+        after = await aleave_all(self._mark_root_closed(), after, self._known.observers)
         after = await aleave_all(awaited_callbacks(self._callbacks), after)
         if after is not error and after is not None:
             raise_as_it_is(after)
 
     def _start_closing(self) -> list[Callable[[], object]]:
-        """Refuse new containers; give what closes before the singletons do, the last one first."""
+        """Refuse new containers; return the callbacks to run before the singletons close."""
         self._is_closed = True
         callbacks = self._before_close[::-1]
         self._before_close.clear()
         return callbacks
 
-    def _end_root(self) -> list[Entry]:
-        """Close the container that keeps the singletons; give what is to be cleaned up."""
+    def _mark_root_closed(self) -> list[Entry]:
+        """Mark the root container as closed, and return its cleanups."""
         root = self._root
         made = root._made
         root._made = ROOT_CLOSED
         cleanups = take_cleanups(made)
-        # Makers look in there.
+        # Makers hold a reference to this dict.
         made.clear()
         self._known.singletons.forget()
         return cleanups
@@ -139,7 +139,7 @@ class Closing(Registering):
         ]
 
     def _forget_singletons(self) -> None:
-        """Start without the singletons of the parent process, in which they live on."""
+        """Forget the singletons without closing them: they live on in the parent process."""
         if self._is_closed:
             return
         if self._root._cleanups:
@@ -155,12 +155,12 @@ def _refuse_coroutine(result: object) -> None:
         raise PendingAsyncCleanupError(["an adapter"], "registry")
 
 
-#: By their number, because a subclass need not be hashable.
+#: The registries by their `id`, because a subclass need not be hashable.
 _registries: WeakValueDictionary[int, Closing] = WeakValueDictionary()
 
 
 def forget_in_children(registry: Closing) -> None:
-    """Let the processes that are forked from this one start without the singletons."""
+    """Make forked processes start without the singletons of *registry*."""
     _registries[id(registry)] = registry
 
 

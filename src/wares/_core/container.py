@@ -1,4 +1,8 @@
-"""A container, which keeps one request's services, and the registry that opens containers."""
+"""`Container`, which keeps the services of one request, and `Registry`, which opens containers.
+
+Each is spread over several modules, one class on top of another: `Container` is made of `asking`
+and `families`, `Registry` of `registering` and `closing`.
+"""
 
 from __future__ import annotations
 
@@ -37,13 +41,13 @@ T = TypeVar("T")
 
 
 def current_container() -> Container:
-    """Give the container of the request, event or call that is being served.
+    """Return the container of the request, event or call that is being served.
 
     Returns:
         The container that was last activated in this task or thread.
 
     Raises:
-        NoContainerError: There is none.
+        NoContainerError: There is no current container.
     """
     container: Container | None = current.get()
     if container is None:
@@ -57,8 +61,8 @@ def current_container() -> Container:
 class Container(Related):
     """The services of one request, event or job: made when asked for, shared, cleaned up.
 
-    Use it as a context manager: when the block ends, what was made is cleaned up in the exact
-    reverse of the order in which it was finished, and the cleanups see the exception under way.
+    Use it as a context manager: when the block ends, the services are cleaned up in the exact
+    reverse of the order in which they were finished, and the cleanups see the exception, if any.
 
     >>> from wares import Registry
     >>> registry = Registry()
@@ -80,7 +84,7 @@ class Container(Related):
 
     registry: Registry
 
-    # One parameter, and no default: Python makes objects faster where it has nothing to fill in.
+    # One parameter without a default: Python calls such an `__init__` faster.
     def __init__(self, registry: Registry) -> None:
         if registry._is_closed:
             raise RegistryClosedError
@@ -89,7 +93,7 @@ class Container(Related):
         self._makers = registry._makers
 
     def __attrs_pre_init__(self, registry: Registry, *_args: Any, **_fields: Any) -> None:
-        """Begin where a subclass that attrs defines has an `__init__` of its own."""
+        """Initialize a subclass that attrs defines, whose own `__init__` calls this first."""
         Container.__init__(self, registry)
 
     def __repr__(self) -> str:
@@ -99,11 +103,11 @@ class Container(Related):
         return f"<wares.Container(made={made}, cleanups={len(self._cleanups or ())})>"
 
     def __contains__(self, key: object) -> bool:
-        """Tell whether the service of *key* is made already."""
+        """Return whether the service of *key* is made already."""
         return key is not CLEANUPS and not isinstance(self._made.get(key, NOT_MADE), Claim)
 
     def __bool__(self) -> bool:
-        """Be true, also where nothing is made."""
+        """Be true, also if no service is made."""
         return True
 
     def __enter__(self) -> Self:
@@ -121,8 +125,8 @@ class Container(Related):
         cleanups = made.get(CLEANUPS)
         if self._family is not None or (cleanups and cleanups.must_await):
             self._refuse_pending()
-        # First this, then the look: whoever notes a cleanup or opens a child does it the other
-        # way round.
+        # Close before taking the cleanups and children. A thread that adds one does so first, and
+        # then checks whether the container is closed, so none is missed.
         self._made = CLOSED
         if self._family is not None:
             after = self._close_family(made, error)
@@ -156,7 +160,7 @@ class Container(Related):
             error: BaseException | None,
             traceback: TracebackType | None,
         ) -> Coroutine[Any, Any, None]:
-            # No coroutine function itself, so that there is one coroutine, not two.
+            # Not a coroutine function itself, so that closing needs one coroutine, not two.
             made = self._made
             self._made = CLOSED
             if self._family is not None:
@@ -164,10 +168,10 @@ class Container(Related):
             return _aleave(made, error, self.registry._known.observers)
 
     def child(self, given: Mapping[Hashable, Any] | None = None) -> Container:
-        """Open a container within this one: an event of a connection, an item of a batch.
+        """Open a container within this one: for an event of a connection, or an item of a batch.
 
-        It has scoped services of its own, shares those of lifetime ``"connection"`` with the
-        outermost container, and sees what is given to and locally registered in this one. A
+        The child has scoped services of its own, shares those of lifetime ``"connection"`` with the
+        outermost container, and sees the given objects and local registrations of this one. A
         container that closes closes its open children first.
 
         Args:
@@ -175,7 +179,7 @@ class Container(Related):
                 those that were given to this container.
 
         Returns:
-            The child, which is to be closed as any container is.
+            The child, which must be closed like any container.
 
         Raises:
             ContainerClosedError: This container is closed.
@@ -185,17 +189,17 @@ class Container(Related):
         child = Container(self.registry)
         child._become_child_of(self, given)
         if self._made is CLOSED:
-            # Closed in the meantime, so that nobody will close the child.
+            # Another thread has closed this container, and may not have seen the child.
             child.close()
             raise self._make_closed_error()
         return child
 
     def call(self, function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
-        """Call a function, and fill from this container what the call leaves open.
+        """Call a function, and fill the parameters that the call leaves open from this container.
 
-        Filled are parameters that are marked with `Inject` or `Depends`, and those without a
-        default whose annotation is registered, or was given to this container. What is passed
-        wins. The container is the current one during the call.
+        These are the parameters that `Inject` or `Depends` marks, and those without a default whose
+        annotation is registered, or was given to this container. Arguments that are passed win.
+        The container is the current one during the call.
 
         >>> from wares import Registry
         >>> registry = Registry()
@@ -215,11 +219,11 @@ class Container(Related):
             What the function returns, as it is.
 
         Raises:
-            AsyncServiceError: The function is asynchronous, or a service has to be awaited.
+            AsyncServiceError: The function is asynchronous, or a service must be awaited.
             TypeError: An argument is missing, or there is one too many.
-            Exception: Whatever the function, or the making of a service, raises.
+            Exception: Whatever the function, or a factory, raises.
         """
-        from wares._inject.calling import call  # noqa: PLC0415  # it stands upon containers
+        from wares._inject.calling import call  # noqa: PLC0415  # that module imports this one
 
         result: T = call(self, function, args, kwargs)
         return result
@@ -233,7 +237,7 @@ class Container(Related):
     async def acall(self, function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T: ...
 
     async def acall(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        """Call a function as `call` does, and await what has to be awaited, its coroutine too.
+        """Call a function as `call` does, and await factories and the function's coroutine.
 
         Args:
             function: Any callable, asynchronous or not.
@@ -245,17 +249,17 @@ class Container(Related):
 
         Raises:
             TypeError: An argument is missing, or there is one too many.
-            Exception: Whatever the function, or the making of a service, raises.
+            Exception: Whatever the function, or a factory, raises.
         """
-        from wares._inject.calling import acall  # noqa: PLC0415  # it stands upon containers
+        from wares._inject.calling import acall  # noqa: PLC0415  # that module imports this one
 
         return await acall(self, function, args, kwargs)
 
     def get_pings(self) -> list[ServicePing]:
-        """List a check for each registered service that has a ping.
+        """List the pings of the registered services, without making the services.
 
         Returns:
-            The checks, in the order of registration. Making a list of them makes no service.
+            The pings, in the order of registration.
 
         >>> from wares import Registry
         >>> registry = Registry()
@@ -265,14 +269,14 @@ class Container(Related):
         ['int']
         """
         recipes = dict(self.registry._known.recipes)
-        for container in reversed(list(self._line())):
+        for container in reversed(list(self._ascend())):
             if container._family is not None:
                 recipes.update(container._family.recipes)
         pinged = [recipe for recipe in recipes.values() if recipe.ping is not None]
         return list(name_pings(self, pinged))
 
     def activate(self) -> Activation[Container]:
-        """Make this the current container while a ``with`` block lasts; that does not close it.
+        """Make this the current container while a ``with`` block lasts, without closing it.
 
         >>> from wares import Registry, current_container
         >>> with Registry() as registry, registry.container() as container:
@@ -281,14 +285,14 @@ class Container(Related):
         True
 
         Returns:
-            A context manager that gives the container.
+            A context manager that returns the container when it is entered.
         """
         return Activation(self)
 
     def close(self) -> None:
-        """Clean up what was made, the last finished first; the container is then closed for good.
+        """Clean up the services, the last finished first; the container is then closed for good.
 
-        Closing twice does nothing the second time.
+        Closing a second time does nothing.
 
         Raises:
             PendingAsyncCleanupError: A cleanup must be awaited; nothing has been touched.
@@ -297,7 +301,7 @@ class Container(Related):
         self.__exit__(None, None, None)
 
     async def aclose(self) -> None:
-        """Clean up as `close` does, and await what has to be awaited.
+        """Clean up as `close` does, and await asynchronous cleanups.
 
         Raises:
             BaseException: Whatever a cleanup raises, after all others have run.
@@ -305,7 +309,7 @@ class Container(Related):
         await self.__aexit__(None, None, None)
 
     def reset(self) -> None:
-        """Close, and open again, with the given objects and without local registrations.
+        """Close and open again, with the given objects and without local registrations.
 
         Raises:
             PendingAsyncCleanupError: A cleanup must be awaited; nothing has been touched.
@@ -326,7 +330,7 @@ class Container(Related):
         try:
             await self.aclose()
         finally:
-            # Another task may have reset it meanwhile, and have made something.
+            # Another task may have reset the container meanwhile, and may have made services.
             if self._made is CLOSED:
                 self._reopen()
 
@@ -334,7 +338,7 @@ class Container(Related):
 async def _aleave(
     made: dict[Hashable, Any], error: BaseException | None, observers: tuple[object, ...]
 ) -> None:
-    """Leave what a container has had to clean up, awaiting what has to be awaited."""
+    """Run the cleanups of a container, and raise the exception that is under way afterwards."""
     if CLEANUPS in made:
         after = await aleave_all(take_cleanups(made), error, observers)
         if after is not error and after is not None:
@@ -342,20 +346,23 @@ async def _aleave(
 
 
 class Root(Container):
-    """The container that keeps a registry's singletons."""
+    """The container that keeps a registry's singletons.
+
+    It notes the keys that singletons ask it for, so that an override finds outdated ones.
+    """
 
     def __init__(self, registry: Registry) -> None:
         super().__init__(registry)
         self._makers = Makers(registry._known, keeper="singleton")
 
     def get(self, key: Any, /, *more: Any) -> Any:
-        """Get singletons, and note who asks for them."""
-        # Of several, each is asked for by itself.
+        """Get singletons, and note the key as a source of the singleton that is being made."""
+        # More keys come here one by one, because `Asking.get` calls this method for each.
         self.registry._known.singletons.note_source(key)
         return super().get(key, *more)
 
     async def aget(self, key: Any, /, *more: Any) -> Any:
-        """Get singletons as `get` does, awaiting."""
+        """Get singletons as `get` does, and await asynchronous factories."""
         # See `get`.
         self.registry._known.singletons.note_source(key)
         return await super().aget(key, *more)
@@ -365,10 +372,10 @@ class Root(Container):
 
 
 class Registry(Closing):
-    """What services there are and how they are made.
+    """The services that an application has, and how they are made.
 
-    Register at the start of the application, open a container for each request, and close the
-    registry at the end. It is also a context manager, with and without ``async``, that closes it.
+    Register services at the start of the application, open a container for each request, and close
+    the registry at the end, or use it in a ``with`` or ``async with`` block, which closes it.
 
     >>> registry = Registry()
     >>> registry.register_factory(list, lambda: ["made", "once"])
@@ -388,7 +395,7 @@ class Registry(Closing):
         known.singletons = Singletons(known)
         forget_in_children(self)
 
-    #: Subclasses that attrs defines have an `__init__` of their own, which calls this first.
+    #: A subclass that attrs defines has an `__init__` of its own, which calls this first.
     __attrs_pre_init__ = __init__
 
     def __repr__(self) -> str:
@@ -398,7 +405,7 @@ class Registry(Closing):
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:
-            """Tell that services are asked of a container."""
+            """Raise an AttributeError, which says for `get` that containers have that method."""
             hint = (
                 ". Ask a container: with registry.container() as container: container.get(...)"
                 if name in ("get", "aget")
@@ -411,11 +418,11 @@ class Registry(Closing):
         """Open a container for one request, event or job.
 
         Args:
-            given: Objects that are there from the start, by their keys; they are never entered,
-                awaited or closed.
+            given: Objects that the container has from the start, by their keys; they are never
+                entered, awaited or closed.
 
         Returns:
-            The container, to be closed when the request, event or job ends.
+            The container, which must be closed when the request, event or job ends.
 
         Raises:
             RegistryClosedError: The registry is closed.
@@ -428,16 +435,16 @@ class Registry(Closing):
     def start(self) -> None:
         """Make the singletons that are registered with ``eager=True``.
 
-        They are made in the order of registration, and what they need before them. If one of them
-        fails, what this start has made is cleaned up again. The lifespans and ``init_app`` of the
-        adapters do it; what is made already stays.
+        They are made in the order of registration, each after the singletons that it needs. If one
+        of them fails, those made by this start are cleaned up; those made before stay. The
+        lifespans and ``init_app`` of the adapters call this method.
 
         >>> registry = Registry()
         >>> registry.register_factory(list, list, lifetime="singleton", eager=True)
         >>> registry.start()
 
         Raises:
-            AsyncServiceError: Something has to be awaited: use `astart`.
+            AsyncServiceError: A factory must be awaited: use `astart`.
             RegistryClosedError: The registry is closed.
             Exception: Whatever a factory raises, with the path to it as a note.
         """
@@ -449,7 +456,7 @@ class Registry(Closing):
             raise_as_it_is(start.undo(error))
 
     async def astart(self) -> None:
-        """Make them as `start` does, and await what has to be awaited.
+        """Make the eager singletons as `start` does, and await asynchronous factories.
 
         Raises:
             WaresError: As `start` does, but for AsyncServiceError.
@@ -463,9 +470,9 @@ class Registry(Closing):
             raise_as_it_is(await start.aundo(error))
 
     def validate(self) -> None:
-        """Check that everything that is registered can be made; runs no factory.
+        """Check that every registered service can be made, without running a factory.
 
-        The lifespans of the adapters call it once the registrations are done.
+        The lifespans of the adapters call this method after the registrations.
 
         Raises:
             InvalidRegistryError: All problems at once: missing services, circles, lifetimes that
@@ -474,7 +481,7 @@ class Registry(Closing):
         raise_problems("The registry has", self.graph().problems)
 
     def graph(self) -> Graph:
-        """Draw up what needs what, as the factories declare it; runs no factory.
+        """Return which services need which, as the factories declare it, without running one.
 
         Returns:
             The graph, with its problems.
@@ -490,9 +497,10 @@ class Registry(Closing):
 
     @contextmanager
     def record(self) -> Iterator[None]:
-        """Note what factories ask for in their bodies, while the ``with`` block lasts.
+        """Record which keys factories ask for in their bodies, while the ``with`` block lasts.
 
-        Signatures do not show this, so `graph` cannot know it otherwise. Asking is slower then.
+        Signatures do not show these needs, so `graph` only knows them from such a recording. `get`
+        is slower meanwhile.
 
         >>> registry = Registry()
         >>> registry.register_factory(list, lambda wares_container: [wares_container.get(int)])

@@ -1,4 +1,4 @@
-"""What a container has that most have not: relatives, and registrations of its own."""
+"""The parents, children and local registrations of containers; most containers have none."""
 
 from __future__ import annotations
 
@@ -39,20 +39,20 @@ from wares.exceptions import (
 
 T = TypeVar("T")
 
-#: What is given to most containers.
+#: The given objects of a container that was given none.
 _NOTHING: Mapping[Hashable, Any] = {}
 
 
 @attrs.define(eq=False, repr=False)
 class Family:
-    """What a container has that most have not: relatives, and registrations of its own.
+    """The parent, children and local registrations of one container.
 
     Attributes:
-        parent: The container that it is a child of.
-        children: The children that are open, in the order in which they were opened.
-        given: What the container was given before anything was registered locally.
-        recipes: What was registered locally.
-        callbacks: What runs when the container closes, for its local registrations.
+        parent: The parent of the container.
+        children: The open children, in the order in which they were opened.
+        given: The given objects before the first local registration.
+        recipes: The local registrations.
+        callbacks: The ``on_registry_close`` callbacks of local registrations.
     """
 
     parent: Related | None = None
@@ -63,7 +63,7 @@ class Family:
 
 
 class Related(Asking):
-    """A container, as far as it has relatives and registrations of its own."""
+    """The part of `Container` that has a parent, children and local registrations."""
 
     _family: Family | None = None
     _given: Mapping[Hashable, Any] = _NOTHING
@@ -89,21 +89,21 @@ class Related(Asking):
         """Register how a service is made, for this container and its children only.
 
         Args:
-            svc_type: What the service is asked for by.
-            factory: What makes it.
-            lifetime: Which owner keeps it; ``"singleton"`` cannot be local.
+            svc_type: The key of the service.
+            factory: The callable that makes the service.
+            lifetime: Which owner keeps the service; ``"singleton"`` cannot be local.
             enter: As in `Registry.register_factory`.
             ping: As in `Registry.register_factory`.
             ping_timeout: As in `Registry.register_factory`.
             tags: As in `Registry.register_factory`.
-            on_registry_close: What is called when this container closes.
+            on_registry_close: A callable that is called when this container closes.
             suppress_context_exit: As in `Registry.register_factory`.
 
         Raises:
             ContainerClosedError: This container is closed.
             InvalidRegistrationError: The key is not hashable, the factory or the ping not
                 callable.
-            InvalidLifetimeError: There is no such lifetime, or not locally.
+            InvalidLifetimeError: There is no such lifetime, or it cannot be local.
             UnresolvableParameterError: A required parameter has no annotation.
         """
         _refuse_singleton(svc_type, lifetime)
@@ -134,13 +134,13 @@ class Related(Asking):
         """Register a ready-made object, for this container and its children only.
 
         Args:
-            svc_type: What the service is asked for by.
+            svc_type: The key of the service.
             value: The object.
             enter: As in `Registry.register_value`.
             ping: As in `Registry.register_value`.
             ping_timeout: As in `Registry.register_value`.
             tags: As in `Registry.register_value`.
-            on_registry_close: What is called when this container closes.
+            on_registry_close: A callable that is called when this container closes.
             suppress_context_exit: As in `Registry.register_value`.
 
         Raises:
@@ -160,7 +160,7 @@ class Related(Asking):
         self._register_locally(recipe, on_registry_close)
 
     def _give(self, given: Mapping[Hashable, Any]) -> None:
-        """Put in objects as if they had been there from the start, in the place of others."""
+        """Add given objects, which replace any services made under their keys."""
         if self._made is CLOSED:
             raise self._make_closed_error()
         try:
@@ -177,12 +177,12 @@ class Related(Asking):
     def _become_child_of(
         self, parent: Related, given: Mapping[Hashable, Any] | None = None
     ) -> None:
-        """Be given what *parent* is given, and beside it *given*; close with it."""
+        """Become a child of *parent*, with its given objects and *given*, and close with it."""
         family = parent._get_family()
         self._family = Family(parent)
         self._outermost = parent if parent._outermost is None else parent._outermost
         self._use_makers(parent._makers.request or parent._makers)
-        # From here on the parent may close it, and shows it what is registered there.
+        # From here on, the parent may close this container, and passes local registrations on.
         family.children[self] = None
         with LOCK:
             if self._made is not CLOSED and (parent._given or given):
@@ -190,7 +190,7 @@ class Related(Asking):
                 self._give(given or {})
 
     def _reopen(self) -> None:
-        """Start anew: what was given stays, what was registered locally goes."""
+        """Open the container again, with its given objects and without local registrations."""
         family, given = self._family, self._given
         if family is not None and family.given is not None:
             given = family.given
@@ -204,20 +204,20 @@ class Related(Asking):
             self._give(given)
 
     def _find_local_keys(self) -> list[Hashable]:
-        """List what is registered locally, here and in the containers around this one."""
-        families = [container._family for container in self._line()]
+        """List the keys registered locally, in this container and in those around it."""
+        families = [container._family for container in self._ascend()]
         return [key for family in families if family is not None for key in family.recipes]
 
     def _get_family(self) -> Family:
         if self._family is None:
             with LOCK:
-                # Another thread may have been first.
+                # Another thread may have made it meanwhile.
                 family: Family | None = self._family
                 self._family = family or Family()
         return self._family
 
-    def _line(self) -> Iterator[Related]:
-        """Go through this container and those around it."""
+    def _ascend(self) -> Iterator[Related]:
+        """Yield this container and those around it, the innermost first."""
         container: Related | None = self
         while container is not None:
             yield container
@@ -225,7 +225,7 @@ class Related(Asking):
             container = None if family is None else family.parent
 
     def _descend(self) -> list[Related]:
-        """List this container and the open ones within it, each before its own children."""
+        """List this container and its open descendants, each before its own children."""
         found: list[Related] = []
         todo: list[Related] = [self]
         while todo:
@@ -259,15 +259,15 @@ class Related(Asking):
                 self._use_makers(outer)
 
     def _take_back(self, key: Hashable) -> None:
-        """Let what was given under *key* be given no longer, unless something was made of it."""
+        """Remove the object given under *key*; a service that was made under the key stays."""
         before = self._given.get(key, MISSING)
         if before is not MISSING:
-            self._given = {other: it for other, it in self._given.items() if other != key}
+            self._given = {other: given for other, given in self._given.items() if other != key}
             if self._made.get(key) is before:
                 del self._made[key]
 
     def _use_makers(self, outer: Makers) -> None:
-        """Let what is registered locally, here and in the children, stand before *outer*."""
+        """Use *outer*, or makers in which local factories win; do the same in the children."""
         family = self._get_family()
         has_factories = any(not recipe.is_ready for recipe in family.recipes.values())
         self._makers = LocalMakers(outer, family.recipes) if has_factories else outer
@@ -275,10 +275,10 @@ class Related(Asking):
             child._use_makers(self._makers)
 
     def _refuse_pending(self) -> None:
-        """Refuse to close what must be awaited.
+        """Raise an error if a cleanup here or in a descendant must be awaited.
 
         Raises:
-            PendingAsyncCleanupError: Something must be awaited.
+            PendingAsyncCleanupError: One must be awaited.
         """
         pending: list[Hashable] = []
         for container in self._descend():
@@ -287,8 +287,8 @@ class Related(Asking):
         if pending:
             raise PendingAsyncCleanupError(pending, "container")
 
-    def _end(self, made: dict[Hashable, Any]) -> tuple[list[Entry], list[Entry]]:
-        """Be closed; give what is to be cleaned up, and what is to be called after that."""
+    def _mark_closed(self, made: dict[Hashable, Any]) -> tuple[list[Entry], list[Entry]]:
+        """Mark the container as closed; return its cleanups, and its callbacks."""
         self._made = CLOSED
         family = self._get_family()
         if family.parent is not None and family.parent._family is not None:
@@ -302,7 +302,7 @@ class Related(Asking):
         self, made: dict[Hashable, Any], error: BaseException | None
     ) -> BaseException | None:
         after = error
-        for cleanups, callbacks in self._end_all(made):
+        for cleanups, callbacks in self._mark_all_closed(made):
             after = leave_all(cleanups, after, self.registry._known.observers)
             after = leave_all(callbacks, after)
         return after
@@ -311,32 +311,37 @@ class Related(Asking):
         self, made: dict[Hashable, Any], error: BaseException | None
     ) -> None:
         after = error
-        for cleanups, callbacks in self._end_all(made):
+        for cleanups, callbacks in self._mark_all_closed(made):
             after = await aleave_all(cleanups, after, self.registry._known.observers)
             after = await aleave_all(awaited_callbacks(callbacks), after)
         if after is not error and after is not None:
             raise_as_it_is(after)
 
-    def _end_all(self, made: dict[Hashable, Any]) -> list[tuple[list[Entry], list[Entry]]]:
-        """End this container and the open ones within it; give what each has to clean up."""
+    def _mark_all_closed(
+        self, made: dict[Hashable, Any]
+    ) -> list[tuple[list[Entry], list[Entry]]]:
+        """Mark this container and its descendants as closed; return the cleanups of each."""
         _, *children = self._descend()
-        ended = [self._end(made), *(child._end(child._made) for child in children)]
+        ended = [
+            self._mark_closed(made),
+            *(child._mark_closed(child._made) for child in children),
+        ]
         return ended[::-1]
 
     @property
     def _cleanups(self) -> Cleanups | None:
-        """What is to be cleaned up, if anything is."""
+        """The cleanups of the container, if it has any."""
         return self._made.get(CLEANUPS)
 
 
 def take_cleanups(made: dict[Hashable, Any]) -> list[Entry]:
-    """Take the cleanups; of several that close at once, one gets them."""
+    """Take the cleanups out of *made*; if several threads close at once, one gets them."""
     cleanups: list[Entry] = made.pop(CLEANUPS, [])
     return cleanups
 
 
 def _refuse_singleton(key: object, lifetime: str) -> None:
-    """Refuse a lifetime that is longer than a container's."""
+    """Raise an error for a lifetime that is longer than a container's."""
     if lifetime == "singleton":
         message = (
             f"{describe(key)} cannot be registered locally with the lifetime 'singleton': a "
