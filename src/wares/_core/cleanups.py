@@ -289,7 +289,7 @@ def _contexts(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _was_raised_from(new: BaseException, old: BaseException) -> bool:
-    """Return whether *new* is an `Exception` raised from *old*, so that its traceback shows *old*."""
+    """Return whether *new* is an `Exception` raised from *old*: its traceback then shows *old*."""
     link: BaseException | None = new if is_a(new, Exception) else None
     seen: set[int] = set()
     while link is not None and link is not old and id(link) not in seen:

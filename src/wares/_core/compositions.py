@@ -1,7 +1,7 @@
-"""Services that are made of others: aliases, decorated ones, what annotations stand for.
+"""Services that are made of other services: aliases, decorated services, and annotations.
 
-An annotation may stand for more than one key: an optional service, a function that gives one,
-several services of one type.
+An annotation may stand for more than one key: an optional service, a function that returns a
+service, or several services of one type.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from wares.exceptions import InvalidRegistrationError, UnresolvableParameterErro
 
 
 class ValueOptions(TypedDict, total=False):
-    """How one of several values is registered; as in `Registry.register_value`."""
+    """The options of `Registry.register_value`."""
 
     enter: bool
     ping: Ping | None
@@ -42,7 +42,7 @@ class ValueOptions(TypedDict, total=False):
 
 
 class FactoryOptions(ValueOptions, total=False):
-    """How one of several factories is registered; as in `Registry.register_factory`."""
+    """The options of `Registry.register_factory`."""
 
     lifetime: Lifetime
     eager: bool
@@ -50,12 +50,12 @@ class FactoryOptions(ValueOptions, total=False):
 
 @attrs.frozen(repr=False)
 class Part:
-    """The key of a service that nobody asks for by itself.
+    """The key of a service that is only used to make another one.
 
     Attributes:
-        key: What it is a part of.
-        role: Which part it is: one of a list, or what was decorated.
-        number: Which one of them.
+        key: The key of the other service.
+        role: ``"part"`` for one of several services, ``"decorated"`` for a decorated one.
+        number: Distinguishes parts of the same key and role.
     """
 
     key: Hashable
@@ -66,31 +66,32 @@ class Part:
         return f"{describe(self.key)} ({self.role} {self.number})"
 
 
-def give(service: Any) -> Any:
-    """Give another service, under an alias."""
+def pass_through(service: Any) -> Any:
+    """Return *service*; the factory of an alias."""
     return service
 
 
 @attrs.frozen(eq=False)
 class ComposedRecipe(Recipe):
-    """How what is made of other services is made, by no factory of the user's.
+    """How a service is made of other services, without a factory of the user.
 
     Attributes:
-        composition: ``"alias"``, or what an annotation stands for (see `compose`).
+        composition: ``"alias"``, ``"optional"``, ``"function"``, ``"mapping"``, ``"list"`` or
+            ``"tuple"``.
     """
 
     is_composed: ClassVar[bool] = True
     composition: str = "alias"
 
     def describe_step(self) -> str:
-        """Tell which service this makes, and that no factory of the user's does."""
+        """Describe the service in one line of a path."""
         if self.composition == "alias":
             return f"{describe(self.key)}, registered as an alias"
         return describe(self.key)
 
 
 def recipe_for_alias(key: Any, target: Any) -> Recipe:
-    """Make the recipe of what gives *target*'s service: kept there, so it is not kept here.
+    """Make the recipe of an alias; it is transient, because *target*'s owner keeps the service.
 
     Raises:
         InvalidRegistrationError: One of the keys is not hashable, or both are the same.
@@ -98,35 +99,35 @@ def recipe_for_alias(key: Any, target: Any) -> Recipe:
     key, target = check_key(key), check_key(target)
     if key == target:
         raise InvalidRegistrationError(f"{describe(key)} cannot be an alias of itself.")
-    return recipe_for_composition(key, "alias", give, [Need("target", target)])
+    return recipe_for_composition(key, "alias", pass_through, [Need("target", target)])
 
 
 def recipe_for_composition(
-    key: Hashable, composition: str, give: Callable[..., Any], needs: Iterable[Need]
+    key: Hashable, composition: str, factory: Callable[..., Any], needs: Iterable[Need]
 ) -> ComposedRecipe:
-    """Make the recipe of what is made of other services, each of which its own owner keeps."""
-    recipe = ComposedRecipe(key, give, "transient", enter=False, composition=composition)
+    """Make the recipe of a composed service; its parts are kept by their own owners."""
+    recipe = ComposedRecipe(key, factory, "transient", enter=False, composition=composition)
     signature = Signature(tuple(needs), Shape.PLAIN, may_return_generator=False)
-    # Frozen for all but this: what is otherwise read from the factory.
+    # The recipe is frozen; other recipes read their signature from the factory and store it so.
     object.__setattr__(recipe, "_signature", signature)
     return recipe
 
 
 @attrs.frozen(eq=False)
 class DecoratingRecipe(Recipe):
-    """How a decorated service is made: the first parameter of the factory is what it decorates.
+    """How a decorating service is made: the first parameter of its factory is the decorated one.
 
     Attributes:
-        inner: The key of what is decorated.
+        inner: The key of the decorated service.
     """
 
     inner: Hashable = None
 
     def read(self, container: type, viewpoint: Viewpoint | None = None) -> Signature:
-        """Read what the factory needs; the first parameter is annotated with what it decorates.
+        """Read what the factory needs; the first parameter always needs the decorated service.
 
         Raises:
-            UnresolvableParameterError: A required parameter that nothing can fill.
+            UnresolvableParameterError: Nothing can fill a required parameter.
         """
         signature = Recipe.read(self, container, viewpoint)
         return attrs.evolve(signature, needs=self._bind_first(signature.needs))
@@ -144,7 +145,7 @@ class DecoratingRecipe(Recipe):
 def recipes_for_decoration(
     recipe: Recipe, decorator: Callable[..., Any], number: int
 ) -> tuple[Recipe, Recipe]:
-    """Make the recipes of what is decorated, under a key of its own, and of what decorates it.
+    """Make the recipes of the decorated service, under a new key, and of the decorating one.
 
     Raises:
         InvalidRegistrationError: The decorator is not callable, or takes nothing.
@@ -153,9 +154,9 @@ def recipes_for_decoration(
     checked = recipe_for_factory(
         recipe.key,
         decorator,
-        # What is registered ready-made lives as long as the registry.
+        # A registered value lives as long as the registry.
         lifetime="singleton" if recipe.is_ready else recipe.lifetime,
-        # What was entered is not entered once more, if the decorator gives that.
+        # The decorator may return the decorated service, which was entered already.
         enter=False,
         ping=recipe.ping,
         suppress_context_exit=recipe.suppress_context_exit,
@@ -165,25 +166,25 @@ def recipes_for_decoration(
     )
     key = Part(recipe.key, "decorated", number)
     inner = attrs.evolve(recipe, key=key, ping=None, ping_timeout=None, tags=(), is_eager=False)
-    # What was read, or written, of it does not depend on its key.
+    # The signature does not depend on the key.
     object.__setattr__(inner, "_signature", recipe._signature)
     facts = attrs.asdict(checked, recurse=False, filter=lambda field, _: field.init)
     return inner, DecoratingRecipe(**facts, inner=key)
 
 
-#: The name of a parameter that receives the types in the brackets.
+#: The name of the parameter of a generic factory that receives the types in the brackets.
 TYPES_NAME = "wares_types"
 
 
 def bind_types(factory: Callable[..., Any], types: tuple[Any, ...]) -> Callable[..., Any]:
-    """Give the factory of a generic class that knows the *types*, if it wants to."""
+    """Pass *types* to the factory of a generic class, if it has a parameter for them."""
     if all(parameter.name != TYPES_NAME for parameter in read_parameters(factory)):
         return factory
     return functools.partial(factory, **{TYPES_NAME: types})
 
 
 def check_generic(key: Hashable, factory: Any, options: FactoryOptions) -> None:
-    """Refuse what could not be registered under *key* with types in brackets.
+    """Raise an error for a factory that could not be registered under ``key[...]``.
 
     Raises:
         WaresError: As in `Registry.register_factory`.
@@ -193,22 +194,21 @@ def check_generic(key: Hashable, factory: Any, options: FactoryOptions) -> None:
     recipe_for_factory(key, bind_types(factory, ()) if callable(factory) else factory, **known)
 
 
-#: Stands for one of several services that a container does not have after all.
+#: Stands for a part of a composed service that is expected, but was not given to the container.
 _ABSENT = Missing()
 
 _LISTS = (list, collections.abc.Sequence, collections.abc.Iterable)
 
 
 def compose(key: Any, known: Collection[Hashable]) -> ComposedRecipe | None:
-    """Make the recipe of what an annotation stands for.
+    """Make the recipe of an annotation that stands for other keys.
 
     Args:
-        key: What is asked for.
-        known: The keys that something is registered under, in that order, and those that
-            containers are given.
+        key: The annotation.
+        known: The registered keys, in the order of registration, and the expected ones.
 
     Returns:
-        The recipe, or `None` where *key* is a key like any other.
+        The recipe; `None` if *key* is a key like any other.
     """
     origin, arguments = get_origin(key), get_args(key)
     if not arguments or getattr(key, "__parameters__", None):
@@ -221,9 +221,9 @@ def compose(key: Any, known: Collection[Hashable]) -> ComposedRecipe | None:
         return _compose_mapping(key, arguments[1], known)
     kind = list if origin in _LISTS else tuple
     if kind is list or (origin is tuple and arguments[1:] == (...,)):
-        give_all = functools.partial(_give_all, kind)
+        factory = functools.partial(_collect, kind)
         needs = _need_all(arguments[0], known)
-        return recipe_for_composition(key, kind.__name__, give_all, needs)
+        return recipe_for_composition(key, kind.__name__, factory, needs)
     return None
 
 
@@ -232,7 +232,7 @@ def _compose_optional(key: Any, kinds: Iterable[Any]) -> ComposedRecipe | None:
     if len(rest) == len(get_args(key)):
         return None
     need = Need("service", typing.Union[rest], default=None)  # noqa: UP007  # of a tuple
-    return recipe_for_composition(key, "optional", give, [need])
+    return recipe_for_composition(key, "optional", pass_through, [need])
 
 
 def _compose_function(key: Any, parameters: Any, result: Any) -> ComposedRecipe | None:
@@ -240,16 +240,16 @@ def _compose_function(key: Any, parameters: Any, result: Any) -> ComposedRecipe 
         return None
     is_async = get_origin(result) is collections.abc.Awaitable
     target = get_args(result)[0] if is_async else result
-    give = functools.partial(_give_function, "aget" if is_async else "get", target)
+    factory = functools.partial(_make_function, "aget" if is_async else "get", target)
     need = Need("result", target, is_late=True)
-    return recipe_for_composition(key, "function", give, [need])
+    return recipe_for_composition(key, "function", factory, [need])
 
 
 def _compose_mapping(key: Any, kind: Any, known: Iterable[Hashable]) -> ComposedRecipe:
     named = dict(_find_named(kind, known))
     needs = [_need(name, service) for name, service in named.items()]
-    give = functools.partial(_give_mapping, tuple(named))
-    return recipe_for_composition(key, "mapping", give, needs)
+    factory = functools.partial(_collect_mapping, tuple(named))
+    return recipe_for_composition(key, "mapping", factory, needs)
 
 
 def _find_named(kind: Any, known: Iterable[Hashable]) -> Iterator[tuple[str, Hashable]]:
@@ -261,31 +261,31 @@ def _find_named(kind: Any, known: Iterable[Hashable]) -> Iterator[tuple[str, Has
 
 
 def _need_all(kind: Any, known: Collection[Hashable]) -> list[Need]:
-    """Need all that is registered for *kind* itself; what is only given comes last."""
-    # In a set, keys are compared as in the dict of registrations: by hash first.
+    """List a need for each service registered for *kind* itself; one that is given comes last."""
+    # In a set, because keys are compared as in the dict of registrations: by hash first.
     wanted = {kind}
-    keys = [key for key in known if _what_it_is_one_of(key) in wanted]
+    keys = [key for key in known if _group_of(key) in wanted]
     keys = keys if kind in keys else [*keys, kind]
     return [_need(f"service {number}", key) for number, key in enumerate(keys, 1)]
 
 
-def _what_it_is_one_of(key: Hashable) -> Hashable:
+def _group_of(key: Hashable) -> Hashable:
     return key.key if isinstance(key, Part) and key.role == "part" else key
 
 
 def _need(name: str, key: Hashable) -> Need:
-    # A default, because what is announced need not be given to each container.
+    # With a default, because an expected object need not be given to each container.
     return Need(name, key, default=_ABSENT)
 
 
-def _give_all(kind: Callable[[Iterable[Any]], Any], *services: Any) -> Any:
+def _collect(kind: Callable[[Iterable[Any]], Any], *services: Any) -> Any:
     return kind(service for service in services if service is not _ABSENT)
 
 
-def _give_mapping(names: Iterable[str], *services: Any) -> dict[str, Any]:
+def _collect_mapping(names: Iterable[str], *services: Any) -> dict[str, Any]:
     pairs = zip(names, services, strict=True)
     return {name: service for name, service in pairs if service is not _ABSENT}
 
 
-def _give_function(method: str, key: Hashable, container: Any) -> Callable[[], Any]:
+def _make_function(method: str, key: Hashable, container: Any) -> Callable[[], Any]:
     return functools.partial(getattr(container, method), key)

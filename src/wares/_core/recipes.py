@@ -1,6 +1,7 @@
-"""How one thing is made.
+"""Recipes: how one service is made.
 
-This module knows a recipe: the key, the factory, the lifetime, what the factory needs.
+A recipe holds the key, the factory, the lifetime and the other options of a registration, and
+reads what the factory needs. The checks of these options are here, too.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from wares._core.annotations import Viewpoint, expand_alias
 from wares._core.callables import Shape, describe_callable, read_shape, without_autowire
 from wares._core.keys import MISSING, describe, is_hashable
 from wares._core.marks import is_derivable
-from wares._core.results import entered, may_be_none, returns
+from wares._core.results import may_be_none, read_entered, read_promise
 from wares._core.signatures import Need, Signature, check_parameters, read_signature
 from wares.exceptions import (
     InvalidLifetimeError,
@@ -25,7 +26,7 @@ from wares.exceptions import (
     UnresolvableParameterError,
 )
 
-#: Which owner keeps a made service: the registry, the outermost container, the container, nobody.
+#: Which owner keeps a service: the registry, the outermost container, the container, or none.
 Lifetime: TypeAlias = Literal["singleton", "connection", "scoped", "transient"]
 
 LIFETIMES: tuple[str, ...] = get_args(Lifetime)
@@ -38,18 +39,18 @@ class Recipe:
     """How the service of one key is made.
 
     Attributes:
-        key: What the service is asked for by.
-        factory: What makes it; for a registered value, what gives it.
-        lifetime: Which owner keeps it.
-        enter: Whether a context manager that the factory gives is entered.
-        ping: What checks the service's health.
-        suppress_context_exit: Whether the exception of the request is kept from its cleanup.
+        key: The key of the service.
+        factory: The callable that makes the service; for a registered value, one that returns it.
+        lifetime: Which owner keeps the service.
+        enter: Whether a context manager that the factory returns is entered.
+        ping: A callable that checks the service's health, if there is one.
+        suppress_context_exit: Whether the exception of the request is hidden from the cleanup.
         value: The registered object, or `MISSING`.
-        is_derived: Whether nobody registered it: a callable that a marker named.
+        is_derived: Whether the factory is not registered, but named by a marker.
         ping_timeout: How long the ping may take, in seconds, if it has a limit of its own.
         tags: Groups that the service belongs to, for health checks and the graph.
-        is_call: Whether this stands for a call of a function that `inject` has decorated.
-        is_eager: Whether it is made when the registry starts.
+        is_call: Whether the recipe stands for a call of an injected function.
+        is_eager: Whether the service is made when the registry starts.
     """
 
     key: Hashable
@@ -71,40 +72,40 @@ class Recipe:
         """Whether a ready-made object was registered."""
         return self.value is not MISSING
 
-    #: Whether it gives what is asked for elsewhere, as it is.
+    #: Whether the service consists of other services (see `compositions`).
     is_composed: ClassVar[bool] = False
 
     @property
     def is_kept(self) -> bool:
-        """Whether some owner keeps the service, so that it may not need what ends earlier."""
+        """Whether an owner keeps the service, so that it may not need shorter-lived ones."""
         return self.lifetime != "transient" and not self.is_derived
 
     @property
     def may_return_generator(self) -> bool:
-        """Whether a generator that the factory returns is its own ``yield``."""
+        """Whether a generator that the factory returns may be that of a wrapped generator function."""
         return self._signature is not None and self._signature.may_return_generator
 
     @property
     def is_ready(self) -> bool:
-        """Whether there is nothing to do but hand the object out."""
+        """Whether the service is a registered object that needs not be entered."""
         return self.value is not MISSING and not self.enter
 
     @property
     def shape(self) -> Shape:
-        """What calling the factory leads to."""
+        """What calling the factory returns."""
         if self._signature is not None:
             return self._signature.shape
         return Shape.PLAIN if self.is_value else read_shape(without_autowire(self.factory))
 
     def read(self, container: type, viewpoint: Viewpoint | None = None) -> Signature:
-        """Read what the factory needs; once, because reading is slow.
+        """Read what the factory needs; only once, because that is slow.
 
         Args:
             container: The class whose annotation asks for the container.
-            viewpoint: From where annotations are read.
+            viewpoint: Where annotations are evaluated, besides the factory's own surroundings.
 
         Raises:
-            UnresolvableParameterError: A required parameter that nothing can fill.
+            UnresolvableParameterError: Nothing can fill a required parameter.
         """
         signature = self._signature
         if signature is None:
@@ -122,7 +123,7 @@ class Recipe:
         return signature
 
     def describe_step(self) -> str:
-        """Tell which service this makes and where its factory is defined."""
+        """Describe the service and where its factory is defined, in one line of a path."""
         if self.is_value:
             return f"{describe(self.key)}, a registered value"
         if self.is_derived:
@@ -134,37 +135,37 @@ class Recipe:
 
 
 def _remember(recipe: Recipe, signature: Signature) -> None:
-    """Remember what a recipe needs: it is frozen for all but this, which threads write alike."""
+    """Store the signature in a frozen recipe; two threads would store equal ones."""
     object.__setattr__(recipe, "_signature", signature)
 
 
 def recipe_for_dependency(key: Hashable) -> Recipe | None:
-    """Make the recipe of a callable that nobody registered, or `None` if it is no callable."""
+    """Make the recipe of an unregistered callable; return `None` if *key* cannot be called."""
     if not is_derivable(key):
         return None
     factory: Any = key
     return Recipe(key, factory, is_derived=True)
 
 
-#: The recipes of callables that injected functions name, by the identity of their keys, which
-#: they keep alive. They were read where the names around the function were known.
+#: The recipes of callables that injected functions name, by the `id` of their keys, which the
+#: recipes keep alive. They were read while the names around the injected function were known.
 _dependencies: WeakValueDictionary[int, Recipe] = WeakValueDictionary()
 
 
 def share_dependency(recipe: Recipe) -> Recipe:
-    """Let others find *recipe* while it is in use; give the one that is shared already."""
+    """Share *recipe* while it is in use, and return it, or the one that is shared already."""
     return _dependencies.setdefault(id(recipe.key), recipe)
 
 
 def find_dependency(key: Hashable) -> Recipe | None:
-    """Find the recipe of a callable that an injected function has read already."""
+    """Return the shared recipe of a callable, if there is one."""
     return _dependencies.get(id(key))
 
 
 def cannot_fill(
     need: Need, recipe: Recipe, names: Iterable[str], steps: Sequence[str]
 ) -> UnresolvableParameterError:
-    """Make the error for a dependency's parameter that neither a call nor a service fills."""
+    """Return the error for a dependency's parameter that no argument and no service fills."""
     asked = f"nothing is registered for {describe(need.key)}"
     if need.key is MISSING:
         asked = "it has neither an annotation nor a default"
@@ -193,11 +194,11 @@ def recipe_for_factory(
     is_derived: bool = False,
     eager: bool = False,
 ) -> Recipe:
-    """Make the recipe of a registered factory, or of one for a callable that markers name.
+    """Make the recipe of a registered factory, or of an override of an unregistered callable.
 
     Raises:
         InvalidRegistrationError: The key is not hashable, the factory or ping not callable, the
-            timeout no positive number, the tags not strings, or what is eager is no singleton.
+            timeout no positive number, the tags not strings, or an eager service no singleton.
         InvalidLifetimeError: There is no such lifetime.
         UnresolvableParameterError: A required parameter has no annotation.
     """
@@ -260,14 +261,14 @@ def recipe_for_value(
 
 
 def recipe_for_call(function: Callable[..., Any], needs: tuple[Need, ...]) -> Recipe:
-    """Make the recipe that stands for a call of *function*, and for what the call needs."""
+    """Make the recipe that stands for a call of an injected function, with its needs."""
     recipe = Recipe(function, function, "transient", is_derived=True, is_call=True)
     _remember(recipe, Signature(needs, Shape.PLAIN, may_return_generator=False))
     return recipe
 
 
 def is_plain(recipe: Recipe) -> bool:
-    """Tell whether the product of a factory is surely the service itself, as it is."""
+    """Return whether the product of a factory is certainly the service, with nothing to enter."""
     if recipe.is_composed:
         return True
     factory: Any = without_autowire(recipe.factory)
@@ -284,15 +285,15 @@ def is_plain(recipe: Recipe) -> bool:
 
 
 def promise_of(recipe: Recipe) -> Any:
-    """Tell what the annotations of a factory promise, once it is entered, or `MISSING`."""
+    """Return the type of the service that a factory's annotations promise, or `MISSING`."""
     if recipe.is_value or recipe.is_composed:
         return MISSING
-    promise = returns(recipe.factory)
-    return entered(promise) if recipe.enter else promise
+    promise = read_promise(recipe.factory)
+    return read_entered(promise) if recipe.enter else promise
 
 
 def never_returns_none(recipe: Recipe) -> bool:
-    """Tell whether a factory is annotated to give something else than `None`, but still may."""
+    """Return whether a factory is annotated not to return `None`, but may do so by mistake."""
     if is_plain(recipe):
         return False
     promise = promise_of(recipe)
@@ -300,30 +301,30 @@ def never_returns_none(recipe: Recipe) -> bool:
 
 
 def is_context_manager(kind: type) -> bool:
-    """Tell whether objects of the class *kind* can be entered, with or without ``await``."""
+    """Return whether objects of the class *kind* can be entered, with or without ``await``."""
     return is_sync_context_manager(kind) or is_async_context_manager(kind)
 
 
 def is_sync_context_manager(kind: type) -> bool:
-    """Tell whether objects of the class *kind* work with ``with``."""
+    """Return whether objects of the class *kind* work with ``with``."""
     return _has(kind, "__enter__") and _has(kind, "__exit__")
 
 
 def is_async_context_manager(kind: type) -> bool:
-    """Tell whether objects of the class *kind* work with ``async with``."""
+    """Return whether objects of the class *kind* work with ``async with``."""
     return _has(kind, "__aenter__") and _has(kind, "__aexit__")
 
 
 def _has(kind: type, name: str) -> bool:
-    """Tell whether a class has a method; by convention, `None` says that it has not."""
+    """Return whether a class has a method; by convention, `None` means that it has not."""
     return getattr(kind, name, None) is not None
 
 
 def check_key(key: Any) -> Any:
-    """Refuse a *key* that is none; give what it stands for, if it is an alias of PEP 695.
+    """Return *key*, or the value of a PEP 695 alias.
 
     Raises:
-        InvalidRegistrationError: It is not hashable.
+        InvalidRegistrationError: The key is not hashable.
     """
     if not is_hashable(key):
         message = (
@@ -394,16 +395,16 @@ def _check_timeout(key: Hashable, ping: object, timeout: object) -> None:
 
 
 def is_abstract(kind: type) -> bool:
-    """Tell whether a class surely cannot be called."""
+    """Return whether a class certainly cannot be called."""
     is_declared = getattr(kind, "_is_protocol", False) or inspect.isabstract(kind)
-    # Constructors may make objects of other classes.
+    # A constructor may make an object of another class.
     constructor: Any = kind.__new__
     metaclass: Any = type(kind)
     return is_declared and constructor is object.__new__ and metaclass.__call__ is type.__call__
 
 
 def is_positive_number(number: object) -> bool:
-    """Tell whether *number* may be a length of time."""
+    """Return whether *number* may be a number of seconds."""
     if isinstance(number, bool) or not isinstance(number, int | float):
         return False
     return 0 < number <= TIMEOUT_MAX
@@ -412,7 +413,7 @@ def is_positive_number(number: object) -> bool:
 def _read_tags(key: Hashable, tags: Iterable[str]) -> tuple[str, ...]:
     if not tags:
         return ()
-    # A string is an iterable of strings, too: nearly always a mistake.
+    # A string is an iterable of strings, but nearly always a mistake.
     if isinstance(tags, str) or not isinstance(tags, Iterable):
         message = (
             f"The tags of {describe(key)} are an instance of {type(tags).__qualname__}. "
@@ -427,10 +428,10 @@ def _read_tags(key: Hashable, tags: Iterable[str]) -> tuple[str, ...]:
 
 
 def check_callback(key: Hashable, callback: object) -> None:
-    """Refuse what cannot be called or awaited when the registry closes.
+    """Raise an error for an ``on_registry_close`` that cannot be called or awaited.
 
     Raises:
-        InvalidRegistrationError: It is neither callable nor awaitable.
+        InvalidRegistrationError: The callback is neither callable nor awaitable.
     """
     if callback is None or callable(callback) or inspect.isawaitable(callback):
         return

@@ -1,4 +1,4 @@
-"""How services are registered: what `Registry` offers for it."""
+"""The methods of `Registry` that register, override and observe services."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ from wares.exceptions import InvalidRegistrationError
 
 T = TypeVar("T")
 
-#: What runs when a registry closes: a callable, or an awaitable that is there already.
+#: A callable that is called, or an awaitable that is awaited, when a registry closes.
 OnRegistryClose = Callable[[], object] | Awaitable[object]
 
 
 class Registering:
-    """Registers services, and lets tests override them."""
+    """The part of `Registry` that registers services, and lets tests override them."""
 
     def __init__(self) -> None:
         self._known = Registrations(self)
@@ -50,15 +50,15 @@ class Registering:
         self._decorations = 0
 
     def __contains__(self, key: object) -> bool:
-        """Tell whether something is registered under *key*."""
+        """Return whether a service is registered under *key*."""
         return expand_alias(key) in self._known.recipes
 
     def __iter__(self) -> Iterator[Hashable]:
-        """Go through the keys in the order of their registration."""
+        """Iterate over the keys in the order of their registration."""
         return iter(list(self._known.recipes))
 
     def __bool__(self) -> bool:
-        """Be true, also where nothing is registered."""
+        """Be true, also if no service is registered."""
         return True
 
     def register_factory(
@@ -77,30 +77,30 @@ class Registering:
     ) -> None:
         """Register how the service of *svc_type* is made; the last registration wins.
 
-        A factory may be any callable. Its required parameters are filled by their annotations, a
-        first parameter named ``wares_container`` with the container. What it yields, or a context
-        manager that it returns, is cleaned up when the owner of the service closes.
+        A factory may be any callable. Its required parameters are filled by their annotations; a
+        first parameter named ``wares_container`` receives the container. If the factory yields the
+        service, or returns a context manager, it is cleaned up when the owner closes.
 
         Args:
-            svc_type: What the service is asked for by: a type, or anything hashable.
-            factory: What makes it.
-            lifetime: Which owner keeps it: ``"scoped"``, each container its own;
-                ``"connection"``, the outermost of a chain of containers; ``"singleton"``, the
-                registry; ``"transient"``, no owner: a new one is made each time.
+            svc_type: The key of the service: a type, or anything hashable.
+            factory: The callable that makes the service.
+            lifetime: Which owner keeps the service. ``"scoped"``: each container its own;
+                ``"connection"``: the outermost of a chain of containers; ``"singleton"``: the
+                registry; ``"transient"``: no owner, a new one is made each time.
             enter: Whether a context manager that the factory returns is entered.
-            ping: What checks the service's health: it takes the service and raises if it is not
-                well.
-            ping_timeout: How many seconds the ping may take, if not as many as others.
-            tags: Groups that the service belongs to, as ``"live"`` or ``"ready"``: a health check
-                can be of one group only.
+            ping: A callable that takes the service, and raises an exception if the service is not
+                healthy.
+            ping_timeout: How many seconds the ping may take, if not the default.
+            tags: Groups that the service belongs to, such as ``"live"`` or ``"ready"``: a health
+                check can be limited to one group.
             eager: Whether a singleton is made when the registry starts; see `Registry.start`.
-            on_registry_close: What is called when the registry closes; an awaitable that it
-                returns is awaited.
-            suppress_context_exit: Whether an exception under way is kept from the cleanup.
+            on_registry_close: A callable that is called when the registry closes; an awaitable that
+                it returns is awaited.
+            suppress_context_exit: Whether an exception under way is hidden from the cleanup.
 
         Raises:
             InvalidRegistrationError: The key is not hashable, the factory or the ping not
-                callable, or what is eager is no singleton.
+                callable, or an eager service no singleton.
             InvalidLifetimeError: There is no such lifetime.
             UnresolvableParameterError: A required parameter has no annotation.
             RegistryClosedError: The registry is closed.
@@ -136,17 +136,17 @@ class Registering:
         each container enters it and exits it.
 
         Args:
-            svc_type: What the service is asked for by: a type, or anything hashable.
+            svc_type: The key of the service: a type, or anything hashable.
             value: The object.
-            enter: Whether each container enters it as a context manager.
-            ping: What checks the service's health: it takes the service and raises if it is not
-                well.
-            ping_timeout: How many seconds the ping may take, if not as many as others.
-            tags: Groups that the service belongs to, as ``"live"`` or ``"ready"``: a health check
-                can be of one group only.
-            on_registry_close: What is called when the registry closes; an awaitable that it
-                returns is awaited.
-            suppress_context_exit: Whether an exception under way is kept from the exit.
+            enter: Whether each container enters the object as a context manager.
+            ping: A callable that takes the service, and raises an exception if the service is not
+                healthy.
+            ping_timeout: How many seconds the ping may take, if not the default.
+            tags: Groups that the service belongs to, such as ``"live"`` or ``"ready"``: a health
+                check can be limited to one group.
+            on_registry_close: A callable that is called when the registry closes; an awaitable that
+                it returns is awaited.
+            suppress_context_exit: Whether an exception under way is hidden from the exit.
 
         Raises:
             InvalidRegistrationError: The key is not hashable, the ping not callable, or the value
@@ -167,7 +167,7 @@ class Registering:
     def register_alias(
         self, key: TypeForm[T] | Hashable, target: TypeForm[Any] | Hashable
     ) -> None:
-        """Let *key* give the service of *target*: the same object, kept by the same owner.
+        """Make *key* another key for the service of *target*: the same object, with one owner.
 
         >>> registry = Registry()
         >>> registry.register_value(int, 5)
@@ -177,8 +177,8 @@ class Registering:
         5
 
         Args:
-            key: What is asked for.
-            target: What is given.
+            key: The new key.
+            target: The key of the service.
 
         Raises:
             InvalidRegistrationError: A key is not hashable, or both are the same.
@@ -192,7 +192,7 @@ class Registering:
         factory: Callable[..., Any],
         **options: Unpack[FactoryOptions],
     ) -> None:
-        """Register one of several services of *key*; all are asked for as ``list[key]``.
+        """Register one of several services of *key*; ``list[key]`` asks for all of them.
 
         >>> registry = Registry()
         >>> registry.add_factory(str, lambda: "first")
@@ -202,8 +202,8 @@ class Registering:
         ['first', 'second']
 
         Args:
-            key: What the services have in common.
-            factory: What makes one of them.
+            key: The key that the services have in common.
+            factory: The callable that makes one of them.
             options: As in `register_factory`.
 
         Raises:
@@ -220,8 +220,8 @@ class Registering:
         """Register a ready-made object as one of several services of *key*.
 
         Args:
-            key: What the services have in common.
-            value: One of them.
+            key: The key that the services have in common.
+            value: The object.
             options: As in `register_value`.
 
         Raises:
@@ -236,7 +236,7 @@ class Registering:
         """Register how the services of all ``key[...]`` are made, for a generic class *key*.
 
         A parameter of the factory that is named ``wares_types`` receives the types in the
-        brackets, as a tuple. What is registered under one ``key[...]`` by itself wins.
+        brackets, as a tuple. A service registered under one ``key[...]`` wins.
 
         >>> registry = Registry()
         >>> registry.register_generic(set, lambda wares_types=(): {wares_types})
@@ -246,9 +246,9 @@ class Registering:
 
         Args:
             key: The class, without brackets.
-            factory: What makes the services.
-            options: As in `register_factory`. What is to be called when the registry closes is
-                called for each ``key[...]`` that was made.
+            factory: The callable that makes the services.
+            options: As in `register_factory`. ``on_registry_close`` is called for each ``key[...]``
+                that was made.
 
         Raises:
             InvalidRegistrationError: As in `register_factory`, or the class is not generic.
@@ -270,11 +270,12 @@ class Registering:
         self._known.change()
 
     def decorate(self, key: TypeForm[T] | Hashable, decorator: Callable[..., Any]) -> None:
-        """Put *decorator* around what is registered under *key*.
+        """Wrap the service registered under *key*.
 
-        Its first parameter receives the service as it was; the others are filled as those of a
-        factory. The result has the lifetime, the ping and the tags of what it decorates, whose
-        cleanup stays. It is not entered itself, but it may yield, and clean up so.
+        The first parameter of the decorator receives the service; the others are filled as those of
+        a factory. The result takes over the lifetime, the ping and the tags; the cleanup of the
+        decorated service remains. A context manager that the decorator returns is not entered, but
+        the decorator may yield its result, and clean up afterwards.
 
         >>> registry = Registry()
         >>> registry.register_factory(str, lambda: "service")
@@ -286,8 +287,8 @@ class Registering:
         'good service'
 
         Args:
-            key: What is decorated.
-            decorator: What makes the service from the one before.
+            key: The key of the decorated service.
+            decorator: A callable that takes the service, and makes the one that replaces it.
 
         Raises:
             ServiceNotFoundError: Nothing is registered under *key*.
@@ -302,12 +303,12 @@ class Registering:
             self._register(part, None)
 
     def expect(self, *keys: Hashable) -> None:
-        """Announce *keys* that each container is given when it is opened, as a request is.
+        """Declare keys under which each container is given an object, such as the request.
 
-        `validate` then takes them for registered.
+        `validate` then accepts them as if they were registered.
 
         Args:
-            keys: What containers are given.
+            keys: The keys of the objects.
 
         Raises:
             InvalidRegistrationError: A key is not hashable.
@@ -328,16 +329,16 @@ class Registering:
         on_registry_close: OnRegistryClose | None = None,
         suppress_context_exit: bool = False,
     ) -> Override:
-        """Put another factory in the place of *key*'s while the ``with`` block lasts.
+        """Replace the factory of *key* while the ``with`` block lasts.
 
-        Overrides nest. They win over registrations, local and later ones too, and singletons made
-        from what they replace are set aside until the block ends. *key* may also be a callable
-        that `Depends` names.
+        Overrides nest. They win over all registrations, also over local and later ones. Singletons
+        made from the replaced service are set aside until the block ends. *key* may also be a
+        callable that `Depends` names.
 
         Args:
-            key: What is replaced.
-            factory: What makes the service instead.
-            lifetime: As in `register_factory`; left out, it is that of what is replaced.
+            key: The key of the replaced service.
+            factory: The callable that makes the service instead.
+            lifetime: As in `register_factory`; left out, that of the replaced service.
             enter: As in `register_factory`.
             ping: As in `register_factory`.
             ping_timeout: As in `register_factory`.
@@ -375,11 +376,11 @@ class Registering:
         on_registry_close: OnRegistryClose | None = None,
         suppress_context_exit: bool = False,
     ) -> Override:
-        """Put an object in the place of *key*'s service while the ``with`` block lasts.
+        """Replace the service of *key* by an object while the ``with`` block lasts.
 
         Args:
-            key: What is replaced.
-            value: The object that replaces it.
+            key: The key of the replaced service.
+            value: The object.
             enter: As in `register_value`.
             ping: As in `register_value`.
             ping_timeout: As in `register_value`.
@@ -399,9 +400,9 @@ class Registering:
         return self._override(recipe, on_registry_close)
 
     def observe(self, observer: object) -> Callable[[], None]:
-        """Tell *observer* what is made and cleaned up from now on, and how long it took.
+        """Tell *observer* from now on which services are made and cleaned up, and how long it took.
 
-        Nothing is paid for it while there is none.
+        A registry without observers pays nothing for this.
 
         >>> class Counter:
         ...     count = 0
@@ -420,10 +421,10 @@ class Registering:
             observer: An object with some of the methods of `wares.observers.Observer`.
 
         Returns:
-            A function that ends it.
+            A function that removes the observer.
 
         Raises:
-            InvalidRegistrationError: It has none of these methods.
+            InvalidRegistrationError: The observer has none of these methods.
         """
         if not any(callable(getattr(observer, event, None)) for event in EVENTS):
             raise InvalidRegistrationError(

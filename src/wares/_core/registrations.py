@@ -1,4 +1,4 @@
-"""Which recipe is in force for a key: what is registered, under what overrides it."""
+"""The registrations of a registry, and the overrides that hide them: which recipe is in force."""
 
 from __future__ import annotations
 
@@ -25,26 +25,27 @@ from wares.exceptions import RegistryClosedError, ServiceNotFoundError
 
 
 class Registrations:
-    """What is registered in one registry, and what follows from it.
+    """The registrations of one registry, and the state that depends on them.
 
-    It stands for its registry where that has to be hashable, which subclasses need not be.
+    This object is hashable; a registry need not be, because users may subclass `Registry`.
 
     Attributes:
-        registry: The registry itself, which may be asked for, too.
-        registered: The recipes as they were registered.
-        overrides: The recipes that override others, the last of each key being in force.
-        recipes: The recipes that are in force.
+        registry: The registry, which is also a service.
+        registered: The registered recipes, by key.
+        overrides: The overriding recipes, by key; the last one of a key is in force.
+        recipes: The recipes in force, by key.
         expected: The keys that containers are given.
-        seen: Who was seen to ask for what.
-        observers: Those that are told what is made and cleaned up.
-        all_makers: Whatever has to be told when something changes.
+        seen: The needs that `Registry.record` has seen, as pairs of keys.
+        observers: The observers.
+        all_makers: The makers of all containers, which are dropped when a registration changes.
         root: The container that keeps the singletons.
-        root_makers: Its makers.
-        singletons: What they were made from.
-        is_makeshift: Whether it is an empty one, which stands in where no container is current.
+        root_makers: The makers of that container.
+        singletons: The singletons, with what they were made from.
+        is_makeshift: Whether the registry is an empty one, which `inject` uses where there is
+            neither a current container nor a registry.
     """
 
-    #: The class that asks for the container itself.
+    #: The class whose annotation asks for the container itself.
     container_class: ClassVar[type] = object
 
     def __init__(self, registry: Any) -> None:
@@ -60,15 +61,15 @@ class Registrations:
         self.root_makers: Any = None
         self.singletons: Any = None
         self.is_makeshift = False
-        # How the services of generic classes are registered once the types are known.
+        # By generic class: registers the service of one `key[...]`, given that key and the types.
         self.generics: dict[Any, Callable[[Hashable, tuple[Any, ...]], None]] = {}
-        # Callables that are named for one request only do not stay.
+        # Weak, because a marker may name a callable that lives for one request only.
         self._derived: WeakValueDictionary[Hashable, Recipe] = WeakValueDictionary()
-        # What annotations stand for, with what they need; two that are alike are one.
+        # By key and needs, so that equal compositions share a recipe.
         self._composed: WeakValueDictionary[Hashable, Recipe] = WeakValueDictionary()
 
     def check_open(self) -> None:
-        """Refuse to go on after the end.
+        """Raise an error if the registry is closed.
 
         Raises:
             RegistryClosedError: The registry is closed.
@@ -77,7 +78,7 @@ class Registrations:
             raise RegistryClosedError
 
     def put(self, recipe: Recipe) -> None:
-        """Register a recipe; it is in force unless its key is overridden."""
+        """Register a recipe, and put it in force unless its key is overridden."""
         self.check_open()
         log_registration(recipe)
         with LOCK:
@@ -86,7 +87,7 @@ class Registrations:
                 self._put_in_force(recipe.key, recipe)
 
     def begin_override(self, recipe: Recipe) -> None:
-        """Let a recipe override what is registered under its key."""
+        """Put an overriding recipe in force."""
         self.check_open()
         log_registration(recipe)
         with LOCK:
@@ -94,7 +95,7 @@ class Registrations:
             self._put_in_force(recipe.key, recipe)
 
     def end_override(self, recipe: Recipe) -> None:
-        """Let what it has overridden be in force again."""
+        """Remove an overriding recipe, and put the one below it in force again."""
         key = recipe.key
         with LOCK:
             stack = self.overrides[key]
@@ -104,7 +105,7 @@ class Registrations:
             self._put_in_force(key, stack[-1] if stack else self.registered.get(key))
 
     def change(self) -> None:
-        """Let everything be found anew."""
+        """Drop all makers, and set outdated singletons aside, because a registration changed."""
         with LOCK:
             all_makers = list(self.all_makers)
             for makers in all_makers:
@@ -115,10 +116,10 @@ class Registrations:
             self.singletons.revise()
 
     def get_registered(self, key: Hashable) -> Recipe:
-        """Give what is registered under *key*.
+        """Return the recipe registered under *key*.
 
         Raises:
-            ServiceNotFoundError: There is nothing.
+            ServiceNotFoundError: There is none.
         """
         recipe = self.registered.get(key)
         if recipe is None:
@@ -126,7 +127,7 @@ class Registrations:
         return recipe
 
     def find_recipe(self, need: Need) -> Recipe | None:
-        """Find how the service of *need* is made, if it can be made."""
+        """Return the recipe for *need*, or `None` if there is none."""
         recipe = self.recipes.get(need.key)
         if recipe is None and self.generics:
             recipe = self._make_generic(need.key)
@@ -137,12 +138,12 @@ class Registrations:
         return recipe
 
     def get_in_force(self, key: Hashable) -> Recipe | None:
-        """Give what is registered under *key*, or what *key* stands for, if either is there."""
+        """Return the recipe in force for *key*: the registered one, or a composed one."""
         recipe = self.recipes.get(key)
         return recipe or self._find_composed(key)
 
     def _compose(self, need: Need) -> Recipe | None:
-        """Compose what a need stands for; where there is another way, only of what is there."""
+        """Compose a recipe; if the need can be filled otherwise, only from parts that exist."""
         recipe = self._find_composed(need.key)
         if recipe is None or (need.default is MISSING and not need.takes_argument):
             return recipe
@@ -157,7 +158,7 @@ class Registrations:
         return self._composed.setdefault((key, self.read(recipe)), recipe)
 
     def derive(self, need: Need) -> Recipe | None:
-        """Make the recipe of what nobody registered, or `None` if *need* names no callable."""
+        """Return a recipe for an unregistered callable; `None` if *need* names none."""
         key = need.key
         registry_class: object = type(self.registry)
         if key is registry_class:
@@ -170,31 +171,31 @@ class Registrations:
         return None if recipe is None else self._derived.setdefault(key, recipe)
 
     def read(self, recipe: Recipe) -> tuple[Need, ...]:
-        """Read what a recipe needs.
+        """Read the needs of a recipe.
 
         Raises:
-            WaresError: It cannot be read.
+            WaresError: They cannot be read.
         """
         return recipe.read(self.container_class).needs
 
     def may_return(self, recipe: Recipe) -> bool:
-        """Tell whether a recipe may be in force again after an override."""
+        """Return whether a recipe may be in force again after an override."""
         key = recipe.key
         return self.registered.get(key) is recipe or recipe in self.overrides.get(key, ())
 
     def _make_generic(self, key: Hashable) -> Recipe | None:
-        """Register what a generic class with types in brackets asks for, at its first use."""
+        """Register the service of one ``key[...]`` of a generic class, at its first use."""
         register = self.generics.get(get_origin(key))
         if register is None:
             return None
         with LOCK:
-            # Of two threads, the second finds what the first has registered.
+            # Another thread may have registered it meanwhile.
             if key not in self.recipes:
                 register(key, get_args(key))
             return self.recipes[key]
 
     def _put_in_force(self, key: Hashable, recipe: Recipe | None) -> None:
-        """Let a recipe be in force, or nothing. Called with the lock held."""
+        """Put a recipe in force, or leave none in force. Called with the lock held."""
         if recipe is None:
             self.recipes.pop(key, None)
         else:
@@ -205,12 +206,12 @@ class Registrations:
 class Override(ContextDecorator):
     """An override, in force while a ``with`` block lasts; also a decorator.
 
-    It warns if it is dropped without having been either, because it has had no effect then.
+    An override that is dropped without having been used warns, because it has had no effect.
 
     Args:
-        registrations: What is overridden.
-        recipe: What overrides.
-        prepare: What is called each time before that.
+        registrations: The registrations that are overridden.
+        recipe: The overriding recipe.
+        prepare: A function that is called each time before the override begins.
     """
 
     _is_used = False

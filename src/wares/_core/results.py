@@ -37,7 +37,7 @@ _MANAGERS = (contextlib.AbstractContextManager, contextlib.AbstractAsyncContextM
 _NUMBERS = {(int, float), (int, complex), (float, complex)}
 
 
-def returns(factory: Callable[..., Any]) -> Any:
+def read_promise(factory: Callable[..., Any]) -> Any:
     """Tell what *factory* promises to make.
 
     Args:
@@ -47,7 +47,7 @@ def returns(factory: Callable[..., Any]) -> Any:
         The class, for a class; what is yielded, for a generator function or one that is decorated
         as a context manager; what is awaited, for a coroutine; otherwise what the annotation of the
         result says. `MISSING`, if that is nothing definite. A context manager is not entered: see
-        `entered`.
+        `read_entered`.
     """
     called: Any = without_autowire(factory)
     while isinstance(called, functools.partial):
@@ -57,7 +57,7 @@ def returns(factory: Callable[..., Any]) -> Any:
     return _definite(_read_product(called))
 
 
-def entered(promise: Any) -> Any:
+def read_entered(promise: Any) -> Any:
     """Tell what *promise* gives when it is entered, if it is a context manager.
 
     Args:

@@ -1,4 +1,4 @@
-"""What a registry's singletons were made from, so that an override finds those that it outdates."""
+"""The record of what a registry's singletons were made from, so that overrides evict outdated ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from wares._core.locking import LOCK
 from wares._core.recipes import Recipe
 from wares._core.registrations import Registrations
 
-#: A key, and the recipe that was in force for it, or `None` where there was none.
+#: A key, and the recipe that was in force for it; `None` if there was none.
 Source = tuple[Hashable, Recipe | None]
 
 
@@ -21,10 +21,10 @@ class Kept:
     """A singleton, and what it was made from.
 
     Attributes:
-        recipe: How it was made.
-        sources: What its factory declares, and what it has asked for in its body.
-        parts: The singletons among them.
-        service: The singleton.
+        recipe: Its recipe.
+        sources: The dependencies that its factory declares, and those that it has asked for.
+        parts: The singletons among its dependencies.
+        service: The singleton itself.
     """
 
     recipe: Recipe
@@ -34,14 +34,14 @@ class Kept:
 
 
 class Singletons:
-    """Keeps book of a registry's singletons.
+    """The singletons of a registry, with what each was made from.
 
-    What an override outdates is set aside, and taken up again after the override.
+    A singleton that an override outdates is set aside, and is in force again after the override.
     """
 
     def __init__(self, registry: Registrations) -> None:
         self._registry = registry
-        # All that may be handed out, now or after an override, in the order of their making.
+        # Those in force, and those that may be after an override, in the order of their making.
         self._all: list[Kept] = []
         self._in_force: dict[Hashable, Kept] = {}
 
@@ -53,7 +53,7 @@ class Singletons:
         service: Any,
         declared: tuple[Source, ...],
     ) -> Any:
-        """Keep a singleton that was made just now, but aside if it is outdated already.
+        """Keep a singleton that was just made; set it aside if it is outdated already.
 
         Raises:
             RegistryClosedError: The registry was closed meanwhile.
@@ -70,14 +70,14 @@ class Singletons:
                 self._in_force[recipe.key] = kept
                 made[recipe.key] = service
             elif made.get(recipe.key) is claim:
-                # If it is not there any more, an earlier singleton was taken up again.
+                # If the claim is gone, an earlier singleton has come into force again.
                 del made[recipe.key]
         if claim.waiters:
             wake(claim)
         return service
 
     def note_source(self, key: Hashable) -> None:
-        """Note that a singleton's factory asks for *key* in its body."""
+        """Note *key* as a source of the singleton whose factory asks for it in its body, if any."""
         recipe = self._registry.get_in_force(key)
         for claim in find_lineage(None):
             if isinstance(claim.sources, list):
@@ -87,7 +87,7 @@ class Singletons:
                 return
 
     def revise(self) -> None:
-        """Set aside what registrations have outdated, and take up again what fits."""
+        """Set outdated singletons aside, and put those that fit the registrations in force."""
         root = self._registry.root
         if not self._all:
             return
@@ -109,11 +109,11 @@ class Singletons:
             ]
 
     def find_all(self) -> set[Kept]:
-        """Find those that may be handed out, now or after an override."""
+        """Return the singletons that are in force, or may be after an override."""
         return set(self._all)
 
     def forget_all_but(self, those: set[Kept]) -> None:
-        """Forget the others: the start that made them has failed."""
+        """Forget the singletons made by a start that has failed; keep *those*."""
         with LOCK:
             self._all = [kept for kept in self._all if kept in those]
             for key in [key for key, kept in self._in_force.items() if kept not in those]:
@@ -121,12 +121,12 @@ class Singletons:
                 self._registry.root._made.pop(key, None)
 
     def forget(self) -> None:
-        """Forget all of them: the registry is closed, or this is another process."""
+        """Forget all singletons: the registry is closed, or this is a forked process."""
         self._all = []
         self._in_force = {}
 
     def _fits(self, kept: Kept, others: dict[Hashable, Kept]) -> bool:
-        """Tell whether all that a singleton was made from is in force."""
+        """Return whether everything that a singleton was made from is in force."""
         return (
             kept.recipe.key not in others
             and all(self._is_in_force(key, recipe) for key, recipe in kept.sources)
@@ -140,7 +140,7 @@ class Singletons:
         return current is recipe
 
     def _may_return(self, kept: Kept) -> bool:
-        """Tell whether it may fit again after an override."""
+        """Return whether a singleton may fit again after an override."""
         return all(
             recipe is None
             or recipe.is_derived
