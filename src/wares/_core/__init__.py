@@ -1,1 +1,1 @@
-"""The core: how services are registered, made, shared and cleaned up. It imports no framework."""
+"""The core: registering, making, sharing and cleaning up services. It imports no framework."""

@@ -1,8 +1,8 @@
-"""From an annotation as it is written to the object that it means.
+"""Evaluating annotations.
 
-This module knows how Python looks names up, and where an annotation may hide them: in the
-function's module, in the modules of a class's bases, in a closure, behind ``TYPE_CHECKING``, in
-an alias.
+This module looks up the names in an annotation where Python does, and where Python does not: in
+the function's module, in the modules of a class's bases, in a closure, below ``TYPE_CHECKING``,
+and in an alias.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ import attrs
 
 from wares._core.keys import MISSING
 
-#: What evaluating an annotation may raise.
+#: The errors that evaluating an annotation may raise.
 UNREADABLE = (NameError, AttributeError, TypeError, SyntaxError)
 
-#: Python 3.11 counts the depth of its recursion for all threads together, and raises a SystemError
-#: where two parse at once. Re-entrant, because the garbage collector may run anything.
+#: Python 3.11 counts the recursion depth of the parser for all threads together, and raises a
+#: SystemError if two parse at once. Re-entrant, because the garbage collector may run any code.
 PARSING = RLock()
 
 
 def find_nothing(_: str) -> Any:
-    """Find nothing: a name that is nowhere stands for nothing."""
+    """Return `MISSING`: an unknown name has no stand-in."""
     return MISSING
 
 
@@ -43,13 +43,13 @@ _OWN_PACKAGE = __name__.partition(".")[0]
 
 @attrs.frozen(eq=False, repr=False)
 class Viewpoint:
-    """From where annotations are read, beyond what the callable itself knows.
+    """Where annotations are evaluated, besides the surroundings of the callable itself.
 
     Attributes:
-        names: Names of the function within which a callable is defined.
-        may_import: Whether what is imported for type checkers only may be imported now; while
-            modules are being imported, that could go round in a circle.
-        stand_in: Gives what stands for a name that is nowhere, or `MISSING`.
+        names: The local names of the function within which the callable is defined.
+        may_import: Whether imports below ``TYPE_CHECKING`` may be executed. While modules are
+            being imported, that could end in a circular import.
+        stand_in: Returns a stand-in for an unknown name, or `MISSING`.
     """
 
     names: Mapping[str, Any] = attrs.field(factory=dict)
@@ -59,13 +59,13 @@ class Viewpoint:
 
 @attrs.frozen(eq=False, repr=False)
 class Surroundings:
-    """Where the annotations of one callable are looked up.
+    """Where the names in the annotations of one callable are looked up.
 
     Attributes:
         modules: The namespaces of modules, the nearest first.
-        near: Names that win over a module's: those of a closure, type parameters.
+        near: Names that win over those of modules: names of a closure, and type parameters.
         classes: The class that the callable belongs to, and its bases.
-        viewpoint: From where they are looked up.
+        viewpoint: Further names.
     """
 
     modules: tuple[dict[str, Any], ...]
@@ -74,7 +74,7 @@ class Surroundings:
     viewpoint: Viewpoint = Viewpoint()
 
     def within(self, home: type) -> Surroundings:
-        """Look from the body of *home*, one of the classes, which wrote an annotation."""
+        """Return the surroundings for an annotation in the body of *home*, one of the classes."""
         modules = self.modules
         nearest = modules[0].get("__name__") if modules else None
         if home.__module__ != nearest:
@@ -86,7 +86,7 @@ class Surroundings:
         """Evaluate *annotation*.
 
         Raises:
-            NameError: A name that nobody knows.
+            NameError: A name is unknown.
         """
         if type(annotation) is type:
             return annotation
@@ -97,23 +97,23 @@ class Surroundings:
         for namespace in reversed(self.modules):
             names.update(namespace)
         names.update(self.near)
-        # Functions that the annotation itself defines see the module, as they do elsewhere.
+        # A lambda in the annotation sees these globals, as it does elsewhere.
         world = self.modules[0] if self.modules else {}
         # A module, because `typing` accepts `Final` there.
         holder = types.ModuleType("holder")
-        holder.__annotations__ = {"it": annotation}
+        holder.__annotations__ = {"value": annotation}
         while True:
             try:
                 hints = typing.get_type_hints(holder, world, names, include_extras=True)
             except NameError as error:
                 name = error.name or ""
-                # One that is there already was looked for in vain: by a nested function, say.
+                # A known name failed elsewhere, such as in a lambda: looking it up does not help.
                 found = MISSING if name in names else self._find(name)
                 if found is MISSING:
                     raise
                 names[name] = found
             else:
-                return hints["it"]
+                return hints["value"]
 
     def _find(self, name: str) -> Any:
         searches = (self._find_hidden, self._find_in_classes, self.viewpoint.stand_in)
@@ -121,7 +121,7 @@ class Surroundings:
         return next((found for found in results if found is not MISSING), MISSING)
 
     def _find_hidden(self, name: str) -> Any:
-        """Find what a module imports for type checkers only."""
+        """Find a name that a module imports below ``TYPE_CHECKING``."""
         for namespace in self.modules:
             module = namespace.get("__name__")
             if isinstance(module, str):
@@ -131,7 +131,7 @@ class Surroundings:
         return MISSING
 
     def _find_in_classes(self, name: str) -> Any:
-        """Find a class that names itself, or what stands in its body."""
+        """Find a class by its own name, or a name in the body of a class."""
         for kind in self.classes:
             if kind.__name__ == name:
                 return kind
@@ -140,7 +140,7 @@ class Surroundings:
         return MISSING
 
     def read_alias(self, alias: Any) -> Any:
-        """Read what a PEP 695 alias stands for, as it is seen where the alias is defined."""
+        """Evaluate the value of a PEP 695 alias, in the module that defines the alias."""
         module = sys.modules.get(alias.__module__)
         home = self if module is None else attrs.evolve(self, modules=(vars(module),), near={})
         return home._evaluate(_read_value(alias))
@@ -150,14 +150,14 @@ if sys.version_info >= (3, 14):
     import annotationlib
 
     def read_annotated_names(thing: Callable[..., Any]) -> Collection[str]:
-        """List what a function or the body of a class itself annotates, and evaluate nothing."""
+        """List the names that a function or class annotates itself, without evaluating anything."""
         if getattr(thing, "__annotate__", None) is None:
-            # They are evaluated already, and written as strings they would be printed.
+            # They are evaluated already; in the string format each would be converted by `repr`.
             return annotationlib.get_annotations(thing)
         return annotationlib.get_annotations(thing, format=annotationlib.Format.STRING)
 
     def inspect_signature(function: Callable[..., Any]) -> inspect.Signature:
-        """Read a signature; what names something that is not there yet stays unevaluated."""
+        """Read a signature; annotations with undefined names stay unevaluated."""
         return inspect.signature(function, annotation_format=annotationlib.Format.FORWARDREF)
 
     def show_annotations(
@@ -169,7 +169,7 @@ if sys.version_info >= (3, 14):
             annotations = annotationlib.get_annotations(
                 function, format=annotationlib.Format(form)
             )
-            return {name: it for name, it in annotations.items() if name not in hidden}
+            return {name: kind for name, kind in annotations.items() if name not in hidden}
 
         wrapper.__annotate__ = annotate  # type: ignore[attr-defined]  # PEP 649 reads it
 
@@ -185,7 +185,7 @@ if sys.version_info >= (3, 14):
 if sys.version_info < (3, 14):
 
     def read_annotated_names(thing: Callable[..., Any]) -> Collection[str]:
-        """List what a function or the body of a class itself annotates, and evaluate nothing."""
+        """List the names that a function or class annotates itself, without evaluating anything."""
         return inspect.get_annotations(thing)
 
     def inspect_signature(function: Callable[..., Any]) -> inspect.Signature:
@@ -198,7 +198,7 @@ if sys.version_info < (3, 14):
         """Let *wrapper* show the annotations of *function*, but for *hidden* parameters."""
         annotations = getattr(function, "__annotations__", {})
         wrapper.__annotations__ = {
-            name: it for name, it in annotations.items() if name not in hidden
+            name: kind for name, kind in annotations.items() if name not in hidden
         }
 
     def _read_value(alias: Any) -> Any:
@@ -206,13 +206,13 @@ if sys.version_info < (3, 14):
 
 
 def expand_alias(key: Any) -> Any:
-    """Give what *key* stands for, where it is a PEP 695 alias or has one in its brackets.
+    """Replace the PEP 695 aliases in *key*, also in its brackets, by their values.
 
     Args:
         key: Any key.
 
     Returns:
-        The key without aliases; *key* itself, if there are none or their values cannot be read.
+        The key without aliases; *key* itself if there are none, or their values cannot be read.
     """
     try:
         return _expand(key, Surroundings((), {}).read_alias, ())
@@ -221,17 +221,17 @@ def expand_alias(key: Any) -> Any:
 
 
 def _is_alias(thing: object) -> bool:
-    """Tell whether *thing* is a PEP 695 alias; `typing_extensions` has a class of its own."""
+    """Return whether *thing* is a PEP 695 alias; `typing_extensions` has a class of its own."""
     kind = type(thing)
     return kind.__name__ == "TypeAliasType" and kind.__module__ in TYPING_MODULES
 
 
-#: Where what is written for types comes from.
+#: The modules that define the classes of type expressions.
 TYPING_MODULES = ("typing", "typing_extensions")
 
 
 def _expand(annotation: Any, read: Callable[[Any], Any], outer: tuple[Any, ...]) -> Any:
-    """Replace the aliases in *annotation*; one that names itself stays, within its own value."""
+    """Replace the aliases in *annotation*; within its own value, a recursive alias stays."""
     if _is_alias(annotation):
         if annotation in outer:
             return annotation
@@ -245,7 +245,7 @@ def _expand(annotation: Any, read: Callable[[Any], Any], outer: tuple[Any, ...])
         if origin in outer or not meanings:
             return annotation
         return _expand(substitute(read(origin), meanings), read, (*outer, origin))
-    # What else stands in an `Annotated` are no types.
+    # Only the first argument of `Annotated` is a type.
     count = 1 if origin is typing.Annotated else len(arguments)
     expanded = [_expand_argument(argument, read, outer) for argument in arguments[:count]]
     if expanded == list(arguments[:count]):
@@ -265,7 +265,7 @@ def _expand_argument(argument: Any, read: Callable[[Any], Any], outer: tuple[Any
 def bind_type_parameters(
     parameters: Iterable[Any], arguments: Iterable[Any]
 ) -> Mapping[Any, Any]:
-    """Tell what type *parameters* stand for; of those that stand for several types, nothing."""
+    """Map type parameters to their arguments; return nothing if one stands for several types."""
     pairs = list(zip(parameters, arguments, strict=False))
     if all(isinstance(parameter, typing.TypeVar) for parameter, _ in pairs):
         return dict(pairs)
@@ -273,7 +273,7 @@ def bind_type_parameters(
 
 
 def substitute(annotation: Any, meanings: Mapping[Any, Any]) -> Any:
-    """Put what type parameters stand for into *annotation*."""
+    """Replace the type parameters in *annotation* by their *meanings*."""
     if isinstance(annotation, typing.TypeVar):
         return meanings.get(annotation, annotation)
     if typing.get_origin(annotation) is None:
@@ -285,7 +285,7 @@ def substitute(annotation: Any, meanings: Mapping[Any, Any]) -> Any:
 
 
 def find_type_arguments(kind: Any, home: type) -> Mapping[Any, Any]:
-    """Find what the type parameters of *home* stand for.
+    """Find the arguments of the type parameters of *home*.
 
     Args:
         kind: A class, or a class with types in brackets, as in ``Repository[User]``.
@@ -308,15 +308,15 @@ def surroundings_of(
     owner: type | None,
     viewpoint: Viewpoint | None = None,
 ) -> Surroundings:
-    """Collect where the annotations of *functions* are looked up.
+    """Collect the surroundings in which the annotations of *functions* are evaluated.
 
     Args:
-        functions: A callable and the ones it wraps, the outermost first.
-        owner: The class whose construction or method is meant, if one is.
-        viewpoint: From where they are looked up.
+        functions: A callable and the ones that it wraps, the outermost first.
+        owner: The class whose constructor or method the callable is, if any.
+        viewpoint: Further names.
 
     Returns:
-        The surroundings, in which a class's bases and their modules count as well.
+        The surroundings, with the bases of the class and their modules.
     """
     viewpoint = viewpoint or Viewpoint()
     classes = () if owner is None else owner.__mro__[:-1]
@@ -328,7 +328,7 @@ def surroundings_of(
         near.update(_type_parameters(function))
     near.update(viewpoint.names)
     modules = [
-        # The innermost wrote the annotations; the others only show them.
+        # The innermost function comes first: its module wrote the annotations.
         function.__globals__
         for function in reversed(functions)
         if hasattr(function, "__globals__")
@@ -338,7 +338,7 @@ def surroundings_of(
 
 
 def _namespaces(classes: Iterable[type]) -> Iterator[dict[str, Any]]:
-    """Find the namespaces of the modules in which *classes* are defined."""
+    """Yield the namespaces of the modules in which *classes* are defined."""
     for kind in classes:
         module = sys.modules.get(kind.__module__)
         if module is not None:
@@ -357,18 +357,18 @@ def _read_closure(function: Callable[..., Any]) -> dict[str, Any]:
     found = {}
     names = function.__code__.co_freevars
     for name, cell in zip(names, function.__closure__ or (), strict=True):
-        # It is empty where the name is bound later.
+        # The cell is empty if the name is bound later.
         with contextlib.suppress(ValueError):
             found[name] = cell.cell_contents
     return found
 
 
-#: What import statements bring: for each name the module, and the attribute, if it is one.
+#: For each imported name the module, and the attribute of the module, if it is one.
 _Imports = Mapping[str, tuple[str, str | None]]
 
 
 def _read_type_checking_imports(module: str) -> _Imports:
-    """Read what *module* imports for type checkers only."""
+    """Read the imports of *module* below ``TYPE_CHECKING``."""
     try:
         source = inspect.getsource(sys.modules[module])
         return _parse_imports(source, getattr(sys.modules[module], "__package__", None) or "")

@@ -1,4 +1,4 @@
-"""`autowire`: a factory whose parameters that have defaults are filled, too."""
+"""`autowire`: fill also the parameters of a factory that have defaults."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ T = TypeVar("T")
 
 
 def autowire(factory: Callable[..., T]) -> Callable[[Container], T]:
-    """Fill the parameters of *factory* that have defaults, too, where something is registered.
+    """Fill also the parameters of *factory* that have defaults, if their annotation is registered.
 
-    Without it, only required parameters are filled. It serves synchronous and asynchronous
-    factories alike.
+    Without `autowire`, only required parameters are filled. The factory may be asynchronous.
 
     >>> from wares import Registry
     >>> def greet(name: str = "world") -> bytes:
@@ -33,11 +32,11 @@ def autowire(factory: Callable[..., T]) -> Callable[[Container], T]:
         factory: Any callable.
 
     Returns:
-        A factory to register. Called with a container, it calls *factory* and gives what that
-        returns, as it is.
+        A factory to register. Called with a container, it calls *factory* and returns the result as
+        it is.
 
     Raises:
-        InvalidRegistrationError: It is not callable.
+        InvalidRegistrationError: *factory* is not callable.
         UnresolvableParameterError: A required parameter has no annotation.
     """
     return Autowired(_checked(factory))
@@ -52,7 +51,7 @@ def aautowire(factory: Callable[..., T]) -> Callable[[Container], Awaitable[T]]:
 
 
 def aautowire(factory: Callable[..., Any]) -> Callable[[Container], Awaitable[Any]]:
-    """Do what `autowire` does; called with a container, it is to be awaited.
+    """Do what `autowire` does, but return a factory that must be awaited when it is called.
 
     Args:
         factory: Any callable, asynchronous or not.
@@ -61,7 +60,7 @@ def aautowire(factory: Callable[..., Any]) -> Callable[[Container], Awaitable[An
         A factory to register.
 
     Raises:
-        InvalidRegistrationError: It is not callable.
+        InvalidRegistrationError: *factory* is not callable.
         UnresolvableParameterError: A required parameter has no annotation.
     """
     return Autowired(_checked(factory), is_awaited=True)

@@ -1,7 +1,7 @@
-"""What an exception is and carries, asked past what its own class makes of that.
+"""Reading exceptions without running code of their classes.
 
-An exception may be frozen, and its attributes may raise. Claims are given up, and cleanups run,
-whatever it is like.
+An exception class may be frozen, or define attributes that raise errors. Claims must be given up
+and cleanups must run all the same.
 """
 
 from __future__ import annotations
@@ -17,5 +17,5 @@ set_context = _fields["__context__"].__set__
 
 
 def is_a(error: BaseException | None, *kinds: type[BaseException]) -> bool:
-    """Tell whether *error* is of one of *kinds*; `isinstance` may ask the error itself."""
+    """Return whether *error* is of one of *kinds*; `isinstance` could run code of its class."""
     return issubclass(type(error), kinds)

@@ -1,4 +1,4 @@
-"""Callables of every shape: what they wrap, where they are defined, which parameters they take."""
+"""Inspecting callables: what they wrap, where they are defined, which parameters they take."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 class Shape(enum.Enum):
-    """What calling a callable leads to."""
+    """What calling a callable returns: a plain result, a coroutine or a generator."""
 
     PLAIN = "plain"
     COROUTINE = "coroutine"
@@ -37,44 +37,44 @@ class Shape(enum.Enum):
 
     @property
     def is_async(self) -> bool:
-        """Whether the service is there only after an ``await``."""
+        """Whether the result must be awaited or iterated asynchronously."""
         return self in (Shape.COROUTINE, Shape.ASYNC_GENERATOR)
 
     @property
     def yields(self) -> bool:
-        """Whether the service is what a generator yields."""
+        """Whether the result is a generator, which yields the service."""
         return self in (Shape.GENERATOR, Shape.ASYNC_GENERATOR)
 
 
 @attrs.frozen
 class Autowired:
-    """A factory to register, whose parameters with defaults are filled as well.
+    """A factory whose parameters with defaults are filled as well; see `wares.autowire`.
 
     Attributes:
         factory: The factory itself.
-        is_awaited: Whether it is to be awaited, when it is called with a container.
+        is_awaited: Whether calling this object with a container returns an awaitable.
     """
 
     factory: Callable[..., Any]
     is_awaited: bool = False
 
     def __call__(self, container: Any) -> Any:
-        """Call the factory with what *container* has."""
+        """Call the factory, with its parameters filled from *container*."""
         return container.acall(self) if self.is_awaited else container.call(self)
 
 
 def without_autowire(factory: Callable[..., Any]) -> Callable[..., Any]:
-    """Give what makes the service: without `autowire` around it."""
+    """Return the factory itself, without `autowire` around it."""
     return factory.factory if isinstance(factory, Autowired) else factory
 
 
 @attrs.frozen
 class Owner:
-    """The class that a callable belongs to: the one that it makes, or whose method it is.
+    """The class that a callable belongs to: the class itself, or the class of a method.
 
     Attributes:
         kind: The class as it is called, perhaps with types in brackets.
-        home: That class or the one of its bases that defines what is called.
+        home: The class, or the base class that defines the constructor or method.
         function: The constructor or method, as *home* defines it.
     """
 
@@ -89,12 +89,12 @@ class Owner:
         return origin
 
     def find_home_of(self, parameter: str) -> type:
-        """Find the class that annotates a *parameter*: for a field, the one that declares it."""
+        """Return the class that annotates a *parameter*; for a field, the one that declares it."""
         code = getattr(inspect.unwrap(self.function), "__code__", None)
         if code is None or (_takes(code, parameter) and not _is_generated(code)):
             return self.home
         for base in self.origin.__mro__:
-            # attrs leaves the underscore out.
+            # attrs strips the underscore from parameters of private fields.
             if not {parameter, f"_{parameter}"}.isdisjoint(read_annotated_names(base)):
                 return base
         return self.home
@@ -105,12 +105,12 @@ def _takes(code: types.CodeType, parameter: str) -> bool:
 
 
 def _is_generated(code: types.CodeType) -> bool:
-    """Tell whether there is no file, as for the constructors of data classes."""
+    """Return whether the code has no file, like the constructors of data classes."""
     return code.co_filename.startswith("<")
 
 
 def find_owner(factory: Callable[..., Any]) -> Owner | None:
-    """Find the class that *factory*, or what it wraps, belongs to."""
+    """Find the class that *factory*, or a callable that it wraps, belongs to."""
     for candidate in unwrap(factory):
         if as_class(candidate) is not None:
             return find_constructor(candidate)
@@ -132,10 +132,10 @@ def _find_method(kind: type, function: Any) -> Owner | None:
 
 
 def find_constructor(kind: Any) -> Owner | None:
-    """Find the function that tells what a class takes, if it is written in Python.
+    """Find the function whose parameters a class takes, if it is written in Python.
 
-    A metaclass's ``__call__`` or a ``__new__`` that takes ``*args, **kwargs`` only passes them
-    on to the next one, and so does what a Protocol puts in the place of ``__init__``.
+    The ``__call__`` of a metaclass, or a ``__new__``, that takes only ``*args, **kwargs`` passes
+    them on to the next one, and so does the ``__init__`` that `typing` adds to a Protocol.
     """
     origin = kind if isinstance(kind, type) else typing.get_origin(kind)
     for base, name in _list_constructors(origin):
@@ -149,7 +149,7 @@ def find_constructor(kind: Any) -> Owner | None:
 
 
 def _list_constructors(kind: type) -> Iterator[tuple[type, str]]:
-    """List what takes the arguments when a class is called, in the order of asking."""
+    """Yield the methods that take the arguments when a class is called, in the order of calls."""
     metaclass: type = type(kind)
     for base in itertools.takewhile(lambda base: base is not type, metaclass.__mro__):
         if "__call__" in vars(base):
@@ -162,7 +162,7 @@ def _list_constructors(kind: type) -> Iterator[tuple[type, str]]:
 
 def _passes_everything_on(function: types.FunctionType, name: str) -> bool:
     if name == "__init__":
-        # Others of that kind may do anything.
+        # Any other `__init__` with `*args, **kwargs` may do anything with them.
         return function.__module__ in TYPING_MODULES
     code = getattr(inspect.unwrap(function), "__code__", function.__code__)
     both = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS
@@ -170,13 +170,13 @@ def _passes_everything_on(function: types.FunctionType, name: str) -> bool:
 
 
 def as_class(candidate: object) -> type | None:
-    """Give the class that *candidate* is, also where types in brackets follow it."""
+    """Return *candidate* if it is a class, the class before the brackets, or `None`."""
     origin = typing.get_origin(candidate) or candidate
     return origin if isinstance(origin, type) else None
 
 
 def read_shape(factory: Callable[..., Any]) -> Shape:
-    """Tell what calling *factory* leads to, as far as it says so itself."""
+    """Return what calling *factory* returns, as far as *factory* itself shows it."""
     called = factory.func if isinstance(factory, functools.partial) else factory
     for candidate in () if isinstance(called, type) else (called, _find_call(called)):
         if inspect.isasyncgenfunction(candidate):
@@ -189,13 +189,13 @@ def read_shape(factory: Callable[..., Any]) -> Shape:
 
 
 def wraps_generator(factory: Callable[..., Any]) -> bool:
-    """Tell whether there is a generator function within *factory*, sync or async."""
+    """Return whether *factory* is or wraps a generator function, sync or async."""
     innermost = unwrap(factory)[-1]
     return inspect.isgeneratorfunction(innermost) or inspect.isasyncgenfunction(innermost)
 
 
 def unwrap(factory: Callable[..., Any]) -> tuple[Callable[..., Any], ...]:
-    """List *factory* and what it wraps, the outermost first, down to a plain function."""
+    """List *factory* and the callables that it wraps, the outermost first."""
     chain: list[Any] = []
     current: Any = factory
     while current is not None and not any(current is seen for seen in chain):
@@ -230,7 +230,7 @@ def _find_call(thing: object) -> types.FunctionType | None:
 
 
 def can_be_called_without_arguments(thing: object) -> bool:
-    """Tell whether *thing* can be called, and needs no arguments."""
+    """Return whether *thing* can be called without arguments."""
     if not callable(thing):
         return False
     try:
@@ -244,19 +244,19 @@ def can_be_called_without_arguments(thing: object) -> bool:
 
 
 def is_local(factory: Callable[..., Any]) -> bool:
-    """Tell whether *factory*, or what it wraps, is defined within a function."""
+    """Return whether *factory*, or the callable that it wraps, is defined within a function."""
     return "<locals>" in getattr(unwrap(factory)[-1], "__qualname__", "")
 
 
 def describe_callable(factory: Callable[..., Any]) -> str:
-    """Name *factory* and where it is defined, as ``name (file:line)``."""
+    """Return the name of *factory* and where it is defined, as ``name (file:line)``."""
     name = name_callable(factory)
     place = find_place(factory)
     return f"{name} ({place})" if place else name
 
 
 def name_callable(factory: Callable[..., Any]) -> str:
-    """Name *factory*, or what it wraps, or else its class."""
+    """Return the name of *factory*, of a callable that it wraps, or else of its class."""
     for candidate in unwrap(factory):
         name = getattr(candidate, "__qualname__", None)
         if isinstance(name, str):
@@ -279,7 +279,7 @@ def _find_place_of_class(kind: type) -> str | None:
     try:
         file, line = inspect.getsourcefile(kind), _find_line_of_class(kind)
     except (OSError, TypeError, SyntaxError):
-        # Written in C, or at a prompt, or being edited.
+        # The class is written in C, or at a prompt, or its file is being edited.
         return None
     return f"{file}:{line}" if file and line else None
 
@@ -299,10 +299,10 @@ if sys.version_info < (3, 13):
 
 
 def read_parameters(factory: Callable[..., Any]) -> tuple[inspect.Parameter, ...]:
-    """List the parameters of *factory*; a builtin that does not tell has none.
+    """Return the parameters of *factory*; none for a builtin without a signature.
 
     Raises:
-        InvalidRegistrationError: They cannot be read.
+        InvalidRegistrationError: The parameters cannot be read.
     """
     try:
         return tuple(read_raw(factory).parameters.values())
@@ -314,14 +314,14 @@ def read_parameters(factory: Callable[..., Any]) -> tuple[inspect.Parameter, ...
 
 
 def read_raw(factory: Callable[..., Any]) -> inspect.Signature:
-    """Read the signature of any callable; names that are not there yet stay unevaluated.
+    """Read the signature of any callable; annotations with undefined names stay unevaluated.
 
     Raises:
-        ValueError: A builtin does not tell.
-        TypeError: It is not callable, or an annotation cannot be evaluated.
+        ValueError: A builtin has no signature.
+        TypeError: *factory* is not callable, or an annotation cannot be evaluated.
     """
     if isinstance(factory, functools.partial):
-        # What `partial` leaves of a signature, `inspect` knows.
+        # `inspect` computes which parameters are left.
         def inner(*args: Any, **kwargs: Any) -> None: ...
 
         inner.__signature__ = read_raw(factory.func)  # type: ignore[attr-defined]  # PEP 362 reads it
@@ -339,5 +339,5 @@ def _read_constructor(kind: type) -> inspect.Signature:
     owner = None if hasattr(kind, "__signature__") else find_constructor(kind)
     if owner is None:
         return inspect_signature(kind)
-    # As a method, it is shown without its first parameter.
+    # For a bound method, `inspect` leaves out the first parameter.
     return inspect_signature(types.MethodType(owner.function, kind))

@@ -1,4 +1,4 @@
-"""Which container is the current one."""
+"""The current container: that of the request, event or call that is being served."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any, Generic, TypeVar
 #: A container.
 C = TypeVar("C")
 
-#: The container of the request, event or call that is being served; `None` where there is none.
+#: The current container, or `None`.
 current: ContextVar[Any] = ContextVar("wares_container", default=None)
 
-#: What adapters add whose frameworks know themselves what is being served. Each gives the container
-#: of that, or `None`, and is called only where no container is current.
+#: Functions of adapters whose frameworks know what is being served. Each returns the container of
+#: that, or `None`, and is called only if no container is current.
 finders: list[Callable[[], Any]] = []
 
 
 def find_served() -> Any:
-    """Find the container of what a framework is serving, where no container is current."""
+    """Return the container of what a framework is serving, or `None`; see `finders`."""
     for find in finders:
         container = find()
         if container is not None:
@@ -27,7 +27,7 @@ def find_served() -> Any:
 
 
 class Activation(Generic[C]):
-    """A container that is the current one while a ``with`` block lasts."""
+    """Makes a container the current one while a ``with`` block lasts."""
 
     __slots__ = ("_container", "_outer", "_token")
 
@@ -45,6 +45,6 @@ class Activation(Generic[C]):
         try:
             current.reset(self._token)
         except ValueError:
-            # It was entered in another context, as frameworks do that run both in threads.
+            # The block was entered in another context: some frameworks run both ends in threads.
             if current.get() is self._container:
                 current.set(self._outer)

@@ -1,4 +1,4 @@
-"""What a service is asked for by, and how that is printed."""
+"""Keys: what a service is registered under and asked for by, and how a key is printed."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ class Missing:
         return "MISSING"
 
 
-#: Stands for "nothing there" where `None` is a service like any other.
+#: Stands for a missing object, where `None` is an object like any other.
 MISSING: Any = Missing()
 
 
-#: What ``A | B`` may be an instance of.
+#: The classes of ``A | B``, as `typing.get_origin` returns them.
 UNIONS = (typing.Union, types.UnionType)
 
 
 def is_hashable(key: object) -> bool:
-    """Tell whether *key* can be a key at all."""
+    """Return whether *key* can be a key at all."""
     try:
         hash(key)
     except TypeError:
@@ -34,12 +34,12 @@ def is_hashable(key: object) -> bool:
     return True
 
 
-#: Where the types are from that parameters for plain values are annotated with.
+#: The modules that define the types of plain values.
 _PLAIN_MODULES = ("builtins", "datetime", "decimal", "pathlib", "uuid")
 
 
 def is_plain(key: object) -> bool:
-    """Tell whether *key* is a type of values that callers pass, rather than one of services."""
+    """Return whether *key* is a type of plain values, such as `str`, rather than of services."""
     arguments = typing.get_args(key)
     origin = typing.get_origin(key)
     if origin is typing.Annotated:
@@ -54,16 +54,16 @@ def is_plain(key: object) -> bool:
 
 
 def is_instance(key: object) -> bool:
-    """Tell whether *key* is an object of a class, and no class or callable."""
+    """Return whether *key* is a plain object: no class, no callable, and without its own `repr`."""
     kind = type(key)
     return kind.__repr__ is object.__repr__ and not isinstance(key, type) and not callable(key)
 
 
 def describe(key: object) -> str:
-    """Name *key* as one would write it in a program, without its module."""
+    """Return *key* as it is written in a program, without its module."""
     try:
         return _describe(key)
-    except Exception:  # noqa: BLE001  # a key may do anything when it is looked at
+    except Exception:  # noqa: BLE001  # the attributes of a key may raise anything
         return f"<{type(key).__qualname__}>"
 
 
@@ -81,13 +81,13 @@ def _describe(key: object) -> str:
 
 
 def _show(thing: object) -> str:
-    """Give the representation of *thing*, if it has one of its own that can be read."""
+    """Return the `repr` of *thing*, or the name of its class if it has no useful one."""
     if type(thing).__repr__ is object.__repr__:
-        # It would hold an address, which is another one each time.
+        # It would contain an address, which differs each time.
         return _name_type(thing)
     try:
         return repr(thing)
-    except Exception:  # noqa: BLE001  # whatever it raises, a message must not fail
+    except Exception:  # noqa: BLE001  # a message must not fail, whatever `repr` raises
         return _name_type(thing)
 
 
@@ -99,7 +99,7 @@ def _describe_alias(key: Any) -> str:
     origin = typing.get_origin(key)
     arguments = typing.get_args(key)
     if origin is typing.Annotated:
-        # What stands for a key of an adapter's says what the user writes instead.
+        # An adapter makes such keys itself; they carry the name that the user has written.
         names = [getattr(extra, "__wares_name__", None) for extra in arguments[1:]]
         if isinstance(names[0], str):
             return names[0]
@@ -119,18 +119,18 @@ def _describe_argument(argument: Any) -> str:
 
 
 def describe_path(path: Iterable[Hashable]) -> str:
-    """Write the keys of *path* one after the other, as they led to each other."""
+    """Return the keys of *path*, separated by arrows."""
     return " -> ".join(map(describe, path))
 
 
 def describe_fully(key: object) -> str:
-    """Name *key* with its module."""
+    """Return *key* as `describe` does, with its module."""
     module = getattr(key, "__module__", None)
     return f"{module}.{describe(key)}" if isinstance(module, str) else describe(key)
 
 
 def find_nearest(key: Hashable, keys: Iterable[Hashable]) -> Sequence[str]:
-    """Find the names of at most three *keys* that look like *key*; in full if just like it."""
+    """Return the names of at most three keys like *key*, with modules if the names are the same."""
     import difflib  # noqa: PLC0415  # only an error needs it, and importing it takes long
 
     keys = list(keys)

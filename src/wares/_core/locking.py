@@ -1,7 +1,7 @@
 """The only lock.
 
-It is held for a few dictionary operations, never while a factory, a cleanup or anything else of
-the user's runs. The thread that forks holds it meanwhile, so it is free in the child, too.
+It is held for a few dictionary operations, never while a factory, a cleanup or other code of the
+user runs. A thread that forks holds the lock meanwhile, so it is free in the child, too.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from _thread import RLock
 
-#: Re-entrant, because the garbage collector may run anything at any time.
+#: Re-entrant, because the garbage collector may run any code at any time.
 LOCK = RLock()
 
 if hasattr(os, "register_at_fork"):

@@ -1,6 +1,6 @@
-"""What is written to the log: registrations, at level ``DEBUG``, and exceptions that got lost.
+"""Logging: registrations, at level ``DEBUG``, and exceptions that a cleanup has replaced.
 
-Records never hold registered values, which may be secrets.
+Records never contain registered values, which may be secrets.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _logger: logging.Logger | None = None
 
 
 def log_registration(recipe: Recipe) -> None:
-    """Tell that something has been registered."""
+    """Log a registration."""
     logger = _find_logger()
     if logger is None:
         return
@@ -34,7 +34,7 @@ def log_registration(recipe: Recipe) -> None:
 
 
 def log_closing(recipe: Recipe) -> None:
-    """Tell that what was registered to be called at the end is about to be called."""
+    """Log that an ``on_registry_close`` callback is about to be called."""
     logger = _find_logger()
     if logger is not None:
         name = describe(recipe.key)
@@ -43,7 +43,7 @@ def log_closing(recipe: Recipe) -> None:
 
 
 def log_lost(error: BaseException, recipe: Recipe | None) -> None:
-    """Tell of an exception that a cleanup has hidden from everybody else."""
+    """Log an exception that a cleanup has replaced, and that no caller will receive."""
     import logging  # noqa: PLC0415  # takes long to import, and this is rare
 
     name = "a service" if recipe is None else describe(recipe.key)
@@ -56,11 +56,11 @@ def log_lost(error: BaseException, recipe: Recipe | None) -> None:
 
 
 def _find_logger() -> logging.Logger | None:
-    """Give the logger if records of level ``DEBUG`` are wanted."""
+    """Return the logger if it accepts records of level ``DEBUG``."""
     global _logger  # noqa: PLW0603  # looking it up takes as long as a registration
     if _logger is None:
         if "logging" not in sys.modules:
-            # Importing it takes long, and nobody can have asked for records.
+            # Importing it takes long, and without it no program can have enabled records.
             return None
         import logging  # noqa: PLC0415  # see above
 

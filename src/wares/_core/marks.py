@@ -1,7 +1,7 @@
-"""What marks a parameter as a dependency, and what a mark may name.
+"""Recognizing and reading markers, which mark a parameter as a dependency.
 
-This module knows marks by their classes: ours, FastAPI's and FastDepends', without importing
-them. Those of other frameworks look alike, and are left to them.
+This module recognizes the markers of wares, FastAPI and FastDepends by their classes, without
+importing these packages. Similar markers of other frameworks are left to those.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from wares._core.callables import VARIADIC, read_parameters, unwrap
 
 _OWN = ("wares._inject.markers", "Depends")
 
-#: Modules, and the classes in them that mark a dependency. FastAPI's `Security` is a `Depends`.
+#: The modules and names of the classes of markers. FastAPI's `Security` derives from `Depends`.
 _MARKS = (_OWN, ("fastapi.params", "Depends"), ("fast_depends.dependencies", "Dependant"))
 
-#: The names of marks, and of what makes them, before they are called; ours first.
+#: The modules and names of what users write to make a marker; those of wares first.
 _UNCALLED = (
     _OWN,
     ("wares._inject.markers", "Inject"),
@@ -34,11 +34,11 @@ _UNCALLED = (
 
 @attrs.frozen
 class Mark:
-    """What a marker says, whoever defines its class.
+    """The content of a marker, of wares or of another framework.
 
     Attributes:
-        key: What the marker names; `None` stands for the annotation of the parameter.
-        is_service: Whether only what is registered or given fills the parameter.
+        key: The key or callable that the marker names; `None` stands for the annotation.
+        is_service: Whether only a registered or given service fills the parameter.
         use_cache: Whether the result is shared.
         scope: How long the result lives, if the marker says so.
         casts: Whether `apply_types` casts the result.
@@ -52,7 +52,7 @@ class Mark:
 
 
 def read_mark(marker: Any) -> Mark:
-    """Read what a marker of wares, FastAPI or FastDepends says."""
+    """Read a marker of wares, FastAPI or FastDepends."""
     if _is_a(marker, *_OWN):
         mark: Mark = marker._mark
         return mark
@@ -67,19 +67,19 @@ def read_mark(marker: Any) -> Mark:
 
 
 def is_marker(thing: object) -> bool:
-    """Tell whether *thing* is a marker of wares, FastAPI or FastDepends."""
+    """Return whether *thing* is a marker of wares, FastAPI or FastDepends."""
     return any(_is_a(thing, module, name) for module, name in _MARKS)
 
 
 def _is_uncalled(thing: object, markers: Iterable[tuple[str, str]] = _UNCALLED) -> bool:
-    """Tell whether *thing* is `Depends` or `Inject` itself, without parentheses or brackets."""
+    """Return whether *thing* is `Depends` or `Inject` itself, without parentheses or brackets."""
     return thing is not None and any(
         thing is getattr(sys.modules.get(module), name, None) for module, name in markers
     )
 
 
 def explain_uncalled(marker: Any) -> str:
-    """Tell what is wrong with a marker that was not called."""
+    """Return what is wrong with a marker without parentheses or brackets."""
     if marker.__name__ == "Inject":
         return "Inject has no brackets. Write Inject[Type]."
     return (
@@ -89,7 +89,7 @@ def explain_uncalled(marker: Any) -> str:
 
 
 def find_markers(annotation: Any) -> Iterator[Any]:
-    """Find the markers in *annotation*, called or not, however deep in its brackets they are."""
+    """Yield the markers in *annotation*, at any depth, also without parentheses or brackets."""
     if is_marker(annotation) or _is_uncalled(annotation):
         yield annotation
     for part in typing.get_args(annotation):
@@ -99,20 +99,24 @@ def find_markers(annotation: Any) -> Iterator[Any]:
 
 
 def find_own_markers(parameter: inspect.Parameter) -> list[Any]:
-    """Find the markers of wares that a parameter has, also where they are misplaced."""
+    """List the markers of wares of a parameter, also misplaced ones."""
     found = (*find_markers(parameter.default), *find_markers(parameter.annotation))
-    return [it for it in found if _is_a(it, *_OWN) or _is_uncalled(it, _UNCALLED[:2])]
+    return [
+        marker
+        for marker in found
+        if _is_a(marker, *_OWN) or _is_uncalled(marker, _UNCALLED[:2])
+    ]
 
 
 def list_markers(parameter: inspect.Parameter, annotation: Any) -> list[Any]:
-    """List the markers that count: as the default, or in the outermost brackets."""
+    """List the markers that have an effect: the default, and those in the outermost `Annotated`."""
     is_annotated = typing.get_origin(annotation) is typing.Annotated
     metadata = annotation.__metadata__ if is_annotated else ()
     return [item for item in (parameter.default, *metadata) if is_marker(item)]
 
 
 def explain_misuse(parameter: inspect.Parameter, annotation: Any) -> str | None:
-    """Tell what is wrong with the markers of a parameter, if something is."""
+    """Return what is wrong with the markers of a parameter, if something is."""
     counted = list_markers(parameter, annotation)
     found = [*find_markers(parameter.default), *find_markers(annotation)]
     uncalled = next(filter(_is_uncalled, found), None)
@@ -139,20 +143,21 @@ def explain_misuse(parameter: inspect.Parameter, annotation: Any) -> str | None:
 
 
 def is_fast_depends_marker(thing: object) -> bool:
-    """Tell whether *thing* is a marker of FastDepends, which FastStream uses as well."""
+    """Return whether *thing* is a marker of FastDepends, which FastStream uses as well."""
     return _is_a(thing, "fast_depends.dependencies", "Dependant")
 
 
 def _is_a(thing: object, module: str, name: str) -> bool:
-    # Who has made a marker has imported its module. A mock's type is a mock, whatever it says.
+    # If the module is not imported, no such marker exists. `type`, because a mock of a marker
+    # claims to be an instance of its class.
     kind = getattr(sys.modules.get(module), name, None)
     return kind is not None and issubclass(type(thing), kind)
 
 
 def takes_custom_field(function: Callable[..., Any]) -> bool:
-    """Tell whether *function* takes what only FastDepends fills, as FastStream's ``Context``.
+    """Return whether only FastDepends can fill a parameter, such as FastStream's ``Context``.
 
-    So does a function with a marker of FastDepends that names such a function.
+    The functions that its markers of FastDepends name count as well.
     """
     return any(
         _is_a(mark, "fast_depends.library", "CustomField")
@@ -164,7 +169,7 @@ def takes_custom_field(function: Callable[..., Any]) -> bool:
 def find_fast_dependencies(
     functions: Iterable[Callable[..., Any]],
 ) -> list[Callable[..., Any]]:
-    """Find what FastDepends calls for *functions* by its own markers, however deep, and these."""
+    """List *functions*, and those that FastDepends calls for their markers, at any depth."""
     called: list[Callable[..., Any]] = []
     todo = list(functions)
     for function in todo:
@@ -176,7 +181,7 @@ def find_fast_dependencies(
 
 
 def _read_marks(function: Callable[..., Any]) -> Iterator[Any]:
-    """Read the defaults and the metadata of all parameters, as far as they can be read."""
+    """Yield the defaults and the metadata of all parameters, as far as they can be read."""
     surroundings = surroundings_of(unwrap(function), None)
     for parameter in read_parameters(function):
         yield parameter.default
@@ -186,7 +191,7 @@ def _read_marks(function: Callable[..., Any]) -> Iterator[Any]:
 
 
 def is_derivable(key: object) -> bool:
-    """Tell whether a key that nobody registered can be called to make its own service."""
+    """Return whether *key*, if it is not registered, can be called to make a service."""
     if isinstance(key, type):
         is_protocol = getattr(key, "_is_protocol", False)
         return not (is_protocol or inspect.isabstract(key) or key.__module__ == "builtins")
@@ -198,7 +203,7 @@ def is_derivable(key: object) -> bool:
 
 
 def without_markers(annotation: Any) -> Any:
-    """Give what *annotation* asks for apart from its marker: ``Annotated[T, "name"]`` stays."""
+    """Return *annotation* without its markers; ``Annotated[T, "name"]`` stays."""
     if typing.get_origin(annotation) is not typing.Annotated:
         return annotation
     rest = tuple(item for item in annotation.__metadata__ if not is_marker(item))

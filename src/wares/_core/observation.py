@@ -1,6 +1,6 @@
-"""Telling observers what is made and cleaned up, and how long it took.
+"""Telling observers which services are made and cleaned up, and how long it took.
 
-Nothing here runs for a registry that nobody observes.
+Nothing here runs for a registry without observers.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from contextlib import contextmanager
 
 from wares._core.recipes import Recipe
 
-#: What observers are told, each as a method that they may have.
+#: The methods that an observer may have.
 EVENTS = ("making", "made", "failed", "closing", "closed")
 
 
 def observe_beginning(observers: tuple[object, ...], recipe: Recipe) -> float:
-    """Tell that a service is about to be made; give the time."""
+    """Tell observers that a service is about to be made; return the time."""
     _tell(observers, "making", recipe)
     return time.perf_counter()
 
@@ -27,7 +27,7 @@ def observe_end(
     begin: float,
     error: BaseException | None = None,
 ) -> None:
-    """Tell that a service was made, or that making it failed with *error*."""
+    """Tell observers that a service was made, or that making it failed with *error*."""
     duration = time.perf_counter() - begin
     if error is None:
         _tell(observers, "made", recipe, duration)
@@ -37,7 +37,7 @@ def observe_end(
 
 @contextmanager
 def observe_leaving(observers: tuple[object, ...], recipe: Recipe) -> Iterator[None]:
-    """Tell that a service is cleaned up, while the block lasts."""
+    """Tell observers that a service is cleaned up while the block lasts."""
     _tell(observers, "closing", recipe)
     begin = time.perf_counter()
     try:
@@ -54,7 +54,7 @@ def _tell(observers: tuple[object, ...], event: str, recipe: Recipe, *facts: obj
 
 
 def _call(method: Callable[..., object], recipe: Recipe, facts: tuple[object, ...]) -> None:
-    """Tell one observer; what goes wrong there must not touch what is observed."""
+    """Call a method of an observer; an error in it must not affect the service."""
     try:
         method(recipe.key, recipe.lifetime, *facts)
     except Exception:  # an observer may raise anything

@@ -1,7 +1,4 @@
-"""Checking the health of one service.
-
-This module knows how one ping is run in a container.
-"""
+"""Pings: checking the health of one service in a container."""
 
 from __future__ import annotations
 
@@ -23,7 +20,7 @@ class ServicePing:
 
     Attributes:
         name: The service's name, unique among the pings of a container.
-        is_async: Whether it has to be run with `aping`: the ping, or the making of the service,
+        is_async: Whether it must be run with `aping`, because the ping or a factory that it needs
             is asynchronous.
     """
 
@@ -34,12 +31,12 @@ class ServicePing:
 
     @property
     def key(self) -> Hashable:
-        """What the service is asked for by."""
+        """The key of the service."""
         return self._recipe.key
 
     @property
     def timeout(self) -> float | None:
-        """How long it may take, in seconds, if it was registered with a limit of its own."""
+        """How long the ping may take, in seconds, if it was registered with a limit of its own."""
         return self._recipe.ping_timeout
 
     @property
@@ -48,11 +45,11 @@ class ServicePing:
         return self._recipe.tags
 
     def ping(self) -> None:
-        """Make the service and check it; it is cleaned up with the container.
+        """Make the service and check it; the container cleans it up.
 
         Raises:
-            AsyncServiceError: The ping or the making has to be awaited.
-            Exception: Whatever the making or the ping raises: the service is not well.
+            AsyncServiceError: The ping or a factory must be awaited.
+            Exception: Whatever a factory or the ping raises: the service is not healthy.
         """
         ping = self._ping
         if inspect.iscoroutinefunction(ping):
@@ -64,10 +61,10 @@ class ServicePing:
             raise self._must_be_awaited()
 
     async def aping(self) -> None:
-        """Make the service and check it, awaiting what has to be awaited.
+        """Make the service and check it, and await what must be awaited.
 
         Raises:
-            Exception: Whatever the making or the ping raises: the service is not well.
+            Exception: Whatever a factory or the ping raises: the service is not healthy.
         """
         result = self._ping(await self._container.aget(self.key))
         if inspect.isawaitable(result):
@@ -82,7 +79,7 @@ class ServicePing:
 
 
 def name_pings(container: Asking, recipes: list[Recipe]) -> Iterator[ServicePing]:
-    """Give each recipe's ping a name of its own."""
+    """Yield a ping for each recipe, with a unique name."""
     taken: set[str] = set()
     for recipe in recipes:
         name = unique = describe(recipe.key)
@@ -95,7 +92,7 @@ def name_pings(container: Asking, recipes: list[Recipe]) -> Iterator[ServicePing
 
 
 def _must_await(container: Asking, recipe: Recipe) -> bool:
-    """Tell whether a ping, or the making of what it takes, must be awaited, as far as one sees."""
+    """Return whether a ping, or a factory that it needs, is declared to be asynchronous."""
     if inspect.iscoroutinefunction(recipe.ping):
         return True
     known = container._makers.registry
@@ -108,7 +105,7 @@ def _must_await(container: Asking, recipe: Recipe) -> bool:
         try:
             needs = known.read(current)
         except WaresError:
-            # Running the ping says what is wrong.
+            # Running the ping raises this error.
             continue
         asked = (container._makers.find(need) for need in needs)
         found = {other for other in asked if other is not None} - seen

@@ -82,7 +82,7 @@ class Recipe:
 
     @property
     def may_return_generator(self) -> bool:
-        """Whether a generator that the factory returns may be that of a wrapped generator function."""
+        """Whether the factory wraps a generator function, and may return its generator."""
         return self._signature is not None and self._signature.may_return_generator
 
     @property

@@ -1,6 +1,7 @@
-"""What factories ask for in their bodies, noted as it happens.
+"""`Registry.record`: note which keys factories ask for in their bodies.
 
-Nothing is paid while nobody records: only then are the methods of containers replaced.
+While a registry records, `get` and `aget` of all containers are replaced; otherwise they are as
+fast as ever.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from wares._core.claims import find_path
 
 _get, _aget = Asking.get, Asking.aget
 
-#: The registries that record, and how often each was told to.
+#: The registries that record, and how many blocks of each are open.
 _recording: Counter[Any] = Counter()
 
 
 @contextmanager
 def record(registry: Any) -> Iterator[None]:
-    """Note, while the block lasts, what factories ask the containers of *registry* for."""
+    """Note which keys factories ask the containers of *registry* for, while the block lasts."""
     _recording[registry] += 1
     Asking.get = _get_and_note  # type: ignore[method-assign]  # put back below
     Asking.aget = _aget_and_note  # type: ignore[method-assign]  # the same
@@ -46,7 +47,7 @@ async def _aget_and_note(self: Any, key: Any, /, *more: Any) -> Any:
 
 
 def _note(container: Any, keys: tuple[Hashable, ...]) -> None:
-    """Note who asks, if it is a factory."""
+    """Note the asking service and the keys, if a factory asks."""
     registry = container.registry
     path = find_path()
     if path and _recording[registry]:

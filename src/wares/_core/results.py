@@ -1,7 +1,6 @@
-"""What a factory promises to make, as far as its annotations tell, and whether that is a key's.
+"""The type of service that a factory's annotation promises, and whether it fits the key.
 
-This module knows annotations of results. It never raises: an annotation that it cannot read
-promises nothing.
+Nothing here raises an error: an annotation that cannot be evaluated promises nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from wares._core.callables import as_class, unwrap, without_autowire, wraps_gene
 from wares._core.keys import MISSING, UNIONS
 from wares._core.signatures import evaluate_result
 
-#: What the items of a generator function stand in the brackets of.
+#: The classes that annotate generator functions, with the type of the items in brackets.
 ITERATORS = (
     collections.abc.Iterator,
     collections.abc.Iterable,
@@ -33,21 +32,20 @@ ITERATORS = (
 _AWAITABLES = (collections.abc.Awaitable, collections.abc.Coroutine)
 _MANAGERS = (contextlib.AbstractContextManager, contextlib.AbstractAsyncContextManager)
 
-#: What may be passed where another number is expected (PEP 484).
+#: Pairs of a number type and another one that accepts it (PEP 484).
 _NUMBERS = {(int, float), (int, complex), (float, complex)}
 
 
 def read_promise(factory: Callable[..., Any]) -> Any:
-    """Tell what *factory* promises to make.
+    """Return the type that *factory* promises to make.
 
     Args:
         factory: Any callable.
 
     Returns:
-        The class, for a class; what is yielded, for a generator function or one that is decorated
-        as a context manager; what is awaited, for a coroutine; otherwise what the annotation of the
-        result says. `MISSING`, if that is nothing definite. A context manager is not entered: see
-        `read_entered`.
+        A class itself; the type of the items of a generator function, also of one that `contextlib`
+        decorates; the type of the result of a coroutine; otherwise the annotation of the result.
+        `MISSING` if that is not definite. A context manager is not entered: see `read_entered`.
     """
     called: Any = without_autowire(factory)
     while isinstance(called, functools.partial):
@@ -58,13 +56,13 @@ def read_promise(factory: Callable[..., Any]) -> Any:
 
 
 def read_entered(promise: Any) -> Any:
-    """Tell what *promise* gives when it is entered, if it is a context manager.
+    """Return the type that entering *promise* returns, if it is a context manager.
 
     Args:
-        promise: What a factory promises.
+        promise: The type that a factory promises.
 
     Returns:
-        What ``__enter__`` or ``__aenter__`` promises; *promise* itself, if it has neither.
+        The type that ``__enter__`` or ``__aenter__`` promises; *promise* itself if it has neither.
     """
     kind = typing.get_origin(promise) or promise
     if kind in _MANAGERS:
@@ -78,7 +76,7 @@ def read_entered(promise: Any) -> Any:
     ]
     if not given:
         return promise
-    # One that is both sync and async may give different things.
+    # A class that is both sync and async may return different types.
     return given[0] if given[0] == given[-1] else MISSING
 
 
@@ -91,7 +89,7 @@ def _entered_by(promise: Any, kind: type, name: str) -> Any:
 
 
 def _read_product(called: Any) -> Any:
-    """Read what calling *called* leads to once it is iterated or awaited."""
+    """Return the annotated type of the result of *called*, after it is iterated or awaited."""
     try:
         annotation = evaluate_result(called)
         is_generator = wraps_generator(called)
@@ -107,18 +105,18 @@ def _read_product(called: Any) -> Any:
 
 
 def first_argument(annotation: Any, default: Any = MISSING) -> Any:
-    """Give the first of the types in brackets, or *default* if there are none."""
+    """Return the first of the types in brackets, or *default* if there are none."""
     return next(iter(typing.get_args(annotation)), default)
 
 
 def _definite(annotation: Any) -> Any:
-    """Give *annotation*, or `MISSING` if it may mean anything."""
+    """Return *annotation*, or `MISSING` if it may mean anything."""
     is_open = isinstance(annotation, typing.TypeVar) or annotation in (Any, typing.Self)
     return MISSING if is_open else annotation
 
 
 def may_be_none(annotation: Any) -> bool:
-    """Tell whether what is annotated with *annotation* may be `None`: also if that is unclear."""
+    """Return whether *annotation* allows `None`, or may do so."""
     annotation = _plain(annotation)
     origin = typing.get_origin(annotation)
     if origin in UNIONS:
@@ -136,15 +134,15 @@ def may_be_none(annotation: Any) -> bool:
 
 
 def fits(annotation: Any, key: Any) -> bool:
-    """Tell whether what is annotated with *annotation* may be the service of *key*.
+    """Return whether an object of the type *annotation* may be the service of *key*.
 
     Args:
-        annotation: What a factory promises.
-        key: What its service is asked for by.
+        annotation: The type that a factory promises.
+        key: The key that the factory is registered under.
 
     Returns:
-        False only if both are classes, or have one each before the brackets, that are no kind of
-        one another and can be told apart.
+        False only if both are classes, without regard to brackets, of which neither derives from
+        the other, and whose instances can be told apart.
     """
     annotation, key = _plain(annotation), _plain(key)
     if typing.get_origin(annotation) in UNIONS:
@@ -159,15 +157,15 @@ def fits(annotation: Any, key: Any) -> bool:
 
 
 def _is_definite_class(kind: Any) -> bool:
-    """Tell whether *kind* is a class whose instances are those of its subclasses only."""
-    # Other metaclasses may decide otherwise.
+    """Return whether only objects of *kind* and its subclasses count as instances of *kind*."""
+    # Other metaclasses may define their own check.
     return type(kind) in (type, abc.ABCMeta) and not any(
         "__subclasshook__" in vars(base) for base in kind.__mro__[:-1]
     )
 
 
 def _plain(annotation: Any) -> Any:
-    """Give what *annotation* is apart from aliases, metadata and new names for old types."""
+    """Return *annotation* without aliases, `Annotated` and `NewType`."""
     while True:
         annotation = expand_alias(annotation)
         if typing.get_origin(annotation) is typing.Annotated:

@@ -1,7 +1,7 @@
-"""What a callable needs, and what calling it leads to: a result, a generator, a coroutine.
+"""Signatures: what a callable needs, and whether it returns, yields or must be awaited.
 
-This module knows parameters, annotations and marks. Its caller says which class stands for "the
-container".
+This module reads the parameters of factories, dependencies and injected functions, with their
+annotations and markers. Its callers pass the class that stands for the container.
 """
 
 from __future__ import annotations
@@ -49,28 +49,28 @@ from wares._core.marks import (
 )
 from wares.exceptions import UnresolvableParameterError
 
-#: The name of a first parameter that receives the container without an annotation.
+#: A first parameter of this name receives the container without an annotation.
 CONTAINER_NAME = "wares_container"
 
 
 @attrs.frozen
 class Need:
-    """One parameter, and what it is to be filled with.
+    """One parameter, and the key of the service that fills it.
 
     Attributes:
-        name: The parameter's name.
-        key: What to ask for.
+        name: The name of the parameter.
+        key: The key of the service.
         by_keyword: Whether the argument is passed by keyword.
-        default: The parameter's default, used where *key* is not registered; else `MISSING`.
-        is_marked: Whether `Depends` or `Inject` marks it.
-        is_service: Whether only what is registered or given fills it: `Inject` marks it. Otherwise
-            a marked callable that nobody has registered is called.
-        use_cache: Whether the made service is shared.
+        default: The default, used if *key* is neither registered nor given; else `MISSING`.
+        is_marked: Whether `Depends` or `Inject` marks the parameter.
+        is_service: Whether `Inject` marks it, so that only a registered or given service fills it.
+            For `Depends`, an unregistered callable is called.
+        use_cache: Whether the service is shared.
         scope: The scope that the marker names.
-        casts: Whether `apply_types` casts what fills it.
-        takes_argument: Whether it belongs to a dependency and has no marker: then it takes the
-            argument of that name of the call that is being served, where there is one.
-        is_late: Whether it is asked for later, so that the container itself is passed.
+        casts: Whether `apply_types` casts the argument.
+        takes_argument: Whether the parameter belongs to a dependency and has no marker. If the call
+            of the injected function has an argument of the same name, that fills the parameter.
+        is_late: Whether the factory receives the container and asks for *key* later.
     """
 
     name: str
@@ -88,12 +88,12 @@ class Need:
 
 @attrs.frozen
 class Signature:
-    """What a callable needs and how it is called.
+    """What a callable needs, and what calling it returns.
 
     Attributes:
-        needs: What its parameters ask for, those passed by position first.
-        shape: What calling it leads to.
-        may_return_generator: Whether a generator that it returns is its own `yield`.
+        needs: The needs of its parameters, those passed by position first.
+        shape: What calling it returns.
+        may_return_generator: Whether it wraps a generator function, and may return its generator.
     """
 
     needs: tuple[Need, ...]
@@ -108,19 +108,16 @@ def read_signature(
     is_dependency: bool = False,
     viewpoint: Viewpoint | None = None,
 ) -> Signature:
-    """Read what *factory* needs.
+    """Read the signature of a factory.
 
     Args:
         factory: Any callable.
         container: The class whose annotation asks for the container.
-        is_dependency: Whether a marker names it, so that arguments may reach it by name.
-        viewpoint: From where annotations are read.
-
-    Returns:
-        The needs, the shape.
+        is_dependency: Whether a marker names the callable, so that it may take arguments by name.
+        viewpoint: Where annotations are evaluated, besides the surroundings of the callable.
 
     Raises:
-        UnresolvableParameterError: A required parameter that nothing can fill.
+        UnresolvableParameterError: Nothing can fill a required parameter.
     """
     kind = _DependencyReader if is_dependency else _FactoryReader
     reader = kind(factory, viewpoint, container)
@@ -129,9 +126,9 @@ def read_signature(
 
 
 def read_call(function: Callable[..., Any], container: type) -> tuple[Need, ...]:
-    """Read what a call of *function* needs that its caller may pass as well.
+    """Read the needs of a function for `Container.call`, whose caller may pass any argument.
 
-    What cannot be read is left to the caller.
+    Parameters that cannot be read are left to the caller.
     """
     return tuple(_CallReader(function, None, container).read_needs())
 
@@ -141,17 +138,17 @@ def read_marked(
     container: type,
     viewpoint: Viewpoint,
 ) -> tuple[Need, ...]:
-    """Read the parameters of *function* that carry a marker; the others are left alone.
+    """Read the needs of the parameters of *function* that carry a marker.
 
     Raises:
-        UnresolvableParameterError: A marker that cannot work where it stands.
+        UnresolvableParameterError: A marker cannot work where it is written.
     """
     reader = _MarkedReader(function, viewpoint, container)
     return tuple(need for need in reader.read_needs() if need.is_marked)
 
 
 def need_of_mark(name: str, key: Any, mark: Mark) -> Need:
-    """Make the need of a parameter, or of something else, that asks for *key* by a marker."""
+    """Make the need of a parameter, or of a listed dependency, whose marker asks for *key*."""
     return Need(
         name,
         key,
@@ -166,10 +163,10 @@ def need_of_mark(name: str, key: Any, mark: Mark) -> Need:
 def find_own_marked(
     function: Callable[..., Any], viewpoint: Viewpoint
 ) -> Iterator[inspect.Parameter]:
-    """Find the parameters of *function* that markers of wares mark, also misplaced ones.
+    """Yield the parameters of *function* that have a marker of wares, also a misplaced one.
 
     Raises:
-        InvalidRegistrationError: Its parameters cannot be read.
+        InvalidRegistrationError: The parameters cannot be read.
     """
     reader = _Reader(function, viewpoint)
     for parameter in read_parameters(function):
@@ -181,15 +178,15 @@ def find_own_marked(
 def find_overlooked_markers(
     function: Callable[..., Any], names: Collection[str]
 ) -> Iterator[UnresolvableParameterError]:
-    """Find what is wrong with parameters that a framework takes for what its clients send.
+    """Find markers on parameters that a framework would read from the request.
 
     Args:
-        function: What the framework calls.
+        function: The function that the framework calls.
         names: The names of those parameters.
 
     Yields:
-        An error for each that carries a marker, which the framework has not seen, and for each
-        whose annotation cannot be evaluated.
+        An error for each parameter whose marker the framework has overlooked, and for each whose
+        annotation cannot be evaluated.
     """
     reader = _Reader(function)
     for parameter in read_parameters(function):
@@ -210,15 +207,16 @@ def find_overlooked_markers(
 def read_annotations(
     function: Callable[..., Any], viewpoint: Viewpoint | None = None
 ) -> dict[str, Any]:
-    """Read what the parameters of *function*, and its result as ``return``, are annotated with.
+    """Evaluate the annotations of the parameters of *function*, and of its result as ``return``.
 
-    Markers are left out, and so is what cannot be read.
+    Markers are removed. Annotations that cannot be evaluated are left out.
     """
     reader = _Reader(function, viewpoint)
     signature = read_raw(function)
     result = _as_parameter("return", signature.return_annotation)
     found = {
-        it.name: reader.try_to_evaluate(it) for it in (*signature.parameters.values(), result)
+        parameter.name: reader.try_to_evaluate(parameter)
+        for parameter in (*signature.parameters.values(), result)
     }
     return {
         name: without_markers(annotation)
@@ -228,23 +226,23 @@ def read_annotations(
 
 
 def evaluate_result(factory: Callable[..., Any]) -> Any:
-    """Evaluate what *factory* is annotated to return; `MISSING` without an annotation.
+    """Evaluate the annotation of the result of *factory*; return `MISSING` if there is none.
 
     Raises:
         UnresolvableParameterError: The annotation cannot be evaluated.
     """
-    # Nothing is imported for the sake of a promise.
+    # This annotation is not worth importing a module.
     reader = _Reader(factory, Viewpoint(may_import=False))
     return reader.evaluate(_as_parameter("return", read_raw(factory).return_annotation))
 
 
 def check_parameters(factory: Callable[..., Any]) -> None:
-    """Refuse a *factory* with a required parameter that no registration could ever fill.
+    """Raise an error for a required parameter that no registration could ever fill.
 
-    It evaluates no annotation, and so is quick enough for each registration.
+    No annotation is evaluated, so this is fast enough for each registration.
 
     Raises:
-        UnresolvableParameterError: It has neither annotation nor default.
+        UnresolvableParameterError: A parameter has neither an annotation nor a default.
     """
     target = without_autowire(factory)
     for position, parameter in enumerate(read_parameters(target)):
@@ -263,9 +261,9 @@ def check_parameters(factory: Callable[..., Any]) -> None:
 class _Reader:
     """Reads the annotations, the markers and the needs of one callable."""
 
-    #: Whether what cannot be read is an error where a parameter has no default.
+    #: Whether it is an error if the annotation of a required parameter cannot be read.
     _is_strict = True
-    #: Whether a first parameter of that name receives the container.
+    #: Whether a first parameter named `CONTAINER_NAME` receives the container.
     _takes_container_by_name = True
 
     def __init__(
@@ -283,15 +281,15 @@ class _Reader:
         )
 
     def read_needs(self) -> Iterator[Need]:
-        """Read one need for each parameter that is to be filled."""
+        """Yield a need for each parameter that is filled."""
         by_keyword = False
         for position, parameter in enumerate(read_parameters(self._factory)):
             need = self._read_need(parameter, position)
             if parameter.kind is parameter.POSITIONAL_ONLY:
-                # Left alone, it is passed its default.
+                # If it is not filled, the default must be passed, to keep the positions.
                 yield need or Need(parameter.name, MISSING, default=parameter.default)
                 continue
-            # What follows a parameter that may be left out cannot be passed by position.
+            # A parameter after one that may be left out cannot be passed by position.
             may_be_left_out = need is None or need.default is not MISSING
             by_keyword |= may_be_left_out or parameter.kind is parameter.KEYWORD_ONLY
             if need is not None:
@@ -313,10 +311,10 @@ class _Reader:
 
     def _read_unmarked(
         self,
-        parameter: inspect.Parameter,  # noqa: ARG002  # for those who read more
-        annotation: Any,  # noqa: ARG002  # for those who read more
+        parameter: inspect.Parameter,  # noqa: ARG002  # subclasses use it
+        annotation: Any,  # noqa: ARG002  # subclasses use it
     ) -> Need | None:
-        """Read a parameter without a marker, if it is to be filled."""
+        """Return the need of a parameter without a marker, if it is filled."""
         return None
 
     def _read_marked(self, parameter: inspect.Parameter, mark: Mark) -> Need:
@@ -330,7 +328,7 @@ class _Reader:
                 )
             key = without_markers(self.evaluate(parameter))
         elif isinstance(key, typing.ForwardRef):
-            # The marker was made before its dependency was there, from Python 3.14 on.
+            # From Python 3.14 on, a marker may have been made before its dependency was defined.
             key = self.evaluate(parameter.replace(annotation=key))
         return self._checked(need_of_mark(parameter.name, expand_alias(key), mark))
 
@@ -343,21 +341,21 @@ class _Reader:
         return need
 
     def find_marker(self, parameter: inspect.Parameter, annotation: Any) -> Any:
-        """Find the one marker of a parameter, in its *annotation* or as its default."""
+        """Return the marker of a parameter, from its *annotation* or its default, if it has one."""
         misuse = explain_misuse(parameter, annotation)
         if misuse is not None:
             raise self.make_error(parameter.name, misuse)
         return next(iter(list_markers(parameter, annotation)), None)
 
     def try_to_evaluate(self, parameter: inspect.Parameter) -> Any:
-        """Evaluate an annotation that nobody needs; `MISSING` if it cannot be read."""
+        """Evaluate the annotation of a parameter; return `MISSING` if that fails."""
         try:
             return self.evaluate(parameter)
         except UnresolvableParameterError:
             return MISSING
 
     def evaluate(self, parameter: inspect.Parameter) -> Any:
-        """Evaluate the annotation of a parameter; `MISSING` if it has none."""
+        """Evaluate the annotation of a parameter; return `MISSING` if it has none."""
         annotation = parameter.annotation
         if annotation is parameter.empty:
             return MISSING
@@ -378,11 +376,11 @@ class _Reader:
         return evaluated
 
     def make_error(self, parameter: str, reason: str) -> UnresolvableParameterError:
-        """Make the error for a parameter of the callable."""
+        """Return the error for a parameter of the callable."""
         return UnresolvableParameterError(parameter, describe_callable(self._factory), reason)
 
     def _look_up(self, parameter: str, annotation: Any) -> Any:
-        """Evaluate an annotation where it was written, with types for its type parameters."""
+        """Evaluate an annotation in the class that wrote it, and fill in its type parameters."""
         owner = self._owner
         if owner is None:
             return self._surroundings.evaluate(annotation)
@@ -392,10 +390,10 @@ class _Reader:
 
 
 class _FactoryReader(_Reader):
-    """Reads what a registered factory needs."""
+    """Reads the needs of a registered factory."""
 
     def _read_unmarked(self, parameter: inspect.Parameter, annotation: Any) -> Need | None:
-        """Read a parameter; with a default it counts if it is the container, or autowired."""
+        """Return the need; with a default, only for the container and autowired factories."""
         if parameter.default is parameter.empty:
             return self._checked(Need(parameter.name, annotation))
         if annotation is self._container:
@@ -407,7 +405,7 @@ class _FactoryReader(_Reader):
 
 
 class _DependencyReader(_Reader):
-    """Reads what a callable needs that a marker names: arguments reach it by name."""
+    """Reads the needs of a callable that a marker names; it may take arguments by name."""
 
     def _read_unmarked(self, parameter: inspect.Parameter, annotation: Any) -> Need:
         if annotation is self._container:
@@ -420,21 +418,22 @@ class _DependencyReader(_Reader):
 
 
 class _CallReader(_DependencyReader):
-    """Reads what a function needs that its caller may pass as well."""
+    """Reads the needs of a function for `Container.call`."""
 
     _is_strict = False
 
 
 class _MarkedReader(_Reader):
-    """Reads the marked parameters of a function that is called by others."""
+    """Reads the marked parameters of an injected function."""
 
     _is_strict = False
     _takes_container_by_name = False
 
     def find_marker(self, parameter: inspect.Parameter, annotation: Any) -> Any:
-        """Find a marker, but none of FastDepends in a function that takes what only it fills.
+        """Return the marker of a parameter; one of FastDepends may be left to FastDepends.
 
-        FastStream, whose `Depends` is that of FastDepends, calls such functions.
+        That is so in a function with a parameter that only FastDepends fills, such as FastStream's
+        ``Context``: FastStream uses FastDepends to call it.
         """
         marker = super().find_marker(parameter, annotation)
         is_foreign = is_fast_depends_marker(marker)
@@ -456,7 +455,7 @@ def _as_parameter(name: str, annotation: Any) -> inspect.Parameter:
 
 
 def without_none(annotation: Any) -> Any:
-    """Give ``T`` for ``T | None``: with a default, that is how an optional service is written."""
+    """Return ``T`` for ``T | None``; a parameter with a default asks for ``T``."""
     if typing.get_origin(annotation) not in UNIONS:
         return annotation
     rest = [item for item in typing.get_args(annotation) if item is not types.NoneType]

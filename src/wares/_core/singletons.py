@@ -1,4 +1,4 @@
-"""The record of what a registry's singletons were made from, so that overrides evict outdated ones."""
+"""The singletons of a registry, with what they were made from, so that overrides evict them."""
 
 from __future__ import annotations
 

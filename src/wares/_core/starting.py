@@ -1,4 +1,4 @@
-"""The start of a registry: all its eager singletons are made, or none of them."""
+"""The start of a registry, which makes all eager singletons, or none of them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Start:
     """One start of a registry, which can be undone.
 
     Attributes:
-        keys: What is made, in that order.
+        keys: The keys of the eager singletons, in the order of registration.
 
     Raises:
         RegistryClosedError: The registry is closed.
@@ -29,15 +29,15 @@ class Start:
         self._cleanups_before = len(registry.root._made.get(CLEANUPS, ()))
 
     def undo(self, error: BaseException) -> BaseException:
-        """Clean up what was made since; give the exception that is then under way."""
+        """Clean up the singletons made since; return the exception that is then under way."""
         return leave_all(self._take(), error, self._registry.observers) or error
 
     async def aundo(self, error: BaseException) -> BaseException:
-        """Clean up as `undo` does, awaiting what has to be awaited."""
+        """Clean up as `undo` does, and await asynchronous cleanups."""
         return await aleave_all(self._take(), error, self._registry.observers) or error
 
     def _take(self) -> list[Entry]:
-        """Let nobody get what was made since; give what is to be cleaned up."""
+        """Forget the singletons made since, and return their cleanups."""
         self._registry.singletons.forget_all_but(self._before)
         cleanups: list[Entry] = self._registry.root._made.get(CLEANUPS, [])
         taken = cleanups[self._cleanups_before :]

@@ -1,4 +1,4 @@
-"""Waiting in an event loop for what any thread may give: on asyncio, and on trio."""
+"""Waiting in an event loop, of asyncio or trio, for a result that any thread may set."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 async def wait_in_the_event_loop(future: Future[T]) -> T:
-    """Wait for *future* in whichever event loop runs."""
+    """Wait for *future* in the event loop that is running."""
     if runs_trio():
         return await _wait_on_trio(future)
     import asyncio  # noqa: PLC0415  # takes long to import, and waiting is rare
@@ -22,8 +22,8 @@ async def wait_in_the_event_loop(future: Future[T]) -> T:
 
 
 def runs_trio() -> bool:
-    """Tell whether the event loop of this thread is trio's."""
-    # Whoever runs it has imported it.
+    """Return whether the event loop of this thread is trio's."""
+    # If trio is running, it has been imported.
     trio: Any = sys.modules.get("trio")
     return trio is not None and bool(trio.lowlevel.in_trio_run())
 
@@ -35,7 +35,7 @@ async def _wait_on_trio(future: Future[T]) -> T:
     token = trio.lowlevel.current_trio_token()
 
     def wake(_: Future[T]) -> None:
-        # After its end nobody waits any more.
+        # When trio has ended, no task waits any more.
         with suppress(trio.RunFinishedError):
             token.run_sync_soon(event.set)
 
