@@ -24,7 +24,7 @@ from tests.support import shapes
 from tests.support.services import Cache, Database
 from wares import autowire
 from wares._core.keys import MISSING
-from wares._core.results import entered, fits, may_be_none, returns
+from wares._core.results import fits, may_be_none, read_entered, read_promise
 
 T = TypeVar("T")
 Number = NewType("Number", int)
@@ -189,7 +189,7 @@ class Methods:
 )
 def test_promises(factory, promise):
     """A factory promises what its result is annotated with, once it is iterated or awaited."""
-    assert promise == returns(factory)
+    assert promise == read_promise(factory)
 
 
 class Entered:
@@ -258,7 +258,7 @@ class Odd(Entered):
 )
 def test_what_is_entered(promise, service):
     """A context manager gives what `__enter__` promises, and nothing else changes."""
-    assert service == entered(promise)
+    assert service == read_entered(promise)
 
 
 class Runs(Protocol):
