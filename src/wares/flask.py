@@ -9,9 +9,9 @@ import contextlib
 import functools
 import logging
 import sys
-import types
 import weakref
 from collections.abc import Callable, Generator, Hashable
+from types import FrameType, NoneType
 from typing import Any, TypeVar, cast
 
 from typing_extensions import TypeForm, Unpack
@@ -43,6 +43,7 @@ with needs_extra("wares.flask", "flask"):
         Response,
         g,
         has_app_context,
+        has_request_context,
         request,
         signals,
     )
@@ -157,10 +158,9 @@ def wares_from(g: _AppCtxGlobals = g) -> Container:
     containers, key = _get_containers(context), _get_key()
     served = containers.get(key)
     if served is None or served.is_closed:
-        registry = context.app.extensions.get(REGISTRY_KEY)
-        served = Served(get_registry() if registry is None else registry)
-        served.app = context.app
-        served.around = sys.exception()
+        served = Served(_keeping.get_registry(context.app))
+        served.app, served.around = context.app, sys.exception()
+        served.is_request = key is not None or has_request_context()
         if key is not None:
             _end_with_request(containers, key, served)
         containers[key] = served
@@ -274,20 +274,51 @@ class Served(Container):
     Attributes:
         app: The application whose context it is.
         around: The exception that was being handled when the container was opened.
+        is_request: Whether a request was being served then.
         stream: The streamed response that closes the container when it ends, if there is one.
     """
 
     app: Flask
     around: BaseException | None
+    is_request: bool
     stream: weakref.ref[Generator[Any]] | None = None
     _failure: BaseException | None
     _escaped: BaseException | None
 
+    def find_failure(self, error: BaseException | None) -> BaseException | None:
+        """Find what has ended a request, a command or a context.
+
+        Args:
+            error: What Flask tells. That is `None` for the exit code of a command, and for the
+                exception of a function that is called at the end of the request.
+        """
+        if error is not None:
+            return error
+        if not self.is_request and click.get_current_context(silent=True):
+            error = _find_exit()
+        if error is None:
+            error = sys.exception()
+        # What was handled before the container was opened, and around that, has not ended it.
+        before = self.around
+        while before is not None:
+            if before is error:
+                return None
+            before = before.__context__
+        return error
+
+    def drop_stream(self) -> None:
+        """End a streamed response that is not sent."""
+        stream = self.stream and self.stream()
+        self.stream = None
+        if stream:
+            stream.close()
+
     def end(self, error: BaseException | None) -> None:
         """Close the container; cleanups see *error*, or else the exception that was answered."""
+        self.around = None
         if error is None:
             error = vars(self).get("_failure") or vars(self).get("_escaped")
-        if error is not None and not _is_failure(error):
+        if error is not None and not _is_failure(error, is_request=self.is_request):
             error = None
         is_answered = error is not None and sys.exception() is not error
         kind = None if error is None else type(error)
@@ -304,12 +335,13 @@ class Served(Container):
             logging.getLogger("wares").exception(message)
 
 
-def _is_failure(error: BaseException) -> bool:
+def _is_failure(error: BaseException, *, is_request: bool) -> bool:
     """Tell whether *error* is a failure; a redirection and an exit with code 0 are none."""
     if isinstance(error, HTTPException):
         status = error.code if error.response is None else error.response.status_code
         return status is None or status >= 400  # noqa: PLR2004  # errors begin there
-    return is_failed_exit(error)
+    # A server that stops interrupts a request by an exit with code 0.
+    return is_request or is_failed_exit(error)
 
 
 def _end_with_request(containers: dict[Any, Served], key: Any, served: Served) -> None:
@@ -401,10 +433,8 @@ def _note(_: Flask, exception: BaseException, **__: Any) -> None:
     """Note an exception for the cleanups, and drop the streamed response that it replaces."""
     served = _find()
     if served is not None:
-        dropped = served.stream and served.stream()
-        served._failure, served.stream = exception, None
-        if dropped:
-            dropped.close()
+        served._failure = exception
+        served.drop_stream()
 
 
 def _note_answered(call: Callable[..., Any], find: Any, *args: Any) -> Any:
@@ -419,25 +449,15 @@ def _end(containers: dict[Any, Served], key: Any, error: BaseException | None) -
     served = containers.get(key)
     if served is None:
         return
-    if served.stream and (error is None or isinstance(error, (Exception, GeneratorExit))):
+    failure = served.find_failure(error)
+    may_be_sent = failure is error and isinstance(error, (Exception, GeneratorExit, NoneType))
+    if served.stream and may_be_sent:
         return
     del containers[key]
-    served.end(error or _find_failure(served.around))
-
-
-def _find_failure(around: BaseException | None) -> BaseException | None:
-    """Find what has ended a context that is not told: a command's, or if a teardown has failed.
-
-    Args:
-        around: An exception that was there before. Those that were handled around it are its
-            context.
-    """
-    error = sys.exception()
-    while around is not None:
-        if around is error:
-            error = None
-        around = around.__context__
-    return error or (_find_exit() if click.get_current_context(silent=True) else None)
+    try:
+        served.drop_stream()
+    finally:
+        served.end(failure)
 
 
 def _find_exit() -> click.exceptions.Exit | None:
@@ -446,11 +466,10 @@ def _find_exit() -> click.exceptions.Exit | None:
     Click does so from 8.2 on, and has the code only as the argument of that call (8.2.0 to 8.5.1).
     If it is not found, the command has succeeded.
     """
-    frame: types.FrameType | None = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_code is not click.Context.exit.__code__:
         frame = frame.f_back
-    code = frame.f_locals.get("code") if frame is not None else None
-    return click.exceptions.Exit(code) if code else None
+    return None if frame is None else click.exceptions.Exit(frame.f_locals.get("code", 0))
 
 
 def _end_request(_: Flask, *, exc: BaseException | None, **__: Any) -> None:
@@ -466,10 +485,11 @@ def _end_context(error: BaseException | None) -> None:
     containers, active = _get_containers(context), _get_key()
     try:
         with contextlib.ExitStack() as stack:
-            for key in list(containers):
+            for key, served in list(containers.items()):
                 # If the container of another request is left, a teardown function has failed.
-                is_left = error is None and key not in {None, active}
-                stack.callback(_end, containers, key, GeneratorExit() if is_left else error)
+                is_left = key not in {None, active} and not served.stream
+                failure = GeneratorExit() if is_left and error is None else error
+                stack.callback(_end, containers, key, failure)
     except BaseException as failure:  # noqa: BLE001  # it is raised again
         # Raised at once, it would keep the teardown functions of others from running.
         vars(context)[_FAILURE] = failure

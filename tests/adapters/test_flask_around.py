@@ -269,6 +269,18 @@ class TestWhateverIsAround:
         # Otherwise the context around it ends the services.
         assert around != "nothing" or ["open", "rollback ZeroDivisionError"] == journal
 
+    def test_streams_of_nested_requests(self, app, journal, streamed):
+        """A stream that a request passes on to another one lasts, and succeeds."""
+
+        @app.get("/passing")
+        def passing():
+            with app.test_request_context(streamed):
+                answer = app.full_dispatch_request()
+            return Response(answer.iter_encoded())
+
+        assert "012" == app.test_client().get("/passing").text.replace("/", "")
+        assert COMMITTED == journal
+
     def test_nested(self, app, journal):
         """What is pushed or served within a request has its own, and leaves the request's."""
         app.testing = True
@@ -464,6 +476,40 @@ class TestAbandonedStreams:
         assert journal in (["open", "rollback LookupError"], ["open", "rollback GeneratorExit"])
         assert "True" == client.get("/asking").text
 
+    def test_teardown_functions_that_fail(self, app, journal, streamed):
+        """A streamed response that is not sent because a function fails later rolls back."""
+        app.testing = True
+        app.teardown_request(lambda _: 1 / 0)
+
+        with pytest.raises(ZeroDivisionError):
+            app.test_client().get(streamed)
+        gc.collect()
+
+        assert ["open", "rollback ZeroDivisionError"] == journal
+
+    def test_closing_fails_too(self, app, journal):
+        """The services end, although a stream that is not sent fails as it is closed."""
+
+        class Chunks:
+            def __iter__(self):
+                return iter(["a"])
+
+            def close(self):
+                raise LookupError
+
+        def view():
+            wares_from().get(Session)
+            return Response(Chunks())
+
+        app.testing = True
+        app.view_functions["asking"] = view
+        app.teardown_request(lambda _: 1 / 0)
+
+        with pytest.raises(LookupError):
+            app.test_client().get("/asking")
+
+        assert ["open", "rollback ZeroDivisionError"] == journal
+
     def test_interrupts(self, app, journal):
         """An interrupt ends the services of a streamed response that is not sent."""
 
@@ -614,6 +660,21 @@ def test_a_context_of_many_requests(app):
 
 
 class TestAnsweredExceptions:
+    def test_exits(self, app, journal):
+        """An exit ends a request half-way, whatever its code: Gunicorn stops workers by 0."""
+
+        @app.get("/exiting")
+        def exiting():
+            wares_from().get(Session)
+            sys.exit(0)
+
+        with pytest.raises(SystemExit):
+            app.test_client().get("/exiting")
+        with pytest.raises(SystemExit), app.app_context():
+            exiting()
+
+        assert ["open", "rollback SystemExit", *COMMITTED] == journal
+
     def test_redirections(self, app, journal):
         """A redirection that is raised, by a view or by Flask itself, is no failure."""
 
@@ -681,6 +742,13 @@ def raise_abort(_):
     raise click.Abort
 
 
+def exit_while_handling(context, code=0):
+    try:
+        raise LookupError
+    except LookupError:
+        context.exit(code)
+
+
 def test_injected_events(app, journal):
     """An event of Flask-SocketIO has a container of its own before it asks Flask for it."""
     app.secret_key = "not a secret"
@@ -744,7 +812,9 @@ class TestCommands:
             (lambda context: context.exit(), "commit"),
             (raise_exit, "commit"),
             (lambda _: sys.exit(), "commit"),
+            (exit_while_handling, "commit"),
             (lambda context: context.exit(1), "rollback Exit"),
+            (lambda context: exit_while_handling(context, 1), "rollback Exit"),
             (raise_exit_1, "rollback Exit"),
             (lambda _: sys.exit(1), "rollback SystemExit"),
             (lambda _: sys.exit("it says why"), "rollback SystemExit"),
