@@ -1,6 +1,6 @@
 """The command line: ``wares``, or ``python -m wares``.
 
-The commands need packages that not everybody has installed.
+The commands need the packages of the extra ``cli``, and this module says so if they are missing.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Run the command line, then exit the interpreter."""
+    """Run the command line, and exit the interpreter."""
     try:
         import click  # noqa: F401, PLC0415  # only the command line needs it
         import rich  # noqa: F401, PLC0415  # the same
@@ -20,7 +20,7 @@ def main() -> None:
             f"The command line of wares needs {error.name}, which is not installed. Install it "
             f"with the rest: pip install 'wares[cli]'"
         )
-    from wares._cli.commands import commands  # noqa: PLC0415  # needs what was looked for above
+    from wares._cli.commands import commands  # noqa: PLC0415  # it imports these packages
 
     commands(prog_name="wares")
 

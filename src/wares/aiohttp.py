@@ -1,6 +1,6 @@
 """A container for each request and each WebSocket of an aiohttp application.
 
-This module knows aiohttp's server: applications, middlewares, requests.
+`init_app` gives the application a registry and installs the middleware that opens the containers.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ __all__ = [
     "wares_middleware",
 ]
 
-#: aiohttp's own alias names its class in a string, which cannot be read from here.
+#: aiohttp's own alias names its class in a string, which cannot be evaluated outside of aiohttp.
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-#: Where the registry is found in an application.
+#: The key of the registry in an application.
 REGISTRY_KEY = web.AppKey("wares_registry", Registry)
 
 _keeping = Keeping[web.Application](
@@ -76,8 +76,8 @@ def init_app(
 
     Args:
         app: The application.
-        registry: The registry to use; by default the one that *app* has already, or else a new one.
-        middleware_pos: Where the middleware is inserted.
+        registry: The registry to use; by default that of *app* if it has one, or else a new one.
+        middleware_pos: The position of the middleware in ``app.middlewares``.
         validate: Whether the start fails if a registered service cannot be made, or if a handler
             asks for one that is not registered by then: at the latest in ``cleanup_ctx``.
 
@@ -91,7 +91,7 @@ def init_app(
         app.middlewares.insert(middleware_pos, wares_middleware)
         app.middlewares.append(_note_failure)
         app.on_startup.append(partial(_start, validate))
-        # Singletons may need what cleanup contexts have opened, so they end first.
+        # Singletons may need what cleanup contexts have opened, so singletons close first.
         app.on_cleanup.insert(0, aclose_registry)
         # If the start fails, aiohttp ends contexts only.
         app.cleanup_ctx.append(_close_at_last)
@@ -149,7 +149,7 @@ def health_route(path: str = "/healthy", **options: Unpack[HealthOptions]) -> we
         The route, for ``app.add_routes([...])``.
 
     Raises:
-        InvalidOptionError: An option cannot work.
+        InvalidOptionError: An option is invalid.
     """
     endpoint = HealthEndpoint(**options)
 
@@ -173,7 +173,7 @@ async def _start(validate: bool, app: web.Application) -> None:
         check(get_registry(app), "The application does not start", _find_handlers(app))
     await get_registry(app).astart()
     if not app.middlewares.frozen and app.middlewares[-1] is not _note_failure:
-        # Middlewares have been added since; from now on, no more can be.
+        # Other middlewares have been added since `init_app`. From now on, none can be added.
         app.middlewares.append(_note_failure)
 
 
@@ -196,5 +196,5 @@ async def _note_failure(request: web.Request, handler: Handler) -> web.StreamRes
 
 
 def _is_failure(error: BaseException) -> bool:
-    """Tell whether *error* is a failure; a raised response may be none."""
+    """Tell whether *error* is a failure; a raised response with a status below 400 is none."""
     return not isinstance(error, web.HTTPException) or error.status >= 400  # noqa: PLR2004  # client errors begin there

@@ -1,7 +1,8 @@
 """A container for each HTTP request and each WebSocket of an ASGI application.
 
-This module follows the ASGI specification (https://asgi.readthedocs.io, version 3.0). It serves
-callables, and reads scopes and messages.
+This module works with every framework that follows the ASGI specification
+(https://asgi.readthedocs.io, version 3.0). The adapters of Starlette, FastAPI and Litestar build
+on it.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 #: The key of a request's container in its scope.
 CONTAINER_KEY = "wares_container"
 
-#: The key of a scope's exceptions that were answered instead of raised.
+#: The key, in a scope, of the list of exceptions that were answered instead of raised.
 ANSWERED_KEY = "wares_answered"
 
 #: The messages that answer or refuse a connection.
@@ -68,7 +69,8 @@ NO_STATE = (
 _CLIENT_ERROR = 400
 _SERVER_ERROR = 500
 
-#: The codes (RFC 6455, 7.4.1) that close a WebSocket which has done its work, or whose server ends.
+#: The codes (RFC 6455, 7.4.1) of a WebSocket that closes because its work is done, or because the
+#: server shuts down.
 _NORMAL_CLOSURE = 1000
 _GOOD_CLOSURES = (_NORMAL_CLOSURE, 1001)
 
@@ -82,13 +84,13 @@ class lifespan(Lifespan[App]):  # noqa: N801  # used as a decorator
     Args:
         function: An async generator function, or a function that returns an async context
             manager. It takes the application and the registry, and yields a mapping, which
-            becomes the state of the lifespan, or nothing. Left out, the result is a decorator.
+            becomes the state of the lifespan, or nothing. If omitted, the result is a decorator.
         registry: A registry to use instead of a new one for each start. It closes as well, so the
             application cannot be started again.
         validate: Whether the start fails if a registered service cannot be made.
 
     Attributes:
-        registry: The registry of the present start, or of the next one.
+        registry: The registry of the current start, or of the next one.
 
     Raises:
         InvalidRegistrationError: *function* cannot be a lifespan function.
@@ -99,12 +101,14 @@ class lifespan(Lifespan[App]):  # noqa: N801  # used as a decorator
 
 
 class ConnectionContainer(Container):
-    """The container of a request or WebSocket: current, in its scope, and shielded while it closes.
+    """The container of a request or WebSocket, which is current and is kept in the ASGI scope.
+
+    It is shielded while it closes.
 
     Args:
-        registry: Where services are registered.
+        registry: The registry.
         scope: The ASGI scope of the connection.
-        given: Objects that it contains from the start.
+        given: The objects that the container is given.
     """
 
     #: The exception that last left an injected function; perhaps nothing else has seen it.
@@ -136,9 +140,9 @@ class ConnectionContainer(Container):
         traceback: TracebackType | None,
     ) -> Awaitable[None]:
         """Close the container, and make the previous one current again."""
-        # Not with a token: a coroutine that is closed ends in another context.
+        # A token would fail: a coroutine that is closed ends in another context.
         current.set(self._outer)
-        # A middleware that retries may serve the scope once more.
+        # A middleware that retries may serve the same scope again.
         self._scope[CONTAINER_KEY] = self._before
         self._escaped = None
         shield = self._shield
@@ -234,15 +238,15 @@ class WaresMiddleware:
             await self.app(scope, receive, send)
 
     def _explain(self, error: BaseException, scope: Scope) -> None:
-        """Add to an error what only the adapter knows."""
+        """Add a note to an error; for adapters to override."""
 
     def _give(
         self,
-        scope: Scope,  # noqa: ARG002  # for adapters, as the next two
+        scope: Scope,  # noqa: ARG002  # adapters need it, and the next two
         receive: Receive,  # noqa: ARG002  # see above
         send: Send,  # noqa: ARG002  # see above
     ) -> dict[Hashable, Any] | None:
-        """Return the objects to give to the container of a scope; here, there are none."""
+        """Return the objects to give to the container; none here, but adapters override this."""
         return None
 
     def _has_failed(self, status: int) -> bool:
@@ -250,10 +254,10 @@ class WaresMiddleware:
         return status >= _SERVER_ERROR if self.failed is None else self.failed(status)
 
     def _watch(self, scope: Scope, send: Send, answered: list[BaseException]) -> Send:
-        """Wrap *send* to note exceptions that are answered instead of raised.
+        """Wrap *send* so that it notes exceptions that are answered instead of raised.
 
-        Frameworks call exception handlers, and send their responses, while the exception is being
-        handled, so `sys.exception` returns it here.
+        While a framework handles an exception, it calls the exception handler and sends the
+        response, so `sys.exception` returns the exception here.
         """
         outside = sys.exception()
 
@@ -306,8 +310,8 @@ def wares_from(scope: Mapping[str, Any]) -> Container:
 def find_registry(scope: Scope) -> Registry:
     """Find the registry of the application that serves *scope*.
 
-    It is in the state of the lifespan, which the server copies into each scope. For clients that
-    run no server, Starlette and FastAPI have it on the application.
+    The server copies the state of the lifespan, which contains the registry, into each scope. Some
+    test clients do not; then the registry is on the application, if that is Starlette or FastAPI.
     """
     app = scope.get("app")
     kept = getattr(getattr(app, "state", None), REGISTRY_KEY, None)
@@ -333,15 +337,15 @@ def health_app(registry: Registry | None = None, **options: Unpack[HealthOptions
         The application.
 
     Raises:
-        InvalidOptionError: An option cannot work.
+        InvalidOptionError: An option is invalid.
     """
     endpoint = HealthEndpoint(**options)
 
     async def health(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001  # the protocol
         if scope["type"] != "http":
             raise InvalidOptionError(
-                f"health_app answers HTTP requests only, and this is {scope['type']!r}. Route to "
-                f"it by its path, and let the lifespan pass it by."
+                f"health_app answers HTTP requests only, and this is {scope['type']!r}. Mount it "
+                f"at a path of an application that handles other scopes itself."
             )
         answer = _NOT_ALLOWED
         if scope["method"] in ("GET", "HEAD"):

@@ -1,6 +1,6 @@
-"""A container for each run of a Celery task, on a registry in each worker process.
+"""A container for each run of a Celery task.
 
-This module knows Celery: its applications, tasks and signals.
+A base class of the tasks opens the containers. Each worker process has its own singletons.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from wares._adapters.injecting import Served, refuse_unserved
 from wares._adapters.lifespan import REGISTRY_KEY
 from wares._adapters.loops import Loops
 from wares._adapters.registries import Keeping, demand_kind
-from wares._adapters.units import Unit, check, tell
+from wares._adapters.units import Unit, check, keep_message
 from wares._core.container import Registry
 from wares.exceptions import PendingAsyncCleanupError, WaresError
 
@@ -47,8 +47,8 @@ def init_app(app: Celery, *, registry: Registry | None = None, validate: bool = 
 
     Args:
         app: The application.
-        registry: The registry to use; by default the one that the application has, unless that is
-            closed; otherwise a new one.
+        registry: The registry to use. By default, the application keeps its registry, or gets a
+            new one if it has none or a closed one.
         validate: Whether a worker refuses to start if a registered service cannot be made, or if a
             task asks for a service that is not registered.
 
@@ -56,8 +56,8 @@ def init_app(app: Celery, *, registry: Registry | None = None, validate: bool = 
         The application.
 
     Raises:
-        InvalidRegistrationError: It is no application of Celery.
-        InvalidRegistryError: A task that asks for services has been made already.
+        InvalidRegistrationError: *app* is no application of Celery.
+        InvalidRegistryError: A task that asks for services was defined before this call.
     """
     demand_kind(app, Celery, "init_app takes a Celery application")
     if app.finalized:
@@ -81,8 +81,8 @@ class WaresTask(Task):
     """A task whose runs each have a container; `init_app` makes it the base of all tasks.
 
     The container is given the `celery.Task` and its request, a `celery.app.task.Context`, and is
-    current (`wares.current_container`). The cleanups see the exception that ends the run, including
-    those that retry, ignore or reject a task, so such a run rolls back.
+    current (`wares.current_container`). The cleanups see the exception that ends the run. This
+    includes the exceptions that retry, ignore or reject a task, so such a run rolls back.
 
     Tasks ask with `wares.Inject` and `wares.Depends`, without a decorator. An asynchronous task
     runs in the event loop of its thread. Synchronous tasks can also ask for services that have to
@@ -100,7 +100,7 @@ class WaresTask(Task):
             untyped: Any = cls
             untyped.run = staticmethod(served) if is_static else served
             if "__header__" in vars(cls):
-                # With this, Celery 5.5 to 5.7 checks the arguments of a call before it sends it.
+                # Celery 5.5 to 5.7 uses this to check the arguments of a task before sending it.
                 checker = untyped.app.type_checker(served, bound=not is_static)
                 untyped.__header__ = staticmethod(checker)
 
@@ -110,13 +110,14 @@ class WaresTask(Task):
         given = {Task: self, type(self): self, Context: request}
         try:
             with Unit(get_registry(self.app).container(given), run=_loops.run):
-                # In a worker, the request is current already; in a direct call, it is not.
+                # In a worker, the request is current already. For a direct call, Celery's
+                # `__call__` makes it current.
                 call: Any = super().__call__ if request.called_directly else self.run
                 return call(*args, **kwargs)
         except WaresError as error:
             if request.called_directly or request.is_eager:
                 raise
-            raise tell(error) from error
+            raise keep_message(error) from error
 
 
 def _serve(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -131,9 +132,9 @@ def _serve(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def run(awaitable: Coroutine[Any, Any, T]) -> T:
-    """Run *awaitable* in the event loop of this thread, in which services were made.
+    """Run *awaitable* in the event loop of this thread, in which its services were made.
 
-    Use this in a synchronous task to call asynchronous methods of its services.
+    Use this in a synchronous task to call asynchronous methods of services.
 
     Args:
         awaitable: A coroutine.
@@ -145,7 +146,7 @@ def run(awaitable: Coroutine[Any, Any, T]) -> T:
 
 
 def close_registry(app: Celery) -> None:
-    """Close the registry of *app* in this process; worker processes do so when they end.
+    """Close the registry of *app* in this process; worker processes do this when they end.
 
     Args:
         app: The application.
@@ -162,7 +163,7 @@ def close_registry(app: Celery) -> None:
 
 
 def _start(app: Celery, sender: Any = None, **_: object) -> None:
-    """Refuse to start a worker on a registry that cannot work."""
+    """Refuse to start a worker if a service cannot be made."""
     if not getattr(app, _VALIDATES_KEY) or getattr(sender, "app", None) is not app:
         return
     try:
@@ -173,7 +174,7 @@ def _start(app: Celery, sender: Any = None, **_: object) -> None:
 
 
 def _find_handlers(app: Celery) -> list[Callable[..., Any]]:
-    """Find the functions of all tasks; refuse those that are never served."""
+    """Find the functions of all tasks; refuse tasks that never get their services."""
     app.finalize()
     _check_tasks(app)
     return [Served(inspect.unwrap(task.run)).function for task in app.tasks.values()]

@@ -1,7 +1,7 @@
 """A container for each call of a command of Click or Typer.
 
-Commands of both are functions that are called within a context. Typer contains a copy of Click, so
-this module needs neither of the two.
+`with_container` decorates the function of a command. Typer contains a copy of Click, so this module
+imports neither of the two.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = ["with_container"]
 #: The key of an invocation's registry in the `meta` of its outermost context.
 _KEY = "wares.click"
 
-#: The attribute of a command's function that keeps what `with_container` was given.
+#: The attribute of a command's function that keeps the argument of `with_container`.
 _SOURCE = "__wares_source__"
 
 
@@ -52,20 +52,20 @@ def with_container(
     ends the command, including an abort and an exit with a code other than 0.
 
     Args:
-        registry: A registry, or a function that makes one for each invocation of the program. A
-            registry that the function makes closes when the invocation ends, any other when the
-            program ends.
+        registry: A registry, which closes when Python exits; or a function that makes one for each
+            invocation of the program, which closes when the invocation ends.
 
     Returns:
         The decorator.
 
     Raises:
-        InvalidRegistrationError: *registry* is neither; or the decorator is given a command, so is
-            above the decorator that makes it.
+        InvalidRegistrationError: *registry* is neither; or the decorator gets a command, because it
+            is above the decorator that makes the command.
     """
     open_program = _find_opener(registry)
 
-    # As a command, it would be called without its function: the parentheses are missing.
+    # Without the parentheses after `with_container`, this would become the function of the command,
+    # and Click would call it without an argument.
     def decorate(function: Callable[..., Any] | None = None) -> Callable[..., Any]:
         if function is None:
             raise InvalidRegistrationError("Write @with_container(make_registry).")
@@ -91,13 +91,13 @@ def _find_opener(
 
 
 def find_source(function: Callable[..., Any]) -> Source | None:
-    """Find what `with_container` was given for the function of a command, if anything."""
+    """Find the argument of `with_container` for the function of a command, if it is decorated."""
     source: Source | None = getattr(function, _SOURCE, None)
     return source
 
 
 class _Program:
-    """A registry, and the event loop of its services, one for each thread that runs commands.
+    """A registry, and an event loop for each thread that runs commands.
 
     Args:
         registry: The registry; `close` closes it.
@@ -118,7 +118,7 @@ class _Program:
 
 
 def _open_program(make: Callable[[], Registry]) -> AbstractContextManager[_Program]:
-    """Find the program of the outermost context, or open one; without a context, for this call."""
+    """Return the program of the outermost context, or without a context one for this call only."""
     context = _find_context()
     if context is None:
         return contextlib.closing(_Program(make_registry(make)))
@@ -155,7 +155,7 @@ def _serve(
 
 
 def _is_failure(error: BaseException) -> bool:
-    """Tell whether *error* is a failure; an exit with code 0, whoever defines it, is none."""
+    """Tell whether *error* is a failure; an exit with code 0 is none, of whatever class it is."""
     code: object = getattr(error, "exit_code", MISSING)
     if isinstance(error, SystemExit):
         code = error.code or 0
@@ -163,12 +163,12 @@ def _is_failure(error: BaseException) -> bool:
 
 
 def describe_context(context: Any) -> dict[Any, Any]:
-    """Give what a container is given: the context, if there is one, under all its classes."""
+    """Return the objects to give to a container: the context, if any, under all its classes."""
     if context is None:
         return {}
     kinds = [kind for kind in type(context).__mro__ if kind is not object]
     if any(kind.__module__.startswith("typer.") for kind in type(context.command).__mro__):
-        # Parameters are annotated with another class than the one that Typer instantiates.
+        # Users annotate parameters with this class, but Typer instantiates another one.
         kinds.append(sys.modules["typer"].Context)
     return dict.fromkeys(kinds, context)
 
@@ -176,8 +176,8 @@ def describe_context(context: Any) -> dict[Any, Any]:
 def _find_context() -> Any:
     """Find the context of the command that runs.
 
-    Click documents how. Typer 0.26 to 0.29 has a copy of Click with no public name for this; older
-    ones use Click itself. Without it, a container is not given the context.
+    Click documents its function. Typer 0.26 to 0.29 has a copy of Click with no public name for it;
+    older versions use Click itself. If this finds no context, the container is not given one.
     """
     for name in ("click.globals", "typer._click.globals"):
         find = getattr(sys.modules.get(name), "get_current_context", None)

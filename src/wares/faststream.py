@@ -1,6 +1,6 @@
 """A container for each message of a FastStream application.
 
-This module knows FastStream: its applications, brokers and middlewares.
+Middlewares of the brokers open and close the containers.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Application: TypeAlias = FastStream | AsgiFastStream
 
 @runtime_checkable
 class AnyBroker(Protocol):
-    """A broker of any kind; the class that all have in common has no public name in FastStream."""
+    """A broker of any kind; FastStream has no public name for their common class."""
 
     @property
     def subscribers(self) -> Sequence[Any]: ...
@@ -49,21 +49,21 @@ aclose_registry = _keeping.aclose_registry
 #: Whether the registry of an application is validated as it starts.
 _VALIDATES_KEY = "wares_validates"
 
-#: What ends a handler early without being a failure.
+#: Exceptions that end a handler early but are no failures.
 _NO_FAILURES = (AckMessage, StopConsume)
 
 
 def init_app(app: App, *, registry: Registry | None = None, validate: bool = True) -> App:
     """Give *app* a registry, and each message that its brokers receive a container.
 
-    The registry is closed after the brokers have stopped. Initialise an application that has
-    ended again to start it again: it then has a new registry. See `init_broker` for the rest.
+    The registry closes after the brokers have stopped. To start an application again after it has
+    ended, initialise it again, which gives it a new registry. See `init_broker` for the rest.
 
     Args:
         app: A `FastStream` or an `AsgiFastStream`. Brokers that are added later are initialised
             when it starts.
-        registry: The registry to use; by default the one that the application has, unless that is
-            closed; otherwise a new one.
+        registry: The registry to use. By default, the application keeps its registry, or gets a
+            new one if it has none or a closed one.
         validate: Whether the start fails if a registered service cannot be made, or if a subscriber
             asks for a service that is not registered. Registrations in later ``on_startup`` hooks
             are not checked.
@@ -72,7 +72,7 @@ def init_app(app: App, *, registry: Registry | None = None, validate: bool = Tru
         The application.
 
     Raises:
-        InvalidRegistrationError: It is no application of FastStream.
+        InvalidRegistrationError: *app* is no application of FastStream.
     """
     advice = "For a broker alone: init_broker(broker, registry=registry)"
     demand_kind(app, Application, "init_app takes a FastStream or an AsgiFastStream", advice)
@@ -110,7 +110,7 @@ def init_broker(broker: Broker, *, registry: Registry) -> Broker:
         The broker.
 
     Raises:
-        InvalidRegistrationError: It is no broker of FastStream.
+        InvalidRegistrationError: *broker* is no broker of FastStream.
     """
     advice = "For an application: init_app(app)"
     demand_kind(broker, AnyBroker, "init_broker takes a broker of FastStream", advice)
@@ -152,10 +152,10 @@ def _is_failure(error: BaseException) -> bool:
 
 
 def _install(broker: Any) -> None:
-    """Open the containers of *broker*, and inject its subscribers when it starts.
+    """Install the middlewares on *broker*, and have its subscribers injected when it starts.
 
-    FastStream documents no way to do the latter. FastStream 0.7.0 to 0.7.8 has "call_decorators"
-    for integrations. If a later version has none, users put `wares.inject` below
+    FastStream documents no way to inject subscribers. FastStream 0.7.0 to 0.7.8 has
+    "call_decorators" for integrations. If a later version has none, users put `wares.inject` below
     ``@broker.subscriber``.
     """
     broker.insert_middleware(partial(_Opening, broker))
@@ -168,7 +168,7 @@ def _install(broker: Any) -> None:
 def _find_handlers(broker: AnyBroker) -> list[Callable[..., Any]]:
     """Find the functions of the subscribers, and the dependencies that FastStream calls for them.
 
-    As above, this works with FastStream 0.7.0 to 0.7.8.
+    FastStream documents no way to find them; checked with FastStream 0.7.0 to 0.7.8.
     """
     handlers: list[Callable[..., Any]] = []
     for subscriber in broker.subscribers:
@@ -181,7 +181,7 @@ def _find_handlers(broker: AnyBroker) -> list[Callable[..., Any]]:
     return find_fast_dependencies(handlers)
 
 
-async def _start(app: Application, **options: Any) -> None:  # noqa: ARG001  # those of the command
+async def _start(app: Application, **options: Any) -> None:  # noqa: ARG001  # the command line passes them
     registry = get_registry(app)
     for broker in app.brokers:
         if _brokers.find(broker) is None:
@@ -193,7 +193,7 @@ async def _start(app: Application, **options: Any) -> None:  # noqa: ARG001  # t
 
 
 def _find_kinds(kind: Any) -> Iterator[Any]:
-    """Find the message classes of all brokers that have been imported, and the general one."""
+    """Find *kind* and its subclasses: the message classes of all brokers that are imported."""
     yield kind
     for subclass in kind.__subclasses__():
         yield from _find_kinds(subclass)

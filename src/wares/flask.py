@@ -253,7 +253,7 @@ def health_blueprint(path: str = "/healthy", **options: Unpack[HealthOptions]) -
         The blueprint, for the application to register.
 
     Raises:
-        InvalidOptionError: An option cannot work.
+        InvalidOptionError: An option is invalid.
     """
     endpoint = HealthEndpoint(**options)
     blueprint = Blueprint(f"wares_health_{path.replace('.', '_')}", __name__)

@@ -1,4 +1,4 @@
-"""Run all pings of a container, and report the results.
+"""Check the health of services: run the pings of a container, and report the results.
 
 Pings run concurrently, each with a timeout and in a container of its own.
 """
@@ -63,7 +63,7 @@ class HealthReport:
 
     @property
     def is_healthy(self) -> bool:
-        """Whether every service is healthy; true if there is none."""
+        """Whether every service is healthy; true if no service has a ping."""
         return all(service.is_healthy for service in self.services)
 
     @property
@@ -268,7 +268,7 @@ class _Run:
 
     def wait(self) -> ServiceHealth:
         """Wait for the thread, until the time limit of the ping."""
-        # The thread begins when no other run is in its way, and gives up if the other run hangs.
+        # The thread begins when no other run of the ping is going on, and gives up if that hangs.
         self._has_begun.wait()
         has_ended = self._has_ended.wait(self._seconds - self._turn.age)
         return self._report(self._error if has_ended else self._make_timeout())
@@ -313,7 +313,7 @@ class _Run:
             self._duration = self._turn.age
 
     async def _call(self, service: Any) -> Any:
-        """Call the ping: in a thread, unless it is a coroutine function."""
+        """Call the ping, in a thread unless it is a coroutine function."""
         ping = self._ping._ping
         if inspect.iscoroutinefunction(ping):
             return ping(service)

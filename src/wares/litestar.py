@@ -1,7 +1,6 @@
 """A container for each request and each WebSocket of a Litestar application.
 
-This module knows Litestar's plugins, connections and handlers. `wares.asgi` has what all ASGI
-applications share.
+A plugin gives the application a registry, and installs the middleware of `wares.asgi`.
 """
 
 from __future__ import annotations
@@ -88,7 +87,7 @@ class WaresPlugin(InitPlugin):
 
 
 class _Middleware(asgi.WaresMiddleware):
-    """The middleware of `wares.asgi`, which also gives the connection to the container."""
+    """The middleware of `wares.asgi`, with Litestar's connection for the container."""
 
     def _give(
         self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send
@@ -128,7 +127,7 @@ def health_handler(
         The handler, for the application's ``route_handlers``.
 
     Raises:
-        InvalidOptionError: An option cannot work.
+        InvalidOptionError: An option is invalid.
     """
     app = asgi.health_app(**options)
 

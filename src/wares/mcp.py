@@ -1,6 +1,6 @@
 """A container for each request that an MCP server answers: FastMCP's, and the SDK's `MCPServer`.
 
-This module knows the middlewares and lifespans of both. FastMCP need not be installed.
+`WaresMiddleware` works with both. FastMCP need not be installed.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ class lifespan(Lifespan[App]):  # noqa: N801  # used as a decorator
 
         FastMCP("shop", lifespan=start, middleware=[WaresMiddleware()])
 
-    Arguments, attributes and errors are those of `wares.asgi.lifespan`; the application is the
-    server. The validation includes what tools, resources and prompts ask for.
+    The arguments, attributes and errors are those of `wares.asgi.lifespan`; the application is the
+    server. The validation includes the services that tools, resources and prompts ask for.
     """
 
     async def _find_handlers(self, app: App) -> Iterable[Callable[..., Any]]:
@@ -86,10 +86,10 @@ class lifespan(Lifespan[App]):  # noqa: N801  # used as a decorator
 
 
 async def _find_handlers(server: Any) -> AsyncIterator[Callable[..., Any]]:
-    """Find the functions of the tools, resources and prompts of a server itself.
+    """Find the functions of a server's own tools, resources and prompts.
 
-    FastMCP lists them. The SDK has no public name for the functions of its `MCPServer`: in 2.0 to
-    2.3 its managers keep them. In other versions, this may find nothing.
+    FastMCP lists them. The SDK has no public name for the functions of its `MCPServer`; in versions
+    2.0 to 2.3, its managers keep them. In other versions, this may find nothing.
     """
     provider = getattr(server, "local_provider", None)
     for manager, lists in (
@@ -124,7 +124,7 @@ class WaresMiddleware(Middleware):
         self._registry = registry
 
     if TYPE_CHECKING:
-        # The two kinds of servers call the first argument by different names.
+        # The two kinds of servers use different names for the first parameter.
         def __call__(self, *args: Any, **kwargs: Any) -> Any: ...  # noqa: D102  # see below
     else:
 
@@ -146,7 +146,7 @@ class WaresMiddleware(Middleware):
         if registry is None:
             if context.method in _CALLS:
                 raise MCPError(_INTERNAL_ERROR, _NO_REGISTRY)
-            # Or else nobody could connect, and no client would be told why.
+            # An error here would keep clients from connecting, and would not tell them why.
             return await call_next(context)
         outer = _serving.get()
         if any(container.registry is registry for container in outer):
@@ -164,7 +164,7 @@ class WaresMiddleware(Middleware):
 
 
 def _is_request(context: Any) -> bool:
-    """Tell whether the client waits for an answer; FastMCP and the SDK tell it differently."""
+    """Tell whether the client waits for an answer; FastMCP and the SDK mark this differently."""
     kind = getattr(context, "type", None)
     return kind == "request" or (kind is None and context.request_id is not None)
 

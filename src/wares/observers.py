@@ -11,15 +11,15 @@ __all__ = ["LogObserver", "Observer"]
 
 
 class Observer:
-    """A base for observers, which does nothing; an observer need not inherit from it.
+    """A base class for observers, whose methods do nothing.
 
-    `Registry.observe` takes any object that has at least one of these methods. They run where
-    services are made, in the event loop or in a thread, so they should be quick. Their exceptions
-    are only logged.
+    `Registry.observe` takes any object that has at least one of these methods, so observers need
+    not inherit from this class. The methods run in the thread or event loop that makes the
+    service, so they should be quick. Their exceptions are only logged.
     """
 
     def making(self, key: Hashable, lifetime: str) -> None:
-        """Take note that a service is about to be made, after the services that it needs.
+        """Note that a service is about to be made, after the services that it needs.
 
         Args:
             key: The key of the service.
@@ -27,7 +27,7 @@ class Observer:
         """
 
     def made(self, key: Hashable, lifetime: str, duration: float) -> None:
-        """Take note that a service was made.
+        """Note that a service was made.
 
         Args:
             key: The key of the service.
@@ -38,7 +38,7 @@ class Observer:
     def failed(
         self, key: Hashable, lifetime: str, duration: float, error: BaseException
     ) -> None:
-        """Take note that a service was not made.
+        """Note that a service was not made.
 
         Args:
             key: The key of the service.
@@ -48,7 +48,7 @@ class Observer:
         """
 
     def closing(self, key: Hashable, lifetime: str) -> None:
-        """Take note that a service is about to be cleaned up.
+        """Note that a service is about to be cleaned up.
 
         Args:
             key: The key of the service.
@@ -56,7 +56,7 @@ class Observer:
         """
 
     def closed(self, key: Hashable, lifetime: str, duration: float) -> None:
-        """Take note that a service was cleaned up, or that its cleanup failed.
+        """Note that a service was cleaned up, or that its cleanup failed.
 
         Args:
             key: The key of the service.
@@ -66,10 +66,10 @@ class Observer:
 
 
 class LogObserver(Observer):
-    """Writes all of this to the log, at level ``DEBUG``, and never a service itself.
+    """An observer that writes to the log, at level ``DEBUG``, and never writes a service itself.
 
-    Records have the fields ``wares_service_name``, ``wares_lifetime`` and, if there is one,
-    ``wares_duration`` in seconds.
+    Records have the fields ``wares_service_name`` and ``wares_lifetime``. Those of `made`,
+    `failed` and `closed` also have ``wares_duration``, in seconds.
 
     Args:
         logger: The logger; ``wares`` by default.

@@ -1,4 +1,4 @@
-"""Spans and a histogram of the services that are made, for OpenTelemetry."""
+"""An observer that reports to OpenTelemetry how long it takes to make services."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NANOSECONDS = 1_000_000_000
 
 
 class OpenTelemetryObserver(Observer):
-    """Makes a span for each service that is made, below the current span.
+    """An observer that makes a span, below the current one, for each service that is made.
 
     Spans have names like ``make Session``, and the attributes ``wares.service.name`` and
     ``wares.service.lifetime``. The histogram ``wares.service.make.duration``, in seconds, has the
@@ -44,16 +44,16 @@ class OpenTelemetryObserver(Observer):
         )
 
     def made(self, key: Hashable, lifetime: str, duration: float) -> None:
-        """Note that a service was made."""
-        self._note(key, lifetime, duration, None)
+        """Report that a service was made."""
+        self._report(key, lifetime, duration, None)
 
     def failed(
         self, key: Hashable, lifetime: str, duration: float, error: BaseException
     ) -> None:
-        """Note that a service was not made, and why."""
-        self._note(key, lifetime, duration, error)
+        """Report that a service was not made, and why."""
+        self._report(key, lifetime, duration, error)
 
-    def _note(
+    def _report(
         self, key: Hashable, lifetime: str, duration: float, error: BaseException | None
     ) -> None:
         attributes = {

@@ -1,7 +1,7 @@
 """Fixtures and a marker for the tests of applications that use wares.
 
-It works with any plugin that runs asynchronous tests. Pytest loads it in every run, so it imports
-nothing that is slow to import.
+They work with every plugin that runs asynchronous tests. Pytest loads this module in every run, so
+it imports nothing that is slow to import.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ def _open_for_test(registry: Registry, request: pytest.FixtureRequest) -> Iterat
 
 
 class _ShortNames:
-    """The same fixtures under short names, for each name that no other plugin uses."""
+    """The fixtures under short names, for each name that no other plugin uses."""
 
     @staticmethod
     def registry(request: pytest.FixtureRequest, wares_registry: Registry) -> Registry:
@@ -238,7 +238,7 @@ def _is_taken(name: str, session: pytest.Session) -> bool:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """Close `acontainer` within the test, and check that all containers are closed."""
+    """Close the containers of an asynchronous test within it, then check that none is open."""
     with ExitStack() as stack:
         if _ACONTAINERS in item.stash and isinstance(item, pytest.Function):
             stack.enter_context(_closing_within(item, item.stash[_ACONTAINERS]))
@@ -255,8 +255,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 def _closing_within(item: pytest.Function, containers: list[Container]) -> Iterator[None]:
     """Wrap an asynchronous test so that it closes *containers* itself.
 
-    Whichever plugin runs the test, only the test function itself runs in the right event loop and
-    task.
+    The test function always runs in the right event loop and task, whichever plugin runs the test.
     """
     # For a test of hypothesis, wrap the function that runs for each example:
     # https://hypothesis.readthedocs.io, "Custom function execution".
@@ -290,7 +289,7 @@ def _closing_within(item: pytest.Function, containers: list[Container]) -> Itera
 
 
 async def _close(registry: Registry | None) -> None:
-    """Close a registry of ours while the event loop that made its singletons runs."""
+    """Close the plugin's registry while the event loop that made its singletons runs."""
     if registry is None:
         return
     try:
@@ -353,7 +352,7 @@ def _watching() -> Iterator[list[_Opened]]:
     """Collect the containers that are opened during the block."""
     opened: list[_Opened] = []
     _watchers.append(opened)
-    Container.__init__ = _note_opening  # type: ignore[method-assign]  # otherwise it costs nothing
+    Container.__init__ = _note_opening  # type: ignore[method-assign]  # costs nothing unless watched
     try:
         yield opened
     finally:

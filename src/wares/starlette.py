@@ -1,6 +1,6 @@
 """A container for each request and each WebSocket of a Starlette application.
 
-This module knows Starlette's applications, connections and state.
+`lifespan` gives the application a registry, and `WaresMiddleware` opens the containers.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ class lifespan(Lifespan[App]):  # noqa: N801  # used as a decorator
 
     Nested lifespans, such as those of FastAPI's routers, share the registry of the outermost one.
 
-    Arguments, attributes and errors are those of `wares.asgi.lifespan`. The validation includes the
-    services that endpoints with `wares.inject` ask for.
+    The arguments, attributes and errors are those of `wares.asgi.lifespan`. The validation includes
+    the services that endpoints with `wares.inject` ask for.
     """
 
     async def _find_handlers(self, app: App) -> Iterable[Callable[..., Any]]:
@@ -119,7 +119,7 @@ class WaresMiddleware(asgi.WaresMiddleware):
 def wares_from(connection: HTTPConnection) -> Container:
     """Get the container of a request or WebSocket.
 
-    Services that are made from now on receive this connection if they ask for it.
+    Factories that run after this call and ask for the connection receive *connection*.
 
     Args:
         connection: The request or WebSocket.
@@ -132,7 +132,7 @@ def wares_from(connection: HTTPConnection) -> Container:
     """
     container = asgi.wares_from(connection.scope)
     if container._made.get(HTTPConnection) is not connection:
-        # Services receive the same object as the endpoint, which may have read the body already.
+        # Factories must receive the object of the endpoint, which may have read the body already.
         container._give(given_by(connection))
     return container
 
@@ -151,7 +151,7 @@ def get_registry(app: Starlette | Client) -> Registry:
     """
     inner: Any = app
     while inner is not None and not isinstance(inner, Starlette):
-        # This is a test client, or a middleware around the application.
+        # *app* is a test client, or a middleware around the application.
         inner = getattr(inner, "app", None)
     registry: Registry | None = getattr(getattr(inner, "state", None), REGISTRY_KEY, None)
     why = asgi.NOT_RUNNING if inner else f"Pass the application, not this {type(app).__name__}."
@@ -173,7 +173,7 @@ def health_route(path: str = "/healthy", **options: Unpack[HealthOptions]) -> Ro
         The route, for the application's list of routes.
 
     Raises:
-        InvalidOptionError: An option cannot work.
+        InvalidOptionError: An option is invalid.
     """
     endpoint = HealthEndpoint(**options)
 
@@ -195,6 +195,6 @@ async def answer_probe(endpoint: HealthEndpoint, request: Request) -> Response:
 
 
 def given_by(connection: HTTPConnection) -> dict[Hashable, Any]:
-    """Make the objects to give to a container: the connection, under all its types."""
+    """Return the objects to give to a container: the connection, under each of its types."""
     base = Request if connection.scope["type"] == "http" else WebSocket
     return {HTTPConnection: connection, base: connection, type(connection): connection}

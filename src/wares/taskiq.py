@@ -1,6 +1,6 @@
 """A container for each run of a TaskIQ task.
 
-This module knows TaskIQ: its brokers, middlewares and tasks.
+A middleware of the broker opens and closes the containers.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from wares._adapters.extras import needs_extra
 from wares._adapters.injecting import inject_own
 from wares._adapters.lifespan import REGISTRY_KEY
 from wares._adapters.registries import Keeping, demand_kind
-from wares._adapters.units import Unit, check, note_failure, tell
+from wares._adapters.units import Unit, check, keep_message, note_failure
 from wares._core.container import Registry
 from wares.exceptions import WaresError
 
@@ -40,10 +40,10 @@ _keeping = Keeping[AsyncBroker](
 get_registry = _keeping.get_registry
 aclose_registry = _keeping.aclose_registry
 
-#: Where the state of a broker tells whether its registry is validated when a worker starts.
+#: The key in a broker's state for whether its registry is validated when a worker starts.
 _VALIDATES_KEY = "wares_validates"
 
-#: The units of work in this context, the innermost first: a task may run within another.
+#: The units of work in this context, the innermost first: a task may run within another task.
 _units: ContextVar[tuple[Unit, ...]] = ContextVar("wares_taskiq_units", default=())
 
 
@@ -61,12 +61,13 @@ def init_broker(
     remains TaskIQ's. The cleanups see the exception that ends a task. A task that is requeued, or
     rejected without a result, is no failure.
 
-    Initialise a broker that has been shut down again to start it again: it then has a new registry.
+    To start a broker again after it has been shut down, initialise it again, which gives it a new
+    registry.
 
     Args:
         broker: The broker.
-        registry: The registry to use; by default the one that the broker has, unless that is
-            closed; otherwise a new one.
+        registry: The registry to use. By default, the broker keeps its registry, or gets a new one
+            if it has none or a closed one.
         validate: Whether a worker refuses to start if a registered service cannot be made, or if a
             task asks for a service that is not registered. Registrations in later startup handlers
             are not checked.
@@ -75,7 +76,7 @@ def init_broker(
         The broker.
 
     Raises:
-        InvalidRegistrationError: It is no broker of TaskIQ.
+        InvalidRegistrationError: *broker* is no broker of TaskIQ.
     """
     demand_kind(broker, AsyncBroker, "init_broker takes a broker of TaskIQ")
     present = _keeping.find(broker)
@@ -88,7 +89,7 @@ def init_broker(
 
 
 def _install(broker: AsyncBroker) -> None:
-    """Have a broker serve its tasks with the registry that it has by then."""
+    """Install the middleware, inject the tasks, and start and close the registry with *broker*."""
     _inject_tasks(broker)
     middleware = _Middleware()
     middleware.set_broker(broker)
@@ -111,7 +112,7 @@ class _Middleware(TaskiqMiddleware):
     """The outermost middleware, which opens a container and closes it."""
 
     def pre_execute(self, message: TaskiqMessage) -> TaskiqMessage:
-        """Open the container of a task, and inject the task if it was defined late."""
+        """Open the container of a task; inject the task if it was defined after the start."""
         task = self.broker.find_task(message.task_name)
         if task is not None:
             task.original_func = _inject(task.original_func)
@@ -125,7 +126,7 @@ class _Middleware(TaskiqMiddleware):
 
     def on_error(
         self,
-        message: TaskiqMessage,  # noqa: ARG002  # TaskIQ gives it, and the next one
+        message: TaskiqMessage,  # noqa: ARG002  # TaskIQ passes it, and the next one
         result: TaskiqResult[Any],  # noqa: ARG002  # see above
         exception: BaseException,
     ) -> None:
@@ -134,31 +135,31 @@ class _Middleware(TaskiqMiddleware):
 
     async def post_execute(
         self,
-        message: TaskiqMessage,  # noqa: ARG002  # TaskIQ gives it
+        message: TaskiqMessage,  # noqa: ARG002  # TaskIQ passes it
         result: TaskiqResult[Any],
     ) -> None:
-        """Close the container; an error that this raises becomes the result."""
+        """Close the container; if that raises an error, the error becomes the result."""
         unit, *outer = _units.get()
         _units.set(tuple(outer))
         unit.leave()
         try:
             await unit.aclose()
-        except BaseException as error:  # noqa: BLE001  # TaskIQ also keeps whatever a task raises
+        except BaseException as error:  # noqa: BLE001  # TaskIQ also keeps any exception of a task
             result.is_err = True
             result.error = error
             result.return_value = None
-        # This broker stores results as they are.
+        # Only an `InMemoryBroker` stores results as objects.
         if isinstance(result.error, WaresError) and not isinstance(self.broker, InMemoryBroker):
-            result.error = tell(result.error)
+            result.error = keep_message(result.error)
 
 
 def _inject(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Inject the function of a task. Errors name it as it was written: TaskIQ renames it."""
+    """Inject the function of a task; errors use its original name, because TaskIQ renames it."""
     return inject_own(function, function.__name__.removesuffix("__taskiq_original"))
 
 
 def _inject_tasks(broker: AsyncBroker) -> None:
-    """Inject tasks before a worker reads their signatures, which it does before its start."""
+    """Inject tasks when a worker lists them to read their signatures, before its start event."""
     get_all_tasks = broker.get_all_tasks
 
     def get_injected_tasks() -> dict[str, Any]:

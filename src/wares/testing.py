@@ -1,7 +1,7 @@
-"""`AdapterConformance`: the tests that every adapter passes.
+"""`AdapterConformance`: the tests that every adapter must pass.
 
-This module uses pytest and the public interface of wares. A subclass defines how a framework serves
-a unit of work.
+The tests need only pytest and the public interface of wares. A subclass defines how its framework
+serves a unit of work.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from wares.exceptions import NoContainerError, RegistryClosedError
 
 __all__ = ["AdapterConformance", "AnsweredError", "Journal", "Session", "Work", "WorkError"]
 
-#: How many seconds a test waits for anything.
+#: How many seconds a test waits before it fails.
 SECONDS = 30.0
 
 #: How many items a stream has.
@@ -53,11 +53,11 @@ class AnsweredError(Exception):
 
 
 class Journal(list[str]):
-    """What happened to the services, in order."""
+    """A record of what happened to the services, in order."""
 
 
 class Session:
-    """A service with an end: it commits, or it rolls back.
+    """A service that commits or rolls back at its end.
 
     Args:
         journal: The journal in which it notes what happens.
@@ -68,7 +68,7 @@ class Session:
         self._is_open = True
 
     def work(self, what: str = "work") -> str:
-        """Note *what*, and return it; a closed session notes that, too."""
+        """Note *what*, and return it; if the session has ended already, the entry says so."""
         if not self._is_open:
             what = f"{what} after the end"
         self._journal.append(what)
@@ -81,18 +81,18 @@ class Session:
 
 
 class Engine:
-    """A service of the whole application."""
+    """A singleton."""
 
 
 @attrs.frozen
 class _Impossible:
-    """A service that cannot be made, because nothing registers what it needs."""
+    """A service that cannot be made, because it needs a service that is not registered."""
 
     missing: complex
 
 
 class Work:
-    """The work of a handler in an application under test, which calls one of the methods.
+    """The work of a handler in an application under test; the handler calls one of the methods.
 
     Args:
         action: What to do with the container; by default, ask for a `Session` and use it.
@@ -116,12 +116,12 @@ class Work:
         self.is_released = False
 
     def run(self, container: Container) -> str:
-        """Do the work in a synchronous handler, and return the text of the answer."""
+        """Do the work in a synchronous handler, and return the text to answer."""
         text: str = _drive(self._do(container, _Mode()))
         return text
 
     async def arun(self, container: Container) -> str:
-        """Do the work in an asynchronous handler, and return the text of the answer."""
+        """Do the work in an asynchronous handler, and return the text to answer."""
         return await self._do(container, _AsyncMode())
 
     def items(self, container: Container) -> Iterator[str]:
@@ -150,7 +150,7 @@ class Work:
 
 
 class _Mode:
-    """How a synchronous handler does what an asynchronous one awaits."""
+    """The operations of a synchronous handler, as coroutines that never suspend."""
 
     async def ask(self, container: Container, key: Any) -> Any:
         return container.get(key)
@@ -179,11 +179,12 @@ async def _use_session(container: Container, mode: _Mode) -> object:
 
 
 class AdapterConformance:
-    """The tests that an adapter passes; derive a class whose name begins with ``Test``.
+    """The tests that an adapter must pass; derive a class whose name begins with ``Test``.
 
     The subclass defines `serve` and `perform`, and those of the other methods that make sense for
-    its framework; a test whose method is not defined is skipped. Either all of these methods are
-    asynchronous, or none is. The tests run asynchronous ones in one event loop, and need no plugin.
+    its framework; a test that needs a method which is not defined is skipped. Either all of these
+    methods are asynchronous, or none is. Asynchronous methods run in one event loop per test, and
+    need no plugin.
 
     Attributes:
         adapter: The module of the adapter: ``"wares.aiohttp"``.
@@ -192,7 +193,7 @@ class AdapterConformance:
         has_async_services: Whether handlers can await services.
         sees_exceptions: Whether cleanups see the exception that a handler has raised. Some
             frameworks replace it, so that cleanups see only that the handler has failed.
-        validates: Whether an application whose registry has problems serves nothing.
+        validates: Whether an application whose registry has problems refuses to serve.
         makes_eager: Whether eager singletons are made when the application starts.
     """
 
@@ -209,9 +210,9 @@ class AdapterConformance:
     ) -> AbstractContextManager[Any] | AbstractAsyncContextManager[Any]:
         """Run an application on *registry* whose handlers do *work*.
 
-        A handler calls `Work.run` or `Work.arun` with the container that it has from the adapter; a
+        A handler calls `Work.run` or `Work.arun` with the container that the adapter has opened; a
         handler that streams calls `Work.items` or `Work.aitems`. An error handler answers
-        `AnsweredError`. When the block ends, the application and its registry end.
+        `AnsweredError`. When the block ends, the application ends, and its registry closes.
 
         Args:
             registry: The registry on which the adapter opens containers.
@@ -265,7 +266,7 @@ class AdapterConformance:
         raise NotImplementedError
 
     def test_services_are_made_once_and_closed_once(self) -> None:
-        """A unit of work shares one service, which ends with it."""
+        """A unit of work has one instance of a service, which ends with it."""
 
         async def ask_twice(container: Container, mode: _Mode) -> object:
             first = await mode.ask(container, Session)
@@ -288,7 +289,7 @@ class AdapterConformance:
         assert work.containers[0] is not work.containers[1]
 
     def test_its_container_is_the_current_one(self) -> None:
-        """Code in a unit of work finds its container; code after it finds none."""
+        """Code in a unit of work finds its container; code after the unit finds none."""
         seen = []
 
         async def look(container: Container, mode: _Mode) -> object:
@@ -346,7 +347,7 @@ class AdapterConformance:
         assert end.startswith("rollback")
 
     def test_an_abandoned_stream_ends_once(self) -> None:
-        """If the client of a stream disconnects, its services end, once."""
+        """If the client of a stream disconnects, the services of the stream end, once."""
         self._need("abandon")
         assert 1 == self._count_ends(self._journal_of(Work(), self.abandon))
 
@@ -373,7 +374,7 @@ class AdapterConformance:
         assert 1 == self._count_ends(self._run(scenario()))
 
     def test_two_at_the_same_time_share_nothing(self) -> None:
-        """Units of work at the same time have containers of their own."""
+        """Units of work that run at the same time have containers of their own."""
         work: Work
 
         async def meet(container: Container, mode: _Mode) -> object:
@@ -481,7 +482,7 @@ class AdapterConformance:
         assert not work.containers
 
     def test_eager_singletons_are_made_at_the_start(self) -> None:
-        """What is eager is there when the application has started, before any work is done."""
+        """Eager singletons exist when the application has started, before any unit of work."""
         self._need_eager()
 
         async def scenario() -> list[str]:
@@ -504,7 +505,7 @@ class AdapterConformance:
             registry.register_value(Journal, journal)
             _register_eager(registry)
             registry.register_factory(str, fail, lifetime="singleton", eager=True)
-            # Frameworks have errors of their own.
+            # Each framework raises its own error.
             with suppress(BaseException):
                 async with AsyncExitStack() as stack:
                     await stack.enter_async_context(self._entered(self.serve(registry, work)))
@@ -515,7 +516,7 @@ class AdapterConformance:
         assert not work.containers
 
     def test_the_registry_ends_with_the_application(self) -> None:
-        """The singletons and the registry end with the application, after the last container."""
+        """The singletons and the registry close with the application, after the last container."""
 
         async def ask(container: Container, mode: _Mode) -> object:
             await mode.ask(container, Engine)
@@ -607,7 +608,7 @@ class AdapterConformance:
     async def _serving(
         self, work: Work, register: Callable[[Registry], object] = bool
     ) -> AsyncIterator[tuple[Any, Journal]]:
-        """Run an application that has a session; yield the result of `serve`, and the journal."""
+        """Run an application with a `Session`; yield the result of `serve`, and the journal."""
         journal = Journal()
         registry = Registry()
         registry.register_value(Journal, journal)
@@ -675,7 +676,7 @@ async def _aopen_session(journal: Journal) -> AsyncIterator[Session]:
     await asyncio.sleep(0)
     try:
         yield session
-        # A commit awaits, and is rolled back if it is interrupted.
+        # A commit awaits, and rolls back if it is interrupted.
         await asyncio.sleep(0)
     except BaseException as error:
         session.end(error)

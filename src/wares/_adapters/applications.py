@@ -1,6 +1,6 @@
 """The registry and the handlers of an application, whatever its framework.
 
-This module knows where adapters keep their registries. It recognises applications by their
+This module looks where the adapters keep registries. It recognises applications by their
 attributes, because it must not import a framework.
 """
 
@@ -20,18 +20,18 @@ _INSIDE = (
     "application",
     "lifespan",
     "engineio_server",  # of an application of Socket.IO: the server
-    "_wares_dispatch",  # of a server of Socket.IO: what calls its handlers
+    "_wares_dispatch",  # of a server of Socket.IO: its handlers and hook
     "_lifespan",  # of FastMCP
-    "settings",  # of the MCP SDK: they have the lifespan
+    "settings",  # of the MCP SDK: the settings, which have the lifespan
     "other_asgi_app",
 )
 
 
 def find_registry(thing: object) -> Registry | None:
-    """Find the registry of *thing*, or of what it wraps.
+    """Find the registry of an application.
 
     Args:
-        thing: A registry; or an application, running or not, or something that wraps one.
+        thing: A registry; or an application, running or not, or an object that wraps one.
 
     Returns:
         The registry, or `None` if there is none yet: some applications make it when they start.
@@ -40,16 +40,15 @@ def find_registry(thing: object) -> Registry | None:
 
 
 def find_lifespan(thing: object) -> Lifespan[Any] | None:
-    """Find the lifespan that a server of MCP would run."""
+    """Find the lifespan of an MCP server."""
     inside = (one for one in look_inside(thing) if one is not thing)
     return next((one for one in inside if isinstance(one, Lifespan)), None)
 
 
 def find_views(app: object) -> Iterator[Callable[..., Any]]:
-    """Find the views of a Flask application, including the methods of class-based views.
+    """Find the views of a Flask application, or the endpoints of a Starlette application.
 
-    Those of a Flask-SocketIO server in it count, too. For an application of Starlette, find the
-    endpoints of its routes.
+    The views include the methods of class-based views, and the handlers of Flask-SocketIO.
     """
     for route in getattr(app, "routes", None) or ():
         endpoint = getattr(route, "endpoint", None)
@@ -74,13 +73,13 @@ def find_views(app: object) -> Iterator[Callable[..., Any]]:
 def with_methods(
     view: Callable[..., Any], kind: object, names: Iterable[str], parts: Collection[str] = ()
 ) -> Iterator[Callable[..., Any]]:
-    """Give a view and, if it is class-based, the methods of its class.
+    """Yield a view and, if it is class-based, the methods of its class.
 
     Args:
         view: The view.
         kind: The class of a class-based view.
         names: The names that methods may have, in upper or lower case.
-        parts: The names of the parts of its URLs, which are passed by name.
+        parts: The names of the variable parts of its URLs, which are passed as keyword arguments.
     """
     methods = (getattr(kind, name.lower(), None) for name in names if isinstance(kind, type))
     for handler in (view, *filter(None, methods)):
@@ -111,9 +110,9 @@ def find_wanted(app: object, registry: Registry) -> Iterator[Hashable]:
 
 def _find_handlers(app: object, registry: Registry) -> Iterable[Callable[..., Any]]:
     """Find all handlers of requests, messages and the like, each of them once."""
-    told = [*find_views(app), *(handler for find in registry._handlers for handler in find())]
-    # By identity, because they need not be hashable.
-    return {id(handler): handler for handler in told}.values()
+    found = [*find_views(app), *(handler for find in registry._handlers for handler in find())]
+    # Compare by identity, because handlers need not be hashable.
+    return {id(handler): handler for handler in found}.values()
 
 
 def find_mounted_problems(app: object, registry: Registry) -> Iterator[Exception]:
@@ -148,7 +147,7 @@ def _find_registries(thing: object) -> Iterator[Registry]:
 
 
 def look_inside(thing: object) -> Iterator[object]:
-    """Give *thing* and everything that it wraps."""
+    """Yield *thing* and everything that it wraps."""
     seen: set[int] = set()
     todo = [thing]
     for current in todo:
@@ -160,15 +159,15 @@ def look_inside(thing: object) -> Iterator[object]:
 
 
 def _kept_by(thing: Any) -> Iterator[Any]:
-    """Look where adapters keep registries; the places of a running application come first."""
+    """Yield the objects where adapters keep registries, those of a running application first."""
     yield getattr(getattr(thing, "state", None), REGISTRY_KEY, None)  # Starlette, while it runs
     yield _get(getattr(thing, "extensions", None))  # Flask
     yield getattr(thing, REGISTRY_KEY, None)  # Celery, FastStream
-    if isinstance(thing, Mapping):  # aiohttp, whose keys are no strings
+    if isinstance(thing, Mapping):  # aiohttp, whose keys are not strings
         yield from thing.values()
     lifespan = getattr(getattr(thing, "router", None), "lifespan_context", None)
-    yield getattr(lifespan, "registry", None)  # Starlette, before
-    yield getattr(thing, "registry", None)  # our own middleware, lifespans and hooks
+    yield getattr(lifespan, "registry", None)  # Starlette, before it starts
+    yield getattr(thing, "registry", None)  # the middleware, lifespans and hooks of wares
 
 
 def _get(mapping: object) -> Any:
@@ -176,5 +175,5 @@ def _get(mapping: object) -> Any:
 
 
 def _is_registry(thing: object) -> bool:
-    # Look at its class only: Flask's proxies raise if there is no application.
+    # Look at the class only: Flask's proxies raise if there is no application.
     return issubclass(type(thing), Registry)

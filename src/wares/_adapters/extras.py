@@ -1,7 +1,4 @@
-"""The error of an adapter whose framework is not installed.
-
-This module must not import a framework.
-"""
+"""The error that an adapter raises if its framework is not installed."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ from wares.exceptions import MissingExtraError
 
 @attrs.frozen
 class needs_extra:  # noqa: N801  # used as a statement
-    """A block of imports from a package that an extra of wares installs.
+    """A ``with`` block of imports from a package that an extra of wares installs.
 
     Args:
         adapter: The module with the imports: ``"wares.aiohttp"``.
@@ -30,7 +27,7 @@ class needs_extra:  # noqa: N801  # used as a statement
     def __enter__(self) -> None:
         pass
 
-    # Returns nothing, so that type checkers know the imported names after the block.
+    # It returns None, so that type checkers know the imported names after the block.
     def __exit__(self, _kind: object, error: object, _traceback: object) -> None:
         if not isinstance(error, ModuleNotFoundError):
             return

@@ -1,7 +1,7 @@
 """The answers of health endpoints, whatever the framework.
 
-This module knows status codes and media types, and lets probes share one run of the pings. An
-adapter passes it the registry and parts of the request, and sends the answer.
+An adapter passes the registry and parts of the request to a `HealthEndpoint`, and sends its answer.
+Probes that come at the same time share one run of the pings.
 """
 
 from __future__ import annotations
@@ -49,9 +49,10 @@ class HealthOptions(TypedDict, total=False):
         timeout: How many seconds a ping may take if it was registered without a limit; 5 by
             default.
         tags: Only services with one of these tags are checked; all of them by default. A request
-            may narrow them down with ``?tag=ready``; a tag that none of them has is a 404.
+            may narrow them down with ``?tag=ready``; if none of them has the tag, the answer is a
+            404.
         ok_status: The HTTP status if every service is healthy; 200 by default.
-        failing_status: The HTTP status if one is not; 503 by default.
+        failing_status: The HTTP status if any service is failing; 503 by default.
         show_errors: Whether the answer contains the errors, which may contain secrets; errors are
             always logged.
         max_age: For how many seconds a report is reused, so that many probes do not cause many
@@ -83,19 +84,19 @@ class HealthAnswer:
 
 
 class HealthEndpoint:
-    """Answers probes.
+    """The answers to probes, which share runs of the pings.
 
     Args:
-        timeout: As in `HealthOptions`, like what follows.
-        tags: See there.
-        ok_status: See there.
-        failing_status: See there.
-        show_errors: See there.
-        max_age: See there.
+        timeout: As in `HealthOptions`.
+        tags: As in `HealthOptions`.
+        ok_status: As in `HealthOptions`.
+        failing_status: As in `HealthOptions`.
+        show_errors: As in `HealthOptions`.
+        max_age: As in `HealthOptions`.
 
     Attributes:
         ok_status: The HTTP status if every service is healthy.
-        failing_status: The HTTP status if one is not.
+        failing_status: The HTTP status if any service is failing.
 
     Raises:
         InvalidOptionError: An option is invalid.
@@ -153,7 +154,7 @@ class HealthEndpoint:
     async def arespond(
         self, registry: Registry, *, tags: Iterable[str] = (), accept: str = ""
     ) -> HealthAnswer:
-        """Do the same in the event loop, asyncio's or trio's."""
+        """Run the pings in the event loop, asyncio's or trio's, and answer as `respond` does."""
         wanted = frozenset(filter(None, tags))
         unknown = self._refuse_unknown(registry, wanted)
         if unknown is not None:
@@ -169,7 +170,7 @@ class HealthEndpoint:
     def _refuse_unknown(
         self, registry: Registry, wanted: frozenset[str]
     ) -> HealthAnswer | None:
-        """Refuse a probe for unknown tags: it would check nothing, and report success."""
+        """Refuse a probe for unknown tags, because it would check nothing and report success."""
         if not wanted:
             return None
         with registry.container() as container:
@@ -183,7 +184,7 @@ class HealthEndpoint:
         return HealthAnswer(_NOT_FOUND, headers, json.dumps(content).encode())
 
     def _claim(self, registry: Registry) -> tuple[_SharedRun, bool]:
-        """Find a run to share, or begin one; tell whether the caller has to run it."""
+        """Return a run to share or a new one, and whether the caller must run it."""
         with self._lock:
             run = self._runs.get(registry._known)
             if run is not None and run.can_be_shared(self._max_age):
@@ -269,19 +270,19 @@ class _Findings:
 
 
 class _SharedRun:
-    """One run of the pings, for all requests that come meanwhile or soon after."""
+    """One run of the pings, for all requests that come meanwhile or within its ``max_age``."""
 
     def __init__(self) -> None:
         self.future: concurrent.futures.Future[_Findings] = concurrent.futures.Future()
-        # From now on, a waiter that is cancelled cannot cancel the future.
+        # A waiter that is cancelled must not cancel the future, which others await.
         self.future.set_running_or_notify_cancel()
         self._end = float("-inf")
         self._process = os.getpid()
 
     def can_be_shared(self, max_age: float) -> bool:
-        """Tell whether another request may use its report."""
+        """Tell whether another request may use the report of this run."""
         if self._process != os.getpid():
-            # The run does not continue in a child process.
+            # The run began before a fork, and does not continue in the child process.
             return False
         return not self.future.done() or time.monotonic() < self._end + max_age
 

@@ -1,6 +1,6 @@
 """Injection without a decorator, in frameworks that have their own markers.
 
-This module reads signatures for the markers of wares, and leaves other markers to their frameworks.
+This module injects parameters with markers of wares, and leaves other markers to the framework.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def bind_own(function: Callable[..., Any]) -> Callable[..., Any] | None:
 
 
 class Served:
-    """A function that a synchronous framework calls, and wares injects.
+    """An injected function in a synchronous framework.
 
     The function and its services may be asynchronous.
 
@@ -125,7 +125,7 @@ class Served:
         self._plain = function
         self._bind = None if inspect.iscoroutinefunction(function) else bind_own(function)
         if self._bind is not None:
-            # At the start, what may be asked for is what this awaits.
+            # Validation must allow services that have to be awaited, because `_bind` awaits them.
             self.function.__wares_asker__ = self._bind.__wares_asker__  # type: ignore[attr-defined]  # injected functions have it
 
     def call(
@@ -134,7 +134,13 @@ class Served:
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> Any:
-        """Call the function in the current container; *run* runs coroutines."""
+        """Call the function with services of the current container.
+
+        Args:
+            run: Runs a coroutine, and returns its result.
+            args: The positional arguments.
+            kwargs: The keyword arguments.
+        """
         if self._bind is not None and may_await(current_container().registry):
             args, kwargs = run(self._bind(*args, **kwargs))
             return self._plain(*args, **kwargs)
@@ -159,7 +165,7 @@ def _read_signature(function: Callable[..., Any]) -> inspect.Signature:
 
 
 def _find_own(signature: inspect.Signature) -> set[str]:
-    """Name the parameters that our markers mark."""
+    """Return the names of the parameters that have markers of wares."""
     return {
         name for name, parameter in signature.parameters.items() if find_own_markers(parameter)
     }
@@ -168,7 +174,7 @@ def _find_own(signature: inspect.Signature) -> set[str]:
 def _inject(
     shim: Callable[..., Any], function: Callable[..., Any], signature: inspect.Signature
 ) -> Callable[..., Any]:
-    """Inject *shim* as if it had the *signature* of *function*, without other markers."""
+    """Inject *shim* as if it had the *signature* of *function* without other markers."""
     own = _find_own(signature)
     parameters = list(signature.parameters.values())
     hidden = [p if p.name in own else _hide_marker(p) for p in parameters]
@@ -177,20 +183,20 @@ def _inject(
     shown = [parameter for parameter in parameters if parameter.name not in own]
     # `inject` has added the parameters that only dependencies take from the call.
     left = list(inspect.signature(injected).parameters.values())
-    open_ones = left[len(shown) :]
-    injected.__signature__ = signature.replace(parameters=[*shown, *open_ones])  # type: ignore[attr-defined]  # the same
+    added = left[len(shown) :]
+    injected.__signature__ = signature.replace(parameters=[*shown, *added])  # type: ignore[attr-defined]  # the same
     show_annotations(injected, function, own)
     return injected
 
 
 def _hide_marker(parameter: Parameter) -> Parameter:
-    """Hide a parameter that another framework marks; that framework passes the argument."""
+    """Hide the marker of another framework, which passes the argument itself."""
     default = None if is_marker(parameter.default) else parameter.default
     return parameter.replace(annotation=parameter.empty, default=default)
 
 
 def _make_shim(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Make a function of the same kind that can get another signature."""
+    """Make a function of the same kind, whose signature can be replaced."""
     if inspect.iscoroutinefunction(function):
 
         async def acall(*args: Any, **kwargs: Any) -> Any:

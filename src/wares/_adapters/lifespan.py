@@ -1,7 +1,4 @@
-"""The life of a registry within the life of an application.
-
-This module knows what lifespan functions take and yield. The registry closes after them.
-"""
+"""The base of the lifespans of adapters, which open and close a registry with an application."""
 
 from __future__ import annotations
 
@@ -27,10 +24,10 @@ from wares.exceptions import (
 App = TypeVar("App")
 Other = TypeVar("Other")
 
-#: What a lifespan function may yield.
+#: The value that a lifespan function may yield.
 State: TypeAlias = Mapping[str, object] | None
 
-#: A lifespan function, as it may be decorated.
+#: A lifespan function, before it is decorated.
 LifespanFunction: TypeAlias = (
     Callable[[App, Registry], AsyncIterator[State]]
     | Callable[[App, Registry], AsyncIterator[None]]
@@ -40,12 +37,12 @@ LifespanFunction: TypeAlias = (
     | Callable[[App, Registry], AbstractAsyncContextManager[Mapping[str, object]]]
 )
 
-#: Where the registry is found in the state of a lifespan.
+#: The key of the registry in the state of a lifespan.
 REGISTRY_KEY = "wares_registry"
 
 
-#: Whether applications refuse to start if a registered service cannot be made. `wares graph` turns
-#: this off, to draw the problems.
+#: Whether applications refuse to start if a service cannot be made. `wares graph` turns this off,
+#: to draw the problems.
 VALIDATES: contextvars.ContextVar[bool] = contextvars.ContextVar(
     "wares_validates", default=True
 )
@@ -66,7 +63,7 @@ class Lifespan(abc.ABC, Generic[App]):
         validate: Whether the start fails if a registered service cannot be made.
 
     Attributes:
-        registry: The registry of the present start, or of the next one.
+        registry: The registry of the current start, or of the next one.
 
     Raises:
         InvalidRegistrationError: *function* cannot be a lifespan function.
@@ -126,11 +123,11 @@ class Lifespan(abc.ABC, Generic[App]):
         """Start *app*, and end it.
 
         Args:
-            app: What the lifespan function takes as its first argument.
+            app: The first argument of the lifespan function.
 
         Returns:
-            A context manager. It gives the state: what the lifespan function yielded, and the
-            registry.
+            A context manager that gives the state: the mapping that the lifespan function yielded,
+            with the registry.
 
         Raises:
             InvalidRegistrationError: The lifespan function returned no async context manager, or
@@ -156,7 +153,7 @@ class Lifespan(abc.ABC, Generic[App]):
     def _validate(
         self, app: App, registry: Registry, handlers: Iterable[Callable[..., Any]]
     ) -> None:
-        # Find these first: mounted servers announce what their containers are given.
+        # This comes first, because mounted servers announce here what their containers are given.
         others = list(self._find_problems(app, registry))
         problems = [*registry.graph().problems, *others, *find_missing(handlers, registry)]
         if any(isinstance(problem, ServiceNotFoundError) for problem in problems):
@@ -169,16 +166,16 @@ class Lifespan(abc.ABC, Generic[App]):
 
     @abc.abstractmethod
     def _find_problems(self, app: App, registry: Registry) -> Iterable[Exception]:
-        """Find other problems, which the adapter knows of."""
+        """Find problems that only the adapter can see."""
 
     async def _prepare(self, app: App) -> None:
         """Prepare the application for its first request; for adapters to override."""
 
     @contextlib.asynccontextmanager
     async def _open(self, app: App) -> AsyncIterator[Registry]:  # noqa: ARG002  # adapters need it
-        """Give the registry of this start, and close it afterwards."""
+        """Yield the registry of this start, and close it afterwards."""
         if self._is_taken and not self._is_given:
-            # Another application, with the same lifespan, is running.
+            # Another application with the same lifespan is running.
             self.registry = Registry()
         registry = self.registry
         self._is_taken = True

@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class Loops:
-    """Event loops that last, one for each thread, so that services outlive a call."""
+    """Event loops that stay open, one for each thread, so that services outlive a call."""
 
     def __init__(self) -> None:
         self._reset()
@@ -21,8 +21,8 @@ class Loops:
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run *coroutine* in the loop of this thread.
 
-        If a signal handler raises an exception meanwhile, as for a time limit, the coroutine is
-        cancelled.
+        If a signal handler raises an exception meanwhile, for example because of a time limit, the
+        coroutine is cancelled.
 
         Raises:
             RuntimeError: Another event loop runs in this thread.

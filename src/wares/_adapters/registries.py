@@ -1,4 +1,7 @@
-"""The functions for the registry that an adapter keeps on an application."""
+"""The functions of adapters that initialise an application and get its registry.
+
+`Keeping` makes the public functions, such as `get_registry` and `register_value`, of an adapter.
+"""
 
 from __future__ import annotations
 
@@ -34,16 +37,16 @@ def demand(found: T | None, error: type[Exception], message: str) -> T:
 def demand_kind(
     thing: object, kind: type[Any] | UnionType, rule: str, advice: str = ""
 ) -> None:
-    """Refuse what an adapter cannot initialise.
+    """Refuse an object that an adapter cannot initialise.
 
     Args:
-        thing: What is to be initialised.
-        kind: What it has to be.
-        rule: What the message says: ``"init_app takes a FastStream"``.
-        advice: What else it says, if there is something.
+        thing: The object.
+        kind: The class of objects that the adapter can initialise.
+        rule: The beginning of the message: ``"init_app takes a FastStream"``.
+        advice: The end of the message.
 
     Raises:
-        InvalidRegistrationError: It is something else.
+        InvalidRegistrationError: *thing* is no instance of *kind*.
     """
     if not isinstance(thing, kind):
         message = f"{rule}, not a {type(thing).__qualname__}. {advice}"
@@ -54,9 +57,9 @@ def choose_registry(present: Registry | None, given: Registry | None) -> Registr
     """Choose the registry of an application that is initialised, perhaps not for the first time.
 
     Args:
-        present: The registry that it has, if it has one. What is registered there stays, unless
-            it is closed: so an application that has ended can be initialised and started again.
-        given: The registry that it is to have, if one was given.
+        present: The registry that the application has, if any. It is kept unless it is closed, so
+            that an application that has ended can be initialised and started again.
+        given: The registry that the user passed, if any.
     """
     if given is not None:
         return given
@@ -65,11 +68,11 @@ def choose_registry(present: Registry | None, given: Registry | None) -> Registr
 
 @attrs.frozen
 class Keeping(Generic[App]):
-    """The functions of an adapter about the registry of an application, under svcs' names.
+    """The functions of an adapter for the registry of an application, with svcs' names.
 
     Args:
-        find: Finds the registry of an application, if it has one.
-        message: The message of the error if it has none.
+        find: Returns the registry of an application, or `None`.
+        message: The message of the error if there is none.
     """
 
     find: Callable[[App], Registry | None]
@@ -82,12 +85,12 @@ class Keeping(Generic[App]):
         expected: Iterable[Hashable],
         find_handlers: Callable[[App], Iterable[Callable[..., Any]]],
     ) -> Registry:
-        """Choose the registry of *app*, and tell it what *app* does.
+        """Choose the registry of *app*, and prepare a new one for *app*.
 
         Args:
             app: The application, or the broker.
-            given: The registry to use, if one was given.
-            expected: What containers are given.
+            given: The registry that the user passed, if any.
+            expected: The keys of the objects that containers are given.
             find_handlers: Finds the functions of *app* that may ask for services.
         """
         present = self.find(app)
@@ -104,12 +107,12 @@ class Keeping(Generic[App]):
             app: The application, or the broker.
 
         Raises:
-            NoRegistryError: It has not been initialised.
+            NoRegistryError: *app* has not been initialised.
         """
         return demand(self.find(app), NoRegistryError, self.message)
 
     async def aclose_registry(self, app: App) -> None:
-        """Close the registry of *app*, if it has one; the end of the application does that, too.
+        """Close the registry of *app*, if it has one; this also happens when *app* ends.
 
         Args:
             app: The application, or the broker.
@@ -125,12 +128,12 @@ class Keeping(Generic[App]):
         factory: Callable[..., Any],
         **options: Unpack[FactoryOptions],
     ) -> None:
-        """Register how the service of *svc_type* is made, on the registry of *app*.
+        """Register a factory for *svc_type* on the registry of *app*.
 
         Args:
             app: The application.
-            svc_type: What the service is asked for by.
-            factory: What makes it.
+            svc_type: The key of the service.
+            factory: The callable that makes the service.
             options: As in `wares.Registry.register_factory`, with the same defaults.
 
         Raises:
@@ -145,11 +148,11 @@ class Keeping(Generic[App]):
         value: T,
         **options: Unpack[ValueOptions],
     ) -> None:
-        """Register a ready-made object under *svc_type*, on the registry of *app*.
+        """Register a ready-made object under *svc_type* on the registry of *app*.
 
         Args:
             app: The application.
-            svc_type: What the service is asked for by.
+            svc_type: The key of the service.
             value: The object.
             options: As in `wares.Registry.register_value`, with the same defaults.
 

@@ -1,8 +1,8 @@
 """The cancel scope around a request's container, which shields its cleanups.
 
 If a request runs within a cancel scope of anyio or trio and is cancelled, every ``await`` in its
-cleanups would be cancelled as well. So an adapter enters such a scope before it opens the
-container, and the scope shields while the container closes. Scopes that services hold open across
+cleanups would be cancelled as well. So an adapter enters a scope of its own before it opens the
+container, and this scope shields while the container closes. Scopes that services hold open across
 their ``yield`` lie within it, and are exited before it.
 
 This module imports neither anyio nor trio: if they are not loaded, there is no cancel scope.
@@ -83,9 +83,9 @@ def _enter_trio() -> CancelScope | None:
 def _lies_in_a_scope(task: Task[Any]) -> bool:
     """Tell whether *task* is in a cancel scope of anyio at the moment.
 
-    Entering a scope takes a tenth of the time of a small request, and most requests are in none.
-    anyio has no public name for this; checked with anyio 3.7 to 4.16. For a version that keeps it
-    elsewhere, the answer is yes.
+    Most requests are in no scope, and entering one takes a tenth of the time of a small request.
+    anyio has no public name for this state; checked with anyio 3.7 to 4.16. If another version
+    keeps the state elsewhere, the answer is yes.
     """
     backend: Any = sys.modules.get("anyio._backends._asyncio")
     if backend is None:

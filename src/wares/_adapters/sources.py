@@ -1,7 +1,4 @@
-"""What makes the registry of a program: a function, or nothing, because it is there.
-
-This module knows what a decorator of commands may be given.
-"""
+"""The argument of `wares.click.with_container`: a registry, or a function that makes one."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ Source: TypeAlias = Registry | Callable[[], Registry]
 
 
 def demand_source(source: object) -> None:
-    """Refuse what is no function that makes a registry.
+    """Refuse a *source* that is not a function without arguments.
 
     Raises:
         InvalidRegistrationError: *source* cannot be called without arguments.
@@ -30,11 +27,11 @@ def demand_source(source: object) -> None:
 
 
 def make_registry(source: Source) -> Registry:
-    """Give the registry that `with_container` was given, or that the function makes.
+    """Return *source* if it is a registry, or else the registry that it makes.
 
     Raises:
-        InvalidRegistrationError: It makes something else.
-        Exception: Whatever the function raises.
+        InvalidRegistrationError: The function returns something else.
+        Exception: Any exception of the function.
     """
     if isinstance(source, Registry):
         return source

@@ -1,6 +1,6 @@
-"""Start and end an ASGI application as a server does.
+"""Start and end an ASGI application as a server does, for commands and test clients.
 
-This module speaks the lifespan protocol of ASGI (https://asgi.readthedocs.io).
+This module implements the server's side of the lifespan protocol (https://asgi.readthedocs.io).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 async def started(
     app: Callable[..., Any], make_error: Callable[[str], Exception] = RuntimeError
 ) -> AsyncIterator[MutableMapping[str, Any]]:
-    """Start an application, if it has a lifespan, and end it.
+    """Start an application and end it, if it has a lifespan.
 
     Args:
         app: The application.

@@ -1,4 +1,4 @@
-"""Streamed responses, which keep the services of their handler until they end."""
+"""Streamed responses, which keep the container of their handler open until they end."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from wares._adapters.units import Unit
 
 
 class Holding:
-    """A block for a unit of work, which a stream may prolong.
+    """A block for a unit of work, which a streamed response may prolong.
 
     Args:
         unit: The unit of work.
@@ -20,10 +20,10 @@ class Holding:
         self._is_held = False
 
     def hold(self, chunks: Any) -> Any:
-        """End the unit of work with a stream instead of the block.
+        """Let the unit of work end with a stream, not with the block.
 
         Args:
-            chunks: An iterator, asynchronous or not.
+            chunks: The stream: an iterator, asynchronous or not.
 
         Returns:
             An iterator of the same kind, with a method `close` to abandon it.
@@ -77,7 +77,7 @@ class _Stream:
             raise
 
     def close(self) -> None:
-        """End a stream that was abandoned or, for HEAD, never begun; Django calls this."""
+        """End a stream that was abandoned or, for a HEAD request, never begun; Django calls it."""
         self._end(GeneratorExit() if self._has_begun else None)
 
     def _end(self, error: BaseException | None) -> None:
@@ -87,10 +87,10 @@ class _Stream:
 
 
 class _AsyncStream(_Stream):
-    """The same, for an asynchronous iterator."""
+    """The chunks of a response from an asynchronous iterator."""
 
-    # So that nothing takes it for a synchronous iterator.
-    __iter__ = None  # type: ignore[assignment]  # the protocol's way of saying so
+    # This marks it as no synchronous iterator.
+    __iter__ = None  # type: ignore[assignment]  # as the protocol prescribes
 
     def __aiter__(self) -> AsyncIterator[Any]:
         return self
@@ -108,7 +108,7 @@ class _AsyncStream(_Stream):
             raise
 
     def close(self) -> None:
-        """Do the same, and close the generator first, because nothing else closes it."""
+        """End the stream; close the generator first, because nothing else closes it."""
         if not self._is_over:
             self._unit.run(self._give_up())
 

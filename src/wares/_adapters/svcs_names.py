@@ -1,11 +1,11 @@
-"""What adapters say about names that the adapters of svcs have and ours do not."""
+"""The error for names that svcs' adapters have and those of wares do not, with what to write."""
 
 from __future__ import annotations
 
 import sys
 from typing import Any
 
-#: The names, and what stands for them after `wares_from(...)`, or instead of all.
+#: The names, and what to write instead; the braces stand for how to get the container.
 _NAMES = {
     "get": "{}.get(...)",
     "aget": "await {}.aget(...)",
@@ -18,14 +18,16 @@ _NAMES = {
 
 
 def explain_svcs_names(module: str, container: str) -> None:
-    """Have *module* say what to write instead of a name of svcs. Type checkers see none of them.
+    """Make the `AttributeError` of *module* say what to write instead of a name of svcs.
+
+    Type checkers do not see this function of the module, so they report these names as errors.
 
     Args:
         module: The name of the adapter's module.
-        container: How its container is found: ``"wares_from(request)"``.
+        container: The expression for its container: ``"wares_from(request)"``.
     """
 
-    def __getattr__(name: str) -> Any:  # noqa: N807  # a module has such a function (PEP 562)
+    def __getattr__(name: str) -> Any:  # noqa: N807  # a function of modules (PEP 562)
         message = f"module {module!r} has no attribute {name!r}"
         if name in _NAMES:
             message += f". Instead of svcs' {name}, write {_NAMES[name].format(container)}"

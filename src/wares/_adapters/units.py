@@ -1,7 +1,7 @@
 """A unit of work (a request, message, task or command) and its container.
 
-This module opens a container, makes it current, and closes it with the exception of the work. An
-adapter decides where a unit of work begins and ends.
+This module makes the container current, and closes it with the exception of the work. An adapter
+decides where a unit of work begins and ends.
 """
 
 from __future__ import annotations
@@ -44,21 +44,21 @@ def note_answer(container: Container, error: BaseException | None = None) -> Non
     """Note that the work of *container* was answered with an error.
 
     The cleanups will see the failure that was noted before; or else the exception that left an
-    injected function, which the handler has not handled by itself then; or else *error*.
+    injected function, because an error answer shows that it was not handled; or else *error*.
 
     Args:
         container: The container of the unit of work.
-        error: What the cleanups will see if there is nothing better.
+        error: The error that the cleanups will see if there is no better one.
     """
     unit: Any = container
     unit._failure = unit._failure or unit._escaped or error
 
 
-def tell(error: WaresError) -> WaresError:
+def keep_message(error: WaresError) -> WaresError:
     """Make an error whose only argument is the message of *error*.
 
-    Results that are stored as JSON carry the arguments of an exception, and make another one of
-    them. The arguments of ours are keys, which are not there then.
+    Task queues store the arguments of an exception as JSON, and make the exception again from them.
+    The arguments of wares' errors are keys, which JSON cannot hold.
     """
     return WaresError(f"{type(error).__name__}: {error}")
 
@@ -93,9 +93,8 @@ class Unit:
 
     Args:
         container: The container, from `Registry.container` or `Container.child`.
-        is_failure: Tells which exceptions are failures; some frameworks raise exceptions that are
-            not.
-        run: Runs a coroutine, for a block that is not asynchronous.
+        is_failure: Tells which exceptions are failures; by default all are.
+        run: Runs a coroutine, for asynchronous cleanups after a synchronous block.
 
     Attributes:
         container: The container.
@@ -145,8 +144,8 @@ class Unit:
             await self.aclose(error)
 
     def leave(self) -> None:
-        """Make the outer container current again; this one stays open, for a stream."""
-        # Not with a token: a block may end in another context than the one in which it began.
+        """Make the outer container current again; the unit's container stays open, for a stream."""
+        # A token would fail: a block may end in another context than the one in which it began.
         current.set(self._outer)
 
     def close(self, error: BaseException | None = None) -> None:
@@ -158,7 +157,7 @@ class Unit:
             self.run(self.container.__aexit__(*_details(failure)))
 
     async def aclose(self, error: BaseException | None = None) -> None:
-        """Do the same, and await cleanups."""
+        """Close the container as `close` does, and await cleanups."""
         await self.container.__aexit__(*_details(self._find_failure(error)))
 
     def _find_failure(self, error: BaseException | None) -> BaseException | None:
@@ -175,7 +174,7 @@ def with_unit(open_unit: Callable[[], Unit], function: F) -> F:
     """Make each call of *function* a unit of work.
 
     Args:
-        open_unit: Opens the container.
+        open_unit: Makes the unit of work of a call.
         function: A function, asynchronous or not.
 
     Returns:
@@ -196,14 +195,15 @@ def with_unit(open_unit: Callable[[], Unit], function: F) -> F:
 
 
 def check(
-    registry: Registry, what_it_does_not: str, functions: Iterable[Callable[..., Any]] = ()
+    registry: Registry, consequence: str, functions: Iterable[Callable[..., Any]] = ()
 ) -> None:
     """Check that all services can be made that are registered or that *functions* ask for.
 
     Args:
         registry: The registry.
-        what_it_does_not: The beginning of the message: ``"The application does not start"``.
-        functions: Handlers; a service that is marked, but not injected, is a problem as well.
+        consequence: The beginning of the message: ``"The application does not start"``.
+        functions: The handlers. A handler with a marked parameter that nothing injects is a
+            problem as well.
 
     Raises:
         InvalidRegistryError: A service cannot be made. `wares graph` starts applications without
@@ -212,14 +212,14 @@ def check(
     """
     if registry._is_closed:
         raise RegistryClosedError(
-            f"{what_it_does_not}, because its registry is closed: the application has ended "
+            f"{consequence}, because its registry is closed: the application has ended "
             f"before. Make a new application for each start; or initialise this one again before "
             f"it, which gives it a new registry, and register the services there."
         )
     if not VALIDATES.get():
         return
     problems = [*registry.graph().problems, *find_missing(functions, registry)]
-    raise_problems(f"{what_it_does_not}, because its registry has", problems)
+    raise_problems(f"{consequence}, because its registry has", problems)
 
 
 def may_await(registry: Registry) -> bool:

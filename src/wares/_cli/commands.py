@@ -1,7 +1,4 @@
-"""The commands: check, graph, ping and list.
-
-This module uses click for arguments and exit codes, and rich for tables.
-"""
+"""The commands: check, graph, ping and list."""
 
 from __future__ import annotations
 
@@ -140,7 +137,7 @@ _NOTHING = TargetError(
 def _find_unused(graph: Graph, wanted: set[Hashable], registry: Registry) -> list[Node]:
     """Find services that are registered and that nothing seems to need."""
     needed = {edge.target for edge in graph.edges if edge.source != edge.target}
-    # What is made at the start, such as a worker in the background, is made for that.
+    # An eager service, such as a background worker, is made for its effect.
     eager = {key for key, recipe in registry._known.recipes.items() if recipe.is_eager}
     return [
         node
@@ -186,7 +183,7 @@ def _echo(findings: list[Finding], form: str) -> None:
 )
 @click.option("--title", default="Services", show_default=True, help="The title of the page.")
 def graph(target: Target, form: str | None, output: Path | None, title: str) -> None:
-    """Draw what needs what, with problems in red."""
+    """Draw the services and what they need, with problems in red."""
     write = _WRITERS[form or _choose_form(output)]
     if output is not None and not output.parent.is_dir():
         raise click.BadParameter(
@@ -378,7 +375,7 @@ def _cells_of(node: Node) -> tuple[str, ...]:
 
 
 def _check_tags(pings: list[ServicePing], tags: tuple[str, ...]) -> None:
-    """Refuse tags that no ping has: nothing would run, and the command would report success."""
+    """Refuse tags that no ping has: no ping would run, and the command would report success."""
     known = {tag: None for one in pings for tag in one.tags}
     for tag in tags:
         if tag not in known:
@@ -410,7 +407,7 @@ async def _ping_and_show(
 
 
 def _live(console: Console, first: Table) -> Live:
-    """Update a table in a terminal; write nothing to a file, which gets only the last table."""
+    """Show a table that can be updated in a terminal; a file gets only the last table."""
     return Live(first, console=console if console.is_terminal else Console(quiet=True))
 
 

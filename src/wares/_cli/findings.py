@@ -31,11 +31,11 @@ class Finding:
 
     @classmethod
     def of(cls, problem: Exception, file: str) -> Finding:
-        """Read the place of *problem* from its message: that of the last factory on its path.
+        """Make a finding whose place is the last one that the message of *problem* names.
 
         Args:
             problem: The problem.
-            file: The file to name if the message names none.
+            file: The file of the finding if the message names none.
         """
         return cls.at("error", str(problem), str(problem), file)
 
@@ -43,7 +43,7 @@ class Finding:
     def at(
         cls, severity: Literal["error", "warning"], message: str, text: str, file: str
     ) -> Finding:
-        """Read the place from *text*, or use *file* if *text* names none."""
+        """Make a finding whose place is the last one that *text* names, or else *file*."""
         places = _PLACE.findall(text)
         if not places:
             return cls(severity, message, file)
@@ -51,7 +51,7 @@ class Finding:
 
     @property
     def path(self) -> str:
-        """The file, relative to the current folder if it is in it."""
+        """The file, relative to the current folder if that contains the file."""
         path = Path(self.file)
         here = Path.cwd()
         return (path.relative_to(here) if path.is_relative_to(here) else path).as_posix()

@@ -1,7 +1,6 @@
 """Find the registry of a program of Click or Typer, without running the program.
 
-This module knows how both list commands. Typer contains a copy of Click, so commands of both look
-alike.
+Typer contains a copy of Click, so the commands of both have the same attributes.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ class Program:
 
 
 def find_command(thing: Any) -> Any:
-    """Find the command that a program begins with; `None` if *thing* is no program."""
+    """Find the outermost command of a program; return `None` if *thing* is no program."""
     typer = sys.modules.get("typer")
     if typer is not None and isinstance(thing, typer.Typer):
         return typer.main.get_command(thing)
@@ -49,7 +48,7 @@ def open_program(thing: object) -> object:
 
     Raises:
         click.BadParameter: Its commands have several registries.
-        Exception: The exception of the function that makes the registry.
+        Exception: Any exception of the function that makes the registry.
     """
     command = find_command(thing)
     if command is None:
@@ -75,7 +74,7 @@ def open_program(thing: object) -> object:
 
 
 def _find_functions(command: Any, context: Any) -> Iterator[Callable[..., Any]]:
-    """Find what a command calls, and the commands below it."""
+    """Find the functions of a command and of its subcommands."""
     if command.callback is not None:
         yield command.callback
     for name in command.list_commands(context) if hasattr(command, "list_commands") else ():

@@ -1,6 +1,6 @@
-"""Find the registry of the application that ``module:attribute`` names, and run the application.
+"""The target of a command: a registry, an application or a program, named ``module:attribute``.
 
-This module imports modules.
+This module imports the target, starts it if it is an application, and finds its registry.
 """
 
 from __future__ import annotations
@@ -59,11 +59,11 @@ class Target:
         Call this outside of any event loop: applications may run one while they are imported.
 
         Returns:
-            A registry, an application or a program; or something awaitable that gives one.
+            A registry, an application or a program; or an awaitable of one.
 
         Raises:
-            TargetError: There is no such module, or no such attribute, or it is a function that
-                takes arguments.
+            TargetError: There is no such module or attribute, or it is a function that takes
+                arguments.
             Exception: Any exception of the module or the function.
         """
         name, root = self._find_module()
@@ -163,8 +163,7 @@ async def open_registry(thing: Any) -> AsyncIterator[tuple[Registry, object]]:
     """Start an application, yield its registry and the application, and end both.
 
     Args:
-        thing: A registry; an application, a server or a middleware; or something awaitable that
-            gives one.
+        thing: A registry, an application, a server or a middleware; or an awaitable of one.
 
     Raises:
         TargetError: The application has no registry.

@@ -1,6 +1,6 @@
-"""Running pings in an event loop: asyncio's or trio's.
+"""The event loop in which pings run: asyncio's or trio's.
 
-This module uses trio only if trio is running already.
+This module does not import trio; it uses trio only if the caller runs in it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class AsyncioLoop:
     """The event loop of asyncio."""
 
     async def sleep(self, seconds: float) -> None:
-        """Let others run for *seconds*."""
+        """Sleep for *seconds*."""
         await asyncio.sleep(seconds)
 
     async def gather(self, works: Iterable[Work]) -> None:
@@ -69,13 +69,13 @@ class AsyncioLoop:
         """Run *work* in a task of its own, and cancel it after *seconds*.
 
         Args:
-            work: What to run.
+            work: The coroutine function to run.
             seconds: How long it may take.
             name: Its name in the log.
-            leave: Called when it has ended; it may end later than this method.
+            leave: Called when *work* has ended, which may be later than the end of this method.
 
         Returns:
-            Its exception, if any; `TooLateError` if it took too long.
+            The exception of *work*, if any, or a `TooLateError` if it took too long.
         """
         task = asyncio.ensure_future(work())
         task.add_done_callback(lambda _: leave())
@@ -156,7 +156,7 @@ async def _await(work: Work) -> None:
 
 
 def _finish(future: asyncio.Future[T], result: T) -> None:
-    """Pass on the result of a thread, if the future is still awaited."""
+    """Set the result of a thread, unless the future has been cancelled."""
     if not future.done():
         future.set_result(result)
 

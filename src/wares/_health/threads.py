@@ -1,7 +1,4 @@
-"""Threads of the operating system, even if gevent or eventlet turn threads into greenlets.
-
-This module starts such threads, and waits for them.
-"""
+"""Threads of the operating system, even if gevent or eventlet turn threads into greenlets."""
 
 from __future__ import annotations
 
@@ -24,7 +21,7 @@ def start_thread(work: Callable[[], object]) -> None:
     interpreter from exiting. *work* sees a copy of the caller's context variables.
 
     Args:
-        work: What to run.
+        work: The function to run.
     """
     context = contextvars.copy_context()
     gevent, eventlet = _find_gevent(), _find_eventlet()
@@ -36,9 +33,9 @@ def start_thread(work: Callable[[], object]) -> None:
 
 
 class Done:
-    """A signal from one thread to another that something is done.
+    """An event that one thread sets, and that another thread waits for.
 
-    Other greenlets can run while one waits for it.
+    While a greenlet waits, other greenlets can run.
     """
 
     def __init__(self) -> None:
@@ -46,15 +43,15 @@ class Done:
         self._is_set = False
 
     def set(self) -> None:
-        """Set the signal."""
+        """Set the event."""
         self._is_set = True
         self._event.set()
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Wait until the signal is set, for at most *seconds* if that is given.
+        """Wait until the event is set, for at most *seconds* if that is given.
 
         Returns:
-            Whether the signal has been set.
+            Whether the event has been set.
         """
         if _find_gevent() is None and _find_eventlet() is None:
             return self._event.wait(seconds)

@@ -31,8 +31,8 @@ class Turn:
         self._identity = (id(registry), ping.key, id(check))
         self._holds_on_to: tuple[Any, ...] = (registry, check)
         self.begin = time.monotonic()
-        # The last part that leaves takes the first entry. Taking an entry is atomic, so this needs
-        # no lock, which gevent or eventlet might have replaced.
+        # Each part that ends pops one entry, and the last part pops the first entry, which is true.
+        # `pop` is atomic, so this needs no lock, which gevent or eventlet might have replaced.
         self._parts = [True]
 
     def begin_unless_running(self) -> Self | Turn:
@@ -46,16 +46,16 @@ class Turn:
 
     @property
     def age(self) -> float:
-        """How many seconds it has been running."""
+        """How many seconds the run has taken so far."""
         return time.monotonic() - self.begin
 
     @property
     def hangs(self) -> bool:
-        """Whether it has taken longer than it may."""
+        """Whether the run has taken longer than it may."""
         return self.age > self._seconds
 
     def share(self) -> None:
-        """Note that another part of the run has begun, which may end after the others."""
+        """Note that another part of the run has begun, which may end after the first one."""
         self._parts.append(False)
 
     def leave(self) -> None:

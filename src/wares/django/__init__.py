@@ -1,4 +1,8 @@
-"""A container for each request of a Django project, and for its commands and tasks."""
+"""A container for each request of a Django project, and for its commands and tasks.
+
+A project adds this package to the setting ``INSTALLED_APPS``, and `WaresMiddleware` to
+``MIDDLEWARE``.
+"""
 
 from __future__ import annotations
 
@@ -37,8 +41,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 def with_container(function: F) -> F:
     """Open a container for each call of *function*, such as a command or a task.
 
-    The container is current within the call, and closes with the exception that ends the call. Put
-    this above `wares.inject`:
+    The container is current (`wares.current_container`) during the call. The cleanups see the
+    exception that ends the call. Put this decorator above `wares.inject`:
 
     .. code-block:: text
 
@@ -70,7 +74,7 @@ def with_lifespan(app: ASGIApp) -> ASGIApp:
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            # The middleware validates.
+            # `WaresMiddleware` validates the registry.
             run = asgi.lifespan(start, registry=get_registry(), validate=False)
             await asgi._serve_lifespan(run(app), {"state": {}, **scope}, receive, send)
         else:
@@ -90,7 +94,7 @@ def health_view(**options: Unpack[HealthOptions]) -> Callable[[HttpRequest], Any
         The view: ``path("healthy", health_view())``.
 
     Raises:
-        InvalidOptionError: An option cannot work.
+        InvalidOptionError: An option is invalid.
     """
     endpoint = HealthEndpoint(**options)
 

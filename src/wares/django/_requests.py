@@ -1,7 +1,7 @@
-"""The middleware, which opens a container for each request.
+"""The middleware of Django, which opens a container for each request.
 
-This module knows how Django handles requests and responses: synchronous or not, streamed, or made
-from an exception.
+It handles synchronous and asynchronous requests, streamed responses, and responses that Django has
+made from an exception.
 """
 
 from __future__ import annotations
@@ -76,9 +76,9 @@ class WaresMiddleware:
         if self._is_async:
             return self._aserve(request, unit, self._get_response)
         if self._awaits:
-            # Under WSGI, Django runs each asynchronous view in an event loop of its own, which ends
-            # generators when it closes. With a loop around the whole request, services last until
-            # they close.
+            # Under WSGI, Django runs each asynchronous view in its own event loop, and a loop ends
+            # its asynchronous generators when it closes. A loop around the whole request keeps the
+            # generators of services alive until the container closes.
             get_response = sync_to_async(self._get_response)
             served: HttpResponseBase = async_to_sync(self._aserve)(request, unit, get_response)
             return served
@@ -126,7 +126,7 @@ def _note_unanswered(request: HttpRequest | None = None, **_: object) -> None:
 
 
 def _finish(holding: Holding, unit: Unit, response: Any) -> HttpResponseBase:
-    """Keep the services of a stream open; note failures that only the response shows."""
+    """Keep the container open for a stream; note a failure that only the response shows."""
     status = response.status_code
     if status >= 500 or getattr(response, "exception", False) is True:  # noqa: PLR2004  # server errors begin there
         note_answer(unit.container, ResponseFailed(status))

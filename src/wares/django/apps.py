@@ -1,6 +1,6 @@
-"""The application that a project installs. It keeps the registry.
+"""The Django application that a project installs, which keeps the registry.
 
-This module knows how Django starts, and how it checks a project.
+It makes the registry when Django starts, and adds a check of the services to ``manage.py check``.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from wares.exceptions import InvalidRegistryError, NoRegistryError, PendingAsync
 
 
 class WaresConfig(AppConfig):
-    """Makes the registry when all applications are ready.
+    """The application; it makes the registry when all applications are ready.
 
-    The function that ``WARES = {"register": "shop.services.register"}`` names is called with the
-    registry, and so is the function ``register`` of each installed application's module
-    ``wares``, if there is one.
+    Two kinds of functions register services, and get the registry as their argument: the function
+    ``register`` in the module ``wares`` of each installed application that has this module, and the
+    function that the setting ``WARES = {"register": "shop.services.register"}`` names.
 
     Attributes:
-        registry: The registry of the project, when applications are ready.
+        registry: The registry of the project, once applications are ready.
     """
 
     name = "wares.django"
@@ -79,7 +79,7 @@ def close_registry() -> None:
 
 
 async def aclose_registry() -> None:
-    """Close the registry of the project, in an event loop; `with_lifespan` does that."""
+    """Close the registry of the project, in an event loop; `with_lifespan` does this."""
     await get_registry().aclose()
 
 
@@ -110,7 +110,7 @@ def _find_registrations() -> Iterator[Callable[[Registry], object]]:
 
 
 def _check_services(**_: object) -> list[checks.Error]:
-    """Report services that cannot be made, and services that views ask for in vain."""
+    """Report services that cannot be made, and services that views need but nothing registers."""
     try:
         check(get_registry(), "The project has", _find_views())
     except InvalidRegistryError as error:
@@ -129,7 +129,7 @@ def _find_views() -> Iterator[Callable[..., Any]]:
         if isinstance(pattern, URLPattern):
             view: Any = pattern.callback
             kind = getattr(view, "view_class", getattr(view, "cls", None))
-            # A viewset of Django REST Framework has actions, by the names of methods.
+            # A viewset of Django REST Framework maps HTTP methods to actions, which are methods.
             actions = getattr(view, "actions", None) or {}
             names = [*getattr(kind, "http_method_names", ()), *actions.values()]
             yield from with_methods(view, kind, names, parts)

@@ -1,9 +1,7 @@
 """The services of a container as dependencies of FastAPI.
 
 This module uses only what FastAPI documents; `_routes` does not. `wares.starlette` has what FastAPI
-shares with Starlette.
-
-FastAPI reads the annotations here, so they are objects, not strings.
+shares with Starlette. FastAPI reads the annotations here, so they are objects, not strings.
 """
 
 import contextlib
@@ -93,7 +91,8 @@ App = TypeVar("App", bound=FastAPI)
 explain_svcs_names(__name__, "wares_from(request)")
 
 
-#: What `container` gets from other frameworks that understand FastAPI's markers, as TaskIQ does.
+#: The argument of `container` if another framework that reads FastAPI's markers, as TaskIQ does,
+#: calls it.
 _NO_CONNECTION: Any = None
 
 
@@ -114,7 +113,7 @@ async def container(
 
     Raises:
         NoRegistryError: The application does not run, or its lifespan has no registry.
-        NoContainerError: FastAPI does not call this, but another framework.
+        NoContainerError: Another framework than FastAPI calls this function.
     """
     if connection is _NO_CONNECTION:
         raise NoContainerError(
@@ -147,8 +146,8 @@ def visit(connection: HTTPConnection, push_exit: PushExit) -> Container:
     container: Container | None = scope.get(CONTAINER_KEY)
     if container is not None:
         if ANSWERED_KEY in scope:
-            # A handler may answer an exception on its way to the middleware.
-            push_exit(connection, functools.partial(_tell, scope))
+            # An exception handler may answer an exception before the middleware sees it.
+            push_exit(connection, functools.partial(_note_answered, scope))
         return container
     # This runs for each request; calling find_registry would cost as much.
     try:
@@ -168,7 +167,7 @@ def visit(connection: HTTPConnection, push_exit: PushExit) -> Container:
 #: The registries of applications whose services end before the response is sent.
 _EARLY: WeakSet[Registrations] = WeakSet()
 
-#: The key of such a request's container in its scope, until the container closes.
+#: The key, in the scope of such a request, of the container that closes early.
 _EARLY_KEY = "wares_early_container"
 
 
@@ -190,7 +189,7 @@ def _open_early(services: Container, scope: Scope) -> Container:
         error: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:
-        # Not with a token, as in `ConnectionContainer`.
+        # A token would fail, as in `ConnectionContainer`.
         current.set(services)
         del scope[_EARLY_KEY]
         with shielding(getattr(services, "_shield", None)):
@@ -202,13 +201,13 @@ def _open_early(services: Container, scope: Scope) -> Container:
     return child
 
 
-async def _tell(
+async def _note_answered(
     scope: Scope,
     _kind: type[BaseException] | None,
     error: BaseException | None,
     _traceback: TracebackType | None,
 ) -> None:
-    """Tell the middleware which exception ends the request."""
+    """Note, for the middleware, the exception that ends the request."""
     if error is not None:
         scope[ANSWERED_KEY].append(error)
 
@@ -277,7 +276,7 @@ registry.__wares_key__ = Registry  # type: ignore[attr-defined]  # the same
 
 @attrs.frozen(cache_hash=True)
 class GetService:
-    """A dependency that returns one service; equal for the same key, so that FastAPI shares it.
+    """A dependency that returns one service; FastAPI shares those with the same key, as equal.
 
     Attributes:
         key: The key of the service.
@@ -296,14 +295,14 @@ class GetService:
 
 @attrs.frozen(cache_hash=True)
 class GetFunctionService(GetService):
-    """The same, with the container that closes before the response is sent."""
+    """A dependency that returns one service of the container that closes before the response."""
 
     async def __call__(self, services: DepFunctionContainer) -> Any:
         return await services.aget(self.key)
 
 
 class ServiceMarker(params.Depends):
-    """The marker that FastAPI sees in place of `Inject`: it asks the container for the key."""
+    """The marker that FastAPI sees instead of `Inject`; its dependency asks the container."""
 
     @property
     def dependency(self) -> GetService | None:
@@ -315,7 +314,7 @@ class ServiceMarker(params.Depends):
 
     @dependency.setter
     def dependency(self, key: Hashable) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]  # a field there
-        # If the marker names nothing, FastAPI puts the annotation here: FastAPI 0.121 assigns it,
+        # If the marker names no key, FastAPI sets the annotation: version 0.121 assigns it here,
         # newer versions make a new marker.
         if isinstance(key, ForwardRef):
             name = key.__forward_arg__
@@ -343,7 +342,7 @@ else:
     class FunctionInject:
         """A service that ends before the response is sent: ``session: FunctionInject[Session]``.
 
-        Within a request, they all come from the container of `DepFunctionContainer`.
+        All such services of a request come from the container of `DepFunctionContainer`.
         """
 
         def __class_getitem__(cls, key: Any) -> Any:
@@ -404,7 +403,7 @@ _KINDS = (GetService, GetFunctionService)
 
 
 def _find_too_long(app: FastAPI) -> Iterator[LifetimeError]:
-    """Find dependencies that outlive the response, and need services that end before it."""
+    """Find dependencies that end after the response but need services that end before it."""
     for keeper, wanted in find_kept(app, _key_of_request):
         key = _key_of_request(wanted.call)
         steps = [*map(describe_callable, wanted.path), describe(key)]
@@ -426,7 +425,7 @@ class lifespan(starlette.lifespan[App]):  # noqa: N801  # used as a decorator
     Args:
         function: An async generator function, or a function that returns an async context
             manager. It takes the application and the registry, and yields a mapping, which
-            becomes the state of the lifespan, or nothing. Left out, the result is a decorator.
+            becomes the state of the lifespan, or nothing. If omitted, the result is a decorator.
         registry: A registry to use instead of a new one for each start. It closes as well, so the
             application cannot be started again.
         validate: Whether the start fails if a registered service cannot be made, if an endpoint
@@ -438,7 +437,7 @@ class lifespan(starlette.lifespan[App]):  # noqa: N801  # used as a decorator
             application.
 
     Attributes:
-        registry: The registry of the present start, or of the next one.
+        registry: The registry of the current start, or of the next one.
 
     Raises:
         InvalidRegistrationError: *function* cannot be a lifespan function.
@@ -486,13 +485,13 @@ class lifespan(starlette.lifespan[App]):  # noqa: N801  # used as a decorator
     async def _open(self, app: App) -> AsyncIterator[Registry]:
         async with super()._open(app) as registry:
             if self._is_nested:
-                self._follow(registry)
+                self._check_scope(registry)
             elif self._scope == "function":
                 _EARLY.add(registry._known)
             yield registry
 
-    def _follow(self, registry: Registry) -> None:
-        """Within another lifespan, use the scope of that lifespan."""
+    def _check_scope(self, registry: Registry) -> None:
+        """Check that a nested lifespan has the scope of the outer one, which applies."""
         is_early = registry._known in _EARLY
         if self._scope == "function" and not is_early:
             raise InvalidOptionError(
@@ -528,7 +527,7 @@ class lifespan(starlette.lifespan[App]):  # noqa: N801  # used as a decorator
             yield from _find_too_long(app)
 
     async def _prepare(self, app: App) -> None:
-        # This is a matter of security, so it is checked even without validation.
+        # This is a matter of security, so it is checked even if validation is off.
         raise_problems("The application does not start, because of", [*find_overlooked(app)])
         open_first(app, container, _key_of)
         if await try_out():
@@ -551,7 +550,7 @@ def health_router(path: str = "/healthy", **options: Unpack[HealthOptions]) -> A
         The router, for the application to include.
 
     Raises:
-        InvalidOptionError: An option cannot work.
+        InvalidOptionError: An option is invalid.
     """
     endpoint = HealthEndpoint(**options)
     router = APIRouter(tags=["health"])

@@ -2,13 +2,13 @@
 
 For each request, FastAPI walks through the dependencies that it has read from signatures, and
 enters generators as context managers; that takes several times as long as an empty endpoint.
-Services from a container need none of this. An endpoint that is a coroutine function can fetch them
-itself, right before it is called. For other endpoints, and for dependencies, FastAPI can solve
-something simpler instead.
+Services from a container need none of this. An endpoint that is a coroutine function gets a
+wrapper, which fetches its services right before it calls the endpoint. For other endpoints, and for
+dependencies, FastAPI gets simpler dependencies to solve.
 
-FastAPI keeps what it has read from an endpoint as a `Dependant`: it solves the ``dependencies``,
+FastAPI keeps what it has read from an endpoint in a `Dependant`: it solves the ``dependencies``,
 and then calls ``call`` with their values. FastAPI does not document this, so only this module
-relies on it, and `_trial` checks beforehand whether it works; if not, FastAPI solves the
+relies on it, and `_trial` checks beforehand whether it works. If it does not, FastAPI solves the
 dependencies in its documented way.
 """
 
@@ -50,7 +50,7 @@ PushExit: TypeAlias = Callable[[HTTPConnection, Leave], object]
 #: Returns the container of a connection, and arranges that it is closed.
 Visit: TypeAlias = Callable[[HTTPConnection, PushExit], Any]
 
-#: The extra argument through which an endpoint that fetches its services gets the connection.
+#: The extra argument through which the wrapper of an endpoint gets the connection.
 _CONNECTION = "wares_connection"
 
 
@@ -103,7 +103,7 @@ class Shortcut:
         Args:
             dependant: The `Dependant` that needs them.
             provider: The application whose ``dependency_overrides`` apply.
-            hidden: The names of dependencies that FastAPI does not see at all.
+            hidden: The names of dependencies that FastAPI must not see.
         """
         found = dependant.dependencies
         for inner in found:
@@ -128,7 +128,7 @@ class Shortcut:
     def _fetching(
         self, endpoint: Callable[..., Any], name: str, wanted: dict[str, Hashable]
     ) -> Callable[..., Any]:
-        """Wrap a coroutine function so that it fetches its services.
+        """Wrap a coroutine function in one that fetches its services.
 
         Args:
             endpoint: The coroutine function.
@@ -141,7 +141,7 @@ class Shortcut:
         lines = [
             f"async def fetching({f'{name}=None, ' if is_ours else ''}**values):",
             f"    connection = {name if is_ours else f'values.get({name!r})'}",
-            # FastAPI solves them if a dependency is overridden.
+            # If a dependency is overridden, FastAPI has solved all of them.
             "    if connection is None or first in values: return await endpoint(**values)",
             "    container = visit(connection, push_exit)",
             *[f"    values[{each!r}] = container" for each in wanted.keys() - services],
@@ -167,9 +167,9 @@ class Shortcut:
 
 @attrs.frozen(cache_hash=True)
 class Fetch:
-    """A dependency that fetches one service; equal for the same key, so that FastAPI shares it.
+    """A dependency that fetches one service; FastAPI shares those with the same key, as equal.
 
-    It is simpler because it needs no other dependency, and is not a generator.
+    FastAPI solves it quickly because it needs no other dependency and is no generator.
 
     Attributes:
         key: The key of the service.
@@ -193,9 +193,9 @@ def _keep_place(wrapped: Callable[..., Any], endpoint: Callable[..., Any]) -> No
 
 
 class Dependencies(list[Any]):
-    """All dependencies of an endpoint; FastAPI sees only those that it has to solve.
+    """All dependencies of an endpoint, of which FastAPI sees only those that it has to solve.
 
-    While any dependency is overridden, FastAPI sees all of them.
+    While a dependency is overridden, FastAPI sees all of them.
     """
 
     __slots__ = ("_provider", "_rest")
@@ -212,10 +212,11 @@ class Dependencies(list[Any]):
 
 
 def open_first(app: Any, container: Callable[..., Any], find_key: FindKey) -> None:
-    """Open containers before whatever FastAPI does not know to need one.
+    """Open the container of a request first if FastAPI cannot know that it is needed first.
 
-    A dependency that FastAPI exits before the response may hold a cancel scope open, and the
-    container's scope must be around it. What `wares.inject` decorates asks the current container.
+    This concerns functions that `wares.inject` decorates, because they ask the current container;
+    and dependencies that FastAPI exits before the response, because they may hold a cancel scope
+    open, which must lie within the scope of the container.
 
     Args:
         app: The application with the endpoints.
@@ -243,7 +244,7 @@ def _is_injected(dependant: Any) -> bool:
 
 
 def _has_function_scope(dependant: Any, find_key: FindKey) -> bool:
-    """Tell whether FastAPI exits a dependency of the user's before the response."""
+    """Tell whether FastAPI exits one of the user's dependencies before the response."""
     return any(
         (inner.scope == "function" and find_key(inner.call) is MISSING)
         or _has_function_scope(inner, find_key)
@@ -273,7 +274,8 @@ class Wanted(NamedTuple):
 
     Attributes:
         path: The endpoint, and the dependencies that lead to this one.
-        parameter: The parameter of the last of these; `None` for a dependency without a value.
+        parameter: The parameter of the last callable on the path; `None` for a dependency whose
+            value is not used.
         call: The callable that FastAPI calls.
     """
 
@@ -289,10 +291,10 @@ def find_asked(app: Any, find_key: FindKey) -> Iterator[Sequence[Wanted]]:
 
 
 def find_kept(app: Any, find_key: FindKey) -> Iterator[tuple[Callable[..., Any], Wanted]]:
-    """Find yielding dependencies that outlive the response, and need services of wares.
+    """Find yielding dependencies that end after the response and need services of wares.
 
     Yields:
-        Such a dependency, and the dependency that it needs.
+        A dependency, and a service that it needs.
     """
     for endpoint, _ in find_dependants(app.routes, app):
         for keeper, above in _find_below(endpoint, find_key):
@@ -307,7 +309,7 @@ _READ = ("path_params", "query_params", "header_params", "cookie_params", "body_
 
 
 def find_overlooked(app: Any) -> Iterator[Exception]:
-    """Find services that FastAPI would read from the request, as it overlooks their markers."""
+    """Find parameters whose markers FastAPI overlooks, so that it would read them from requests."""
     for endpoint, _ in find_dependants(app.routes, app):
         for dependant in _flatten(endpoint):
             names = {field.name for where in _READ for field in getattr(dependant, where)}
@@ -329,10 +331,10 @@ def _named_by_annotation(inner: Any, asker: Callable[..., Any]) -> UnresolvableP
 
 
 def _flatten(endpoint: Any) -> list[Any]:
-    """List an endpoint, its dependencies, and theirs."""
+    """List an endpoint, its dependencies, and their dependencies."""
     found = [endpoint]
     for dependant in found:
-        # A copy of the list has all of them, also those that FastAPI is not shown.
+        # A copy of the list has all of them, including those that FastAPI does not see.
         found += dependant.dependencies[:]
     return found
 
@@ -349,7 +351,7 @@ def _find_below(
 
 
 def find_lifespans(context: Any) -> Iterator[Lifespan[Any]]:
-    """Find the lifespans of wares that FastAPI has merged, in the order of their start."""
+    """Find the lifespans of wares that FastAPI has merged, in the order in which they start."""
     if isinstance(context, Lifespan):
         yield context
         return
@@ -362,6 +364,6 @@ def find_lifespans(context: Any) -> Iterator[Lifespan[Any]]:
 
 def push_exit(connection: HTTPConnection, leave: Leave) -> None:
     """Call *leave* when the response has been sent and background tasks have run."""
-    # Like AsyncExitStack.push_async_exit, in a third of the time.
+    # This does the same as AsyncExitStack.push_async_exit, in a third of the time.
     stack = connection.scope["fastapi_inner_astack"]
     stack._exit_callbacks.append((False, leave))  # `_trial` checks this

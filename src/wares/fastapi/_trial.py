@@ -1,6 +1,6 @@
 """A trial of the shortcut of `_routes` with the installed version of FastAPI.
 
-This module knows what has to happen, and in which order, when the shortcut serves a request.
+It checks that the shortcut does what FastAPI would do, in the same order.
 """
 
 import asyncio
@@ -23,14 +23,14 @@ _log = logging.getLogger("wares")
 async def try_out() -> bool:
     """Tell whether the shortcut works with this version of FastAPI.
 
-    This serves endpoints of each kind with a shortcut that has no real container, and checks what
-    happens. It does so once, because FastAPI does not change while a program runs.
+    The trial serves endpoints of each kind with a shortcut that has no real container, and compares
+    what happens with what is expected. It runs once per process.
     """
     if Trial.is_passed is None:
         trial = Trial()
         try:
             await trial.run()
-        except Exception:  # noqa: BLE001  # after any error, the documented way remains
+        except Exception:  # noqa: BLE001  # after any error, the documented way is used
             _log.info("The shortcut does not work with this version of FastAPI.", exc_info=True)
         Trial.is_passed = trial.is_as_expected
     return Trial.is_passed
@@ -52,7 +52,7 @@ class Trial:
 
     @property
     def is_as_expected(self) -> bool:
-        """Whether the right events have happened in each endpoint, in the right order."""
+        """Whether the expected events have happened, in the expected order."""
         solved = ["work solved, nested solved", "response"]
         coroutine = ["work fetched, nested fetched", "response", "exit", "exit"]
         # Here, dependencies fetch the services, and FastAPI shares a dependency that occurs twice.
@@ -62,7 +62,7 @@ class Trial:
         return self._events == [*solved, *coroutine, *function, *websocket, *overridden]
 
     async def run(self) -> None:
-        """Serve a request without the shortcut, one to each endpoint with it, one overridden."""
+        """Serve a request without the shortcut, one per endpoint with it, and one overridden."""
 
         async def nest(service: Annotated[str, Depends(self.solve)]) -> str:
             return f"nested {service}"
