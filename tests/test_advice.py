@@ -37,7 +37,7 @@ def test_a_parameter_for_a_setting(registry, kind):
     with registry.container() as container, pytest.raises(ServiceNotFoundError) as caught:
         container.get(Database)
 
-    assert "give the parameter a default" in str(caught.value)
+    assert "give the parameter a default and no marker" in str(caught.value)
     assert f'Annotated[{kind.__name__}, "name"]' in str(caught.value)
     assert "register_factory(" not in str(caught.value)
 

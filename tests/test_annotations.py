@@ -8,7 +8,7 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Mapping
-from typing import Annotated, Generic, Protocol, TypeVar
+from typing import Annotated, Generic, ParamSpec, Protocol, TypeVar
 from unittest import mock
 
 import attrs
@@ -334,6 +334,22 @@ class TestGenerics:
                 self.database = database
 
         assert Database is type(make(Several[int, str]).database)
+
+    def test_parameters_of_a_function(self, registry, make):
+        """What stands for the parameters of a function counts like a type."""
+        many = ParamSpec("many")
+
+        class Called(Generic[many, T]):
+            def __init__(self, function: Callable[many, T], mapper: Mapper[T]) -> None:
+                self.made = (function, mapper)
+
+        class CalledWithText(Called[[str, int], Database]): ...
+
+        registry.register_value(Callable[[str, int], Database], "function")
+        registry.register_value(Mapper[Database], "mapper")
+
+        assert ("function", "mapper") == make(CalledWithText).made
+        assert ("function", "mapper") == make(Called[[str, int], Database]).made
 
 
 class Runs(Protocol):

@@ -79,6 +79,14 @@ def test_what_nobody_fills_may_be_unknown(strings):
     assert (1, 2, 3, strings.Later) == (strange, other, text, type(it))
 
 
+def test_arguments_of_a_class_to_come(strings):
+    """Callers may pass what a dependency takes, also if it is annotated with a later class."""
+    later, made, number = strings.ask_with_arguments(later="later", number=1)
+
+    assert ("later", strings.Later, 1) == (later, type(made), number)
+    assert ["number"] == list(inspect.signature(strings.ask_with_arguments).parameters)
+
+
 @pytest.mark.parametrize("name", ["ask_nowhere", "ask_nowhere_generic"])
 def test_what_is_never_there(strings, name):
     """A marked parameter whose class is not to be found is an error that says so."""

@@ -4,11 +4,12 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Generator, Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, Required, Self, Unpack
 
 import fast_depends
 import pydantic
 import pytest
+from typing_extensions import TypedDict
 
 from tests.support.forms import FORMS, AsyncForm
 from tests.support.services import Cache, Database
@@ -17,6 +18,7 @@ from wares import (
     Inject,
     MissingExtraError,
     Registry,
+    UnresolvableParameterError,
     ValidationError,
     WaresError,
     apply_types,
@@ -79,6 +81,22 @@ class TestArguments:
         assert [("numbers", 1), ("named", "a")] == [
             error["loc"] for error in caught.value.errors
         ]
+
+    async def test_named_ones_of_a_typed_dict(self, form):
+        """What `Unpack` says of **kwargs (PEP 692) counts."""
+
+        class Named(TypedDict, total=False):
+            number: Required[int]
+            name: str
+
+        def ask(**named: Unpack[Named]):
+            return named
+
+        ask = cast(form, ask)
+
+        assert {"number": 1, "name": "ada"} == await form.call(ask, number="1", name="ada")
+        with pytest.raises(ValidationError, match=r"named\.number: Field required"):
+            await form.call(ask, name="ada")
 
     async def test_constraints(self, form):
         """What pydantic reads from Annotated counts."""
@@ -295,6 +313,18 @@ class TestArguments:
                 return self.number + number
 
         assert 3 == Service("1").add("2")
+
+    def test_self(self):
+        """`Self` may be any class, as far as a method can know, and is left alone."""
+
+        class Service:
+            @apply_types
+            def pair(self, number: int, other: Self, rest: list[Self]) -> Self | None:
+                return (self, number, other, rest)
+
+        first, second = Service(), Service()
+
+        assert (first, 1, second, [first]) == first.pair("1", second, [first])
 
 
 class TestDependencies:
@@ -710,6 +740,34 @@ class TestOptions:
         assert 5 == ask("5", {"name": "ada"})
         assert 5 == ask(user={"name": "ada"}, **{"from": "5"})
         assert Later is not Number
+
+    def test_a_result_to_come(self):
+        """The annotation of a result is read at the first call, if need be."""
+
+        @apply_types
+        def ask() -> "Later":
+            return {"name": "ada"}
+
+        @apply_types(dependencies=[Depends(lambda: None)])
+        def ask_with_dependencies() -> "Later":
+            return {"name": "ada"}
+
+        Later = User
+
+        assert Later(name="ada") == ask() == ask_with_dependencies()
+
+    @pytest.mark.parametrize("name", ["argument", "return"])
+    async def test_names_that_never_come(self, form, name):
+        """An annotation that cannot be read is an error at the first call; nothing is cast."""
+
+        def ask(argument):
+            raise AssertionError
+
+        ask.__annotations__ = {name: "Nobody"}
+        ask = cast(form, ask)
+
+        with pytest.raises(UnresolvableParameterError, match=f"'{name}'.*'Nobody'"):
+            await form.call(ask, 1)
 
     def test_the_adapters_are_made_once(self, monkeypatch):
         """TypeAdapters are made when the function is decorated, or at its first call."""

@@ -644,6 +644,25 @@ class TestByName:
         with pytest.raises(UnresolvableParameterError, match="'it'"):
             form.inject(lambda it=Depends(inner): it)
 
+    def test_variadic_parameters_are_none(self, form):
+        """So does one that takes any number of arguments."""
+        inner = form.dependency(lambda it: it)
+
+        def ask(*it, that=Depends(inner)):
+            raise AssertionError
+
+        with pytest.raises(UnresolvableParameterError, match="'it'"):
+            form.inject(ask)
+
+    async def test_a_variadic_parameter_and_a_default(self, form):
+        """A dependency's parameter of that name keeps its default, too."""
+        inner = form.dependency(lambda it="default": it)
+
+        def ask(*it, that=Depends(inner)):
+            return it, that
+
+        assert ((1, 2), "default") == await form.call(form.inject(ask), 1, 2)
+
     async def test_a_marked_parameter_and_a_default(self, form):
         """A dependency's parameter of that name keeps its default."""
         inner = form.dependency(lambda it="default": it)

@@ -6,6 +6,7 @@ import typing
 from collections.abc import Callable, Iterable
 
 import pytest
+from typing_extensions import TypeAliasType
 
 from tests.support import services
 from tests.support.messages import missing_parts
@@ -118,6 +119,20 @@ def test_annotated_keys_differ_by_name(registry, container):
     assert (3, 1, 2) == container.get(
         typing.Annotated[int, "second"], int, typing.Annotated[int, "first"]
     )
+
+
+async def test_an_alias_is_what_it_stands_for(way, registry):
+    """What is given, or kept, under an alias of PEP 695 is that of the type behind the alias."""
+    alias = TypeAliasType("alias", Database)
+    registry.expect(alias)
+    given, inner = Database(), Database()
+
+    with registry.container({alias: given}) as container:
+        with container.child({alias: inner}) as child:
+            assert inner is await way.get(child, Database) is await way.get(child, alias)
+        assert given is await way.get(container, Database) is await way.get(container, alias)
+        assert alias in container
+        assert Database in container
 
 
 def test_new_types_of_one_type_differ(registry, container):

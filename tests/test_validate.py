@@ -3,6 +3,7 @@
 import json
 import re
 import typing
+from collections.abc import Callable
 
 import pytest
 
@@ -116,6 +117,16 @@ class TestMissing:
         assert {(ServiceNotFoundError, Missing)} == {(type(it), it.key) for it in problems}
         text = "\n".join(map(str, problems))
         assert [] == missing_parts(text, "Missing", "Needy", location_of(Needy), "register_")
+
+    def test_below_what_an_annotation_stands_for(self, registry):
+        """What is asked for later is missing for the factory whose annotation asks for it."""
+        registry.register_factory(Database, needs(Callable[[], Callable[[], Missing]]))
+
+        (problem,) = problems_of(registry)
+
+        function = Callable[[], Missing]
+        assert (Database, Callable[[], function], function, Missing) == problem.path
+        assert "Database (scoped), made by factory" in str(problem)
 
     def test_every_one(self, registry):
         """Every missing service is named."""

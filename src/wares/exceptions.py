@@ -129,8 +129,9 @@ class ServiceNotFoundError(WaresError, LookupError):
             )
         if asker is not None and is_plain(self.key):
             return (
-                f"To fix it, give the parameter a default. Or do not ask for plain {name}: "
-                f'register a class of settings, or Annotated[{name}, "name"], and ask for that.'
+                f"To fix it, give the parameter a default and no marker. Or do not ask for plain "
+                f'{name}: register a class of settings, or Annotated[{name}, "name"], and ask for '
+                f"that."
             )
         kind = type(self.key)
         if is_instance(self.key):

@@ -10,6 +10,7 @@ from typing import Annotated, Any, NamedTuple, NewType
 import fastapi
 import pydantic
 import pytest
+import typing_extensions
 from fastapi import APIRouter, FastAPI, Security, WebSocket
 
 import wares
@@ -59,6 +60,7 @@ class Colour(enum.Enum):
 
 
 Port = NewType("Port", int)
+Alias = typing_extensions.TypeAliasType("Alias", Model)
 
 #: A key of each shape, and its service.
 SHAPES = [
@@ -69,6 +71,7 @@ SHAPES = [
     (Plain, Plain()),
     (Colour, Colour.RED),
     (Port, 5432),
+    (Alias, Model()),
     (str, "server"),
     (int, 1),
     (bool, False),

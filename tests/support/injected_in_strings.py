@@ -69,6 +69,21 @@ def ask_deep(pair: Annotated[tuple, Depends(get_with_hidden)]):
     return pair
 
 
+def get_number(number: int) -> int:
+    return number
+
+
+def get_with_arguments(
+    later: Later, made: Annotated[Later, Depends()], number: Annotated[int, Depends(get_number)]
+):
+    return later, made, number
+
+
+@inject
+def ask_with_arguments(it: Annotated[tuple, Depends(get_with_arguments)]):
+    return it
+
+
 @inject
 def ask_registered(
     it: Inject[OnlyRegistered], *rest: also_nowhere, **named: nowhere

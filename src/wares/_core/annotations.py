@@ -37,6 +37,28 @@ def find_nothing(_: str) -> Any:
     return MISSING
 
 
+class _Unknown(type):
+    """The class of stand-ins for names that are not known yet."""
+
+    def __getattr__(cls, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return stand_in(f"{cls.__name__}.{name}")
+
+    def __getitem__(cls, _: object) -> Any:
+        return cls
+
+
+def stand_in(name: str) -> Any:
+    """Make what stands for a name that nobody knows, whatever an annotation does with it."""
+    return _Unknown(name, (), {})
+
+
+def is_unknown(key: object) -> bool:
+    """Tell whether a stand-in is in *key*."""
+    return isinstance(key, _Unknown) or any(map(is_unknown, typing.get_args(key)))
+
+
 #: The package whose `Container` an annotation may name without an import.
 _OWN_PACKAGE = __name__.partition(".")[0]
 
@@ -214,6 +236,8 @@ def expand_alias(key: Any) -> Any:
     Returns:
         The key without aliases; *key* itself if there are none, or their values cannot be read.
     """
+    if isinstance(key, type):
+        return key
     try:
         return _expand(key, Surroundings((), {}).read_alias, ())
     except UNREADABLE:
@@ -266,10 +290,8 @@ def bind_type_parameters(
     parameters: Iterable[Any], arguments: Iterable[Any]
 ) -> Mapping[Any, Any]:
     """Map type parameters to their arguments; return nothing if one stands for several types."""
-    pairs = list(zip(parameters, arguments, strict=False))
-    if all(isinstance(parameter, typing.TypeVar) for parameter, _ in pairs):
-        return dict(pairs)
-    return {}
+    meanings = dict(zip(parameters, arguments, strict=False))
+    return {} if any(isinstance(it, typing.TypeVarTuple) for it in meanings) else meanings
 
 
 def substitute(annotation: Any, meanings: Mapping[Any, Any]) -> Any:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self, overload
 import attrs
 from typing_extensions import TypeVar
 
+from wares._core.annotations import expand_alias
 from wares._core.asking import CLOSED
 from wares._core.claims import CLEANUPS, NOT_MADE, Claim
 from wares._core.cleanups import (
@@ -104,7 +105,8 @@ class Container(Related):
 
     def __contains__(self, key: object) -> bool:
         """Return whether the service of *key* is made already."""
-        return key is not CLEANUPS and not isinstance(self._made.get(key, NOT_MADE), Claim)
+        made = self._made.get(expand_alias(key), NOT_MADE)
+        return key is not CLEANUPS and not isinstance(made, Claim)
 
     def __bool__(self) -> bool:
         """Be true, also if no service is made."""

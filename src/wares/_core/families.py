@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from abc import ABCMeta
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 import attrs
 from typing_extensions import TypeForm, TypeVar
 
+from wares._core.annotations import expand_alias
 from wares._core.asking import CLOSED, Asking, Closed
 from wares._core.claims import CLEANUPS
 from wares._core.cleanups import (
@@ -41,6 +43,9 @@ T = TypeVar("T")
 
 #: The given objects of a container that was given none.
 _NOTHING: Mapping[Hashable, Any] = {}
+
+#: The types of most keys of what is given. An alias has another one.
+_PLAIN_KEYS = frozenset([type, ABCMeta, str])
 
 
 @attrs.define(eq=False, repr=False)
@@ -164,6 +169,8 @@ class Related(Asking):
         if self._made is CLOSED:
             raise self._make_closed_error()
         try:
+            if not _PLAIN_KEYS.issuperset(map(type, given)):
+                given = {expand_alias(key): it for key, it in {**given}.items()}
             self._given = {**self._given, **given}
         except TypeError:
             message = (

@@ -169,7 +169,8 @@ class Makers:
         return self.outermost
 
     def _write_asked(self, wire: Wire, container: Any, *, can_await: bool) -> Maker:
-        if wire.source == "absent":
+        # A service that is asked for by an alias may have been given.
+        if wire.source == "absent" and wire.need.key not in container:
             raise steps.make_not_found(container, wire.need)
         if wire.source == "here":
             assert wire.node is not None  # a service that is made here has a recipe

@@ -209,13 +209,16 @@ def read_annotations(
 ) -> dict[str, Any]:
     """Evaluate the annotations of the parameters of *function*, and of its result as ``return``.
 
-    Markers are removed. Annotations that cannot be evaluated are left out.
+    Markers are removed.
+
+    Raises:
+        UnresolvableParameterError: An annotation cannot be evaluated.
     """
     reader = _Reader(function, viewpoint)
     signature = read_raw(function)
     result = _as_parameter("return", signature.return_annotation)
     found = {
-        parameter.name: reader.try_to_evaluate(parameter)
+        parameter.name: reader.evaluate(parameter)
         for parameter in (*signature.parameters.values(), result)
     }
     return {

@@ -124,6 +124,8 @@ class _Surveyor:
         self._find = find
         self._needs: dict[Hashable, tuple[Need, ...]] = {}
         self._missing: dict[Hashable, None] = {}
+        # Who asked first for what nobody has registered.
+        self._askers: dict[Hashable, Hashable] = {}
         self._problems: list[Exception] = []
         self._blamed: dict[Hashable, dict[int, None]] = {}
         self._seen: list[tuple[Hashable, Hashable]] = []
@@ -165,6 +167,7 @@ class _Surveyor:
                 found = self._find(need)
                 if found is not None:
                     self._recipes[need.key] = found
+                    self._askers[need.key] = recipe.key
                     yield need.key
 
     def _note(self, problem: Exception, *path: Hashable) -> None:
@@ -197,12 +200,15 @@ class _Surveyor:
                     self._note(self._make_missing(key, need), key, need.key)
 
     def _make_missing(self, key: Hashable, need: Need) -> ServiceNotFoundError:
+        path = [key]
+        while path[0] in self._askers:
+            path.insert(0, self._askers[path[0]])
         name = describe(need.key)
         last = f"{name}, not registered, for the parameter {need.name!r}"
         return ServiceNotFoundError(
             need.key,
-            path=[key, need.key],
-            steps=[self._recipes[key].describe_step(), last],
+            path=[*path, need.key],
+            steps=[*(self._recipes[it].describe_step() for it in path), last],
             nearest=find_nearest(need.key, self._registered),
         )
 

@@ -17,7 +17,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from typing import TYPE_CHECKING, Annotated, Any, Required
+from typing import TYPE_CHECKING, Annotated, Any, Required, Self
 
 from typing_extensions import TypedDict
 
@@ -47,6 +47,8 @@ class Model:
     """
 
     def __init__(self, types: Mapping[str, Any], required: Collection[str] = ()) -> None:
+        # To pydantic, `Self` would be the model.
+        types = {name: Any if _names_self(kind) else kind for name, kind in types.items()}
         self._casts = any(kind is not Any for kind in types.values())
         self._required = required
         self._types = {
@@ -238,6 +240,10 @@ class FunctionCasts:
         return self._result.cast({"return": value}, self._function)["return"]
 
 
+def _names_self(annotation: Any) -> bool:
+    return annotation is Self or any(map(_names_self, typing.get_args(annotation)))
+
+
 def _is_cast(need: Need) -> bool:
     """Tell whether what fills a parameter is an argument or the result of a dependency."""
     if not need.casts or need.is_service:
@@ -311,6 +317,8 @@ def _read_type(parameter: inspect.Parameter, annotation: Any) -> Any:
     annotation = _with_field(annotation, parameter.default)
     if annotation is Any:
         return Any
+    if typing.get_origin(annotation) is typing.Unpack:
+        return typing.get_args(annotation)[0]
     if parameter.kind is parameter.VAR_POSITIONAL:
         return list[annotation]
     if parameter.kind is parameter.VAR_KEYWORD:

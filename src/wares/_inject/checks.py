@@ -9,7 +9,7 @@ from collections.abc import Hashable, Iterator
 
 import attrs
 
-from wares._core.annotations import Viewpoint
+from wares._core.annotations import Viewpoint, is_unknown, stand_in
 from wares._core.callables import describe_callable, is_local
 from wares._core.container import Container
 from wares._core.keys import MISSING
@@ -20,7 +20,7 @@ from wares._core.recipes import (
     recipe_for_dependency,
     share_dependency,
 )
-from wares._core.signatures import Need
+from wares._core.signatures import Need, read_signature
 from wares._inject.askers import Asker
 from wares.exceptions import (
     AsyncServiceError,
@@ -66,6 +66,8 @@ class Check:
         self.has_unread = False
         self._asker = asker
         self._names = asker.names
+        # No keyword parameter can be called like these.
+        self._taken = {it.name for it in asker.parameters if it.kind is not it.VAR_KEYWORD}
         self._viewpoint = viewpoint
         self._path = [_Step(asker.recipe, iter((*asker.extras, *asker.needs)), True)]
         self._seen: set[tuple[Hashable, bool]] = set()
@@ -104,7 +106,7 @@ class Check:
 
     def _check_open(self, step: _Step, need: Need) -> None:
         """Check what a dependency takes of the call, and the function does not."""
-        if all(need.name != marked.name for marked in self._asker.needs):
+        if need.name not in self._taken:
             # Of two, the one that has to be passed counts.
             known = self.open_needs.get(need.name)
             if known is None or known.default is not MISSING:
@@ -122,12 +124,22 @@ class Check:
         except UnresolvableParameterError as error:
             if isinstance(recipe.key, type):
                 return None
-            if isinstance(error.__cause__, NameError):
-                self.has_unread = True
-                return None
-            raise
+            if not isinstance(error.__cause__, NameError):
+                raise
+            self.has_unread = True
+            return self._read_roughly(recipe)
         self.recipes[share_dependency(recipe)] = None
         return signature.needs
+
+    def _read_roughly(self, recipe: Recipe) -> tuple[Need, ...]:
+        """Read what a dependency needs, where a name is not known yet."""
+        known_later = attrs.evolve(self._view(recipe), stand_in=stand_in)
+        signature = read_signature(
+            recipe.factory, Container, is_dependency=True, viewpoint=known_later
+        )
+        return tuple(
+            need for need in signature.needs if not (need.is_marked and is_unknown(need.key))
+        )
 
     def _view(self, recipe: Recipe) -> Viewpoint:
         """Show the names around the function to those defined next to it only."""

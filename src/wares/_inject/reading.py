@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import inspect
 import types
-import typing
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import attrs
 
-from wares._core.annotations import Viewpoint
+from wares._core.annotations import Viewpoint, is_unknown, stand_in
 from wares._core.callables import Shape, describe_callable, is_local, read_raw, read_shape
 from wares._core.container import Container
 from wares._core.marks import Mark, is_marker, read_mark
@@ -68,7 +67,11 @@ def read_asker(
     if found.has_unread or reading.has_unknown:
         asker.unread = reading
     elif casts:
-        asker.casts = FunctionCasts(function, asker.needs, asker.names, viewpoint)
+        try:
+            asker.casts = FunctionCasts(function, asker.needs, asker.names, viewpoint)
+        except UnresolvableParameterError:
+            # The annotation of a result, say, names what is not there yet.
+            asker.unread = reading
     return asker
 
 
@@ -83,23 +86,6 @@ def read_rest(asker: Asker) -> None:
     if asker.casts_arguments:
         asker.casts = FunctionCasts(asker.function, asker.needs, asker.names, viewpoint)
     asker.unread = None
-
-
-class _Unknown(type):
-    """The class of stand-ins for names that are not known yet."""
-
-    def __getattr__(cls, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return stand_in(f"{cls.__name__}.{name}")
-
-    def __getitem__(cls, _: object) -> Any:
-        return cls
-
-
-def stand_in(name: str) -> Any:
-    """Make what stands for a name that nobody knows, whatever an annotation does with it."""
-    return _Unknown(name, (), {})
 
 
 class _Reading:
@@ -128,7 +114,7 @@ class _Reading:
         """Read them once more, now that more is known than when *before* was read."""
         needs = self.read(self.look(may_import=True))
         for need in needs:
-            if _is_unknown(need.key):
+            if is_unknown(need.key):
                 raise self._unknown_error(need.name, "names something that is not there")
         for name in {need.name for need in needs} ^ {need.name for need in before}:
             raise self._unknown_error(
@@ -144,10 +130,6 @@ class _Reading:
             f"decorated. To ask for a service that is registered under a string, write "
             f"Depends('name').",
         )
-
-
-def _is_unknown(key: object) -> bool:
-    return isinstance(key, _Unknown) or any(map(_is_unknown, typing.get_args(key)))
 
 
 def _read_locals(frame: types.FrameType | None) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
 from wares._adapters.lifespan import REGISTRY_KEY, LifespanFunction
 from wares._adapters.shielding import CancelScope, shielding
 from wares._adapters.svcs_names import explain_svcs_names
+from wares._core.annotations import expand_alias
 from wares._core.callables import describe_callable
 from wares._core.container import Container, Registry
 from wares._core.current import current
@@ -323,7 +324,7 @@ class ServiceMarker(params.Depends):
                 f'whole annotation, after the class is defined: "Inject[{name}]". For a service '
                 f"that is registered under a string, write Annotated[..., Depends({name!r})]."
             )
-        self.__dict__["dependency"] = key
+        self.__dict__["dependency"] = expand_alias(key)
 
 
 def show_marker(mark: Mark) -> params.Depends:
