@@ -1,6 +1,6 @@
 """A container for each request, event and command of a Flask application.
 
-Application contexts of Flask keep the containers, which are opened when code first asks for them.
+Flask's application contexts keep the containers. A container opens when code first asks for it.
 """
 
 from __future__ import annotations
@@ -73,19 +73,20 @@ T = TypeVar("T")
 explain_svcs_names(__name__, "wares_from()")
 FlaskApp = TypeVar("FlaskApp", bound=Flask)
 
-#: The attribute of a context that keeps its containers: under `None` that of the context, or of the
-#: request that it was pushed for; under its request that of any other request. The WSGI environment
-#: of a request has an entry of this name if the context is pushed for that request.
+#: The attribute of a context that keeps its containers. The key of a container is its request, or
+#: `None` for the context itself and for the request for which the context was pushed. The WSGI
+#: environment of a request has an entry of this name, which is true if the context was pushed for
+#: that request.
 _KEY = "_wares_containers"
-#: The entry of `Flask.extensions` for the receiver that validates the registry, until it has.
+#: The key, in `Flask.extensions`, of the receiver that validates the registry, until it has run.
 _CHECK = "wares_check"
-#: The attribute of a context for the exception that closing has raised, until it is raised again.
+#: The attribute of a context that keeps an exception of closing until it is raised again.
 _FAILURE = "_wares_failure"
-#: The attribute of a request by which Flask-SocketIO tells its event.
+#: The attribute that Flask-SocketIO adds to a request that stands for an event.
 _EVENT = "event"
-#: The proxy of the active namespace: the parameter of `wares_from` has its name.
+#: Flask's ``g``, because the parameter of `wares_from` has the same name.
 _proxy = g
-#: What the proxies stand for.
+#: These return the objects behind Flask's proxies.
 _get_context: Callable[[], AppContext] = app_ctx._get_current_object  # type: ignore[attr-defined]  # a proxy has it
 _get_request: Callable[[], Any] = request._get_current_object  # type: ignore[attr-defined]  # a proxy has it
 
@@ -95,36 +96,37 @@ def init_app(
 ) -> FlaskApp:
     """Give *app* a registry, and each of its requests, commands and contexts a container.
 
-    The container is current (`wares.current_container`) in its context. It is closed when that is
-    torn down, or after the last byte of a response that is streamed. The first request validates
-    the registry, and the views that ask by `wares.inject`. If something cannot be made, it fails
-    with an `InvalidRegistryError`, and so do those after it.
+    The container is current (`wares.current_container`) in its context. It closes when the context
+    is torn down, or after the last byte of a streamed response. The first request validates the
+    registry, and the services that views with `wares.inject` ask for. If a service cannot be made,
+    this request and all later ones fail with an `InvalidRegistryError`.
 
     Initialise an application again to give it another registry.
 
     Args:
         app: The application.
-        registry: Where services are registered. Left out, it is the one that the application has,
-            or a new one, also where that has been closed.
-        validate: Whether the registry is validated.
+        registry: The registry to use. By default, the application keeps its registry, or gets a
+            new one if it has none or a closed one.
+        validate: Whether the first request validates the registry.
 
     Returns:
         The application.
 
     Raises:
-        InvalidRegistrationError: It is no application of Flask.
+        InvalidRegistrationError: *app* is no application of Flask.
     """
     demand_kind(app, Flask, "init_app takes a Flask application")
     present = _keeping.find(app)
     app.extensions[REGISTRY_KEY] = choose_registry(present, registry)
     if present is None:
         app.teardown_appcontext(_end_context)
-        signals.got_request_exception.connect(_note, app)
-        _put_around(app, "wsgi_app", _serve)
-        _put_around(app, "handle_user_exception", _note_answered)
-        _put_around(app, "process_response", _hold)
-        _put_around(app, "async_to_sync", _leave_generators)
-    # Each application has its own receiver: only one that is disconnected from all senders is free.
+        signals.got_request_exception.connect(_note_failure, app)
+        _wrap_method(app, "wsgi_app", _serve)
+        _wrap_method(app, "handle_user_exception", _note_answered)
+        _wrap_method(app, "process_response", _let_stream_close)
+        _wrap_method(app, "async_to_sync", _keep_generators)
+    # Each application has its own receiver, because a signal forgets a receiver only when it is
+    # disconnected from all senders.
     signals.request_started.disconnect(app.extensions.pop(_CHECK, _validate))
     if validate:
         app.extensions[_CHECK] = functools.partial(_validate)
@@ -133,16 +135,16 @@ def init_app(
 
 
 def wares_from(g: _AppCtxGlobals = g) -> Container:
-    """Get the container of the request, or of the application context outside of requests.
+    """Get the container of the request or, outside of requests, of the application context.
 
     Args:
-        g: The namespace of the active context.
+        g: The ``g`` of the active context.
 
     Returns:
-        The container, which is the same as long as the request or the context lasts.
+        The container, which is the same until the request or the context ends.
 
     Raises:
-        NoContainerError: There is no application context, or *g* is that of another one.
+        NoContainerError: There is no application context, or *g* belongs to another context.
         NoRegistryError: The application has not been initialised.
         RegistryClosedError: The registry is closed.
     """
@@ -156,15 +158,15 @@ def wares_from(g: _AppCtxGlobals = g) -> Container:
             "or a task is being served, or open a context: with app.app_context(): ..."
         )
     containers, key = _get_containers(context), _get_key()
-    served = containers.get(key)
-    if served is None or served.is_closed:
-        served = Served(_keeping.get_registry(context.app))
-        served.app, served.around = context.app, sys.exception()
-        served.is_request = key is not None or has_request_context()
+    opened = containers.get(key)
+    if opened is None or opened.is_closed:
+        opened = FlaskContainer(_keeping.get_registry(context.app))
+        opened.app, opened.outer_error = context.app, sys.exception()
+        opened.is_request = key is not None or has_request_context()
         if key is not None:
-            _end_with_request(containers, key, served)
-        containers[key] = served
-    return served
+            _end_with_request(containers, key, opened)
+        containers[key] = opened
+    return opened
 
 
 _keeping = Keeping[Flask](
@@ -179,7 +181,8 @@ def get_registry(app: Flask | None = None) -> Registry:
     """Get the registry of *app*, or of the application whose context is active.
 
     Raises:
-        NoRegistryError: The application has not been initialised, or there is none.
+        NoRegistryError: The application has not been initialised; or *app* is omitted, and there is
+            no application context.
     """
     if app is None and not has_app_context():
         raise NoRegistryError(
@@ -192,7 +195,7 @@ def get_registry(app: Flask | None = None) -> Registry:
 #: The registry of the application whose context is active.
 registry: Registry = cast("Registry", LocalProxy(get_registry))
 
-#: The container of the request, or of the application context outside of requests.
+#: The container of the request or, outside of requests, of the application context.
 container: Container = cast("Container", LocalProxy(wares_from))
 
 
@@ -201,7 +204,7 @@ def overwrite_factory(
     factory: Callable[..., Any],
     **options: Unpack[FactoryOptions],
 ) -> None:
-    """Register another factory as `register_factory` does, and reset the active container."""
+    """Register another factory, as `register_factory` does, and reset the active container."""
     container = wares_from()
     container.registry.register_factory(svc_type, factory, **options)
     container.reset()
@@ -210,12 +213,12 @@ def overwrite_factory(
 def overwrite_value(
     svc_type: TypeForm[T] | Hashable, value: T, **options: Unpack[ValueOptions]
 ) -> None:
-    """Register another object as `register_value` does, and reset the active container.
+    """Register another object, as `register_value` does, and reset the active container.
 
     If the object is a context manager, it is entered, unless ``enter=False`` is passed.
     """
     container = wares_from()
-    # As in svcs, where this stands for a factory that a test replaces.
+    # As in svcs, the object takes the place of a factory, whose product would be entered.
     options.setdefault("enter", is_context_manager(type(value)))
     container.registry.register_value(svc_type, value, **options)
     container.reset()
@@ -228,7 +231,7 @@ def teardown(exc: BaseException | None) -> None:
 
 
 def close_registry(app: Flask) -> None:
-    """Close the registry of *app*, if it has one; await what has to be awaited."""
+    """Close the registry of *app*, if it has one, and await asynchronous cleanups."""
     registry = _keeping.find(app)
     try:
         if registry is not None:
@@ -238,14 +241,15 @@ def close_registry(app: Flask) -> None:
 
 
 def health_blueprint(path: str = "/healthy", **options: Unpack[HealthOptions]) -> Blueprint:
-    """Make a blueprint that pings the services and answers whether all are well.
+    """Make a blueprint that pings the services and reports whether they are healthy.
 
-    It answers by ``{"ok": [...], "failing": [...]}``, or in more detail where
-    ``application/health+json`` is accepted. ``?tag=ready`` narrows it down to services with that
-    tag. Pings run in threads; those that must be awaited are failing.
+    It answers with ``{"ok": [...], "failing": [...]}``, or in more detail if the request accepts
+    ``application/health+json``. With ``?tag=ready``, it checks only services with that tag. Pings
+    run in threads; a ping that must be awaited fails.
 
     Args:
-        path: Where it is found. It also names the blueprint, so there may be several.
+        path: The path of the endpoint. The name of the blueprint contains the path, so an
+            application may register several.
         options: How it checks and answers: ``timeout`` (5 seconds), ``tags`` (all), ``ok_status``
             (200), ``failing_status`` (503), ``show_errors`` (False), ``max_age`` (0 seconds).
 
@@ -268,29 +272,29 @@ def health_blueprint(path: str = "/healthy", **options: Unpack[HealthOptions]) -
     return blueprint
 
 
-class Served(Container):
+class FlaskContainer(Container):
     """The container of a request, or of an application context.
 
     Attributes:
-        app: The application whose context it is.
-        around: The exception that was being handled when the container was opened.
-        is_request: Whether a request was being served then.
+        app: The application.
+        outer_error: The exception that was being handled when the container was opened.
+        is_request: Whether a request was being served when the container was opened.
         stream: The streamed response that closes the container when it ends, if there is one.
     """
 
     app: Flask
-    around: BaseException | None
+    outer_error: BaseException | None
     is_request: bool
     stream: weakref.ref[Generator[Any]] | None = None
     _failure: BaseException | None
     _escaped: BaseException | None
 
     def find_failure(self, error: BaseException | None) -> BaseException | None:
-        """Find what has ended a request, a command or a context.
+        """Find the exception that has ended a request, a command or a context.
 
         Args:
-            error: What Flask tells. That is `None` for the exit code of a command, and for the
-                exception of a function that is called at the end of the request.
+            error: The exception that Flask reports. Flask reports none if a command exits with a
+                code, or if a teardown function raises.
         """
         if error is not None:
             return error
@@ -298,8 +302,8 @@ class Served(Container):
             error = _find_exit()
         if error is None:
             error = sys.exception()
-        # What was handled before the container was opened, and around that, has not ended it.
-        before = self.around
+        # Exceptions that were being handled when the container was opened have not ended it.
+        before = self.outer_error
         while before is not None:
             if before is error:
                 return None
@@ -315,7 +319,7 @@ class Served(Container):
 
     def end(self, error: BaseException | None) -> None:
         """Close the container; cleanups see *error*, or else the exception that was answered."""
-        self.around = None
+        self.outer_error = None
         if error is None:
             error = vars(self).get("_failure") or vars(self).get("_escaped")
         if error is not None and not _is_failure(error, is_request=self.is_request):
@@ -326,7 +330,7 @@ class Served(Container):
             try:
                 self.__exit__(kind, error, None)
             except PendingAsyncCleanupError:
-                # Nothing has been touched. Flask runs an event loop for whatever is asynchronous.
+                # `__exit__` has closed nothing yet. Flask can run asynchronous functions.
                 self.app.async_to_sync(self.__aexit__)(kind, error, None)
         except Exception:
             if not is_answered:
@@ -340,131 +344,134 @@ def _is_failure(error: BaseException, *, is_request: bool) -> bool:
     if isinstance(error, HTTPException):
         status = error.code if error.response is None else error.response.status_code
         return status is None or status >= 400  # noqa: PLR2004  # errors begin there
-    # A server that stops interrupts a request by an exit with code 0.
+    # When a server stops, it may interrupt a request with an exit whose code is 0.
     return is_request or is_failed_exit(error)
 
 
-def _end_with_request(containers: dict[Any, Served], key: Any, served: Served) -> None:
-    """Close a container when its request ends, because the context may go on for long."""
-    signals.request_tearing_down.connect(_end_request, served.app)
+def _end_with_request(
+    containers: dict[Any, FlaskContainer], key: Any, opened: FlaskContainer
+) -> None:
+    """Close a container when its request ends, because its context may last longer."""
+    signals.request_tearing_down.connect(_end_request, opened.app)
     for ended in [one for one, other in containers.items() if other.is_closed]:
         del containers[ended]
     if _EVENT in vars(key):
-        _watch_answers(served.app.extensions.get("socketio"), served)
+        _watch_answers(opened.app.extensions.get("socketio"), opened)
 
 
-def _watch_answers(server: Any, served: Served) -> None:
-    """Have the error handlers of Flask-SocketIO note what they answer; it tells nobody else.
+def _watch_answers(server: Any, opened: FlaskContainer) -> None:
+    """Make the error handlers of Flask-SocketIO note the exceptions that they answer.
 
-    It keeps them in these two attributes (5.3.7 to 5.7.0). Without these, what leaves an injected
-    handler is still noted.
+    Flask-SocketIO has no signal for them. Versions 5.3.7 to 5.7.0 keep the handlers in these two
+    attributes. If another version does not, exceptions that leave injected functions are noted.
     """
     if not hasattr(server, "exception_handlers"):
-        # Injected functions note there what leaves them.
-        served._escaped = None
+        # Injected functions note the exceptions that leave them in this attribute, if it exists.
+        opened._escaped = None
         return
     handlers: dict[str, Any] = server.exception_handlers
-    handlers.update({namespace: _noting(handler) for namespace, handler in handlers.items()})
+    handlers.update({namespace: _with_note(handler) for namespace, handler in handlers.items()})
     default = getattr(server, "default_exception_handler", None)
     if default is not None:
-        server.default_exception_handler = _noting(default)
+        server.default_exception_handler = _with_note(default)
 
 
-def _noting(handler: Any) -> Callable[[Exception], Any]:
-    is_noting = isinstance(handler, functools.partial) and handler.func is _note_and_answer
-    return handler if is_noting else functools.partial(_note_and_answer, handler)
+def _with_note(handler: Any) -> Callable[[Exception], Any]:
+    has_note = isinstance(handler, functools.partial) and handler.func is _note_and_answer
+    return handler if has_note else functools.partial(_note_and_answer, handler)
 
 
 def _note_and_answer(handler: Callable[[Exception], Any], error: Exception) -> Any:
-    _note(_get_context().app, error)
+    _note_failure(_get_context().app, error)
     return handler(error)
 
 
-def _get_containers(context: AppContext) -> dict[Any, Served]:
-    containers: dict[Any, Served] = vars(context).setdefault(_KEY, {})
+def _get_containers(context: AppContext) -> dict[Any, FlaskContainer]:
+    containers: dict[Any, FlaskContainer] = vars(context).setdefault(_KEY, {})
     return containers
 
 
 def _get_key() -> Any:
-    """Get the active request; `None` without one, or if its context was pushed for it alone."""
+    """Return the key of the active container: the request, or `None` as `_KEY` describes."""
     try:
         request = _get_request()
     except RuntimeError:
         return None
-    # Flask-SocketIO keeps the environment of the request that connects, for all events.
-    is_alone = request.environ.get(_KEY) and _EVENT not in vars(request)
-    return None if is_alone else request
+    # All events of a Flask-SocketIO client have the environment of the request that connected.
+    has_own_context = request.environ.get(_KEY) and _EVENT not in vars(request)
+    return None if has_own_context else request
 
 
-def _find() -> Served | None:
+def _find_container() -> FlaskContainer | None:
     """Find the container of the active context, for `wares.current_container`."""
     try:
-        return cast("Served", wares_from()) if has_app_context() else None
+        return cast("FlaskContainer", wares_from()) if has_app_context() else None
     except (NoRegistryError, RegistryClosedError):
         return None
 
 
-finders.append(_find)
+finders.append(_find_container)
 
 
-def _serve(call: Callable[..., Any], find: Any, environ: Any, start_response: Any) -> Any:
-    """Serve a request in which no container of the surrounding code is current."""
+def _serve(call: Callable[..., Any], find_app: Any, environ: Any, start_response: Any) -> Any:
+    """Serve a request; meanwhile, no container of the surrounding code is current."""
     outer, is_marked = current.get(), environ.get(_KEY, False)
     environ[_KEY] = not has_app_context()
     if outer is None and not is_marked:
-        return call(find(), environ, start_response)
+        return call(find_app(), environ, start_response)
     current.set(None)
     try:
-        return call(find(), environ, start_response)
+        return call(find_app(), environ, start_response)
     finally:
         current.set(outer)
-        # A view may pass the environment of its request on to another request.
+        # A view may pass the environment of its request to another request.
         environ[_KEY] |= is_marked
 
 
 def _validate(app: Flask, **_: Any) -> None:
-    """Check, at the first request, that everything can be made."""
+    """Validate the registry at the first request."""
     check(get_registry(app), "The application serves no request", find_views(app))
-    # Several first requests may come at once: each of them looks, and one takes the receiver away.
+    # Several first requests may come at once: each of them validates, and one of them disconnects
+    # the receiver.
     signals.request_started.disconnect(app.extensions.pop(_CHECK, _validate))
 
 
-def _note(_: Flask, exception: BaseException, **__: Any) -> None:
+def _note_failure(_: Flask, exception: BaseException, **__: Any) -> None:
     """Note an exception for the cleanups, and drop the streamed response that it replaces."""
-    served = _find()
-    if served is not None:
-        served._failure = exception
-        served.drop_stream()
+    opened = _find_container()
+    if opened is not None:
+        opened._failure = exception
+        opened.drop_stream()
 
 
-def _note_answered(call: Callable[..., Any], find: Any, *args: Any) -> Any:
-    """Note an exception before an error handler answers it; Flask tells nobody else."""
+def _note_answered(call: Callable[..., Any], find_app: Any, *args: Any) -> Any:
+    """Note an exception before an error handler answers it; Flask has no signal for it."""
     # From Flask 3.2 on, the context comes before the exception.
-    _note(find(), args[-1])
-    return call(find(), *args)
+    _note_failure(find_app(), args[-1])
+    return call(find_app(), *args)
 
 
-def _end(containers: dict[Any, Served], key: Any, error: BaseException | None) -> None:
-    """Close a container, unless a streamed response is to close it."""
-    served = containers.get(key)
-    if served is None:
+def _end(containers: dict[Any, FlaskContainer], key: Any, error: BaseException | None) -> None:
+    """Close a container, unless a streamed response will close it."""
+    opened = containers.get(key)
+    if opened is None:
         return
-    failure = served.find_failure(error)
+    failure = opened.find_failure(error)
     may_be_sent = failure is error and isinstance(error, (Exception, GeneratorExit, NoneType))
-    if served.stream and may_be_sent:
+    if opened.stream and may_be_sent:
         return
     del containers[key]
     try:
-        served.drop_stream()
+        opened.drop_stream()
     finally:
-        served.end(failure)
+        opened.end(failure)
 
 
 def _find_exit() -> click.exceptions.Exit | None:
-    """Find the exit code of ``ctx.exit(code)``, which closes everything before it raises.
+    """Find the code of ``ctx.exit(code)``, which closes the contexts before it raises.
 
-    Click does so from 8.2 on, and has the code only as the argument of that call (8.2.0 to 8.5.1).
-    If it is not found, the command has succeeded.
+    Click does this from 8.2 on. In 8.2.0 to 8.5.1, only the argument of that call has the code. If
+    no such call is found, the command has succeeded.
     """
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_code is not click.Context.exit.__code__:
@@ -485,13 +492,13 @@ def _end_context(error: BaseException | None) -> None:
     containers, active = _get_containers(context), _get_key()
     try:
         with contextlib.ExitStack() as stack:
-            for key, served in list(containers.items()):
-                # If the container of another request is left, a teardown function has failed.
-                is_left = key not in {None, active} and not served.stream
+            for key, opened in list(containers.items()):
+                # If the container of another request is still open, a teardown function has failed.
+                is_left = key not in {None, active} and not opened.stream
                 failure = GeneratorExit() if is_left and error is None else error
                 stack.callback(_end, containers, key, failure)
     except BaseException as failure:  # noqa: BLE001  # it is raised again
-        # Raised at once, it would keep the teardown functions of others from running.
+        # If this raised the exception now, other teardown functions would not run.
         vars(context)[_FAILURE] = failure
         signals.appcontext_tearing_down.connect(_raise_failure, context.app)
 
@@ -502,35 +509,35 @@ def _raise_failure(_: Flask, **__: Any) -> None:
         raise failure
 
 
-def _hold(call: Callable[..., Response], find: Any, *args: Any) -> Response:
-    """Leave it to a streamed response to close the container."""
-    response = call(find(), *args)
+def _let_stream_close(call: Callable[..., Response], find_app: Any, *args: Any) -> Response:
+    """Let a streamed response close the container."""
+    response = call(find_app(), *args)
     chunks: Any = response.response
     if type(chunks) is list or not response.is_streamed or response.direct_passthrough:
         return response
-    # What Flask makes of a raised response is complete, although it looks like a stream.
+    # The response that Flask makes from a raised response is complete, but looks like a stream.
     is_complete = isinstance(chunks, ClosingIterator) and response.content_length is not None
-    served = None if is_complete else _find()
-    if served is not None:
-        response.response = stream = _stream(chunks, served)
-        # From here on, the container is closed even if the response is only dropped.
+    opened = None if is_complete else _find_container()
+    if opened is not None:
+        response.response = stream = _stream(chunks, opened)
+        # A generator that has begun closes the container even if the response is only dropped.
         next(stream)
-        served.stream = weakref.ref(stream)
+        opened.stream = weakref.ref(stream)
     return response
 
 
-def _stream(chunks: Any, served: Served) -> Generator[Any]:
-    """Yield the pieces of a response, and close the container at their end, or when abandoned."""
-    # If no piece is asked for, as for HEAD, the request has succeeded nevertheless.
+def _stream(chunks: Any, opened: FlaskContainer) -> Generator[Any]:
+    """Yield the chunks of a response; close the container after them, or when abandoned."""
+    # A HEAD request asks for no chunk, and has succeeded nevertheless.
     outcome: BaseException | None = None
     try:
         yield None
         outcome = GeneratorExit()
         iterator = iter(chunks)
         while True:
-            with served.activate():
-                chunk = next(iterator, served)
-            if chunk is served:
+            with opened.activate():
+                chunk = next(iterator, opened)
+            if chunk is opened:
                 break
             yield chunk
         outcome = None
@@ -539,14 +546,14 @@ def _stream(chunks: Any, served: Served) -> Generator[Any]:
         raise
     finally:
         try:
-            with served.activate():
+            with opened.activate():
                 getattr(chunks, "close", lambda: None)()
         finally:
-            if served.stream:
-                served.end(outcome)
+            if opened.stream:
+                opened.end(outcome)
 
 
-def _put_around(app: Flask, name: str, function: Callable[..., Any]) -> None:
+def _wrap_method(app: Flask, name: str, function: Callable[..., Any]) -> None:
     """Wrap a method of *app* with *function*, without a cycle that keeps *app* alive."""
     method: Any = getattr(app, name)
     is_flasks = getattr(method, "__self__", None) is app
@@ -554,11 +561,14 @@ def _put_around(app: Flask, name: str, function: Callable[..., Any]) -> None:
     vars(app)[name] = functools.partial(function, call, weakref.ref(app))
 
 
-def _leave_generators(call: Callable[..., Any], find: Any, function: Callable[..., Any]) -> Any:
-    """Make an asynchronous function synchronous, and leave asynchronous generators open.
+def _keep_generators(
+    call: Callable[..., Any], find_app: Any, function: Callable[..., Any]
+) -> Any:
+    """Make an asynchronous function synchronous, and keep the generators of services open.
 
-    Flask runs each such function in a new event loop. At its end, the loop closes the generators
-    that were started in it, so transactions would roll back. A container closes its own generators.
+    Flask runs each asynchronous function in a new event loop. At its end, the loop would close the
+    asynchronous generators that were started in it, so transactions would roll back. The container
+    closes these generators.
     """
 
     @functools.wraps(function)
@@ -571,4 +581,4 @@ def _leave_generators(call: Callable[..., Any], find: Any, function: Callable[..
             if hook is not None:
                 sys.set_asyncgen_hooks(firstiter=hook)
 
-    return call(find(), run)
+    return call(find_app(), run)
