@@ -1,4 +1,4 @@
-"""A function that asks for services by its signature."""
+"""Askers: injected functions, with what was read of their signatures."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from wares._inject.casting import FunctionCasts
 
 @attrs.define(eq=False)
 class Asker:
-    """What one function needs of a container, besides the arguments of its callers.
+    """An injected function, and what it needs from a container and from its callers.
 
     Attributes:
         function: The function.
         parameters: Its parameters.
-        needs: What the marked ones ask for.
-        extras: What is made for its effect, before them.
-        shape: What calling its wrapper leads to.
+        needs: The needs of its marked parameters.
+        extras: The needs that are made for their effect, before the others.
+        shape: What calling its wrapper returns.
         casts_arguments: Whether its arguments are cast, and those of its dependencies.
-        aliases: The names of arguments, by the other names by which callers may pass them.
-        open_needs: What only dependencies take of the call: more parameters, by keyword.
-        recipe: Stands for a call of the function.
-        casts: Casts its arguments and its result, once all is read.
-        unread: Reads at the first call what cannot be read before, if there is such.
-        dependencies: Those that were read when it was decorated: they are shared as long as they
-            are kept here.
-        hot: What gets the needs, with the token of the makers that it fits.
+        aliases: The names of arguments, by the aliases by which callers may pass them.
+        open_needs: The arguments that only its dependencies take: more keyword parameters.
+        recipe: The recipe that stands for a call of the function.
+        casts: Casts its arguments and its result, as soon as everything is read.
+        unread: Reads at the first call what could not be read before; `None` if all is read.
+        dependencies: The recipes read when the function was decorated. They are shared for as long
+            as they are kept here.
+        hot: The token of the `Makers` of a container, and the function that gets the needs from it.
     """
 
     function: Callable[..., Any]
@@ -56,13 +56,13 @@ class Asker:
         self.take(self.needs)
 
     def take(self, needs: tuple[Need, ...]) -> None:
-        """Take what was read of the marked parameters."""
+        """Set the needs of the marked parameters."""
         self.needs = needs
         self.recipe = recipe_for_call(self.function, (*self.extras, *needs))
         self._dependency_casts = {}
 
     def casts_of(self, recipe: Recipe, registry: Registrations) -> FunctionCasts:
-        """Give the casts of the arguments of a dependency; other functions have their own."""
+        """Return the casts of the arguments of a dependency, when this function needs it."""
         if recipe not in self._dependency_casts:
             needs = registry.read(recipe)
             names = [need.name for need in needs if need.takes_argument and need.casts]
@@ -86,17 +86,17 @@ class Asker:
 
     @property
     def takes_any_name(self) -> bool:
-        """Whether it takes keyword arguments of any name."""
+        """Whether the function takes keyword arguments of any name."""
         return any(parameter.kind is parameter.VAR_KEYWORD for parameter in self.parameters)
 
     @property
     def open_names(self) -> list[str]:
-        """The names of what callers are shown, and only dependencies take."""
+        """The names of the arguments for dependencies that the signature shows to callers."""
         return [
             need.name for need in self.open_needs if need.key is MISSING or is_plain(need.key)
         ]
 
     @property
     def has_function_scope(self) -> bool:
-        """Whether something that it needs ends when it returns."""
+        """Whether a dependency ends when the function returns."""
         return any(need.scope == "function" for need in (*self.extras, *self.needs))

@@ -1,7 +1,6 @@
-"""Calling any function, with its dependencies filled from a container.
+"""`Container.call`: call any function, with its dependencies filled from a container.
 
-This module knows which parameters of a call a container fills. `inject` reads and fills the
-markers.
+This module fills parameters by their annotations; `inject` fills the marked ones.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ def call(
     arguments: Sequence[Any],
     named: Mapping[str, Any],
 ) -> Any:
-    """Do what `Container.call` does."""
+    """Call a function; see `Container.call`."""
     target = without_autowire(function)
     if read_shape(target).is_async:
         reason = "it is asynchronous: use container.acall(...)"
@@ -41,7 +40,7 @@ async def acall(
     arguments: Sequence[Any],
     named: Mapping[str, Any],
 ) -> Any:
-    """Do what `Container.acall` does."""
+    """Call a function, and await it if needed; see `Container.acall`."""
     run, needs = _prepare(container, function, arguments, named)
     filled = {need.name: await container.aget(need.key) for need in needs}
     with container.activate():
@@ -52,23 +51,23 @@ async def acall(
 def _prepare(
     container: Container, function: Any, arguments: Sequence[Any], named: Mapping[str, Any]
 ) -> tuple[Callable[[Mapping[str, Any]], Any], list[Need]]:
-    """Give what calls a function, and what it needs that nobody has passed and *container* has."""
+    """Return a function that makes the call, and the needs that *container* must fill for it."""
     target = without_autowire(function)
     needs = _read_needs(function)
     marked = {need.name for need in needs if need.is_marked}
     injected = inject(target) if marked else target
-    # What is passed for a marked parameter goes by its name.
+    # Arguments for marked parameters are passed by keyword.
     for_marked = {name: value for name, value in named.items() if name in marked}
     rest = {name: value for name, value in named.items() if name not in marked}
     if not needs:
-        # A builtin that does not tell its parameters needs nothing.
+        # A builtin may have no signature, to which arguments could be bound.
         return lambda _: injected(*arguments, **named), []
     bound = inspect.signature(injected).bind_partial(*arguments, **rest)
 
     def is_filled(need: Need) -> bool:
         if need.is_marked or need.key is MISSING or need.name in bound.arguments:
             return False
-        # Asking for what is missing says what is wrong.
+        # Asking for a missing service raises the right error.
         must_be_there = need.default is MISSING and not need.takes_argument
         return must_be_there or need.key in container or bool(container._makers.find(need))
 
@@ -83,5 +82,5 @@ def _read_needs(function: Any) -> Sequence[Need]:
     if function is not without_autowire(function):
         return read_signature(function, Container).needs
     needs = read_call(function, Container)
-    # A default stays.
+    # Parameters with defaults are left alone.
     return [need for need in needs if need.is_marked or need.default is MISSING]

@@ -1,8 +1,8 @@
-"""What gets the needs of one function for a call: written as text, as makers are.
+"""Writing the function that gets the dependencies of an injected function, as makers are written.
 
-A dependency that takes an argument of the call, or needs one that does, belongs to the call:
-another call in the same container has other arguments. It is shared within the call only, though
-it is cleaned up with the container. Everything else is asked of the container.
+A dependency that takes an argument of the call, or needs one that does, is bound to the call,
+because another call in the same container has other arguments. It is shared within the call only,
+though it is cleaned up with the container. The container is asked for all other dependencies.
 """
 
 from __future__ import annotations
@@ -26,16 +26,17 @@ from wares.exceptions import CircularDependencyError
 
 
 def link(asker: Asker, container: Container, more: Collection[str] = ()) -> Callable[..., Any]:
-    """Give what gets the needs of a function from *container*.
+    """Return the function that gets the dependencies of an injected one; write it if necessary.
 
     Args:
-        asker: The function.
-        container: What will be asked.
+        asker: The injected function.
+        container: The container that will be asked.
         more: The names of arguments that callers have passed besides `Asker.names`.
 
     Returns:
-        A function of the container, the arguments called `Asker.names`, those that were passed for
-        the needs or `MISSING`, and what more was passed by name. It gives a tuple.
+        A function that takes the container, the arguments named in `Asker.names`, an argument for
+        each need, which is `MISSING` if it was not passed, and a dict of further arguments. It
+        returns the dependencies as a tuple.
     """
     read_rest(asker)
     makers = container._makers
@@ -43,7 +44,7 @@ def link(asker: Asker, container: Container, more: Collection[str] = ()) -> Call
     found: Any = makers.calls.get(asker)
     if found is None:
         found = makers.calls[asker] = (frozenset(_find_open_names(asker.recipe, makers)), {})
-    # Not looked up again: another thread may register something, and empty that dict.
+    # Not looked up again, because another thread may register something and replace that dict.
     open_names, written = found
     names = open_names.intersection(more)
     if names not in written:
@@ -68,7 +69,7 @@ def _find_open_names(call: Recipe, makers: Makers) -> Iterator[str]:
 
 
 class _CallWriter(Writer):
-    """Writes what gets the needs of one function for a call."""
+    """Writes the function that gets the dependencies of one injected function."""
 
     def __init__(self, asker: Asker, makers: Makers, more: Collection[str]) -> None:
         unshared: dict[Node, Maker] = {}
@@ -81,13 +82,13 @@ class _CallWriter(Writer):
         self._arguments = {name: f"a_{name}" for name in asker.names}
         self._arguments |= {name: f"more[{name!r}]" for name in more}
         self._bound: dict[Recipe, bool] = {}
-        # What the needs of one call share, and within which of them it is written.
+        # For each bound dependency its variable, and the needs within whose `if` it is written.
         self._shared: dict[Recipe, tuple[str, set[Need | None]]] = {}
         self._within: Need | None = None
         self.is_async = asker.can_await
 
     def write_call(self) -> Callable[..., Any]:
-        """Write it."""
+        """Write the function."""
         asker = self._asker
         call = Node(asker.recipe, is_fresh=True)
         self._chain.append(self._index_of(asker.recipe))
@@ -118,7 +119,7 @@ class _CallWriter(Writer):
         return self.compile(", ".join([*parameters, "more"]))
 
     def _fill(self, need: Need, asker: Node, indent: int) -> str:
-        """Write how something is got; give the expression for it."""
+        """Write how the argument for *need* is fetched or made; return the expression for it."""
         if need.takes_argument and need.name in self._arguments:
             return self._arguments[need.name]
         wire = self.wiring.wire(need)
@@ -135,8 +136,8 @@ class _CallWriter(Writer):
         return service
 
     def _order(self, wire: Wire) -> tuple[str, str]:
-        """Give which container is asked, and for what."""
-        assert wire.node is not None  # else there is nothing to ask for
+        """Return the expressions for the container to ask, and for the key."""
+        assert wire.node is not None  # else no container is asked
         recipe = wire.node.recipe
         owner = "c"
         if (
@@ -148,13 +149,13 @@ class _CallWriter(Writer):
         if not recipe.is_derived and (wire.need.use_cache or recipe.lifetime == "transient"):
             return owner, self.define("k", recipe.key)
         makers = self._book if owner == "c" else self._book.request
-        assert makers is not None  # that of a function's container has one
+        assert makers is not None  # the makers of a function's container have it
         maker = makers.write(wire.node, can_await=self.can_await, unshared=self.unshared)
         return owner, self.define("order", MakerKey(maker))
 
     def _fill_bound(self, wire: Wire, indent: int) -> str:
-        """Write how something is made that belongs to the call."""
-        assert wire.node is not None  # it is made
+        """Write how a dependency that is bound to the call is made."""
+        assert wire.node is not None  # a bound dependency has a recipe
         recipe = wire.node.recipe
         index = self._index_of(recipe)
         if index in self._chain:
@@ -164,7 +165,7 @@ class _CallWriter(Writer):
             return self._call_bound(recipe, index, indent)
         service, written = self._shared.setdefault(recipe, (self.new_variable(), set()))
         if not written & {None, self._within}:
-            # A caller may have passed what another parameter needs it for.
+            # Code within the `if` of another need is skipped if the caller passes that argument.
             written.add(self._within)
             key = self.define("k", recipe.key)
             self.put(
@@ -176,7 +177,7 @@ class _CallWriter(Writer):
         return service
 
     def _call_bound(self, recipe: Recipe, index: int, indent: int) -> str:
-        """Write the call of a dependency; give the expression for its result."""
+        """Write the call of a dependency; return the expression for its result."""
         node = Node(recipe, is_fresh=True)
         self._chain.append(index)
         gathered = [
@@ -187,7 +188,7 @@ class _CallWriter(Writer):
         return self._build(node, gathered, indent)
 
     def find_factory(self, recipe: Recipe) -> Callable[..., Any]:
-        """Give what is called: with arguments that are cast, perhaps."""
+        """Return the callable to call for a recipe, which casts its arguments if needed."""
         factory = super().find_factory(recipe)
         if not self._asker.casts_arguments:
             return factory
@@ -195,9 +196,9 @@ class _CallWriter(Writer):
         return self._asker.casts_of(recipe, registry).wrap(factory, registry.read(recipe))
 
     def _is_bound(self, recipe: Recipe) -> bool:
-        """Tell whether a dependency belongs to the call."""
+        """Return whether a dependency is bound to the call."""
         if recipe not in self._bound:
-            # Until more is known: a circle is not bound by itself.
+            # Meanwhile, because a circle alone does not bind its members.
             self._bound[recipe] = False
             self._bound[recipe] = recipe.is_derived and (
                 any(map(self._needs_call, self.makers.registry.read(recipe)))
@@ -206,14 +207,14 @@ class _CallWriter(Writer):
         return self._bound[recipe]
 
     def _needs_call(self, need: Need) -> bool:
-        """Tell whether a need takes an argument of the call, or leads to one that does."""
+        """Return whether a need takes an argument of the call, or a dependency of it does."""
         if need.takes_argument and need.name in self._arguments:
             return True
         node = self.wiring.wire(need).node if need.is_marked else None
         return node is not None and self._is_bound(node.recipe)
 
     def _is_cast(self, recipe: Recipe) -> bool:
-        """Tell whether a dependency is made from something that is cast for the call."""
+        """Return whether casting may replace an argument of a dependency."""
         if not self._asker.casts_arguments:
             return False
         registry = self.makers.registry
@@ -235,6 +236,6 @@ class _CallWriter(Writer):
 def cannot_fill_in_call(
     container: Any, need: Need, recipe: Recipe, names: Collection[str]
 ) -> Any:
-    """Refuse a parameter that neither the call nor a service fills."""
+    """Raise the error for a parameter that neither an argument nor a service fills."""
     refuse_makeshift(container, need)
     raise cannot_fill(need, recipe, names, [one.describe_step() for one in find_path()])

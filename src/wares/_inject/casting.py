@@ -1,6 +1,6 @@
-"""Arguments and results, validated and cast by pydantic to what they are annotated with.
+"""Validating arguments and results with pydantic, and casting them to their annotations.
 
-This module knows pydantic, and imports it only when something is to be cast.
+This module imports pydantic only when `apply_types` needs it.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ from wares.exceptions import MissingExtraError, ValidationError
 if TYPE_CHECKING:
     import pydantic
 
-#: To type checkers, the names in it are known before the program runs.
+#: As `Any`, because type checkers demand that the fields are written out in the source.
 _make_typed_dict: Any = TypedDict
 
 
 class Model:
-    """Values by name, which one model of pydantic validates together.
+    """A set of named values that pydantic validates together.
 
     Args:
-        types: What the values are cast to. What may be anything is left alone.
-        required: The names of those that must be there.
+        types: The types by name. Values of type `Any` are left alone.
+        required: The names of the values that must be present.
 
     Raises:
         MissingExtraError: pydantic is not installed.
@@ -54,12 +54,12 @@ class Model:
         self._types = {
             name: kind for name, kind in types.items() if kind is not Any or name in required
         }
-        # What errors name.
+        # Errors name a value by its alias.
         self._aliases = {
             name: next(iter(find_aliases(kind)), name) for name, kind in self._types.items()
         }
         if self._casts:
-            # A missing pydantic is an error where the function is decorated.
+            # Now, so that a missing pydantic is an error when the function is decorated.
             self._adapter = self._make_adapter()
 
     def _make_adapter(self) -> pydantic.TypeAdapter[dict[str, Any]]:
@@ -70,30 +70,30 @@ class Model:
         types = dict(self._types)
         for name, kind in self._types.items():
             if _find_fields(kind):
-                # An alias is for callers, who have passed it by now.
+                # The wrapper has replaced aliases by names already.
                 types[name] = Annotated[kind, pydantic.Field(validation_alias=name)]
         for name in self._required:
             types[name] = Required[types[name]]
-        # No model with attributes, in which some names would not be allowed.
+        # Not a model class, because it does not allow every name.
         values = _make_typed_dict("Values", types, total=False)
         values.__pydantic_config__ = pydantic.ConfigDict(arbitrary_types_allowed=True)
         return pydantic.TypeAdapter(values)
 
     def cast(self, values: Mapping[str, Any], function: Callable[..., Any]) -> dict[str, Any]:
-        """Cast those *values* of *function* that are to be cast, and give all.
+        """Return all *values*, those with a type cast to it.
 
         Raises:
-            ValidationError: They do not fit, or some are missing; with all that is wrong.
+            ValidationError: Some values do not fit, or are missing; it lists all of them.
         """
         return {**values, **self.validate(values, function)} if self._casts else dict(values)
 
     def validate(
         self, values: Mapping[str, Any], function: Callable[..., Any]
     ) -> dict[str, Any]:
-        """Cast *values* of *function*, and give those that are known by their types.
+        """Cast the *values* that have a type, and return only these.
 
         Raises:
-            ValidationError: They do not fit, or some are missing; with all that is wrong.
+            ValidationError: Some values do not fit, or are missing; it lists all of them.
         """
         adapter = self._adapter if self._casts else self._make_adapter()
         from pydantic import ValidationError as PydanticError  # noqa: PLC0415  # an extra
@@ -110,7 +110,7 @@ class Model:
         raise ValidationError(describe_callable(function), errors)
 
     def may_change(self, name: str) -> bool:
-        """Tell whether a value may come out as another one; else it is only looked at."""
+        """Return whether casting may replace a value by another object."""
         if not self._casts or name not in self._types:
             return False
         schema: Any = self._adapter.core_schema
@@ -123,14 +123,14 @@ class Model:
 class FunctionCasts:
     """The casts of one function's parameters and of its result.
 
-    What a dependency gives is cast to what the dependency promises first, and then to what is
-    wanted.
+    The result of a dependency is cast first to the type that the dependency is annotated to return,
+    and then to the type of the parameter.
 
     Args:
         function: The function.
-        needs: What its marked parameters ask for.
+        needs: The needs of its marked parameters.
         names: The parameters that are filled by its callers.
-        viewpoint: From where annotations are read.
+        viewpoint: Where annotations are evaluated, besides the function's own surroundings.
 
     Raises:
         MissingExtraError: pydantic is not installed.
@@ -169,12 +169,12 @@ class FunctionCasts:
         self._result = Model({"return": _unwrap_items(function, result)})
 
     def may_change_any(self, needs: Iterable[Need]) -> bool:
-        """Tell whether what fills one of *needs* may arrive as something else."""
+        """Return whether casting may replace the argument for one of *needs*."""
         names = [need.name for need in needs if _is_cast(need)]
         return any(self._promised.may_change(it) or self._wanted.may_change(it) for it in names)
 
     def wrap(self, factory: Callable[..., Any], needs: Sequence[Need]) -> Callable[..., Any]:
-        """Make of a dependency a factory that casts its arguments first."""
+        """Return a factory that casts the arguments of a dependency before calling it."""
         by_position = [need.name for need in needs if not need.by_keyword]
         cast = {need.name for need in needs if _is_cast(need)}
 
@@ -188,10 +188,10 @@ class FunctionCasts:
         return cast_and_call
 
     def complete(self, arguments: Mapping[str, Any]) -> list[Any]:
-        """Fill those *arguments* that are `MISSING` with the default of their ``Field``.
+        """Replace those *arguments* that are `MISSING` by the default of their ``Field``.
 
         Raises:
-            ValidationError: Some have no default; with all that is wrong, also with the others.
+            ValidationError: Some have no default; it also lists passed arguments that do not fit.
         """
         missing = [name for name, value in arguments.items() if value is MISSING]
         if not set(missing).isdisjoint(self._required):
@@ -205,10 +205,10 @@ class FunctionCasts:
         """Cast arguments by their names; defaults stay as they are.
 
         Raises:
-            ValidationError: They do not fit; with all that is wrong.
+            ValidationError: Some arguments do not fit; it lists all of them.
         """
         passed = self._promised.cast(self._find_passed(arguments), self._function)
-        # What was left out of a dependency's, pydantic fills from its field.
+        # A dependency's argument that was left out is a `Field`, whose default pydantic fills in.
         left = {
             name: value
             for name, value in arguments.items()
@@ -217,7 +217,7 @@ class FunctionCasts:
         return {**self._wanted.cast(passed, self._function), **left}
 
     def _find_passed(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Find what is no default."""
+        """Return the arguments that are neither missing nor defaults."""
         return {
             name: value
             for name, value in arguments.items()
@@ -232,10 +232,10 @@ class FunctionCasts:
         return [cast[name] for name in self._parameters]
 
     def cast_result(self, value: Any) -> Any:
-        """Cast what the function gives.
+        """Cast the result of the function.
 
         Raises:
-            ValidationError: It does not fit.
+            ValidationError: The result does not fit.
         """
         return self._result.cast({"return": value}, self._function)["return"]
 
@@ -245,15 +245,15 @@ def _names_self(annotation: Any) -> bool:
 
 
 def _is_cast(need: Need) -> bool:
-    """Tell whether what fills a parameter is an argument or the result of a dependency."""
+    """Return whether an argument, or the result of a callable, fills a parameter and is cast."""
     if not need.casts or need.is_service:
         return False
     return need.takes_argument or (need.is_marked and inspect.isroutine(need.key))
 
 
 def is_field(thing: object) -> bool:
-    """Tell whether *thing* is what pydantic's ``Field`` gives."""
-    # Who has made one has imported pydantic.
+    """Return whether *thing* is a ``Field`` of pydantic."""
+    # If pydantic is not imported, no such object exists.
     kind = getattr(sys.modules.get("pydantic.fields"), "FieldInfo", None)
     return kind is not None and issubclass(type(thing), kind)
 
@@ -263,15 +263,15 @@ def read_aliases(
     open_needs: Sequence[Need],
     viewpoint: Viewpoint,
 ) -> dict[str, list[str]]:
-    """Read by which other names callers pass arguments: those of pydantic's ``Field``.
+    """Read the aliases that pydantic's ``Field`` gives to arguments of a function.
 
     Args:
         function: The function.
-        open_needs: What only its dependencies take of the call.
-        viewpoint: From where annotations are read.
+        open_needs: The arguments that only its dependencies take.
+        viewpoint: Where annotations are evaluated, besides the function's own surroundings.
 
     Returns:
-        The names of the arguments, by the alias.
+        The names of the arguments by alias.
     """
     if "pydantic.fields" not in sys.modules:
         return {}
@@ -292,19 +292,19 @@ def read_aliases(
 
 
 def find_aliases(kind: Any) -> list[str]:
-    """Find the names that pydantic's ``Field`` gives to a value, in the order of preference."""
+    """List the aliases in the ``Field`` of a type, in the order of preference."""
     aliases = [field.validation_alias or field.alias for field in _find_fields(kind)]
     names = [name for alias in aliases for name in getattr(alias, "choices", [alias])]
     return [name for name in names if isinstance(name, str)]
 
 
 def _find_default(kind: Any) -> Any:
-    """Find the ``Field`` that has a default, if there is one."""
+    """Return the ``Field`` of a type that has a default, if there is one."""
     return next((field for field in _find_fields(kind) if not field.is_required()), None)
 
 
 def _find_fields(kind: Any) -> list[Any]:
-    """Find what pydantic's ``Field`` has given, the one that counts most first."""
+    """List the ``Field`` objects of a type, the one that wins first."""
     return [item for item in reversed(getattr(kind, "__metadata__", ())) if is_field(item)]
 
 
@@ -313,7 +313,7 @@ def _has_no_default(parameter: inspect.Parameter) -> bool:
 
 
 def _read_type(parameter: inspect.Parameter, annotation: Any) -> Any:
-    """Read what a parameter is cast to."""
+    """Return the type that a parameter is cast to."""
     annotation = _with_field(annotation, parameter.default)
     if annotation is Any:
         return Any
@@ -336,9 +336,9 @@ def _read_promise(maker: Any, viewpoint: Viewpoint | None) -> Any:
 
 
 def _unwrap_items(function: Callable[..., Any], annotation: Any) -> Any:
-    """Give ``T`` for the ``Iterator[T]`` of a generator function, or what it is annotated with."""
+    """Return ``T`` for the ``Iterator[T]`` of a generator function, else the annotation."""
     origin = typing.get_origin(annotation) or annotation
     if not wraps_generator(function):
-        # An override of it may be a generator function, or it may give such an object.
+        # The function, or an override of it, may return a generator, which is not cast.
         return Any if origin in (Generator, AsyncGenerator) else annotation
     return first_argument(annotation, Any) if origin in ITERATORS else annotation

@@ -1,6 +1,6 @@
-"""What is wrong with the dependencies of a function, as far as that is known before a call.
+"""Checking the dependencies of an injected function when it is decorated.
 
-This module knows derived recipes: callables that markers name.
+Only the callables that markers name are checked; registered services are not known yet.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from wares.exceptions import (
 
 @attrs.frozen
 class _Step:
-    """A dependency on the path that is being looked at."""
+    """A dependency on the path that is being checked, with its needs that are still unchecked."""
 
     recipe: Recipe
     needs: Iterator[Need]
@@ -40,24 +40,24 @@ class _Step:
 
 
 class Check:
-    """A check of the dependencies of a function, and of theirs.
+    """A check of the dependencies of a function, and of their own.
 
-    It goes down each path once, and without recursion, because a path may be long.
+    Each dependency is checked once, and without recursion, because a path may be long.
 
     Args:
         asker: The function.
-        viewpoint: From where annotations are read.
+        viewpoint: Where annotations are evaluated, besides the surroundings of each dependency.
 
     Attributes:
-        open_needs: What dependencies take of the call and the function itself does not, by name.
-        recipes: The recipes that were read; they are shared while somebody keeps them.
-        has_unread: Whether some could not be read yet, because a name is not known.
+        open_needs: The arguments that dependencies take and the function itself does not, by name.
+        recipes: The recipes that were read; they are shared for as long as they are kept.
+        has_unread: Whether a dependency could not be read yet, because a name is undefined.
 
     Raises:
         AsyncServiceError: A dependency is asynchronous, and the function is not.
         CircularDependencyError: Dependencies need each other in a circle.
-        LifetimeError: Something that lives longer needs something that ends with a function.
-        UnresolvableParameterError: A parameter of a dependency that nothing can fill.
+        LifetimeError: A dependency needs a function-scoped one, and lives longer.
+        UnresolvableParameterError: Nothing can fill a parameter of a dependency.
     """
 
     def __init__(self, asker: Asker, viewpoint: Viewpoint) -> None:
@@ -105,20 +105,20 @@ class Check:
                 self._path.append(_Step(recipe, iter(needs), ends_with_function))
 
     def _check_open(self, step: _Step, need: Need) -> None:
-        """Check what a dependency takes of the call, and the function does not."""
+        """Check an argument that a dependency takes, and the function itself does not."""
         if need.name not in self._taken:
-            # Of two, the one that has to be passed counts.
+            # If two dependencies take it, a required one wins.
             known = self.open_needs.get(need.name)
             if known is None or known.default is not MISSING:
                 self.open_needs[need.name] = need
             return
-        # Something that makes a class may be registered.
+        # A class may turn out to be registered.
         may_be_filled = isinstance(step.recipe.key, type) or need.key is not MISSING
         if not may_be_filled and need.default is MISSING:
             raise cannot_fill(need, step.recipe, self._names, self._describe_path())
 
     def _read(self, recipe: Recipe) -> tuple[Need, ...] | None:
-        """Read what a dependency needs, or give up where that is not known yet."""
+        """Read the needs of a dependency; return `None` if they cannot be read yet."""
         try:
             signature = recipe.read(Container, self._view(recipe))
         except UnresolvableParameterError as error:
@@ -142,7 +142,7 @@ class Check:
         )
 
     def _view(self, recipe: Recipe) -> Viewpoint:
-        """Show the names around the function to those defined next to it only."""
+        """Return the viewpoint for a dependency; only a local one sees the local names."""
         if is_local(recipe.factory):
             return self._viewpoint
         return attrs.evolve(self._viewpoint, names={})

@@ -1,7 +1,6 @@
-"""What injected functions ask for and a registry cannot give them.
+"""Checking injected functions against a registry: which of their services are missing.
 
-This module knows functions that `inject` has decorated, and what they and their dependencies
-need.
+Adapters check handlers with it at the start, `wares check` the functions of a program.
 """
 
 from __future__ import annotations
@@ -29,10 +28,10 @@ from wares.exceptions import (
 
 
 class Served(functools.partial[Any]):
-    """A handler as its framework calls it: with what clients send, by name.
+    """A handler whose framework passes arguments by names that come from clients.
 
     Attributes:
-        names: The names: those of the parts of a URL, for example.
+        names: The names, for example those of the parts of a URL.
     """
 
     names: Collection[str] = ()
@@ -41,15 +40,15 @@ class Served(functools.partial[Any]):
 def find_missing(
     functions: Iterable[Callable[..., Any]], registry: Registry
 ) -> Iterator[WaresError]:
-    """Find what *functions* need, and their dependencies need, that is not there.
+    """Find the services that *functions* and their dependencies need, and that do not exist.
 
     Args:
         functions: Functions of any kind.
-        registry: Where things are registered.
+        registry: The registry.
 
     Yields:
-        An error for each thing, as calling the function would raise it, for each parameter that
-        is marked though the function is not injected, and for each that clients would fill.
+        An error for each missing service, as calling the function would raise it, for each
+        marked parameter of a function that is not injected, and for each that clients would fill.
     """
     for function in functions:
         if isinstance(function, Served):
@@ -63,10 +62,10 @@ def find_missing(
 
 
 def _find_uninjected(function: Callable[..., Any]) -> Iterator[WaresError]:
-    """Find parameters with markers that nobody reads."""
-    # Nothing is imported for the sake of functions that may be nobody's.
+    """Yield an error for each marked parameter of a function that is not injected."""
+    # No imports, because the function may have nothing to do with wares.
     viewpoint = Viewpoint(may_import=False, stand_in=stand_in)
-    # Whether there are some cannot be told of what has an odd signature.
+    # A function whose signature cannot be read is left alone.
     with suppress(InvalidRegistrationError):
         for parameter in find_own_marked(function, viewpoint):
             yield UnresolvableParameterError(
@@ -78,7 +77,7 @@ def _find_uninjected(function: Callable[..., Any]) -> Iterator[WaresError]:
 
 
 def _find_sent(served: Served) -> Iterator[WaresError]:
-    """Find marked parameters whose place something that clients send would take."""
+    """Yield an error for each marked parameter that an argument from clients would fill."""
     for asker in _find_askers(served.func):
         for need in asker.needs:
             if need.name in served.names:
@@ -93,15 +92,15 @@ def _find_sent(served: Served) -> Iterator[WaresError]:
 def find_missing_below(
     key: Hashable, callers: Sequence[Callable[..., Any]], registry: Registry
 ) -> Iterator[ServiceNotFoundError]:
-    """Find what is not there of what *key* stands for, where *callers* ask for it.
+    """Find what is missing for the service of *key*.
 
     Args:
-        key: What is asked for.
-        callers: The functions that lead to the one that asks, and that one.
-        registry: Where things are registered.
+        key: The key that is asked for.
+        callers: The functions that lead to the one that asks for the key, and that one itself.
+        registry: The registry.
 
     Yields:
-        An error for each thing.
+        An error for each missing service.
     """
     *above, root = [recipe_for_call(caller, (_need(key),)) for caller in callers]
     for path, need, found in _walk(root, registry):
@@ -114,7 +113,7 @@ def _need(key: Hashable) -> Need:
 
 
 def find_scoped(key: Hashable, registry: Registry) -> Iterator[Recipe]:
-    """Find what a container makes and keeps for whoever asks it for *key*."""
+    """Yield the recipes of the scoped services that a container makes for *key*."""
     known = registry._known
     needs = [_need(key)]
     seen: set[Recipe] = set()
@@ -126,15 +125,15 @@ def find_scoped(key: Hashable, registry: Registry) -> Iterator[Recipe]:
         if recipe.lifetime == "scoped" and not recipe.is_ready:
             yield recipe
         with suppress(WaresError):
-            # What cannot be read, the graph of the registry tells.
+            # The graph of the registry reports needs that cannot be read.
             needs += known.read(recipe)
 
 
 def _find_askers(function: Any) -> Iterator[Asker]:
-    """Find who asks by `inject`: a function, or what decorators are around."""
+    """Yield the injected functions among a function and those that it wraps."""
     seen: list[Asker] = []
     while function is not None:
-        # Decorators copy attributes from what they wrap.
+        # Decorators copy attributes of the wrapped function, so one may be found several times.
         asker = getattr(function, "__wares_asker__", None)
         if isinstance(asker, Asker) and asker not in seen:
             seen.append(asker)
@@ -145,11 +144,11 @@ def _find_askers(function: Any) -> Iterator[Asker]:
 def find_needed(
     functions: Iterable[Callable[..., Any]], registry: Registry
 ) -> Iterator[Hashable]:
-    """Find the keys of the services that *functions* need, and their dependencies need.
+    """Find the keys of the services that *functions* and their dependencies need.
 
     Args:
         functions: Functions of any kind; those that are not injected need nothing.
-        registry: Where things are registered.
+        registry: The registry.
 
     Yields:
         The keys, some perhaps several times.
@@ -162,7 +161,7 @@ def find_needed(
 
 
 def _find_missing(asker: Asker, registry: Registry) -> Iterator[WaresError]:
-    """Find what an injected function needs, and its dependencies need, that is not there."""
+    """Yield an error for each service that an injected function needs and that is missing."""
     try:
         read_rest(asker)
         for path, need, found in _walk(asker.recipe, registry):
@@ -176,12 +175,12 @@ def _find_missing(asker: Asker, registry: Registry) -> Iterator[WaresError]:
         if not asker.can_await:
             yield from _find_awaited(asker, registry)
     except WaresError as problem:
-        # A name in an annotation that is not there, say.
+        # For example, an undefined name in an annotation.
         yield problem
 
 
 def _find_awaited(asker: Asker, registry: Registry) -> Iterator[AsyncServiceError]:
-    """Find the services that a synchronous function needs, and cannot await."""
+    """Yield an error for each service that a synchronous function needs and cannot await."""
     seen = {asker.recipe}
     todo: list[tuple[Recipe, ...]] = [(asker.recipe,)]
     for path in todo:
@@ -203,10 +202,10 @@ def _find_awaited(asker: Asker, registry: Registry) -> Iterator[AsyncServiceErro
 def _walk(
     root: Recipe, registry: Registry
 ) -> Iterator[tuple[tuple[Recipe, ...], Need, Recipe | None]]:
-    """Go through the needs of what stands for a call, and of the callables that markers name.
+    """Walk the needs of a call, and those of the callables that its markers name.
 
     Yields:
-        For each need, the path that leads to it, and how it is made, if it is known.
+        For each need the path that leads to it, the need, and its recipe if there is one.
     """
     seen = {root}
     todo: list[tuple[Recipe, ...]] = [(root,)]
@@ -217,7 +216,7 @@ def _walk(
             if found is None or found in seen:
                 continue
             seen.add(found)
-            # Of what is registered, the graph of the registry says what is wrong with it.
+            # The graph of the registry reports what is wrong with registered services.
             if need.key not in registry or found.is_derived:
                 todo.append((*path, found))
 
@@ -234,7 +233,7 @@ def _make_missing(
 
 
 def _is_filled(need: Need, asker: Asker, registry: Registry) -> bool:
-    """Tell whether there is something for *need* that is not registered."""
+    """Return whether an argument, a given object or a default fills *need*."""
     is_passed = asker.takes_any_name or need.name in (*asker.names, *asker.open_names)
     return (need.takes_argument and is_passed) or _is_given(need, registry)
 

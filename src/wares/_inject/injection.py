@@ -1,7 +1,4 @@
-"""`inject`: a function's marked parameters are filled, whoever calls it.
-
-This module is what users see of it.
-"""
+"""`inject` and `apply_types`: decorate a function so that its marked parameters are filled."""
 
 from __future__ import annotations
 
@@ -21,10 +18,10 @@ R = TypeVar("R")
 
 
 class Injector(Protocol):
-    """What decorates a function.
+    """The type of a decorator of functions.
 
-    To type checkers, an injected function takes any arguments: they cannot know which ones are left
-    to its callers. Its result stays what it is.
+    For type checkers, an injected function takes any arguments, because they cannot know which ones
+    are left to its callers. The type of its result stays the same.
     """
 
     @overload
@@ -64,11 +61,11 @@ def inject(
 ) -> Any:
     """Fill the parameters of a function that are marked with `Depends` or `Inject`.
 
-    It may be any function: synchronous, asynchronous, a generator, an asynchronous generator, or
-    one that `contextlib` has made a context manager; it keeps its kind, also where a decorator
-    hides it. Callers see the other parameters, and as keyword parameters what only dependencies
-    take. What is passed for a marked parameter, by keyword, wins. Services come from the current
-    container; where there is none, one is opened for the call.
+    The function may be synchronous, asynchronous, a generator function, an asynchronous one, or
+    decorated by `contextlib` as a context manager. It keeps its kind, also if a decorator hides it.
+    Callers see the other parameters, and keyword parameters for arguments that only dependencies
+    take. An argument that is passed for a marked parameter, by keyword, wins. Services come from
+    the current container; if there is none, one is opened for the call.
 
     >>> from typing import Annotated
     >>> from wares import Depends, inject
@@ -82,21 +79,21 @@ def inject(
 
     Args:
         function: The function.
-        registry: Where a container is opened if none is current. Without it, the function can
-            then have what `Depends` calls, but no services: that is a NoContainerError.
-        dependencies: Markers of what is made for its effect, before what the function needs.
+        registry: The registry that opens a container if none is current. Without it, the function
+            can then have the results of callables, but no services: they raise a NoContainerError.
+        dependencies: Markers of dependencies that are made for their effect, before the others.
 
     Returns:
-        The function, injected; without *function* a decorator.
+        The injected function; without *function* a decorator.
 
     Raises:
-        UnresolvableParameterError: A marker that cannot work where it stands, or a parameter of a
-            dependency that nothing can fill.
+        UnresolvableParameterError: A marker cannot work where it is written, or nothing can fill a
+            parameter of a dependency.
         AsyncServiceError: A dependency is asynchronous, and the function is not.
         CircularDependencyError: Dependencies need each other in a circle.
-        LifetimeError: Something that lives longer needs something that ends with a function.
+        LifetimeError: A dependency needs a function-scoped one, and lives longer.
         InvalidRegistrationError: *function* is not callable, *registry* is no registry, or
-            *dependencies* holds something that is no marker.
+            *dependencies* contains an object that is no marker.
     """
     injector = _Injector(registry, dependencies)
     return injector if function is None else injector(function, sys._getframe(1))
@@ -131,11 +128,11 @@ def apply_types(
     dependencies: Sequence[Any] = (),
     cast_result: bool = True,
 ) -> Any:
-    """Do what `inject` does, and cast arguments and results to what they are annotated with.
+    """Inject a function as `inject` does, and cast arguments and results to their annotations.
 
-    Pydantic validates and casts the arguments that callers pass, those that dependencies take of
-    them, what dependencies return, and what the function itself returns or yields. Defaults and
-    registered services are taken as they are.
+    Pydantic validates and casts the arguments that callers pass to the function and to its
+    dependencies, the results of dependencies, and what the function returns or yields. Defaults
+    and registered services are taken as they are.
 
     >>> from wares import apply_types
     >>> @apply_types
@@ -146,12 +143,12 @@ def apply_types(
 
     Args:
         function: The function.
-        registry: As `inject` has it.
-        dependencies: Markers of what is made for its effect, before what the function needs.
-        cast_result: Whether the result is cast, too, where it is annotated.
+        registry: As in `inject`.
+        dependencies: As in `inject`.
+        cast_result: Whether the result is cast, too, if it is annotated.
 
     Returns:
-        The function, injected; without *function* a decorator.
+        The injected function; without *function* a decorator.
 
     Raises:
         MissingExtraError: pydantic is not installed.
@@ -162,7 +159,7 @@ def apply_types(
 
 
 class _Injector:
-    """Injects functions, with some options."""
+    """A decorator that injects functions."""
 
     def __init__(
         self,
@@ -188,8 +185,8 @@ class _Injector:
         self._cast_result = cast_result
 
     def __call__(self, target: Any, frame: types.FrameType | None = None) -> Any:
-        """Inject one function; *frame* runs where it is decorated."""
-        # The names around the function, which its annotations may use.
+        """Inject one function; *frame* is that of the code that decorates it."""
+        # Annotations may use the local names of that frame.
         frame = sys._getframe(1) if frame is None else frame
         if isinstance(target, staticmethod | classmethod):
             return type(target)(self(target.__func__, frame))
@@ -203,7 +200,7 @@ class _Injector:
         return self._inject(target, frame)
 
     def _inject(self, function: Any, frame: types.FrameType) -> Any:
-        """Inject a function, whatever its decorators hide."""
+        """Inject a function, also if its decorators hide that it is asynchronous."""
         make_block = find_block(function)
         if make_block is not None:
             return make_block(self._inject(function.__wrapped__, frame))
@@ -214,7 +211,7 @@ class _Injector:
         try:
             now = self._wrap(function, frame)
         except AsyncServiceError:
-            # It cannot be called but where somebody awaits it.
+            # A dependency is asynchronous, so the call must be awaited in any case.
             return later
         return choose_wrapper(now, later)
 

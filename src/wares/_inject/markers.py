@@ -1,8 +1,8 @@
-"""What marks a parameter that is to be filled: `Depends` and `Inject`.
+"""The markers `Depends` and `Inject`.
 
-This module knows the markers, and that FastAPI is to take them for its own. `wares._core.marks`
-reads them, and those of FastAPI and FastDepends as well. This module does not import FastAPI:
-before other code has imported it, no marker can reach it.
+`wares._core.marks` reads these markers, and those of FastAPI and FastDepends. FastAPI accepts these
+markers as its own, because they pretend to be instances of its class. This module does not import
+FastAPI: before other code has imported it, no marker can reach it.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ from wares.exceptions import InvalidRegistrationError
 
 T = TypeVar("T")
 
-#: How long what a marker names lives: as long as the container, or until the function returns.
+#: How long a dependency lives: as long as the container, or until the function returns.
 Scope: TypeAlias = Literal["request", "function"]
 
 if TYPE_CHECKING:
 
-    def Depends(  # noqa: N802  # to type checkers it gives whatever the parameter is annotated with
+    def Depends(  # noqa: N802  # for type checkers a function that returns the annotated type
         dependency: Any = None,
         *,
         use_cache: bool = True,
         scope: Scope | None = None,
         cast: bool = True,
     ) -> Any:
-        """Mark a parameter; see the class below, which it is when the program runs."""
+        """Mark a parameter; see the class below, which replaces this when the program runs."""
 
     Inject = Annotated[T, Depends()]
 else:
 
     class _UncalledMarker(type):
-        """The class of the markers themselves, which stand for nothing until they are called.
+        """The metaclass of `Depends` and `Inject`, which refuses both where they are not called.
 
-        FastAPI is to take them for its own as well: it would read ``Annotated[User, Depends]`` from
-        the request.
+        FastAPI must accept the classes as markers, too: otherwise it would read the parameter of
+        ``Annotated[User, Depends]`` from the request.
         """
 
         @property
@@ -50,7 +50,7 @@ else:
 
         @property
         def dependency(cls) -> Any:
-            """Refuse to name a dependency, for which FastAPI asks, or a schema, as pydantic does.
+            """Raise an error where FastAPI asks for the dependency, or pydantic for a schema.
 
             Raises:
                 InvalidRegistrationError: Always.
@@ -60,7 +60,7 @@ else:
         __get_pydantic_core_schema__ = dependency
 
     class Depends(metaclass=_UncalledMarker):
-        """Mark a parameter that is filled by a dependency.
+        """Mark a parameter that a dependency fills.
 
         Write it in ``Annotated`` or as the default:
 
@@ -74,14 +74,15 @@ else:
         >>> greet("wares")
         'hello wares'
 
-        A callable that is not registered is called. Whatever else it names has to be registered.
+        An unregistered callable is called. Any other key must be registered.
 
         Args:
-            dependency: What fills it: a callable, or any key under which a service is
-                registered. Without one it is the annotation of the parameter.
-            use_cache: Whether the result is shared with all who ask for the same in the container.
-            scope: ``"request"``, the default, lives as long as the container; ``"function"``
-                ends right after the function that asked for it returns.
+            dependency: A callable, or the key of a registered service. Without it, the annotation
+                of the parameter.
+            use_cache: Whether the result is shared with other parameters that ask the same
+                container for it.
+            scope: ``"request"``, the default: the result lives as long as the container;
+                ``"function"``: it ends right after the function that asked for it returns.
             cast: Whether `apply_types` casts the result, and the arguments that the dependency
                 takes.
 
@@ -117,11 +118,11 @@ else:
 
         @property
         def __class__(self) -> type:
-            """FastAPI's class of markers where FastAPI is loaded: it reads no other one."""
+            """FastAPI's class of markers, if FastAPI is loaded: it accepts no other class."""
             return _find_fastapi() or type(self)
 
         def __getattr__(self, name: str) -> Any:
-            """Give what FastAPI's marker has; without FastAPI, what both have."""
+            """Return an attribute of FastAPI's marker; without FastAPI, one that both have."""
             if _find_fastapi():
                 return getattr(self._show(), name)
             if name == "dependency":
@@ -131,16 +132,16 @@ else:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
         def __class_getitem__(cls, key: object) -> Any:
-            """Refuse brackets, which `Inject` has."""
+            """Raise an error for brackets, which belong to `Inject`."""
             message = "Depends takes parentheses, not brackets. Write Depends(dependency)."
             raise InvalidRegistrationError(message)
 
         def __copy__(self) -> Any:
-            """Give FastAPI's marker: FastAPI copies those whose annotation names the dependency."""
+            """Return FastAPI's marker: FastAPI copies ``Depends()``, to add the annotation."""
             return self._show() if _find_fastapi() else self
 
         def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
-            """Refuse to be part of what pydantic reads from its input.
+            """Raise an error where pydantic would read the parameter from its input.
 
             Raises:
                 InvalidRegistrationError: Always.
@@ -174,11 +175,11 @@ else:
             return f"{type(self).__name__}({', '.join(parts)})"
 
     class Service(Depends):
-        """What `Inject` puts into an annotation.
+        """The marker that `Inject` puts into an annotation.
 
         Args:
-            key: What is in the brackets of `Inject`.
-            scope: As `Depends` has it.
+            key: The key in the brackets of `Inject`.
+            scope: As in `Depends`.
         """
 
         __slots__ = ("_key",)
@@ -190,7 +191,8 @@ else:
                     f"or something hashable in Annotated."
                 )
                 raise InvalidRegistrationError(message)
-            # The annotation tells the key, once its names are there. FastAPI does not read it.
+            # The key may contain undefined names: wares reads it from the annotation later. FastAPI
+            # does not, so `_show` passes it the key.
             self._mark = Mark(is_service=True, scope=scope)
             self._key = key
 
@@ -204,9 +206,9 @@ else:
     class Inject(metaclass=_UncalledMarker):
         """Ask for the service of a type: ``database: Inject[Database]``.
 
-        It is what is registered under that type, or what the container was given. `inject` fills
-        such parameters, and so does FastAPI in path operations, in their dependencies and in
-        WebSocket endpoints.
+        The service is registered under that type, or given to the container. `inject` fills such
+        parameters, and so does FastAPI in path operations, in their dependencies and in WebSocket
+        endpoints.
 
         >>> from wares import Inject, Registry, inject
         >>> registry = Registry()
@@ -222,24 +224,24 @@ else:
             return Annotated[key, Service(key)]
 
         def __new__(cls, *_: object) -> Any:
-            """Refuse parentheses: type checkers know brackets only."""
+            """Raise an error for parentheses: type checkers know brackets only."""
             message = "Inject takes brackets, not parentheses. Write Inject[Type]."
             raise InvalidRegistrationError(message)
 
 
 def _find_fastapi() -> type | None:
-    """Find FastAPI's class of markers, once FastAPI is loaded."""
+    """Return FastAPI's class of markers, if FastAPI is loaded."""
     return getattr(sys.modules.get("fastapi.params"), "Depends", None)
 
 
 def _is_open(key: Any) -> bool:
-    """Tell whether only the annotation of a parameter will tell what *key* is."""
+    """Return whether *key* is only known after the annotation has been evaluated."""
     return isinstance(key, str | ForwardRef | TypeVar) or bool(
         getattr(key, "__parameters__", ())
     )
 
 
 def _show_to_fastapi(mark: Mark) -> Any:
-    """Make FastAPI's own marker of ours."""
-    # By its name, because it imports FastAPI; which is loaded, but not always by that adapter.
+    """Return a marker of FastAPI with the same content."""
+    # By name, because that adapter imports FastAPI, and need not have been imported itself.
     return importlib.import_module("wares.fastapi").show_marker(mark)

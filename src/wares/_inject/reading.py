@@ -1,7 +1,7 @@
-"""What a function asks for, read when it is decorated, or at its first call.
+"""Reading the needs of a function when `inject` decorates it, and the rest at its first call.
 
-An annotation may name what is not there yet: a class that is defined later, an import for type
-checkers. A marker shows all the same, as far as Python gets to it.
+An annotation may contain a name that is not defined yet: a class that follows later, or an import
+below ``TYPE_CHECKING``. A stand-in for the name lets the markers be read all the same.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ def read_asker(
     casts: bool = False,
     shape: Shape | None = None,
 ) -> Asker:
-    """Read what *function* needs, and check what can be checked before it is called.
+    """Read the needs of a function, and check what can be checked before it is called.
 
     Args:
         function: Any callable.
-        dependencies: Markers of what is made for its effect, before anything else.
-        frame: Where it is decorated.
+        dependencies: Markers of dependencies that are made for their effect, before the others.
+        frame: The frame of the code that decorates the function.
         casts: Whether arguments are cast.
-        shape: What calling its wrapper leads to, if not what calling *function* leads to.
+        shape: What calling the wrapper returns, if that differs from *function*.
 
     Raises:
-        UnresolvableParameterError: A marker that cannot work where it stands, or a parameter of a
-            dependency that nothing can fill.
+        UnresolvableParameterError: A marker cannot work where it is written, or nothing can fill a
+            parameter of a dependency.
         AsyncServiceError: A dependency is asynchronous, and the function is not.
         CircularDependencyError: Dependencies need each other in a circle.
-        LifetimeError: Something that lives longer needs something that ends with a function.
+        LifetimeError: A dependency needs a function-scoped one, and lives longer.
     """
     reading = _Reading(function, frame)
     viewpoint = reading.look(may_import=False)
@@ -76,7 +76,7 @@ def read_asker(
 
 
 def read_rest(asker: Asker) -> None:
-    """Read what could not be read when the function was decorated."""
+    """Read the needs that could not be read when the function was decorated."""
     reading: _Reading | None = asker.unread
     if reading is None:
         return
@@ -89,7 +89,11 @@ def read_rest(asker: Asker) -> None:
 
 
 class _Reading:
-    """Reads the marked parameters of one function, where names may be unknown for now."""
+    """Reads the marked parameters of one function, whose annotations may contain undefined names.
+
+    Attributes:
+        has_unknown: Whether a stand-in was used.
+    """
 
     def __init__(self, function: Callable[..., Any], frame: types.FrameType | None) -> None:
         self._function = function
@@ -97,11 +101,11 @@ class _Reading:
         self.has_unknown = False
 
     def look(self, *, may_import: bool) -> Viewpoint:
-        """Look from where the function is decorated, at what is there by now."""
+        """Return the viewpoint of the code that decorates the function, as it is now."""
         return Viewpoint(_read_locals(self._frame), may_import)
 
     def read(self, viewpoint: Viewpoint) -> tuple[Need, ...]:
-        """Read them, with stand-ins for what nobody knows."""
+        """Read the needs, with stand-ins for undefined names."""
 
         def note_unknown(name: str) -> Any:
             self.has_unknown = True
@@ -111,7 +115,7 @@ class _Reading:
         return read_marked(self._function, Container, viewpoint)
 
     def read_again(self, before: tuple[Need, ...]) -> tuple[Need, ...]:
-        """Read them once more, now that more is known than when *before* was read."""
+        """Read the needs again, when more names are defined than when *before* was read."""
         needs = self.read(self.look(may_import=True))
         for need in needs:
             if is_unknown(need.key):
@@ -133,13 +137,13 @@ class _Reading:
 
 
 def _read_locals(frame: types.FrameType | None) -> dict[str, Any]:
-    """Read the names of the function that *frame* runs, also from within a class in it."""
+    """Return the local names of the function that *frame* runs, also if it runs a class body."""
     names: dict[str, Any] = {}
     while frame is not None and frame.f_locals is not frame.f_globals:
         names = {**frame.f_locals, **names}
         if frame.f_code.co_flags & inspect.CO_OPTIMIZED:
             break
-        # The body of a class: the names of the function around it count as well.
+        # A class body sees the names of the function around it.
         frame = frame.f_back
     return names
 

@@ -1,7 +1,7 @@
-"""Calls that go on after they have returned: generators, awaitables, context managers.
+"""Calls whose work continues after they have returned: generators, awaitables, context managers.
 
-The container of such a call is closed when the call has ended. It is current while the call runs,
-but not while a generator waits. What a function gives may be hidden by its decorators.
+The container of such a call is closed when the work has ended. It is current while the call runs,
+but not while a generator is suspended. Decorators may hide the kind of the function.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from wares._core.waiting import runs_trio
 
 
 class FunctionContainer(Container):
-    """The services that end when a function returns: those of scope ``"function"``.
+    """The container of the services of scope ``"function"``, which end when a function returns.
 
-    It is a child of the container of the request, event or call that the function is called in.
-    What a marker names with another scope is asked of that one.
+    It is a child of the container of the request, event or call in which the function is called.
+    That one is asked for dependencies whose marker has another scope.
     """
 
     def __init__(self, request: Container) -> None:
@@ -42,13 +42,13 @@ class FunctionContainer(Container):
 
 @attrs.frozen(eq=False)
 class Opened:
-    """The containers of one call. What was opened for the call is closed at the end of the block.
+    """The containers of one call. Those opened for the call are closed at the end of the block.
 
     Attributes:
-        container: The current one, or one that was opened.
-        asked: What is asked for services: *container*, or one within it that ends with the
-            function.
-        closing: What is closed, and its children with it.
+        container: The current container, or one that was opened for the call.
+        asked: The container that is asked for services: *container*, or one within it that ends
+            with the function.
+        closing: The container that is closed, with its children.
     """
 
     container: Container
@@ -71,17 +71,17 @@ class Opened:
 
 
 def open_for_call(registry: Registry, *, has_function_scope: bool) -> Opened:
-    """Find the current container, or open one, and one within it for the function.
+    """Find or open the container of a call, and open one within it for function-scoped services.
 
     Args:
-        registry: Where a container is opened if none is current.
-        has_function_scope: Whether the function asks for something that ends with it.
+        registry: The registry that opens a container if none is current.
+        has_function_scope: Whether the function needs function-scoped services.
     """
     container = current.get()
     if container is None:
         container = find_served()
     closing: Any = contextlib.nullcontext()
-    # A function around this one may have no services that it could share.
+    # The current one may belong to a function without a registry, and have no services to share.
     if container is None or (
         container.registry._known.is_makeshift and not registry._known.is_makeshift
     ):
@@ -95,11 +95,11 @@ def open_for_call(registry: Registry, *, has_function_scope: bool) -> Opened:
 def drive(
     opened: Opened, begin: Callable[[Container], Any], cast: Callable[[Any], Any]
 ) -> Generator[Any, Any, Any]:
-    """Run a generator; what is sent to it or thrown arrives (PEP 380).
+    """Run a generator, and pass on what is sent to it or thrown into it (PEP 380).
 
     Args:
         opened: The containers of the call.
-        begin: Gives the generator.
+        begin: Returns the generator.
         cast: Casts each item.
     """
     with opened:
@@ -129,7 +129,7 @@ def drive(
 async def adrive(
     opened: Opened, begin: Callable[[Container], Any], cast: Callable[[Any], Any]
 ) -> AsyncGenerator[Any, Any]:
-    """Do what `drive` does, for an async generator, or an awaitable that gives one."""
+    """Run an async generator as `drive` does, or one that an awaitable returns."""
     async with opened:
         with opened.container.activate():
             items = await wait(begin(opened.asked))
@@ -155,20 +155,20 @@ async def adrive(
 
 
 async def wait(result: Any) -> Any:
-    """Wait for what a function has given, if it is to be waited for."""
+    """Await the result of a function, if it can be awaited."""
     return await result if inspect.isawaitable(result) else result
 
 
 def finish(
     opened: Opened, begin: Callable[[Container], Any], cast: Callable[[Any], Any]
 ) -> Any:
-    """Call a function whose decorators hide what it gives.
+    """Call a function whose decorators hide its kind.
 
     Args:
         opened: The containers of the call.
-        begin: Calls it. It gives an awaitable, a generator, a context manager, or something
-            finished.
-        cast: Casts what comes out in the end.
+        begin: Calls the function, which returns an awaitable, a generator, a context manager, or a
+            finished result.
+        cast: Casts the finished result, or each item.
     """
     try:
         with opened.container.activate():
@@ -207,7 +207,7 @@ async def _aenter(block: Any) -> AsyncGenerator[Any, None]:
 
 
 def read_hidden_shape(function: Callable[..., Any]) -> Shape:
-    """Tell what a decorator hides: the shape of the function that a plain function wraps."""
+    """Return the shape of the function that *function* wraps, which its decorators may hide."""
     for wrapped in _list_wrapped(function):
         shape = read_shape(wrapped)
         if shape is not Shape.PLAIN:
@@ -216,12 +216,12 @@ def read_hidden_shape(function: Callable[..., Any]) -> Shape:
 
 
 def hides_block(function: Callable[..., Any]) -> bool:
-    """Tell whether a generator function somewhere within is one of a context manager."""
+    """Return whether *function* wraps one that `contextlib` has made a context manager."""
     return any(map(find_block, _list_wrapped(function)))
 
 
 def find_block(function: Callable[..., Any]) -> Callable[..., Any] | None:
-    """Find what of `contextlib` has decorated *function*, if something has."""
+    """Return the decorator of `contextlib` that has made *function*, if one has."""
     return _BLOCKS.get(getattr(function, "__code__", None))
 
 
@@ -232,18 +232,18 @@ def _list_wrapped(function: Any) -> Iterator[Callable[..., Any]]:
 
 
 def _make_blocks() -> dict[Any, Callable[..., Any]]:
-    """List the decorators of context managers, by the code of the functions that they make."""
+    """Map the code of the functions that the decorators of `contextlib` make to the decorators."""
     decorators: list[Any] = [contextlib.contextmanager, contextlib.asynccontextmanager]
     return {decorator(read_shape).__code__: decorator for decorator in decorators}
 
 
-#: `contextlib` tells of what it has made only by `__wrapped__`, as all decorators do.
+#: By code, because functions made by `contextlib` have no other distinguishing mark.
 _BLOCKS = _make_blocks()
 
 
 def runs_event_loop() -> bool:
-    """Tell whether an event loop runs in this thread, so that an awaitable would be awaited."""
-    # Who runs one has imported it.
+    """Return whether an event loop is running in this thread, which can await an awaitable."""
+    # If asyncio is running a loop, it has been imported.
     with contextlib.suppress(KeyError, RuntimeError):
         sys.modules["asyncio"].get_running_loop()
         return True

@@ -1,10 +1,11 @@
-"""What callers of an injected function call: it opens a container if need be, asks, and calls.
+"""Writing the wrapper of an injected function.
 
-This module writes a wrapper of the function's own kind, with the parameters that are left to its
-callers. `askers` knows what the function needs.
+The wrapper has the parameters that are left to callers. It opens a container if none is current,
+gets the dependencies, and calls the function. It is of the function's own kind: synchronous,
+asynchronous, or a generator function of either sort.
 
-The wrapper is written as source, once, when the function is decorated: so Python itself sorts
-the arguments, and a call costs no more than the lines that one would have written by hand.
+It is written as source, once, when the function is decorated. So Python itself sorts the arguments,
+and a call costs no more than the same lines written by hand.
 """
 
 from __future__ import annotations
@@ -44,11 +45,11 @@ def write_wrapper(
 
     Args:
         asker: The function and its needs.
-        registry: Where a container is opened if none is current.
+        registry: The registry that opens a container if none is current.
         casts_result: Whether the result is cast, if the arguments are.
 
     Returns:
-        A function of the same kind, which shows only the parameters that callers fill.
+        A function of the same kind, whose signature has only the parameters that callers fill.
     """
     wrapper = _Writer(asker, registry, casts_result=casts_result).write()
     _show(wrapper, asker)
@@ -56,11 +57,11 @@ def write_wrapper(
 
 
 def choose_wrapper(now: Callable[..., Any], later: Any) -> Callable[..., Any]:
-    """Give a function that calls *later* where an event loop runs, and *now* elsewhere.
+    """Return a function that calls *later* if an event loop is running, and otherwise *now*.
 
     Args:
-        now: What asks for services without waiting.
-        later: What gives an awaitable, or an async generator, that asks for them.
+        now: The synchronous wrapper.
+        later: The asynchronous wrapper.
     """
 
     def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -71,13 +72,13 @@ def choose_wrapper(now: Callable[..., Any], later: Any) -> Callable[..., Any]:
 
 
 def _show(wrapper: Any, asker: Asker) -> None:
-    """Let a wrapper look like the function, with the parameters that are left to callers."""
+    """Give a wrapper the attributes of the function, and the signature that callers see."""
     function = asker.function
     functools.update_wrapper(wrapper, function)
     wrapper.__wares_asker__ = asker
     marked = {need.name for need in asker.needs}
     left = [parameter for parameter in asker.parameters if parameter.name not in marked]
-    # Where there are open ones, there is no `**kwargs` that they would have to stand before.
+    # At the end: a function with open needs has no `**kwargs`, which would have to come last.
     shown = asker.open_names
     left += [_as_parameter(need) for need in asker.open_needs if need.name in shown]
     wrapper.__signature__ = read_raw(function).replace(parameters=left)
@@ -94,13 +95,13 @@ def _as_parameter(need: Need) -> Parameter:
 
 
 def complete(asker: Asker, arguments: Mapping[str, Any]) -> list[Any]:
-    """Fill arguments that were not passed from pydantic's ``Field``."""
+    """Fill arguments that were not passed with the defaults of pydantic's ``Field``."""
     read_rest(asker)
     return asker.casts.complete(arguments)
 
 
 def refuse_unknown(function: Callable[..., Any], arguments: Collection[str]) -> None:
-    """Refuse what was passed by name and is neither a parameter nor an alias.
+    """Raise an error for keyword arguments that are neither a parameter nor an alias.
 
     Raises:
         TypeError: There is one.
@@ -110,7 +111,7 @@ def refuse_unknown(function: Callable[..., Any], arguments: Collection[str]) -> 
         raise TypeError(f"{name} got an unexpected keyword argument {argument!r}")
 
 
-#: What the written text uses by name, each with the prefix before it.
+#: The objects that the source uses, by name without the prefix.
 _NAMES = {
     "Container": Container,
     "FunctionContainer": FunctionContainer,
@@ -127,7 +128,7 @@ _NAMES = {
     "wait": wait,
 }
 
-#: How an async generator goes on with another one, as ``yield from`` does with generators.
+#: The source with which an async generator delegates to another one, as ``yield from`` does.
 _ASYNC_DELEGATION = """\
     try:
         $item = await $items.__anext__()
@@ -178,7 +179,7 @@ class _Writer:
         )
 
     def write(self) -> Callable[..., Any]:
-        """Write and compile it."""
+        """Write and compile the wrapper."""
         self._put(0, f"{self._definition} $wrapper({self._parameters()}):")
         self._write_aliases()
         if self._shape.yields or (self._is_hidden and self._shape is Shape.PLAIN):
@@ -200,7 +201,7 @@ class _Writer:
         self._names.update({f"{self._prefix}{name}": thing for name, thing in things.items()})
 
     def _put(self, indent: int, line: str) -> None:
-        """Write a line, in which ``$`` stands before a name of ours."""
+        """Write a line, in which ``$`` stands for the prefix of wares' own names."""
         self._lines.append("    " * indent + line.replace("$", self._prefix))
 
     @property
@@ -216,14 +217,14 @@ class _Writer:
         self._put(1, "if $container is None: $container = $served()")
         condition = "$container is None"
         if not self._registry._known.is_makeshift:
-            # A function around this one has no services that it could share.
+            # That container belongs to a function without a registry, and has no services to share.
             condition += " or $container.registry._known.is_makeshift"
         self._put(1, f"if {condition}:")
         self._put(2, "$container = $Container($registry)")
         self._put(2, "$make_current($container)")
         close = "__aexit__" if self._asker.can_await else "__exit__"
         self._put(2, "try:")
-        # Spelled out, because a `with` block costs two calls more.
+        # Spelled out, because a `with` block costs two more calls.
         self._put(3, "try:")
         self._write_body(4, "$result =")
         self._put(3, "except BaseException as $error:")
@@ -240,7 +241,7 @@ class _Writer:
         self._put(2, "raise")
 
     def _write_unfinished(self) -> None:
-        """Write a function that goes on after it has returned."""
+        """Write a function whose work continues after it has returned."""
         self._put(1, f"{self._definition} $begin($asked):")
         if self._asker.parameters:
             self._put(2, f"nonlocal {', '.join(p.name for p in self._asker.parameters)}")
@@ -255,7 +256,7 @@ class _Writer:
             self._put(1, "return $finish($open(), $begin, $cast)")
 
     def _write_body(self, indent: int, result: str) -> None:
-        """Write what happens within a container: ask, then call."""
+        """Write what happens in a container: get the dependencies, then call the function."""
         asked = "$container"
         if self._asker.has_function_scope:
             asked = "$asked"
@@ -270,7 +271,7 @@ class _Writer:
         self._put(indent, f"{result} {f'$cast({call})' if self._casts_result else call}")
 
     def _write_arguments(self, indent: int, asked: str) -> None:
-        """Write how all arguments of the call are got from the container *asked*."""
+        """Write how the arguments of the call are fetched from the container *asked*."""
         self._write_completion(indent)
         self._write_asking(indent, asked)
         if self._asker.casts_arguments and self._asker.parameters:
@@ -297,7 +298,7 @@ class _Writer:
         self._put(indent, f"{targets}= {call}" if targets else call)
 
     def _write_open(self, indent: int) -> str:
-        """Write how the arguments are gathered that only dependencies take."""
+        """Write how the arguments that only dependencies take are put into a dict."""
         if not self._open:
             return ""
         is_passed = " or ".join(f"{name} is not $unset" for name in self._open)
@@ -307,7 +308,7 @@ class _Writer:
         return "$more"
 
     def _write_completion(self, indent: int) -> None:
-        """Write that pydantic, and not Python, says that arguments are missing."""
+        """Write that pydantic, rather than Python, reports missing arguments."""
         unsure = [p.name for p in self._asker.parameters if self._is_completed(p)]
         if unsure:
             left = [p.name for p in self._asker.parameters if p.name not in self._marked]
@@ -317,7 +318,7 @@ class _Writer:
             self._put(indent + 1, f"{targets}= $complete($asker, {{{pairs}}})")
 
     def _write_aliases(self) -> None:
-        """Write that arguments come by other names."""
+        """Write that arguments passed under an alias get their names."""
         if not self._asker.aliases:
             return
         named = self._variadic(Parameter.VAR_KEYWORD) or "$named"
@@ -329,13 +330,13 @@ class _Writer:
             self._put(2, f"$refuse($function, {named})")
 
     def _is_completed(self, parameter: Parameter) -> bool:
-        """Tell whether pydantic fills an argument that is missing, or says so."""
+        """Return whether pydantic fills or reports an argument that is missing."""
         if not self._asker.casts_arguments or parameter.name not in self._asker.names:
             return False
         return parameter.default is parameter.empty or is_field(parameter.default)
 
     def _parameters(self) -> str:
-        """Write the parameters: those that are left, then the marked ones, by keyword only."""
+        """Return the parameters: those left to callers, then the marked ones, by keyword only."""
         left = [p for p in self._asker.parameters if p.name not in self._marked]
         hidden = (*self._marked, *self._open)
 
@@ -367,7 +368,7 @@ class _Writer:
         return next((p.name for p in self._asker.parameters if p.kind is kind), "")
 
     def _arguments(self) -> str:
-        """Write the arguments of the call, in the order of the function's own parameters."""
+        """Return the arguments of the call, in the order of the function's own parameters."""
         written = {
             Parameter.POSITIONAL_ONLY: "{0}",
             Parameter.POSITIONAL_OR_KEYWORD: "{0}",
