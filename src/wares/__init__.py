@@ -95,8 +95,7 @@ __all__ = [
     "inject",
 ]
 
-#: Names that not every application uses, and their modules. They are imported at first use (PEP
-#: 562).
+#: The modules of public names that not every application uses; imported at first use (PEP 562).
 _LATER = {
     "Edge": "_graph.nodes",
     "Graph": "_graph.graph",

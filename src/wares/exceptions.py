@@ -1,7 +1,7 @@
-"""What can go wrong, said so that the reader knows what to do.
+"""The errors of wares. Each message says what is wrong, why, and what to do.
 
-Every error carries its facts as attributes and its advice in the message. This module never
-prints a service, because a service may hold a secret.
+The facts are also attributes of the error. A message never contains a service, because a service
+may hold a secret.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ class ServiceNotFoundError(WaresError, LookupError):
 
 
 def _reads_settings(asker: object) -> bool:
-    """Tell whether *asker* is a settings class of pydantic."""
+    """Return whether *asker* is a settings class of pydantic."""
     bases = asker.__mro__ if isinstance(asker, type) else ()
     return any(base.__module__.partition(".")[0] == "pydantic_settings" for base in bases)
 
@@ -177,13 +177,13 @@ class CircularDependencyError(WaresError, RuntimeError):
 
 
 class LifetimeError(WaresError, TypeError):
-    """A service would outlive what it needs.
+    """A service would outlive one that it needs.
 
     Attributes:
         key: The service that lives longer.
         lifetime: How long it lives.
-        needed_key: What it needs.
-        needed_lifetime: How long that lives.
+        needed_key: The service that it needs.
+        needed_lifetime: How long that one lives.
     """
 
     def __init__(
@@ -227,7 +227,7 @@ class LifetimeError(WaresError, TypeError):
 
 
 class AsyncServiceError(WaresError, TypeError):
-    """A synchronous `get` met something that must be awaited.
+    """A synchronous `get` met a factory that must be awaited.
 
     Attributes:
         key: The service that must be awaited.
@@ -264,7 +264,7 @@ class AsyncServiceError(WaresError, TypeError):
 
 
 class FactoryError(WaresError, RuntimeError):
-    """A factory did not give one service: it yielded never or twice, or forgot its ``return``.
+    """A factory did not make one service: it yielded never or twice, or returned `None` by mistake.
 
     Attributes:
         key: The service that the factory makes.
@@ -314,7 +314,7 @@ class ValidationError(WaresError, ValueError):
 
 
 class MissingExtraError(WaresError, ImportError):
-    """Something needs a package that is installed with an extra of wares.
+    """A feature needs a package that is installed with an extra of wares.
 
     Attributes:
         extra: The extra.
@@ -424,7 +424,7 @@ class InvalidRegistryError(WaresError, ExceptionGroup[Exception]):
 class ResponseFailed(WaresError, RuntimeError):  # noqa: N818  # named after what happened
     """A response shows that a unit of work failed, and wares could not see the exception.
 
-    It is never raised. Cleanups see it instead of an exception that a framework has answered.
+    This error is never raised. Cleanups see it instead of the exception that a framework answered.
 
     Attributes:
         status: The HTTP status of the response; `None` if the response only says that it is an

@@ -38,7 +38,7 @@ def find_nothing(_: str) -> Any:
 
 
 class _Unknown(type):
-    """The class of stand-ins for names that are not known yet."""
+    """The metaclass of stand-ins for undefined names."""
 
     def __getattr__(cls, name: str) -> Any:
         if name.startswith("__"):
@@ -50,12 +50,12 @@ class _Unknown(type):
 
 
 def stand_in(name: str) -> Any:
-    """Make what stands for a name that nobody knows, whatever an annotation does with it."""
+    """Make a stand-in for an undefined name, on which an annotation may use dots and brackets."""
     return _Unknown(name, (), {})
 
 
 def is_unknown(key: object) -> bool:
-    """Tell whether a stand-in is in *key*."""
+    """Return whether *key* is or contains a stand-in."""
     return isinstance(key, _Unknown) or any(map(is_unknown, typing.get_args(key)))
 
 
@@ -291,7 +291,8 @@ def bind_type_parameters(
 ) -> Mapping[Any, Any]:
     """Map type parameters to their arguments; return nothing if one stands for several types."""
     meanings = dict(zip(parameters, arguments, strict=False))
-    return {} if any(isinstance(it, typing.TypeVarTuple) for it in meanings) else meanings
+    has_variadic = any(isinstance(parameter, typing.TypeVarTuple) for parameter in meanings)
+    return {} if has_variadic else meanings
 
 
 def substitute(annotation: Any, meanings: Mapping[Any, Any]) -> Any:

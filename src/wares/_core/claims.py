@@ -176,7 +176,7 @@ def end_wait(wait: Wait) -> None:
     with LOCK:
         _forget(wait)
         if wait in wait.holder.waiters:
-            wait.holder.waiters.remove(wait)  # type: ignore[union-attr]  # it is in there
+            wait.holder.waiters.remove(wait)  # type: ignore[union-attr]  # it contains *wait*, so it is a list
 
 
 def wake(claim: Claim, error: BaseException | None = None) -> None:
@@ -186,7 +186,7 @@ def wake(claim: Claim, error: BaseException | None = None) -> None:
         claim: The claim.
         error: The error that its factory failed with.
     """
-    from concurrent.futures import InvalidStateError  # noqa: PLC0415  # it is there: some wait
+    from concurrent.futures import InvalidStateError  # noqa: PLC0415  # a waiter has imported it
 
     _check_room(_ROOM)
     with LOCK:
@@ -288,7 +288,7 @@ def _forget(wait: Wait) -> None:
     """Remove *wait* from everything that refers to it. Called with the lock held, maybe twice."""
     for link in wait.lineage:
         if wait in link.waits:
-            link.waits.remove(wait)  # type: ignore[union-attr]  # it is in there
+            link.waits.remove(wait)  # type: ignore[union-attr]  # it contains *wait*, so it is a list
     if wait.thread is not None and _blocked.get(wait.thread) is wait:
         del _blocked[wait.thread]
 

@@ -454,7 +454,7 @@ class Registry(Closing):
         try:
             for key in start.keys:
                 self._root.get(key)
-        except BaseException as error:  # noqa: BLE001  # it is raised again
+        except BaseException as error:  # noqa: BLE001  # raised again below
             raise_as_it_is(start.undo(error))
 
     async def astart(self) -> None:
@@ -468,7 +468,7 @@ class Registry(Closing):
         try:
             for key in start.keys:
                 await self._root.aget(key)
-        except BaseException as error:  # noqa: BLE001  # it is raised again
+        except BaseException as error:  # noqa: BLE001  # raised again below
             raise_as_it_is(await start.aundo(error))
 
     def validate(self) -> None:

@@ -44,7 +44,7 @@ T = TypeVar("T")
 #: The given objects of a container that was given none.
 _NOTHING: Mapping[Hashable, Any] = {}
 
-#: The types of most keys of what is given. An alias has another one.
+#: The types of most keys of given objects. A PEP 695 alias is of another type.
 _PLAIN_KEYS = frozenset([type, ABCMeta, str])
 
 
@@ -170,7 +170,7 @@ class Related(Asking):
             raise self._make_closed_error()
         try:
             if not _PLAIN_KEYS.issuperset(map(type, given)):
-                given = {expand_alias(key): it for key, it in {**given}.items()}
+                given = {expand_alias(key): service for key, service in {**given}.items()}
             self._given = {**self._given, **given}
         except TypeError:
             message = (

@@ -99,7 +99,7 @@ class Makers:
                 # Another thread has registered something: do not keep an outdated maker.
                 return maker
             if wire.source == "ready" and self.keeper != "singleton":
-                self.ready[key] = wire.node.recipe.value  # type: ignore[union-attr]  # it has one
+                self.ready[key] = wire.node.recipe.value  # type: ignore[union-attr]  # a ready wire has a node
             elif can_await:
                 self.awaited[key] = maker
             else:
@@ -169,7 +169,7 @@ class Makers:
         return self.outermost
 
     def _write_asked(self, wire: Wire, container: Any, *, can_await: bool) -> Maker:
-        # A service that is asked for by an alias may have been given.
+        # The container may have been given an object under the value of a PEP 695 alias.
         if wire.source == "absent" and wire.need.key not in container:
             raise steps.make_not_found(container, wire.need)
         if wire.source == "here":

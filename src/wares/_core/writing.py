@@ -305,7 +305,7 @@ class Writer:
             wires = ()
         for wire in wires:
             if self._is_built_fresh(wire, node):
-                gathered.append((wire, self._gather_fresh(wire.node, indent)))  # type: ignore[arg-type]  # it has one
+                gathered.append((wire, self._gather_fresh(wire.node, indent)))  # type: ignore[arg-type]  # a fresh wire has a node
             else:
                 gathered.append((wire, self.get(wire, indent, node)))
         self._chain.pop()

@@ -1,1 +1,1 @@
-"""The graph of services and their needs: checks and drawings."""
+"""The graph of services and their needs, with its problems and drawings."""

@@ -124,7 +124,7 @@ class _Surveyor:
         self._find = find
         self._needs: dict[Hashable, tuple[Need, ...]] = {}
         self._missing: dict[Hashable, None] = {}
-        # Who asked first for what nobody has registered.
+        # The keys of unregistered services, each with the key of the first service that needs it.
         self._askers: dict[Hashable, Hashable] = {}
         self._problems: list[Exception] = []
         self._blamed: dict[Hashable, dict[int, None]] = {}
@@ -154,7 +154,7 @@ class _Surveyor:
             needs = ()
         for need in needs:
             if need.key is MISSING and need.default is MISSING:
-                # A service is not made by a call whose arguments it could take.
+                # A service is not made for a call, so there are no arguments to take.
                 step = recipe.describe_step()
                 self._note(cannot_fill(need, recipe, (), [step]), recipe.key)
         self._needs[recipe.key] = tuple(
@@ -171,7 +171,7 @@ class _Surveyor:
                     yield need.key
 
     def _note(self, problem: Exception, *path: Hashable) -> None:
-        """Note a problem and its services; two that follow each other are an edge."""
+        """Note a problem, its services, and the edges between services that follow each other."""
         number = len(self._problems)
         self._problems.append(problem)
         for blamed in [*path, *itertools.pairwise(path)]:
@@ -208,7 +208,7 @@ class _Surveyor:
         return ServiceNotFoundError(
             need.key,
             path=[*path, need.key],
-            steps=[*(self._recipes[it].describe_step() for it in path), last],
+            steps=[*(self._recipes[each].describe_step() for each in path), last],
             nearest=find_nearest(need.key, self._registered),
         )
 
@@ -239,7 +239,7 @@ class _Surveyor:
         return list(found)
 
     def _lifetime_of(self, key: Hashable) -> str:
-        """Tell the lifetime of a needed service; values outlive all, given objects do not."""
+        """Return the lifetime of a needed service; values outlive all, given objects do not."""
         recipe = self._recipes.get(key)
         if recipe is None:
             return "given" if key in self._expected else "transient"
@@ -286,7 +286,7 @@ class _Surveyor:
         self._note(CircularDependencyError(path, steps=steps), *path)
 
     def _find_misfits(self) -> None:
-        """Find factories and aliases that return something else than their key."""
+        """Find factories and aliases that do not return the type that they are registered under."""
         for key, recipe in self._recipes.items():
             asked = key.key if isinstance(key, Part) else key
             if isinstance(recipe, ComposedRecipe):

@@ -19,7 +19,7 @@ def draw_page(graph: Mapping[str, Any], title: str) -> str:
     import importlib.resources  # noqa: PLC0415  # takes long to import
 
     page = importlib.resources.files("wares._graph").joinpath(_TEMPLATE).read_text("utf-8")
-    # In a script, only "<" could end the script.
+    # In a script element, only a "<" could end the script.
     data = json.dumps(graph, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
     contents = {"title": html.escape(title), "data": data}
     # In one pass, because a title or a name may look like a placeholder of the template.

@@ -47,7 +47,7 @@ class Model:
     """
 
     def __init__(self, types: Mapping[str, Any], required: Collection[str] = ()) -> None:
-        # To pydantic, `Self` would be the model.
+        # Pydantic would take `Self` for the class of the model.
         types = {name: Any if _names_self(kind) else kind for name, kind in types.items()}
         self._casts = any(kind is not Any for kind in types.values())
         self._required = required
@@ -171,7 +171,9 @@ class FunctionCasts:
     def may_change_any(self, needs: Iterable[Need]) -> bool:
         """Return whether casting may replace the argument for one of *needs*."""
         names = [need.name for need in needs if _is_cast(need)]
-        return any(self._promised.may_change(it) or self._wanted.may_change(it) for it in names)
+        return any(
+            self._promised.may_change(name) or self._wanted.may_change(name) for name in names
+        )
 
     def wrap(self, factory: Callable[..., Any], needs: Sequence[Need]) -> Callable[..., Any]:
         """Return a factory that casts the arguments of a dependency before calling it."""

@@ -66,8 +66,12 @@ class Check:
         self.has_unread = False
         self._asker = asker
         self._names = asker.names
-        # No keyword parameter can be called like these.
-        self._taken = {it.name for it in asker.parameters if it.kind is not it.VAR_KEYWORD}
+        # The wrapper cannot have another keyword parameter of the same name.
+        self._taken = {
+            parameter.name
+            for parameter in asker.parameters
+            if parameter.kind is not parameter.VAR_KEYWORD
+        }
         self._viewpoint = viewpoint
         self._path = [_Step(asker.recipe, iter((*asker.extras, *asker.needs)), True)]
         self._seen: set[tuple[Hashable, bool]] = set()
@@ -132,7 +136,7 @@ class Check:
         return signature.needs
 
     def _read_roughly(self, recipe: Recipe) -> tuple[Need, ...]:
-        """Read what a dependency needs, where a name is not known yet."""
+        """Read the needs of a dependency with stand-ins for undefined names."""
         known_later = attrs.evolve(self._view(recipe), stand_in=stand_in)
         signature = read_signature(
             recipe.factory, Container, is_dependency=True, viewpoint=known_later

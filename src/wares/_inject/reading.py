@@ -70,7 +70,7 @@ def read_asker(
         try:
             asker.casts = FunctionCasts(function, asker.needs, asker.names, viewpoint)
         except UnresolvableParameterError:
-            # The annotation of a result, say, names what is not there yet.
+            # An annotation, for example that of the result, contains an undefined name.
             asker.unread = reading
     return asker
 
