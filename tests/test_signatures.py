@@ -5,6 +5,8 @@ import functools
 import io
 import threading
 import typing
+from collections.abc import Iterator
+from typing import Annotated
 from unittest.mock import AsyncMock, MagicMock, Mock
 
 import pytest
@@ -718,6 +720,47 @@ class TestProducts:
             service = await container.aget(Key)
 
         assert ("service", ["entered", "left"]) == (service, events)
+
+    @pytest.mark.parametrize("key", [Database, Annotated[Database, "main"]])
+    async def test_a_generator_is_advanced(self, way, registry, key):
+        """A factory may return the generator of a function that it calls, for a class as key."""
+        events = []
+
+        def connect(name):
+            yield Database()
+            events.append(f"left {name}")
+
+        registry.register_factory(key, lambda: connect("main"))
+        container = registry.container()
+
+        service = await way.get(container, key)
+        await way.close(container)
+
+        assert (Database, ["left main"]) == (type(service), events)
+
+    async def test_an_async_generator_is_advanced(self, registry):
+        """The same holds for asynchronous generators, for which `get` says to use `aget`."""
+        events = []
+
+        async def connect(name):
+            yield Database()
+            events.append(f"left {name}")
+
+        registry.register_factory(Database, lambda: connect("main"))
+
+        with registry.container() as container, pytest.raises(AsyncServiceError):
+            container.get(Database)
+        async with registry.container() as container:
+            service = await container.aget(Database)
+
+        assert (Database, ["left main"]) == (type(service), events)
+
+    @pytest.mark.parametrize("key", [Iterator[int], Iterator, object, "numbers"])
+    async def test_a_generator_that_may_be_the_service(self, way, registry, container, key):
+        """Where the key allows that, a returned generator is a service as it is."""
+        registry.register_factory(key, lambda: (number for number in (1, 2)))
+
+        assert [1, 2] == list(await way.get(container, key))
 
     @pytest.mark.parametrize("is_async", [False, True])
     async def test_other_awaitables_are_left_alone(self, registry, is_async):

@@ -21,6 +21,7 @@ import websockets
 from fastapi import (
     APIRouter,
     BackgroundTasks,
+    Body,
     Depends,
     FastAPI,
     Header,
@@ -739,6 +740,27 @@ class TestValidation:
         async with client_of(app) as client:
             assert "Mapper" == (await client.get("/")).json()
 
+    async def test_of_what_only_fastapi_fills(self):
+        """A registered factory cannot take a header: it would be given the default, unseen."""
+
+        def by_default(token: str = Header()): ...
+
+        def annotated(token: Annotated[str | None, Header()] = None): ...
+
+        def required(number: Annotated[int, Body()]): ...
+
+        @lifespan
+        async def start(app, registry):
+            for factory in (by_default, annotated, required):
+                registry.register_factory(factory.__name__, factory)
+            yield
+
+        problems = await self.problems_of(FastAPI(lifespan=start))
+
+        assert ["token", "token", "number"] == [problem.parameter for problem in problems]
+        assert "only FastAPI fills Header()" in str(problems[0])
+        assert "only FastAPI fills Body()" in str(problems[2])
+
     @pytest.mark.parametrize("marker", [fastapi.Depends, wares.Depends])
     async def test_of_what_fastapi_would_make(self, marker):
         """What is registered is never made by FastAPI, from the request."""
@@ -763,6 +785,39 @@ class TestValidation:
         assert ["dependencies", "it"] == [problem.parameter for problem in problems]
         assert "Inject[" in str(problems[1])
         assert "deep" in str(problems[1])
+
+    @pytest.mark.parametrize("marker", [fastapi.Depends, wares.Depends])
+    async def test_of_a_factory_that_fastapi_would_call(self, marker):
+        """A dependency that has become a factory would make a second session for the request."""
+
+        async def get_session(): ...
+
+        @lifespan
+        async def start(app, registry):
+            registry.register_factory(Session, get_session)
+            yield
+
+        app = FastAPI(lifespan=start)
+
+        @app.get("/")
+        async def view(it: Annotated[Session, marker(get_session)]): ...
+
+        (problem,) = await self.problems_of(app)
+
+        assert "it" == problem.parameter
+        assert "as the factory of Session. Ask for the service with Inject[Session]" in str(
+            problem
+        )
+
+    @pytest.mark.parametrize("overridden", [Session, open_session])
+    async def test_of_overrides_of_fastapi(self, register, overridden):
+        """FastAPI calls nothing that is registered, so its overrides would have no effect."""
+        app = FastAPI(lifespan=lifespan(register))
+        app.dependency_overrides[overridden] = Session
+
+        (problem,) = await self.problems_of(app)
+
+        assert "override_factory(Session, ...)" in str(problem)
 
     async def test_accepts_connections(self, app):
         """An endpoint may ask for what each container is given."""

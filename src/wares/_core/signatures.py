@@ -41,6 +41,7 @@ from wares._core.marks import (
     Mark,
     explain_misuse,
     find_own_markers,
+    find_request_marker,
     is_fast_depends_marker,
     list_markers,
     read_mark,
@@ -397,6 +398,14 @@ class _FactoryReader(_Reader):
 
     def _read_unmarked(self, parameter: inspect.Parameter, annotation: Any) -> Need | None:
         """Return the need; with a default, only for the container and autowired factories."""
+        marker = find_request_marker(parameter, annotation)
+        if marker is not None:
+            raise self.make_error(
+                parameter.name,
+                f"only FastAPI fills {type(marker).__name__}(), and only in endpoints and their "
+                f"dependencies. Ask for the Request, and read it there; or do not register the "
+                f"function, and leave it a dependency of FastAPI: Depends(...).",
+            )
         if parameter.default is parameter.empty:
             return self._checked(Need(parameter.name, annotation))
         if annotation is self._container:

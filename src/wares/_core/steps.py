@@ -38,6 +38,7 @@ from wares._core.recipes import (
     is_sync_context_manager,
 )
 from wares._core.registrations import Registrations
+from wares._core.results import fits
 from wares._core.signatures import Need
 from wares.exceptions import (
     AsyncServiceError,
@@ -192,7 +193,7 @@ def settle(
         product: The object that the factory returned.
     """
     kind = type(product)
-    if _is_own_generator(recipe, product):
+    if _has_yet_to_yield(recipe, product):
         if inspect.isasyncgen(product):
             raise _must_be_awaited(recipe, "its factory is an asynchronous generator")
         service = next(product, MISSING)
@@ -227,7 +228,7 @@ async def asettle(
     product: Any,
 ) -> Any:
     """Return the service for a product as `settle` does, and await what has to be awaited."""
-    if _is_own_generator(recipe, product) and inspect.isasyncgen(product):
+    if _has_yet_to_yield(recipe, product) and inspect.isasyncgen(product):
         async for service in product:
             return await _anote(
                 container,
@@ -303,11 +304,16 @@ def _remember_class(plain: set[type], kind: type) -> None:
         plain.add(kind)
 
 
-def _is_own_generator(recipe: Recipe, product: object) -> bool:
-    """Return whether *product* is the generator of the factory itself, which has yet to yield."""
+def _has_yet_to_yield(recipe: Recipe, product: object) -> bool:
+    """Return whether *product* is a generator that has yet to yield the service."""
     if not (inspect.isgenerator(product) or inspect.isasyncgen(product)) or recipe.is_value:
         return False
-    return recipe.shape.yields or recipe.may_return_generator
+    return (
+        recipe.shape.yields
+        or recipe.may_return_generator
+        # `lambda: open_session(url)` returns the generator of a function that it calls.
+        or not fits(type(product), recipe.key)
+    )
 
 
 def _must_be_awaited(recipe: Recipe, reason: str) -> AsyncServiceError:

@@ -361,14 +361,37 @@ def _key_of_request(call: Any) -> Hashable:
     return _key_of(call) if call is container or type(call) is GetService else MISSING
 
 
-def _made_by_fastapi(wanted: Wanted) -> UnresolvableParameterError:
-    name = describe(wanted.call)
+def _made_by_fastapi(wanted: Wanted, key: Hashable) -> UnresolvableParameterError:
+    name = describe(key)
+    factory = "" if wanted.call is key else f" as the factory of {name}"
     return UnresolvableParameterError(
         wanted.parameter or "dependencies",
         describe_callable(wanted.path[-1]),
-        f"FastAPI would call {name} itself, with parameters from the request, although it is "
-        f"registered. Ask for the service with Inject[{name}].",
+        f"FastAPI would call {describe(wanted.call)} itself, with parameters from the request, and "
+        f"make a second {name}, although it is registered{factory}. Ask for the service with "
+        f"Inject[{name}].",
     )
+
+
+def _overridden_in_vain(call: Any, key: Hashable) -> InvalidRegistrationError:
+    name = describe(key)
+    return InvalidRegistrationError(
+        f"app.dependency_overrides has {describe(call)}, which FastAPI does not call: it is "
+        f"registered, and makes {name}. Override the service in the registry: with "
+        f"get_registry(app).override_factory({name}, ...):"
+    )
+
+
+def _find_made(registry: Registry) -> dict[int, Hashable]:
+    """Map the keys and the factories of a registry to the keys of the services that they make.
+
+    They stand there by their `id`, because the callables of FastAPI need not be hashable.
+    """
+    nodes = registry.graph().nodes
+    recipes = list(registry._known.recipes.values())
+    factories = {id(one.factory): one.key for one in recipes if not one.is_value}
+    keys = [Container, Registry, *(node.key for node in nodes if node.kind != "missing")]
+    return factories | {id(key): key for key in keys}
 
 
 def _made_twice(wanted: Wanted, key: Hashable) -> UnresolvableParameterError:
@@ -431,7 +454,8 @@ class lifespan(starlette.lifespan[App]):  # noqa: N801  # used as a decorator
             application cannot be started again.
         validate: Whether the start fails if a registered service cannot be made, if an endpoint
             asks for a service that is not registered, if FastAPI itself would call a registered
-            factory, or if an endpoint would receive a service twice.
+            factory, if ``dependency_overrides`` names one, or if an endpoint would receive a
+            service twice.
         scope: When the services of endpoints end: with ``"request"``, the default, after the
             response has been sent; with ``"function"``, when the endpoint has returned, before the
             response is sent. The lifespan of the application itself decides for the whole
@@ -512,16 +536,17 @@ class lifespan(starlette.lifespan[App]):  # noqa: N801  # used as a decorator
         yield from find_overlooked(app)
         if container in (app.dependency_overrides or ()):
             return
-        nodes = registry.graph().nodes
-        known = [Container, Registry, *(node.key for node in nodes if node.kind != "missing")]
+        made = _find_made(registry)
+        for call in app.dependency_overrides or ():
+            if id(call) in made:
+                yield _overridden_in_vain(call, made[id(call)])
         for asked in find_asked(app, _key_of):
             for wanted in asked:
                 key = _key_of(wanted.call)
                 if key is not MISSING:
                     yield from find_missing_below(key, wanted.path, registry)
-                # Compare by identity, because the callables of FastAPI need not be hashable.
-                elif any(wanted.call is registered for registered in known):
-                    yield _made_by_fastapi(wanted)
+                elif id(wanted.call) in made:
+                    yield _made_by_fastapi(wanted, made[id(wanted.call)])
             if self._scope == "request":
                 yield from _find_made_twice(asked, registry)
         if self._scope == "function":
