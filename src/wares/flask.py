@@ -5,7 +5,6 @@ Flask's application contexts keep the containers. A container opens when code fi
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import logging
 import sys
@@ -286,7 +285,7 @@ class FlaskContainer(Container):
     outer_error: BaseException | None
     is_request: bool
     stream: weakref.ref[Generator[Any]] | None = None
-    _failure: BaseException | None
+    _failure: BaseException | None = None
     _escaped: BaseException | None
 
     def find_failure(self, error: BaseException | None) -> BaseException | None:
@@ -319,11 +318,14 @@ class FlaskContainer(Container):
 
     def end(self, error: BaseException | None) -> None:
         """Close the container; cleanups see *error*, or else the exception that was answered."""
-        self.outer_error = None
         if error is None:
-            error = vars(self).get("_failure") or vars(self).get("_escaped")
-        if error is not None and not _is_failure(error, is_request=self.is_request):
+            error = self._failure
+        if error is None:
+            error = getattr(self, "_escaped", None)
+        if error is not None and not _is_failure(error, self.is_request):
             error = None
+        # The frames of exceptions may refer to the container.
+        self._failure = self.outer_error = None
         is_answered = error is not None and sys.exception() is not error
         kind = None if error is None else type(error)
         try:
@@ -339,7 +341,7 @@ class FlaskContainer(Container):
             logging.getLogger("wares").exception(message)
 
 
-def _is_failure(error: BaseException, *, is_request: bool) -> bool:
+def _is_failure(error: BaseException, is_request: bool) -> bool:
     """Tell whether *error* is a failure; a redirection and an exit with code 0 are none."""
     if isinstance(error, HTTPException):
         status = error.code if error.response is None else error.response.status_code
@@ -457,14 +459,16 @@ def _end(containers: dict[Any, FlaskContainer], key: Any, error: BaseException |
     if opened is None:
         return
     failure = opened.find_failure(error)
-    may_be_sent = failure is error and isinstance(error, (Exception, GeneratorExit, NoneType))
-    if opened.stream and may_be_sent:
-        return
-    del containers[key]
-    try:
-        opened.drop_stream()
-    finally:
+    if opened.stream is None:
+        del containers[key]
         opened.end(failure)
+    elif failure is not error or not isinstance(error, (Exception, GeneratorExit, NoneType)):
+        # The response will not be sent.
+        del containers[key]
+        try:
+            opened.drop_stream()
+        finally:
+            opened.end(failure)
 
 
 def _find_exit() -> click.exceptions.Exit | None:
@@ -489,14 +493,15 @@ def _end_request(_: Flask, *, exc: BaseException | None, **__: Any) -> None:
 def _end_context(error: BaseException | None) -> None:
     """Close the containers of the active context."""
     context = _get_context()
-    containers, active = _get_containers(context), _get_key()
+    containers: dict[Any, FlaskContainer] | None = vars(context).get(_KEY)
+    if not containers:
+        return
     try:
-        with contextlib.ExitStack() as stack:
-            for key, opened in list(containers.items()):
-                # If the container of another request is still open, a teardown function has failed.
-                is_left = key not in {None, active} and not opened.stream
-                failure = GeneratorExit() if is_left and error is None else error
-                stack.callback(_end, containers, key, failure)
+        for key in containers.keys() - {None}:
+            # Of requests that are over, containers are left if something failed at their end.
+            is_left = error is None and containers[key].stream is None and key is not _get_key()
+            _end(containers, key, GeneratorExit() if is_left else error)
+        _end(containers, None, error)
     except BaseException as failure:  # noqa: BLE001  # it is raised again
         # If this raised the exception now, other teardown functions would not run.
         vars(context)[_FAILURE] = failure
