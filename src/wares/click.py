@@ -25,7 +25,7 @@ from wares.exceptions import InvalidRegistrationError, PendingAsyncCleanupError
 
 __all__ = ["with_container"]
 
-#: The key of an invocation's registry in the `meta` of its outermost context.
+#: The key of an invocation's registries in the `meta` of its outermost context.
 _KEY = "wares.click"
 
 #: The attribute of a command's function that keeps the argument of `with_container`.
@@ -123,9 +123,11 @@ def _open_program(make: Callable[[], Registry]) -> AbstractContextManager[_Progr
     if context is None:
         return contextlib.closing(_Program(make_registry(make)))
     root = context.find_root()
-    program: _Program | None = root.meta.get(_KEY)
+    # By identity, because what makes a registry need not be hashable.
+    programs: dict[int, _Program] = root.meta.setdefault(_KEY, {})
+    program = programs.get(id(make))
     if program is None:
-        program = root.meta[_KEY] = _Program(make_registry(make))
+        program = programs[id(make)] = _Program(make_registry(make))
         root.call_on_close(program.close)
     return contextlib.nullcontext(program)
 
@@ -158,7 +160,7 @@ def _is_failure(error: BaseException) -> bool:
     """Tell whether *error* is a failure; an exit with code 0 is none, of whatever class it is."""
     code: object = getattr(error, "exit_code", MISSING)
     if isinstance(error, SystemExit):
-        code = error.code or 0
+        code = 0 if error.code is None else error.code
     return bool(code != 0)
 
 

@@ -100,16 +100,20 @@ class TestClick:
             what.partition(" ")[0] for what in journal
         ]
 
-    def test_an_exit_that_says_nothing(self, make_registry, journal):
-        """`sys.exit()` without a code is success."""
+    @pytest.mark.parametrize(
+        ("arguments", "code", "end"),
+        [((), 0, "commit"), ((False,), 0, "commit"), (("",), 1, "rollback SystemExit")],
+    )
+    def test_an_exit_that_says_nothing(self, make_registry, journal, arguments, code, end):
+        """`sys.exit()` without a code is success; an empty message is failure, as in Python."""
 
         @click.command()
         @with_container(make_registry)
         def leave(session: Inject[Session]):
-            sys.exit()
+            sys.exit(*arguments)
 
-        assert 0 == run_click(leave)[0]
-        assert ["open", "commit"] == journal
+        assert code == run_click(leave)[0]
+        assert ["open", end] == journal
 
     @pytest.mark.parametrize("error", [click.Abort(), click.UsageError("no"), LookupError()])
     def test_failures(self, make_registry, journal, error):
@@ -142,6 +146,29 @@ class TestClick:
         assert seen[0].registry is seen[1].registry
         with pytest.raises(RegistryClosedError):
             seen[0].registry.container()
+
+    def test_groups_whose_commands_have_another_registry(self, make_registry):
+        """Each function makes a registry of its own, and all of them end with the program."""
+        seen = []
+
+        def make_another():
+            return make_registry()
+
+        @click.group()
+        @with_container(make_registry)
+        def shop():
+            seen.append(current_container().registry)
+
+        @shop.command()
+        @with_container(make_another)
+        def order():
+            seen.append(current_container().registry)
+
+        assert 0 == run_click(shop, "order")[0]
+        assert seen[0] is not seen[1]
+        for registry in seen:
+            with pytest.raises(RegistryClosedError):
+                registry.container()
 
     def test_commands_within_commands(self, make_registry):
         """A command that another one invokes has a container of its own."""
