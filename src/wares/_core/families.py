@@ -151,7 +151,7 @@ class Related(Asking):
         Raises:
             ContainerClosedError: This container is closed.
             InvalidRegistrationError: The key is not hashable, the ping not callable, or the value
-                is to be entered and is no context manager.
+                has ``enter=True`` and is no context manager.
         """
         recipe = recipe_for_value(
             svc_type,

@@ -1,11 +1,22 @@
 """Makers: the functions that make services, one for each key, written at its first use.
 
-A maker gets the dependencies of the factory, claims the key, calls the factory, notes the cleanup
-and keeps the service. A dependency that only one service needs is written into the maker of that
-service; a shared dependency has a maker of its own. A maker is a coroutine function if something
-must be awaited; otherwise sync and async makers are alike. A maker never waits: if another `get`
-has claimed a key, the maker raises `Busy`, and `Container.get` or `aget` gives up its claims,
-waits, and calls the maker again. The services made so far are kept, so the second call is cheap.
+A maker claims the key, gets the dependencies of the factory, calls the factory, notes the cleanup
+and keeps the service. With full names, the maker of ``Users``, which needs a ``Database``, is::
+
+    def make(container, made, claim):
+        users = made.setdefault(Users, claim)
+        if users is claim:
+            database = ...  # in the same way
+            users = made[Users] = factory(database)
+            if claim.waiters: wake(claim)
+        elif type(users) is Claim: raise Busy(made, Users, users)
+        return users
+
+A dependency that only one service needs is written into the maker of that service; a shared
+dependency has a maker of its own. A maker is a coroutine function if something must be awaited.
+A maker never waits: if another `get` has claimed a key, the maker raises `Busy`, and
+`Container.get` or `aget` gives up its claims, waits, and calls the maker again. The services made
+so far are kept, so the second call is cheap.
 """
 
 from __future__ import annotations

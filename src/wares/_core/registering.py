@@ -150,7 +150,7 @@ class Registering:
 
         Raises:
             InvalidRegistrationError: The key is not hashable, the ping not callable, or the value
-                is to be entered and is no context manager.
+                has ``enter=True`` and is no context manager.
             RegistryClosedError: The registry is closed.
         """
         recipe = recipe_for_value(

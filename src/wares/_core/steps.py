@@ -227,7 +227,7 @@ async def asettle(
     plain: set[type],
     product: Any,
 ) -> Any:
-    """Return the service for a product as `settle` does, and await what has to be awaited."""
+    """Return the service for a product as `settle` does, and await what must be awaited."""
     if _has_yet_to_yield(recipe, product) and inspect.isasyncgen(product):
         async for service in product:
             return await _anote(

@@ -61,10 +61,7 @@ class FreshCall:
 
 
 class Writer:
-    """Writes one maker.
-
-    For each service it first writes how the dependencies are gathered, and then how the service is
-    built from them.
+    """Writes one maker: for each service, how its dependencies are gathered, and how it is built.
 
     Args:
         makers: The `Makers` that will keep the maker.
@@ -130,10 +127,10 @@ class Writer:
         self.put(2, "recipes")
         self.constants["recipes"] = tuple(self.recipes)
         definition = f"{'async ' * self.is_async}def make({parameters}):"
-        text = "\n".join(
+        source = "\n".join(
             [f"def write({', '.join(self.constants)}):", f"    {definition}", *self._lines]
         )
-        return _compile(f"{text}\n    return make\n", self._chains)(*self.constants.values())
+        return _compile(f"{source}\n    return make\n", self._chains)(*self.constants.values())
 
     def put(self, indent: int, line: str) -> None:
         """Write one line, and note which recipes led to it."""
@@ -280,6 +277,7 @@ class Writer:
         return f"{self._await() if is_async else ''}{name}({arguments})"
 
     def _await(self) -> str:
+        """Return ``await``, and note that the maker must be a coroutine function."""
         self.is_async = True
         return "await "
 
@@ -486,20 +484,20 @@ _numbers = itertools.count(1)
 
 
 def _compile(
-    text: str, chains: dict[int, tuple[int, ...]]
+    source: str, chains: dict[int, tuple[int, ...]]
 ) -> Callable[..., Callable[..., Any]]:
-    shape = _shapes.get(text)
+    shape = _shapes.get(source)
     if shape is None:
         file_name = f"<maker {next(_numbers)} of wares>"
         names = dict(steps.NAMES)
-        exec(compile(text, file_name, "exec"), names)  # noqa: S102  # our own source
+        exec(compile(source, file_name, "exec"), names)  # noqa: S102  # our own source
         remember_chains(file_name, chains)
         # Tracebacks and debuggers read the source from here.
         linecache.cache[file_name] = (
-            len(text),
+            len(source),
             None,
-            text.splitlines(keepends=True),
+            source.splitlines(keepends=True),
             file_name,
         )
-        shape = _shapes.setdefault(text, names["write"])
+        shape = _shapes.setdefault(source, names["write"])
     return shape
