@@ -257,7 +257,7 @@ class Related(Asking):
                 family.given = self._given
             family.recipes[recipe.key] = recipe
             for container in self._descend():
-                container._take_back(recipe.key)
+                container._remove_given(recipe.key)
                 if is_given and not container.is_closed:
                     container._given = {**container._given, recipe.key: recipe.value}
                     container._made.setdefault(recipe.key, recipe.value)
@@ -265,7 +265,7 @@ class Related(Asking):
                 outer = family.parent._makers if family.parent else self.registry._makers
                 self._use_makers(outer)
 
-    def _take_back(self, key: Hashable) -> None:
+    def _remove_given(self, key: Hashable) -> None:
         """Remove the object given under *key*; a service that was made under the key stays."""
         before = self._given.get(key, MISSING)
         if before is not MISSING:

@@ -236,7 +236,7 @@ def recipe_for_value(
 
     Raises:
         InvalidRegistrationError: The key is not hashable, the ping not callable, its timeout no
-            positive number, the tags not strings, or a value with ``enter=True`` no context manager.
+            positive number, the tags not strings, or an entered value no context manager.
     """
     key = check_key(key)
     _check_ping(key, ping, ping_timeout)

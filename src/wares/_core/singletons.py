@@ -1,4 +1,7 @@
-"""The singletons of a registry, with what they were made from, so that overrides evict them."""
+"""The singletons of a registry, and what each was made from.
+
+An override sets the singletons aside that it outdates.
+"""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ class _CallWriter(Writer):
             makers, wiring, Walk((), {}), {}, can_await=asker.can_await, unshared=unshared
         )
         self._asker = asker
-        self._book = makers
+        self._container_makers = makers
         self._arguments = {name: f"a_{name}" for name in asker.names}
         self._arguments |= {name: f"more[{name!r}]" for name in more}
         self._bound: dict[Recipe, bool] = {}
@@ -93,6 +93,7 @@ class _CallWriter(Writer):
         call = Node(asker.recipe, is_fresh=True)
         self._chain.append(self._index_of(asker.recipe))
         self.constants |= {"Closed": Closed, "explain": explain, "claim": NOT_MADE}
+        # In the source, `a_...` are arguments of the call, and `g_...` those for marked parameters.
         self.put(2, "try:")
         self.put(3, "made = c._made")
         self.put(3, "if type(made) is Closed: raise c._make_closed_error()")
@@ -128,14 +129,14 @@ class _CallWriter(Writer):
         if self._is_bound(wire.node.recipe):
             return self._fill_bound(wire, indent)
         service, key = self.new_variable(), self.define("k", need.key)
-        owner, order = self._order(wire)
-        get = f"await {owner}.aget({order})" if self.can_await else f"{owner}.get({order})"
+        owner, asked = self._choose_key(wire)
+        get = f"await {owner}.aget({asked})" if self.can_await else f"{owner}.get({asked})"
         if owner == "c" and not wire.node.is_fresh:
             return self._get_or(key, get, indent)
         self.put(indent, f"{service} = {get}")
         return service
 
-    def _order(self, wire: Wire) -> tuple[str, str]:
+    def _choose_key(self, wire: Wire) -> tuple[str, str]:
         """Return the expressions for the container to ask, and for the key."""
         assert wire.node is not None  # else no container is asked
         recipe = wire.node.recipe
@@ -148,10 +149,10 @@ class _CallWriter(Writer):
             owner = "c._request"
         if not recipe.is_derived and (wire.need.use_cache or recipe.lifetime == "transient"):
             return owner, self.define("k", recipe.key)
-        makers = self._book if owner == "c" else self._book.request
+        makers = self._container_makers if owner == "c" else self._container_makers.request
         assert makers is not None  # the makers of a function's container have it
         maker = makers.write(wire.node, can_await=self.can_await, unshared=self.unshared)
-        return owner, self.define("order", MakerKey(maker))
+        return owner, self.define("maker_key", MakerKey(maker))
 
     def _fill_bound(self, wire: Wire, indent: int) -> str:
         """Write how a dependency that is bound to the call is made."""
