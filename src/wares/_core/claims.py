@@ -35,7 +35,7 @@ CLEANUPS = object()
 
 
 class Claim:
-    """One `get` that makes services, one at a time."""
+    """A `get` that makes services, one at a time."""
 
     # No __init__, for speed: a claim is made for each `get` that makes a service.
 

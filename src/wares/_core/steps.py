@@ -162,7 +162,7 @@ def raise_not_yielded(recipe: Recipe) -> NoReturn:
     raise FactoryError(recipe.key, describe_callable(recipe.factory), "did not yield")
 
 
-def raise_gave_none(recipe: Recipe) -> NoReturn:
+def raise_returned_none(recipe: Recipe) -> NoReturn:
     """Raise the error for a factory that returned `None` against its annotation."""
     raise FactoryError(
         recipe.key,
@@ -256,15 +256,15 @@ def check_open(container: Any, made: dict[Any, Any]) -> None:
         raise container._make_closed_error()
 
 
-def take_back(container: Any, cleanups: Cleanups, thing: Any) -> NoReturn:
+def clean_up_and_raise(container: Any, cleanups: Cleanups, thing: Any) -> NoReturn:
     """Clean up *thing*, because its container closed before its cleanup was noted, and raise."""
     for leave, _, recipe in _take(cleanups, thing):
         leave(thing, recipe, None)
     raise container._make_closed_error()
 
 
-async def atake_back(container: Any, cleanups: Cleanups, thing: Any) -> NoReturn:
-    """Clean up as `take_back` does, and await the cleanup."""
+async def aclean_up_and_raise(container: Any, cleanups: Cleanups, thing: Any) -> NoReturn:
+    """Clean up as `clean_up_and_raise` does, and await the cleanup."""
     for leave, _, recipe in _take(cleanups, thing):
         await leave(thing, recipe, None)
     raise container._make_closed_error()
@@ -273,8 +273,8 @@ async def atake_back(container: Any, cleanups: Cleanups, thing: Any) -> NoReturn
 def _take(cleanups: Cleanups, thing: Any) -> list[Entry]:
     """Remove the last cleanup of *thing*, and return it, unless the closing has taken it."""
     with LOCK:
-        places = [place for place, entry in enumerate(cleanups) if entry[1] is thing]
-        return [cleanups.pop(place) for place in places[-1:]]
+        indices = [index for index, entry in enumerate(cleanups) if entry[1] is thing]
+        return [cleanups.pop(place) for place in indices[-1:]]
 
 
 def _note(
@@ -284,7 +284,7 @@ def _note(
     cleanups.append(entry)
     # Note the cleanup before checking; closing replaces `_made` before it takes the cleanups.
     if container._made is not made:
-        take_back(container, cleanups, entry[1])
+        clean_up_and_raise(container, cleanups, entry[1])
     return service
 
 
@@ -295,7 +295,7 @@ async def _anote(
     cleanups.must_await = True
     cleanups.append(entry)
     if container._made is not made:
-        await atake_back(container, cleanups, entry[1])
+        await aclean_up_and_raise(container, cleanups, entry[1])
     return service
 
 
@@ -333,10 +333,10 @@ NAMES = {
     "Claim": Claim,
     "MISSING": MISSING,
     "asettle": asettle,
-    "atake_back": atake_back,
+    "aclean_up_and_raise": aclean_up_and_raise,
     "check_open": check_open,
     "raise_circular": raise_circular,
-    "raise_gave_none": raise_gave_none,
+    "raise_returned_none": raise_returned_none,
     "leave_async_generator": leave_async_generator,
     "leave_generator": leave_generator,
     "raise_missing": raise_missing,
@@ -346,7 +346,7 @@ NAMES = {
     "raise_outlived": raise_outlived,
     "refuse_async": refuse_async,
     "settle": settle,
-    "take_back": take_back,
+    "clean_up_and_raise": clean_up_and_raise,
     "raise_too_short": raise_too_short,
     "raise_unreadable": raise_unreadable,
     "wake": wake,

@@ -458,7 +458,7 @@ class Writer:
         """Write a check for `None`, if the annotation of the factory rules it out."""
         if never_returns_none(recipe):
             index = self._index_of(recipe)
-            self.put(indent, f"if {service} is None: raise_gave_none(recipes[{index}])")
+            self.put(indent, f"if {service} is None: raise_returned_none(recipes[{index}])")
 
     def _note_cleanup(self, node: Node, indent: int, *, is_async: bool) -> None:
         """Write that the cleanup of a generator is noted."""
@@ -469,8 +469,8 @@ class Writer:
             self.put(indent, "cleanups.must_await = True")
         leave = f"leave_{'async_' * is_async}generator"
         self.put(indent, f"cleanups.append(({leave}, generator, recipes[{index}]))")
-        take_back = f"{'await a' * is_async}take_back(c, cleanups, generator)"
-        self.put(indent, f"if c._made is not made: {take_back}")
+        clean_up_and_raise = f"{'await a' * is_async}clean_up_and_raise(c, cleanups, generator)"
+        self.put(indent, f"if c._made is not made: {clean_up_and_raise}")
 
 
 #: The asking recipe, where a container is asked for a key that has no recipe.

@@ -74,7 +74,7 @@ class Model:
                 types[name] = Annotated[kind, pydantic.Field(validation_alias=name)]
         for name in self._required:
             types[name] = Required[types[name]]
-        # Not a model class, because it does not allow every name.
+        # Not a model class, because such a class does not allow every name.
         values = _make_typed_dict("Values", types, total=False)
         values.__pydantic_config__ = pydantic.ConfigDict(arbitrary_types_allowed=True)
         return pydantic.TypeAdapter(values)
