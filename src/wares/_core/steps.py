@@ -274,7 +274,7 @@ def _take(cleanups: Cleanups, thing: Any) -> list[Entry]:
     """Remove the last cleanup of *thing*, and return it, unless the closing has taken it."""
     with LOCK:
         indices = [index for index, entry in enumerate(cleanups) if entry[1] is thing]
-        return [cleanups.pop(place) for place in indices[-1:]]
+        return [cleanups.pop(index) for index in indices[-1:]]
 
 
 def _note(

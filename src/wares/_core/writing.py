@@ -469,8 +469,8 @@ class Writer:
             self.put(indent, "cleanups.must_await = True")
         leave = f"leave_{'async_' * is_async}generator"
         self.put(indent, f"cleanups.append(({leave}, generator, recipes[{index}]))")
-        clean_up_and_raise = f"{'await a' * is_async}clean_up_and_raise(c, cleanups, generator)"
-        self.put(indent, f"if c._made is not made: {clean_up_and_raise}")
+        clean_up = f"{'await a' * is_async}clean_up_and_raise(c, cleanups, generator)"
+        self.put(indent, f"if c._made is not made: {clean_up}")
 
 
 #: The asking recipe, where a container is asked for a key that has no recipe.
