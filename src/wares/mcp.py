@@ -47,7 +47,9 @@ _NO_REGISTRY = (
 )
 
 #: The containers that are open for the current request.
-_serving: ContextVar[tuple[Container, ...]] = ContextVar("wares_mcp_serving", default=())
+_serving: ContextVar[tuple[tuple[Container, object], ...]] = ContextVar(
+    "wares_mcp_serving", default=()
+)
 
 
 class lifespan(Lifespan[App]):  # noqa: N801  # used as a decorator
@@ -149,11 +151,13 @@ class WaresMiddleware(Middleware):
             # An error here would keep clients from connecting, and would not tell them why.
             return await call_next(context)
         outer = _serving.get()
-        if any(container.registry is registry for container in outer):
+        # A tool may itself be a client of this server, or of another one with its registry.
+        request = getattr(details, "request_context", details)
+        if any(one.registry is registry and other is request for one, other in outer):
             # A mounted server, for example, shares the container of the outer server.
             return await call_next(context)
         async with Unit(registry.container({kind: details})) as container:
-            token = _serving.set((container, *outer))
+            token = _serving.set(((container, request), *outer))
             try:
                 result = await call_next(context)
             finally:

@@ -146,6 +146,29 @@ class TestFastMCP:
 
         assert ["open", "work", "commit"] == journal
 
+    async def test_tools_that_are_clients(self, start, journal):
+        """A request within a request has a container of its own, also on the same registry."""
+        inner = fastmcp.FastMCP("inner", middleware=[WaresMiddleware(start.registry)])
+        server = fastmcp.FastMCP("shop", lifespan=start, middleware=[WaresMiddleware()])
+
+        @inner.tool
+        @inject
+        async def fail(session: Inject[Session]) -> str:
+            raise LookupError(session.work("inner"))
+
+        @server.tool
+        @inject
+        async def work(session: Inject[Session]) -> str:
+            async with fastmcp.Client(inner) as client:
+                await client.call_tool("fail", {}, raise_on_error=False)
+            return session.work()
+
+        async with fastmcp.Client(server) as client:
+            await client.call_tool("work", {})
+
+        inner_end = "rollback ToolError"
+        assert ["open", "open", "inner", inner_end, "work", "commit"] == journal
+
 
 class TestSDK:
     async def test_asks_by_inject(self, start, journal):
