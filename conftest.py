@@ -1,7 +1,7 @@
-"""What all tests share: hypothesis profiles, and blocks of code in documents that are run.
+"""The configuration of all tests: hypothesis profiles, and the collection of code in documents.
 
-Every ```python block of README.md and docs, and every example in a docstring of src, is a
-test. docs/contributing.md tells writers the rules; tests/test_documents.py holds them.
+Every ```python block of README.md and docs, and every example in a docstring of src, is a test.
+docs/contributing.md has the rules for writers, and tests/test_documents.py checks them.
 """
 
 import ast
@@ -27,22 +27,23 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 
 def pytest_collection_finish() -> None:
-    """Let the garbage collector look at what tests make only: many of them collect garbage."""
-    # In its first test, Hypothesis asks who refers to its random numbers: nothing frozen is found.
+    """Freeze all objects that exist now, so that the many garbage collections of tests are fast."""
+    # In its first test, Hypothesis looks for the references to its random numbers, and would not
+    # find frozen ones. So this runs a first test before.
     settings(max_examples=1, database=None)(given(just(None))(lambda nothing: nothing))()
     gc.collect()
     gc.freeze()
 
 
-# Where the event loop of a document is kept, in the namespace of its blocks.
+# The name of the event loop of a document, in the namespace of its blocks.
 RUNNER = "__runner__"
 
 
 class ModuleDocument(Document):
     """A document whose blocks are, one after another, the body of one module.
 
-    It is a real module, so that what its blocks define says where it comes from, and so that
-    annotations are found where Python looks for them.
+    It is a real module, so that classes and functions of its blocks have a module name, and so
+    that Python can evaluate their annotations.
     """
 
     def __init__(self, text: str, path: str) -> None:
@@ -54,7 +55,7 @@ class ModuleDocument(Document):
 
 
 def run_block(example: Example) -> None:
-    """Run a block, in which `await` is allowed, and then the tests that it defines."""
+    """Run a block, which may use `await`, and then the tests that it defines."""
     namespace = example.namespace
     if isinstance(example.document, ModuleDocument):
         sys.modules[example.document.module.__name__] = example.document.module
@@ -66,7 +67,7 @@ def run_block(example: Example) -> None:
 
 
 def run_source(example: Example) -> None:
-    """Run the lines of a block, each under its own line number."""
+    """Run a block; tracebacks show the line numbers of the document."""
     padding = "\n" * (example.line + example.parsed.line_offset)
     code = compile(
         padding + example.parsed,
@@ -91,7 +92,7 @@ def find_tests(namespace: dict[str, Any]) -> dict[str, types.FunctionType]:
 
 
 def run_awaitable(namespace: dict[str, Any], awaitable: object) -> None:
-    """Run what is awaitable on the one event loop of its document."""
+    """Run a coroutine on the event loop of its document; ignore anything else."""
     if not inspect.iscoroutine(awaitable):
         return
     if RUNNER not in namespace:
@@ -100,7 +101,7 @@ def run_awaitable(namespace: dict[str, Any], awaitable: object) -> None:
 
 
 def forget_document(namespace: dict[str, Any]) -> None:
-    """Close the event loop of a document, and take its module away."""
+    """Close the event loop of a document, and remove its module."""
     runner = namespace.pop(RUNNER, None)
     if runner is not None:
         runner.close()
@@ -110,10 +111,10 @@ def forget_document(namespace: dict[str, Any]) -> None:
 
 
 class PythonInMarkdown(myst.PythonCodeBlockParser):
-    """Finds ```python blocks; those that begin with `>>>` are compared with their output."""
+    """Finds ```python blocks; if a block begins with `>>>`, its output is compared."""
 
     def __init__(self) -> None:
-        """Have blocks run by our own function, as they may await."""
+        """Run blocks with `run_block`, because they may await."""
         super().__init__()
         self.codeblock_parser = myst.CodeBlockParser("python", run_block)
 

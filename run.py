@@ -1,8 +1,7 @@
-"""The two commands: `python3 run.py app` and `python3 run.py test`.
+"""The commands of this repository: `python3 run.py app` and `python3 run.py test`.
 
-Knows how to make `.venv`, what a command needs installed in it, which parts the gate has, and
-which interpreters this machine has; needs nothing but the standard library. What other
-interpreters run is in tox.ini.
+This script makes `.venv`, installs what the command needs, and runs the parts of the gate. It uses
+only the standard library. tox.ini describes the environments of the other interpreters.
 """
 
 import sys
@@ -40,8 +39,8 @@ usage: python3 run.py COMMAND [ARGUMENTS]
 
   app      start the example application; it gets the ARGUMENTS
   test     run every check on this Python; --every-python adds the other interpreters of this
-           machine, the oldest versions of what wares needs, and the wheel. ARGUMENTS name
-           single parts, and what follows -- is for pytest:
+           machine, the oldest supported versions of the dependencies, and the wheel. ARGUMENTS
+           are the names of single parts; pytest gets the arguments after --:
              python3 run.py test --every-python
              python3 run.py test lint mypy
              python3 run.py test core -- tests/test_imports.py
@@ -55,10 +54,10 @@ On Debian and Ubuntu: sudo apt install python3-venv
 Or run the command with another Python, 3.11 or newer."""
 
 NO_INSTALL = """\
-What is needed could not be installed: the words of {installer} are above. Without a connection to
-the internet it can use a mirror: set PIP_INDEX_URL, or index-url in pip's configuration."""
+The packages could not be installed; see the messages of {installer} above. Without a connection to
+the internet, it can use a mirror: set PIP_INDEX_URL, or index-url in pip's configuration."""
 
-# What an interpreter tells of itself, if the tests can run on it.
+# Prints the version and the path of an interpreter, if the tests can run on it.
 INTRODUCTION = """\
 import os, sys, sysconfig
 if (
@@ -74,8 +73,8 @@ CLOSING_LINE = re.compile(r"=* ?\d+ (passed|failed|errors?|skipped)\b.* in [\d.]
 
 TESTS_ON_THEIR_OWN = {
     "HYPOTHESIS_PROFILE": "ci",
-    # Seconds: a deadlock fails and does not hang. Not in pyproject.toml, as it would also end
-    # a debugger's session.
+    # Seconds, so that a deadlock fails and does not hang. This is not in pyproject.toml, because it
+    # would also end the session of a debugger.
     "PYTEST_TIMEOUT": "300",
 }
 
@@ -85,12 +84,12 @@ class Part:
     """A part of the gate.
 
     Attributes:
-        name: What it is called at the command line.
-        about: What it does.
-        command: Its program, with the arguments.
-        options: The arguments that others, given after `--`, take the place of.
-        environment: Variables that are set for it.
-        after: The parts that have to end before it begins.
+        name: The name for the command line.
+        about: What the part checks.
+        command: The program, with its arguments.
+        options: More arguments, which arguments after `--` replace.
+        environment: The environment variables to set.
+        after: The names of parts that must end before this one begins.
     """
 
     name: str
@@ -103,13 +102,13 @@ class Part:
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """How a part ended.
+    """The result of a part.
 
     Attributes:
-        part: Which one.
-        code: What its program returned.
+        part: The part.
+        code: The exit code of its program.
         seconds: How long it took.
-        closing_lines: How pytest ended, if it ran.
+        closing_lines: The last lines of pytest, if the part runs it.
     """
 
     part: Part
@@ -119,7 +118,7 @@ class Result:
 
 
 def measured(name: str, about: str, paths: Sequence[str]) -> Part:
-    """Describe a part that runs tests, and measures what they cover."""
+    """Describe a part that runs tests and measures their coverage."""
     command = [str(PYTHON), "-m", "coverage", "run", "-m", "pytest"]
     environment = TESTS_ON_THEIR_OWN | {"COVERAGE_FILE": str(COVERAGE / name)}
     return Part(name, about, command, paths, environment)
@@ -127,22 +126,22 @@ def measured(name: str, about: str, paths: Sequence[str]) -> Part:
 
 # The tests that mostly wait for servers and workers, while the tests of another part run.
 SERVERS = ["tests/adapters/conformance", "tests/adapters/socketio"]
-# What starts other programs.
+# The tests that start other programs.
 TOOLS = ["tests/test_pytest_plugin.py", "tests/test_commands.py"]
-# What needs the peers, which only one environment of tox has.
+# The tests that need other service containers, which only one environment of tox has.
 PEERS = "tests/test_benchmarks.py"
 
 
 def without(*paths: str) -> list[str]:
-    """Write the options of pytest that leave *paths* out."""
+    """Write the options with which pytest leaves out *paths*."""
     return [f"--ignore={path}" for path in paths]
 
 
-# The longest first.
+# The part that takes longest comes first.
 PARTS = (
     measured(
         "servers",
-        "what all adapters promise, on real servers; Socket.IO",
+        "the conformance tests of all adapters on real servers, and the tests of Socket.IO",
         SERVERS,
     ),
     measured(
@@ -165,7 +164,7 @@ PARTS = (
     ),
     Part(
         "coverage",
-        "every branch was taken by the tests of the core and of the adapters",
+        "the tests of the core and of the adapters took every branch",
         [str(PYTHON), str(Path(__file__).resolve()), "report-coverage"],
         after=("core", "servers", "adapters"),
     ),
@@ -190,10 +189,10 @@ PARTS = (
     Part("format", "ruff: the format", [str(PYTHON), "-m", "ruff", "format", "--check"], ["."]),
 )
 
-#: What the gate runs on other interpreters: the core, and what all adapters promise. The workflows
-#: run everything on all.
+#: The tests for other interpreters: those of the core, and the conformance tests of the adapters.
+#: The workflows run all tests on all interpreters.
 ELSEWHERE = ["tests", "--ignore-glob=**/adapters/test_*.py", "--ignore=tests/adapters/socketio"]
-#: What it runs with the oldest versions: the adapters, and what reads types.
+#: The tests for the oldest versions of the dependencies: those of adapters and of reading types.
 OLDEST = [
     "tests/adapters",
     "tests/test_annotations.py",
@@ -201,7 +200,7 @@ OLDEST = [
     "tests/test_public_types.py",
     "tests/test_signatures.py",
 ]
-#: What it runs with the oldest versions for MCP, which need newer ones of other packages.
+#: The tests for the oldest versions of MCP, which need newer versions of other packages.
 OLDEST_MCP = [
     "tests/adapters/test_mcp.py",
     "tests/adapters/conformance/test_mcp.py",
@@ -226,17 +225,17 @@ def main(arguments: list[str]) -> int:
 
 
 def start_application(arguments: list[str]) -> int:
-    """Start the example application in the place of this process."""
+    """Replace this process with the example application."""
     install("app")
     command = [str(PYTHON), "-m", "examples.bookshop", *arguments]
     os.chdir(ROOT)
-    if os.name == "posix":  # where a signal sent to this process shall reach the application
+    if os.name == "posix":  # so that a signal to this process reaches the application
         os.execv(PYTHON, command)  # noqa: S606 - no shell is wanted
     return subprocess.call(command)
 
 
 def install_everything(_arguments: list[str]) -> int:
-    """Install wares as it stands here, and what each kind of work on it needs."""
+    """Install wares from this folder, with all tools for working on it."""
     install("develop")
     print(f"Ready: {PYTHON}")
     return 0
@@ -246,7 +245,7 @@ def install_everything(_arguments: list[str]) -> int:
 
 
 def run_tests(arguments: list[str]) -> int:
-    """Run the parts of the gate that are named, else all, and say how each ended."""
+    """Run the named parts of the gate, or all of them, and print how each ended."""
     begin = time.monotonic()
     names, options = split_at_dashes(arguments)
     install("develop")
@@ -269,18 +268,18 @@ def run_tests(arguments: list[str]) -> int:
 
 
 def split_at_dashes(arguments: list[str]) -> tuple[list[str], list[str]]:
-    """Part the arguments at the first `--`."""
+    """Split the arguments at the first `--`."""
     position = arguments.index("--") if "--" in arguments else len(arguments)
     return arguments[:position], arguments[position + 1 :]
 
 
 def choose_parts(names: list[str]) -> list[Part]:
-    """Choose the parts that are named; none stand for all on this Python."""
+    """Choose the named parts; without a name, choose all parts for this Python."""
     own = {part.name: part for part in PARTS}
     every = "--every-python" in names
     names = [name for name in names if name != "--every-python"]
     others = find_other_parts() if every or set(names) - set(own) else {}
-    # Not part of the gate, but it is run by its name.
+    # This is no part of the gate, and runs only if it is named.
     extra = {"benchmark": run_by_tox("benchmark", [])} if "benchmark" in names else {}
     known = own | others | extra
     unknown = [name for name in names if name not in known]
@@ -290,15 +289,15 @@ def choose_parts(names: list[str]) -> list[Part]:
         return [known[name] for name in names]
     if not every:
         return list(own.values())
-    # What takes longest comes first, so that short parts fill the end.
+    # The parts that take longest come first, so that short parts fill the end.
     longest = [name for name in others if re.match("py|oldest$", name)]
     in_order = dict.fromkeys([*longest, "servers", "core", "adapters", *others, *own])
-    # The examples are run with the wheel.
+    # The part "installed" runs the examples, with the wheel.
     return [known[name] for name in in_order if name != "examples"]
 
 
 def find_other_parts() -> dict[str, Part]:
-    """Describe the parts that tox runs: for the other interpreters, and in other environments."""
+    """Describe the parts that tox runs, for other interpreters and in other environments."""
     interpreters = find_interpreters()
     own = introduce(PYTHON)
     options: dict[str, Sequence[str]] = {"oldest": OLDEST}
@@ -307,7 +306,7 @@ def find_other_parts() -> dict[str, Part]:
         if own is None or interpreter.name != own.name:
             options[interpreter.name] = ELSEWHERE
     options |= {"installed": [], "oldest-mcp": OLDEST_MCP}
-    if (ROOT / ".ci").is_dir():  # which the source archive has not
+    if (ROOT / ".ci").is_dir():  # the source archive does not contain it
         options["package"] = []
     return {name: run_by_tox(name, interpreters, chosen) for name, chosen in options.items()}
 
@@ -315,10 +314,10 @@ def find_other_parts() -> dict[str, Part]:
 def run_by_tox(
     name: str, interpreters: Sequence["Interpreter"], options: Sequence[str] = ()
 ) -> Part:
-    """Describe a part of tox.ini, with arguments for pytest unless the user gives others.
+    """Describe a part that runs an environment of tox.ini, with default arguments for pytest.
 
-    Each has a working directory of its own, as those that run side by side would disturb each
-    other while they build the package.
+    Each part has a working directory of its own, because parts that run at the same time would
+    disturb each other while they build the package.
     """
     command = [str(PYTHON), "-m", "tox", "run", "--quiet", "--root", str(ROOT)]
     command += ["--workdir", str(ROOT / ".tox" / name)]
@@ -330,8 +329,8 @@ def run_by_tox(
 
 
 def run_side_by_side(parts: Sequence[Part]) -> list[Result]:
-    """Run parts, a few at once, and tell of each how it goes."""
-    # One more than there are processors, as tests of servers often wait.
+    """Run parts, several at the same time, and return their results."""
+    # This is one more than there are processors, because tests of servers often wait.
     width = 1 + (os.cpu_count() or 2)
     is_alone = len(parts) == 1
     ended = {part.name: threading.Event() for part in parts}
@@ -345,14 +344,14 @@ def run_side_by_side(parts: Sequence[Part]) -> list[Result]:
         finally:
             ended[part.name].set()
 
-    # What waits for others comes last, so that it takes no place from what it waits for.
+    # Parts that wait for others come last, so that they do not occupy a thread that others need.
     in_order = sorted(parts, key=lambda part: bool(part.after))
     with concurrent.futures.ThreadPoolExecutor(width) as pool:
         return list(pool.map(run, in_order))
 
 
 def run_part(part: Part, *, is_alone: bool) -> Result:
-    """Run a part, and tell when it begins and ends; show what it says if it fails or is alone."""
+    """Run a part, and print when it begins and ends; show its output if it fails or is alone."""
     say(f"{part.name} begins: {part.about}")
     begin = time.monotonic()
     environment = {**os.environ, **part.environment}
@@ -367,7 +366,7 @@ def run_part(part: Part, *, is_alone: bool) -> Result:
         encoding="utf-8",
         errors="replace",
     ) as process:
-        assert process.stdout is not None  # as it was asked for
+        assert process.stdout is not None  # because of stdout=PIPE
         for line in process.stdout:
             lines.append(line)
             if is_alone:
@@ -380,21 +379,21 @@ def run_part(part: Part, *, is_alone: bool) -> Result:
 
 
 def say(text: str) -> None:
-    """Print *text* in one piece, with the time of day."""
+    """Print *text* with the time of day."""
     print(f"{time.strftime('%H:%M:%S')}  {text}", flush=True)
 
 
 def find_closing_lines(lines: Iterable[str]) -> list[str]:
-    """Find the lines with which pytest ends."""
+    """Find the last line of each run of pytest."""
     plain = [re.sub(r"\x1b\[[0-9;]*m", "", line).strip() for line in lines]
     return [line for line in plain if CLOSING_LINE.fullmatch(line)]
 
 
 def report_coverage(_arguments: list[str]) -> int:
-    """Put together what the parts have measured, and fail if a branch was not taken."""
+    """Combine the coverage of the parts, and fail if a branch was not taken."""
     os.environ["COVERAGE_FILE"] = str(COVERAGE / "all")
     coverage = [str(PYTHON), "-m", "coverage"]
-    # By their names: of a directory, coverage combines only what is called like its result.
+    # In a directory, coverage would combine only files that begin with the name of its result.
     measurements = [str(path) for path in COVERAGE.iterdir()]
     combined = subprocess.call([*coverage, "combine", "--quiet", *measurements], cwd=ROOT)
     return combined or subprocess.call([*coverage, "report"], cwd=ROOT)
@@ -404,7 +403,7 @@ def report_coverage(_arguments: list[str]) -> int:
 
 
 def install(group: str) -> None:
-    """Bring a group of requirements into `.venv`, unless it is there already."""
+    """Install a group of requirements into `.venv`, unless it is installed already."""
     stamp = ENVIRONMENT / f".installed-{group}"
     contents = describe_contents()
     if PYTHON.exists() and stamp.exists() and stamp.read_text("utf-8") == contents:
@@ -423,7 +422,7 @@ def install(group: str) -> None:
 
 @functools.cache
 def environment_of_uv() -> dict[str, str]:
-    """Let uv trust the certificates that the system does, and use the index that pip uses."""
+    """Make uv trust the system's certificates, and use the package index that pip uses."""
     command = [str(PYTHON), "-m", "pip", "config", "get", "global.index-url"]
     configured = subprocess.run(command, capture_output=True, text=True, check=False).stdout
     index = os.environ.get("PIP_INDEX_URL") or configured.strip()
@@ -432,13 +431,13 @@ def environment_of_uv() -> dict[str, str]:
 
 
 def describe_contents() -> str:
-    """Return what changes whenever the environment has to be brought up to date."""
+    """Return a text that changes whenever the environment must be updated."""
     requirements = (ROOT / "pyproject.toml").read_bytes()
     return f"{ROOT} {hashlib.sha256(requirements).hexdigest()}"
 
 
 def make_environment() -> None:
-    """Make `.venv`, unless a working one is there."""
+    """Make `.venv`, unless it exists and works."""
     if environment_works():
         return
     for module in ("venv", "ensurepip"):
@@ -469,7 +468,7 @@ class Interpreter:
     Attributes:
         numbers: Its version.
         is_threaded: Whether it was built to run without the global interpreter lock.
-        path: Where it is.
+        path: The path of its executable.
     """
 
     numbers: tuple[int, ...]
@@ -478,7 +477,7 @@ class Interpreter:
 
     @property
     def version(self) -> str:
-        """Its version, as people write it."""
+        """The version as text, such as ``3.13.1``."""
         return ".".join(map(str, self.numbers)) + "t" * self.is_threaded
 
     @property
@@ -498,7 +497,7 @@ def find_interpreters() -> list[Interpreter]:
 
 
 def find_candidates() -> Iterator[Path]:
-    """Yield what may be an interpreter, by its name."""
+    """Yield the files that are named like interpreters."""
     yield Path(sys.executable)
     for directory in search_directories():
         if directory.is_dir():
@@ -508,10 +507,10 @@ def find_candidates() -> Iterator[Path]:
 
 
 def search_directories() -> Iterable[Path]:
-    """Return where interpreters are looked for.
+    """List the directories that may contain interpreters.
 
-    pyenv's shims are left out: they are scripts that choose one of the versions, which are
-    looked at themselves.
+    pyenv's shims are left out: they are scripts that choose one of pyenv's versions, and the list
+    contains these versions themselves.
     """
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
     on_path = [Path(name) for name in os.get_exec_path() if name]
@@ -520,7 +519,7 @@ def search_directories() -> Iterable[Path]:
 
 
 def introduce(path: Path) -> Interpreter | None:
-    """Return what an interpreter tells of itself, None if it will not do."""
+    """Ask an interpreter for its version; return None if the tests cannot run on it."""
     try:
         answer = subprocess.run(
             [str(path), "-I", "-c", INTRODUCTION],
@@ -539,7 +538,7 @@ def introduce(path: Path) -> Interpreter | None:
 
 if __name__ == "__main__":
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # not every terminal has the ticks of tox
+        sys.stdout.reconfigure(errors="replace")  # some terminals lack the check marks of tox
     try:
         sys.exit(main(sys.argv[1:]))
     except KeyboardInterrupt:

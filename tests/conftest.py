@@ -10,7 +10,7 @@ from wares import PendingAsyncCleanupError, Registry
 
 
 def finish(closeable) -> None:
-    """Close *closeable* in whichever way it takes."""
+    """Close a container or a registry; await its cleanups if they must be awaited."""
     try:
         closeable.close()
     except PendingAsyncCleanupError:
@@ -20,7 +20,7 @@ def finish(closeable) -> None:
 
 @pytest.fixture
 def registry():
-    """A registry of its own for each test, closed after it."""
+    """A registry for each test, closed after the test."""
     registry = Registry()
     yield registry
     finish(registry)
@@ -36,13 +36,13 @@ def container(registry):
 
 @pytest.fixture(params=[SYNC, ASYNC], ids=repr)
 def way(request):
-    """`get` and `close`, then `aget` and `aclose`."""
+    """The two ways to use a container: `get` and `close`, then `aget` and `aclose`."""
     return request.param
 
 
 @pytest.fixture
 def busy_threads():
-    """Let the interpreter switch threads as often as it can."""
+    """Make the interpreter switch threads as often as possible."""
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     yield

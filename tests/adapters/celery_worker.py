@@ -1,4 +1,4 @@
-"""A Celery worker in this process, which stops without waiting for its next look at the queue."""
+"""A Celery worker in this process, which stops quickly."""
 
 import contextlib
 import threading
@@ -10,7 +10,7 @@ from celery.contrib.testing.worker import start_worker
 def make_app():
     """Make an application whose queue and results are in memory."""
     app = Celery("shop", broker="memory://", backend="cache+memory://")
-    # Otherwise it looks once a second.
+    # By default, a worker looks into the queue once a second.
     app.conf.broker_transport_options = {"polling_interval": 0.01}
     return app
 
@@ -25,7 +25,7 @@ def running(app, pool="threads"):
         """Do nothing."""
 
     def wake():
-        # The worker looks whether it is to stop only after a message, or two seconds.
+        # The worker checks whether it should stop only after a message, or after two seconds.
         while not is_over.wait(0.05):
             nudge.delay()
 
@@ -39,5 +39,5 @@ def running(app, pool="threads"):
 
 
 def result_of(task, *args):
-    """Have a task run; give its result, or the exception."""
+    """Send a task; return its result or its exception."""
     return task.delay(*args).get(propagate=False, timeout=10, interval=0.01)

@@ -1,4 +1,4 @@
-"""Which tests of adapters are collected, and what all of them use."""
+"""The configuration of the tests of adapters, and a fixture that they share."""
 
 import importlib.util
 
@@ -6,7 +6,7 @@ import pytest
 
 from tests.adapters.serving import Journal
 
-# MCP does not go together with the oldest pydantic, so `tox run -e oldest` is without it.
+# MCP does not work with the oldest pydantic, so `tox run -e oldest` does not install it.
 collect_ignore = (
     [] if importlib.util.find_spec("fastmcp") else ["test_mcp.py", "conformance/test_mcp.py"]
 )
@@ -14,5 +14,5 @@ collect_ignore = (
 
 @pytest.fixture
 def journal():
-    """What happens to the services of a test, in order."""
+    """A record of what happens to the services of a test, in order."""
     return Journal()

@@ -1,4 +1,4 @@
-"""A Django project for tests: its views do the work that a test gives them."""
+"""A Django project for tests, whose views do the work that a test chooses."""
 
 import django
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
@@ -11,12 +11,12 @@ from wares import Inject, inject
 from wares.django import health_view, wares_from
 from wares.testing import AnsweredError
 
-#: What the views do; a test puts it here.
+#: The work of the views; a test sets it.
 current = {}
 
 
 def configure() -> None:
-    """Set the project up, once in a process."""
+    """Set up the project, once per process."""
     if settings.configured:
         return
     settings.configure(

@@ -1,4 +1,4 @@
-"""An MCP server that a client starts, and speaks to by standard input and output."""
+"""An MCP server that a client starts and talks to over standard input and output."""
 
 from mcp.server.mcpserver import MCPServer
 

@@ -13,17 +13,17 @@ from uvicorn.config import WS_PROTOCOLS
 SECONDS = 10
 
 with warnings.catch_warnings():
-    # Newer releases would rather have httpx2; older ones know httpx only.
+    # Newer releases of Starlette recommend httpx2; older ones know only httpx.
     warnings.simplefilter("ignore")
     from starlette.testclient import TestClient as TestClient  # noqa: PLC0414  # for the tests
 
-#: The implementation of WebSockets that is not on its way out, where there is a choice.
+#: The implementation of WebSockets: the one that is not deprecated, if uvicorn has it.
 WEBSOCKETS = "websockets-sansio" if "websockets-sansio" in WS_PROTOCOLS else "auto"
 
 
 @contextlib.asynccontextmanager
 async def serve(app: Any, **options: Any) -> AsyncIterator[str]:
-    """Serve *app* by uvicorn in this event loop; give its ``host:port``."""
+    """Serve *app* with uvicorn in this event loop; yield its ``host:port``."""
     settings = {"lifespan": "on", "log_config": None, "ws": WEBSOCKETS, **options}
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, **settings))
     task = asyncio.create_task(_run(server))
@@ -42,7 +42,7 @@ async def serve(app: Any, **options: Any) -> AsyncIterator[str]:
 
 
 async def _run(server: uvicorn.Server) -> None:
-    """Run *server*; where the application does not start, raise what does not end the tests."""
+    """Run *server*; if the application does not start, raise an error instead of `SystemExit`."""
     try:
         await server.serve()
     except SystemExit as error:
@@ -50,7 +50,7 @@ async def _run(server: uvicorn.Server) -> None:
 
 
 async def hang_up(address: str, path: str, *, after: bytes) -> None:
-    """Ask for *path*, read until *after* has come, and cut the connection without a word."""
+    """Request *path*, read until *after* has come, and abort the connection."""
     host, port = address.split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(f"GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n".encode())
@@ -60,7 +60,7 @@ async def hang_up(address: str, path: str, *, after: bytes) -> None:
 
 
 async def cut(writer: asyncio.StreamWriter) -> None:
-    """Cut a connection without a word."""
+    """Abort a connection."""
     writer.transport.abort()
     with contextlib.suppress(OSError):
         await writer.wait_closed()
@@ -74,18 +74,18 @@ async def until(condition: Any) -> None:
 
 
 class Journal(list[str]):
-    """What happened, in order."""
+    """A record of what happened, in order."""
 
 
 class Session:
-    """A service with an end: it commits, or it rolls back."""
+    """A service that commits or rolls back at its end."""
 
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
         self.is_open = True
 
     def work(self, what: str = "work") -> str:
-        """Do something that only an open session can do."""
+        """Note *what*, and return it; only an open session can do this."""
         if not self.is_open:
             raise AssertionError("the session is closed")
         self.journal.append(what)
@@ -108,7 +108,7 @@ async def open_session(journal: Journal) -> AsyncIterator[Session]:
 
 
 def open_session_sync(journal: Journal) -> Iterator[Session]:
-    """Open a session for what cannot await; note how it ends."""
+    """Open a session for synchronous code; note how it ends."""
     session = Session(journal)
     journal.append("open")
     try:
@@ -123,7 +123,7 @@ def open_session_sync(journal: Journal) -> Iterator[Session]:
 
 
 async def open_slow_session(journal: Journal) -> AsyncIterator[Session]:
-    """Open a session whose end has to be awaited, as that of a database does."""
+    """Open a session whose end awaits something, like the commit of a database."""
     session = Session(journal)
     try:
         yield session
@@ -138,7 +138,7 @@ async def open_slow_session(journal: Journal) -> AsyncIterator[Session]:
 
 @contextlib.asynccontextmanager
 async def started(app: Any) -> AsyncIterator[dict[str, Any]]:
-    """Start *app* as a server does, and end it; give the state of its lifespan."""
+    """Start *app* as a server does, and end it; yield the state of its lifespan."""
     state: dict[str, Any] = {}
     incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
     outgoing: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
@@ -164,7 +164,7 @@ async def exchange(task: Any, incoming: Any, outgoing: Any, phase: str) -> None:
 
 @contextlib.asynccontextmanager
 async def client_of(app: Any, **options: Any) -> AsyncIterator[httpx.AsyncClient]:
-    """Start *app* in this event loop; give a client that calls it without a server."""
+    """Start *app* in this event loop; yield a client that calls it without a server."""
     async with started(app) as state:
 
         async def serve_with_state(scope: Any, receive: Any, send: Any) -> None:
@@ -176,7 +176,7 @@ async def client_of(app: Any, **options: Any) -> AsyncIterator[httpx.AsyncClient
 
 
 def make_scope(state: dict[str, Any]) -> dict[str, Any]:
-    """Make what a server tells an application of a request for ``/``."""
+    """Make the ASGI scope of a request for ``/``."""
     return {
         "type": "http",
         "method": "GET",

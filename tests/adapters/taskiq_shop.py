@@ -31,7 +31,7 @@ class StreamBroker(AsyncBroker):
     async def listen(self):
         messages = await self._streams.pull_subscribe("tasks", durable="workers")
         while True:
-            # Not for ever: in between, the worker sees that it is to end.
+            # This does not wait for ever, so that the worker notices when it should end.
             with contextlib.suppress(nats.errors.TimeoutError):
                 for message in await messages.fetch(1, timeout=0.1):
                     await message.ack()
@@ -39,7 +39,7 @@ class StreamBroker(AsyncBroker):
 
 
 def note(text):
-    """Write a line."""
+    """Write a line to the journal."""
     with Path(os.environ["SHOP_JOURNAL"]).open("a") as file:
         file.write(f"{text}\n")
 

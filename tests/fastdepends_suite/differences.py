@@ -1,4 +1,4 @@
-"""Which of FastDepends' own tests fail on wares, and why: all of this is on purpose.
+"""The tests of FastDepends that fail on wares on purpose, with the reasons.
 
 The names are those of FastDepends 3.0.8. Parametrized tests are named once.
 """
@@ -17,7 +17,7 @@ _BY_POSITION = (
     "test_ignore_depends_if_setted_manual",
 )
 
-#: Tests by what wares does otherwise; docs/coming-from-fastdepends.md lists it.
+#: Tests of what wares does differently, by reason; docs/coming-from-fastdepends.md lists them.
 OTHERWISE: dict[str, dict[str, tuple[str, ...]]] = {
     "an argument that only a dependency takes is passed by name": {
         "tests.async.test_depends": _BY_POSITION,

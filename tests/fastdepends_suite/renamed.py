@@ -11,12 +11,12 @@ from wares import Depends, Registry, ValidationError
 
 __all__ = ["PYDANTIC_V2", "Depends", "Provider", "ValidationError", "inject"]
 
-#: What decides there which tests are run.
+#: FastDepends' tests run only if this is true.
 PYDANTIC_V2 = True
 
 
 class Provider(Registry):
-    """What keeps overrides."""
+    """A registry with the methods of FastDepends' provider."""
 
     def __init__(self):
         super().__init__()

@@ -1,6 +1,6 @@
-"""Run FastDepends' own tests on wares, renamed, and compare what fails with what is to fail.
+"""Run the tests of FastDepends on wares, and check that exactly the expected ones fail.
 
-Its source distribution has no tests, so they come from its repository:
+FastDepends' source distribution has no tests, so they come from its repository, and are renamed:
 ``tox run -e fastdepends``, or ``tox run -e fastdepends -- path/to/a/clone``.
 """
 
@@ -17,7 +17,7 @@ from tests.support.suites import describe, find_surprises, find_wrong_numbers, r
 
 REPOSITORY = "https://github.com/Lancetnik/FastDepends"
 
-#: The newest version whose tests are tagged there.
+#: The newest version that has a tag in the repository.
 VERSION = "3.0.8"
 
 PAGE = "coming-from-fastdepends.md"
@@ -26,23 +26,24 @@ SENTENCE = (
     "pydantic, {passed} pass on Python 3.13"
 )
 
-#: What the tests use that run on wares; others test serializers, custom fields, schemas, internals.
+#: The names that wares has as well. Tests that need other names do not run: they are about
+#: serializers, custom fields, schemas and internals.
 PORTABLE = {"Depends", "Provider", "ValidationError", "inject"}
 
 IMPORT = re.compile(r"^from fast_depends[\w.]* import (?:\(([^)]*)\)|(.*))$", re.MULTILINE)
 
-#: Not only the package: what it has in its modules is in this one.
+#: The package or one of its modules; one module replaces all of them.
 NAME = re.compile(r"\bfast_depends\b[\w.]*")
 
 
 def download(repository: str, folder: Path) -> None:
-    """Clone what *repository* has tagged."""
+    """Clone *repository* at the tag of the version."""
     command = ["git", "clone", "--quiet", "--depth=1", f"--branch={VERSION}", repository]
     subprocess.run([*command, str(folder)], check=True)
 
 
 def rename(folder: Path) -> None:
-    """Have the portable tests import wares, and leave out the others."""
+    """Make the portable tests import wares, and delete the others."""
     for path in (folder / "tests").rglob("*.py"):
         source = path.read_text("utf-8")
         if path.name.startswith("test_") and not read_imports(source) <= PORTABLE:
@@ -53,18 +54,18 @@ def rename(folder: Path) -> None:
 
 
 def read_imports(source: str) -> set[str]:
-    """Read which names a module imports from FastDepends."""
+    """Return the names that a module imports from FastDepends."""
     names = (match for found in IMPORT.findall(source) for match in "".join(found).split(","))
     return {name.strip() for name in names if name.strip()}
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run them, tell how many pass, and fail if that is not what was expected."""
+    """Run the tests, print how many pass, and fail if the results are not the expected ones."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "clone"
         download(*arguments or [REPOSITORY], folder)
         rename(folder)
-        # Its tests mark what is for anyio.
+        # The tests mark those that anyio's plugin must run.
         results = run_tests(folder, "-p", "no:asyncio")
     surprises = find_surprises(results, OTHERWISE)
     surprises += find_wrong_numbers(results, PAGE, SENTENCE)

@@ -1,4 +1,4 @@
-"""Factories whose services note how they are left."""
+"""Factories whose services note how they are cleaned up."""
 
 import asyncio
 
@@ -8,16 +8,16 @@ from tests.support.ways import ASYNC, SYNC
 
 
 class Boom(Exception):
-    """What a request fails with."""
+    """The exception of a request that fails."""
 
 
 def fail(error):
-    """Raise *error*, where an expression is wanted."""
+    """Raise *error*, in an expression."""
     raise error
 
 
 def show(error):
-    """Show *error*, even one that cannot be shown."""
+    """Return the repr of *error*, or its type if the repr raises."""
     try:
         return repr(error)
     except RuntimeError:
@@ -47,7 +47,7 @@ class ManagerOf:
 
 
 class AsyncManagerOf(ManagerOf):
-    """The same, async only."""
+    """An async context manager that notes what happens to it."""
 
     __enter__ = __exit__ = None
 
@@ -59,7 +59,7 @@ class AsyncManagerOf(ManagerOf):
 
 
 def leaving(events, name="session", *, error=None):
-    """Return a sync generator factory that notes when it is left, and then fails or not."""
+    """Return a sync generator factory that notes its end, and then raises *error*, if any."""
 
     def make():
         try:
@@ -73,7 +73,7 @@ def leaving(events, name="session", *, error=None):
 
 
 def aleaving(events, name="session", *, error=None):
-    """Return an async generator factory that notes when it is left, and then fails or not."""
+    """Return an async generator factory that notes its end, and then raises *error*, if any."""
 
     async def make():
         try:
@@ -88,7 +88,7 @@ def aleaving(events, name="session", *, error=None):
 
 
 def watching(seen, *, reraise=True):
-    """Return a generator factory that notes what is thrown in at its `yield`."""
+    """Return a generator factory that notes the exception at its `yield`, or None."""
 
     def make():
         try:
@@ -104,7 +104,7 @@ def watching(seen, *, reraise=True):
 
 
 def awatching(seen, *, reraise=True):
-    """Return an async generator factory that notes what is thrown in at its `yield`."""
+    """Return an async generator factory that notes the exception at its `yield`, or None."""
 
     async def make():
         try:
@@ -120,7 +120,7 @@ def awatching(seen, *, reraise=True):
 
 
 def manager_watching(seen):
-    """Return a factory of a context manager that notes what it is left with."""
+    """Return a factory of a context manager that notes the exception at its exit, or None."""
 
     class Manager:
         def __enter__(self):
@@ -135,7 +135,7 @@ def manager_watching(seen):
 
 
 def amanager_watching(seen):
-    """Return a factory of an async context manager that notes what it is left with."""
+    """Return a factory of an async context manager that notes the exception at its exit."""
 
     class Manager:
         async def __aenter__(self):

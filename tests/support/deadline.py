@@ -1,4 +1,4 @@
-"""Threads that are given up on, so that a deadlock is a failed test and not a hanging one."""
+"""Threads with a time limit, so that a test with a deadlock fails and does not hang."""
 
 import asyncio
 import threading
@@ -12,7 +12,7 @@ SECONDS = 20
 
 
 def in_threads(*functions: Callable[[], Any], seconds: float = SECONDS) -> list[Any]:
-    """Run each function in its own thread, and collect what they return or raise, in order."""
+    """Run each function in its own thread; return their results or exceptions, in order."""
     outcomes: list[Any] = [None] * len(functions)
     start = threading.Barrier(len(functions))
 
@@ -39,7 +39,7 @@ def in_threads(*functions: Callable[[], Any], seconds: float = SECONDS) -> list[
 
 
 def in_thread(function: Callable[[], Any], seconds: float = SECONDS) -> Any:
-    """Run *function* in a thread of its own; return what it returns, raise what it raises."""
+    """Run *function* in a thread of its own; return its result, or raise its exception."""
     returned: list[Any] = []
     (error,) = in_threads(lambda: returned.append(function()), seconds=seconds)
     if error is not None:
@@ -53,6 +53,6 @@ def in_loop(make_coroutine: Callable[[], Any], seconds: float = SECONDS) -> Any:
 
 
 async def settle() -> None:
-    """Let every task run on until it waits for something that only the test can do."""
+    """Let every task run until it waits for something that only the test can do."""
     for _ in range(50):
         await asyncio.sleep(0)

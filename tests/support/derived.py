@@ -1,4 +1,4 @@
-"""Classes whose bases were annotated in another module, with names that this one has not got."""
+"""Classes whose bases have annotations with names that only their own module knows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.services import Cache
 
 
 class Derived(Base):
-    """Takes `__init__` from its base."""
+    """Inherits `__init__` from its base."""
 
 
 @dataclasses.dataclass

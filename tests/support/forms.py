@@ -1,4 +1,4 @@
-"""The two forms of a function, behind one face, so that one test can state one rule for both.
+"""The two forms of a function, with one interface, so that one test can state a rule for both.
 
 A test writes plain functions and generator functions. The asynchronous form of each is a
 coroutine function or an async generator function around it, with the same signature.
@@ -11,7 +11,7 @@ import wares
 
 
 class SyncForm:
-    """Functions as they are written."""
+    """Functions as the tests write them."""
 
     is_async = False
 

@@ -43,12 +43,12 @@ SPAN = {"scoped": 0, "connection": 1, "singleton": 2}
 
 
 class Failure(Exception):
-    """What a factory fails with, on purpose."""
+    """The exception of a factory that fails on purpose."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Node:
-    """One service of a random graph: who it needs, how it is made, and where it fails."""
+    """One service of a random graph: what it needs, how it is made, and where it fails."""
 
     number: int
     needs: tuple[int, ...]
@@ -69,7 +69,7 @@ class Node:
 
 @strategies.composite
 def graphs(draw, *, shapes=(*SYNC_SHAPES, *ASYNC_SHAPES), failing=True, lifetimes=LIFETIMES):
-    """Draw a graph without circles, in which nothing needs what ends before it."""
+    """Draw a graph without circles, in which no service needs a shorter-lived one."""
     nodes: list[Node] = []
     awaited: set[int] = set()
     for number in range(draw(strategies.integers(1, 8))):
@@ -79,7 +79,7 @@ def graphs(draw, *, shapes=(*SYNC_SHAPES, *ASYNC_SHAPES), failing=True, lifetime
             node.number
             for node in nodes
             if SPAN[node.lifetime] >= SPAN[lifetime]
-            # What asks by `get` must not meet what has to be awaited.
+            # A factory that calls `get` must not need a service that has to be awaited.
             and not (
                 shape in {"asking function", "asking generator"} and node.number in awaited
             )
@@ -100,7 +100,7 @@ def graphs(draw, *, shapes=(*SYNC_SHAPES, *ASYNC_SHAPES), failing=True, lifetime
 
 
 class World:
-    """A registry made from a graph, and a list of what happened in it."""
+    """A registry made from a graph, and a list of events."""
 
     def __init__(self, nodes: tuple[Node, ...]) -> None:
         self.nodes = nodes
@@ -118,18 +118,18 @@ class World:
         )
 
     def note(self, event: str, node: Node) -> None:
-        """Note that something happened to *node*, and fail there if that was drawn."""
+        """Note an event of *node*, and fail if the graph says so."""
         self.events.append((event, node.number))
         if self.failing and node.failing == event:
             raise Failure(node.number, event)
 
     def begin(self, node: Node, needs: tuple[Any, ...]) -> tuple[int, ...]:
-        """Note that the making of *node* begins; return a service that tells what it got."""
+        """Note that *node* is being made; return a service that contains what it got."""
         self.note("make", node)
         return (node.number, *needs)
 
     def make_factory(self, node: Node) -> Any:
-        """Make a factory of the shape of *node*, whose signature asks for what it needs."""
+        """Make a factory of the shape of *node*, whose signature asks for the services it needs."""
         maker = getattr(self, "make_" + node.shape.replace(" ", "_"))
         factory = maker(node)
         if not node.shape.startswith("asking"):
@@ -152,7 +152,7 @@ class World:
         return lambda *needs: self.begin(node, needs)
 
     def make_class(self, node: Node) -> Any:
-        """A class whose objects are equal if what they got is."""
+        """A class whose objects are equal if they got equal services."""
         world = self
 
         class Service:
@@ -172,7 +172,7 @@ class World:
         return lambda *needs: make(*needs)
 
     def make_async_function(self, node: Node) -> Any:
-        """An async function that lets others run meanwhile."""
+        """An async function that lets other tasks run meanwhile."""
 
         async def make(*needs):
             service = self.begin(node, needs)
@@ -197,7 +197,7 @@ class World:
     make_managed_generator = make_generator
 
     def make_async_generator(self, node: Node) -> Any:
-        """An async generator that lets others run meanwhile."""
+        """An async generator that lets other tasks run meanwhile."""
 
         async def make(*needs):
             service = self.begin(node, needs)
@@ -250,7 +250,7 @@ class World:
         return Manager
 
     def make_asking_function(self, node: Node) -> Any:
-        """A function that asks its container for what it needs."""
+        """A function that asks its container for the services it needs."""
 
         def make(wares_container):
             needs = tuple(wares_container.get(self.keys[need]) for need in node.needs)
@@ -259,7 +259,7 @@ class World:
         return make
 
     def make_asking_generator(self, node: Node) -> Any:
-        """A generator that asks its container for what it needs."""
+        """A generator that asks its container for the services it needs."""
         generator = self.make_generator(node)
 
         def make(wares_container):
@@ -269,7 +269,7 @@ class World:
         return make
 
     def make_asking_async_function(self, node: Node) -> Any:
-        """An async function that asks its container for what it needs."""
+        """An async function that asks its container for the services it needs."""
 
         async def make(wares_container):
             needs = [await wares_container.aget(self.keys[need]) for need in node.needs]
@@ -278,7 +278,7 @@ class World:
         return make
 
     def make_asking_async_generator(self, node: Node) -> Any:
-        """An async generator that asks its container for what it needs."""
+        """An async generator that asks its container for the services it needs."""
 
         async def make(wares_container):
             needs = [await wares_container.aget(self.keys[need]) for need in node.needs]

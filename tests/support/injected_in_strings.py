@@ -1,4 +1,7 @@
-"""Injected functions whose annotations are strings: local names, names to come, hidden imports."""
+"""Injected functions whose annotations are strings.
+
+They name local classes, classes that are defined later, and imports for type checkers.
+"""
 
 from __future__ import annotations
 
@@ -101,7 +104,7 @@ def get_later():
 
 
 class Later:
-    """Something that is defined after who asks for it."""
+    """A class that is defined after the functions that ask for it."""
 
 
 CurrentUser = Annotated[str, Depends(lambda name: f"user {name}")]

@@ -1,7 +1,6 @@
-"""Runs one thing in the very middle of another, at every line of ours, one line after the other.
+"""Interrupts one function at each line of wares in turn, and runs another function meanwhile.
 
-Lines count once, when they are first come to: what is done in a loop, or for each of many
-services, is interrupted at its first round.
+Each line counts once, when it is first reached: a loop is interrupted in its first round only.
 """
 
 import contextlib
@@ -19,17 +18,18 @@ FOLDER = str(Path(wares.__file__).parent)
 SECONDS = 10
 #: A number for `sys.monitoring` that neither debuggers, nor coverage, nor profilers use.
 TOOL = 4
-#: How long the second is given to end while the first stands still; it may have to wait for it.
+#: How many seconds the second function may run while the first is interrupted. It may have to wait
+#: for the first, so the first then goes on.
 PATIENCE = 0.004
 
 
 def is_ours(file_name: str) -> bool:
-    """Tell whether a file, or what stands for one, belongs to wares."""
+    """Tell whether a file, or the name of generated code, belongs to wares."""
     return file_name.startswith(FOLDER) or "of wares" in file_name
 
 
 class Halt:
-    """Lets a thread stand still when it comes to its *line*-th line of ours."""
+    """Interrupts a thread at its *line*-th line of wares."""
 
     def __init__(self, line: int) -> None:
         self.line = line
@@ -38,7 +38,7 @@ class Halt:
         self.go_on = threading.Event()
 
     def note(self, file_name: str, line: int) -> None:
-        """Count a line of ours, and stand still at the one that is looked for."""
+        """Count a line of wares, and wait if it is the *line*-th."""
         if (file_name, line) not in self.seen:
             self.seen.add((file_name, line))
             if len(self.seen) == self.line:
@@ -46,7 +46,7 @@ class Halt:
                 self.go_on.wait(SECONDS)
 
     def run(self, function: Callable[[], Any], outcomes: dict[str, Any]) -> None:
-        """Run *function* under watch."""
+        """Run *function*, and interrupt it at the line."""
         with watch(self.note):
             try:
                 outcomes["first"] = function()
@@ -57,9 +57,9 @@ class Halt:
 
 @contextlib.contextmanager
 def watch(note: Callable[[str, int], None]) -> Iterator[None]:
-    """Call *note* with each line of ours that this thread comes to."""
+    """Call *note* with each line of wares that this thread reaches."""
     if sys.version_info >= (3, 12):
-        # Unlike `sys.settrace` it leaves the place to a measurement of coverage.
+        # Unlike `sys.settrace`, it does not get in the way of coverage.
         with watch_by_monitoring(note):
             yield
         return
@@ -70,7 +70,7 @@ def watch(note: Callable[[str, int], None]) -> Iterator[None]:
         if not is_ours(frame.f_code.co_filename):
             return None
         if measure is not None:
-            # It takes the place over when it is told of a call.
+            # When coverage sees a call, it replaces the trace function.
             measure(frame, event, argument)
             sys.settrace(trace)
         if event == "line":
@@ -86,7 +86,7 @@ def watch(note: Callable[[str, int], None]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def watch_by_monitoring(note: Callable[[str, int], None]) -> Iterator[None]:
-    """Watch by `sys.monitoring`, which sees all threads."""
+    """Watch with `sys.monitoring`, which sees all threads."""
     thread = threading.get_ident()
     monitoring = sys.monitoring
 
@@ -110,10 +110,10 @@ def watch_by_monitoring(note: Callable[[str, int], None]) -> Iterator[None]:
 def run_at_line(
     line: int, first: Callable[[], Any], second: Callable[[], Any]
 ) -> tuple[Any, Any, bool]:
-    """Run *second* when *first* has come to its *line*-th line, or to its end.
+    """Run *second* when *first* has reached its *line*-th line, or its end.
 
     Returns:
-        What each returned or raised, and whether there was such a line.
+        The result or exception of each, and whether *first* has so many lines.
     """
     outcomes: dict[str, Any] = {}
     halt = Halt(line)
@@ -144,7 +144,7 @@ def run_at_line(
 def explore(
     prepare: Callable[[], tuple[Callable[[], Any], Callable[[], Any], Callable[..., None]]],
 ) -> int:
-    """Run a scenario anew for each line, and return at how many lines it was interrupted."""
+    """Run a scenario once for each line, and return at how many lines it was interrupted."""
     line = 0
     while True:
         line += 1

@@ -1,4 +1,4 @@
-"""Loads a module a second time, with its annotations evaluated in another way."""
+"""Loads a module a second time, with annotations that are evaluated in another way."""
 
 import __future__
 
@@ -10,15 +10,15 @@ _IN_STRINGS = "from __future__ import annotations\n"
 
 
 def load_in_strings(module: types.ModuleType) -> types.ModuleType:
-    """Compile *module* anew, so that all its annotations are strings at run time."""
+    """Compile *module* again, so that all its annotations are strings at run time."""
     flag = __future__.annotations.compiler_flag
     return _load(module, f"{module.__name__}_in_strings", _read(module), flag)
 
 
 def load_lazily(module: types.ModuleType) -> types.ModuleType:
-    """Compile *module* anew without its `from __future__ import annotations`.
+    """Compile *module* again without its `from __future__ import annotations`.
 
-    From Python 3.14 on its annotations are evaluated when they are read (PEP 649).
+    From Python 3.14 on, its annotations are then evaluated when they are read (PEP 649).
     """
     source = _read(module)
     assert _IN_STRINGS in source
@@ -26,7 +26,7 @@ def load_lazily(module: types.ModuleType) -> types.ModuleType:
 
 
 def load_source(path: Path, source: str) -> types.ModuleType:
-    """Write a module to *path* and load it; this version of Python may be too old to have it."""
+    """Write a module to *path* and load it; its syntax may be too new for some Pythons."""
     path.write_text(source, encoding="utf-8")
     module = types.ModuleType(f"tests.support.{path.stem}")
     module.__file__ = str(path)

@@ -1,4 +1,4 @@
-"""The same, with annotations that are strings at run time."""
+"""A user's own class called `Container`, with annotations that are strings at run time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a reader sees of an error, and where a factory is defined."""
+"""The text of an error as users see it, and the place of a factory."""
 
 import inspect
 import traceback
@@ -16,7 +16,7 @@ def notes_of(error: BaseException) -> str:
 
 
 def location_of(factory) -> str:
-    """Return `file:line` of where *factory* is defined, without the file's directories."""
+    """Return the `file:line` of the definition of *factory*, without the file's directories."""
     if inspect.isclass(factory):
         line = inspect.getsourcelines(factory)[1]
     else:
@@ -25,5 +25,5 @@ def location_of(factory) -> str:
 
 
 def missing_parts(text: str, *parts: str) -> list[str]:
-    """Return those *parts* that do not occur in *text*: none, in a message that names all."""
+    """Return those *parts* that do not occur in *text*."""
     return [part for part in parts if part not in text]

@@ -1,4 +1,4 @@
-"""Aliases and generics in the syntax of PEP 695, as source: Python 3.11 cannot read it."""
+"""Aliases and generics in the syntax of PEP 695, as text, because Python 3.11 cannot read it."""
 
 SOURCE = """
 import typing

@@ -1,4 +1,4 @@
-"""Factories whose annotations name what is imported for type checkers only."""
+"""Factories whose annotations name classes that are imported for type checkers only."""
 
 from __future__ import annotations
 

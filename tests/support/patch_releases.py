@@ -1,10 +1,10 @@
-"""What a patch release of Python does wrong that distributions still ship: 3.11.2, for Debian."""
+"""Reasons to skip tests on a patch release that a distribution still ships: 3.11.2 in Debian."""
 
 import sys
 
 import pytest
 
-#: Whether `asyncio.timeout` ends with `TimeoutError` also in a task that was cancelled before.
+#: Whether `asyncio.timeout` raises `TimeoutError` even in a task that was cancelled before.
 TIMES_OUT_ONCE_CANCELLED = sys.version_info >= (3, 11, 7)
 
 needs_timeouts_once_cancelled = pytest.mark.skipif(

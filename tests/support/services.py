@@ -5,56 +5,56 @@ They live at module level so that an error message can name them as a user would
 
 
 class Settings:
-    """Something that needs nothing."""
+    """A service that needs nothing."""
 
 
 class Database:
-    """Something that most tests need."""
+    """The service that most tests need."""
 
 
 class Cache:
-    """Something beside the database."""
+    """A second service."""
 
 
 class Mailer:
-    """Something beside the cache."""
+    """A third service."""
 
 
 class Engine:
-    """What lives long."""
+    """A service that lives as long as the registry."""
 
 
 class Session:
-    """What lives for one request."""
+    """A service that lives for one request."""
 
 
 class Missing:
-    """What nobody registers."""
+    """A service that is never registered."""
 
 
 class Repository:
-    """One step away from the database."""
+    """A service that needs the database."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
 
 
 class Shop:
-    """Two steps away from the database."""
+    """A service that needs a service that needs the database."""
 
     def __init__(self, repository: Repository) -> None:
         self.repository = repository
 
 
 class Needy:
-    """One step away from what nobody registers."""
+    """A service that needs a service that is never registered."""
 
     def __init__(self, missing: Missing) -> None:
         self.missing = missing
 
 
 class NeedsNeedy:
-    """Two steps away from what nobody registers."""
+    """A service that needs `Needy`."""
 
     def __init__(self, needy: Needy) -> None:
         self.needy = needy

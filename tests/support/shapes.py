@@ -18,7 +18,7 @@ Content = typing.TypeVar("Content")
 
 
 class Service:
-    """What all the factories make."""
+    """The service that all these factories make."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -169,7 +169,7 @@ class NamedTupleClass(typing.NamedTuple):
 
 
 class DerivedClass(Service):
-    """Takes `__init__` from its base."""
+    """Inherits `__init__` from its base."""
 
 
 class ClassWithNew:
@@ -192,7 +192,7 @@ class ClassWithContainer:
 
 
 class ContextManager:
-    """Is its own service once it is entered."""
+    """A context manager that returns a service when it is entered."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -229,7 +229,7 @@ def context_manager_from_function(database: Database) -> ContextManager:
 
 
 def decorated(wrapped):
-    """Wrap a callable the way most decorators do, knowing nothing of what it returns."""
+    """Wrap a callable as most decorators do, whatever it returns."""
 
     @functools.wraps(wrapped)
     def wrapper(*args, **kwargs):

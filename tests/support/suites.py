@@ -1,4 +1,4 @@
-"""Other projects' own tests, run on wares, and compared with what is expected of them."""
+"""Runs the tests of other projects on wares, and compares the results with the expected ones."""
 
 import collections
 import subprocess
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-#: How often each test has passed, failed, or was skipped.
+#: How often each test has passed, has failed or was skipped.
 Results = Mapping[str, collections.Counter[str]]
 
 #: The names of tests, by module or class.
@@ -15,7 +15,7 @@ Names = Mapping[str, Sequence[str]]
 
 
 def run_tests(folder: Path, *options: str) -> Results:
-    """Run the tests in *folder*; those of one parametrized test count as one name."""
+    """Run the tests in *folder*; all cases of a parametrized test have one name."""
     report = folder / "report.xml"
     options = ("--quiet", "--tb=no", "-p", "no:cacheprovider", f"--junitxml={report}", *options)
     subprocess.run([sys.executable, "-m", "pytest", *options, "tests"], cwd=folder, check=False)
@@ -33,7 +33,7 @@ def _outcome(case: ET.Element) -> str:
 
 
 def describe(project: str, results: Results, expected: Mapping[str, Names]) -> str:
-    """Tell how many tests of *project* pass, and how many fail on purpose, by the reason."""
+    """Write how many tests of *project* pass, and how many are expected to fail, by reason."""
     passed, run = _count(results)
     lines = [f"{passed} of {run} tests of {project} pass."]
     for reason, names in expected.items():
@@ -43,7 +43,7 @@ def describe(project: str, results: Results, expected: Mapping[str, Names]) -> s
 
 
 def find_surprises(results: Results, expected: Mapping[str, Names]) -> list[str]:
-    """Tell which tests fail that are to pass, and which pass that are *expected* to fail."""
+    """List the tests that fail but should pass, and those that pass but are *expected* to fail."""
     to_fail = {name for names in expected.values() for name in _list_names(names)}
     failed = {name for name, outcomes in results.items() if outcomes["failed"]}
     return [
@@ -53,12 +53,12 @@ def find_surprises(results: Results, expected: Mapping[str, Names]) -> list[str]
 
 
 def find_wrong_numbers(results: Results, page: str, sentence: str) -> list[str]:
-    """Tell if a page of the documentation does not state how many tests pass.
+    """Return a message if a page of the documentation states wrong numbers of tests.
 
     Args:
-        results: What was found.
+        results: The results.
         page: The page.
-        sentence: What it states, with ``{passed}`` and ``{run}``; of Python 3.13.
+        sentence: The sentence on the page, with ``{passed}`` and ``{run}``, for Python 3.13.
     """
     text = " ".join((_DOCUMENTATION / page).read_text("utf-8").split())
     passed, run = _count(results)
@@ -71,7 +71,7 @@ _DOCUMENTATION = Path(__file__).parents[2] / "docs"
 
 
 def _count(results: Results) -> tuple[int, int]:
-    """Count the tests that pass, and all that were run."""
+    """Count the tests that pass, and all tests that run."""
     numbers = sum(results.values(), collections.Counter())
     return numbers["passed"], numbers.total() - numbers["skipped"]
 

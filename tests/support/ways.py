@@ -1,4 +1,4 @@
-"""The two ways to use a container, behind one face, so that one test can state one rule."""
+"""The two ways to use a container, with one interface, so that a test can state a rule for both."""
 
 from wares import Container, Registry
 
@@ -54,7 +54,7 @@ ASYNC = AsyncWay()
 
 
 async def use(way: SyncWay | AsyncWay, registry: Registry, times: int, *keys) -> None:
-    """Open, ask and close *times* throw-away containers."""
+    """Open, ask and close a container, *times* times."""
     for _ in range(times):
         container = Container(registry)
         await way.get(container, *keys)

@@ -1,9 +1,9 @@
-"""Which of svcs' own tests fail on wares, and why: all of this is on purpose.
+"""The tests of svcs that fail on wares on purpose, with the reasons.
 
 The names are those of svcs 26.2, renamed. Parametrized tests are named once.
 """
 
-#: Tests of what svcs does not promise: private names, and imports of them.
+#: Tests of private names, which svcs does not promise.
 PRIVATE: dict[str, tuple[str, ...]] = {
     "tests.integrations.test_flask.TestFlask": (
         "test_local_proxy_container",
@@ -35,7 +35,7 @@ PRIVATE: dict[str, tuple[str, ...]] = {
     ),
 }
 
-#: Tests of what wares does otherwise, by what that is; docs/migrating-from-svcs.md lists it.
+#: Tests of what wares does differently, by reason; docs/migrating-from-svcs.md lists the reasons.
 OTHERWISE: dict[str, dict[str, tuple[str, ...]]] = {
     "adapters have no get, aget and get_pings of their own": {
         "tests.integrations.test_aiohttp.TestAIOHTTP": (

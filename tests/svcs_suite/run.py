@@ -1,6 +1,6 @@
-"""Run svcs' own tests on wares, renamed, and compare what fails with what is to fail.
+"""Run the tests of svcs on wares, and check that exactly the expected ones fail.
 
-It takes svcs from its source distribution: ``tox run -e svcs``.
+The tests come from svcs' source distribution, and are renamed: ``tox run -e svcs``.
 """
 
 import re
@@ -18,15 +18,15 @@ VERSION = "26.2.0"
 PAGE = "migrating-from-svcs.md"
 SENTENCE = "of {run} tests of svcs 26.2 on Python 3.13, {passed} pass."
 
-#: How one migrates, as docs/migrating-from-svcs.md shows it.
+#: The renames of a migration, as docs/migrating-from-svcs.md shows them.
 RENAMES = (("SVCSMiddleware", "WaresMiddleware"), (r"\b(_?)svcs", r"\1wares"))
 
-#: What a user's code would not import.
+#: Imports of private modules, which the code of a user does not contain.
 PRIVATE_IMPORT = re.compile(r"^from wares\._\w+ import .*\n", re.MULTILINE)
 
 
 def download(folder: Path) -> Path:
-    """Download svcs' source distribution, unpack it, and give the folder that it is in."""
+    """Download and unpack svcs' source distribution; return its folder."""
     options = ["--quiet", "--no-deps", "--no-binary=:all:", f"--dest={folder}"]
     subprocess.run(
         [sys.executable, "-m", "pip", "download", *options, f"svcs=={VERSION}"], check=True
@@ -46,7 +46,7 @@ def rename(folder: Path) -> None:
 
 
 def main() -> int:
-    """Run them, tell how many pass, and fail if that is not what was expected."""
+    """Run the tests, print how many pass, and fail if the results are not the expected ones."""
     with tempfile.TemporaryDirectory() as name:
         folder = download(Path(name))
         rename(folder)

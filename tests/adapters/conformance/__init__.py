@@ -1,1 +1,1 @@
-"""Every adapter, held to what `wares.testing.AdapterConformance` says."""
+"""The tests of `wares.testing.AdapterConformance`, for every adapter."""

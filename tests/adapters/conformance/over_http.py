@@ -1,4 +1,4 @@
-"""What is the same for all that serve HTTP: a real server, a client, and a client that hangs up."""
+"""The conformance tests over HTTP: a real server, a client, and a client that hangs up."""
 
 import asyncio
 
@@ -9,7 +9,7 @@ from wares.testing import AdapterConformance
 
 
 class HTTPConformance(AdapterConformance):
-    """`serve` gives the ``host:port`` of a server with ``/work``, ``/stream`` and ``/healthy``."""
+    """`serve` yields the ``host:port`` of a server with ``/work``, ``/stream`` and ``/healthy``."""
 
     async def perform(self, served):
         await self._ask(served, "/work")
@@ -35,7 +35,7 @@ class HTTPConformance(AdapterConformance):
             try:
                 return await client.get(self._path(path))
             except httpx.RemoteProtocolError:
-                # A stream that fails is cut off.
+                # A server aborts the connection when a stream fails.
                 return None
 
     def _path(self, path):

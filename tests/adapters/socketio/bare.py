@@ -1,8 +1,8 @@
-"""Clients that send the frames of the protocol themselves: hundreds of them cost next to nothing.
+"""Clients that send the frames of the protocol themselves, so that a test can afford hundreds.
 
 Engine.IO 4: https://github.com/socketio/engine.io-protocol; Socket.IO 5:
 https://github.com/socketio/socket.io-protocol. A frame begins with its type in Engine.IO
-(2 ping, 3 pong, 4 message), that of a message with its type in Socket.IO
+(2 ping, 3 pong, 4 message). In a message, the type in Socket.IO follows
 (0 connect, 1 disconnect, 2 event, 3 acknowledgement, 4 connect error).
 """
 
@@ -26,7 +26,7 @@ class Gone(Exception):
 
 @attrs.define
 class OverWebSocket:
-    """A client's way to the server by a WebSocket."""
+    """A transport over a WebSocket."""
 
     _websocket: websockets.ClientConnection
 
@@ -49,13 +49,13 @@ class OverWebSocket:
         await self._websocket.close()
 
     async def vanish(self) -> None:
-        """Cut the connection; the server finds out by TCP."""
+        """Abort the connection; the server notices by TCP."""
         self._websocket.transport.abort()
 
 
 @attrs.define
 class OverPolling:
-    """A client's way to the server by one request after the other."""
+    """A transport over HTTP requests, one after the other."""
 
     _session: aiohttp.ClientSession
     _url: str
@@ -78,7 +78,7 @@ class OverPolling:
             await self.send(CLOSE)
 
     async def vanish(self) -> None:
-        """Ask no more; the server finds out by the ping that nobody answers."""
+        """Stop sending requests; the server notices when a ping is not answered."""
 
     async def _request(self, method: str, frame: str | None = None) -> str:
         with _telling_gone(aiohttp.ClientError):
@@ -88,33 +88,33 @@ class OverPolling:
                 return await response.text()
 
 
-WAYS = {"websocket": OverWebSocket, "polling": OverPolling}
+TRANSPORT_CLASSES = {"websocket": OverWebSocket, "polling": OverPolling}
 
 
 @attrs.define
 class BareClient:
-    """A client of the default namespace, by whichever way."""
+    """A client of the default namespace, over either transport."""
 
-    _way: OverWebSocket | OverPolling
+    _transport: OverWebSocket | OverPolling
     _received: list[str] = attrs.field(factory=list)
 
     @classmethod
     async def open(cls, address: str, transport: str) -> "BareClient":
-        """Reach the server; nobody is connected by that."""
-        return cls(await WAYS[transport].open(address))
+        """Open the transport; the client is not connected to a namespace yet."""
+        return cls(await TRANSPORT_CLASSES[transport].open(address))
 
     async def ask_in(self, auth: Any) -> None:
-        """Ask to be let in, and do not wait for the answer."""
-        await self._way.send(f"40{json.dumps(auth)}")
+        """Send the request to connect, without waiting for the answer."""
+        await self._transport.send(f"40{json.dumps(auth)}")
 
     async def connect(self, auth: Any) -> bool:
-        """Ask to be let in; tell whether that was granted."""
+        """Connect; return whether the server has accepted the client."""
         await self.ask_in(auth)
         return (await self._receive("40", "44")).startswith("40")
 
     async def emit(self, event: str, *arguments: Any, number: str = "") -> None:
         """Send an event."""
-        await self._way.send(f"42{number}{json.dumps([event, *arguments])}")
+        await self._transport.send(f"42{number}{json.dumps([event, *arguments])}")
 
     async def call(self, event: str, *arguments: Any) -> Any:
         """Send an event, and wait for the acknowledgement."""
@@ -122,28 +122,28 @@ class BareClient:
         return json.loads((await self._receive("437")).removeprefix("437"))
 
     async def disconnect(self) -> None:
-        """Take leave of the namespace, and close."""
-        await self._way.send("41")
+        """Disconnect from the namespace, and close the transport."""
+        await self._transport.send("41")
         await self.close()
 
     async def close(self) -> None:
-        """Close without a word about the namespace."""
-        await self._way.close()
+        """Close the transport without disconnecting from the namespace."""
+        await self._transport.close()
 
     async def vanish(self) -> None:
-        """Be gone without a word."""
-        await self._way.vanish()
+        """Disappear without closing anything."""
+        await self._transport.vanish()
 
     async def _receive(self, *beginnings: str) -> str:
-        """Wait for a frame that begins like one of these; whatever else comes is dropped."""
+        """Wait for a frame with one of these *beginnings*, and drop other frames."""
         while True:
             while self._received:
                 frame = self._received.pop(0)
                 if frame == PING:
-                    await self._way.send(PONG)
+                    await self._transport.send(PONG)
                 elif frame.startswith(beginnings):
                     return frame
-            self._received += await self._way.receive()
+            self._received += await self._transport.receive()
 
 
 @contextlib.contextmanager

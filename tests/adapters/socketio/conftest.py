@@ -14,7 +14,7 @@ async def _session():
 
 @pytest.fixture
 def journal():
-    """What happened, in order."""
+    """A record of what happens to the services of a test, in order."""
     return Journal()
 
 
@@ -29,5 +29,5 @@ async def registry(journal):
 
 @pytest.fixture
 async def sio(registry):
-    """An unmodified server, initialised."""
+    """A server of python-socketio, initialised."""
     return make_server_for(registry)

@@ -23,25 +23,25 @@ TRANSPORTS = ("websocket", "polling")
 
 
 class Journal(list[str]):
-    """What happened, in order."""
+    """A record of what happened, in order."""
 
     def count_open(self, what: str) -> int:
-        """Tell how many of something are open."""
+        """Count how many services of a kind are open."""
         return self.count(f"open {what}") - self.count(f"close {what}")
 
 
-#: What the clients of a test send their requests by; python-socketio does not always close its own.
+#: The HTTP session of the clients of a test; python-socketio does not always close its own session.
 SESSIONS: list[aiohttp.ClientSession] = []
 
 
 def new_client() -> socketio.AsyncClient:
-    """Make a client that has yet to connect."""
+    """Make a client that is not connected."""
     return socketio.AsyncClient(reconnection=False, http_session=SESSIONS[-1])
 
 
 @contextlib.asynccontextmanager
 async def one_session() -> AsyncIterator[None]:
-    """Have one session for all clients of a test."""
+    """Open one HTTP session for all clients of a test."""
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as one:
         SESSIONS.append(one)
         yield
@@ -50,7 +50,7 @@ async def one_session() -> AsyncIterator[None]:
 
 @contextlib.asynccontextmanager
 async def serve(app: Any, **options: Any) -> AsyncIterator[str]:
-    """Serve an ASGI application by uvicorn in this event loop; give its address."""
+    """Serve an ASGI application with uvicorn in this event loop; yield its address."""
     settings = {
         "lifespan": "off",
         "log_config": None,
@@ -74,7 +74,7 @@ async def serve(app: Any, **options: Any) -> AsyncIterator[str]:
 
 @contextlib.asynccontextmanager
 async def serving(sio: socketio.AsyncServer) -> AsyncIterator[str]:
-    """Serve a Socket.IO server alone; give its address."""
+    """Serve a Socket.IO server by itself; yield its address."""
     async with serve(socketio.ASGIApp(sio)) as address:
         try:
             yield address
@@ -86,7 +86,7 @@ async def serving(sio: socketio.AsyncServer) -> AsyncIterator[str]:
 async def connected(
     address: str, transport: str = "websocket", **options: Any
 ) -> AsyncIterator[socketio.AsyncClient]:
-    """Connect a client, and disconnect it."""
+    """Connect a client, and disconnect it after the block."""
     client = new_client()
     await client.connect(address, transports=[transport], **options)
     try:
@@ -97,7 +97,7 @@ async def connected(
 
 @contextlib.asynccontextmanager
 async def connect_bare(address: str) -> AsyncIterator[websockets.ClientConnection]:
-    """Connect to the default namespace by a WebSocket that is sent the protocol's own frames."""
+    """Connect to the default namespace; yield a WebSocket for frames of the protocol."""
     url = f"{address.replace('http', 'ws', 1)}/socket.io/?EIO=4&transport=websocket"
     async with websockets.connect(url, proxy=None) as websocket:
         opened = await websocket.recv()
@@ -116,22 +116,22 @@ async def until(condition: Any, seconds: float = SECONDS) -> None:
 
 
 async def vanish(client: socketio.AsyncClient) -> None:
-    """Cut a client's connection without a word."""
+    """Abort a client's connection."""
     if client.eio.ws is not None:
         client.eio.ws._response.connection.transport.abort()
     await client.eio.disconnect(abort=True)
 
 
 class _Silent(WSGIRequestHandler):
-    """Does not tell of each request."""
+    """A request handler that does not log requests."""
 
     def log_request(self, *_: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextlib.contextmanager
 def serving_threads(sio: socketio.Server) -> Iterator[str]:
-    """Serve a synchronous Socket.IO server by a WSGI server with threads."""
+    """Serve a synchronous Socket.IO server with a WSGI server that uses threads."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = make_server(
         "127.0.0.1", 0, socketio.WSGIApp(sio), threaded=True, request_handler=_Silent
@@ -149,13 +149,14 @@ def serving_threads(sio: socketio.Server) -> Iterator[str]:
 
 @contextlib.contextmanager
 def connected_thread(address: str, **options: Any) -> Iterator[socketio.Client]:
-    """Connect a synchronous client, and disconnect it."""
+    """Connect a synchronous client, and disconnect it after the block."""
     client = socketio.Client(reconnection=False)
     client.connect(address, transports=["websocket"], **options)
     try:
         yield client
     finally:
-        # The server does not answer that, and the client would wait for three seconds.
+        # The server does not answer when the WebSocket closes, so the client would wait for three
+        # seconds.
         websocket = client.eio.ws
         websocket.close = functools.partial(websocket.close, timeout=0.1)
         client.disconnect()
@@ -170,7 +171,7 @@ class Lasting:
 
 
 def register_both(registry: Registry, journal: Journal) -> None:
-    """Register a service for each lifetime, whose ends are noted."""
+    """Register a scoped and a connection service, which note their ends."""
 
     async def open_event() -> AsyncIterator[Event]:
         journal.append("open event")
@@ -197,7 +198,7 @@ def register_both(registry: Registry, journal: Journal) -> None:
 
 
 def register_both_sync(registry: Registry, journal: Journal) -> None:
-    """Register a synchronous service for each lifetime, whose ends are noted."""
+    """Register a scoped and a connection service that are synchronous and note their ends."""
 
     def open_event() -> Iterator[Event]:
         journal.append("open event")
@@ -218,12 +219,12 @@ def register_both_sync(registry: Registry, journal: Journal) -> None:
 
 
 def make_server_for(registry: Registry, **options: Any) -> socketio.AsyncServer:
-    """Make an unmodified server, and initialise it."""
-    # A polling client's last request waits for the next ping.
+    """Make a server of python-socketio, and initialise it."""
+    # The last request of a polling client waits for the next ping, so pings are frequent.
     settings = {"async_mode": "asgi", "ping_interval": 0.2, "ping_timeout": 2, **options}
     return init_app(socketio.AsyncServer(**settings), registry)
 
 
 def open_connections(sio: Any) -> int:
-    """Tell how many connections have a container."""
+    """Count the connections that have a container."""
     return len(sio._wares_dispatch.hook.connections._open)
