@@ -211,16 +211,11 @@ class Registered:
 
     async def serve(self, serving: Serving) -> Any:
         """Pass an event through the middlewares to the handler."""
-        try:
-            # This copies the lists, which may change while the event is being handled.
-            middlewares = [one for route in self.routes for one in route.middlewares]
-            result = await self._go_through(serving, serving.event, middlewares)
-            # The answer of the handler has been converted, but that of a middleware has not.
-            return self._write_answer(serving, None, result) if middlewares else result
-        except BaseException as error:
-            # python-socketio swallows cancellations.
-            serving.error = error
-            raise
+        # This copies the lists, which may change while the event is being handled.
+        middlewares = [one for route in self.routes for one in route.middlewares]
+        result = await self._go_through(serving, serving.event, middlewares)
+        # The answer of the handler has been converted, but that of a middleware has not.
+        return self._write_answer(serving, None, result) if middlewares else result
 
     async def answer(self, serving: Serving, error: Exception) -> Any:
         """Return the acknowledgement for an exception of the handler or of its services.
@@ -260,9 +255,22 @@ class Registered:
         """Call the first middleware, which calls the others and the handler by ``call_next``."""
         if event is not serving.event:
             serving.replace_event(event)
-        if not middlewares:
+        try:
+            if middlewares:
+                return await self._call_middleware(serving, event, middlewares)
             result = await self.handler.call(serving)
-            return self._write_answer(serving, self._adapter, result)
+            result = self._write_answer(serving, self._adapter, result)
+        except BaseException as error:
+            # A middleware may answer it, and python-socketio swallows cancellations.
+            serving.error = error
+            raise
+        # A middleware may have tried before.
+        serving.error = None
+        return result
+
+    async def _call_middleware(
+        self, serving: Serving, event: SocketEvent, middlewares: Sequence[Handler]
+    ) -> Any:
         inner: list[Any] = []
 
         async def go_on(following: SocketEvent) -> Any:

@@ -1,14 +1,15 @@
 """Middlewares that are classes, as applications written for fastsio have them."""
 
 import asyncio
+import contextlib
 import logging
 
 import pytest
 import socketio
 
 import wares.socketio.fastsio
-from tests.adapters.socketio.serving import connected, serving
-from wares import Registry
+from tests.adapters.socketio.serving import Event, connected, register_both, serving
+from wares import Inject, Registry
 from wares.exceptions import InvalidRegistrationError
 from wares.socketio.fastsio import (
     AsyncServer,
@@ -213,6 +214,50 @@ class TestMethods:
             "other", "/", "sid", 5
         )
         assert ["noting before work 5", "noting before other 5"] == journal
+
+    async def test_answered_exceptions_roll_back(self, sio, registry, journal):
+        """The cleanups see an exception that a middleware answers."""
+        register_both(registry, journal)
+
+        class Answering(BaseMiddleware):
+            async def handle_exception(self, exc, event, sid, data, **context):
+                return "answered"
+
+        @sio.on("work")
+        async def work(service: Inject[Event]):
+            raise LookupError
+
+        sio.add_middleware(Noting(journal))
+        sio.add_middleware(Answering())
+
+        assert "answered" == await sio._trigger_event("work", "/", "sid")
+        assert [
+            "noting before work None",
+            "open event",
+            "event saw LookupError",
+            "close event",
+        ] == [entry for entry in journal if "after" not in entry]
+
+    async def test_another_attempt(self, sio, registry, journal):
+        """Services of an event that succeeds in the end do not see an earlier exception."""
+        register_both(registry, journal)
+        attempts = iter([LookupError, None])
+
+        @sio.middleware
+        async def retry(call_next, event):
+            with contextlib.suppress(LookupError):
+                return await call_next(event)
+            return await call_next(event)
+
+        @sio.on("work")
+        async def work(service: Inject[Event]):
+            error = next(attempts)
+            if error is not None:
+                raise error
+            return "done"
+
+        assert "done" == await sio._trigger_event("work", "/", "sid")
+        assert ["open event", "close event"] == journal
 
     async def test_complete_control(self, sio):
         """`__call__` may be overridden, and call the handler as often as it likes."""
