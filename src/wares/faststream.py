@@ -14,7 +14,8 @@ from wares._adapters.injecting import inject_own
 from wares._adapters.lifespan import REGISTRY_KEY
 from wares._adapters.registries import Keeping, choose_registry, demand_kind
 from wares._adapters.units import Unit, check, noting
-from wares._core.container import Registry, current_container
+from wares._core.container import Registry
+from wares._core.current import current
 from wares._core.marks import find_fast_dependencies
 
 with needs_extra("wares.faststream", "faststream"):
@@ -48,9 +49,6 @@ aclose_registry = _keeping.aclose_registry
 
 #: Whether the registry of an application is validated as it starts.
 _VALIDATES_KEY = "wares_validates"
-
-#: Exceptions that end a handler early but are no failures.
-_NO_FAILURES = (AckMessage, StopConsume)
 
 
 def init_app(app: App, *, registry: Registry | None = None, validate: bool = True) -> App:
@@ -114,11 +112,10 @@ def init_broker(broker: Broker, *, registry: Registry) -> Broker:
     """
     advice = "For an application: init_app(app)"
     demand_kind(broker, AnyBroker, "init_broker takes a broker of FastStream", advice)
-    present = _brokers.find(broker)
     _brokers.prepare(broker, registry, _find_kinds(StreamMessage), _find_handlers)
-    setattr(broker, REGISTRY_KEY, registry)
-    if present is None:
+    if _brokers.find(broker) is None:
         _install(broker)
+    setattr(broker, REGISTRY_KEY, registry)
     return broker
 
 
@@ -143,12 +140,16 @@ class _Noting(BaseMiddleware[Any, Any]):
     async def consume_scope(
         self, call_next: Callable[[Any], Awaitable[Any]], msg: StreamMessage[Any]
     ) -> Any:
-        with noting(current_container, _is_failure):
-            return await call_next(msg)
+        served = current.get()
+        if served is not None and served._given.get(StreamMessage) is msg:
+            with noting(served, _is_failure):
+                return await call_next(msg)
+        return await call_next(msg)  # an answer to `broker.request`, which has no container yet
 
 
 def _is_failure(error: BaseException) -> bool:
-    return not isinstance(error, _NO_FAILURES)
+    """Tell whether *error* is a failure; some exceptions only end a handler early."""
+    return not isinstance(error, (AckMessage, StopConsume))
 
 
 def _install(broker: Any) -> None:

@@ -64,16 +64,13 @@ def keep_message(error: WaresError) -> WaresError:
 
 
 @contextmanager
-def noting(
-    find_container: Callable[[], Container], is_failure: Callable[[BaseException], bool]
-) -> Iterator[None]:
+def noting(container: Container, is_failure: Callable[[BaseException], bool]) -> Iterator[None]:
     """Note the exception that leaves the block, because outer code may answer it or try again.
 
     Args:
-        find_container: Finds the container of the unit of work to which the block belongs.
+        container: The container of the unit of work to which the block belongs.
         is_failure: Tells which exceptions are failures.
     """
-    container = find_container()
     # This may be another attempt, after one that has failed.
     note_failure(container, None)
     try:
