@@ -111,8 +111,8 @@ class ConnectionContainer(Container):
         given: The objects that the container is given.
     """
 
-    #: The exception that last left an injected function; perhaps nothing else has seen it.
-    _escaped: BaseException | None = None
+    #: The exception that last left an injected function, if the middleware wants to know it.
+    _escaped: BaseException | None
 
     _before: Container | None
     _outer: Container | None
@@ -188,6 +188,10 @@ class WaresMiddleware:
     lifespan: lifespan[Any] | None = attrs.field(default=None, kw_only=True)
     failed: Callable[[int], bool] | None = attrs.field(default=None, kw_only=True)
 
+    #: Whether exceptions may be answered unseen, so that only injected functions or the status of
+    #: the response tell.
+    _is_blind = True
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one scope.
 
@@ -210,6 +214,8 @@ class WaresMiddleware:
             await self.app(scope, receive, send)
             return
         container = ConnectionContainer(registry, scope, self._give(scope, receive, send))
+        if self._is_blind:
+            container._escaped = None
         answered: list[BaseException] = []
         scope[ANSWERED_KEY] = answered
         try:
@@ -251,7 +257,9 @@ class WaresMiddleware:
 
     def _has_failed(self, status: int) -> bool:
         """Tell whether a response with *status* means that the request has failed."""
-        return status >= _SERVER_ERROR if self.failed is None else self.failed(status)
+        if self.failed is None:
+            return self._is_blind and status >= _SERVER_ERROR
+        return self.failed(status)
 
     def _watch(self, scope: Scope, send: Send, answered: list[BaseException]) -> Send:
         """Wrap *send* so that it notes exceptions that are answered instead of raised.
@@ -280,10 +288,12 @@ class WaresMiddleware:
         status = message.get("status")
         if status is None:
             is_error = message.get("code", _NORMAL_CLOSURE) not in _GOOD_CLOSURES
-            return container._escaped if is_error else None
-        if status >= _CLIENT_ERROR and container._escaped is not None:
-            return container._escaped
-        return ResponseFailed(status) if self._has_failed(status) else None
+        else:
+            is_error = status >= _CLIENT_ERROR
+        escaped: BaseException | None = getattr(container, "_escaped", None)
+        if is_error and escaped is not None:
+            return escaped
+        return ResponseFailed(status) if status and self._has_failed(status) else None
 
 
 def wares_from(scope: Mapping[str, Any]) -> Container:

@@ -89,6 +89,8 @@ class WaresPlugin(InitPlugin):
 class _Middleware(asgi.WaresMiddleware):
     """The middleware of `wares.asgi`, with Litestar's connection for the container."""
 
+    _is_blind = False
+
     def _give(
         self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send
     ) -> dict[Hashable, Any]:

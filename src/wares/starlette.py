@@ -111,9 +111,8 @@ class WaresMiddleware(asgi.WaresMiddleware):
         kind = Request if scope["type"] == "http" else WebSocket
         return given_by(kind(scope, receive, send))
 
-    def _has_failed(self, status: int) -> bool:
-        # Exceptions that Starlette answers are seen; a response without one is no failure.
-        return self.failed is not None and self.failed(status)
+    # A response without an exception is no failure.
+    _is_blind = False
 
 
 def wares_from(connection: HTTPConnection) -> Container:

@@ -1,5 +1,6 @@
 """Litestar: what `AdapterConformance` does not say, with Litestar's own test client."""
 
+import contextlib
 from typing import Annotated
 
 import httpx
@@ -225,16 +226,26 @@ class TestWhatIsMissing:
 
 
 class TestEdgeCases:
-    def test_a_response_that_is_returned_is_no_failure(self, plugin, journal):
-        """A response with an error status commits if it is returned, not raised."""
+    @pytest.mark.parametrize("status", [409, 500])
+    def test_a_response_that_is_returned_is_no_failure(self, plugin, journal, status):
+        """A response with an error status commits if it is returned, not raised.
+
+        An exception that the handler has handled is no failure, either.
+        """
+
+        @inject
+        def fail(session: Inject[Session]) -> None:
+            raise LookupError
 
         @get("/")
         @inject
         async def show(session: Inject[Session]) -> Response[str]:
-            return Response(session.work(), status_code=409)
+            with contextlib.suppress(LookupError):
+                fail()
+            return Response(session.work(), status_code=status)
 
         with TestClient(make_app(plugin, show)) as client:
-            assert 409 == client.get("/").status_code
+            assert status == client.get("/").status_code
 
         assert ["open", "work", "commit"] == journal
 

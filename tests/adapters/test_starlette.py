@@ -34,12 +34,14 @@ from tests.adapters.serving import (
 )
 from wares import (
     ContainerClosedError,
+    Inject,
     InvalidRegistrationError,
     NoContainerError,
     NoRegistryError,
     Registry,
     RegistryClosedError,
     current_container,
+    inject,
 )
 from wares.starlette import WaresMiddleware, get_registry, lifespan, wares_from
 
@@ -525,10 +527,19 @@ class TestFailures:
         ids=["by default", "failed="],
     )
     async def test_answers_without_an_exception(self, start, journal, options, ending):
-        """A response is no failure, whatever its status, unless `failed` says so."""
+        """A response is no failure, whatever its status, unless `failed` says so.
+
+        Nor is an exception that the endpoint has handled.
+        """
+
+        @inject
+        def fail(session: Inject[Session]):
+            raise LookupError
 
         async def view(request):
             (await wares_from(request).aget(Session)).work()
+            with contextlib.suppress(LookupError):
+                fail()
             return PlainTextResponse("", status_code=503)
 
         app = Starlette(routes=[Route("/", view)], lifespan=start)
