@@ -1,5 +1,4 @@
-"""wares compared with its peers, all in one run: `python -m benchmarks`, explained in README.md.
+"""wares compared with its peers in one run: `python -m benchmarks`. README.md explains the method.
 
-This package knows every peer and is never imported by `wares` or its tests; it uses only what
-each of them documents.
+This package uses only what each peer documents. `wares` never imports it.
 """

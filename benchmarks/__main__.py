@@ -17,18 +17,18 @@ from benchmarks.versions import describe
 
 
 def main() -> int:
-    """Run what the command line asks for.
+    """Run the benchmark with the options of the command line.
 
     Returns:
-        1 where a check of wares or of the hand-written code failed, else 0: what peers do
-        is named in the output, and is no failure of the benchmark.
+        1 if a check of wares or of the hand-written code failed, else 0. The output names peers
+        that fail a check, but that is no failure of the benchmark.
     """
     options = _read_options()
     if options.list:
         for row in rows.ROWS:
             print(f"{row.name:22}{row.title}")
         return 0
-    # What peers do that others deprecate is not what is measured.
+    # Peers may use deprecated functions, and warnings would disturb the output.
     warnings.simplefilter("ignore")
     versions = describe()
     print(", ".join(f"{name} {version}" for name, version in versions.items()))
@@ -71,20 +71,23 @@ def _read_options() -> argparse.Namespace:
         "rows",
         nargs="*",
         metavar="ROW",
-        help="rows, or beginnings of their names; else all; `quick` before them: "
+        help="names of rows, or their beginnings; all rows by default; `quick` before them: "
         "few rounds, four containers, one line for each row",
     )
-    parser.add_argument("--list", action="store_true", help="name the rows, and end")
+    parser.add_argument("--list", action="store_true", help="list the rows, and exit")
     parser.add_argument(
-        "--json", type=Path, metavar="FILE", help="also write the figures there"
+        "--json", type=Path, metavar="FILE", help="also write the figures to this file"
     )
     parser.add_argument(
         "--write", action="store_true", help="put the figures of all rows into README.md"
     )
-    parser.add_argument("--once", action="store_true", help="only check, without timing")
+    parser.add_argument("--once", action="store_true", help="check only, without timing")
     parser.add_argument("--rounds", type=int, default=80, metavar="N", help="default: 80")
     parser.add_argument(
-        "--only", default="", metavar="CANDIDATE,...", help="these, and the hand-written code"
+        "--only",
+        default="",
+        metavar="CANDIDATE,...",
+        help="run only these and the hand-written code",
     )
     options = parser.parse_args()
     if options.write and (options.rows or options.only or options.once):

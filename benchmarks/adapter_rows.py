@@ -1,4 +1,4 @@
-"""The rows of Starlette, Flask and Socket.IO: what an adapter adds to a request or an event."""
+"""The rows of Starlette, Flask and Socket.IO: the cost of an adapter in a request or an event."""
 
 from collections.abc import Iterable
 from contextlib import AsyncExitStack

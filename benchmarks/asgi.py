@@ -1,4 +1,4 @@
-"""An ASGI application called directly: its lifespan, and requests without a server or client."""
+"""A client that calls an ASGI application directly, with its lifespan and without a server."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,7 +13,7 @@ class Client:
     """Runs an application's lifespan, and calls it as a server would.
 
     Args:
-        application: What is called.
+        application: The application.
     """
 
     def __init__(self, application: Application) -> None:
@@ -51,7 +51,7 @@ class Client:
         """Request a path.
 
         Args:
-            path: Begins with a slash.
+            path: The path, which begins with a slash.
 
         Returns:
             The status and the body of the response.

@@ -1,7 +1,7 @@
-"""Factories that take the container and ask it, as svcs has them, made from a wiring.
+"""Factories that take the container and ask it, as in svcs, made from a wiring.
 
-Knows no peer: the container is whatever class annotates the parameter. The functions are
-written out as source text, so that each of them is what a person would have typed.
+The class of the container annotates their parameter, so they work with any peer. They are written
+as source text, so that each of them is a function as a person would type it.
 """
 
 import inspect
@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.wiring import Factory, Wiring, is_generator, key_of, needs_of
 
-#: svcs' two questions, each for several services at once; wares has the same.
+#: How svcs and wares ask for several services at once.
 GET = "container.get({})"
 AGET = "await container.aget({})"
 
@@ -18,17 +18,17 @@ AGET = "await container.aget({})"
 def make_asking(
     wiring: Wiring, container: type, *, get: str = GET, aget: str = AGET, at_once: bool = True
 ) -> dict[type, Callable[..., Any]]:
-    """Write factories that get what they need from a container.
+    """Write factories that ask a container for the services they need.
 
     Args:
-        wiring: Whose factories are meant.
-        container: The class of the container, which annotates the parameter of each.
-        get: How the container is asked for what is made synchronously.
-        aget: How the container is asked for what is made asynchronously.
-        at_once: Whether several services can be asked for by one question.
+        wiring: The wiring whose factories to write.
+        container: The class of the container, which annotates the parameter of each factory.
+        get: The expression that asks for services that are made synchronously.
+        aget: The expression that asks for services that are made asynchronously.
+        at_once: Whether one expression can ask for several services.
 
     Returns:
-        The factories, by what they make.
+        The factories, by the types that they make.
     """
     written: dict[type, Callable[..., Any]] = {}
     for factory in wiring.factories:
@@ -47,7 +47,7 @@ def make_asking(
 
 
 def _write(factory: Factory, answers: list[str], names: dict[str, type]) -> Callable[..., Any]:
-    """Write a factory whose arguments are the container's answers."""
+    """Write a factory that calls *factory* with the container's answers."""
     is_async = inspect.isasyncgenfunction(factory) or any("await" in one for one in answers)
     source = f"{'async ' if is_async else ''}def make(container):\n"
     if is_generator(factory):
@@ -56,7 +56,7 @@ def _write(factory: Factory, answers: list[str], names: dict[str, type]) -> Call
         source += f"    {parameters} = {', '.join(answers).removeprefix('*')}\n{body}"
     else:
         source += f"    return factory({', '.join(answers)})\n"
-    # A generator's body is copied, so it needs the names of its module.
+    # The body of a generator is copied, so it needs the names of its module.
     namespace = {**getattr(factory, "__globals__", {}), **names, "factory": factory}
     exec(source, namespace)  # noqa: S102 - the text is made in this file
     made: Callable[..., Any] = namespace["make"]
@@ -64,7 +64,7 @@ def _write(factory: Factory, answers: list[str], names: dict[str, type]) -> Call
 
 
 def _product_of(factory: Factory) -> Any:
-    """Say what a factory gives, as peers read it from the annotation."""
+    """Return the return annotation of a factory, as peers read it."""
     key: Any = key_of(factory)
     if inspect.isasyncgenfunction(factory):
         return AsyncIterator[key]

@@ -1,7 +1,7 @@
-"""What a candidate offers: the one shape that every module of `benchmarks.candidates` has.
+"""`Candidate`: the interface of all modules of `benchmarks.candidates`.
 
-Knows no peer. A method that a candidate leaves as it is here says that the peer has nothing
-of the kind; the reason is printed with the results.
+If a peer has nothing for a piece of work, its candidate does not override the method, and the
+reason is printed with the results.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
@@ -21,12 +21,12 @@ class NotOfferedError(Exception):
 
 
 class Candidate:
-    """One way to wire services, by its own fastest documented means.
+    """One way to wire services, with the fastest means that its documentation shows.
 
     Attributes:
-        name: What it is called in the tables.
+        name: Its name in the tables.
         distributions: The installed packages whose versions are printed.
-        statement: What an application that uses it imports.
+        statement: The import statement of an application that uses it.
     """
 
     name: ClassVar[str]
@@ -37,15 +37,15 @@ class Candidate:
         """Register a wiring, ready for the first container.
 
         Args:
-            wiring: What to register.
+            wiring: The services to register.
 
         Returns:
-            Whatever the peer keeps registrations in.
+            The object in which the peer keeps registrations.
         """
         raise NotOfferedError("it has no registry")
 
     def operation(self, wiring: Wiring) -> AbstractContextManager[Operation]:
-        """Open a container, get the root, close; yields the function that does so."""
+        """Yield a function that opens a container, gets the root, and closes the container."""
         raise NotOfferedError("it has no containers for sync code")
 
     def operation_async(self, wiring: Wiring) -> AbstractAsyncContextManager[AsyncOperation]:
@@ -53,7 +53,7 @@ class Candidate:
         raise NotOfferedError("it has no containers for async code")
 
     def asking(self, wiring: Wiring) -> AbstractContextManager[Operation]:
-        """Do what `operation` does, by factories that take the container and ask it."""
+        """Do what `operation` does, with factories that take the container and ask it."""
         raise NotOfferedError("its factories cannot ask")
 
     def asking_async(self, wiring: Wiring) -> AbstractAsyncContextManager[AsyncOperation]:
@@ -61,11 +61,11 @@ class Candidate:
         raise NotOfferedError("its factories cannot ask")
 
     def cached(self, wiring: Wiring) -> AbstractContextManager[Loop]:
-        """Ask an open container again and again for what it has made already.
+        """Ask an open container again and again for a service that it has made already.
 
         Yields:
-            A function that asks once for each item it is given, and returns the last
-            service. The loop is the candidate's own so that nothing but the asking is in it.
+            A function that asks once for each item of its argument, and returns the last service.
+            The candidate writes the loop itself, so that it contains nothing but the asking.
         """
         raise NotOfferedError("it keeps nothing between two questions")
 
@@ -74,7 +74,7 @@ class Candidate:
         raise NotOfferedError("it keeps nothing between two questions")
 
     def opener(self) -> AbstractContextManager[Callable[[], AbstractContextManager[Any]]]:
-        """Yield the function that makes a container to be opened by `with`."""
+        """Yield a function that makes a container, which `with` opens."""
         raise NotOfferedError("it has no container object")
 
     def injected(self, wiring: Wiring) -> AbstractContextManager[Operation]:

@@ -1,7 +1,7 @@
-"""What `docs/why.md` says about the behaviour of wares and its peers, tried out.
+"""Observes the behaviour of wares and its peers that `docs/why.md` describes.
 
 The work is the same for all: a request uses a transaction, and a service that flushes into it when
-the request ends. `observe` returns, for each candidate, the words of the page's table.
+the request ends. `observe` returns, for each candidate, the words of the table on the page.
 """
 
 import asyncio
@@ -21,24 +21,24 @@ import wares
 
 
 class Transaction:
-    """Commits or rolls back when the request ends."""
+    """A service that commits or rolls back when the request ends."""
 
 
 class Flush:
-    """Is written into the transaction when the request ends."""
+    """A service that flushes into the transaction when the request ends."""
 
 
 Get = Callable[[type], Awaitable[Any]]
 Fail = Callable[[], Awaitable[None]]
-#: Opens a request of a candidate, of which services can be asked.
+#: Opens a request of a candidate, and gives a function that asks it for services.
 Open = Callable[["Work"], AbstractAsyncContextManager[Get]]
 
 
 class Work:
-    """The factories of the services, functions that note how they end.
+    """The factories of the services, which note how the transaction ends.
 
     Args:
-        fail: What happens at the end of `Flush`.
+        fail: Called at the end of `Flush`.
     """
 
     def __init__(self, fail: Fail) -> None:
@@ -111,7 +111,7 @@ OPENERS: dict[str, Open] = {
 }
 
 
-#: Those of them that have to be told that tasks share a request.
+#: The candidates that need an option if tasks share a request.
 WITH_LOCKS: dict[str, Open] = {
     "dishka": partial(open_dishka, locks=True),
     "wireup": partial(open_wireup, locks=True),
@@ -119,14 +119,14 @@ WITH_LOCKS: dict[str, Open] = {
 
 
 async def use(open_request: Open, work: Work) -> None:
-    """Serve a request that goes well."""
+    """Serve a request that succeeds."""
     async with open_request(work) as get:
         await get(Transaction)
         await get(Flush)
 
 
 async def use_fastapi(work: Work) -> None:
-    """Serve a request that goes well, with FastAPI's own dependencies."""
+    """Serve a request that succeeds, with FastAPI's own dependencies."""
     app = fastapi.FastAPI()
 
     @app.get("/")
@@ -143,12 +143,12 @@ async def use_fastapi(work: Work) -> None:
 
 
 async def raise_error() -> None:
-    """Fail as a flush does."""
+    """Raise the error of a failed flush."""
     raise OSError
 
 
 async def cancel() -> None:
-    """Be cancelled, as by a timeout."""
+    """Cancel the current task, as a timeout does."""
     task = asyncio.current_task()
     assert task is not None
     task.cancel()
@@ -156,10 +156,10 @@ async def cancel() -> None:
 
 
 async def observe_failure(serve: Callable[[Work], Awaitable[None]]) -> tuple[str, str]:
-    """Say how the transaction ends when the flush fails, and what becomes of the error."""
+    """Describe how the transaction ends if the flush fails, and what happens to the error."""
     work, records = Work(raise_error), []
     handler = logging.Handler()
-    handler.emit = records.append  # type: ignore[method-assign]  # keeps what is logged
+    handler.emit = records.append  # type: ignore[method-assign]  # collects the records
     logging.getLogger().addHandler(handler)
     try:
         await serve(work)
@@ -175,21 +175,21 @@ async def observe_failure(serve: Callable[[Work], Awaitable[None]]) -> tuple[str
 
 
 async def observe_cancellation(serve: Callable[[Work], Awaitable[None]]) -> str:
-    """Say whether the transaction ends when the flush is cancelled."""
+    """Describe whether the transaction ends if the flush is cancelled."""
     work = Work(cancel)
     await asyncio.wait([asyncio.ensure_future(serve(work))])
     return "run" if work.journal else "do not run"
 
 
 async def observe_tasks(open_request: Open) -> str:
-    """Say how many transactions two tasks of one request get."""
+    """Describe how many transactions two tasks of one request get."""
     async with open_request(Work(lambda: asyncio.sleep(0))) as get:
         one, other = await asyncio.gather(get(Transaction), get(Transaction))
     return "one object" if one is other else "one each"
 
 
 async def observe() -> dict[str, dict[str, str]]:
-    """Try out all candidates; return the cells of the table, by row and candidate."""
+    """Observe all candidates; return the cells of the table, by row and candidate."""
     serving = {name: partial(use, opener) for name, opener in OPENERS.items()}
     serving["FastAPI"] = use_fastapi
     failures = {name: await observe_failure(serve) for name, serve in serving.items()}

@@ -1,4 +1,4 @@
-"""The rows that ask containers: open, get, close; cached; injected; one registry of many."""
+"""The rows about containers: open, get and close; cached look-ups; injection; large registries."""
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack
@@ -11,18 +11,18 @@ from benchmarks.candidate import AsyncLoop, AsyncOperation, Candidate, Operation
 from benchmarks.row import Row, as_async, repeat_async_operation, repeat_operation
 from benchmarks.wiring import Wiring, expect
 
-# A peer that closes in the order of a set's hashes is right half of the time.
+# A peer that closes services in a random order passes every second check of two services.
 ORDER_CHECKS = 12
 
 
 @cache
 def _names() -> dict[str, str]:
-    """Find the modules of the candidates, by their names as far as they can be loaded."""
+    """Find the modules of the candidates, by the names of candidates."""
     names = {}
     for module in candidates.MODULES:
         try:
             names[candidates.load(module).name] = module
-        except Exception:  # noqa: BLE001 - the row itself will say what happened
+        except Exception:  # noqa: BLE001 - the row reports the error
             names[module.replace("_", "-")] = module
     return names
 
@@ -32,30 +32,30 @@ class ContainerRow(Row):
     """A row whose entrants are the modules of `benchmarks.candidates`."""
 
     def entrants(self) -> Sequence[str]:
-        """List everybody."""
+        """List all candidates."""
         return list(_names())
 
     def load(self, entrant: str) -> Candidate:
-        """Make the candidate, or raise what its import raises."""
+        """Make the candidate, or raise the error of its import."""
         return candidates.load(_names()[entrant])
 
 
 @dataclass(frozen=True, kw_only=True)
 class WiringRow(ContainerRow):
-    """A row that is about one wiring.
+    """A row about one wiring.
 
     Attributes:
-        wiring: Makes what candidates register, when the row is run.
+        wiring: Makes the wiring when the row runs.
     """
 
     wiring: Callable[[], Wiring]
 
 
 class SyncRow(WiringRow):
-    """Open a container, get the root, close; in sync code."""
+    """Open a container, get the root, and close the container, in sync code."""
 
     def offer(self, candidate: Candidate, wiring: Wiring) -> AbstractContextManager[Operation]:
-        """Ask the candidate for the work."""
+        """Return the candidate's context manager for this work."""
         return candidate.operation(wiring)
 
     async def prepare(self, entrant: str, stack: AsyncExitStack) -> AsyncLoop:
@@ -70,12 +70,12 @@ class SyncRow(WiringRow):
 
 
 class AsyncRow(WiringRow):
-    """Open a container, get the root, close; in async code."""
+    """Open a container, get the root, and close the container, in async code."""
 
     def offer(
         self, candidate: Candidate, wiring: Wiring
     ) -> AbstractAsyncContextManager[AsyncOperation]:
-        """Ask the candidate for the work."""
+        """Return the candidate's context manager for this work."""
         return candidate.operation_async(wiring)
 
     async def prepare(self, entrant: str, stack: AsyncExitStack) -> AsyncLoop:
@@ -90,25 +90,25 @@ class AsyncRow(WiringRow):
 
 
 class AskingRow(SyncRow):
-    """Do the same by factories that ask the container."""
+    """Do what `SyncRow` does, with factories that ask the container."""
 
     def offer(self, candidate: Candidate, wiring: Wiring) -> AbstractContextManager[Operation]:
-        """Ask the candidate for the work."""
+        """Return the candidate's context manager for this work."""
         return candidate.asking(wiring)
 
 
 class AskingAsyncRow(AsyncRow):
-    """Do the same by factories that ask the container, in async code."""
+    """Do what `AsyncRow` does, with factories that ask the container."""
 
     def offer(
         self, candidate: Candidate, wiring: Wiring
     ) -> AbstractAsyncContextManager[AsyncOperation]:
-        """Ask the candidate for the work."""
+        """Return the candidate's context manager for this work."""
         return candidate.asking_async(wiring)
 
 
 class CachedRow(WiringRow):
-    """Ask an open container for what it has made."""
+    """Ask an open container for a service that it has made."""
 
     async def prepare(self, entrant: str, stack: AsyncExitStack) -> AsyncLoop:
         """Check that both answers are the same engine."""
@@ -118,7 +118,7 @@ class CachedRow(WiringRow):
 
 
 class CachedAsyncRow(WiringRow):
-    """Ask an open container for what it has made, in async code."""
+    """Ask an open container for a service that it has made, in async code."""
 
     async def prepare(self, entrant: str, stack: AsyncExitStack) -> AsyncLoop:
         """Check that both answers are the same engine."""
@@ -136,7 +136,7 @@ class InjectRow(SyncRow):
     """Call a decorated function."""
 
     def offer(self, candidate: Candidate, wiring: Wiring) -> AbstractContextManager[Operation]:
-        """Ask the candidate for the work."""
+        """Return the candidate's context manager for this work."""
         return candidate.injected(wiring)
 
 
@@ -146,20 +146,20 @@ class InjectAsyncRow(AsyncRow):
     def offer(
         self, candidate: Candidate, wiring: Wiring
     ) -> AbstractAsyncContextManager[AsyncOperation]:
-        """Ask the candidate for the work."""
+        """Return the candidate's context manager for this work."""
         return candidate.injected_async(wiring)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RegistrationRow(WiringRow):
-    """Register many services, and do no more than is needed before the first request."""
+    """Register many services, and do everything else that is needed before the first request."""
 
     def entrants(self) -> Sequence[str]:
-        """List everybody who registers."""
+        """List all candidates except the hand-written code."""
         return [name for name in super().entrants() if name != "by hand"]
 
     async def prepare(self, entrant: str, stack: AsyncExitStack) -> AsyncLoop:
-        """Check nothing here: the look-up rows ask what was registered."""
+        """Prepare without a check; the look-up rows check such registrations."""
         asked, candidate = self.wiring(), self.load(entrant)
         candidate.register(wiring.FACTORY)
 
@@ -183,7 +183,7 @@ def _rows(
         sync_kind: The class of the sync row.
         async_kind: The class of the others.
         name: The name of the sync row.
-        title: What is done.
+        title: A description of the work.
         wirings: One for each row.
     """
     awaits = ", a session that awaits" if len(wirings) > 2 else ""

@@ -1,7 +1,7 @@
-"""A wiring as functions with `Depends` in their signatures, for all who have such a marker.
+"""A wiring as functions with `Depends` in their signatures, for peers that have such a marker.
 
-Knows no peer: the marker is handed in. The functions are written out as source text, so that
-each of them is what a person would have typed.
+The marker is an argument, so this works with any such peer. The functions are written as source
+text, so that each of them is a function as a person would type it.
 """
 
 import inspect
@@ -19,12 +19,12 @@ def make_dependencies(
     """Write a dependency function for each value and factory.
 
     Args:
-        wiring: What they make.
-        marker: The peer's `Depends`.
-        keyword: `async def` for peers who would run a `def` in a thread.
+        wiring: The wiring.
+        marker: The `Depends` of the peer.
+        keyword: `async def` for peers that would run a `def` function in a thread.
 
     Returns:
-        The functions by the types that they make.
+        The functions, by the types that they make.
     """
     written: dict[type, Callable[..., Any]] = {}
     for key, value in wiring.values.items():
@@ -39,7 +39,7 @@ def make_dependencies(
 
 
 def make_operation(wiring: Wiring, marker: Marker) -> Callable[..., Any]:
-    """Write the function that asks for the root by its signature."""
+    """Write a function whose signature asks for the root."""
     root = make_dependencies(wiring, marker)[wiring.root]
     return _write(
         "def operation(root: Root):\n    return root\n",
@@ -50,7 +50,7 @@ def make_operation(wiring: Wiring, marker: Marker) -> Callable[..., Any]:
 def make_async_operation(
     wiring: Wiring, marker: Marker, *, keyword: str = "def"
 ) -> Callable[..., Any]:
-    """Write the async function that asks for the root by its signature."""
+    """Write an async function whose signature asks for the root."""
     root = make_dependencies(wiring, marker, keyword=keyword)[wiring.root]
     return _write(
         "async def operation(root: Root):\n    return root\n",
@@ -60,7 +60,7 @@ def make_async_operation(
 
 def _depend(factory: Factory, annotations: dict[str, Any], keyword: str) -> Callable[..., Any]:
     if not inspect.isclass(factory):
-        # A generator function stays itself; only its copy's annotations carry markers.
+        # A generator function is copied, so that only the annotations of the copy have markers.
         copy = type(factory)(factory.__code__, factory.__globals__, factory.__name__)
         copy.__annotations__ = annotations
         return copy

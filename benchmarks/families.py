@@ -1,9 +1,8 @@
-"""Classes in numbers: chains, wide roots, large registries.
+"""Large families of classes: chains, wide roots, large registries.
 
-They are written as source text and executed, because that is what makes them ordinary
-classes: with parameters and annotations of their own, as a person would have typed them.
-The hand-written code keeps what it makes in a dict, as a container does, because the rest of
-the request may ask for any of it again.
+They are written as source text and executed, so that they are ordinary classes with their own
+parameters and annotations, as a person would type them. The hand-written code keeps services in
+a dict, as a container does, because the rest of the request may ask for each of them again.
 """
 
 from collections.abc import Callable, Iterable
@@ -14,7 +13,7 @@ from benchmarks.work import CONFIG, Config
 
 
 def make_leaves(count: int) -> list[type]:
-    """Make classes that each need the configuration, and nothing else."""
+    """Make classes, each of which needs only the configuration."""
     written = _execute(
         f"class Service{number}:\n"
         f"    def __init__(self, config: Config) -> None:\n"
@@ -25,7 +24,7 @@ def make_leaves(count: int) -> list[type]:
 
 
 def make_chain(length: int) -> tuple[list[type], Callable[[], object]]:
-    """Make classes that each need the one before, and the code that a hand would write."""
+    """Make classes, each of which needs the previous one, and the hand-written code for them."""
     before = ["Config", *(f"Link{number}" for number in range(length))]
     classes = (
         f"class Link{number}:\n"
@@ -42,7 +41,7 @@ def make_chain(length: int) -> tuple[list[type], Callable[[], object]]:
 
 
 def make_wide(width: int) -> tuple[list[type], Callable[[], object]]:
-    """Make leaves and a root that needs them all, and the code that a hand would write."""
+    """Make leaves, a root that needs all of them, and the hand-written code for them."""
     names = [f"leaf_{number}" for number in range(width)]
     classes = (f"class Leaf{number}:\n    pass\n" for number in range(width))
     parameters = ", ".join(f"{name}: Leaf{number}" for number, name in enumerate(names))
@@ -66,7 +65,7 @@ _BY_HAND = "def make():\n    services = {}\n    with ExitStack():\n"
 
 
 def _execute(parts: Iterable[str]) -> dict[str, Any]:
-    # The module's own name: some peers look up where a class was defined.
+    # Some peers look up the module in which a class was defined.
     namespace = {
         "__name__": __name__,
         "Config": Config,

@@ -1,4 +1,4 @@
-"""What a run found out: one `Figure` for each row and candidate, and what was aimed at."""
+"""The results of a run: a `Table` for each row, with a `Figure` for each candidate."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -10,15 +10,15 @@ Verdict = Literal["measured", "passed", "not offered", "missing", "failed"]
 
 @dataclass(frozen=True)
 class Figure:
-    """How one candidate did one piece of work.
+    """The result of one candidate in one row.
 
     Attributes:
-        candidate: Its name.
-        verdict: `passed` is a check without timing; `missing` did not import.
-        reason: Why it was neither measured nor passed.
-        minimum: The least of the rounds, in the row's unit.
-        median: The middle of the rounds, in the row's unit.
-        rounds: How many there were.
+        candidate: The name of the candidate.
+        verdict: `passed` means checked but not timed; `missing` means that its import failed.
+        reason: The reason if the candidate was neither measured nor passed.
+        minimum: The minimum of the rounds, in the row's unit.
+        median: The median of the rounds, in the row's unit.
+        rounds: The number of rounds.
     """
 
     candidate: str
@@ -30,12 +30,12 @@ class Figure:
 
 
 def is_wares(candidate: str) -> bool:
-    """Tell whether a candidate is one of ours."""
+    """Tell whether a candidate is an entry of wares."""
     return candidate.split(maxsplit=1)[0] == "wares"
 
 
 def measured(candidate: str, samples: Sequence[float]) -> Figure:
-    """Make the figure of a candidate's rounds."""
+    """Make the figure of a candidate from its rounds."""
     return Figure(
         candidate,
         "measured",
@@ -47,13 +47,13 @@ def measured(candidate: str, samples: Sequence[float]) -> Figure:
 
 @dataclass(frozen=True)
 class Target:
-    """What wares is to reach.
+    """A target of wares.
 
     Attributes:
-        limit: At most this, in the row's unit or as a multiple of `of`.
-        of: The candidate that `limit` is a multiple of; None for a plain limit.
-        above: The candidate whose figure is subtracted on both sides: what is added to it
-            is limited, not the whole.
+        limit: The greatest figure allowed, in the row's unit or as a multiple of `of`.
+        of: The candidate of whose figure `limit` is a multiple; None for a plain limit.
+        above: The candidate whose figure is subtracted on both sides, so that the limit applies
+            to what an adapter adds to it.
         first: Whether only the hand-written code may be faster.
     """
 
@@ -76,11 +76,11 @@ class Table:
     """All figures of one row.
 
     Attributes:
-        row: The row's name on the command line.
-        title: What was done.
-        unit: Of the figures; less is better in all of them.
-        figures: One for each candidate.
-        target: What wares is to reach, if anything.
+        row: The name of the row.
+        title: A description of the work.
+        unit: The unit of the figures; less is better in all of them.
+        figures: One figure for each candidate.
+        target: The target of wares, if the row has one.
     """
 
     row: str
@@ -90,16 +90,16 @@ class Table:
     target: Target | None = None
 
     def minimum_of(self, candidate: str) -> float | None:
-        """Find a candidate's figure; None where it was not measured."""
+        """Return a candidate's minimum, or None if it was not measured."""
         return next((f.minimum for f in self.figures if f.candidate == candidate), None)
 
     @property
     def baseline(self) -> str:
-        """The candidate that is 1 in this row: the target's, else the hand-written code."""
+        """The candidate that is 1 in this row: that of the target, or the hand-written code."""
         return "by hand" if self.target is None or not self.target.of else self.target.of
 
     def ratio(self, figure: Figure) -> float | None:
-        """Divide a figure by the baseline's, as the target counts; None without a baseline."""
+        """Divide a figure by that of the baseline, as the target does; None if there is none."""
         base, under = self.minimum_of(self.baseline), 0.0
         if self.target is not None and self.target.above is not None:
             under = self.minimum_of(self.target.above) or 0.0
@@ -108,7 +108,7 @@ class Table:
         return (figure.minimum - under) / (base - under)
 
     def misses(self) -> list[str]:
-        """Say how each entry of wares misses the target; empty where none does."""
+        """Describe how entries of wares miss the target."""
         return [
             f"{figure.candidate}: {miss}"
             for figure in self.figures
@@ -126,14 +126,14 @@ class Table:
             yield from (f"{other.candidate} is faster" for other in self._faster_than(own))
 
     def _faster_than(self, own: float) -> Iterable[Figure]:
-        """Find the peers that beat one of our figures."""
+        """Find the peers that are faster than an entry of wares."""
         for other in self.figures:
             is_peer = not is_wares(other.candidate) and other.candidate != "by hand"
             if is_peer and other.minimum is not None and other.minimum < own:
                 yield other
 
     def as_json(self) -> dict[str, Any]:
-        """Make what is written to a file."""
+        """Return the table as data for JSON."""
         written = asdict(self)
         written["target"] = None if self.target is None else str(self.target)
         written["baseline"] = self.baseline

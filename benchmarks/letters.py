@@ -1,7 +1,7 @@
-"""The services of wireup's published benchmark: Settings, and A to I, each on those before it.
+"""The services of wireup's published benchmark: Settings, and A to I.
 
-Settings, A and B live as long as the application; C to G need each other, H is made by a
-generator and I by an async generator, all of them once per request.
+Settings, A and B live as long as the application. C to I are made once per request: C to G need
+each other, a generator makes H, and an async generator makes I.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -12,14 +12,14 @@ from benchmarks.wiring import Wiring, expect
 
 
 class Settings:
-    """What the application is told."""
+    """The settings of the application."""
 
     start = 10
 
 
 @dataclass(frozen=True)
 class A:
-    """Starts where the settings say."""
+    """Needs the settings."""
 
     start: int
 
@@ -33,7 +33,7 @@ class B:
 
 @dataclass(frozen=True)
 class C:
-    """The first that lives for a request."""
+    """Needs nothing; the first service that lives for a request."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class I:  # noqa: E742 - the name that wireup's benchmark gives it
 
 
 class Ended:
-    """Counts what has ended, so that a check can look."""
+    """Counts how many services have ended, for checks."""
 
     h = 0
     i = 0
@@ -115,7 +115,7 @@ async def open_i(e: E, f: F) -> AsyncIterator[I]:
 
 
 def use_singletons(a: A, b: B) -> dict[str, int]:
-    """Do what the first endpoint does."""
+    """Do the work of the first endpoint."""
     expect(type(a) is A and type(b) is B and b.a is a, "not the application's A and B")
     return {"start": a.start}
 
@@ -123,7 +123,7 @@ def use_singletons(a: A, b: B) -> dict[str, int]:
 def use_scoped(
     c: C, cc: C, ccc: C, d: D, dd: D, e: E, f: F, g: G, h: H, i: I
 ) -> dict[str, int]:
-    """Do what the second endpoint does: look at all ten, twice at some."""
+    """Do the work of the second endpoint: look at its ten arguments, some of which are the same."""
     expect(c is cc and cc is ccc and d is dd, "made twice for one request")
     expect(d.c is c and e.d is d and f.e is e and g.f is f, "not built on each other")
     expect(h.d is d and i.f is f, "H and I are not built on the others")
@@ -131,7 +131,7 @@ def use_scoped(
 
 
 THE_A = make_a(Settings())
-#: For peers whose applications make what lives as long as they do before they start.
+#: The wiring for peers whose applications make A and B before they start.
 LETTERS = Wiring(
     "letters",
     {A: THE_A, B: B(THE_A)},
@@ -145,13 +145,13 @@ Endpoint = Callable[..., Awaitable[dict[str, int]]]
 
 
 def make_endpoints(mark: Callable[[type], Any]) -> dict[str, Endpoint]:
-    """Write the two endpoints, whose parameters say by annotation what they need.
+    """Make the two endpoints, whose annotations say what they need.
 
     Args:
-        mark: Makes the annotation of a parameter, as the peer wants it.
+        mark: Makes the annotation that the peer wants for a type.
 
     Returns:
-        The endpoints by their paths.
+        The endpoints, by path.
     """
 
     async def singleton(a: A, b: B) -> dict[str, int]:

@@ -1,7 +1,6 @@
-"""Draw a run; needs matplotlib.
+"""Draws a run with matplotlib.
 
-The drawing has no background and takes its colours of text and lines from the reader's
-scheme, light or dark.
+The drawing has no background, and its text has the colours of the reader's scheme, light or dark.
 """
 
 from pathlib import Path
@@ -27,7 +26,7 @@ WORK = {
     "fastapi": "FastAPI request",
     "wireup-scoped": "wireup's application",
 }
-# Okabe and Ito's colours, which people tell apart who do not see all of them.
+# The first colours are Okabe and Ito's, which colour-blind people can tell apart.
 MARKS = {
     "wares": ("o", "#0072b2"),
     "wireup": ("s", "#e69f00"),
@@ -73,7 +72,7 @@ def draw(run: dict[str, Any], target: Path) -> None:
 
 
 def _draw_run(run: dict[str, Any]) -> Figure:
-    """Draw how many times the hand-written code each candidate takes."""
+    """Draw the cost of each candidate as a multiple of the hand-written code."""
     ratios = {table["row"]: _read_ratios(table) for table in run["tables"]}
     figure, (work, tasks, threads) = plt.subplots(
         3, 1, figsize=(8, 11), height_ratios=(6, 2, 2), layout="constrained"
@@ -94,7 +93,7 @@ def _draw_run(run: dict[str, Any]) -> Figure:
 
 
 def _read_ratios(table: dict[str, Any]) -> dict[str, float]:
-    """Read the multiples of the hand-written code; of several entries, the first stands."""
+    """Read the multiples of the hand-written code; if wares has several entries, the first."""
     ratios: dict[str, float] = {}
     least = {figure["candidate"]: figure["minimum"] for figure in table["figures"]}
     for candidate, minimum in least.items():
@@ -125,7 +124,7 @@ def _draw_work(axes: Axes, ratios: dict[str, dict[str, float]]) -> None:
 
 
 def _lay_out(axes: Axes, names: list[str]) -> None:
-    """Put names at the side, from above."""
+    """Write names at the side, from top to bottom."""
     axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
     axes.axvline(1, color=INK, linewidth=1)

@@ -1,4 +1,4 @@
-"""Tables for people who read a terminal: one for each row, or one line for each row."""
+"""Tables for the terminal: one for each row, or one line for each row."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from benchmarks.figures import Figure, Table
 
 
 def print_table(table: Table) -> None:
-    """Print a table: the fastest first, those without a figure last, each with its reason."""
+    """Print a table: the fastest candidate first, and those without a figure last, with reasons."""
     print(f"\n{table.row}: {table.title} ({table.unit})")
     ranked = sorted(
         (figure for figure in table.figures if figure.minimum is not None),
@@ -35,7 +35,7 @@ def print_heading(peers: Sequence[str]) -> None:
 
 
 def print_line(table: Table, peers: Sequence[str]) -> None:
-    """Print a row as one line: the baseline's figure, ratios, the target and what misses it."""
+    """Print a row as one line: the baseline's figure, ratios, the target, and misses of it."""
     base = table.minimum_of(table.baseline)
     baseline = "" if base is None else f"{table.baseline} {number(base)} {table.unit}"
     figures = {figure.candidate: figure for figure in table.figures}
@@ -49,7 +49,7 @@ def print_line(table: Table, peers: Sequence[str]) -> None:
 
 
 def number(figure: float | None) -> str:
-    """Write a figure with as many digits as it is worth."""
+    """Write a figure with as many digits as are significant."""
     if figure is None:
         return ""
     return format(figure, ",.0f" if figure >= 100 else ",.1f")

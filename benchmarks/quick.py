@@ -9,7 +9,7 @@ from benchmarks.row import Row, Settings
 
 PEERS = ("wares", "svcs", "dishka", "wireup")
 ROUNDS = 60
-# What needs no web framework.
+# The rows that need no web framework.
 NAMES = (
     "cached",
     "value",
@@ -34,7 +34,7 @@ async def run_quick(chosen: Sequence[Row]) -> list[Table]:
     print_heading(PEERS)
     tables = []
     for row in chosen:
-        # The slowest rows have a limit of their own, which is for the long run.
+        # The limit of the slowest rows is meant for the long run.
         settings = Settings(rounds=min(ROUNDS, row.most_rounds // 3), only=only)
         tables.append(await row.run(settings))
         print_line(tables[-1], PEERS)

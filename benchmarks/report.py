@@ -1,7 +1,7 @@
-"""Put a run into README.md, and draw it: `python -m benchmarks --write`.
+"""Writes the figures of a run into README.md, and draws them: `python -m benchmarks --write`.
 
-`python -m benchmarks.report FILE` does the same with what `--json` has written. Each minor
-version of Python has a section of its own between two marks; the rest of the page stays.
+`python -m benchmarks.report FILE` does the same with a file that `--json` has written. Each minor
+version of Python has its own section between two marks; the rest of the page remains.
 """
 
 import json
@@ -24,12 +24,12 @@ PEERS = ("svcs", "dishka", "wireup")
 
 
 def write(run: dict[str, Any], page: Path = PAGE, drawing: Path = DRAWING) -> None:
-    """Write a run into the page in place of the earlier one on the same Python, and draw it.
+    """Write a run into the page, instead of the earlier one on the same Python, and draw it.
 
     Args:
         run: The run, as `--json` writes it.
-        page: A text with the two marks.
-        drawing: The SVG file to write, where matplotlib is installed.
+        page: A file that contains the two marks.
+        drawing: The SVG file to write, if matplotlib is installed.
     """
     before, rest = page.read_text("utf-8").split(BEGIN)
     written, after = rest.split(END)
@@ -82,7 +82,7 @@ def _describe(run: dict[str, Any]) -> Iterator[str]:
 
 
 def _list_failures(tables: list[dict[str, Any]]) -> list[str]:
-    """Name each candidate that failed, with its reason, and the rows where it did."""
+    """List each candidate that failed, with the reason and the rows."""
     failures: dict[str, list[str]] = {}
     for table in tables:
         for figure in table["figures"]:
@@ -130,7 +130,7 @@ def _write_line(table: dict[str, Any]) -> str:
 
 
 def _entry_of(figure: dict[str, Any]) -> str:
-    """Name which of our entries a figure belongs to, where there are several."""
+    """Return the name of an entry of wares, if a row has several."""
     _, _, entry = figure["candidate"].partition(" ")
     return f"{entry} " if entry else ""
 

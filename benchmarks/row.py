@@ -1,6 +1,6 @@
-"""What a row of the benchmark is: a check for each candidate, then figures for those who pass.
+"""`Row`: one piece of work, with a check for each entrant, and figures for those that pass.
 
-Knows no peer and no particular work; those are in `benchmarks.rows`.
+`benchmarks.rows` lists the rows.
 """
 
 import time
@@ -19,12 +19,12 @@ NANOSECONDS = {"ns": 1, "µs": 1_000, "ms": 1_000_000}
 
 @dataclass(frozen=True)
 class Settings:
-    """How a run is done.
+    """The settings of a run.
 
     Attributes:
         rounds: How often each candidate is timed.
         once: Whether candidates are only checked, not timed.
-        only: The names of those who take part; empty for everybody.
+        only: The names of the candidates that take part; all of them if it is empty.
     """
 
     rounds: int = 80
@@ -43,14 +43,15 @@ class Settings:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One piece of work that all candidates are asked for.
+    """One piece of work for all candidates.
 
     Attributes:
-        name: What it is called on the command line.
-        title: What is done.
-        unit: Of the figures.
-        clock: Counts nanoseconds; of this process, unless waiting is the point.
-        most_rounds: No more rounds than this, for what takes long.
+        name: Its name for the command line.
+        title: A description of the work.
+        unit: The unit of the figures.
+        clock: Counts nanoseconds: the processor time of this process, unless the row measures
+            waiting.
+        most_rounds: The greatest number of rounds, for work that takes long.
     """
 
     name: str
@@ -60,7 +61,7 @@ class Row:
     most_rounds: int = 1_000
 
     def entrants(self) -> Sequence[str]:
-        """List the names of those who are asked, missing ones included."""
+        """List the names of the entrants, including those that are not installed."""
         raise NotImplementedError
 
     async def prepare(self, entrant: str, stack: AsyncExitStack) -> AsyncLoop:
@@ -68,17 +69,17 @@ class Row:
 
         Args:
             entrant: One of `entrants()`.
-            stack: Ends what is set up, after the timing.
+            stack: Closes what has been set up, after the timing.
 
         Raises:
-            ImportError: It is not installed.
-            NotOfferedError: It has nothing for this work.
-            Exception: Anything else is a failed check.
+            ImportError: The entrant is not installed.
+            NotOfferedError: The entrant has nothing for this work.
+            Exception: The check has failed.
         """
         raise NotImplementedError
 
     async def run(self, settings: Settings) -> Table:
-        """Check all entrants, and time those who pass."""
+        """Check all entrants, and time those that pass."""
         figures: dict[str, Figure] = {}
         loops: dict[str, AsyncLoop] = {}
         stacks: dict[str, AsyncExitStack] = {}
@@ -90,7 +91,7 @@ class Row:
         for entrant in reversed(stacks):
             try:
                 await stacks[entrant].aclose()
-            except Exception as error:  # noqa: BLE001 - as for its check
+            except Exception as error:  # noqa: BLE001 - a peer may fail in any way
                 figures[entrant] = _blame(entrant, error)
         return Table(
             self.name, self.title, self.unit, tuple(figures.values()), TARGETS.get(self.name)
@@ -99,7 +100,7 @@ class Row:
     async def measure(
         self, loops: Mapping[str, AsyncLoop], settings: Settings
     ) -> dict[str, Figure]:
-        """Time the loops of those who passed their checks."""
+        """Time the loops of the entrants that have passed their checks."""
         samples = await time_interleaved(
             loops, rounds=min(settings.rounds, self.most_rounds), clock=self.clock
         )
@@ -118,7 +119,7 @@ class Row:
             return Figure(entrant, "not offered", str(reason))
         except ImportError as error:
             return Figure(entrant, "missing", str(error))
-        except Exception as error:  # noqa: BLE001 - a peer may fail in any way, and is named
+        except Exception as error:  # noqa: BLE001 - a peer may fail in any way
             return _blame(entrant, error)
         return Figure(entrant, "passed")
 
@@ -128,7 +129,7 @@ def _blame(entrant: str, error: Exception) -> Figure:
 
 
 def as_async(loop: Loop) -> AsyncLoop:
-    """Let a loop of sync code be timed like all others: one `await` for the whole round."""
+    """Turn a loop of sync code into one like all others, with one `await` for a whole round."""
 
     async def run(times: Iterable[None]) -> object:
         return loop(times)
@@ -137,7 +138,7 @@ def as_async(loop: Loop) -> AsyncLoop:
 
 
 def repeat_operation(operation: Operation) -> AsyncLoop:
-    """Make the loop that does an operation again and again."""
+    """Make a loop that repeats an operation."""
 
     async def loop(times: Iterable[None]) -> None:
         for _ in times:
@@ -147,7 +148,7 @@ def repeat_operation(operation: Operation) -> AsyncLoop:
 
 
 def repeat_async_operation(operation: AsyncOperation) -> AsyncLoop:
-    """Make the loop that awaits an operation again and again."""
+    """Make a loop that repeats an async operation."""
 
     async def loop(times: Iterable[None]) -> None:
         for _ in times:
@@ -157,5 +158,5 @@ def repeat_async_operation(operation: AsyncOperation) -> AsyncLoop:
 
 
 async def read_figure(loop: AsyncLoop) -> float:
-    """Run a loop that counts something else than time: what it returns is the figure."""
+    """Run a loop that does not measure time, but returns the figure."""
     return cast(float, await loop(()))

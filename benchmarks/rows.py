@@ -18,8 +18,8 @@ def choose(names: Sequence[str]) -> list[Row]:
     """Choose rows by their names.
 
     Args:
-        names: Names, or beginnings of names that end at a hyphen (`tasks` is all of
-            `tasks-1`, `tasks-10`...); none of them means all rows.
+        names: Names, or beginnings of names up to a hyphen: `tasks` chooses `tasks-1`, `tasks-10`
+            and so on. Without names, all rows are chosen.
 
     Raises:
         LookupError: There is no such row.

@@ -1,8 +1,8 @@
-"""The rows that do the same work many times at once: tasks in one loop, and threads.
+"""The rows that do the same work many times at the same time: in tasks, and in threads.
 
-One lock on a hot path shows here: what many at once cost, relative to the hand-written code,
-would grow with their number. Threads are timed by the clock on the wall, because waiting for
-a lock takes no processor time.
+A lock on a hot path shows here: the cost relative to the hand-written code would grow with the
+number of tasks or threads. Threads are timed by the wall clock, because waiting for a lock takes
+no processor time.
 """
 
 import asyncio
@@ -24,10 +24,10 @@ THREAD_OPERATIONS = 960
 
 @dataclass(frozen=True, kw_only=True)
 class TasksRow(WiringRow):
-    """Serve requests concurrently in one event loop; their sessions let others run.
+    """Serve requests concurrently in one event loop; their sessions let other tasks run.
 
     Attributes:
-        count: How many requests there are at a time.
+        count: How many requests there are at the same time.
     """
 
     count: int
@@ -49,7 +49,7 @@ class TasksRow(WiringRow):
 
 @dataclass(frozen=True, kw_only=True)
 class ThreadsRow(WiringRow):
-    """Do the work of the seven nodes in threads.
+    """Make the seven nodes in threads.
 
     Attributes:
         count: How many threads there are.

@@ -8,11 +8,11 @@ import uvicorn
 
 
 def serve(module: str, name: str, descriptor: int) -> None:
-    """Serve an application on a socket that somebody else listens on.
+    """Serve an application on a socket that the parent process has opened.
 
     Args:
-        module: Where it is made.
-        name: Which one.
+        module: The module with the function `make`.
+        name: The name of the application, for `make`.
         descriptor: The file descriptor of the socket.
     """
     application = import_module(module).make(name)

@@ -1,4 +1,4 @@
-"""The rows that count no time of work: the memory of a container, and the time of an import."""
+"""The rows about the memory of a container and the time of an import."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ CONTAINERS = 2_000
 
 
 class MemoryRow(ContainerRow):
-    """Count what is allocated for containers that are open and have made nothing."""
+    """Count the bytes of containers that are open and have made nothing."""
 
     async def prepare(self, entrant: str, stack: AsyncExitStack) -> AsyncLoop:
         """Check that a container opens and closes."""
@@ -35,7 +35,7 @@ class MemoryRow(ContainerRow):
     async def measure(
         self, loops: Mapping[str, AsyncLoop], settings: Settings
     ) -> dict[str, Figure]:
-        """Count for each, and count again: the least is what a container needs."""
+        """Count three times for each entrant; the least is what a container needs."""
         return {
             entrant: measured(entrant, [await read_figure(loop) for _ in range(3)])
             for entrant, loop in loops.items()
@@ -61,14 +61,14 @@ def _count_bytes(open_container: Any) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class ImportRow(ContainerRow):
-    """Count the processor time of `import`, above that of Python itself."""
+    """Count the processor time of `import`, beyond the time of Python itself."""
 
     def entrants(self) -> Sequence[str]:
-        """List everybody who is imported, and what wares is made with."""
+        """List all candidates that are imported, and attrs, which wares needs."""
         return [*(name for name in super().entrants() if name != "by hand"), "attrs alone"]
 
     async def prepare(self, entrant: str, stack: AsyncExitStack) -> AsyncLoop:
-        """Check that it can be imported."""
+        """Check that the entrant can be imported."""
         statement = "import attrs"
         if entrant != "attrs alone":
             statement = self.load(entrant).statement
@@ -83,7 +83,7 @@ class ImportRow(ContainerRow):
     async def measure(
         self, loops: Mapping[str, AsyncLoop], settings: Settings
     ) -> dict[str, Figure]:
-        """Import interleaved, and subtract the least that Python takes to import nothing."""
+        """Time imports in turn, and subtract the least time of a Python that imports nothing."""
         samples: dict[str, list[float]] = {entrant: [] for entrant in loops}
         bare = [_count_milliseconds("pass") for _ in range(3)]
         for _ in range(min(settings.rounds, self.most_rounds)):
@@ -97,7 +97,7 @@ class ImportRow(ContainerRow):
 
 
 def _count_milliseconds(statement: str, compiled: str | None = None) -> float:
-    """Run a statement in a Python of its own, which keeps what it compiles in a folder."""
+    """Run a statement in a new Python process, which keeps compiled modules in a folder."""
     environment = {**os.environ, "PYTHONPYCACHEPREFIX": compiled or ""}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     command = [sys.executable, "-W", "ignore", "-c", statement]

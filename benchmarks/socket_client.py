@@ -1,7 +1,7 @@
-"""A Socket.IO server called directly: one connection, whose packets come from no network.
+"""A client that calls a Socket.IO server directly, without a network.
 
-What it calls is what python-socketio gives to Engine.IO as its handlers; they have no public
-names, and no other way in runs without a server and a client.
+It calls the handlers that python-socketio registers with Engine.IO. They have no public names, but
+everything else needs a server and a client.
 """
 
 import json
@@ -16,7 +16,8 @@ class Client:
     """Connects to a server, and emits events that are acknowledged.
 
     Args:
-        server: With `async_handlers=False`, so that an event is over when its call returns.
+        server: The server, with `async_handlers=False`, so that an event has been handled when the
+            call returns.
     """
 
     _engine_id = "benchmark"
@@ -51,10 +52,10 @@ class Client:
         """Emit an event with an empty payload.
 
         Args:
-            event: Its name.
+            event: The name of the event.
 
         Returns:
-            What the handler acknowledged.
+            The acknowledgement of the handler.
         """
         self._sent.clear()
         packet = "21" + json.dumps([event, {}])

@@ -1,4 +1,4 @@
-"""What wares is to reach: one target for each row that has one, and nothing else."""
+"""The targets of wares, by row."""
 
 from collections.abc import Mapping
 
@@ -17,7 +17,7 @@ _ASKING_ASYNC = _by_hand(4)
 _HALF_OF_SVCS = Target(0.5, of="svcs", above="by hand", first=True)
 _WIREUP = Target(1, of="wireup", first=True)
 
-#: By the names of the rows.
+#: The targets, by the names of the rows.
 TARGETS: Mapping[str, Target] = {
     "cached": _by_hand(5),
     "value": _VALUE,
@@ -39,7 +39,7 @@ TARGETS: Mapping[str, Target] = {
     "inject-async-instant": _INJECT,
     "memory": Target(250),
     "import": Target(1.7, of="attrs alone"),
-    # 90 percent of the requests per second that the hand-written endpoint serves.
+    # This is 90 percent of the requests per second of the hand-written endpoint.
     "fastapi": Target(1 / 0.9, of="by hand", first=True),
     "starlette": _HALF_OF_SVCS,
     "flask": _HALF_OF_SVCS,

@@ -1,7 +1,7 @@
-"""Timing of loops, interleaved: in every round each loop runs once, in a turning order.
+"""Timing of loops, interleaved: in every round, each loop runs once, in a rotating order.
 
-Knows nothing of candidates. What one round has in noise (a neighbour on the machine, a
-processor that slows down) all loops have alike, and the minimum of many rounds has least of.
+Noise (other programs on the machine, a processor that slows down) affects all loops of a round
+alike, and affects the minimum of many rounds least.
 """
 
 import gc
@@ -26,21 +26,21 @@ async def time_interleaved(
     rounds: int,
     clock: Clock = time.process_time_ns,
 ) -> dict[str, list[float]]:
-    """Time loops side by side, with the garbage collector on.
+    """Time loops in turn, with the garbage collector on.
 
     Args:
-        loops: What is timed, by name.
-        rounds: How often each is timed; one that takes very long is timed less often.
+        loops: The loops, by name.
+        rounds: How often each loop is timed; a loop that takes very long is timed less often.
         clock: Counts nanoseconds.
 
     Returns:
-        The nanoseconds of one turn of the loop, for each round, by name.
+        The nanoseconds of one pass of the loop, for each round, by name.
     """
     times = {name: await _calibrate(loop, clock) for name, loop in loops.items()}
     samples: dict[str, list[float]] = {name: [] for name in loops}
     spent = dict.fromkeys(loops, 0)
     names = list(loops)
-    # What exists before the rounds is no garbage: the collector need not look at it.
+    # Objects that exist before the rounds are no garbage, so the collector need not look at them.
     gc.collect()
     gc.freeze()
     try:
@@ -59,7 +59,7 @@ async def time_interleaved(
 
 
 async def _calibrate(loop: AsyncLoop, clock: Clock) -> int:
-    """Find out how many turns fill a round, once caches are filled."""
+    """Find out how many passes fill a round, after caches have been filled."""
     first = await _time(loop, 1, clock)
     await _time(loop, min(WARM_TIMES, WARM_NANOSECONDS // max(1, first)), clock)
     times = 1

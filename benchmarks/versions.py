@@ -1,4 +1,4 @@
-"""With what a run was done: Python, the machine, and the newest installed versions."""
+"""The conditions of a run: Python, the machine, and the installed versions of all packages."""
 
 import os
 import platform
@@ -8,7 +8,7 @@ from benchmarks import candidates
 
 
 def describe() -> dict[str, str]:
-    """Name everything that a figure depends on, with its version."""
+    """Describe everything that a figure depends on, with versions."""
     described = {
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors",
@@ -26,6 +26,6 @@ def _distributions() -> list[str]:
     for module in candidates.MODULES:
         try:
             found.update(candidates.load(module).distributions)
-        except Exception:  # noqa: BLE001 - named with the figures
+        except Exception:  # noqa: BLE001 - printed with the figures
             found.add(module.replace("_", "-"))
     return sorted(found)

@@ -1,4 +1,4 @@
-"""The rows that serve requests: the application called directly, and by a load generator."""
+"""The rows that serve requests: by calling an application directly, and with a load generator."""
 
 import json
 import re
@@ -36,13 +36,13 @@ _SERVE = (sys.executable, "-W", "ignore", "-m", "benchmarks.serve")
 
 @cache
 def _names(package: str, modules: Sequence[str]) -> dict[str, str]:
-    """Find the applications' modules, by the names of what they serve."""
+    """Find the modules of the applications, by the names of the applications."""
     names = {}
     for module in modules:
         full = f"{package}.{module}"
         try:
             names |= dict.fromkeys(import_module(full).NAMES, full)
-        except Exception:  # noqa: BLE001 - the row itself will say what happened
+        except Exception:  # noqa: BLE001 - the row reports the error
             names[module.replace("_", "-")] = full
     return names
 
@@ -52,7 +52,7 @@ class ApplicationRow(Row):
     """A row whose entrants are applications.
 
     Attributes:
-        package: Where the modules of the applications are.
+        package: The package with the modules of the applications.
     """
 
     package: ModuleType
@@ -71,15 +71,15 @@ class WebRow(ApplicationRow):
     """A row whose entrants are ASGI applications.
 
     Attributes:
-        path: What is requested.
-        check: Looks at an application's responses.
+        path: The path to request.
+        check: Checks the responses of an application.
     """
 
     path: str
     check: Check
 
     async def start(self, entrant: str, stack: AsyncExitStack) -> Client:
-        """Make and start an application, and look at its responses."""
+        """Make and start an application, and check its responses."""
         application = import_module(self._names[entrant]).make(entrant)
         client = await stack.enter_async_context(Client(application))
         await self.check(client.get)
@@ -103,10 +103,10 @@ class DirectRow(WebRow):
 
 @dataclass(frozen=True, kw_only=True)
 class LoadRow(WebRow):
-    """Let wrk load the application under uvicorn, in a process of its own."""
+    """Load the application with wrk, while uvicorn serves it in another process."""
 
     async def prepare(self, entrant: str, stack: AsyncExitStack) -> AsyncLoop:
-        """Check the application here, then start it under uvicorn."""
+        """Check the application in this process, then start it under uvicorn."""
         if shutil.which("wrk") is None:
             raise NotOfferedError("wrk, the load generator, is not installed")
         async with AsyncExitStack() as here:
@@ -121,7 +121,7 @@ class LoadRow(WebRow):
     async def measure(
         self, loops: Mapping[str, AsyncLoop], settings: Settings
     ) -> dict[str, Figure]:
-        """Load one application after the other, again and again."""
+        """Load one application after the other, in several rounds."""
         samples: dict[str, list[float]] = {entrant: [] for entrant in loops}
         for _ in range(min(settings.rounds, LOAD_ROUNDS)):
             for entrant, loop in loops.items():
@@ -131,7 +131,7 @@ class LoadRow(WebRow):
 
 @contextmanager
 def _serve(module: str, name: str) -> Iterator[str]:
-    """Serve an application in a process of its own while the block lasts; yields its address."""
+    """Serve an application in another process during the block; yield its address."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         descriptor = listening.fileno()
         server = subprocess.Popen(  # noqa: S603 - our own module
@@ -140,7 +140,7 @@ def _serve(module: str, name: str) -> Iterator[str]:
         )
         port = listening.getsockname()[1]
         try:
-            # Answered once the application has started: until then the request waits.
+            # The server answers this when the application has started.
             connection = HTTPConnection("127.0.0.1", port, timeout=30)
             connection.request("GET", "/openapi.json")
             expect(connection.getresponse().status == 200, "the server does not serve")
@@ -152,21 +152,21 @@ def _serve(module: str, name: str) -> Iterator[str]:
 
 
 def _load(url: str) -> float:
-    """Run wrk for some seconds; returns the nanoseconds that one request took of the time."""
+    """Run wrk for some seconds; return the nanoseconds per request."""
     wrk = shutil.which("wrk") or "wrk"
-    said = subprocess.run(  # noqa: S603 - the load generator, as found
+    output = subprocess.run(  # noqa: S603 - the load generator
         [wrk, "-t1", f"-c{LOAD_CONNECTIONS}", f"-d{LOAD_SECONDS}s", url],
         check=True,
         capture_output=True,
         text=True,
     ).stdout
-    found = re.search(r"Requests/sec:\s*([\d.]+)", said)
-    expect(found is not None and "Non-2xx" not in said, f"wrk says {said}")
-    return 1e9 / float(found[1])  # type: ignore[index]  # it was found
+    found = re.search(r"Requests/sec:\s*([\d.]+)", output)
+    expect(found is not None and "Non-2xx" not in output, f"wrk says {output}")
+    return 1e9 / float(found[1])  # type: ignore[index]  # `expect` has checked it
 
 
 async def check_shop(get: Get) -> None:
-    """The endpoint works on one open session, which is committed and closed once afterwards."""
+    """Check that the endpoint works on one open session, which is then committed and closed."""
     shops = []
     for _ in range(2):
         status, body = await get("/")
@@ -177,7 +177,7 @@ async def check_shop(get: Get) -> None:
 
 
 async def check_letters(get: Get) -> None:
-    """Both endpoints answer, and H and I have ended once for each request."""
+    """Check that both endpoints answer, and that H and I end once for each request."""
     status, body = await get("/singleton")
     expect((status, json.loads(body)) == (200, {"start": 10}), f"{status}: {body!r}")
     ended = letters.Ended.h, letters.Ended.i

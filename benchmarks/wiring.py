@@ -1,8 +1,8 @@
-"""What a candidate is asked to register and to make: the same description for everybody.
+"""The services that candidates register and make, described once for all of them.
 
-A `Wiring` names the values, the factories (classes and generator functions, which say by
-annotation what they need) and the root that is asked for. Each candidate translates it into
-its own registrations; the hand-written code is the one that comes with it.
+A `Wiring` names the values, the factories (classes and generator functions whose annotations say
+what they need) and the root to ask for. Each candidate translates it into its own registrations.
+The candidate "by hand" has code for each wiring.
 """
 
 import inspect
@@ -19,15 +19,15 @@ Factory = Callable[..., Any]
 
 @dataclass(frozen=True)
 class Wiring:
-    """One piece of work.
+    """The services of one piece of work.
 
     Attributes:
-        name: By which the hand-written candidate finds its code.
-        values: Ready-made objects by the type that they are asked for by.
-        factories: In an order in which each needs only earlier ones.
-        root: The type that is asked for.
-        check: Raises AssertionError where two roots, made one after the other in
-            containers of their own, are not what they should be.
+        name: The name by which the hand-written candidate finds its code.
+        values: The ready-made objects, by type.
+        factories: The factories; each needs only earlier ones.
+        root: The type to ask for.
+        check: Takes two roots that were made one after the other in two containers, and raises
+            AssertionError if they are wrong.
     """
 
     name: str
@@ -38,12 +38,12 @@ class Wiring:
 
     @property
     def cleans_up(self) -> bool:
-        """Whether anything has to be cleaned up."""
+        """Whether any service has to be cleaned up."""
         return any(map(is_generator, self.factories))
 
     @cached_property
     def asynchronous(self) -> frozenset[type]:
-        """The keys of what is made by async generators, or needs such a one."""
+        """The keys of services that async generators make, or that need such a service."""
         found: set[type] = set()
         for factory in self.factories:
             if inspect.isasyncgenfunction(factory) or found & set(needs_of(factory).values()):
@@ -51,7 +51,7 @@ class Wiring:
         return frozenset(found)
 
 
-# Cached, so that a candidate who asks while it registers is not charged for the answer.
+# The result is cached, so that it takes no time of a candidate that registers.
 @cache
 def key_of(factory: Factory) -> type:
     """Find the type that a factory makes."""
@@ -63,37 +63,37 @@ def key_of(factory: Factory) -> type:
 
 @cache
 def needs_of(factory: Factory) -> dict[str, type]:
-    """Find what a factory needs, by the names of its parameters."""
+    """Find the types that a factory needs, by the names of its parameters."""
     hints = get_type_hints(factory.__init__ if inspect.isclass(factory) else factory)
     hints.pop("return", None)
     return hints
 
 
 def is_generator(factory: Factory) -> bool:
-    """Tell whether a factory has something to clean up."""
+    """Tell whether the service of a factory has to be cleaned up."""
     return inspect.isgeneratorfunction(factory) or inspect.isasyncgenfunction(factory)
 
 
 def expect(truth: bool, claim: str) -> None:
-    """Raise where a claim about a candidate's result is not true."""
+    """Raise AssertionError if a claim about a candidate's result is not true."""
     if not truth:
         raise AssertionError(claim)
 
 
 def check_value(first: Any, second: Any) -> None:
-    """The registered object itself arrives, every time."""
+    """Check that the service is the registered object itself."""
     expect(first is work.CONFIG and second is work.CONFIG, "another object than registered")
 
 
 def check_engine(first: Any, second: Any) -> None:
-    """Each container makes its own engine, on the registered configuration."""
+    """Check that each container makes its own engine, on the registered configuration."""
     expect(type(first) is work.Engine, f"not an engine: {first!r}")
     expect(first.config is work.CONFIG, "the engine has another configuration")
     expect(first is not second, "two containers shared one scoped service")
 
 
 def check_users(first: Any, second: Any) -> None:
-    """Each container makes its own session, and commits and closes it exactly once."""
+    """Check that each container makes its own session, and commits and closes it once."""
     expect(type(first) is work.Users, f"not a repository: {first!r}")
     for users in (first, second):
         check_engine(users.session.engine, None)
@@ -103,7 +103,7 @@ def check_users(first: Any, second: Any) -> None:
 
 
 def check_shop(first: Any, second: Any) -> None:
-    """The three repositories share the container's session, which is closed exactly once."""
+    """Check that the three repositories share the container's session, which is closed once."""
     expect(type(first) is work.Shop, f"not a shop: {first!r}")
     for shop in (first, second):
         session = shop.users.session
@@ -116,7 +116,7 @@ def check_shop(first: Any, second: Any) -> None:
 
 
 def check_pair(first: Any, second: Any) -> None:
-    """Each container makes one pool and one unit, and closes the unit before the pool."""
+    """Check that each container makes one pool and one unit, and closes the unit first."""
     expected = ["pool opens", "unit opens", "unit closes", "pool closes"]
     for pair in (first, second):
         expect(type(pair) is work.Pair, f"not a pair: {pair!r}")
@@ -183,7 +183,7 @@ GRAPH, GRAPH_ASYNC, GRAPH_INSTANT = (
     )
     for kind, session in _SESSIONS.items()
 )
-# Never timed: every candidate that cleans up has to pass it first.
+# These two are never timed, but every candidate that cleans up has to pass their checks first.
 ORDER = Wiring(
     "order", _VALUES, (work.open_pool, work.open_unit, work.Pair), work.Pair, check_pair
 )
@@ -199,7 +199,7 @@ WIDE = Wiring("wide", _VALUES, _WIDE, _WIDE[-1], _check_wide)
 
 
 def make_registry_wiring(count: int) -> Wiring:
-    """Make a registry of many services, of which the one in the middle is asked for."""
+    """Describe a registry of many services, whose root is the one in the middle."""
     leaves = make_leaves(count)
     root = leaves[count // 2]
     return Wiring("leaf", _VALUES, leaves, root, _checking_leaf(root))

@@ -1,7 +1,7 @@
-"""The work that every candidate does: the seven nodes, their session, and the report on them.
+"""The services that every candidate makes: the seven nodes, their session, and a report on them.
 
-Knows no candidate. The classes are plain on purpose: what they cost is in every figure, the
-hand-written code's included.
+The classes are plain on purpose, because their cost is part of every figure, including those of
+the hand-written code.
 """
 
 import asyncio
@@ -9,21 +9,21 @@ from collections.abc import AsyncIterator, Iterator
 
 
 class Config:
-    """A value: made once, before anything is measured."""
+    """A value, which is made once, before anything is measured."""
 
     def __init__(self, url: str) -> None:
         self.url = url
 
 
 class Engine:
-    """What sessions are opened on."""
+    """The engine on which sessions are opened."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
 
 
 class Session:
-    """A session that has to be committed and closed; it counts how often it was."""
+    """A session that has to be committed and closed, and that counts how often it is."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -53,7 +53,7 @@ class Products:
 
 
 class Shop:
-    """The service that is asked for: the root of the seven nodes."""
+    """The root of the seven nodes, which the benchmark asks for."""
 
     def __init__(self, users: Users, orders: Orders, products: Products) -> None:
         self.users = users
@@ -62,7 +62,7 @@ class Shop:
 
 
 def open_session(engine: Engine) -> Iterator[Session]:
-    """Open a session, commit it where all went well, and close it."""
+    """Open a session, commit it if the request has succeeded, and close it."""
     session = Session(engine)
     try:
         yield session
@@ -94,14 +94,14 @@ async def open_instant_session(engine: Engine) -> AsyncIterator[Session]:
 
 
 class Pool:
-    """A pool that notes what is opened and closed, itself and its units."""
+    """A pool that notes when it and its units are opened and closed."""
 
     def __init__(self) -> None:
         self.events = ["pool opens"]
 
 
 class Unit:
-    """A unit of work, which has to close before its pool does."""
+    """A unit of work, which has to close before its pool."""
 
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
@@ -152,13 +152,13 @@ CONFIG = Config("sqlite://")
 
 
 class Witness:
-    """Remembers the last shop that an endpoint worked with, so that a check can look at it."""
+    """Remembers the last shop of an endpoint, so that a check can look at it."""
 
     shop: Shop | None = None
 
 
 def report(shop: Shop) -> dict[str, bool]:
-    """Do an endpoint's work: use all of the shop, while its session is open."""
+    """Do the work of an endpoint: use all parts of the shop while its session is open."""
     Witness.shop = shop
     session = shop.users.session
     return {

@@ -1,4 +1,4 @@
-"""A WSGI application called directly, without a server or client."""
+"""A client that calls a WSGI application directly, without a server."""
 
 import io
 import sys
@@ -12,7 +12,7 @@ class Client:
     """Calls an application as a server would.
 
     Args:
-        application: What is called.
+        application: The application.
     """
 
     def __init__(self, application: Application) -> None:
@@ -22,7 +22,7 @@ class Client:
         """Request a path.
 
         Args:
-            path: Begins with a slash.
+            path: The path, which begins with a slash.
 
         Returns:
             The status and the body of the response.

@@ -1,5 +1,5 @@
-"""Applications that serve one path for every candidate: the same endpoint, wired in its way.
+"""The same application for every candidate, wired as the candidate's documentation shows.
 
-Each module has `NAMES` and `make(name)`, which makes the application. The paths that are
-served are named in the package of each framework.
+Each module has `NAMES` and `make(name)`, which makes the application. The package of each framework
+has the paths.
 """

@@ -1,10 +1,10 @@
-"""The candidates, one module each; a module that cannot be imported is named in the results."""
+"""The candidates, one module each. The results name modules that cannot be imported."""
 
 from importlib import import_module
 
 from benchmarks.candidate import Candidate
 
-# In the order of the tables: the baseline, ours, then the peers by name.
+# The order of the tables: the baseline, wares, then the peers by name.
 MODULES = (
     "by_hand",
     "wares",
@@ -27,7 +27,7 @@ def load(module: str) -> Candidate:
         module: One of `MODULES`.
 
     Raises:
-        ImportError: The peer is not installed, or does not import.
+        ImportError: The peer is not installed, or its import fails.
     """
     candidate: Candidate = import_module(f"{__name__}.{module}").Candidate()
     return candidate

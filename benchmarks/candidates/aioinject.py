@@ -62,7 +62,7 @@ class Candidate(candidate.Candidate):
         return self._use_async(fill(aioinject.Container(), wiring), wiring.root)
 
     def asking(self, wiring: Wiring) -> AbstractContextManager[Operation]:
-        """Enter a context, which factories may need."""
+        """Enter a context, with factories that ask it."""
         container = aioinject.SyncContainer()
         container.register(FromContext(aioinject.SyncContext, Scope.request))
         factories = make_asking(
@@ -71,7 +71,7 @@ class Candidate(candidate.Candidate):
         return self._use(fill(container, wiring, factories), wiring.root)
 
     def asking_async(self, wiring: Wiring) -> AbstractAsyncContextManager[AsyncOperation]:
-        """Enter a context of an async container, whose every answer is awaited."""
+        """Enter a context of an async container, with factories that await its answers."""
         container = aioinject.Container()
         container.register(FromContext(aioinject.Context, Scope.request))
         ask = "await container.resolve({})"
@@ -102,7 +102,7 @@ class Candidate(candidate.Candidate):
 
     @contextmanager
     def cached(self, wiring: Wiring) -> Iterator[Loop]:
-        """Ask by `resolve`."""
+        """Ask with `resolve`."""
         root = wiring.root
         with self.register(wiring) as container, container.context() as context:
 
@@ -115,7 +115,7 @@ class Candidate(candidate.Candidate):
 
     @asynccontextmanager
     async def cached_async(self, wiring: Wiring) -> AsyncIterator[AsyncLoop]:
-        """Ask by `await resolve`."""
+        """Ask with `await resolve`."""
         root = wiring.root
         async with (
             fill(aioinject.Container(), wiring) as container,

@@ -1,4 +1,4 @@
-"""What somebody who knows the standard library writes without a container."""
+"""The code that somebody who knows the standard library writes without a container."""
 
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import (
@@ -25,7 +25,7 @@ opened_async_unit = asynccontextmanager(work.open_async_unit)
 
 
 def make_shop(session: Session) -> Shop:
-    """Make what needs a session."""
+    """Make a service that needs a session."""
     return Shop(Users(session), Orders(session), Products(session))
 
 
@@ -99,7 +99,7 @@ async def wide_async() -> object:
     return wide_by_hand()
 
 
-# By the names of the wirings.
+# The functions, by the names of the wirings.
 OPERATIONS: dict[str, Operation] = {
     "factory": factory,
     "order": order,
@@ -189,9 +189,9 @@ class Candidate(candidate.Candidate):
         return self.operation_async(wiring)
 
     def injected(self, wiring: Wiring) -> AbstractContextManager[Operation]:
-        """Call a function that makes what it needs."""
+        """Call a function that makes the services it needs."""
         return self.operation(wiring)
 
     def injected_async(self, wiring: Wiring) -> AbstractAsyncContextManager[AsyncOperation]:
-        """Call an async function that makes what it needs."""
+        """Call an async function that makes the services it needs."""
         return self.operation_async(wiring)

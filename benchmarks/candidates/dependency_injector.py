@@ -1,7 +1,7 @@
 """dependency-injector: singletons, and resources that an injected function closes afterwards.
 
-It has no container per request. What comes nearest is a call of an injected function with
-`Closing`, on context-local resources; that is measured where there is something to close.
+It has no container per request. A call of an injected function with `Closing`, on context-local
+resources, comes closest; this is measured if there is something to close.
 """
 
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -45,10 +45,10 @@ def declare(wiring: Wiring, *, plain: type = providers.Factory) -> containers.Dy
 
 
 def wire(box: containers.DynamicContainer, function: Any) -> Any:
-    """Wire a container to a function, which it does by the function's module."""
+    """Wire a container to a function; it wires whole modules, so the function gets its own one."""
     module = ModuleType(f"{__name__}.wired_{id(function)}")
     function.__module__ = module.__name__
-    module.handle = function  # type: ignore[attr-defined]  # what modules are for
+    module.handle = function  # type: ignore[attr-defined]  # a module takes any attribute
     modules[module.__name__] = module
     box.wire(modules=[module])
     return module.handle  # type: ignore[attr-defined]  # wiring may have replaced it
@@ -106,7 +106,7 @@ class Candidate(candidate.Candidate):
         yield loop
 
     def asking(self, wiring: Wiring) -> AbstractContextManager[Operation]:
-        """Refuse: what a factory asks for in its body would stay open."""
+        """Refuse, because services that a factory asks for in its body would stay open."""
         raise NotOfferedError("`Closing` closes only what is declared")
 
     def asking_async(self, wiring: Wiring) -> AbstractAsyncContextManager[AsyncOperation]:
@@ -115,7 +115,7 @@ class Candidate(candidate.Candidate):
 
     @contextmanager
     def injected(self, wiring: Wiring) -> Iterator[Operation]:
-        """Decorate with `inject`."""
+        """Decorate a function with `inject`."""
 
         @inject
         def handle(root: object = Closing[Provide["root"]]) -> object:

@@ -60,12 +60,12 @@ class Candidate(candidate.Candidate):
         return self._use_async(provide(wiring), wiring.root)
 
     def asking(self, wiring: Wiring) -> AbstractContextManager[Operation]:
-        """Enter the request scope; factories may need the container of their scope."""
+        """Enter the request scope, with factories that ask the container of their scope."""
         factories = make_asking(wiring, Container, at_once=False)
         return self._use(provide(wiring, factories.values()), wiring.root)
 
     def asking_async(self, wiring: Wiring) -> AbstractAsyncContextManager[AsyncOperation]:
-        """Enter the request scope of an async container, whose every answer is awaited."""
+        """Enter the request scope of an async container, with factories that await its answers."""
         ask = "await container.get({})"
         factories = make_asking(wiring, AsyncContainer, get=ask, aget=ask, at_once=False)
         return self._use_async(provide(wiring, factories.values()), wiring.root)
@@ -94,7 +94,7 @@ class Candidate(candidate.Candidate):
 
     @contextmanager
     def cached(self, wiring: Wiring) -> Iterator[Loop]:
-        """Ask by `get`."""
+        """Ask with `get`."""
         root, container = wiring.root, self.register(wiring)
         with container() as request:
 
@@ -108,7 +108,7 @@ class Candidate(candidate.Candidate):
 
     @asynccontextmanager
     async def cached_async(self, wiring: Wiring) -> AsyncIterator[AsyncLoop]:
-        """Ask by `await get`."""
+        """Ask with `await get`."""
         root, container = wiring.root, make_async_container(provide(wiring))
         async with container() as request:
 

@@ -1,6 +1,6 @@
-"""FastDepends: a call of an injected function is all the scope there is; casting is off.
+"""FastDepends: its only scope is the call of an injected function; casting is off.
 
-Dependencies of async functions are `async def`: plain ones would be run in a thread each.
+Dependencies of async functions are `async def`, because FastDepends runs plain ones in threads.
 """
 
 from collections.abc import AsyncIterator, Iterator
@@ -36,5 +36,5 @@ class Candidate(candidate.Candidate):
 
 
 def uncast(dependency: object) -> object:
-    """Depend without having pydantic look at what arrives."""
+    """Make a marker whose value pydantic does not check."""
     return Depends(dependency, cast=False)

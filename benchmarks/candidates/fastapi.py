@@ -1,6 +1,6 @@
-"""FastAPI's `Depends`, solved as FastAPI does for a request, without the request's routing.
+"""FastAPI's `Depends`, solved as FastAPI does for a request, but without routing.
 
-Dependencies are `async def`: plain ones would be run in a thread each.
+Dependencies are `async def`, because FastAPI runs plain ones in threads.
 """
 
 from collections.abc import AsyncIterator

@@ -39,13 +39,13 @@ class Candidate(candidate.Candidate):
 
         yield operation
 
-    # Factories could ask; but none of them could have its session closed.
+    # Factories could ask, but rodi could not close their session.
     asking = operation
     asking_async = candidate.Candidate.operation_async
 
     @contextmanager
     def cached(self, wiring: Wiring) -> Iterator[Loop]:
-        """Ask by `get`."""
+        """Ask with `get`."""
         root = wiring.root
         with self.register(wiring).create_scope() as scope:
 

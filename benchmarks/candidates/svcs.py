@@ -61,7 +61,7 @@ class Candidate(candidate.Candidate):
 
     @contextmanager
     def cached(self, wiring: Wiring) -> Iterator[Loop]:
-        """Ask by `get`."""
+        """Ask with `get`."""
         root = wiring.root
         with self.register(wiring) as registry, svcs.Container(registry) as container:
 
@@ -74,7 +74,7 @@ class Candidate(candidate.Candidate):
 
     @asynccontextmanager
     async def cached_async(self, wiring: Wiring) -> AsyncIterator[AsyncLoop]:
-        """Ask by `aget`."""
+        """Ask with `aget`."""
         root = wiring.root
         async with self.register(wiring) as registry, svcs.Container(registry) as container:
 

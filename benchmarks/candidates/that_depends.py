@@ -1,4 +1,4 @@
-"""that-depends: what is shared or closed is a context resource, the rest are factories."""
+"""that-depends: shared services and those to close are context resources, the rest factories."""
 
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
@@ -26,8 +26,8 @@ def declare(wiring: Wiring, *, keeping: bool = False) -> type[BaseContainer]:
     """Declare the container of a wiring.
 
     Args:
-        wiring: What to declare.
-        keeping: Whether the context keeps the root too, where it is asked for twice.
+        wiring: The wiring.
+        keeping: Whether the context keeps the root as well, because it is asked for twice.
     """
     uses = Counter(need for factory in wiring.factories for need in needs_of(factory).values())
     declared: dict[type, Any] = {
@@ -49,9 +49,9 @@ def declare_asking(wiring: Wiring, *, get: str, aget: str) -> type[BaseContainer
     """Declare the container of factories that ask its providers; the context keeps them all.
 
     Args:
-        wiring: What to declare.
-        get: How a provider is asked for what is made synchronously.
-        aget: How a provider is asked for what is made asynchronously.
+        wiring: The wiring.
+        get: The expression that asks a provider for a service that is made synchronously.
+        aget: The expression that asks a provider for a service that is made asynchronously.
     """
     declared: dict[type, Any] = {
         key: providers.Object(value) for key, value in wiring.values.items()
@@ -64,14 +64,14 @@ def declare_asking(wiring: Wiring, *, get: str, aget: str) -> type[BaseContainer
 
 
 def make_box(declared: dict[type, Any], root: type) -> type[BaseContainer]:
-    """Write a container class; it warns where two have one name."""
+    """Make a container class, with a new name, because that-depends warns if two have the same."""
     members = {key.__name__.lower(): provider for key, provider in declared.items()}
     members["root"] = declared[root]
     return type(BaseContainer)(f"Box{next(NUMBERS)}", (BaseContainer,), members)
 
 
 def keep(factory: Factory) -> Callable[..., Iterator[Any] | AsyncIterator[Any]]:
-    """Make a factory into what a context keeps: a generator function."""
+    """Turn a factory into a generator function, because a context keeps only their services."""
     if iscoroutinefunction(factory):
 
         async def kept_async(*needs: Any) -> AsyncIterator[Any]:
@@ -132,7 +132,7 @@ class Candidate(candidate.Candidate):
 
     @contextmanager
     def cached(self, wiring: Wiring) -> Iterator[Loop]:
-        """Ask a context resource by `resolve_sync`."""
+        """Ask a context resource with `resolve_sync`."""
         box = declare(wiring, keeping=True)
         with container_context(box):
 
@@ -145,7 +145,7 @@ class Candidate(candidate.Candidate):
 
     @asynccontextmanager
     async def cached_async(self, wiring: Wiring) -> AsyncIterator[AsyncLoop]:
-        """Ask a context resource by `resolve`."""
+        """Ask a context resource with `resolve`."""
         box = declare(wiring, keeping=True)
         async with container_context(box):
 
@@ -164,7 +164,7 @@ class Candidate(candidate.Candidate):
 
     @contextmanager
     def injected(self, wiring: Wiring) -> Iterator[Operation]:
-        """Decorate with `inject`, which enters the contexts that it needs."""
+        """Decorate a function with `inject`, which enters the contexts that it needs."""
         box = declare(wiring)
 
         @inject

@@ -31,7 +31,7 @@ def _fill(
 
 
 class Candidate(candidate.Candidate):
-    """What this repository is about."""
+    """wares, from this repository."""
 
     name = "wares"
     distributions = ("wares",)
@@ -58,11 +58,11 @@ class Candidate(candidate.Candidate):
         return self._use_async(self.register(wiring), wiring.root)
 
     def asking(self, wiring: Wiring) -> AbstractContextManager[Operation]:
-        """Use a container of factories that ask."""
+        """Use a container whose factories ask it."""
         return self._use(self.register_asking(wiring), wiring.root)
 
     def asking_async(self, wiring: Wiring) -> AbstractAsyncContextManager[AsyncOperation]:
-        """Use a container of factories that ask, in async code."""
+        """Use a container whose factories ask it, in async code."""
         return self._use_async(self.register_asking(wiring), wiring.root)
 
     @contextmanager
@@ -89,7 +89,7 @@ class Candidate(candidate.Candidate):
 
     @contextmanager
     def cached(self, wiring: Wiring) -> Iterator[Loop]:
-        """Ask by `get`."""
+        """Ask with `get`."""
         root = wiring.root
         with self.register(wiring) as registry, wares.Container(registry) as container:
 
@@ -102,7 +102,7 @@ class Candidate(candidate.Candidate):
 
     @asynccontextmanager
     async def cached_async(self, wiring: Wiring) -> AsyncIterator[AsyncLoop]:
-        """Ask by `aget`."""
+        """Ask with `aget`."""
         root = wiring.root
         async with self.register(wiring) as registry, wares.Container(registry) as container:
 
@@ -121,10 +121,10 @@ class Candidate(candidate.Candidate):
 
     @contextmanager
     def injected(self, wiring: Wiring) -> Iterator[Operation]:
-        """Decorate with `inject`, on dependency functions."""
+        """Decorate a function with `inject`; its dependencies are functions."""
         yield wares.inject(depends.make_operation(wiring, wares.Depends))
 
     @asynccontextmanager
     async def injected_async(self, wiring: Wiring) -> AsyncIterator[AsyncOperation]:
-        """Decorate an async function with `inject`, on dependency functions."""
+        """Decorate an async function with `inject`; its dependencies are functions."""
         yield wares.inject(depends.make_async_operation(wiring, wares.Depends))

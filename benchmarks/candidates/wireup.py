@@ -1,4 +1,4 @@
-"""wireup: everything is scoped; one task or thread a scope, its default, so no locks."""
+"""wireup: everything is scoped. By default, one task or thread uses a scope, so it has no locks."""
 
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import (
@@ -45,12 +45,12 @@ class Candidate(candidate.Candidate):
         return self._use_async(declare(wiring), wiring.root)
 
     def asking(self, wiring: Wiring) -> AbstractContextManager[Operation]:
-        """Enter a scope; factories may need the container of their scope."""
+        """Enter a scope, with factories that ask the container of their scope."""
         factories = make_asking(wiring, wireup.ScopedSyncContainer, at_once=False)
         return self._use(declare(wiring, factories.values()), wiring.root)
 
     def asking_async(self, wiring: Wiring) -> AbstractAsyncContextManager[AsyncOperation]:
-        """Enter a scope of an async container, whose every answer is awaited."""
+        """Enter a scope of an async container, with factories that await its answers."""
         ask = "await container.get({})"
         factories = make_asking(
             wiring, wireup.ScopedAsyncContainer, get=ask, aget=ask, at_once=False
@@ -83,7 +83,7 @@ class Candidate(candidate.Candidate):
 
     @contextmanager
     def cached(self, wiring: Wiring) -> Iterator[Loop]:
-        """Ask by `get`."""
+        """Ask with `get`."""
         root, container = wiring.root, self.register(wiring)
         with container.enter_scope() as scope:
 
@@ -97,7 +97,7 @@ class Candidate(candidate.Candidate):
 
     @asynccontextmanager
     async def cached_async(self, wiring: Wiring) -> AsyncIterator[AsyncLoop]:
-        """Ask by `await get`."""
+        """Ask with `await get`."""
         root = wiring.root
         container = wireup.create_async_container(injectables=declare(wiring))
         async with container.enter_scope() as scope:

@@ -1,4 +1,4 @@
-"""The seven nodes in a FastAPI endpoint; the session is open until the response is out."""
+"""The seven nodes in a FastAPI endpoint; the session is open until the response has been sent."""
 
 MODULES = (
     "by_hand",

@@ -1,4 +1,4 @@
-"""An endpoint that opens what it needs."""
+"""An endpoint that makes the services it needs."""
 
 from fastapi import FastAPI
 

@@ -1,4 +1,4 @@
-"""An endpoint with FastAPI's own `Depends`; dependencies are `async def` to stay off threads."""
+"""An endpoint with FastAPI's own `Depends`; `async def` dependencies do not run in threads."""
 
 from typing import Annotated
 

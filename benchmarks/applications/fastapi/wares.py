@@ -14,7 +14,7 @@ NAMES = ("wares Inject", "wares DepContainer")
 
 
 def make(name: str) -> FastAPI:
-    """Make the application that one of the names stands for."""
+    """Make the application of one of the names."""
 
     @lifespan
     async def live(app: FastAPI, registry: wares.Registry) -> AsyncIterator[None]:

@@ -1,4 +1,4 @@
-"""A view that opens what it needs: no container at all."""
+"""A view that makes the services it needs."""
 
 from flask import Flask
 

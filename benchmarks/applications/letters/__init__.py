@@ -1,7 +1,8 @@
-"""The application of wireup's own published benchmark, after its description, written anew.
+"""The application of wireup's published benchmark, written again from its description.
 
-`/singleton` asks for two application-lived services, `/scoped` for ten parameters out of a
-dense graph of seven request-lived ones, among them a generator and an async generator.
+`/singleton` asks for two services that live as long as the application. `/scoped` has ten
+parameters, for the seven services of a dense graph that live for a request; a generator and an
+async generator make two of them.
 """
 
 MODULES = (

@@ -1,4 +1,4 @@
-"""Manual wiring, the upper bound: modules' globals, and everything else made where it is used."""
+"""Manual wiring, the upper bound: A and B are globals, and each endpoint makes the rest itself."""
 
 from contextlib import asynccontextmanager, contextmanager
 

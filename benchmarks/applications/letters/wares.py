@@ -1,4 +1,4 @@
-"""wares, with `Inject`: registered as they are."""
+"""wares, with `Inject`."""
 
 from collections.abc import AsyncIterator
 

@@ -29,7 +29,7 @@ NAMES = ("wireup", "wireup class-based")
 
 
 class Handler:
-    """Serves both paths; what lives as long as the application is given to it once."""
+    """Serves both paths; wireup passes A and B to it once."""
 
     router = APIRouter(route_class=WireupRoute)
 
@@ -39,7 +39,7 @@ class Handler:
 
     @router.get("/singleton")
     async def singleton(self) -> dict[str, int]:
-        """Serve what the handler has."""
+        """Use the services that the handler has."""
         return use_singletons(self.a, self.b)
 
     @router.get("/scoped")
@@ -56,12 +56,12 @@ class Handler:
         h: Injected[H],
         i: Injected[I],
     ) -> dict[str, int]:
-        """Serve what lives for a request."""
+        """Use the services that live for a request."""
         return use_scoped(c, cc, ccc, d, dd, e, f, g, h, i)
 
 
 def make(name: str) -> FastAPI:
-    """Make the application that one of the names stands for."""
+    """Make the application of one of the names."""
     request_lived = injectable(lifetime="scoped")
     container = wireup.create_async_container(
         injectables=[

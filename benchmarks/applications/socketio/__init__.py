@@ -1,6 +1,6 @@
 """The seven nodes with an async session in a Socket.IO event handler.
 
-No peer has an adapter for python-socketio, so wares is alone with the hand-written handler.
+No peer has an adapter for python-socketio, so only wares and the hand-written handler take part.
 """
 
 MODULES = ("by_hand", "wares")

@@ -1,4 +1,4 @@
-"""A handler that opens what it needs: no container at all."""
+"""A handler that makes the services it needs."""
 
 import socketio
 

@@ -1,4 +1,4 @@
-"""An endpoint that opens what it needs: no container at all."""
+"""An endpoint that makes the services it needs."""
 
 from starlette.applications import Starlette
 from starlette.requests import Request
