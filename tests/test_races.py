@@ -5,6 +5,7 @@ import functools
 import gc
 import sys
 import threading
+import weakref
 from time import sleep
 
 import pytest
@@ -344,17 +345,15 @@ def test_local_connection_services_leave_no_circles(registry):
         with registry.container() as parent:
             parent.register_local_factory(Key, make, lifetime="connection")
             with parent.child() as child:
-                child.get(Key)
+                return [weakref.ref(thing) for thing in (parent, child, child.get(Key))]
 
-    serve()
-    gc.collect()
     gc.disable()
     try:
-        serve()
-
-        assert gc.collect() == 0
+        left = [reference() for reference in serve()]
     finally:
         gc.enable()
+
+    assert [None, None, None] == left
 
 
 @pytest.mark.usefixtures("busy_threads")
