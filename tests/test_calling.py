@@ -13,6 +13,7 @@ from wares import (
     NoContainerError,
     ServiceNotFoundError,
     current_container,
+    inject,
 )
 
 
@@ -70,6 +71,15 @@ class TestFilling:
         assert (1, 2) == await call(way, container, job, 1, marked=2)
         assert (1, 2) == await call(way, container, job, database=1, marked=2)
         assert (1, container.get(Database)) == await call(way, container, passing, 1)
+
+    async def test_of_an_injected_function(self, way, container):
+        """It wins where the function is injected already, too."""
+
+        @inject
+        def job(number: int, marked: Inject[Database]):
+            return number, marked
+
+        assert (1, 2) == await call(way, container, job, 1, marked=2)
 
     async def test_markers(self, way, container):
         """Marked parameters are filled as `inject` does, and take arguments of the call."""
@@ -170,7 +180,7 @@ class TestErrors:
 
         with pytest.raises(TypeError):
             await call(way, container, job, 1, 2)
-        with pytest.raises(TypeError):
+        with pytest.raises(TypeError, match=r"job\(\) got an unexpected .* 'other'"):
             await call(way, container, job, other=1)
 
     async def test_asynchronous(self, registry, container):
@@ -186,11 +196,15 @@ class TestErrors:
             return job(cache, database)
 
         registry.register_factory(Cache, make)
-        with pytest.raises(AsyncServiceError, match=r"acall"):
+        with pytest.raises(AsyncServiceError) as caught:
             container.call(job)
         with pytest.raises(AsyncServiceError):
             container.call(lazy)
 
+        assert (
+            "Cannot get job synchronously: it is asynchronous.\n"
+            "Call it with: await container.acall(job, ...)"
+        ) == str(caught.value)
         expected = ("cache", await container.aget(Database), container)
         assert expected == await container.acall(job)
         assert expected == await container.acall(lazy)

@@ -27,6 +27,7 @@ from wares import (
     UnresolvableParameterError,
     aautowire,
     autowire,
+    inject,
 )
 
 shapes_in_strings = load_in_strings(shapes)
@@ -491,6 +492,21 @@ class TestParameters:
         registry.register_factory(Key, functools.partial(make, "mine", mailer=1, cache=2))
 
         assert ["mine", 2, 1] == await way.get(container, Key)
+
+    @pytest.mark.parametrize("wrap", [lambda factory: factory, autowire])
+    async def test_marked_arguments_bound_by_partial(self, way, registry, container, wrap):
+        """Nor is it asked for where the parameter is marked, or the factory autowired."""
+
+        def make(database: Inject[Database], cache: Cache, mailer: Mailer = None):
+            return database, cache, mailer
+
+        for key in (Database, Cache, Mailer):
+            registry.register_factory(key, key)
+        bound = functools.partial(make, database="mine", cache=None, mailer=3)
+        registry.register_factory(Key, wrap(bound))
+
+        assert ("mine", None, 3) == await way.get(container, Key)
+        assert ("mine", None, 3) == inject(bound)()
 
     async def test_parameters_behind_one_bound_by_partial(self, way, registry, container):
         """Parameters behind one that `partial` bound by name are filled by name."""

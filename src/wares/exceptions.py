@@ -257,6 +257,8 @@ class AsyncServiceError(WaresError, TypeError):
             lines.append(f"It was needed on this path: {describe_path(self.path)}.")
         if self.asker is None:
             lines.append(f"Ask with: await container.aget({first})")
+        elif self.asker == self.key:
+            lines.append(f"Call it with: await container.acall({first}, ...)")
         else:
             asker, name = describe(self.asker), describe(self.key)
             lines.append(f"Write `async def {asker}`, or make {name} synchronous.")

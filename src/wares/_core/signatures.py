@@ -7,6 +7,7 @@ annotations and markers. Its callers pass the class that stands for the containe
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 import types
 import typing
@@ -278,6 +279,8 @@ class _Reader:
     ) -> None:
         self._factory = without_autowire(factory)
         self._fills_defaults = isinstance(factory, Autowired)
+        is_partial = isinstance(self._factory, functools.partial)
+        self._bound = self._factory.keywords if is_partial else {}
         self._container = container
         self._owner = owner = find_owner(factory)
         self._surroundings = surroundings_of(
@@ -303,6 +306,8 @@ class _Reader:
         is_first = position == 0 and self._takes_container_by_name
         if is_first and parameter.name == CONTAINER_NAME:
             return Need(parameter.name, self._container)
+        if parameter.name in self._bound:
+            return None
         has_default = parameter.kind in VARIADIC or parameter.default is not parameter.empty
         is_needed = self._is_strict and not has_default
         annotation = (self.evaluate if is_needed else self.try_to_evaluate)(parameter)

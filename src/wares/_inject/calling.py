@@ -26,8 +26,8 @@ def call(
     """Call a function; see `Container.call`."""
     target = without_autowire(function)
     if read_shape(target).is_async:
-        reason = "it is asynchronous: use container.acall(...)"
-        raise AsyncServiceError(target, [target], reason)
+        reason = "it is asynchronous"
+        raise AsyncServiceError(target, [target], reason, asker=target)
     run, needs = _prepare(container, function, arguments, named)
     filled = {need.name: container.get(need.key) for need in needs}
     with container.activate():
@@ -54,15 +54,15 @@ def _prepare(
     """Return a function that makes the call, and the needs that *container* must fill for it."""
     target = without_autowire(function)
     needs = _read_needs(function)
-    marked = {need.name for need in needs if need.is_marked}
-    injected = inject(target) if marked else target
-    # Arguments for marked parameters are passed by keyword.
-    for_marked = {name: value for name, value in named.items() if name in marked}
-    rest = {name: value for name, value in named.items() if name not in marked}
     if not needs:
         # A builtin may have no signature, to which arguments could be bound.
-        return lambda _: injected(*arguments, **named), []
-    bound = inspect.signature(injected).bind_partial(*arguments, **rest)
+        return lambda _: target(*arguments, **named), []
+    injected = inject(target) if any(need.is_marked for need in needs) else target
+    signature = inspect.signature(injected)
+    shown = {name: value for name, value in named.items() if name in signature.parameters}
+    # An injected function takes its marked parameters by keyword, and does not show them.
+    others = {name: value for name, value in named.items() if name not in shown}
+    bound = signature.bind_partial(*arguments, **shown)
 
     def is_filled(need: Need) -> bool:
         if need.is_marked or need.key is MISSING or need.name in bound.arguments:
@@ -73,7 +73,7 @@ def _prepare(
 
     def run(filled: Mapping[str, Any]) -> Any:
         bound.arguments.update(filled)
-        return injected(*bound.args, **bound.kwargs, **for_marked)
+        return injected(*bound.args, **bound.kwargs, **others)
 
     return run, list(filter(is_filled, needs))
 
