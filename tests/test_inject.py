@@ -280,10 +280,15 @@ class TestServices:
             registry.validate()
 
     async def test_the_registry_itself(self, form, registry):
-        """The registry may be asked for, though nobody has registered it."""
+        """The registry may be asked for in every way, though nobody has registered it."""
 
-        def ask(it: Inject[Registry], container: Inject[Container]):
-            return it is container.registry
+        def get(registry: Registry):
+            return registry
+
+        get = form.dependency(get)
+
+        def ask(it: Inject[Registry], container: Inject[Container], also=Depends(get)):
+            return container.registry is it is also is container.get(Registry)
 
         assert await form.call(form.inject(ask, registry=registry))
 

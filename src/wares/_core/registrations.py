@@ -132,6 +132,11 @@ class Registrations:
         if recipe is None and self.generics:
             recipe = self._make_generic(need.key)
         if recipe is None and need.key not in self.expected:
+            registry_class: object = type(self.registry)
+            if need.key is registry_class:
+                return recipe_for_value(
+                    need.key, self.registry, enter=False, ping=None, suppress_context_exit=False
+                )
             recipe = self._compose(need)
             if recipe is None and need.is_marked:
                 return self.derive(need)
@@ -160,11 +165,6 @@ class Registrations:
     def derive(self, need: Need) -> Recipe | None:
         """Return a recipe for an unregistered callable; `None` if *need* names none."""
         key = need.key
-        registry_class: object = type(self.registry)
-        if key is registry_class:
-            return recipe_for_value(
-                key, self.registry, enter=False, ping=None, suppress_context_exit=False
-            )
         if need.is_service:
             return None
         recipe = self._derived.get(key) or find_dependency(key) or recipe_for_dependency(key)
