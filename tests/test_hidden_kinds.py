@@ -42,6 +42,18 @@ def run(function):
     return plain
 
 
+class Blocks:
+    @contextlib.contextmanager
+    def block(self, name, database: Inject[Database]):
+        yield name, database
+
+    @contextlib.asynccontextmanager
+    async def ablock(self, name, database: Inject[Database]):
+        yield name, database
+
+    __call__ = block
+
+
 @pytest.fixture
 def log():
     """What has happened, in order."""
@@ -111,6 +123,37 @@ class TestContextManagers:
         assert isinstance(database, Database)
         assert ["open", "enter ada", "body", "exit", "close"] == log
         assert ["name"] == list(inspect.signature(block).parameters)
+
+    @pytest.mark.parametrize(
+        "bind",
+        [
+            lambda block: Blocks().block,
+            lambda block: hide(Blocks().block),
+            lambda block: Blocks(),
+            lambda block: functools.partial(block, Blocks()),
+            lambda block: functools.partial(Blocks().block),
+        ],
+        ids=["method", "wrapped method", "object", "partial", "partial of a method"],
+    )
+    def test_bound(self, registry, log, bind):
+        """So do those of one that is bound to some arguments."""
+        block = inject(registry=registry)(bind(Blocks.block))
+
+        with block("ada") as (name, database):
+            log.append("body")
+
+        assert ("ada", Database) == (name, type(database))
+        assert ["open", "body", "close"] == log
+
+    async def test_a_bound_one_that_is_asynchronous(self, async_registry, log):
+        """A method may be an asynchronous context manager, and have asynchronous services."""
+        block = inject(registry=async_registry)(Blocks().ablock)
+
+        async with block("ada") as (name, database):
+            log.append("body")
+
+        assert ("ada", Database) == (name, type(database))
+        assert ["open", "body", "close"] == log
 
     @pytest.mark.parametrize("decorate", [lambda it: it, hide], ids=["as it is", "hidden"])
     def test_an_exception(self, registry, log, decorate):

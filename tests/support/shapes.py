@@ -88,6 +88,10 @@ class Factory:
     def generator_method(self, database: Database) -> typing.Iterator[Service]:
         yield Service(database)
 
+    @contextlib.contextmanager
+    def context_manager_method(self, database: Database) -> typing.Iterator[Service]:
+        yield Service(database)
+
     async def async_method(self, database: Database) -> Service:
         return Service(database)
 
@@ -350,6 +354,7 @@ SYNC_SHAPES = {
     "wrapped class": decorated(Service),
     "wrapped generator": decorated(generator),
     "wrapped context manager": decorated(context_manager_function),
+    "wrapped method of a context manager": decorated(Factory().context_manager_method),
     "partial of a wrapped function": functools.partial(decorated(two_arguments), "extra"),
     "cached function": functools.cache(function),
 }

@@ -331,8 +331,13 @@ def read_raw(factory: Callable[..., Any]) -> inspect.Signature:
         return _read_constructor(kind)
     if isinstance(factory, types.MethodType):
         return inspect_signature(factory)
-    shown = inspect.unwrap(factory, stop=lambda wrapper: hasattr(wrapper, "__signature__"))
+    shown = inspect.unwrap(factory, stop=_has_own_signature)
     return inspect_signature(factory) if shown is factory else read_raw(shown)
+
+
+def _has_own_signature(wrapper: Any) -> bool:
+    # A method has the `__wrapped__` of its function, which takes one parameter more.
+    return hasattr(wrapper, "__signature__") or isinstance(wrapper, types.MethodType)
 
 
 def _read_constructor(kind: type) -> inspect.Signature:

@@ -190,6 +190,8 @@ class _Injector:
         frame = sys._getframe(1) if frame is None else frame
         if isinstance(target, staticmethod | classmethod):
             return type(target)(self(target.__func__, frame))
+        if isinstance(target, types.MethodType):
+            return types.MethodType(self(target.__func__, frame), target.__self__)
         if not callable(target):
             hint = " Write @inject(registry=...)." if isinstance(target, Registry) else ""
             message = (

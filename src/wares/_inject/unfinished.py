@@ -9,12 +9,12 @@ from __future__ import annotations
 import contextlib
 import inspect
 import sys
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator
 from typing import Any
 
 import attrs
 
-from wares._core.callables import Shape, read_shape
+from wares._core.callables import Shape, read_shape, unwrap
 from wares._core.container import Container, Registry
 from wares._core.current import current, find_served
 from wares._core.makers import Makers
@@ -208,7 +208,7 @@ async def _aenter(block: Any) -> AsyncGenerator[Any, None]:
 
 def read_hidden_shape(function: Callable[..., Any]) -> Shape:
     """Return the shape of the function that *function* wraps, which its decorators may hide."""
-    for wrapped in _list_wrapped(function):
+    for wrapped in unwrap(function):
         shape = read_shape(wrapped)
         if shape is not Shape.PLAIN:
             return shape
@@ -217,18 +217,12 @@ def read_hidden_shape(function: Callable[..., Any]) -> Shape:
 
 def hides_block(function: Callable[..., Any]) -> bool:
     """Return whether *function* wraps one that `contextlib` has made a context manager."""
-    return any(map(find_block, _list_wrapped(function)))
+    return any(map(find_block, unwrap(function)))
 
 
 def find_block(function: Callable[..., Any]) -> Callable[..., Any] | None:
     """Return the decorator of `contextlib` that has made *function*, if one has."""
     return _BLOCKS.get(getattr(function, "__code__", None))
-
-
-def _list_wrapped(function: Any) -> Iterator[Callable[..., Any]]:
-    while function is not None:
-        yield function
-        function = getattr(function, "__wrapped__", None)
 
 
 def _make_blocks() -> dict[Any, Callable[..., Any]]:
