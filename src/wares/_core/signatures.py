@@ -279,8 +279,8 @@ class _Reader:
     ) -> None:
         self._factory = without_autowire(factory)
         self._fills_defaults = isinstance(factory, Autowired)
-        is_partial = isinstance(self._factory, functools.partial)
-        self._bound = self._factory.keywords if is_partial else {}
+        target: Any = self._factory
+        self._bound = target.keywords if isinstance(target, functools.partial) else {}
         self._container = container
         self._owner = owner = find_owner(factory)
         self._surroundings = surroundings_of(
