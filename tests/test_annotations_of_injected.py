@@ -104,7 +104,7 @@ def test_what_is_registered_only(strings):
     with Registry() as registry:
         registry.register_factory(OnlyRegistered, OnlyRegistered)
         with registry.container() as container, container.activate():
-            with pytest.raises(UnresolvableParameterError, match="names something that is not"):
+            with pytest.raises(UnresolvableParameterError, match="contains an undefined name"):
                 strings.ask_registered(1, a=2)
 
 

@@ -443,7 +443,9 @@ class TestDecorating:
         with pytest.raises(InvalidRegistryError):
             registry.validate()
 
-        assert "a decorator takes what it decorates first" in str(caught.value)
+        assert "a decorator takes the decorated service as its first parameter" in str(
+            caught.value
+        )
 
 
 class Double:

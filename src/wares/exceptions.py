@@ -124,7 +124,7 @@ class ServiceNotFoundError(WaresError, LookupError):
             asker_name = describe(asker)
             return (
                 f"To fix it, register a function: {asker_name} reads its fields itself, and its "
-                f"parameters are not for others: registry.register_factory({asker_name}, "
+                f"parameters are not services: registry.register_factory({asker_name}, "
                 f"lambda: {asker_name}())"
             )
         if asker is not None and is_plain(self.key):

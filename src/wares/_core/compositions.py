@@ -108,7 +108,7 @@ def recipe_for_composition(
     """Make the recipe of a composed service; its parts are kept by their own owners."""
     recipe = ComposedRecipe(key, factory, "transient", enter=False, composition=composition)
     signature = Signature(tuple(needs), Shape.PLAIN, may_return_generator=False)
-    # The recipe is frozen; other recipes read their signature from the factory and store it so.
+    # The signature that `read` returns; other recipes read it from their factory.
     object.__setattr__(recipe, "_signature", signature)
     return recipe
 
@@ -137,7 +137,7 @@ class DecoratingRecipe(Recipe):
             raise UnresolvableParameterError(
                 "1",
                 describe_callable(self.factory),
-                "a decorator takes what it decorates first.",
+                "a decorator takes the decorated service as its first parameter.",
             )
         return (attrs.evolve(needs[0], key=self.inner, is_marked=False), *needs[1:])
 

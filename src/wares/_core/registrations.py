@@ -148,7 +148,7 @@ class Registrations:
         return recipe or self._find_composed(key)
 
     def _compose(self, need: Need) -> Recipe | None:
-        """Compose a recipe; if the need can be filled otherwise, only from parts that exist."""
+        """Compose a recipe; if the need can also be filled otherwise, only if a part exists."""
         recipe = self._find_composed(need.key)
         if recipe is None or (need.default is MISSING and not need.takes_argument):
             return recipe
@@ -163,7 +163,7 @@ class Registrations:
         return self._composed.setdefault((key, self.read(recipe)), recipe)
 
     def derive(self, need: Need) -> Recipe | None:
-        """Return a recipe for an unregistered callable; `None` if *need* names none."""
+        """Return a recipe for an unregistered callable or the registry itself, or `None`."""
         key = need.key
         if need.is_service:
             return None

@@ -175,8 +175,8 @@ class _Injector:
         if not isinstance(registry, Registry):
             message = (
                 f"registry takes a Registry, and this is an instance of "
-                f"{type(registry).__qualname__}. A current container needs no argument: leave it "
-                f"out, and the function asks that one."
+                f"{type(registry).__qualname__}. To use the current container, leave the "
+                f"argument out."
             )
             raise InvalidRegistrationError(message)
         self._registry = registry

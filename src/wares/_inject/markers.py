@@ -109,7 +109,7 @@ else:
             if any(True for _ in find_markers(dependency)):
                 message = (
                     f"Depends({describe(dependency)}) names a marker. Write one of the two: "
-                    f"Inject[...] as the annotation, or Depends(...) with what is to be called."
+                    f"Inject[...] as the annotation, or Depends(...) with a callable."
                 )
                 raise InvalidRegistrationError(message)
             self._mark = Mark(

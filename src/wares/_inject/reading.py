@@ -119,7 +119,7 @@ class _Reading:
         needs = self.read(self.look(may_import=True))
         for need in needs:
             if is_unknown(need.key):
-                raise self._unknown_error(need.name, "names something that is not there")
+                raise self._unknown_error(need.name, "contains an undefined name")
         for name in {need.name for need in needs} ^ {need.name for need in before}:
             raise self._unknown_error(
                 name, "turned out to carry a marker only after the function was decorated"
@@ -130,7 +130,7 @@ class _Reading:
         return UnresolvableParameterError(
             parameter,
             describe_callable(self._function),
-            f"its annotation {reason}. Define or import what it names before the function is "
+            f"its annotation {reason}. Define or import the name before the function is "
             f"decorated. To ask for a service that is registered under a string, write "
             f"Depends('name').",
         )
