@@ -163,7 +163,7 @@ class Registrations:
         return self._composed.setdefault((key, self.read(recipe)), recipe)
 
     def derive(self, need: Need) -> Recipe | None:
-        """Return a recipe for an unregistered callable or the registry itself, or `None`."""
+        """Return a recipe for an unregistered callable; `None` if *need* names none."""
         key = need.key
         if need.is_service:
             return None
