@@ -71,7 +71,7 @@ class Closed(dict[Hashable, Any]):
     __setitem__ = __getitem__ = setdefault
 
     def __contains__(self, key: object) -> bool:
-        """Return that there are no cleanups, and raise the error for any other key.
+        """Report that there are no cleanups; raise the error for any other key.
 
         Raises:
             WaresError: For any other key.
@@ -197,7 +197,7 @@ class Asking:
     def get(self, key: Any, /, *more: Any) -> Any: ...
 
     def get(self, key: Any, /, *more: Any) -> Any:  # noqa: C901, PLR0912, PLR0915  # a call more costs each request
-        """Get services: made at the first time, and shared afterwards.
+        """Get services, each made the first time and shared afterwards.
 
         Args:
             key: The key of a service.

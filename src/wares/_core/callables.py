@@ -176,7 +176,7 @@ def as_class(candidate: object) -> type | None:
 
 
 def read_shape(factory: Callable[..., Any]) -> Shape:
-    """Return what calling *factory* returns, as far as *factory* itself shows it."""
+    """Return the shape of *factory*, as far as the callable itself shows it."""
     called = factory.func if isinstance(factory, functools.partial) else factory
     for candidate in () if isinstance(called, type) else (called, _find_call(called)):
         if inspect.isasyncgenfunction(candidate):
