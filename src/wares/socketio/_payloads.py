@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from inspect import Parameter
-from types import NoneType
 from typing import Any
 
 from socketio.packet import ACK
@@ -17,9 +16,6 @@ from wares._core.keys import MISSING
 from wares.exceptions import WaresError
 
 _BYTES = (bytes, bytearray, memoryview)
-
-#: Types whose values every kind of packet can carry.
-_SCALARS = frozenset({NoneType, bool, float, bytes})
 
 
 class PayloadError(WaresError, ValueError):
@@ -116,11 +112,12 @@ def write_answer(packet_class: Any, event: str, adapter: Any, result: Any) -> An
     """
     try:
         if adapter is not None:
-            return _dump(result, adapter.dump_python)
-        if _can_be_sent(packet_class, result):
+            written = _dump(result, adapter.dump_python)
+        elif _can_be_sent(packet_class, result):
             return result
-        written = _write(result, _write_model)
-        written = tuple(written) if isinstance(result, tuple) else written
+        else:
+            written = _write(result, _write_model)
+            written = tuple(written) if isinstance(result, tuple) else written
         if _can_be_sent(packet_class, written):
             return written
     except (TypeError, ValueError, RecursionError) as error:
@@ -129,10 +126,8 @@ def write_answer(packet_class: Any, event: str, adapter: Any, result: Any) -> An
 
 
 def _can_be_sent(packet_class: Any, result: Any) -> bool:
-    """Tell whether an acknowledgement can be sent; encode it if its types do not tell."""
+    """Encode an acknowledgement, to tell whether it can be sent."""
     data = list(result) if isinstance(result, tuple) else [result]
-    if all(map(_is_known, data)):
-        return True
     try:
         encoded = packet_class(ACK, namespace="/", id=0, data=data).encode()
     except Exception:  # noqa: BLE001  # an encoder may raise anything
@@ -140,21 +135,6 @@ def _can_be_sent(packet_class: Any, result: Any) -> bool:
     # Servers accept bytes, but not bytearray or memoryview.
     frames = encoded if isinstance(encoded, list) else [encoded]
     return all(isinstance(frame, str | bytes) for frame in frames)
-
-
-def _is_known(result: Any) -> bool:
-    """Tell whether *result* consists of values that every kind of packet can carry."""
-    kind: Any = type(result)
-    if kind in _SCALARS:
-        return True
-    if kind is str:
-        return bool(result.isascii())  # msgpack has no surrogates
-    if kind is dict:
-        are_names = all(type(key) is str and key.isascii() for key in result)
-        return are_names and all(map(_is_known, result.values()))
-    if kind is list:  # not a tuple: python-socketio finds no bytes in an inner tuple
-        return all(map(_is_known, result))
-    return kind is int and -(1 << 63) <= result < 1 << 64  # the range of msgpack
 
 
 def _write(result: Any, write_item: Callable[[Any], Any]) -> Any:

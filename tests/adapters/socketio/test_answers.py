@@ -198,6 +198,20 @@ class TestWhatCannotBeSent:
 
         assert is_sent == ("answer_error" not in str(answered))
 
+    @pytest.mark.parametrize(("serializer", "is_sent"), [("default", True), ("msgpack", False)])
+    async def test_declared(self, serializer, is_sent):
+        """The same holds for an answer whose type is declared."""
+        sio = AsyncServer(async_mode="asgi", registry=Registry(), serializer=serializer)
+
+        @sio.event
+        def work(sid: SocketID) -> int:
+            return 1 << 64
+
+        async with TestClient(sio) as client:
+            answered = await (await client.connect()).call("work")
+
+        assert is_sent == (1 << 64 == answered)
+
     @pytest.mark.parametrize("annotation", [None, list[Any]])
     async def test_answered(self, sio, journal, caplog, annotation):
         """What cannot be sent fails the event before its services commit, and is answered."""
