@@ -1,4 +1,4 @@
-"""A guest book: guests sign it by HTTP, and read along by WebSocket."""
+"""A guest book: guests sign it over HTTP, and read it over a WebSocket."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from wares.aiohttp import (
 
 
 class GuestBook:
-    """The names of those who have been here."""
+    """The names of the guests."""
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
@@ -31,7 +31,7 @@ class GuestBook:
 
 
 async def sign(request: web.Request) -> web.Response:
-    """Sign, and refuse a name of nothing but space: that rolls back."""
+    """Sign the book; refuse a name of nothing but spaces, which rolls back."""
     book = wares_from(request).get(GuestBook)
     name = await request.text()
     book.sign(name)
@@ -41,7 +41,7 @@ async def sign(request: web.Request) -> web.Response:
 
 
 async def read(request: web.Request) -> web.WebSocketResponse:
-    """Answer each message by the names; each sees what is there by then."""
+    """Answer each message with the names of all guests at that moment."""
     socket = web.WebSocketResponse()
     await socket.prepare(request)
     async for _ in socket:
@@ -56,7 +56,7 @@ def make_app(path: str) -> web.Application:
     def connect() -> Iterator[sqlite3.Connection]:
         with closing(sqlite3.connect(path, check_same_thread=False)) as database, database:
             database.execute("CREATE TABLE IF NOT EXISTS guests (name TEXT)")
-            yield database  # after it: commit or roll back, and close
+            yield database  # afterwards: commit or roll back, and close
 
     app = init_app(web.Application())
     register_factory(

@@ -1,1 +1,1 @@
-"""A bookshop: a FastAPI application of the size that one writes for work, with wares."""
+"""A bookshop: a FastAPI application of realistic size, with wares."""

@@ -17,11 +17,11 @@ from .settings import Settings
 _COMMAND = "python -m examples.bookshop"
 _APPLICATION = "examples.bookshop.application:create_application"
 _SECONDS_TO_FINISH = 5
-_EVERYWHERE = {"0.0.0.0", "::", ""}  # noqa: S104  # recognised, not chosen
+_EVERYWHERE = {"0.0.0.0", "::", ""}  # noqa: S104  # recognises addresses of users
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Open the shop, and keep it open until somebody presses Ctrl-C.
+    """Start the bookshop, and serve it until Ctrl-C is pressed.
 
     Args:
         arguments: The arguments of the command.
@@ -56,14 +56,14 @@ def _read_options(settings: Settings, arguments: Sequence[str] | None) -> Namesp
         "--port",
         type=int,
         default=settings.port,
-        help="0 is any free one; default: %(default)s",
+        help="0 means any free port; default: %(default)s",
     )
     parser.add_argument("--workers", type=int, default=1, help="default: %(default)s")
     return parser.parse_args(arguments)
 
 
 def _find_port(host: str, port: int) -> int:
-    """Try the port before the application starts: uvicorn would notice only afterwards."""
+    """Check the port before the application starts, because uvicorn checks it only afterwards."""
     try:
         with socket.create_server((host, port), family=_family_of(host)) as listener:
             return int(listener.getsockname()[1])

@@ -1,4 +1,4 @@
-"""The bookshop as a web application: what happens when it starts and when it ends."""
+"""The FastAPI application of the bookshop, and its lifespan."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from .settings import Settings
 
 
 def create_application(settings: Settings | None = None) -> FastAPI:
-    """Build the application; nothing is opened before its lifespan begins.
+    """Make the application; its lifespan opens everything.
 
     Args:
-        settings: The shop's settings; those of the environment, if there are none.
+        settings: The settings of the shop; by default, those of the environment.
 
     Returns:
         The application, for uvicorn or for a test client.

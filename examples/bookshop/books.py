@@ -1,4 +1,4 @@
-"""The books, as they are kept in the database."""
+"""The books in the database."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class BookRepository:
         """Find one book.
 
         Args:
-            book_id: Its number.
+            book_id: The number of the book.
 
         Returns:
             The book, as the database has it now.
 
         Raises:
-            BookNotFoundError: There is none.
+            BookNotFoundError: There is no such book.
         """
         book = await self._session.get(Book, book_id, populate_existing=True)
         if book is None:
@@ -38,7 +38,7 @@ class BookRepository:
         """Search titles, authors and subjects.
 
         Args:
-            words: What must all occur, in either case; none means any book.
+            words: Words that must all occur, in upper or lower case; all books if there is none.
             limit: How many books to return at most.
             offset: How many books to leave out at the beginning.
 
@@ -61,32 +61,32 @@ class BookRepository:
             words: As for ``search``.
 
         Returns:
-            How many there are.
+            The number of books.
         """
         books = select(func.count()).select_from(Book).where(*_mentioning(words))
         return await self._session.scalar(books) or 0
 
     async def stocks(self) -> dict[int, int]:
-        """Look along the shelves.
+        """Read the stocks of all books.
 
         Returns:
-            How many copies there are, by the book's number.
+            How many copies there are, by the number of the book.
         """
         rows = await self._session.execute(select(Book.id, Book.stock))
         return {row.id: row.stock for row in rows}
 
     async def take(self, book_id: int, quantity: int) -> Book:
-        """Take copies from the shelf, for good once the session commits.
+        """Take copies from the shelf; the session commits this, or rolls it back.
 
-        The database looks and takes in one statement, so that two customers cannot be
-        sold the same last copy.
+        One statement checks the stock and reduces it, so that two customers cannot buy the same
+        last copy.
 
         Args:
             book_id: The book's number.
             quantity: How many copies.
 
         Returns:
-            The book, with the stock that is left.
+            The book, with its new stock.
 
         Raises:
             BookNotFoundError: There is no such book.
@@ -105,14 +105,14 @@ class BookRepository:
         raise OutOfStockError(book.title, wanted=quantity, left=book.stock)
 
     async def put(self, book_id: int, quantity: int) -> Book:
-        """Put copies on the shelf, for good once the session commits.
+        """Put copies on the shelf; the session commits this, or rolls it back.
 
         Args:
             book_id: The book's number.
             quantity: How many copies.
 
         Returns:
-            The book, with the stock that there is now.
+            The book, with its new stock.
 
         Raises:
             BookNotFoundError: There is no such book.

@@ -1,4 +1,4 @@
-"""Tells everyone who watches the stock in this process what has changed."""
+"""Sends changes of the stock to everyone who watches it in this process."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from contextlib import contextmanager
 
 
 class StockBroadcaster:
-    """Tells every watcher of every change, and waits for none of them.
+    """Sends every change to every watcher, and waits for none of them.
 
-    One per process: with several workers, a watcher hears of what was sold by the worker
-    that it is connected to. (PostgreSQL's LISTEN, or Redis, would carry it further.)
+    Each process has one, so with several workers, a watcher gets only the changes of the worker
+    to which it is connected. (PostgreSQL's LISTEN, or Redis, would connect the workers.)
     """
 
     def __init__(self) -> None:
@@ -19,15 +19,15 @@ class StockBroadcaster:
 
     @property
     def watching(self) -> int:
-        """How many are watching now."""
+        """The number of watchers."""
         return len(self._watchers)
 
     @contextmanager
     def watch(self) -> Iterator[StockWatcher]:
-        """Watch for as long as the ``with`` block lasts.
+        """Watch the stock during a ``with`` block.
 
         Yields:
-            The one who watches, and is told of all changes from now on.
+            A watcher, which gets all changes from now on.
         """
         watcher = StockWatcher()
         self._watchers.add(watcher)
@@ -37,20 +37,20 @@ class StockBroadcaster:
             self._watchers.discard(watcher)
 
     def publish(self, stocks: Mapping[int, int]) -> None:
-        """Tell all watchers.
+        """Send changes to all watchers.
 
         Args:
-            stocks: How many copies there are now, by the book's number.
+            stocks: How many copies there are now, by the number of the book.
         """
         for watcher in self._watchers:
             watcher.tell(stocks)
 
 
 class StockWatcher:
-    """One who watches, at their own pace.
+    """A watcher of the stock.
 
-    What changes twice before they look is told once: only the latest number matters, and
-    so what waits for a slow watcher never grows beyond one number for each book.
+    If the stock of a book changes twice before the watcher looks, it gets only the latest number.
+    So at most one number for each book waits for a slow watcher.
     """
 
     def __init__(self) -> None:
@@ -61,25 +61,25 @@ class StockWatcher:
         """Keep changes until the watcher looks.
 
         Args:
-            stocks: How many copies there are now, by the book's number.
+            stocks: How many copies there are now, by the number of the book.
         """
         self._news.update(stocks)
         self._has_news.set()
 
     def begin_with(self, stocks: Mapping[int, int]) -> None:
-        """Keep what was found on the shelves, except where there are news already.
+        """Keep the stocks that were read first, except for books that have changed since.
 
         Args:
-            stocks: How many copies there were, by the book's number.
+            stocks: How many copies there were, by the number of the book.
         """
         self._news = {**stocks, **self._news}
         self._has_news.set()
 
     async def look(self) -> dict[int, int]:
-        """Wait until something has changed since the last look.
+        """Wait until a stock has changed since the last call.
 
         Returns:
-            How many copies there are now of what changed, by the book's number.
+            How many copies there are now of the books that have changed, by number.
         """
         await self._has_news.wait()
         self._has_news.clear()

@@ -1,6 +1,6 @@
-"""Sells books and books deliveries in.
+"""Sells books, and takes deliveries.
 
-What happens here belongs in one transaction. The session commits or rolls back; nothing here does.
+Each method is part of one transaction, which the session commits or rolls back.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from .tables import Book, Order, OrderLine
 
 
 class Counter:
-    """Sells books, and takes deliveries in."""
+    """Sells books, and takes deliveries."""
 
     def __init__(
         self, books: BookRepository, orders: OrderRepository, stock_news: StockNews
@@ -27,18 +27,18 @@ class Counter:
         """Sell all of the wanted books, or none of them.
 
         Args:
-            customer: Who buys.
-            wanted: How many copies, by the book's number.
+            customer: The name of the customer.
+            wanted: How many copies, by the number of the book.
 
         Returns:
             The order.
 
         Raises:
             BookNotFoundError: One of the books does not exist.
-            OutOfStockError: Of one of the books there are not enough copies.
+            OutOfStockError: There are not enough copies of one of the books.
         """
-        # All customers reach for the shelves in the same order: two who want the same two
-        # books would otherwise each hold one and wait for the other.
+        # Books are taken in the same order for all customers. Otherwise, two customers of the same
+        # two books could each hold one and wait for the other.
         lines = [await self._take(book_id, wanted[book_id]) for book_id in sorted(wanted)]
         order = Order(customer=customer, lines=lines)
         await self._orders.add(order)
@@ -49,7 +49,7 @@ class Counter:
 
         Args:
             book_id: The book's number.
-            quantity: How many copies came.
+            quantity: How many copies were delivered.
 
         Returns:
             The book, with its new stock.

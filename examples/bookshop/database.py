@@ -1,4 +1,4 @@
-"""The connection to the database: one engine for the application, one session for each request."""
+"""The database: one engine for the application, and one session for each request."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _SECONDS_TO_WAIT_FOR_A_LOCK = 15
 
 
 async def open_engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
-    """Open the pool of connections; close them all when the shop closes.
+    """Open the pool of connections, and close it with the shop.
 
     Args:
-        settings: Where the database is.
+        settings: The settings, which have the address of the database.
 
     Yields:
         The engine, which connects when it is first used.
@@ -33,10 +33,10 @@ async def open_engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
 
 
 async def open_session(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
-    """Open one request's transaction: committed if all went well, else rolled back.
+    """Open the transaction of a request; commit it if the request succeeds, else roll it back.
 
-    The container throws what went wrong in here, at the ``yield``, and
-    ``session.begin()`` does the rest.
+    The container raises the exception of the request at the ``yield``, and ``session.begin()``
+    rolls back.
 
     Args:
         engine: The shop's engine.
@@ -49,7 +49,7 @@ async def open_session(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
 
 
 async def ping_database(engine: AsyncEngine) -> None:
-    """Ask the database for an answer, whatever it is.
+    """Check that the database answers.
 
     Args:
         engine: The shop's engine.
@@ -67,7 +67,7 @@ def _options_for(address: URL) -> dict[str, Any]:
 
 
 def _prepare_sqlite_connection(connection: Any, _: object) -> None:
-    """Have SQLite check foreign keys, and find “É” under “é”: by default it does neither."""
+    """Make SQLite check foreign keys and find “É” under “é”; by default, it does neither."""
     connection.execute("PRAGMA foreign_keys = ON")
     connection.create_function("lower", 1, _lower_case)
 

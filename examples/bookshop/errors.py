@@ -1,4 +1,4 @@
-"""What can go wrong in a bookshop; ``web.problems`` turns it into HTTP answers."""
+"""The errors of the bookshop; ``web.problems`` turns them into HTTP responses."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from uuid import UUID
 
 
 class BookshopError(Exception):
-    """Something the shop refuses, in a sentence that its customer may read."""
+    """The shop refuses something; the message is for the customer."""
 
 
 class BookNotFoundError(BookshopError):
@@ -26,7 +26,7 @@ class OrderNotFoundError(BookshopError):
 
 
 class OutOfStockError(BookshopError):
-    """More copies were wanted than there are."""
+    """A customer wants more copies than there are."""
 
     def __init__(self, title: str, *, wanted: int, left: int) -> None:
         super().__init__(f"“{title}”: {wanted} wanted, {left or 'none'} left.")

@@ -1,4 +1,4 @@
-"""What a euro is worth in other currencies, and what happens while no rate is known."""
+"""Exchange rates of the euro, from another server that may fail."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Currency(StrEnum):
 
 @dataclass(frozen=True)
 class ExchangeRate:
-    """How many of a currency a euro bought on a day."""
+    """The price of one euro in another currency, on one day."""
 
     currency: Currency
     factor: Decimal
@@ -50,10 +50,10 @@ class ExchangeRate:
 
 
 class ExchangeRates:
-    """Asks for the day's rates when they are first needed, and keeps them for a while.
+    """Fetches the rates of the day when they are first needed, and keeps them for a while.
 
-    Nobody must be kept from buying a book because of them: while they cannot be had, the
-    last known ones serve, and if there are none, there is no rate.
+    If they cannot be fetched, the last known rates are used. If there are none, there is no rate,
+    but customers can still buy books.
     """
 
     def __init__(self, client: httpx.AsyncClient, settings: Settings) -> None:
@@ -67,7 +67,7 @@ class ExchangeRates:
         """Find the rate of a currency.
 
         Args:
-            currency: What a customer reckons in.
+            currency: The currency that the customer has chosen.
 
         Returns:
             The rate, or None if it is not known at the moment.
@@ -78,7 +78,7 @@ class ExchangeRates:
         return ExchangeRate(currency, answer.rates[currency], as_of=answer.published)
 
     async def _find_answer(self) -> _Answer | None:
-        # A request that comes while another one is asking waits for that answer.
+        # A request that comes while another one fetches the rates waits for them.
         async with self._asking:
             if time.monotonic() >= self._ask_again_at:
                 await self._refresh()
@@ -105,7 +105,7 @@ class ExchangeRates:
 
 
 class _Answer(BaseModel):
-    """The rates of a day, as Frankfurter passes them on from the European Central Bank."""
+    """The rates of a day: the European Central Bank's, as the server Frankfurter returns them."""
 
     published: date = Field(validation_alias="date")
     rates: dict[str, Annotated[Decimal, Field(gt=0)]]

@@ -1,4 +1,4 @@
-"""The orders that have been placed, as they are kept in the database."""
+"""The orders in the database."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from .tables import Order
 
 
 class OrderRepository:
-    """Keeps orders and finds them again."""
+    """Stores and finds orders."""
 
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
     async def add(self, order: Order) -> None:
-        """Keep a new order, for good once the session commits.
+        """Store a new order; the session commits this, or rolls it back.
 
         Args:
             order: The order with its lines.
@@ -29,13 +29,13 @@ class OrderRepository:
         """Find one order.
 
         Args:
-            reference: What the customer was given.
+            reference: The reference that the customer got.
 
         Returns:
             The order with its lines.
 
         Raises:
-            OrderNotFoundError: There is none.
+            OrderNotFoundError: There is no such order.
         """
         order = await self._session.get(Order, reference)
         if order is None:

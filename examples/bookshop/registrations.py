@@ -18,15 +18,15 @@ from .stock_news import StockNews
 
 
 def register_services(registry: Registry, settings: Settings) -> None:
-    """Tell a registry how the shop's services are made.
+    """Register the services of the shop.
 
     Args:
-        registry: Where to register them.
-        settings: The shop's settings, a service like any other from here on.
+        registry: The registry.
+        settings: The settings of the shop, which become a service, too.
     """
     registry.register_value(Settings, settings)
 
-    # The shop's: made when first needed, closed with the shop.
+    # Services of the application, made when they are first needed, and closed when it ends.
     registry.register_factory(
         AsyncEngine, open_engine, lifetime="singleton", ping=ping_database
     )
@@ -34,7 +34,7 @@ def register_services(registry: Registry, settings: Settings) -> None:
     registry.register_factory(ExchangeRates, ExchangeRates, lifetime="singleton")
     registry.register_factory(StockBroadcaster, StockBroadcaster, lifetime="singleton")
 
-    # A request's: one session, and whatever works with it.
+    # Services of a request: a session, and the services that use it.
     registry.register_factory(AsyncSession, open_session)
     registry.register_factory(BookRepository, BookRepository)
     registry.register_factory(OrderRepository, OrderRepository)
@@ -46,7 +46,7 @@ def open_http_client() -> httpx.AsyncClient:
     """Open the pool of outgoing connections.
 
     Returns:
-        The client; being an async context manager, it is closed with the shop.
+        The client. It is an async context manager, so the registry closes it.
     """
     return httpx.AsyncClient(
         follow_redirects=True, headers={"User-Agent": "bookshop (an example of wares)"}

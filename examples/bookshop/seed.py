@@ -1,4 +1,4 @@
-"""Prepares a new database: creates its tables and fills the shelves."""
+"""Prepares a new database: creates the tables, and fills the shelves."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from .tables import Book, Table
 
-# Any number will do for PostgreSQL's lock, as long as all workers mean the same one.
+# The number of PostgreSQL's lock, which must be the same in all workers.
 _LOCK = 0x_B00C
 _FIRST_BOOKS = Path(__file__).with_name("first_books.json")
 
 
 async def prepare_database(engine: AsyncEngine) -> None:
-    """Make the tables and fill them, unless that has been done before.
+    """Make and fill the tables, unless they exist.
 
-    Several workers may start at once: the first one takes a lock, the others wait, and
-    then find everything there. A shelf that was emptied on purpose stays empty.
+    Several workers may start at the same time. The first one takes a lock, and the others wait and
+    then find the tables. A shelf that has been emptied stays empty.
 
     Args:
         engine: The shop's engine.
@@ -31,7 +31,7 @@ async def prepare_database(engine: AsyncEngine) -> None:
 
 async def _lock(connection: AsyncConnection) -> None:
     if connection.dialect.name == "sqlite":
-        # Python's sqlite3 opens no transaction for CREATE TABLE; this one does, and writes.
+        # Python's sqlite3 begins no transaction for CREATE TABLE, so this begins one.
         await connection.exec_driver_sql("BEGIN IMMEDIATE")
     else:
         await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})

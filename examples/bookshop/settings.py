@@ -1,4 +1,4 @@
-"""The settings: their names, their defaults, and where they are read from."""
+"""The settings: their names and defaults."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _ASYNC_DRIVERS = {
 
 
 class Settings(BaseSettings):
-    """The shop's settings: from the environment, or from a file named ``.env``.
+    """The settings of the shop, from environment variables or a file named ``.env``.
 
-    Each is read from ``BOOKSHOP_<NAME>``; the database's address also from the
-    customary ``DATABASE_URL``. What may hold a password is a ``SecretStr``, so that
-    printing the settings, or an error about them, does not give it away.
+    The variables are called ``BOOKSHOP_<NAME>``; the address of the database may also be in the
+    usual ``DATABASE_URL``. Settings that may contain a password are of type ``SecretStr``, so that
+    neither the printed settings nor errors about them show it.
     """
 
     model_config = SettingsConfigDict(
@@ -39,10 +39,11 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("BOOKSHOP_DATABASE_URL", "DATABASE_URL"),
     )
 
-    # Whoever sends it may book deliveries. Without a key, deliveries cannot be booked.
+    # Clients that send this key may book deliveries. Without a key, nobody can.
     staff_key: SecretStr | None = None
 
-    # Asked when a customer first chooses another currency. Empty: never asked.
+    # The shop asks this server when a customer first chooses another currency. If this is empty,
+    # it never asks.
     exchange_rates_url: HttpUrl | None = HttpUrl("https://api.frankfurter.dev/v1/latest")
     exchange_rates_timeout: float = Field(default=2.0, gt=0, description="seconds")
     exchange_rates_keep: float = Field(default=3600.0, ge=0, description="seconds")
@@ -51,7 +52,7 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _name_the_async_driver(cls, value: SecretStr) -> SecretStr:
-        """Accept the usual spellings (``postgres://…``) and name the driver that awaits."""
+        """Accept the usual spellings (``postgres://…``), and add the name of the async driver."""
         try:
             url = make_url(value.get_secret_value())
         except ArgumentError:
@@ -64,5 +65,5 @@ class Settings(BaseSettings):
 
     @property
     def database_address(self) -> URL:
-        """The database's address, parsed; its ``str`` shows no password."""
+        """The address of the database, parsed; its ``str`` shows no password."""
         return make_url(self.database_url.get_secret_value())

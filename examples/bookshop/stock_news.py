@@ -1,4 +1,4 @@
-"""Collects what a request changes on the shelves, and announces it once it is committed."""
+"""Collects the changes of the stock in a request, and publishes them after the commit."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .broadcaster import StockBroadcaster
 
 
 class StockNews:
-    """Keeps news of the stock until they are committed; forgets them if that fails."""
+    """Keeps changes of the stock until the session commits; a rollback drops them."""
 
     def __init__(self, session: AsyncSession, broadcaster: StockBroadcaster) -> None:
         self._stocks: dict[int, int] = {}

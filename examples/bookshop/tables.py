@@ -11,7 +11,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 
 def euros(cents: int) -> Decimal:
-    """Write cents as euros, to the cent.
+    """Convert cents to euros.
 
     Args:
         cents: An amount in cents.
@@ -23,11 +23,11 @@ def euros(cents: int) -> Decimal:
 
 
 class Table(DeclarativeBase):
-    """What all tables have in common."""
+    """The base class of all tables."""
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """A moment, in UTC; SQLite keeps no time zone, so it is put back when read."""
+    """A time in UTC. SQLite stores no time zone, so this adds it when a time is read."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -35,17 +35,17 @@ class UtcDateTime(TypeDecorator[datetime]):
     def process_result_value(
         self,
         value: datetime | None,
-        dialect: Dialect,  # noqa: ARG002  # SQLAlchemy says which; it is right for all
+        dialect: Dialect,  # noqa: ARG002  # SQLAlchemy passes it
     ) -> datetime | None:
-        """Give a moment its time zone back."""
+        """Add the time zone."""
         return value.replace(tzinfo=UTC) if value and value.tzinfo is None else value
 
 
 class Book(Table):
-    """A title, its price, and how many copies are on the shelf."""
+    """A book, with its price and the number of copies on the shelf."""
 
     __tablename__ = "books"
-    # Nothing in the code may sell what is not there; should it try, the database refuses.
+    # The code never sells more copies than there are; if it tried, the database would refuse.
     __table_args__ = (CheckConstraint("stock >= 0", name="books_stock_not_negative"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -63,9 +63,9 @@ class Book(Table):
 
 
 class Order(Table):
-    """What one customer bought at one time.
+    """An order of a customer.
 
-    Its reference cannot be guessed, because it is all one needs to read the order.
+    Its reference cannot be guessed, because whoever knows it can read the order.
     """
 
     __tablename__ = "orders"
@@ -79,12 +79,12 @@ class Order(Table):
 
     @property
     def total(self) -> Decimal:
-        """What the customer pays, in euros."""
+        """The price of the order, in euros."""
         return euros(sum(line.quantity * line.price_cents for line in self.lines))
 
 
 class OrderLine(Table):
-    """One title of an order, at the price of that day."""
+    """One book of an order, with the price of that day."""
 
     __tablename__ = "order_lines"
     __table_args__ = (CheckConstraint("quantity > 0", name="order_lines_quantity_positive"),)

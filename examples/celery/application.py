@@ -1,4 +1,4 @@
-"""A guest book: guests are signed in by a task."""
+"""A guest book: a task writes the names of guests."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from wares.celery import init_app
 
 
 class GuestBook:
-    """The names of those who have been here."""
+    """The names of the guests."""
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
@@ -27,14 +27,14 @@ class GuestBook:
 
 
 def open_book(path: str) -> Iterator[sqlite3.Connection]:
-    """Open the database; after it, commit or roll back, and close."""
+    """Open the database; afterwards, commit or roll back, and close it."""
     with closing(sqlite3.connect(path, check_same_thread=False)) as database, database:
         database.execute("CREATE TABLE IF NOT EXISTS guests (name TEXT)")
         yield database
 
 
 def make_registry(path: str) -> Registry:
-    """Say how everything is made; the database is the file *path*."""
+    """Register all services; the database is the file *path*."""
     registry = Registry()
     registry.register_factory(sqlite3.Connection, partial(open_book, path))
     registry.register_factory(GuestBook, GuestBook)

@@ -1,4 +1,4 @@
-"""The command that opens the chat: ``python -m examples.chat``."""
+"""The command that starts the chat: ``python -m examples.chat``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .settings import Settings
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Open the chat, and keep it open until somebody presses Ctrl-C.
+    """Start the chat, and serve it until Ctrl-C is pressed.
 
     Args:
         arguments: The arguments of the command.
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--workers",
         type=int,
         default=settings.workers,
-        help="processes, which need Redis: set REDIS_URL; default: %(default)s",
+        help="number of processes; several need Redis: set REDIS_URL; default: %(default)s",
     )
     options = parser.parse_args(arguments)
     if options.workers > 1 and settings.redis_url is None:

@@ -1,4 +1,4 @@
-"""The chat as one application: web pages and Socket.IO, with one registry."""
+"""The application: web pages and Socket.IO, with one registry."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ _PAGE = Path(__file__).parent / "page"
 
 
 def register_services(registry: Registry, settings: Settings) -> None:
-    """Tell a registry how the chat's services are made."""
+    """Register the services of the chat."""
     expect(registry)
     registry.register_value(Settings, settings)
 
-    # The process's.
+    # Services of the process.
     registry.register_factory(
         AsyncEngine, open_engine, lifetime="singleton", ping=ping_database
     )
     registry.register_factory(Counter, Counter, lifetime="singleton")
 
-    # A connection's.
+    # Services of a connection.
     registry.register_factory(Visitor, welcome, lifetime="connection")
 
-    # An event's: one transaction, and whatever works with it.
+    # Services of an event: a transaction, and the services that use it.
     registry.register_factory(AsyncConnection, open_transaction)
     registry.register_factory(History, History)
 
 
 def create_application(settings: Settings | None = None) -> socketio.ASGIApp:
-    """Build the application; nothing is opened before its lifespan begins.
+    """Make the application; its lifespan opens everything.
 
     Args:
-        settings: The chat's settings; those of the environment, if there are none.
+        settings: The settings of the chat; by default, those of the environment.
     """
     chosen = settings or Settings()
 
@@ -63,7 +63,7 @@ def create_application(settings: Settings | None = None) -> socketio.ASGIApp:
 
 
 def create_server(settings: Settings) -> AsyncServer:
-    """Build the Socket.IO server; with Redis it hears the other processes."""
+    """Make the Socket.IO server; Redis connects it with those of other processes."""
     manager = None
     if settings.redis_url is not None:
         manager = socketio.AsyncRedisManager(settings.redis_url.get_secret_value())
@@ -73,7 +73,7 @@ def create_server(settings: Settings) -> AsyncServer:
 
 
 def add_pages(pages: FastAPI, sio: AsyncServer) -> None:
-    """Add what is asked for by HTTP."""
+    """Add the pages and routes for HTTP."""
     pages.include_router(health_router())
 
     @pages.get("/visitors")

@@ -1,4 +1,4 @@
-"""What happens when a client says something."""
+"""The handlers of Socket.IO events."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class NotInRoomError(Exception):
 
 @router.exception_handler(NotInRoomError)
 async def explain(error: NotInRoomError) -> Failed:
-    """Tell a client what to do first."""
+    """Answer a client that has not entered the room."""
     return Failed(error=f"Enter the room {error} first.")
 
 
 @router.event
 async def connect(auth: Auth, visitor: Inject[Visitor]) -> None:
-    """Let in who has a name."""
+    """Accept a client that has a name."""
     try:
         visitor.name = Login.model_validate(auth).name
     except ValidationError:
@@ -44,7 +44,7 @@ async def enter(
     visitor: Inject[Visitor],
     history: Inject[History],
 ) -> list[Said]:
-    """Enter a room; the answer is what was said there lately."""
+    """Enter a room; answer with its latest messages."""
     await server.enter_room(sid, wanted.room)
     visitor.rooms.add(wanted.room)
     return await history.list_latest(wanted.room)

@@ -1,4 +1,4 @@
-"""What was said: kept in the database, one transaction for each event."""
+"""The messages of the rooms in the database, with one transaction for each event."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LATEST = 50
 
 
 class History:
-    """What was said in the rooms.
+    """The messages of the rooms.
 
     Args:
         connection: The transaction of this event.
@@ -36,22 +36,22 @@ class History:
         self._connection = connection
 
     async def add(self, said: Said) -> None:
-        """Keep what somebody has said."""
+        """Store a message."""
         await self._connection.execute(insert(_SAID).values(said.model_dump()))
 
     async def list_latest(self, room: str) -> list[Said]:
-        """List what was said in a room lately, the oldest first."""
+        """List the latest messages of a room, the oldest first."""
         query = select(_SAID).where(_SAID.c.room == room).order_by(_SAID.c.id.desc())
         rows = await self._connection.execute(query.limit(_LATEST))
         return [Said.model_validate(row, from_attributes=True) for row in reversed(rows.all())]
 
 
 async def open_engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
-    """Open the pool of connections, make the table, and close all at the end."""
+    """Open the pool of connections, make the table, and close the pool at the end."""
     engine = create_async_engine(settings.database_url.get_secret_value())
     try:
         with contextlib.suppress(DBAPIError):
-            # Another worker may be making the table at the same time; then it is there now.
+            # This fails if another worker makes the table at the same time. Then it exists now.
             await make_table(engine)
         await make_table(engine)
         yield engine
@@ -60,18 +60,18 @@ async def open_engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
 
 
 async def make_table(engine: AsyncEngine) -> None:
-    """Make the table, unless there is one."""
+    """Make the table, unless it exists."""
     async with engine.begin() as connection:
         await connection.run_sync(_METADATA.create_all)
 
 
 async def open_transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    """Open one event's transaction: committed if all went well, else rolled back."""
+    """Open the transaction of an event; commit it if the event succeeds, else roll it back."""
     async with engine.begin() as connection:
         yield connection
 
 
 async def ping_database(engine: AsyncEngine) -> None:
-    """Ask the database for an answer, whatever it is."""
+    """Check that the database answers."""
     async with engine.connect() as connection:
         await connection.execute(select(1))

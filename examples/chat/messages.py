@@ -1,4 +1,4 @@
-"""What clients and the server say to each other."""
+"""The payloads of events and answers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max
 
 
 class Login(BaseModel):
-    """What a client sends to be let in."""
+    """The data with which a client logs in."""
 
     name: Name
 
@@ -38,6 +38,6 @@ class Said(BaseModel):
 
 
 class Failed(BaseModel):
-    """Something cannot be done."""
+    """An event could not be handled."""
 
     error: str

@@ -1,4 +1,4 @@
-"""What can be set from outside, and where it is read from."""
+"""The settings: their names and defaults."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
-    """The chat's settings, from the environment: ``CHAT_<NAME>``.
+    """The settings of the chat, from environment variables called ``CHAT_<NAME>``.
 
-    The addresses of the database and of Redis are read from the customary names as well. They
-    may hold passwords, so printing the settings does not show them.
+    The addresses of the database and of Redis may also be in variables with the usual names. They
+    may contain passwords, so the printed settings do not show them.
     """
 
     model_config = SettingsConfigDict(
@@ -26,7 +26,7 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("CHAT_DATABASE_URL", "DATABASE_URL"),
     )
 
-    #: Without it, only clients of the same process hear each other.
+    #: Without Redis, only clients of the same process get each other's messages.
     redis_url: SecretStr | None = Field(
         default=None, validation_alias=AliasChoices("CHAT_REDIS_URL", "REDIS_URL")
     )

@@ -1,4 +1,4 @@
-"""Who is here: one visitor for each connection, counted in each process."""
+"""The visitors: one for each connection, counted in each process."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from wares.socketio import SocketID
 
 @attrs.define
 class Counter:
-    """How many visitors this process has let in, and how many of them have gone."""
+    """How many visitors have come to this process, and how many of them have gone."""
 
     came: int = 0
     went: int = 0
 
     @property
     def here(self) -> int:
-        """How many are here now."""
+        """How many visitors are here now."""
         return self.came - self.went
 
 
@@ -28,7 +28,7 @@ class Visitor:
 
     Attributes:
         sid: The client's id.
-        name: What it calls itself.
+        name: Its name.
         rooms: The rooms that it has entered.
     """
 
@@ -38,7 +38,7 @@ class Visitor:
 
 
 def welcome(sid: SocketID, counter: Counter) -> Iterator[Visitor]:
-    """Keep a visitor for as long as the connection lasts."""
+    """Make the visitor of a connection, and count it until the connection ends."""
     counter.came += 1
     try:
         yield Visitor(sid)

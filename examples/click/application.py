@@ -12,7 +12,7 @@ from wares.click import with_container
 
 
 class GuestBook:
-    """The names of those who have been here."""
+    """The names of the guests."""
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
@@ -27,14 +27,14 @@ class GuestBook:
 
 
 def open_book(path: str) -> Iterator[sqlite3.Connection]:
-    """Open the database; after it, commit or roll back, and close."""
+    """Open the database; afterwards, commit or roll back, and close it."""
     with closing(sqlite3.connect(path, check_same_thread=False)) as database, database:
         database.execute("CREATE TABLE IF NOT EXISTS guests (name TEXT)")
         yield database
 
 
 def make_registry(path: str) -> Registry:
-    """Say how everything is made; the database is the file *path*."""
+    """Register all services; the database is the file *path*."""
     registry = Registry()
     registry.register_factory(sqlite3.Connection, partial(open_book, path))
     registry.register_factory(GuestBook, GuestBook)
@@ -47,7 +47,7 @@ def make_guests_registry() -> Registry:
 
 
 @click.group()
-@click.option("--path", default="guests.db", help="Where the book is kept.")
+@click.option("--path", default="guests.db", help="The file of the book.")
 def main(path: str) -> None:
     """Keep a guest book."""
 
@@ -56,7 +56,7 @@ def main(path: str) -> None:
 @click.argument("name")
 @with_container(make_guests_registry)
 def sign(name: str, book: Inject[GuestBook]) -> None:
-    """Sign the book; without a name nothing is kept."""
+    """Sign the book; without a name, nothing is kept."""
     book.sign(name)
     if not name.strip():
         raise click.UsageError("Who are you?")  # rolls back

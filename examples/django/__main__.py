@@ -1,4 +1,4 @@
-"""The command line of the project, as `manage.py` is elsewhere."""
+"""The command line of the project, which other projects call `manage.py`."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""The guest book: its services, its views, and what is found where."""
+"""The guest book: its services, its views, and their URLs."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from wares.django import health_view
 
 
 class GuestBook:
-    """The names of those who have been here."""
+    """The names of the guests."""
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
@@ -28,14 +28,14 @@ class GuestBook:
 
 
 def open_book() -> Iterator[sqlite3.Connection]:
-    """Open the database; after it, commit or roll back, and close."""
+    """Open the database; afterwards, commit or roll back, and close it."""
     with closing(sqlite3.connect("guests.db", check_same_thread=False)) as database, database:
         database.execute("CREATE TABLE IF NOT EXISTS guests (name TEXT)")
         yield database
 
 
 def register(registry: Registry) -> None:
-    """Say how everything is made; the setting WARES names this function."""
+    """Register all services; the setting WARES names this function."""
     registry.register_factory(
         sqlite3.Connection, open_book, ping=lambda database: database.execute("SELECT 1")
     )
@@ -44,7 +44,7 @@ def register(registry: Registry) -> None:
 
 @inject
 def sign(request: HttpRequest, book: Inject[GuestBook]) -> HttpResponse:
-    """Sign, and refuse a name of nothing but space: that rolls back."""
+    """Sign the book; refuse a name of nothing but spaces, which rolls back."""
     name = str(request.GET.get("name", ""))
     book.sign(name)
     if not name.strip():
@@ -54,7 +54,7 @@ def sign(request: HttpRequest, book: Inject[GuestBook]) -> HttpResponse:
 
 @inject
 async def read(_: HttpRequest, book: Inject[GuestBook]) -> HttpResponse:
-    """Tell the names; views may be asynchronous."""
+    """Return the names of all guests; views may be asynchronous."""
     return HttpResponse(", ".join(book.read()).encode())
 
 

@@ -1,6 +1,6 @@
-"""The settings of the project: what wares needs, and little else."""
+"""The settings of the project."""
 
-SECRET_KEY = "for an example only"  # noqa: S105  # it guards nothing
+SECRET_KEY = "for an example only"  # noqa: S105  # it protects nothing
 ALLOWED_HOSTS = ["*"]
 ROOT_URLCONF = "examples.django.guests"
 INSTALLED_APPS = ["wares.django"]

@@ -1,4 +1,4 @@
-"""A guest book: guests sign it by HTTP."""
+"""A guest book: guests sign it over HTTP."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from wares.litestar import WaresPlugin, health_handler
 
 
 class GuestBook:
-    """The names of those who have been here."""
+    """The names of the guests."""
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
@@ -29,14 +29,14 @@ class GuestBook:
 
 
 def open_book(path: str) -> Iterator[sqlite3.Connection]:
-    """Open the database; after it, commit or roll back, and close."""
+    """Open the database; afterwards, commit or roll back, and close it."""
     with closing(sqlite3.connect(path, check_same_thread=False)) as database, database:
         database.execute("CREATE TABLE IF NOT EXISTS guests (name TEXT)")
         yield database
 
 
 def make_registry(path: str) -> Registry:
-    """Say how everything is made; the database is the file *path*."""
+    """Register all services; the database is the file *path*."""
     registry = Registry()
     registry.register_factory(sqlite3.Connection, partial(open_book, path))
     registry.register_factory(GuestBook, GuestBook)
@@ -46,7 +46,7 @@ def make_registry(path: str) -> Registry:
 @post("/guests")
 @inject
 async def sign(request: Request[Any, Any, Any], book: Inject[GuestBook]) -> int:
-    """Sign, and refuse a name of nothing but space: that rolls back."""
+    """Sign the book; refuse a name of nothing but spaces, which rolls back."""
     name = (await request.body()).decode()
     book.sign(name)
     if not name.strip():
@@ -57,7 +57,7 @@ async def sign(request: Request[Any, Any, Any], book: Inject[GuestBook]) -> int:
 @get("/guests", sync_to_thread=False)
 @inject
 def read(book: Inject[GuestBook]) -> list[str]:
-    """Tell the names."""
+    """Return the names of all guests."""
     return book.read()
 
 

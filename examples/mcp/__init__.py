@@ -1,1 +1,1 @@
-"""A guest book for language models; `python -m examples.mcp` serves it by standard input."""
+"""A guest book for language models; `python -m examples.mcp` serves it over standard input."""

@@ -1,4 +1,4 @@
-"""Serves the guest book by standard input and output."""
+"""Serves the guest book over standard input and output."""
 
 from examples.mcp.application import make_server
 

@@ -12,7 +12,7 @@ from wares.mcp import WaresMiddleware, lifespan
 
 
 class GuestBook:
-    """The names of those who have been here."""
+    """The names of the guests."""
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
@@ -27,14 +27,14 @@ class GuestBook:
 
 
 def open_book(path: str) -> Iterator[sqlite3.Connection]:
-    """Open the database; after it, commit or roll back, and close."""
+    """Open the database; afterwards, commit or roll back, and close it."""
     with closing(sqlite3.connect(path, check_same_thread=False)) as database, database:
         database.execute("CREATE TABLE IF NOT EXISTS guests (name TEXT)")
         yield database
 
 
 def make_registry(path: str) -> Registry:
-    """Say how everything is made; the database is the file *path*."""
+    """Register all services; the database is the file *path*."""
     registry = Registry()
     registry.register_factory(sqlite3.Connection, partial(open_book, path))
     registry.register_factory(GuestBook, GuestBook)
@@ -53,7 +53,7 @@ def make_server(path: str) -> MCPServer:
     @server.tool()
     @inject
     def sign(name: str, book: Inject[GuestBook]) -> int:
-        """Sign the guest book; gives the number of the guest."""
+        """Sign the guest book; return the number of the guest."""
         book.sign(name)
         if not name.strip():
             raise ValueError("a guest without a name")  # rolls back

@@ -1,4 +1,4 @@
-"""The guest book, over aiohttp's own test server."""
+"""Tests of the guest book, with aiohttp's test server."""
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
@@ -8,13 +8,13 @@ from examples.aiohttp.application import make_app
 
 @pytest.fixture
 async def client(tmp_path):
-    """A client of a guest book of its own."""
+    """A client of a new guest book."""
     async with TestClient(TestServer(make_app(str(tmp_path / "guests.db")))) as client:
         yield client
 
 
-async def test_who_signs_is_read(client):
-    """What one guest writes, the next one reads."""
+async def test_names_are_kept(client):
+    """The names of guests can be read."""
     assert 201 == (await client.post("/guests", data="Ada")).status
 
     async with client.ws_connect("/guests") as socket:
@@ -22,8 +22,8 @@ async def test_who_signs_is_read(client):
         assert ["Ada"] == await socket.receive_json()
 
 
-async def test_who_has_no_name_is_not_kept(client):
-    """A refused guest is rolled back."""
+async def test_refused_names_are_not_kept(client):
+    """A refused name is rolled back."""
     assert 400 == (await client.post("/guests", data=" ")).status
 
     async with client.ws_connect("/guests") as socket:

@@ -93,7 +93,7 @@ class Page:
 
 @contextmanager
 def open_page(chromium: str, address: str, profile: Path) -> Iterator[Page]:
-    """Open a page for as long as the ``with`` block lasts."""
+    """Open a page during the ``with`` block."""
     command = [chromium, *_OPTIONS, f"--user-data-dir={profile}", "about:blank"]
     output = subprocess.DEVNULL
     with subprocess.Popen(command, stdout=output, stderr=output) as process:
@@ -108,7 +108,7 @@ def open_page(chromium: str, address: str, profile: Path) -> Iterator[Page]:
 
 
 def _find_page(profile: Path, process: subprocess.Popen[bytes]) -> str:
-    """Wait until Chromium says where it listens, and ask there for its first page."""
+    """Wait until Chromium prints its address, and ask it for its first page."""
     port_file = profile / "DevToolsActivePort"
     deadline = time.monotonic() + _SECONDS_TO_WAIT
     while not (port_file.exists() and port_file.read_text().count("\n")):

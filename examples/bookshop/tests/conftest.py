@@ -28,7 +28,7 @@ STAFF_KEY = "open sesame"
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    """A database of the test's own, and no question to the outside."""
+    """Settings with a new database, and without requests to other servers."""
     return Settings(
         database_url=SecretStr(f"sqlite:///{tmp_path / 'bookshop.db'}"),
         staff_key=SecretStr(STAFF_KEY),
@@ -38,7 +38,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 async def registry(settings: Settings) -> AsyncIterator[Registry]:
-    """The services of a shop that has just opened for the first time."""
+    """The services of a shop with a new database."""
     async with Registry() as registry:
         register_services(registry, settings)
         async with registry.container() as container:
@@ -48,20 +48,20 @@ async def registry(settings: Settings) -> AsyncIterator[Registry]:
 
 @pytest.fixture
 def application(settings: Settings) -> FastAPI:
-    """The application; it opens when a client or a server starts it."""
+    """The application; a client or a server starts it."""
     return create_application(settings)
 
 
 @pytest.fixture
 def client(application: FastAPI) -> Iterator[TestClient]:
-    """A client of the application, which is open for as long as the test runs."""
+    """A client of the application, which runs during the test."""
     with TestClient(application) as client:
         yield client
 
 
 @pytest.fixture
 def server(application: FastAPI) -> Iterator[Server]:
-    """The application behind a port of this machine."""
+    """The application, served on a port of this machine."""
     server = Server(application)
     yield server
     server.close()

@@ -13,7 +13,7 @@ from wares.fastapi import get_registry
 
 
 class Server:
-    """An application that runs, and where it can be reached from outside and from inside."""
+    """A running application, with its address and its registry."""
 
     def __init__(self, application: FastAPI) -> None:
         self._server = uvicorn.Server(uvicorn.Config(application, port=0, log_level="warning"))
@@ -27,12 +27,12 @@ class Server:
 
     @property
     def address(self) -> str:
-        """Where to send requests to."""
+        """The address for requests."""
         return f"http://127.0.0.1:{self._port}"
 
     @property
     def stock_address(self) -> str:
-        """Where to watch the stock."""
+        """The address for watching the stock."""
         return f"ws://127.0.0.1:{self._port}/api/stock"
 
     def close(self) -> None:

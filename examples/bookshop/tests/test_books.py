@@ -1,4 +1,4 @@
-"""The books over HTTP."""
+"""Tests of the books over HTTP."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .conftest import STAFF_KEY
 
 
 def titles(client: TestClient, **query: str | int) -> list[str]:
-    """Search, and return the titles that were found."""
+    """Search, and return the titles of the books that were found."""
     return [book["title"] for book in client.get("/api/books", params=query).json()["books"]]
 
 
@@ -27,7 +27,7 @@ def titles(client: TestClient, **query: str | int) -> list[str]:
 def test_all_words_must_occur_somewhere(
     words: str, expected: list[str], client: TestClient
 ) -> None:
-    """Title, author and subject are searched, in either case, and nothing is a pattern."""
+    """Title, author and subject are searched, in upper and lower case, without patterns."""
     assert expected == titles(client, words=words)
 
 
@@ -42,7 +42,7 @@ def test_pages_follow_each_other(client: TestClient) -> None:
 
 
 def test_book_is_shown(client: TestClient) -> None:
-    """A price is a decimal string: floats are not for money."""
+    """A price is a decimal string, because floats are wrong for money."""
     answer = client.get("/api/books/2")
 
     assert {
@@ -58,7 +58,7 @@ def test_book_is_shown(client: TestClient) -> None:
 
 
 def test_missing_book_is_not_found(client: TestClient) -> None:
-    """The answer is a problem in the sense of RFC 9457."""
+    """The response is a problem as in RFC 9457."""
     answer = client.get("/api/books/999")
 
     assert "application/problem+json" == answer.headers["Content-Type"]
@@ -72,13 +72,13 @@ def test_missing_book_is_not_found(client: TestClient) -> None:
     "query", ["limit=0", "limit=101", "offset=-1", "words=%00", "currency=XXX"]
 )
 def test_senseless_search_is_refused(query: str, client: TestClient) -> None:
-    """What no database should see does not reach it."""
+    """Invalid searches do not reach the database."""
     assert 422 == client.get(f"/api/books?{query}").status_code
 
 
 @pytest.mark.parametrize("book_id", ["0", "-1", "2147483648", "moby"])
 def test_senseless_number_is_refused(book_id: str, client: TestClient) -> None:
-    """A number that no column can hold is no number of a book."""
+    """Numbers that no book can have are refused."""
     assert 422 == client.get(f"/api/books/{book_id}").status_code
 
 
@@ -96,7 +96,7 @@ def test_delivery_adds_to_the_stock(client: TestClient) -> None:
     "headers", [{}, {b"X-Staff-Key": b"guessed"}, {b"X-Staff-Key": b"\xff"}]
 )
 def test_delivery_is_for_staff(headers: dict[bytes, bytes], client: TestClient) -> None:
-    """Who does not know the key changes nothing."""
+    """Requests without the right key change nothing."""
     answer = client.post("/api/books/2/deliveries", json={"quantity": 3}, headers=headers)
 
     assert 403 == answer.status_code
@@ -104,7 +104,7 @@ def test_delivery_is_for_staff(headers: dict[bytes, bytes], client: TestClient) 
 
 
 def test_delivery_of_an_unknown_book_is_not_found(client: TestClient) -> None:
-    """The shop carries what it carries."""
+    """Copies of a book that does not exist cannot be delivered."""
     answer = client.post(
         "/api/books/999/deliveries", json={"quantity": 3}, headers={"X-Staff-Key": STAFF_KEY}
     )

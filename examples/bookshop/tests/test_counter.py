@@ -1,4 +1,4 @@
-"""Selling books, without HTTP: each test opens a container, as the adapter does for a request."""
+"""Tests of selling books without HTTP: each opens a container, as the adapter does."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ MIDDLEMARCH, MOBY_DICK, SHERLOCK_HOLMES = 1, 2, 10
 
 
 async def sell(registry: Registry, wanted: dict[int, int]) -> None:
-    """Sell as one request does: in a container of its own, which ends with it."""
+    """Sell books as a request does, in a container of its own."""
     async with registry.container() as container:
         counter = await container.aget(Counter)
         await counter.sell("Ada", wanted)
 
 
 async def stock_of(registry: Registry, book_id: int) -> int:
-    """Look at the shelf in another container, and so in another transaction."""
+    """Read the stock in another container, and so in another transaction."""
     async with registry.container() as container:
         return (await (await container.aget(BookRepository)).find(book_id)).stock
 
 
 async def copies_sold(registry: Registry) -> int:
-    """Count what the orders say was sold."""
+    """Count the copies in all orders."""
     async with registry.container() as container:
         session = await container.aget(AsyncSession)
         return await session.scalar(select(func.sum(OrderLine.quantity))) or 0
 
 
 async def test_order_is_kept_when_its_container_closes(registry: Registry) -> None:
-    """The session commits when all went well."""
+    """The session commits if the sale succeeds."""
     await sell(registry, {MIDDLEMARCH: 2, MOBY_DICK: 1})
 
     assert 5 == await stock_of(registry, MIDDLEMARCH)
@@ -53,7 +53,7 @@ async def test_order_is_kept_when_its_container_closes(registry: Registry) -> No
 async def test_order_that_fails_half_way_takes_nothing(
     impossible: dict[int, int], error: type[Exception], registry: Registry
 ) -> None:
-    """The error reaches the session, which rolls back what had been taken before."""
+    """The error reaches the session, which rolls back the books taken before."""
     with pytest.raises(error):
         await sell(registry, {MIDDLEMARCH: 2} | impossible)
 
@@ -62,7 +62,7 @@ async def test_order_that_fails_half_way_takes_nothing(
 
 
 async def test_order_that_is_cancelled_takes_nothing(registry: Registry) -> None:
-    """A customer who goes away in the middle leaves the shelves as they were."""
+    """A sale that is cancelled in the middle changes nothing."""
     taken = asyncio.Event()
 
     async def hesitate() -> None:
@@ -81,7 +81,7 @@ async def test_order_that_is_cancelled_takes_nothing(registry: Registry) -> None
 
 
 async def test_no_copy_is_sold_twice(registry: Registry) -> None:
-    """Of 30 customers at once, as many are served as there are copies."""
+    """Of 30 customers at the same time, as many get a copy as there are copies."""
     answers = await asyncio.gather(
         *(sell(registry, {MIDDLEMARCH: 1}) for _ in range(30)), return_exceptions=True
     )
@@ -95,7 +95,7 @@ async def test_no_copy_is_sold_twice(registry: Registry) -> None:
 async def test_customers_who_want_the_same_books_do_not_block_each_other(
     registry: Registry,
 ) -> None:
-    """Whatever order they name the books in, they are taken in one."""
+    """Books are taken in the same order, in whatever order customers name them."""
     one_way = {MIDDLEMARCH: 1, MOBY_DICK: 1}
     other_way = {MOBY_DICK: 1, MIDDLEMARCH: 1}
 

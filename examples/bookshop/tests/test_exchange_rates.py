@@ -26,12 +26,12 @@ Outside = Callable[[httpx.Request], httpx.Response]
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    """The shop of these tests does ask for rates."""
+    """Settings of a shop that asks for rates."""
     return settings.model_copy(update={"exchange_rates_url": HttpUrl("https://rates.example/")})
 
 
 def ask(application: FastAPI, outside: Outside, currency: str = "USD") -> list[Any]:
-    """Ask three times for a book while the world outside answers as told."""
+    """Request a book three times, while the other server answers as told."""
     with TestClient(application) as client:
         replacement = httpx.AsyncClient(transport=httpx.MockTransport(outside))
         with get_registry(application).override_value(httpx.AsyncClient, replacement):
@@ -40,7 +40,7 @@ def ask(application: FastAPI, outside: Outside, currency: str = "USD") -> list[A
 
 
 def test_price_is_converted(application: FastAPI) -> None:
-    """The answer names the day of the rates, and the price in euros stays."""
+    """The response has the day of the rates, and still the price in euros."""
     answer = ask(application, lambda _: httpx.Response(200, json=RATES))[0]
 
     book = answer["books"][0]
@@ -49,7 +49,7 @@ def test_price_is_converted(application: FastAPI) -> None:
 
 
 def test_rates_are_asked_for_once(application: FastAPI) -> None:
-    """They are kept for an hour."""
+    """Rates are kept for an hour."""
     questions: list[str] = []
 
     def outside(request: httpx.Request) -> httpx.Response:
@@ -77,7 +77,7 @@ def unreachable(request: httpx.Request) -> httpx.Response:
     ids=["unreachable", "broken", "no JSON", "nonsense", "another currency"],
 )
 def test_without_rates_there_are_euros(outside: Outside, application: FastAPI) -> None:
-    """The books are shown all the same, with a word about what is missing."""
+    """Without rates, the books are shown with a notice."""
     answer = ask(application, outside)[0]
 
     book = answer["books"][0]
@@ -86,7 +86,7 @@ def test_without_rates_there_are_euros(outside: Outside, application: FastAPI) -
 
 
 def test_whoever_does_not_answer_is_left_in_peace(application: FastAPI) -> None:
-    """After a failure, a minute passes before the next question."""
+    """After a failure, the shop asks again after a minute."""
     questions: list[httpx.Request] = []
 
     def outside(request: httpx.Request) -> httpx.Response:
@@ -99,7 +99,7 @@ def test_whoever_does_not_answer_is_left_in_peace(application: FastAPI) -> None:
 
 
 def test_last_known_rates_serve_on(settings: Settings) -> None:
-    """Yesterday's rates are better than none."""
+    """If new rates cannot be fetched, the old ones are used."""
     forgetful = settings.model_copy(
         update={"exchange_rates_keep": 0.0, "exchange_rates_retry": 0.0}
     )

@@ -1,4 +1,4 @@
-"""The health of the shop."""
+"""Tests of the health endpoint."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from wares.fastapi import get_registry
 
 
 def test_healthy_shop_names_what_answered(client: TestClient) -> None:
-    """A load balancer needs the status; people like the name."""
+    """The response has a status for load balancers, and names for people."""
     answer = client.get("/healthy")
 
     assert 200 == answer.status_code
@@ -27,7 +27,7 @@ def test_healthy_shop_names_what_answered(client: TestClient) -> None:
 def test_failing_service_is_named_and_its_error_kept_inside(
     application: FastAPI, client: TestClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The reason may hold a password, or an address that is nobody's business."""
+    """Errors are not shown, because they may contain a password or an address."""
     ping = Mock(side_effect=ConnectionError("clerk:hunter2@db.example"))
 
     with get_registry(application).override_value(AsyncEngine, Mock(), ping=ping):
@@ -36,6 +36,6 @@ def test_failing_service_is_named_and_its_error_kept_inside(
     assert 503 == answer.status_code
     assert "AsyncEngine" in answer.json()["failing"][0]
     assert "hunter2" not in answer.text
-    # Whether less is logged depends on the levels that are set in this process.
+    # Other records depend on the log levels of this process.
     errors = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert [("wares", logging.ERROR)] == [(error.name, error.levelno) for error in errors]

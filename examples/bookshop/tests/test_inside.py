@@ -1,4 +1,4 @@
-"""What the shop shows of itself."""
+"""Tests of the pages with the graph and the source."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from fastapi.testclient import TestClient
 
 
 def test_graph_shows_the_services(client: TestClient) -> None:
-    """The graph is a page that asks nobody else, and names the services."""
+    """The graph is a page without other files, and names the services."""
     answer = client.get("/graph")
 
     assert 200 == answer.status_code

@@ -1,4 +1,4 @@
-"""The orders over HTTP."""
+"""Tests of the orders over HTTP."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from ..web.problems import STATUSES
 
 
 def place(client: TestClient, *lines: tuple[int, int], customer: str = "Ada") -> Any:
-    """Order books: pairs of number and quantity."""
+    """Order books, given as pairs of number and quantity."""
     wanted = [{"book_id": book_id, "quantity": quantity} for book_id, quantity in lines]
     return client.post("/api/orders", json={"customer": customer, "lines": wanted})
 
 
 def stock_of(client: TestClient, book_id: int) -> int:
-    """Look at the shelf."""
+    """Read the stock of a book."""
     return int(client.get(f"/api/books/{book_id}").json()["stock"])
 
 
 def test_order_is_created(client: TestClient) -> None:
-    """The answer has the total, and says where the order can be read again."""
+    """The response has the total, and the address of the order."""
     answer = place(client, (2, 2), (1, 1))
 
     order = answer.json()
@@ -41,7 +41,7 @@ def test_order_is_created(client: TestClient) -> None:
 
 
 def test_order_beyond_the_stock_conflicts_and_takes_nothing(client: TestClient) -> None:
-    """There is one Sherlock Holmes; the Middlemarch taken before it goes back."""
+    """If one book is out of stock, the copies of the other book are put back."""
     answer = place(client, (1, 1), (10, 2))
 
     assert 409 == answer.status_code
@@ -50,7 +50,7 @@ def test_order_beyond_the_stock_conflicts_and_takes_nothing(client: TestClient) 
 
 
 def test_order_of_an_unknown_book_is_not_found_and_takes_nothing(client: TestClient) -> None:
-    """The same for a book that does not exist."""
+    """If one book does not exist, the copies of the other book are put back."""
     answer = place(client, (1, 1), (999, 1))
 
     assert 404 == answer.status_code
@@ -58,7 +58,7 @@ def test_order_of_an_unknown_book_is_not_found_and_takes_nothing(client: TestCli
 
 
 def test_no_copy_is_sold_twice(client: TestClient) -> None:
-    """Of 20 orders at once, as many are accepted as there are copies."""
+    """Of 20 orders at the same time, as many are accepted as there are copies."""
     with ThreadPoolExecutor(20) as customers:
         answers = customers.map(lambda _: place(client, (2, 1)).status_code, range(20))
 
@@ -67,7 +67,7 @@ def test_no_copy_is_sold_twice(client: TestClient) -> None:
 
 
 def test_created_means_committed(application: FastAPI) -> None:
-    """A commit that fails is the customer's answer: no "created" goes out before it."""
+    """If the commit fails, the response is an error: it is sent after the commit."""
 
     async def open_session_that_cannot_commit(
         engine: AsyncEngine,
@@ -86,7 +86,7 @@ def test_created_means_committed(application: FastAPI) -> None:
 
 
 def test_unknown_reference_is_not_found(client: TestClient) -> None:
-    """An order is found by whoever has its reference, and by nobody else."""
+    """An order can be read only with its reference."""
     reference = uuid4()
 
     answer = client.get(f"/api/orders/{reference}")
@@ -119,5 +119,5 @@ def test_senseless_order_is_refused(
 
 
 def test_each_refusal_has_a_status() -> None:
-    """An error of the shop that HTTP does not know of would be a server error."""
+    """Each error of the shop has an HTTP status; without one, it would be a server error."""
     assert set(errors.BookshopError.__subclasses__()) == set(STATUSES)

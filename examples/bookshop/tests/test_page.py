@@ -1,4 +1,4 @@
-"""The page, as it is sent and as it works in a browser."""
+"""Tests of the page: its files, and how it works in a browser."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FILES = sorted(file for file in (Path(__file__).parent.parent / "page").iterdir(
 
 
 def test_page_is_sent_with_a_policy(client: TestClient) -> None:
-    """The browser itself keeps the page from asking anybody else."""
+    """Headers forbid the page to use other servers."""
     answer = client.get("/")
 
     assert "text/html; charset=utf-8" == answer.headers["Content-Type"]
@@ -27,7 +27,7 @@ def test_page_is_sent_with_a_policy(client: TestClient) -> None:
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
 def test_page_needs_nothing_from_elsewhere(file: Path, client: TestClient) -> None:
-    """All its files are served here, and none names another server."""
+    """All files of the page are served, and none names another server."""
     text = client.get(f"/page/{file.name}").raise_for_status().text
 
     assert {"http://www.w3.org/2000/svg"} >= set(re.findall(r"https?://[^\s\"'`)]+", text))
@@ -35,7 +35,7 @@ def test_page_needs_nothing_from_elsewhere(file: Path, client: TestClient) -> No
 
 @pytest.fixture
 def page(server: Server, tmp_path: Path) -> Iterator[Page]:
-    """The page of a served shop, in a browser, with its books shown."""
+    """The page in a browser, after it has loaded the books."""
     chromium = find_chromium()
     if chromium is None:
         pytest.skip("no Chromium on this machine")
@@ -52,17 +52,17 @@ def page(server: Server, tmp_path: Path) -> Iterator[Page]:
 
 
 def text_of(book_id: int, name: str) -> str:
-    """Name a piece of text on a book's card, for a script."""
+    """Write a script for a piece of text on the card of a book."""
     return f"document.querySelector('[data-book=\"{book_id}\"] .{name}').textContent"
 
 
 def click(page: Page, selector: str) -> None:
-    """Click on what a selector finds first."""
+    """Click on the first element that a selector finds."""
     page.run(f"document.querySelector({selector!r}).click()")
 
 
 def type_into(page: Page, name: str, text: str) -> None:
-    """Write into a field, as a key press would tell the page."""
+    """Write into a field, with the event of a key press."""
     page.run(
         f"const field = document.getElementById({name!r}); field.value = {text!r};"
         " field.dispatchEvent(new Event('input', {bubbles: true}))"
@@ -70,7 +70,7 @@ def type_into(page: Page, name: str, text: str) -> None:
 
 
 def test_books_are_searched(page: Page) -> None:
-    """What is typed narrows the shelves."""
+    """Words in the search field select books."""
     type_into(page, "words", "hugo")
 
     page.wait_for("document.querySelectorAll('.book').length === 1")
@@ -78,7 +78,7 @@ def test_books_are_searched(page: Page) -> None:
 
 
 def test_book_is_ordered(page: Page) -> None:
-    """Two clicks and a name; the stock changes by itself, and the customer gets a receipt."""
+    """A customer buys a book with two clicks; the stock changes, and a receipt appears."""
     click(page, "[data-book='2'] .add")
     click(page, "[data-book='2'] .add")
     type_into(page, "customer", "Ada")
@@ -92,7 +92,7 @@ def test_book_is_ordered(page: Page) -> None:
 
 
 def test_stock_changes_while_somebody_looks(page: Page, server: Server) -> None:
-    """What another customer buys is seen here, and cannot be bought any more."""
+    """A sale to another customer changes the stock on the page, and the last copy is gone."""
     click(page, "[data-book='10'] .add")
     lines = [{"book_id": 10, "quantity": 1}]
     httpx.post(
@@ -112,7 +112,7 @@ def test_stock_changes_while_somebody_looks(page: Page, server: Server) -> None:
 
 
 def test_missing_exchange_rates_are_mentioned(page: Page) -> None:
-    """The books stay, and their prices in euros."""
+    """Without exchange rates, the page shows the books with prices in euros."""
     page.run(
         "const field = document.getElementById('currency'); field.value = 'USD';"
         " field.dispatchEvent(new Event('change'))"

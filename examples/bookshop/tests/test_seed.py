@@ -1,4 +1,4 @@
-"""The first day of the shop."""
+"""Tests of preparing a new database."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..tables import Book
 
 
 async def test_workers_that_start_together_fill_the_shelves_once(settings: Settings) -> None:
-    """Each worker has an engine of its own; one of them makes the tables, the others wait."""
+    """If several workers start, one of them makes the tables, and the others wait."""
 
     async def start_worker() -> int:
         async with Registry() as registry, registry.container() as container:

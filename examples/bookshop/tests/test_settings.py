@@ -1,4 +1,4 @@
-"""The settings: where they come from, and that they keep their secrets."""
+"""Tests of the settings: their sources, and that they show no secrets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..settings import Settings
 def test_database_address_is_read_as_it_is_usually_written(
     name: str, scheme: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Hosting services write postgres://; the driver that awaits is added."""
+    """The usual spellings of addresses are accepted, and the async driver is added."""
     monkeypatch.setenv(name, f"{scheme}://clerk:hunter2@db.example/shop")
 
     settings = Settings()
@@ -22,7 +22,7 @@ def test_database_address_is_read_as_it_is_usually_written(
 
 
 def test_secrets_are_not_printed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither the settings nor the database's address show a password."""
+    """Neither the settings nor the address of the database show a password."""
     monkeypatch.setenv("DATABASE_URL", "postgres://clerk:hunter2@db.example/shop")
     monkeypatch.setenv("BOOKSHOP_STAFF_KEY", "hunter3")
 
@@ -42,7 +42,7 @@ def test_secrets_are_not_printed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_secrets_are_not_printed_when_they_do_not_fit(
     address: str, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The error about an address that will not do says why, and does not repeat it."""
+    """The error about a wrong address gives the reason, and does not contain the address."""
     monkeypatch.setenv("DATABASE_URL", address)
 
     with pytest.raises(ValidationError) as caught:
@@ -53,7 +53,7 @@ def test_secrets_are_not_printed_when_they_do_not_fit(
 
 
 def test_empty_setting_means_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty key is no key that everybody knows, and an empty address is never asked."""
+    """With an empty key, nobody is staff; with an empty address, no server is asked."""
     monkeypatch.setenv("BOOKSHOP_STAFF_KEY", "")
     monkeypatch.setenv("BOOKSHOP_EXCHANGE_RATES_URL", "")
 

@@ -1,4 +1,4 @@
-"""The command that starts the bookshop, run as its user runs it."""
+"""Tests of the command that starts the bookshop."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ needs_ctrl_c = pytest.mark.skipif(
 def started(
     directory: Path, *arguments: str, warnings: str = "error"
 ) -> Iterator[subprocess.Popen[str]]:
-    """Run the command in a directory of its own, with nothing set but what the test set."""
+    """Run the command in a new directory, with only the settings of the test."""
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     environment = os.environ | {"PYTHONPATH": path, "PYTHONWARNINGS": warnings}
     for name in ("DATABASE_URL", "BOOKSHOP_DATABASE_URL", "BOOKSHOP_PORT", "BOOKSHOP_HOST"):
@@ -48,7 +48,7 @@ def started(
 
 
 def find_address(process: subprocess.Popen[str]) -> str:
-    """Read what the command prints until it names an address."""
+    """Read the output of the command until it contains an address."""
     assert process.stdout is not None
     for line in process.stdout:
         if found := re.search(r"http://\S+", line):
@@ -57,14 +57,14 @@ def find_address(process: subprocess.Popen[str]) -> str:
 
 
 def wait_for_answer(address: str) -> httpx.Response:
-    """Ask until somebody listens."""
-    transport = httpx.HTTPTransport(retries=8)  # waits longer each time, 32 seconds at last
+    """Send a request until the server listens."""
+    transport = httpx.HTTPTransport(retries=8)  # it waits longer each time, up to 32 seconds
     with httpx.Client(transport=transport, timeout=30) as client:
         return client.get(address)
 
 
 def close(process: subprocess.Popen[str]) -> tuple[int, str]:
-    """Press Ctrl-C, and return how the command ended and what it had said."""
+    """Press Ctrl-C; return the exit code and the output of the command."""
     process.send_signal(signal.SIGINT)
     said, _ = process.communicate(timeout=30)
     return process.returncode, said
@@ -72,7 +72,7 @@ def close(process: subprocess.Popen[str]) -> tuple[int, str]:
 
 @needs_ctrl_c
 def test_command_opens_the_shop_and_ctrl_c_closes_it(tmp_path: Path) -> None:
-    """It says where to look, answers there, and ends without a word of complaint."""
+    """It prints its address, answers there, and ends without an error."""
     with started(tmp_path, "--port", "0") as process:
         address = find_address(process)
         books = wait_for_answer(f"{address}/api/books").json()
@@ -87,7 +87,7 @@ def test_command_opens_the_shop_and_ctrl_c_closes_it(tmp_path: Path) -> None:
 
 @needs_ctrl_c
 def test_several_workers_open_one_shop(tmp_path: Path) -> None:
-    """They find one database, and fill it once."""
+    """Several workers share one database, and fill it once."""
     # uvicorn leaves a socket for the end of the process to close.
     quiet = "error,ignore::ResourceWarning"
     with started(tmp_path, "--port", "0", "--workers", "2", warnings=quiet) as process:
@@ -101,7 +101,7 @@ def test_several_workers_open_one_shop(tmp_path: Path) -> None:
 
 
 def test_taken_port_is_explained(tmp_path: Path) -> None:
-    """Whoever starts it twice reads what to do, and no traceback."""
+    """If the port is taken, the command says what to do, without a traceback."""
     with socket.create_server(("127.0.0.1", 0)) as somebody_else:
         port = somebody_else.getsockname()[1]
         with started(tmp_path, "--port", str(port)) as process:
@@ -117,7 +117,7 @@ def test_taken_port_is_explained(tmp_path: Path) -> None:
 def test_settings_that_do_not_fit_are_explained(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Which one, and why; no traceback."""
+    """A wrong setting is named with the reason, without a traceback."""
     monkeypatch.setenv("BOOKSHOP_EXCHANGE_RATES_TIMEOUT", "0")
 
     with started(tmp_path) as process:

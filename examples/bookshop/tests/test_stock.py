@@ -1,4 +1,4 @@
-"""The stock as it changes: who is told of what, and when."""
+"""Tests of watching the stock."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def order(client: TestClient, book_id: int, quantity: int) -> int:
 
 
 def test_watcher_is_told_of_all_books_and_then_of_changes(client: TestClient) -> None:
-    """Who has just come knows as much as who has been there all day."""
+    """A new watcher gets the stocks of all books first."""
     with client.websocket_connect("/api/stock") as watcher:
         everything = watcher.receive_json()["stocks"]
         order(client, 2, 3)
@@ -38,7 +38,7 @@ def test_watcher_is_told_of_all_books_and_then_of_changes(client: TestClient) ->
 
 
 def test_refused_order_is_no_news(client: TestClient) -> None:
-    """What was taken and rolled back never happened: the next news are of something else."""
+    """A sale that is rolled back is not published."""
     with client.websocket_connect("/api/stock") as watcher:
         watcher.receive_json()
         lines = [{"book_id": 1, "quantity": 1}, {"book_id": 10, "quantity": 2}]
@@ -52,7 +52,7 @@ def test_refused_order_is_no_news(client: TestClient) -> None:
 def test_watcher_who_stays_keeps_no_database_connection(
     application: FastAPI, client: TestClient
 ) -> None:
-    """The first look at the shelves has a container of its own, which is closed at once."""
+    """A watcher holds no database connection, because the first read has its own container."""
     with client.websocket_connect("/api/stock") as watcher:
         watcher.receive_json()
         with get_registry(application).container() as container:
@@ -62,7 +62,7 @@ def test_watcher_who_stays_keeps_no_database_connection(
 
 
 def test_watcher_who_vanished_is_forgotten(server: Server) -> None:
-    """A connection that breaks without a word ends the watch, and disturbs nobody."""
+    """A connection that breaks ends the watch, and does not disturb others."""
     with server.registry.container() as container:
         broadcaster = container.get(StockBroadcaster)
     with (
@@ -78,7 +78,7 @@ def test_watcher_who_vanished_is_forgotten(server: Server) -> None:
 
 
 def test_shop_closes_while_somebody_watches(server: Server) -> None:
-    """A watcher is told that the shop closes, and does not keep it from closing."""
+    """The connection of a watcher closes with the shop."""
     with connect(server.stock_address, proxy=None) as watcher:
         watcher.recv()
         server.close()
@@ -90,7 +90,7 @@ def test_shop_closes_while_somebody_watches(server: Server) -> None:
 
 
 async def test_slow_watcher_is_told_the_latest_only() -> None:
-    """What waits for them does not grow with every sale."""
+    """The queue of a slow watcher does not grow with every sale."""
     watcher = StockWatcher()
     watcher.tell({1: 5, 2: 3})
     watcher.tell({1: 4})
@@ -102,7 +102,7 @@ async def test_slow_watcher_is_told_the_latest_only() -> None:
 
 
 async def test_news_outdate_the_first_look() -> None:
-    """A change that was told while the shelves were looked at is kept."""
+    """A change that comes while the stocks are read is kept."""
     watcher = StockWatcher()
     watcher.tell({1: 4})
     watcher.begin_with({1: 5, 2: 3})
@@ -113,7 +113,7 @@ async def test_news_outdate_the_first_look() -> None:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    """Look again and again, for five seconds at most."""
+    """Wait until a condition holds, for at most five seconds."""
     deadline = time.monotonic() + 5
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"

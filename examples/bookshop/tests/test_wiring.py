@@ -1,4 +1,4 @@
-"""The wiring, looked at without making a single service."""
+"""Tests of the wiring, which make no service."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ README = Path(__file__).parents[1] / "README.md"
 
 @pytest.fixture
 def registry(settings: Settings) -> Iterator[Registry]:
-    """The shop's services, registered and no more."""
+    """The registry of the shop, before any service is made."""
     with Registry() as registry:
         register_services(registry, settings)
         yield registry
@@ -30,7 +30,7 @@ def test_wiring_is_complete(registry: Registry) -> None:
 
 
 def test_drawing_in_the_readme_is_true(registry: Registry) -> None:
-    """It has an arrow for each thing that a service needs, and no other."""
+    """The graph has an arrow for each service that another one needs, and no other."""
     arrows = re.findall(r"^ +(\w+) --> (\w+)$", README.read_text("utf-8"), re.MULTILINE)
 
     edges = [(edge.source, edge.target) for edge in registry.graph().edges]

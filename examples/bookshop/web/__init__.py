@@ -1,4 +1,4 @@
-"""The bookshop over HTTP: one file for each thing that has an address."""
+"""The bookshop over HTTP, with one module for each part of the API and the page."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["add_to"]
 
 
 def add_to(application: FastAPI) -> None:
-    """Give an application all the shop's addresses.
+    """Add all routes of the shop to an application.
 
     Args:
         application: The application.

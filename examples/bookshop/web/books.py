@@ -1,4 +1,4 @@
-"""The books at ``/api/books``: searching them, and booking deliveries."""
+"""The books at ``/api/books``: search, and deliveries."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _NO_RATE = "No exchange rate for {} at the moment."
 
 
 class ShownBook(BaseModel):
-    """A book, with its price in euros and in what the customer reckons in."""
+    """A book, with its price in euros and in the customer's currency."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -42,11 +42,11 @@ class ShownBook(BaseModel):
 
     @classmethod
     def of(cls, book: Book, rate: ExchangeRate | None) -> ShownBook:
-        """Show a book.
+        """Make the response for a book.
 
         Args:
             book: The book.
-            rate: What to convert its price with, if with anything.
+            rate: The exchange rate for its price, if the customer has chosen a currency.
 
         Returns:
             The book as a customer sees it.
@@ -57,7 +57,7 @@ class ShownBook(BaseModel):
 
 
 class ShownBooks(BaseModel):
-    """Some of the books that were found."""
+    """One page of the books that a search has found."""
 
     books: list[ShownBook]
     total: int
@@ -74,7 +74,7 @@ async def search(
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
     offset: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
 ) -> ShownBooks:
-    """Search titles, authors and subjects; show prices in another currency too, if asked."""
+    """Search titles, authors and subjects; add prices in another currency if one is given."""
     rate = await exchange_rates.find(currency) if currency else None
     books = await repository.search(words, limit=limit, offset=offset)
     return ShownBooks(
@@ -92,7 +92,7 @@ async def show(book_id: BookId, repository: Inject[BookRepository]) -> ShownBook
 
 
 class Delivery(BaseModel):
-    """Copies that came in."""
+    """Copies that were delivered."""
 
     quantity: Annotated[int, Field(ge=1, le=10_000)]
 

@@ -1,4 +1,4 @@
-"""The types of what a client may send, with limits that every database can store."""
+"""The types of request fields, with limits that every database can store."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ BookId = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
 Quantity = Annotated[int, Field(ge=1, le=100)]
 
-# One line of text: no control characters, among them NUL, which PostgreSQL refuses.
+# One line of text, without control characters such as NUL, which PostgreSQL refuses.
 Line = Annotated[
     str, StringConstraints(strip_whitespace=True, max_length=80, pattern=r"^[^\x00-\x1f\x7f]*$")
 ]

@@ -1,4 +1,4 @@
-"""How the bookshop is made, for readers who want to learn from it: its graph and its source."""
+"""The graph and the source of the bookshop, for readers who want to learn from it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FILES = {
     if "tests" not in path.relative_to(_FOLDER).parts
 }
 
-# The graph is a page that needs nothing else: its script and style are within it.
+# The page of the graph contains its script and style, and needs no other files.
 _HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
@@ -32,14 +32,14 @@ routes = APIRouter(include_in_schema=False)
 
 @routes.get("/graph", response_class=HTMLResponse)
 async def show_graph(registry: DepRegistry) -> HTMLResponse:
-    """Draw which services there are, and what each needs."""
+    """Show the services of the shop, and what each needs."""
     page = registry.graph().to_html("The bookshop's services")
     return HTMLResponse(page, headers=_HEADERS)
 
 
 @routes.get("/source", response_class=HTMLResponse)
 async def list_source() -> HTMLResponse:
-    """List the files of the shop; registrations.py is the one to begin with."""
+    """List the files of the shop; readers begin with registrations.py."""
     links = "".join(
         f'<li><a href="/source/{escape(name)}">{escape(name)}</a>' for name in _FILES
     )
@@ -51,6 +51,6 @@ async def list_source() -> HTMLResponse:
 @routes.get("/source/{name:path}", response_class=PlainTextResponse)
 async def show_source(name: str) -> PlainTextResponse:
     """Show one file."""
-    if name not in _FILES:  # never a path that a client has made up
+    if name not in _FILES:  # no other path of a client is ever opened
         raise HTTPException(HTTPStatus.NOT_FOUND, "The bookshop has no such file.")
     return PlainTextResponse(_FILES[name].read_text("utf-8"))

@@ -30,7 +30,7 @@ class WantedBook(BaseModel):
 
 
 class NewOrder(BaseModel):
-    """What a customer would like to have."""
+    """The books that a customer orders."""
 
     customer: Annotated[Line, Field(min_length=1)]
     lines: list[WantedBook] = Field(min_length=1, max_length=50)
@@ -44,7 +44,7 @@ class NewOrder(BaseModel):
 
 
 class ShownLine(BaseModel):
-    """Copies of one book that were bought."""
+    """Copies of one book in an order."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -75,8 +75,9 @@ async def place(
     new: NewOrder, counter: FunctionInject[Counter], response: Response
 ) -> ShownOrder:
     """Place an order: all of it, or nothing."""
-    # FunctionInject: the counter's container closes, and so its session commits, when this
-    # function returns. A customer who reads "created" has an order that will not go away.
+    # Because of FunctionInject, the container of the counter closes when this function returns, so
+    # the session commits before the response is sent. "Created" is never sent for an order that
+    # could not be committed.
     order = await counter.sell(
         new.customer, {line.book_id: line.quantity for line in new.lines}
     )
@@ -86,5 +87,5 @@ async def place(
 
 @routes.get("/{reference}", responses=may_answer(HTTPStatus.NOT_FOUND))
 async def show(reference: UUID, orders: Inject[OrderRepository]) -> ShownOrder:
-    """Show an order that was placed."""
+    """Show an order."""
     return ShownOrder.model_validate(await orders.find(reference))

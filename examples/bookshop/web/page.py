@@ -1,4 +1,4 @@
-"""The page at ``/``, which uses the API as any other program would."""
+"""The page at ``/``, which uses the API like any other client."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fastapi.staticfiles import StaticFiles
 
 _FILES = Path(__file__).parent.parent / "page"
 
-# The browser lets the page talk to this server only.
+# With these headers, the browser lets the page talk to this server only.
 _HEADERS = {
     "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'",
     "Referrer-Policy": "no-referrer",
@@ -18,7 +18,7 @@ _HEADERS = {
 
 
 def add_to(application: FastAPI) -> None:
-    """Give an application the page and its files.
+    """Add the page and its files to an application.
 
     Args:
         application: The application.

@@ -1,4 +1,4 @@
-"""The errors of the bookshop as HTTP answers."""
+"""The errors of the bookshop as HTTP responses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STATUSES: dict[type[Exception], HTTPStatus] = {
 
 
 class Problem(BaseModel):
-    """What went wrong, in the format of RFC 9457."""
+    """A problem in the format of RFC 9457."""
 
     status: int
     title: str
@@ -27,7 +27,7 @@ class Problem(BaseModel):
 
 
 def add_to(application: FastAPI) -> None:
-    """Have an application answer the shop's errors.
+    """Make an application answer the errors of the shop.
 
     Args:
         application: The application.
@@ -36,13 +36,13 @@ def add_to(application: FastAPI) -> None:
 
 
 def may_answer(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
-    """Describe problems for the documentation of an address.
+    """Describe the problems of a route for its documentation.
 
     Args:
-        *statuses: With which statuses it may answer.
+        *statuses: The statuses with which the route may answer.
 
     Returns:
-        What FastAPI calls ``responses``.
+        The argument ``responses`` of the route.
     """
     return {
         status.value: {"model": Problem, "description": status.phrase} for status in statuses

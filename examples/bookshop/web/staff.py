@@ -1,4 +1,4 @@
-"""Lets only the staff pass, by the key that they send."""
+"""The access of staff, who send a key."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _staff_key = APIKeyHeader(name="X-Staff-Key", auto_error=False)
 def require_staff(
     settings: Inject[Settings], given: Annotated[str | None, Depends(_staff_key)]
 ) -> None:
-    """Let only the staff pass.
+    """Refuse requests without the key of the staff.
 
     Args:
-        settings: The shop's settings, which hold the key.
-        given: The key that came with the request.
+        settings: The settings of the shop, which contain the key.
+        given: The key in the request.
 
     Raises:
-        HTTPException: It is not the right one, or there is none.
+        HTTPException: The key is wrong or missing.
     """
     if settings.staff_key is None:
         raise HTTPException(

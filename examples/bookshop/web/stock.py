@@ -1,4 +1,4 @@
-"""The stock as it changes, over a WebSocket at ``/api/stock``."""
+"""The changes of the stock, over a WebSocket at ``/api/stock``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ routes = APIRouter()
 async def watch_stock(
     websocket: WebSocket, container: DepContainer, broadcaster: Inject[StockBroadcaster]
 ) -> None:
-    """Send ``{"stocks": {book: copies}}``: of all books first, then of those that change."""
+    """Send ``{"stocks": {book: copies}}``, first of all books, then of those that change."""
     await websocket.accept()
     with broadcaster.watch() as watcher:
         watcher.begin_with(await _look_at_all(container))
@@ -31,8 +31,8 @@ async def watch_stock(
 
 
 async def _look_at_all(container: Container) -> dict[int, int]:
-    # The WebSocket's own container lives as long as the watcher stays. A session of it would
-    # keep a database connection all that time; one of a child is given back at once.
+    # The container of the WebSocket lives as long as the watcher stays, and a session in it would
+    # keep a database connection all that time. A child container returns the connection at once.
     async with container.child() as moment:
         books = await moment.aget(BookRepository)
         return await books.stocks()
@@ -45,6 +45,6 @@ async def _tell(websocket: WebSocket, watcher: StockWatcher) -> None:
 
 
 async def _wait_until_gone(websocket: WebSocket) -> None:
-    # Nothing is expected from a watcher; receiving is how one learns that they left.
+    # A watcher sends nothing, but a disconnection can only be received.
     while (await websocket.receive())["type"] != "websocket.disconnect":
         pass

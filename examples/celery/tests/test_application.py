@@ -1,4 +1,4 @@
-"""The guest book, with tasks that run where they are called."""
+"""Tests of the guest book, whose tasks run in the process that calls them."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from wares.celery import close_registry
 
 @pytest.fixture
 def sign(tmp_path):
-    """The task of a guest book of its own."""
+    """The task of a new guest book."""
     app = make_app(str(tmp_path / "guests.db"))
     app.conf.task_always_eager = True
     yield app.tasks["sign"]
@@ -16,7 +16,7 @@ def sign(tmp_path):
 
 
 def test_guests_are_counted(sign):
-    """Each guest has a number; one without a name is not kept."""
+    """Each guest has a number; a guest without a name is not kept."""
     with pytest.raises(ValueError, match="without a name"):
         sign.delay(" ").get()
 

@@ -17,7 +17,7 @@ SECONDS = 20
 
 
 def find_port() -> int:
-    """Find a port that nobody uses."""
+    """Find a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -25,7 +25,7 @@ def find_port() -> int:
 
 
 async def wait_for_port(port: int) -> None:
-    """Wait until somebody listens."""
+    """Wait until a server listens."""
     async with asyncio.timeout(SECONDS):
         while True:
             with contextlib.suppress(OSError):
@@ -40,7 +40,7 @@ async def wait_for_port(port: int) -> None:
 async def running(
     *command: str, start_new_session: bool = False, **environment: str
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run a command, and end it."""
+    """Run a command, and end it after the block."""
     process = await asyncio.create_subprocess_exec(
         *command,
         env={**os.environ, **environment},
@@ -67,7 +67,7 @@ async def redis(port: int) -> AsyncIterator[asyncio.subprocess.Process]:
 
 @contextlib.asynccontextmanager
 async def worker(database: str, redis_port: int | None = None) -> AsyncIterator[str]:
-    """Run one worker of the chat; give its address."""
+    """Run one worker of the chat; yield its address."""
     port = find_port()
     environment = {"CHAT_PORT": str(port), "DATABASE_URL": f"sqlite+aiosqlite:///{database}"}
     if redis_port is not None:
@@ -81,7 +81,7 @@ async def worker(database: str, redis_port: int | None = None) -> AsyncIterator[
 async def workers(
     number: int, database: str, redis_port: int
 ) -> AsyncIterator[tuple[str, asyncio.subprocess.Process]]:
-    """Run several workers by one command; give their address, and the process of the command."""
+    """Run several workers with one command; yield their address and the command's process."""
     port = find_port()
     environment = {
         "CHAT_PORT": str(port),
@@ -101,7 +101,7 @@ async def workers(
 
 
 async def is_healthy(address: str) -> bool:
-    """Tell whether somebody answers, and is well."""
+    """Tell whether a worker answers and is healthy."""
     async with httpx.AsyncClient() as client:
         try:
             return (await client.get(f"{address}/healthy")).is_success
@@ -110,7 +110,7 @@ async def is_healthy(address: str) -> bool:
 
 
 async def until_none_is_left(process: asyncio.subprocess.Process) -> None:
-    """Wait until all processes are gone that a command in a session of its own has started."""
+    """Wait until a command, which runs in its own session, and all its processes have ended."""
     async with asyncio.timeout(SECONDS):
         while True:
             if process.pid not in list_groups():
@@ -119,11 +119,11 @@ async def until_none_is_left(process: asyncio.subprocess.Process) -> None:
 
 
 def list_groups() -> Iterator[int]:
-    """List the groups of the processes that run, as Linux tells them: ``man 5 proc_pid_stat``."""
+    """List the groups of the running processes, from Linux: ``man 5 proc_pid_stat``."""
     for path in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):  # it is gone by now
+        with contextlib.suppress(OSError):  # the process has ended since
             state, _, group = path.read_text().rpartition(") ")[2].split()[:3]
-            if state != "Z":  # it has ended, but nobody has asked how
+            if state != "Z":  # a zombie has ended
                 yield int(group)
 
 
@@ -136,14 +136,14 @@ async def visitor(address: str, name: str) -> AsyncIterator[socketio.AsyncSimple
 
 
 async def count_visitors(address: str) -> dict[str, int]:
-    """Ask a worker how many visitors it has let in, and how many have gone."""
+    """Ask a worker how many visitors have come and gone."""
     async with httpx.AsyncClient() as client:
         counts: dict[str, int] = (await client.get(f"{address}/visitors")).json()
         return counts
 
 
 async def until_gone(address: str) -> dict[str, int]:
-    """Wait until nobody is there."""
+    """Wait until a worker has no visitors."""
     async with asyncio.timeout(SECONDS):
         while True:
             counts = await count_visitors(address)

@@ -1,4 +1,4 @@
-"""The chat as its visitors see it, in one process."""
+"""Tests of the chat in one process."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from .serving import count_visitors, running, until_gone, visitor, worker
 
 @pytest.fixture
 async def address(tmp_path):
-    """A chat that has just been opened for the first time."""
+    """A chat with a new database."""
     async with worker(str(tmp_path / "chat.db")) as address:
         yield address
 
 
 async def test_talking(address):
-    """Visitors of a room hear each other; later ones read what was said."""
+    """Visitors of a room get each other's messages; later visitors get the latest ones."""
     async with visitor(address, "Ada") as ada, visitor(address, "Bob") as bob:
         assert [] == await ada.call("enter", {"room": "lobby"})
         assert [] == await bob.call("enter", {"room": "lobby"})
@@ -35,7 +35,7 @@ async def test_talking(address):
 
 
 async def test_refused(address):
-    """Who does not tell a name is not let in, and leaves nothing behind."""
+    """A client without a name is refused, and leaves nothing behind."""
     async with socketio.AsyncSimpleClient(reconnection=False) as client:
         with pytest.raises(socketio.exceptions.ConnectionError):
             await client.connect(address, transports=["websocket"])
@@ -45,7 +45,7 @@ async def test_refused(address):
 
 
 async def test_mistakes(address):
-    """Mistakes are answered."""
+    """Invalid events are answered with an error."""
     async with visitor(address, "Ada") as ada:
         assert "validation_error" == (await ada.call("say", {"room": ""}))["error"]["type"]
         answer = await ada.call("say", {"room": "lobby", "text": "hello"})
@@ -54,7 +54,7 @@ async def test_mistakes(address):
 
 
 async def test_visitors_are_counted(address):
-    """A visitor is there for as long as the connection lasts."""
+    """A visitor exists until the connection ends."""
     async with visitor(address, "Ada"), visitor(address, "Bob"):
         assert {"came": 2, "went": 0, "here": 2} == await count_visitors(address)
 
@@ -72,14 +72,14 @@ async def test_pages(address):
 
 
 async def test_several_workers_need_redis():
-    """Several workers without Redis would not hear each other: the command says so."""
+    """The command refuses several workers without Redis, because it connects them."""
     async with running(sys.executable, "-m", "examples.chat", CHAT_WORKERS="2") as process:
         async with asyncio.timeout(20):
             assert 1 == await process.wait()
 
 
 def test_help_shows_the_options():
-    """`--help` lists the options, and opens nothing."""
+    """`--help` lists the options, and starts nothing."""
     command = [sys.executable, "-m", "examples.chat", "--help"]
 
     answer = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)

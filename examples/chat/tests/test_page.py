@@ -1,4 +1,4 @@
-"""The chat's page, as it works in a browser."""
+"""Tests of the page in a browser."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from examples.bookshop.tests.browser import ChromiumError, find_chromium, open_p
 
 from .serving import visitor, worker
 
-#: Runs before the page's own scripts, and keeps whatever goes wrong in them.
+#: Runs before the scripts of the page, and collects their errors.
 _KEEP_PROBLEMS = """
 window.problems = [];
 addEventListener("error", (event) => problems.push(event.message || "not loaded"), true);
@@ -19,7 +19,7 @@ addEventListener("unhandledrejection", (event) => problems.push(String(event.rea
 console.error = (...words) => problems.push(words.join(" "));
 """
 
-#: Requests of a client that polls: several workers on one port could not tell whose it is.
+#: Requests of a client that polls, which several workers on one port could not serve.
 _POLLED = """
 performance.getEntriesByType("resource").map(({ name }) => name)
     .filter((name) => name.includes("transport=polling"))
@@ -38,14 +38,14 @@ document.querySelector("#say button").click();
 
 @pytest.fixture
 async def address(tmp_path):
-    """A chat that has just been opened for the first time."""
+    """A chat with a new database."""
     async with worker(str(tmp_path / "chat.db")) as address:
         yield address
 
 
 @pytest.fixture
 async def page(address, tmp_path):
-    """The chat's page, in a browser."""
+    """The page in a browser."""
     chromium = find_chromium()
     if chromium is None:
         pytest.skip("no Chromium on this machine")
@@ -61,7 +61,7 @@ async def page(address, tmp_path):
 
 
 async def test_page_works(page, address):
-    """A visitor enters by the form, is heard and hears the others, and no script fails."""
+    """A visitor enters, sends and gets messages, and no script fails."""
     await asyncio.to_thread(page.wait_for, "document.readyState === 'complete' && !!window.io")
     page.run(_ENTER)
     await asyncio.to_thread(page.wait_for, "!document.querySelector('#say').hidden")

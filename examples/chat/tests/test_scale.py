@@ -1,4 +1,4 @@
-"""The chat in several processes behind one Redis."""
+"""Tests of the chat in several processes with one Redis."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.skipif(
 
 
 async def hear(client, sender, text):
-    """Have something said until it is heard; Redis may not be ready yet."""
+    """Send a message until the other client gets it, because Redis may not be ready yet."""
     async with asyncio.timeout(60):
         while True:
             try:
@@ -44,7 +44,7 @@ async def hear(client, sender, text):
 
 
 async def test_two_workers(tmp_path):
-    """Messages cross workers, containers stay with theirs, and Redis may die in between."""
+    """Messages reach other workers, containers do not, and Redis may restart in between."""
     port, database = find_port(), str(tmp_path / "chat.db")
     async with (
         redis(port) as first,
@@ -74,7 +74,7 @@ async def test_two_workers(tmp_path):
 
 
 async def come_until_both_serve(address, stack):
-    """Have visitors come until each of the workers has let in some of them."""
+    """Connect visitors until each of the workers has some."""
     visitors = []
     async with asyncio.timeout(SECONDS):
         while True:
@@ -83,13 +83,13 @@ async def come_until_both_serve(address, stack):
                 for more in range(4)
             ]
             visitors += await asyncio.gather(*coming)
-            # One of the workers answers, and knows of its own visitors only.
+            # One of the workers answers, and knows only its own visitors.
             if 0 < (await count_visitors(address))["here"] < len(visitors):
                 return visitors
 
 
 async def test_one_command(tmp_path):
-    """`CHAT_WORKERS=2` is one command: its workers share a port, and SIGTERM ends all of it."""
+    """The workers of one command share a port, and SIGTERM ends all of them."""
     port = find_port()
     async with (
         redis(port),

@@ -1,12 +1,12 @@
-"""The guest book, with Click's own runner."""
+"""Tests of the guest book, with Click's test runner."""
 
 from click.testing import CliRunner
 
 from examples.click.application import main
 
 
-def test_who_signs_is_read(tmp_path):
-    """What one invocation writes, the next one reads; a failed one is rolled back."""
+def test_names_are_kept(tmp_path):
+    """The names of guests are kept; a refused name is rolled back."""
     path = str(tmp_path / "guests.db")
     runner = CliRunner()
 

@@ -1,4 +1,4 @@
-"""The guest book, in a process of its own: Django has one set of settings in each."""
+"""Tests of the guest book, in other processes, because a process has one set of Django settings."""
 
 import os
 import subprocess
@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[3]
 
 
 def run(*arguments, folder):
-    """Run Python where the project keeps its database in a folder of the test's own."""
+    """Run Python in *folder*, in which the project then keeps its database."""
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     return subprocess.run(
         [sys.executable, *arguments],
@@ -34,8 +34,8 @@ def run(*arguments, folder):
     ).stdout
 
 
-def test_who_signs_is_read(tmp_path):
-    """What one guest writes, the next one reads; a refused one is rolled back."""
+def test_names_are_kept(tmp_path):
+    """The names of guests are kept; a refused name is rolled back."""
     lines = run("-c", PROGRAM, folder=tmp_path).splitlines()
 
     assert "200 Welcome, Ada!" in lines

@@ -1,12 +1,12 @@
-"""The guest book, on FastStream's broker in memory."""
+"""Tests of the guest book, with FastStream's broker in memory."""
 
 from faststream.nats import TestNatsBroker
 
 from examples.faststream.application import make_app
 
 
-async def test_who_signs_is_welcomed(tmp_path):
-    """The reply counts the guests; one without a name is not kept."""
+async def test_guests_are_welcomed(tmp_path):
+    """The reply counts the guests; a guest without a name is not kept."""
     app = make_app(str(tmp_path / "guests.db"))
 
     async with TestNatsBroker(app.broker, connect_only=True) as broker:

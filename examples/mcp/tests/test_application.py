@@ -1,12 +1,12 @@
-"""The guest book, with the SDK's client in memory."""
+"""Tests of the guest book, with the SDK's client in memory."""
 
 import mcp
 
 from examples.mcp.application import make_server
 
 
-async def test_who_signs_is_read(tmp_path):
-    """What one call writes, the next one reads; a failed one is rolled back."""
+async def test_names_are_kept(tmp_path):
+    """The names of guests are kept; a refused name is rolled back."""
     async with mcp.Client(make_server(str(tmp_path / "guests.db"))) as client:
         await client.call_tool("sign", {"name": "Ada"})
         failed = await client.call_tool("sign", {"name": " "})

@@ -1,10 +1,10 @@
-"""The guest book, on TaskIQ's broker in memory."""
+"""Tests of the guest book, with TaskIQ's broker in memory."""
 
 from examples.taskiq.application import make_broker
 
 
 async def test_guests_are_counted(tmp_path):
-    """Each guest has a number; one without a name is not kept."""
+    """Each guest has a number; a guest without a name is not kept."""
     broker = make_broker(str(tmp_path / "guests.db"))
     await broker.startup()
     sign = broker.find_task("sign")
