@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABCMeta
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, NewType
 
 import attrs
 from typing_extensions import TypeForm, TypeVar
@@ -45,7 +45,7 @@ T = TypeVar("T")
 _NOTHING: Mapping[Hashable, Any] = {}
 
 #: The types of most keys of given objects. A PEP 695 alias is of another type.
-_PLAIN_KEYS = frozenset([type, ABCMeta, str])
+_PLAIN_KEYS = frozenset([type, ABCMeta, str, NewType])
 
 
 @attrs.define(eq=False, repr=False)
@@ -193,7 +193,8 @@ class Related(Asking):
         family.children[self] = None
         with LOCK:
             if self._made is not CLOSED and (parent._given or given):
-                self._give(parent._given)
+                self._given = parent._given
+                self._made.update(parent._given)
                 self._give(given or {})
 
     def _reopen(self) -> None:
