@@ -279,6 +279,15 @@ class TestSharing:
         assert value == await form.call(ask)
         assert ["made"] == log
 
+    async def test_a_long_chain(self, form):
+        """Dependencies may need one another 4,000 deep."""
+        length = 4_000
+        needed = form.dependency(lambda: 0)
+        for _ in range(length):
+            needed = form.dependency(lambda it=Depends(needed): it + 1)
+
+        assert length == await form.call(form.inject(lambda it=Depends(needed): it))
+
     async def test_use_cache_is_a_property_of_one_edge(self, form):
         """With use_cache=False that one parameter gets its own; all others share."""
         get = form.dependency(lambda: Database())

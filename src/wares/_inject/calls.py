@@ -7,7 +7,8 @@ though it is cleaned up with the container. The container is asked for all other
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+import itertools
+from collections.abc import Callable, Collection
 from typing import Any
 
 from wares._core.asking import Closed, explain
@@ -43,10 +44,14 @@ def link(asker: Asker, container: Container, more: Collection[str] = ()) -> Call
     token = makers.token
     found: Any = makers.calls.get(asker)
     if found is None:
-        found = makers.calls[asker] = (frozenset(_find_open_names(asker.recipe, makers)), {})
+        needs = itertools.chain(
+            *map(makers.registry.read, _find_dependents(asker.recipe, makers))
+        )
+        taken = frozenset(need.name for need in needs if need.takes_argument)
+        found = makers.calls[asker] = (taken, {})
     # Not looked up again, because another thread may register something and replace that dict.
-    open_names, written = found
-    names = open_names.intersection(more)
+    taken, written = found
+    names = taken.intersection(more)
     if names not in written:
         written[names] = _CallWriter(asker, makers, names).write_call()
     if not names:
@@ -55,17 +60,18 @@ def link(asker: Asker, container: Container, more: Collection[str] = ()) -> Call
     return call
 
 
-def _find_open_names(call: Recipe, makers: Makers) -> Iterator[str]:
+def _find_dependents(call: Recipe, makers: Makers) -> dict[Recipe, list[Recipe]]:
+    """Return the dependencies of a function at any depth, each with those that need it."""
+    dependents: dict[Recipe, list[Recipe]] = {}
     todo = [call]
-    seen = {call}
     for recipe in todo:
         for need in makers.registry.read(recipe):
-            if need.takes_argument:
-                yield need.name
             node = makers.wiring.wire(need).node if need.is_marked else None
-            if node is not None and node.recipe.is_derived and node.recipe not in seen:
-                seen.add(node.recipe)
-                todo.append(node.recipe)
+            if node is not None and node.recipe.is_derived:
+                if node.recipe not in dependents:
+                    todo.append(node.recipe)
+                dependents.setdefault(node.recipe, []).append(recipe)
+    return dependents
 
 
 class _CallWriter(Writer):
@@ -81,7 +87,7 @@ class _CallWriter(Writer):
         self._container_makers = makers
         self._arguments = {name: f"a_{name}" for name in asker.names}
         self._arguments |= {name: f"more[{name!r}]" for name in more}
-        self._bound: dict[Recipe, bool] = {}
+        self._bound = self._find_bound()
         # For each bound dependency its variable, and the needs within whose `if` it is written.
         self._shared: dict[Recipe, tuple[str, set[Need | None]]] = {}
         self._within: Need | None = None
@@ -126,7 +132,7 @@ class _CallWriter(Writer):
         wire = self.wiring.wire(need)
         if wire.node is None or wire.source == "ready":
             return self.get(wire, indent, asker)
-        if self._is_bound(wire.node.recipe):
+        if wire.node.recipe in self._bound:
             return self._fill_bound(wire, indent)
         service, key = self.new_variable(), self.define("k", need.key)
         owner, asked = self._choose_key(wire)
@@ -196,23 +202,23 @@ class _CallWriter(Writer):
         registry = self.makers.registry
         return self._asker.casts_of(recipe, registry).wrap(factory, registry.read(recipe))
 
-    def _is_bound(self, recipe: Recipe) -> bool:
-        """Return whether a dependency is bound to the call."""
-        if recipe not in self._bound:
-            # Meanwhile, because a circle alone does not bind its members.
-            self._bound[recipe] = False
-            self._bound[recipe] = recipe.is_derived and (
-                any(map(self._needs_call, self.makers.registry.read(recipe)))
-                or self._is_cast(recipe)
-            )
-        return self._bound[recipe]
+    def _find_bound(self) -> set[Recipe]:
+        """Return the dependencies that are bound to the call."""
+        dependents = _find_dependents(self._asker.recipe, self._container_makers)
+        todo = [recipe for recipe in dependents if self._takes_arguments(recipe)]
+        bound: set[Recipe] = set()
+        for recipe in todo:
+            if recipe not in bound:
+                bound.add(recipe)
+                todo += dependents.get(recipe, ())
+        return bound
 
-    def _needs_call(self, need: Need) -> bool:
-        """Return whether a need takes an argument of the call, or a dependency of it does."""
-        if need.takes_argument and need.name in self._arguments:
-            return True
-        node = self.wiring.wire(need).node if need.is_marked else None
-        return node is not None and self._is_bound(node.recipe)
+    def _takes_arguments(self, recipe: Recipe) -> bool:
+        """Return whether a dependency takes an argument of the call, or casts one of its own."""
+        return self._is_cast(recipe) or any(
+            need.takes_argument and need.name in self._arguments
+            for need in self.makers.registry.read(recipe)
+        )
 
     def _is_cast(self, recipe: Recipe) -> bool:
         """Return whether casting may replace an argument of a dependency."""
