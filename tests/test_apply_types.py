@@ -314,6 +314,21 @@ class TestArguments:
 
         assert 3 == Service("1").add("2")
 
+    @pytest.mark.parametrize("decorate", [inject, apply_types])
+    def test_classes(self, decorate):
+        """So are classes; a model's default factory gives what is not passed."""
+
+        class Model(pydantic.BaseModel, extra="allow"):
+            number: int = 0
+            names: list[str] = pydantic.Field(default_factory=lambda: ["ada"])
+
+        make = decorate(Model)
+        get = decorate(lambda it=Depends(Model): it)
+
+        assert Model(number=1) == make(number="1") == get(number="1")
+        assert Model(names=[]) == make(names=[]) == get(names=[])
+        assert Model(more=1) == make(more=1)
+
     def test_self(self):
         """`Self` may be any class, as far as a method can know, and is left alone."""
 

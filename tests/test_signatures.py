@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Annotated
 from unittest.mock import AsyncMock, MagicMock, Mock
 
+import pydantic
 import pytest
 
 from tests.support import derived, lookalike, lookalike_in_strings, only_for_types, shapes
@@ -252,6 +253,7 @@ class TestAnnotations:
         [
             only_for_types.by_name,
             only_for_types.by_another_name,
+            only_for_types.by_a_nested_import,
             only_for_types.by_module,
             only_for_types.by_dotted_module,
             only_for_types.with_the_container,
@@ -870,6 +872,20 @@ class TestAutowire:
         made = await way.get(container, Repository)
 
         assert container.get(Database) is made.database
+
+    @pytest.mark.parametrize("wire", [autowire, aautowire])
+    async def test_models(self, way, registry, container, wire):
+        """Of a model of pydantic, a default factory gives what is not registered."""
+
+        class Model(pydantic.BaseModel, arbitrary_types_allowed=True):
+            database: Database = None
+            names: list[str] = pydantic.Field(default_factory=lambda: ["ada"])
+
+        registry.register_factory(Model, wire(Model))
+
+        made = await way.get(container, Model)
+
+        assert (container.get(Database), ["ada"]) == (made.database, made.names)
 
     @pytest.mark.parametrize("wire", [autowire, aautowire])
     async def test_async_factories(self, registry, container, wire):

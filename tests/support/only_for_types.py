@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import typing
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
     from .services import Cache
 
+    if sys.platform:
+        from tests.support.services import Database as Nested
+
     Alias = Database
 
 
@@ -30,6 +34,10 @@ def by_name(database: Database) -> Service:
 
 
 def by_another_name(database: Db) -> Service:
+    return Service(database)
+
+
+def by_a_nested_import(database: Nested) -> Service:
     return Service(database)
 
 

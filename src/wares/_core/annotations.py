@@ -408,12 +408,13 @@ def _parse_imports(source: str, package: str) -> _Imports:
         for node in ast.walk(tree)
         if isinstance(node, ast.If)
         and ast.unparse(node.test).rpartition(".")[2] == "TYPE_CHECKING"
-        for statement in node.body
+        for outer in node.body
+        for statement in ast.walk(outer)
         for name, origin in _origins(statement, package)
     }
 
 
-def _origins(statement: ast.stmt, package: str) -> Iterator[tuple[str, tuple[str, str | None]]]:
+def _origins(statement: ast.AST, package: str) -> Iterator[tuple[str, tuple[str, str | None]]]:
     if isinstance(statement, ast.ImportFrom):
         base = "." * statement.level + (statement.module or "")
         module = importlib.util.resolve_name(base, package) if statement.level else base

@@ -243,6 +243,23 @@ def can_be_called_without_arguments(thing: object) -> bool:
     return True
 
 
+def leave_out_shown_defaults(factory: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that calls *factory* without the defaults that its class only shows.
+
+    A class with a ``__signature__`` may not take its own defaults as arguments: pydantic's models
+    show an object that stands for a default factory.
+    """
+    if not hasattr(as_class(factory), "__signature__"):
+        return factory
+    shown = {parameter.name: parameter.default for parameter in read_parameters(factory)}
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        passed = {name: it for name, it in kwargs.items() if it is not shown.get(name, factory)}
+        return factory(*args, **passed)
+
+    return call
+
+
 def is_local(factory: Callable[..., Any]) -> bool:
     """Return whether *factory*, or the callable that it wraps, is defined within a function."""
     return "<locals>" in getattr(unwrap(factory)[-1], "__qualname__", "")

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import attrs
 
 from wares._core import steps
-from wares._core.callables import without_autowire
+from wares._core.callables import leave_out_shown_defaults, without_autowire
 from wares._core.cleanups import Cleanups, RegistryCleanups
 from wares._core.keys import MISSING
 from wares._core.paths import remember_chains
@@ -408,7 +408,7 @@ class Writer:
 
     def find_factory(self, recipe: Recipe) -> Callable[..., Any]:
         """Return the callable to call for a recipe."""
-        return without_autowire(recipe.factory)
+        return leave_out_shown_defaults(without_autowire(recipe.factory))
 
     def _call(self, node: Node, arguments: str, indent: int) -> str:
         recipe = node.recipe

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Required, Self
 from typing_extensions import TypedDict
 
 from wares._core.annotations import Viewpoint
-from wares._core.callables import describe_callable, read_raw, wraps_generator
+from wares._core.callables import as_class, describe_callable, read_raw, wraps_generator
 from wares._core.keys import MISSING
 from wares._core.results import ITERATORS, first_argument
 from wares._core.signatures import Need, read_annotations
@@ -165,7 +165,8 @@ class FunctionCasts:
             if _has_no_default(self._parameters[name]) and self._fields[name] is None
         ]
         self._wanted = Model(wanted, self._required)
-        result = read.get("return", Any)
+        # The constructor of a class is annotated to return None.
+        result = read.get("return", Any) if as_class(function) is None else Any
         self._result = Model({"return": _unwrap_items(function, result)})
 
     def may_change_any(self, needs: Iterable[Need]) -> bool:

@@ -16,7 +16,13 @@ from inspect import Parameter
 from typing import Any
 
 from wares._core.annotations import show_annotations
-from wares._core.callables import Shape, describe_callable, read_raw, read_shape
+from wares._core.callables import (
+    Shape,
+    describe_callable,
+    leave_out_shown_defaults,
+    read_raw,
+    read_shape,
+)
 from wares._core.container import Container, Registry
 from wares._core.current import current, find_served
 from wares._core.keys import MISSING
@@ -172,7 +178,7 @@ class _Writer:
             asker=asker,
             cast=self._cast_result if casts_result else _give_back,
             drive=adrive if self._shape is Shape.ASYNC_GENERATOR else drive,
-            function=asker.function,
+            function=leave_out_shown_defaults(asker.function),
             note=note_escape,
             open=self._open_for_call,
             registry=registry,
