@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from wares._adapters.extras import needs_extra
-from wares._adapters.injecting import Served, refuse_unserved
+from wares._adapters.injecting import SynchronousHandler, refuse_uninjected
 from wares._adapters.lifespan import REGISTRY_KEY
 from wares._adapters.loops import Loops
 from wares._adapters.registries import Keeping, demand_kind
@@ -96,12 +96,12 @@ class WaresTask(Task):
         run = vars(cls).get("run")
         if run is not None:
             is_static = isinstance(run, staticmethod)
-            served = _serve(run.__func__ if is_static else run)
+            injected = _inject(run.__func__ if is_static else run)
             untyped: Any = cls
-            untyped.run = staticmethod(served) if is_static else served
+            untyped.run = staticmethod(injected) if is_static else injected
             if "__header__" in vars(cls):
                 # Celery 5.5 to 5.7 uses this to check the arguments of a task before sending it.
-                checker = untyped.app.type_checker(served, bound=not is_static)
+                checker = untyped.app.type_checker(injected, bound=not is_static)
                 untyped.__header__ = staticmethod(checker)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -120,13 +120,13 @@ class WaresTask(Task):
             raise keep_message(error) from error
 
 
-def _serve(function: Callable[..., Any]) -> Callable[..., Any]:
+def _inject(function: Callable[..., Any]) -> Callable[..., Any]:
     """Inject the services of a task, and run it in an event loop if it is asynchronous."""
-    served = Served(function)
+    handler = SynchronousHandler(function)
 
-    @functools.wraps(served.function)
+    @functools.wraps(handler.function)
     def run_task(*args: Any, **kwargs: Any) -> Any:
-        return served.call(_loops.run, args, kwargs)
+        return handler.call(_loops.run, args, kwargs)
 
     return run_task
 
@@ -177,12 +177,14 @@ def _find_handlers(app: Celery) -> list[Callable[..., Any]]:
     """Find the functions of all tasks; refuse tasks that never get their services."""
     app.finalize()
     _check_tasks(app)
-    return [Served(inspect.unwrap(task.run)).function for task in app.tasks.values()]
+    return [
+        SynchronousHandler(inspect.unwrap(task.run)).function for task in app.tasks.values()
+    ]
 
 
 def _check_tasks(app: Celery) -> None:
     tasks = [task for task in app.tasks.values() if not isinstance(task, WaresTask)]
-    refuse_unserved(
+    refuse_uninjected(
         [inspect.unwrap(task.run) for task in tasks],
         "Call init_app before the first task is defined; if the task has a base class of its own, "
         "derive that from wares.celery.WaresTask.",

@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
-from wares._adapters.injecting import Served
+from wares._adapters.injecting import SynchronousHandler
 from wares._adapters.loops import Loops
 from wares._adapters.sources import Source, demand_source, make_registry
 from wares._adapters.units import Unit, check
@@ -138,19 +138,19 @@ def _serve(
     function: Callable[..., Any],
 ) -> Callable[..., Any]:
     """Open a container for each call of *function*."""
-    served = Served(function)
+    handler = SynchronousHandler(function)
 
-    @functools.wraps(served.function)
+    @functools.wraps(handler.function)
     def call(*args: Any, **kwargs: Any) -> Any:
         with open_program() as program:
             registry, run = program.registry, program.loops.run
             given = describe_context(_find_context())
             registry.expect(*given)
             check(
-                registry, f"The command {function.__name__!r} does not run", [served.function]
+                registry, f"The command {function.__name__!r} does not run", [handler.function]
             )
             with Unit(registry.container(given), is_failure=_is_failure, run=run):
-                return served.call(run, args, kwargs)
+                return handler.call(run, args, kwargs)
 
     setattr(call, _SOURCE, source)
     return call

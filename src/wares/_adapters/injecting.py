@@ -50,8 +50,8 @@ def inject_own(function: Callable[..., Any], name: str | None = None) -> Callabl
     return _inject(shim, function, signature)
 
 
-def refuse_unserved(functions: Iterable[Callable[..., Any]], advice: str) -> None:
-    """Refuse functions that ask for services, but have no container.
+def refuse_uninjected(functions: Iterable[Callable[..., Any]], advice: str) -> None:
+    """Refuse functions that ask for services but are not injected.
 
     Args:
         functions: The functions, as they were written.
@@ -108,7 +108,7 @@ def bind_own(function: Callable[..., Any]) -> Callable[..., Any] | None:
     return _inject(bind, function, signature)
 
 
-class Served:
+class SynchronousHandler:
     """An injected function in a synchronous framework.
 
     The function and its services may be asynchronous.
