@@ -1,1 +1,1 @@
-"""What several adapters share."""
+"""The code that several adapters share."""

@@ -43,7 +43,7 @@ _NOT_FOUND = 404
 
 
 class HealthOptions(TypedDict, total=False):
-    """How a health endpoint checks and answers.
+    """The options of a health endpoint.
 
     Attributes:
         timeout: How many seconds a ping may take if it was registered without a limit; 5 by

@@ -1,1 +1,1 @@
-"""How pings are run: in which thread, in which event loop, and how many at a time."""
+"""How pings run: in which thread, in which event loop, and how many at a time."""

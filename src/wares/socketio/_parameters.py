@@ -41,7 +41,7 @@ _RARE_FACTS = {
 
 @attrs.frozen
 class Place:
-    """Where a handler is registered.
+    """The event and the namespace for which a handler is registered.
 
     Attributes:
         event: The name of the event; ``"*"`` stands for any other.
