@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import functools
+import typing
 from contextvars import ContextVar
 from typing import Annotated, NewType
 from unittest import mock
@@ -27,6 +28,7 @@ from wares import (
 )
 
 Port = NewType("Port", int)
+T = typing.TypeVar("T")
 
 
 @pytest.fixture(params=FORMS, ids=repr)
@@ -68,6 +70,9 @@ class Plain:
         return 0
 
 
+class Generic(Plain, typing.Generic[T]): ...
+
+
 def hello():
     return "hello"
 
@@ -98,6 +103,7 @@ SYNC_SHAPES = [
     pytest.param(Greeter.static, "hello from a static method", id="static method"),
     pytest.param(functools.partial(Greeter("hi").method), "hi from a method", id="partial"),
     pytest.param(Plain, Plain(), id="class"),
+    pytest.param(Generic[str], Plain(), id="generic class"),
 ]
 
 

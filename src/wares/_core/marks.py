@@ -206,11 +206,10 @@ def is_derivable(key: object) -> bool:
     if isinstance(key, type):
         is_protocol = getattr(key, "_is_protocol", False)
         return not (is_protocol or inspect.isabstract(key) or key.__module__ == "builtins")
-    return (
-        callable(key)
-        and typing.get_origin(key) is None
-        and not isinstance(key, typing.NewType | typing.TypeVar)
-    )
+    origin = typing.get_origin(key)
+    if origin is not None:
+        return typing.Generic in getattr(origin, "__mro__", ()) and is_derivable(origin)
+    return callable(key) and not isinstance(key, typing.NewType | typing.TypeVar)
 
 
 def without_markers(annotation: Any) -> Any:

@@ -10,7 +10,7 @@ from collections.abc import Hashable, Iterator
 import attrs
 
 from wares._core.annotations import Viewpoint, is_unknown, stand_in
-from wares._core.callables import describe_callable, is_local
+from wares._core.callables import as_class, describe_callable, is_local
 from wares._core.container import Container
 from wares._core.keys import MISSING
 from wares._core.recipes import (
@@ -117,7 +117,7 @@ class Check:
                 self.open_needs[need.name] = need
             return
         # A class may turn out to be registered.
-        may_be_filled = isinstance(step.recipe.key, type) or need.key is not MISSING
+        may_be_filled = as_class(step.recipe.key) is not None or need.key is not MISSING
         if not may_be_filled and need.default is MISSING:
             raise cannot_fill(need, step.recipe, self._names, self._describe_path())
 
@@ -126,7 +126,7 @@ class Check:
         try:
             signature = recipe.read(Container, self._view(recipe))
         except UnresolvableParameterError as error:
-            if isinstance(recipe.key, type):
+            if as_class(recipe.key) is not None:
                 return None
             if not isinstance(error.__cause__, NameError):
                 raise
