@@ -124,9 +124,8 @@ class Parameter:
         """
         if self.fact is not None:
             return self.fact(serving)
-        if not self.is_argument:
-            return list(sent)  # the parameter is `*args`
-        return self._read(next(sent, MISSING), problems)
+        is_rest = self.kind is inspect.Parameter.VAR_POSITIONAL
+        return self._read(list(sent) if is_rest else next(sent, MISSING), problems)
 
     def _read(self, value: Any, problems: list[dict[str, Any]]) -> Any:
         if value is MISSING and self.default is not MISSING:
@@ -199,7 +198,9 @@ class Reader:
     def _read_one(self, parameter: inspect.Parameter) -> Parameter:
         name, kind, annotation = parameter.name, parameter.kind, parameter.annotation
         if kind is parameter.VAR_POSITIONAL:
-            return Parameter(name, kind)
+            is_typed = self._place.has_payload and annotation is not parameter.empty
+            adapter = find_adapter(list[annotation]) if is_typed else None
+            return Parameter(name, kind, adapter=adapter)
         path = self._claim(parameter)
         if path is None and annotation is parameter.empty and self._free:
             path = self._free.pop(0)

@@ -278,6 +278,18 @@ class TestPayload:
             "work", ({"text": "hi"}, "2", "3", 4, 5)
         )
 
+    async def test_rest(self, sio, client):
+        """A parameter that takes the rest of the arguments has each of them validated."""
+
+        @sio.event
+        async def work(sid: SocketID, *messages: Message):
+            return [message.text for message in messages]
+
+        assert [] == await client.call("work")
+        assert ["hi", "ho"] == await client.call("work", ({"text": "hi"}, {"text": "ho"}))
+        answer = await client.call("work", ({"text": "hi"}, {}))
+        assert ["messages", 1, "text"] == answer["error"]["detail"][0]["loc"]
+
     async def test_beside_plain_parameters(self, sio, client):
         """Parameters without a type take what python-socketio would pass in their place."""
 
