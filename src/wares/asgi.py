@@ -111,7 +111,7 @@ class ConnectionContainer(Container):
         given: The objects that the container is given.
     """
 
-    #: The exception that last left an injected function, if the middleware wants to know it.
+    #: The exception that last left an injected function; exists if the middleware needs it.
     _escaped: BaseException | None
 
     _before: Container | None
@@ -188,9 +188,9 @@ class WaresMiddleware:
     lifespan: lifespan[Any] | None = attrs.field(default=None, kw_only=True)
     failed: Callable[[int], bool] | None = attrs.field(default=None, kw_only=True)
 
-    #: Whether exceptions may be answered unseen, so that only injected functions or the status of
-    #: the response tell.
-    _is_blind = True
+    #: Whether a framework may answer exceptions that this middleware cannot see. If so, exceptions
+    #: that leave injected functions and the status of the response show a failure.
+    _may_miss_exceptions = True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one scope.
@@ -214,7 +214,7 @@ class WaresMiddleware:
             await self.app(scope, receive, send)
             return
         container = ConnectionContainer(registry, scope, self._give(scope, receive, send))
-        if self._is_blind:
+        if self._may_miss_exceptions:
             container._escaped = None
         answered: list[BaseException] = []
         scope[ANSWERED_KEY] = answered
@@ -258,7 +258,7 @@ class WaresMiddleware:
     def _has_failed(self, status: int) -> bool:
         """Tell whether a response with *status* means that the request has failed."""
         if self.failed is None:
-            return self._is_blind and status >= _SERVER_ERROR
+            return self._may_miss_exceptions and status >= _SERVER_ERROR
         return self.failed(status)
 
     def _watch(self, scope: Scope, send: Send, answered: list[BaseException]) -> Send:

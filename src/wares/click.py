@@ -123,7 +123,7 @@ def _open_program(make: Callable[[], Registry]) -> AbstractContextManager[_Progr
     if context is None:
         return contextlib.closing(_Program(make_registry(make)))
     root = context.find_root()
-    # By identity, because what makes a registry need not be hashable.
+    # Functions are compared by identity, because they need not be hashable.
     programs: dict[int, _Program] = root.meta.setdefault(_KEY, {})
     program = programs.get(id(make))
     if program is None:

@@ -140,11 +140,11 @@ class _Noting(BaseMiddleware[Any, Any]):
     async def consume_scope(
         self, call_next: Callable[[Any], Awaitable[Any]], msg: StreamMessage[Any]
     ) -> Any:
-        served = current.get()
-        if served is not None and served._given.get(StreamMessage) is msg:
-            with noting(served, _is_failure):
+        container = current.get()
+        if container is not None and container._given.get(StreamMessage) is msg:
+            with noting(container, _is_failure):
                 return await call_next(msg)
-        return await call_next(msg)  # an answer to `broker.request`, which has no container yet
+        return await call_next(msg)  # the answer to a `broker.request`, which has no container
 
 
 def _is_failure(error: BaseException) -> bool:

@@ -498,7 +498,7 @@ def _end_context(error: BaseException | None) -> None:
         return
     try:
         for key in containers.keys() - {None}:
-            # Of requests that are over, containers are left if something failed at their end.
+            # If the container of a request that is over is still open, its end has failed.
             is_left = error is None and containers[key].stream is None and key is not _get_key()
             _end(containers, key, GeneratorExit() if is_left else error)
         _end(containers, None, error)

@@ -89,7 +89,7 @@ class WaresPlugin(InitPlugin):
 class _Middleware(asgi.WaresMiddleware):
     """The middleware of `wares.asgi`, with Litestar's connection for the container."""
 
-    _is_blind = False
+    _may_miss_exceptions = False
 
     def _give(
         self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send

@@ -46,7 +46,7 @@ _NO_REGISTRY = (
     "FastMCP(..., lifespan=start), or give the middleware a registry: WaresMiddleware(registry)"
 )
 
-#: The containers that are open for the current request.
+#: The containers that are open in the current context, each with its request.
 _serving: ContextVar[tuple[tuple[Container, object], ...]] = ContextVar(
     "wares_mcp_serving", default=()
 )
@@ -151,7 +151,7 @@ class WaresMiddleware(Middleware):
             # An error here would keep clients from connecting, and would not tell them why.
             return await call_next(context)
         outer = _serving.get()
-        # A tool may itself be a client of this server, or of another one with its registry.
+        # A tool may itself be a client of this server, or of another server with its registry.
         request = getattr(details, "request_context", details)
         if any(one.registry is registry and other is request for one, other in outer):
             # A mounted server, for example, shares the container of the outer server.

@@ -112,7 +112,7 @@ class WaresMiddleware(asgi.WaresMiddleware):
         return given_by(kind(scope, receive, send))
 
     # A response without an exception is no failure.
-    _is_blind = False
+    _may_miss_exceptions = False
 
 
 def wares_from(connection: HTTPConnection) -> Container:

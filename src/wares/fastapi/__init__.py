@@ -385,7 +385,7 @@ def _overridden_in_vain(call: Any, key: Hashable) -> InvalidRegistrationError:
 def _find_made(registry: Registry) -> dict[int, Hashable]:
     """Map the keys and the factories of a registry to the keys of the services that they make.
 
-    They stand there by their `id`, because the callables of FastAPI need not be hashable.
+    The result maps from their `id`, because the callables of FastAPI need not be hashable.
     """
     nodes = registry.graph().nodes
     recipes = list(registry._known.recipes.values())

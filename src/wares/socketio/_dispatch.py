@@ -252,7 +252,7 @@ class Registered:
     async def _go_through(
         self, serving: Serving, event: SocketEvent, middlewares: Sequence[Handler]
     ) -> Any:
-        """Call the first middleware, which calls the others and the handler by ``call_next``."""
+        """Call the middlewares around the handler, and note how the handler has ended."""
         if event is not serving.event:
             serving.replace_event(event)
         try:
@@ -264,13 +264,14 @@ class Registered:
             # A middleware may answer it, and python-socketio swallows cancellations.
             serving.error = error
             raise
-        # A middleware may have tried before.
+        # An earlier attempt, by a middleware that tries again, may have failed.
         serving.error = None
         return result
 
     async def _call_middleware(
         self, serving: Serving, event: SocketEvent, middlewares: Sequence[Handler]
     ) -> Any:
+        """Call the first middleware, which calls the others and the handler by ``call_next``."""
         inner: list[Any] = []
 
         async def go_on(following: SocketEvent) -> Any:
