@@ -199,7 +199,7 @@ class Reader:
         name, kind, annotation = parameter.name, parameter.kind, parameter.annotation
         if kind is parameter.VAR_POSITIONAL:
             is_typed = self._place.has_payload and annotation is not parameter.empty
-            adapter = find_adapter(list[annotation]) if is_typed else None
+            adapter = find_adapter(types.GenericAlias(list, annotation)) if is_typed else None
             return Parameter(name, kind, adapter=adapter)
         path = self._claim(parameter)
         if path is None and annotation is parameter.empty and self._free:
