@@ -230,18 +230,19 @@ class WaresMiddleware:
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a scope that is neither a request nor a WebSocket."""
-        try:
-            # Starlette puts itself there as its lifespan begins.
-            refuse_undecorated(scope.get("app"))
-        except InvalidRegistrationError as error:
-            # A server would start an application that only raises, without a lifespan.
-            await receive()
-            await send({"type": "lifespan.startup.failed", "message": str(error)})
-            raise
-        if scope["type"] == "lifespan" and self.lifespan is not None:
-            await _serve_lifespan(self.lifespan(self.app), scope, receive, send)
-        else:
-            await self.app(scope, receive, send)
+        if scope["type"] == "lifespan":
+            if self.lifespan is not None:
+                await _serve_lifespan(self.lifespan(self.app), scope, receive, send)
+                return
+            try:
+                # Starlette puts itself there when its lifespan begins.
+                refuse_undecorated(scope.get("app"))
+            except InvalidRegistrationError as error:
+                # A server would start an application that only raises, without a lifespan.
+                await receive()
+                await send({"type": "lifespan.startup.failed", "message": str(error)})
+                raise
+        await self.app(scope, receive, send)
 
     def _explain(self, error: BaseException, scope: Scope) -> None:
         """Add a note to an error; for adapters to override."""

@@ -12,10 +12,10 @@ from typing import Any, Protocol, TypeVar
 from typing_extensions import Unpack
 
 from wares import asgi
-from wares._adapters.applications import find_mounted_problems, find_views
+from wares._adapters.applications import find_views
 from wares._adapters.extras import needs_extra
 from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
-from wares._adapters.lifespan import REGISTRY_KEY, Lifespan, explain_idle_lifespan
+from wares._adapters.lifespan import REGISTRY_KEY, explain_idle_lifespan
 from wares._adapters.registries import demand
 from wares._adapters.svcs_names import explain_svcs_names
 from wares._core.container import Container, Registry
@@ -41,7 +41,7 @@ class Client(Protocol):
     app: Any
 
 
-class lifespan(Lifespan[App]):  # noqa: N801  # used as a decorator
+class lifespan(asgi.lifespan[App]):  # noqa: N801  # used as a decorator
     """Pass a registry to the lifespan function of an application, and close it afterwards.
 
     `get_registry` returns the registry, and `WaresMiddleware` uses it. Factories may ask for the
@@ -55,9 +55,6 @@ class lifespan(Lifespan[App]):  # noqa: N801  # used as a decorator
 
     async def _find_handlers(self, app: App) -> Iterable[Callable[..., Any]]:
         return find_views(app)
-
-    def _find_problems(self, app: App, registry: Registry) -> Iterable[Exception]:
-        return find_mounted_problems(app, registry)
 
     @contextlib.asynccontextmanager
     async def _open(self, app: App) -> AsyncIterator[Registry]:

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, overload
 
-from wares._core.callables import Shape, describe_callable, read_shape, unwrap
+from wares._core.callables import Shape, can_be_called, describe_callable, read_shape, unwrap
 from wares._core.container import Registry
 from wares._inject.injected import find_missing
 from wares.exceptions import (
@@ -239,8 +239,8 @@ def refuse_undecorated(app: Any) -> None:
     Raises:
         InvalidRegistrationError: The lifespan is such a function.
     """
-    function = getattr(getattr(app, "router", None), "lifespan_context", None)
-    if callable(function) and _takes(function, 2) and not _takes(function, 1):
+    function: Any = getattr(getattr(app, "router", None), "lifespan_context", None)
+    if can_be_called(function, app, None) and not can_be_called(function, app):
         raise InvalidRegistrationError(
             f"The lifespan {describe_callable(function)} takes a registry, but is not decorated. "
             f"Decorate it with the lifespan of the adapter: @wares.fastapi.lifespan, for example."
@@ -261,20 +261,10 @@ def _as_context_function(function: Any) -> Callable[[Any, Registry], Any]:
         raise _invalid(function, "is synchronous")
     if isinstance(function, type) and not hasattr(function, "__aenter__"):
         raise _invalid(function, "is a class that is no async context manager")
-    if not _takes(function, 2):
+    if inspect.isbuiltin(function) or not can_be_called(function, None, None):
         raise _invalid(function, "does not take two arguments")
     enter: Callable[..., Any] = function
     return contextlib.asynccontextmanager(enter) if shape is Shape.ASYNC_GENERATOR else enter
-
-
-def _takes(function: Callable[..., Any], count: int) -> bool:
-    """Tell whether a function can be called with *count* arguments."""
-    try:
-        inspect.signature(function).bind(*[None] * count)
-    except (TypeError, ValueError):
-        # Some builtins have no signature (`ValueError`); none of them is a lifespan function.
-        return False
-    return True
 
 
 _ADVICE = (

@@ -63,12 +63,14 @@ def shielding(scope: CancelScope | None) -> Iterator[None]:
 @contextmanager
 def leaving(scope: CancelScope | None) -> Iterator[None]:
     """Let *scope* shield during a ``with`` block, and exit the scope after it."""
+    if scope is None:
+        yield
+        return
     try:
         with shielding(scope):
             yield
     finally:
-        if scope is not None:
-            scope.__exit__(None, None, None)
+        scope.__exit__(None, None, None)
 
 
 def _enter_trio() -> CancelScope | None:

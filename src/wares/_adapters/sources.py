@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from wares._core.callables import can_be_called_without_arguments, describe_callable
+from wares._core.callables import can_be_called, describe_callable
 from wares._core.container import Registry
 from wares.exceptions import InvalidRegistrationError
 
@@ -19,7 +19,7 @@ def demand_source(source: object) -> None:
     Raises:
         InvalidRegistrationError: *source* cannot be called without arguments.
     """
-    if not can_be_called_without_arguments(source):
+    if not can_be_called(source):
         raise InvalidRegistrationError(
             "with_container takes a registry, or a function without arguments that makes one: "
             "@with_container(make_registry)"

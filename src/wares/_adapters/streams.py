@@ -3,53 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from typing import Any, Self
+from typing import Any
 
 from wares._adapters.units import Unit
 
 
-class Holding:
-    """A block for a unit of work, which a streamed response may prolong.
+def hold(unit: Unit, chunks: Any) -> Any:
+    """End a unit of work with a stream instead of its block.
 
     Args:
-        unit: The unit of work.
+        unit: The unit of work, within its block.
+        chunks: An iterator, asynchronous or not.
+
+    Returns:
+        An iterator of the same kind, with a method `close` to abandon it.
     """
-
-    def __init__(self, unit: Unit) -> None:
-        self._unit = unit
-        self._is_held = False
-
-    def hold(self, chunks: Any) -> Any:
-        """Let the unit of work end with a stream, not with the block.
-
-        Args:
-            chunks: The stream: an iterator, asynchronous or not.
-
-        Returns:
-            An iterator of the same kind, with a method `close` to abandon it.
-        """
-        self._is_held = True
-        kind = _AsyncStream if hasattr(chunks, "__anext__") else _Stream
-        return kind(chunks, self._unit)
-
-    def __enter__(self) -> Self:
-        self._unit.__enter__()
-        return self
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        self._unit.leave()
-        if not self._is_held:
-            self._unit.close(error)
-
-    async def __aenter__(self) -> Self:
-        return self.__enter__()
-
-    async def __aexit__(
-        self, kind: object, error: BaseException | None, traceback: object
-    ) -> None:
-        self._unit.leave()
-        if not self._is_held:
-            await self._unit.aclose(error)
+    unit.is_held = True
+    kind = _AsyncStream if hasattr(chunks, "__anext__") else _Stream
+    return kind(chunks, unit)
 
 
 class _Stream:

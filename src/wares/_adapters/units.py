@@ -96,7 +96,10 @@ class Unit:
     Attributes:
         container: The container.
         run: Runs a coroutine.
+        is_held: Whether something else than the end of the block closes the container.
     """
+
+    is_held = False
 
     def __init__(
         self,
@@ -124,7 +127,8 @@ class Unit:
         traceback: TracebackType | None,
     ) -> None:
         self.leave()
-        self.close(error)
+        if not self.is_held:
+            self.close(error)
 
     async def __aenter__(self) -> Container:
         self._shield = open_shield()
@@ -138,7 +142,8 @@ class Unit:
     ) -> None:
         self.leave()
         with leaving(self._shield):
-            await self.aclose(error)
+            if not self.is_held:
+                await self.aclose(error)
 
     def leave(self) -> None:
         """Make the outer container current again; the unit's container stays open, for a stream."""

@@ -21,7 +21,7 @@ from wares._adapters.applications import find_lifespan, find_registry, look_insi
 from wares._adapters.lifespan import REGISTRY_KEY, refuse_undecorated
 from wares._adapters.starting import started
 from wares._cli.programs import find_command, open_program
-from wares._core.callables import can_be_called_without_arguments
+from wares._core.callables import can_be_called
 from wares._core.container import Registry
 from wares._core.keys import find_nearest
 from wares.exceptions import WaresError
@@ -127,9 +127,7 @@ def _is_factory(thing: Any) -> bool:
         return False
     if find_registry(thing) is not None:
         return False
-    return (
-        _is_function(thing) or inspect.isclass(thing) or can_be_called_without_arguments(thing)
-    )
+    return _is_function(thing) or inspect.isclass(thing) or can_be_called(thing)
 
 
 def _is_function(thing: Any) -> bool:
@@ -137,7 +135,7 @@ def _is_function(thing: Any) -> bool:
 
 
 def _call(factory: Any, path: str) -> object:
-    if not can_be_called_without_arguments(factory):
+    if not can_be_called(factory):
         raise TargetError(
             f"{path} takes arguments: {inspect.signature(factory)}, and wares calls it without "
             f"any. Name the application, or a function without arguments that makes it. For a "

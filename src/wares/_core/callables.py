@@ -229,12 +229,12 @@ def _find_call(thing: object) -> types.FunctionType | None:
     return call if inspect.isfunction(call) else None
 
 
-def can_be_called_without_arguments(thing: object) -> bool:
-    """Return whether *thing* can be called without arguments."""
+def can_be_called(thing: object, *arguments: object) -> bool:
+    """Return whether *thing* can be called with these arguments, as far as its signature says."""
     if not callable(thing):
         return False
     try:
-        inspect.signature(thing).bind()
+        inspect.signature(thing).bind(*arguments)
     except TypeError:
         return False
     except ValueError:

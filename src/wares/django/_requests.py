@@ -21,7 +21,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from wares._adapters.registries import demand
-from wares._adapters.streams import Holding
+from wares._adapters.streams import hold
 from wares._adapters.units import Unit, check, may_await, note_answer, note_failure
 from wares._core.container import Container
 from wares.django.apps import get_registry, open_unit, read_setting
@@ -82,14 +82,14 @@ class WaresMiddleware:
             get_response = sync_to_async(self._get_response)
             served: HttpResponseBase = async_to_sync(self._aserve)(request, unit, get_response)
             return served
-        with Holding(unit) as holding:
-            return _finish(holding, unit, self._get_response(request))
+        with unit:
+            return _finish(unit, self._get_response(request))
 
     async def _aserve(
         self, request: HttpRequest, unit: Unit, get_response: Callable[[HttpRequest], Any]
     ) -> HttpResponseBase:
-        async with Holding(unit) as holding:
-            return _finish(holding, unit, await get_response(request))
+        async with unit:
+            return _finish(unit, await get_response(request))
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> None:
         """Note the exception that a view has raised; Django answers it."""
@@ -125,7 +125,7 @@ def _note_unanswered(request: HttpRequest | None = None, **_: object) -> None:
         note_failure(container, error)
 
 
-def _finish(holding: Holding, unit: Unit, response: Any) -> HttpResponseBase:
+def _finish(unit: Unit, response: Any) -> HttpResponseBase:
     """Keep the container open for a stream; note a failure that only the response shows."""
     status = response.status_code
     if status >= 500 or getattr(response, "exception", False) is True:  # noqa: PLR2004  # server errors begin there
@@ -134,7 +134,7 @@ def _finish(holding: Holding, unit: Unit, response: Any) -> HttpResponseBase:
         note_answer(unit.container)
     # The server itself sends a file.
     if response.streaming and getattr(response, "file_to_stream", None) is None:
-        response.streaming_content = holding.hold(_take_chunks(response))
+        response.streaming_content = hold(unit, _take_chunks(response))
     finished: HttpResponseBase = response
     return finished
 
