@@ -172,6 +172,22 @@ class TestTheContainer:
         """The container is itself a service: its own."""
         assert container is await way.get(container, Container)
 
+    async def test_its_registry_can_be_asked_for(self, way, registry, container):
+        """So is the registry, which a singleton needs that opens containers itself."""
+
+        class Reporter:
+            def __init__(self, registry: Registry):
+                self.registry = registry
+
+        registry.register_factory(Reporter, Reporter, lifetime="singleton")
+        registry.validate()
+
+        reporter, asked, optional = await way.get(
+            container, Reporter, Registry, Registry | None
+        )
+
+        assert [registry] * 3 == [reporter.registry, asked, optional]
+
     async def test_it_is_not_entered(self, way, registry):
         """A container that is needed by a service is not closed by that need."""
         registry.register_factory(Key, shapes.with_the_container)

@@ -820,16 +820,17 @@ class TestValidation:
         assert "override_factory(Session, ...)" in str(problem)
 
     async def test_accepts_connections(self, app):
-        """An endpoint may ask for what each container is given."""
+        """An endpoint may ask for what each container is given, and for the registry."""
 
         @app.get("/")
-        async def view(services: DepContainer, registry: Inject[Registry]): ...
+        async def view(services: DepContainer, registry: Inject[Registry]) -> bool:
+            return services.registry is registry
 
         @app.get("/connection")
         async def of_connection(connection: Annotated[str, Depends(GetService(Request))]): ...
 
-        async with started(app):
-            pass
+        async with client_of(app) as client:
+            assert (await client.get("/")).json() is True
 
     async def test_is_refused(self, journal):
         """`validate=False` leaves it to the first request."""

@@ -138,6 +138,8 @@ class Registrations:
                     need.key, self.registry, enter=False, ping=None, suppress_context_exit=False
                 )
             recipe = self._compose(need)
+            if recipe is None and need.key is type(self.registry):
+                return self._make_own_recipe()
             if recipe is None and need.is_marked:
                 return self.derive(need)
         return recipe
@@ -169,6 +171,16 @@ class Registrations:
             return None
         recipe = self._derived.get(key) or find_dependency(key) or recipe_for_dependency(key)
         return None if recipe is None else self._derived.setdefault(key, recipe)
+
+    def _make_own_recipe(self) -> Recipe:
+        """Return the recipe of the registry itself, which is a service of its containers."""
+        return recipe_for_value(
+            type(self.registry),
+            self.registry,
+            enter=False,
+            ping=None,
+            suppress_context_exit=False,
+        )
 
     def read(self, recipe: Recipe) -> tuple[Need, ...]:
         """Read the needs of a recipe.
