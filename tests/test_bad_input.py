@@ -10,7 +10,7 @@ from typing import Protocol
 import pytest
 
 from tests.support.messages import missing_parts
-from tests.support.services import Database
+from tests.support.services import Cache, Database
 from wares import (
     Container,
     InvalidLifetimeError,
@@ -374,3 +374,31 @@ def test_a_registration_that_fails_changes_nothing(registry, container):
             attempt()
 
     assert "registered" == container.get(Database)
+
+
+class TestAClassAsValue:
+    """A class in the place of its instance would fail at the first call of a method."""
+
+    def test_is_refused(self, registry, container):
+        """So is a subclass, wherever the value is registered."""
+
+        class Fake(Database): ...
+
+        for register in (
+            registry.register_value,
+            registry.override_value,
+            container.register_local_value,
+        ):
+            for value in (Database, Fake):
+                with pytest.raises(InvalidRegistrationError, match="not an instance of it"):
+                    register(Database, value)
+
+    @pytest.mark.parametrize(
+        ("key", "value"),
+        [(type, Database), (object, Database), (Database, Cache), ("name", Database)],
+    )
+    def test_where_a_class_may_be_the_service(self, registry, container, key, value):
+        """A class that is no subclass of the key may stand for its instance, and be one."""
+        registry.register_value(key, value)
+
+        assert value is container.get(key)

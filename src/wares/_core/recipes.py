@@ -236,9 +236,11 @@ def recipe_for_value(
 
     Raises:
         InvalidRegistrationError: The key is not hashable, the ping not callable, its timeout no
-            positive number, the tags not strings, or an entered value no context manager.
+            positive number, the tags not strings, the value a class instead of an instance, or an
+            entered value no context manager.
     """
     key = check_key(key)
+    _check_value(key, value)
     _check_ping(key, ping, ping_timeout)
     if enter and not is_context_manager(type(value)):
         message = (
@@ -348,6 +350,20 @@ def _check_factory(key: Hashable, factory: Any) -> None:
             f"The factory of {describe(key)} is not callable: it is an instance of "
             f"{type(factory).__qualname__}. Register a function or a class that makes the service, "
             f"or pass the object itself to register_value or override_value."
+        )
+        raise InvalidRegistrationError(message)
+
+
+def _check_value(key: Hashable, value: Any) -> None:
+    # By `type`, because an autospec of a class claims to be one.
+    kind = type(value)
+    if not (isinstance(key, type) and issubclass(kind, type)) or issubclass(kind, key):
+        return
+    if key in value.__mro__:
+        message = (
+            f"The value of {describe(key)} is the class {describe(value)}, not an instance of it. "
+            f"Pass an instance, or register the class as a factory, so that it is called: "
+            f"register_factory({describe(key)}, {describe(value)}), or override_factory."
         )
         raise InvalidRegistrationError(message)
 

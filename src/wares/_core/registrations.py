@@ -50,6 +50,7 @@ class Registrations:
 
     def __init__(self, registry: Any) -> None:
         self.registry = registry
+        self._own_key: object = type(registry)
         self.registered: dict[Hashable, Recipe] = {}
         self.overrides: dict[Hashable, list[Recipe]] = {}
         self.recipes: dict[Hashable, Recipe] = {}
@@ -138,7 +139,7 @@ class Registrations:
                     need.key, self.registry, enter=False, ping=None, suppress_context_exit=False
                 )
             recipe = self._compose(need)
-            if recipe is None and need.key is type(self.registry):
+            if recipe is None and need.key is self._own_key:
                 return self._make_own_recipe()
             if recipe is None and need.is_marked:
                 return self.derive(need)
@@ -175,7 +176,7 @@ class Registrations:
     def _make_own_recipe(self) -> Recipe:
         """Return the recipe of the registry itself, which is a service of its containers."""
         return recipe_for_value(
-            type(self.registry),
+            self._own_key,
             self.registry,
             enter=False,
             ping=None,
