@@ -846,6 +846,7 @@ class TestTags:
             registry.override_factory(Cache, Cache, ping=print, ping_timeout=4, tags=["c"]),
         ):
             pings = container.get_pings()
+            container.get(Cache)
 
         assert [(3, ("b",)), (4, ("c",))] == [(ping.timeout, ping.tags) for ping in pings]
 

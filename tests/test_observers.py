@@ -330,7 +330,7 @@ class TestLogOfRegistrations:
             registry.register_value(Cache, "secret")
             container.register_local_factory(Mailer, Mailer)
             with registry.override_value(Session, "secret"):
-                pass
+                container.get(Session)
 
         assert ["Database", "Cache", "Mailer", "Session"] == [
             record.wares_service_name for record in caplog.records

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from typing import Annotated
 
 import pytest
 
@@ -221,6 +222,7 @@ class TestWhileItLasts:
 
     async def test_of_what_a_container_is_given(self, way, registry, override):
         """What a container is given comes before what is registered, overrides included."""
+        registry.expect(Database)
         with override(registry, Database, "override"):
             container = registry.container({Database: "given"})
 
@@ -598,7 +600,7 @@ async def test_a_registry_that_is_closed_within(way, override):
     registry.register_factory(Engine, Engine, lifetime="singleton")
 
     with override(registry, Database, "override"):
-        await ask(way, registry, Engine)
+        await ask(way, registry, Engine, Database)
         await way.close(registry)
 
     assert [Engine] == list(registry)
@@ -628,3 +630,62 @@ async def test_the_lifetime_of_what_is_replaced(way, registry, lifetime):
     with registry.override_factory(Database, Database, lifetime="scoped"):
         node = next(node for node in registry.graph().nodes if node.key is Database)
         assert node.lifetime == "scoped"
+
+
+class TestWithoutEffect:
+    """An override of a key that is neither registered nor asked for is a mistake."""
+
+    def test_of_another_key(self, registry, override):
+        """The warning names similar keys that are registered."""
+        registry.register_factory(Annotated[Database, "main"], Database)
+
+        with pytest.warns(RuntimeWarning, match="no effect") as caught:
+            with override(registry, Database, "override"):
+                registry.validate()
+
+        assert "Similar keys are registered: Annotated[Database, 'main']." in str(
+            caught[0].message
+        )
+        assert __file__ == caught[0].filename
+
+    def test_of_a_factory(self, registry, override):
+        """The key is meant, not the function that is registered under it."""
+
+        def connect(): ...
+
+        registry.register_factory(Database, connect)
+
+        with pytest.warns(RuntimeWarning, match="Similar keys are registered: Database"):
+            with override(registry, connect, "override"):
+                pass
+
+    def test_in_an_empty_registry(self, registry, override):
+        """It is not that of the application."""
+        with pytest.warns(RuntimeWarning, match="get_registry"):
+            with override(registry, Database, "override"):
+                pass
+
+    async def test_that_may_have_one(self, way, registry, override):
+        """What is asked for, needed or given is none, nor is a function that `Depends` names."""
+
+        def find_user(): ...
+
+        registry.expect(Cache)
+        registry.register_factory(Repository, Repository)
+
+        with override(registry, Cache, "override"), override(registry, find_user, "override"):
+            pass
+        with override(registry, Database, "override"):
+            registry.validate()
+        with override(registry, Database, "override"), override(registry, Database, "inner"):
+            assert "inner" == await ask(way, registry, Database)
+        with override(registry, Database, "override"):
+            registry.register_factory(Database, Database)
+
+    def test_that_a_failure_ends(self, registry, override):
+        """A test that fails has not come to what it overrides for."""
+        with (
+            pytest.raises(ValueError, match="failed"),
+            override(registry, Database, "override"),
+        ):
+            raise ValueError("failed")

@@ -334,7 +334,9 @@ def registry():
 def test_container(container): ...
 def test_acontainer(acontainer): ...
 def test_overrides(overrides):
-    overrides.on(Registry()).override_value(int, 1)
+    ours = Registry()
+    ours.register_value(int, 0)
+    overrides.on(ours).override_value(int, 1)
     overrides.override_value(int, 1)
 def test_long_names(registry, wares_container, wares_acontainer, wares_overrides): ...
 """)
@@ -636,6 +638,8 @@ wares.flask.register_value(app, int, 1)
 def test_override(overrides):
     overrides.on(app).override_value(int, 2)
     overrides.on(app.test_client()).override_value(str, "b")
+    with app.app_context():
+        assert "b" == wares.flask.container.get(str)
     assert "2" == app.test_client().get("/").text
 
 def test_after():

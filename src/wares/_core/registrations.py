@@ -14,6 +14,7 @@ from wares._core.compositions import compose
 from wares._core.keys import MISSING, describe, find_nearest
 from wares._core.locking import LOCK
 from wares._core.log import log_registration
+from wares._core.marks import is_derivable
 from wares._core.recipes import (
     Recipe,
     find_dependency,
@@ -35,6 +36,7 @@ class Registrations:
         overrides: The overriding recipes, by key; the last one of a key is in force.
         recipes: The recipes in force, by key.
         expected: The keys that containers are given.
+        unasked: The overridden keys without a registration that nobody has asked for yet.
         seen: The needs that `Registry.record` has seen, as pairs of keys.
         observers: The observers.
         all_makers: The makers of all containers, which are dropped when a registration changes.
@@ -55,6 +57,7 @@ class Registrations:
         self.overrides: dict[Hashable, list[Recipe]] = {}
         self.recipes: dict[Hashable, Recipe] = {}
         self.expected: dict[Hashable, None] = {}
+        self.unasked: set[Hashable] = set()
         self.seen: dict[tuple[Hashable, Hashable], None] = {}
         self.observers: tuple[object, ...] = ()
         self.all_makers: WeakSet[Any] = WeakSet()
@@ -92,6 +95,8 @@ class Registrations:
         self.check_open()
         log_registration(recipe)
         with LOCK:
+            if recipe.key not in self.recipes and recipe.key not in self.expected:
+                self.unasked.add(recipe.key)
             self.overrides.setdefault(recipe.key, []).append(recipe)
             self._put_in_force(recipe.key, recipe)
 
@@ -103,6 +108,7 @@ class Registrations:
             stack.remove(recipe)
             if not stack:
                 del self.overrides[key]
+                self.unasked.discard(key)
             self._put_in_force(key, stack[-1] if stack else self.registered.get(key))
 
     def change(self) -> None:
@@ -129,6 +135,7 @@ class Registrations:
 
     def find_recipe(self, need: Need) -> Recipe | None:
         """Return the recipe for *need*, or `None` if there is none."""
+        self.unasked.discard(need.key)
         recipe = self.recipes.get(need.key)
         if recipe is None and self.generics:
             recipe = self._make_generic(need.key)
@@ -219,7 +226,8 @@ class Registrations:
 class Override(ContextDecorator):
     """An override, in force while a ``with`` block lasts; also a decorator.
 
-    An override that is dropped without having been used warns, because it has had no effect.
+    An override warns if it has had no effect: because it was dropped without having been entered,
+    or because nothing is registered for its key, and nobody has asked for that.
 
     Args:
         registrations: The registrations that are overridden.
@@ -242,8 +250,15 @@ class Override(ContextDecorator):
         self._prepare()
         self._registrations.begin_override(self._recipe)
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        advice = (
+            None
+            if kind is not None
+            else _explain_unasked(self._registrations, self._recipe.key)
+        )
         self._registrations.end_override(self._recipe)
+        if advice is not None:
+            warnings.warn(advice, RuntimeWarning, stacklevel=2)
 
     def __call__(self, function: Any) -> Any:
         """Override while *function* runs."""
@@ -257,3 +272,22 @@ class Override(ContextDecorator):
                 f"never entered. Write: with registry.override_value(...): ..."
             )
             warnings.warn(message, RuntimeWarning, stacklevel=2)
+
+
+def _explain_unasked(registrations: Registrations, key: Hashable) -> str | None:
+    """Return why an override of *key* has had no effect; `None` if it may have had one."""
+    if key not in registrations.unasked or key in registrations.registered:
+        return None
+    made = [one.key for one in registrations.registered.values() if one.factory is key]
+    # Only some tests may call an unregistered function that `Depends` names.
+    if not made and is_derivable(key) and not isinstance(key, type):
+        return None
+    others = [describe(one) for one in made] or find_nearest(key, registrations.registered)
+    advice = f" Similar keys are registered: {', '.join(others)}." if others else ""
+    if not registrations.registered:
+        advice = " The registry is empty: get_registry(app) returns that of an application."
+    name = describe(key)
+    return (
+        f"The override of {name} has had no effect: nothing is registered for {name}, and nobody "
+        f"has asked for it.{advice}"
+    )

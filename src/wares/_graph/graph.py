@@ -163,9 +163,9 @@ class _Surveyor:
             if need.key is not self._container and need.key is not MISSING
         )
         for need in self._needs[recipe.key]:
-            if need.key not in self._recipes and need.key not in self._expected:
+            if need.key not in self._expected:
                 found = self._find(need)
-                if found is not None:
+                if found is not None and need.key not in self._recipes:
                     self._recipes[need.key] = found
                     self._askers[need.key] = recipe.key
                     yield need.key
