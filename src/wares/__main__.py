@@ -17,8 +17,8 @@ def main() -> None:
         import rich  # noqa: F401, PLC0415  # the same
     except ImportError as error:
         sys.exit(
-            f"The command line of wares needs {error.name}, which is not installed. Install it "
-            f"with the rest: pip install 'wares[cli]'"
+            f"The command line of wares needs {error.name}, which is not installed. Install its "
+            f"packages: pip install 'wares[cli]'"
         )
     from wares._cli.commands import commands  # noqa: PLC0415  # it imports these packages
 

@@ -61,9 +61,9 @@ NOT_RUNNING = (
     "TestClient(app) as client:`"
 )
 NO_STATE = (
-    "There is no registry in the state of the lifespan. Give one, "
+    "There is no registry in the state of the lifespan. Pass one, "
     "WaresMiddleware(app, registry=registry), or a lifespan that makes one, "
-    "WaresMiddleware(app, lifespan=lifespan), and have the server run lifespans."
+    "WaresMiddleware(app, lifespan=lifespan), and use a server that runs lifespans."
 )
 
 _CLIENT_ERROR = 400

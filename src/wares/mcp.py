@@ -74,7 +74,7 @@ class lifespan(Lifespan[App]):  # noqa: N801  # used as a decorator
     def _find_problems(self, app: App, registry: Registry) -> Iterable[Exception]:  # noqa: ARG002  # see the base
         if WaresMiddleware in getattr(app, "middleware", ()):
             yield InvalidRegistrationError(
-                "The server has a class for a middleware. Call it: middleware=[WaresMiddleware()]"
+                "A middleware of the server is a class. Call it: middleware=[WaresMiddleware()]"
             )
 
     @contextlib.asynccontextmanager

@@ -159,7 +159,7 @@ class _Mode:
         deadline = time.monotonic() + SECONDS
         while not condition():
             if time.monotonic() > deadline:
-                raise TimeoutError("What a test waits for does not happen.")
+                raise TimeoutError("The test has waited too long for a condition.")
             await self.pause()
 
     async def pause(self) -> None:
@@ -464,7 +464,7 @@ class AdapterConformance:
     def test_a_registry_that_cannot_work_serves_nothing(self) -> None:
         """If a registered service cannot be made, nothing is served."""
         if not self.validates:
-            pytest.skip("`validates` is false: the framework has no start to be seen")
+            pytest.skip("`validates` is false: the adapter does not validate at the start")
         work = Work()
 
         def register(registry: Registry) -> None:

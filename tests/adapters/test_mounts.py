@@ -63,7 +63,7 @@ async def test_starlette_explains_what_is_missing():
 
     *_, note = caught.value.__notes__
     assert "The application mounted at '/outer/inner' has a lifespan of its own" in note
-    assert "call it in both" in note
+    assert "call it in both lifespans" in note
 
 
 async def test_fastapi_explains_what_is_missing():

@@ -106,7 +106,7 @@ def test_what_is_not_closed_fails(monkeypatch):
 
     with (
         pytest.warns(ResourceWarning),
-        pytest.raises(TimeoutError, match="does not happen"),
+        pytest.raises(TimeoutError, match="waited too long"),
     ):
         run_and_collect(Forgetful().test_services_are_made_once_and_closed_once)
 

@@ -63,7 +63,7 @@ def refuse_uninjected(functions: Iterable[Callable[..., Any]], advice: str) -> N
     """
     problems = [
         InvalidRegistrationError(
-            f"Nothing fills what {describe_callable(function)} asks for. {advice}"
+            f"{describe_callable(function)} asks for services, but is not injected. {advice}"
         )
         for function in functions
         if _asks(function)

@@ -228,8 +228,8 @@ def explain_idle_lifespan(app: Any, path: str) -> str | None:
         return None
     return (
         f"The application mounted at {path!r} has a lifespan of its own, which does not run: only "
-        f"that of the outermost application does. So what it registers is missing. Register it in "
-        f"the outer lifespan, too: write one function that registers services, and call it in both."
+        f"that of the outermost application does. So the services that it registers are missing. "
+        f"Write a function that registers them, and call it in both lifespans."
     )
 
 

@@ -214,9 +214,9 @@ def check(
     """
     if registry._is_closed:
         raise RegistryClosedError(
-            f"{consequence}, because its registry is closed: the application has ended "
-            f"before. Make a new application for each start; or initialise this one again before "
-            f"it, which gives it a new registry, and register the services there."
+            f"{consequence}, because its registry is closed: the application has been started and "
+            f"ended before. Make a new application for each start; or initialise this one again "
+            f"before each start, which gives it a new registry, and register the services there."
         )
     if not VALIDATES.get():
         return

@@ -401,7 +401,7 @@ def _made_twice(wanted: Wanted, key: Hashable) -> UnresolvableParameterError:
         describe_callable(wanted.path[-1]),
         f"{name} would be made twice for {describe_callable(wanted.path[0])}: once for Inject, and "
         f"once more for FunctionInject, which ends before the response is sent. Ask in one of the "
-        f"two ways for all services that need {name}, or let all services end then: "
+        f"two ways for all services that need {name}, or let all services end before the response: "
         f"lifespan(..., scope='function').",
     )
 

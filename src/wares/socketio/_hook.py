@@ -197,7 +197,7 @@ class Hook:
         self.prepare(registry)
         if self._validates and registry._known not in self.checked:
             problems = [*registry.graph().problems, *self._find_problems(registry)]
-            raise_problems("The Socket.IO server does not start, because there is", problems)
+            raise_problems("The Socket.IO server does not start, because of", problems)
             self.checked.add(registry._known)
 
     async def finish(self, result: Any, called: Callable[..., Any]) -> Any:
@@ -329,7 +329,7 @@ class Hook:
             await self._close(serving.container, serving.error)
             return
         # An exception here would keep python-socketio from forgetting the client.
-        with _logging_failure(f"after the disconnecting of {serving.event.sid}"):
+        with _logging_failure(f"the disconnect event of {serving.event.sid}"):
             await self._close(serving.container, serving.error)
 
     async def _close(self, container: Container, error: BaseException | None) -> None:

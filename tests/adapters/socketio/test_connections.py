@@ -409,7 +409,7 @@ class TestEvents:
                 await until(lambda: not list(sio.manager.get_namespaces()))
 
         logged = [record.message.partition(" of ")[0] for record in caplog.records]
-        assert ["Cleaning up after the disconnecting", "Cleaning up the connection"] == logged
+        assert ["Cleaning up the disconnect event", "Cleaning up the connection"] == logged
 
     async def test_in_flight(self, sio, journal):
         """A connection's services wait for the last of its events."""
