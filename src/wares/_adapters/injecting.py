@@ -35,9 +35,8 @@ def inject_own(function: Callable[..., Any], name: str | None = None) -> Callabl
         The handler, of the same kind, with the remaining parameters; *function* itself if it asks
         for nothing.
     """
-    try:
-        signature = _read_signature(function)
-    except (NameError, TypeError, ValueError):
+    signature = _read_signature(function)
+    if signature is None:
         # `inject` looks for names in more places, but would not leave other markers alone.
         return inject(function)
     if not _find_own(signature):
@@ -66,16 +65,9 @@ def refuse_uninjected(functions: Iterable[Callable[..., Any]], advice: str) -> N
             f"{describe_callable(function)} asks for services, but is not injected. {advice}"
         )
         for function in functions
-        if _asks(function)
+        if _find_own(_read_signature(function))
     ]
     raise_problems("The handlers have", problems)
-
-
-def _asks(function: Callable[..., Any]) -> bool:
-    try:
-        return bool(_find_own(_read_signature(function)))
-    except (NameError, TypeError, ValueError):
-        return False
 
 
 def bind_own(function: Callable[..., Any]) -> Callable[..., Any] | None:
@@ -89,16 +81,11 @@ def bind_own(function: Callable[..., Any]) -> Callable[..., Any] | None:
         position and by keyword. `None` if the handler asks for nothing or for function-scoped
         services, or if its annotations cannot be evaluated yet.
     """
-    try:
-        signature = _read_signature(function)
-    except NameError:
-        return None
-    markers = [
-        marker
-        for parameter in signature.parameters.values()
-        for marker in find_own_markers(parameter)
-    ]
-    if not markers or any(getattr(marker, "scope", None) == "function" for marker in markers):
+    signature = _read_signature(function)
+    own = _find_own(signature)
+    markers = (marker for markers in own.values() for marker in markers)
+    has_function_scope = any(getattr(marker, "scope", None) == "function" for marker in markers)
+    if signature is None or not own or has_function_scope:
         return None
 
     async def bind(*args: Any, **kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -148,27 +135,29 @@ class SynchronousHandler:
         return run(result) if inspect.iscoroutine(result) else result
 
 
-def _read_signature(function: Callable[..., Any]) -> inspect.Signature:
+def _read_signature(function: Callable[..., Any]) -> inspect.Signature | None:
     """Read a signature, and evaluate annotations that are strings.
 
-    Raises:
-        NameError: An annotation contains an unknown name.
+    Returns:
+        The signature; `None` if there is none, or if a name in an annotation is unknown yet.
     """
-    signature = inspect_signature(function)
-    surroundings = surroundings_of(unwrap(function), None)
-    return signature.replace(
-        parameters=[
+    try:
+        signature = inspect_signature(function)
+        surroundings = surroundings_of(unwrap(function), None)
+        parameters = [
             parameter.replace(annotation=surroundings.evaluate(parameter.annotation))
             for parameter in signature.parameters.values()
         ]
-    )
+    except (NameError, TypeError, ValueError):
+        return None
+    return signature.replace(parameters=parameters)
 
 
-def _find_own(signature: inspect.Signature) -> set[str]:
-    """Return the names of the parameters that have markers of wares."""
-    return {
-        name for name, parameter in signature.parameters.items() if find_own_markers(parameter)
-    }
+def _find_own(signature: inspect.Signature | None) -> dict[str, list[Any]]:
+    """Return the markers of wares, by the names of their parameters."""
+    parameters = () if signature is None else signature.parameters.values()
+    found = {parameter.name: find_own_markers(parameter) for parameter in parameters}
+    return {name: markers for name, markers in found.items() if markers}
 
 
 def _inject(
