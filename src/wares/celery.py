@@ -14,10 +14,10 @@ from wares._adapters.extras import needs_extra
 from wares._adapters.injecting import SynchronousHandler, refuse_uninjected
 from wares._adapters.lifespan import REGISTRY_KEY
 from wares._adapters.loops import Loops
-from wares._adapters.registries import Keeping, demand_kind
+from wares._adapters.registries import Keeping, close, demand_kind
 from wares._adapters.units import Unit, check, keep_message
 from wares._core.container import Registry
-from wares.exceptions import PendingAsyncCleanupError, WaresError
+from wares.exceptions import WaresError
 
 with needs_extra("wares.celery", "celery"):
     from celery import Celery, signals
@@ -154,11 +154,7 @@ def close_registry(app: Celery) -> None:
     Raises:
         NoRegistryError: The application has not been initialised.
     """
-    registry = get_registry(app)
-    try:
-        registry.close()
-    except PendingAsyncCleanupError:
-        _loops.run(registry.aclose())
+    close(get_registry(app), _loops.run)
     _loops.close()
 
 

@@ -17,11 +17,12 @@ from typing import Any
 
 from wares._adapters.injecting import SynchronousHandler
 from wares._adapters.loops import Loops
+from wares._adapters.registries import close
 from wares._adapters.sources import Source, demand_source, make_registry
 from wares._adapters.units import Unit, check
 from wares._core.container import Registry
 from wares._core.keys import MISSING
-from wares.exceptions import InvalidRegistrationError, PendingAsyncCleanupError
+from wares.exceptions import InvalidRegistrationError
 
 __all__ = ["with_container"]
 
@@ -110,9 +111,7 @@ class _Program:
     def close(self) -> None:
         """Close the registry and the event loops."""
         try:
-            self.registry.close()
-        except PendingAsyncCleanupError:
-            self.loops.run(self.registry.aclose())
+            close(self.registry, self.loops.run)
         finally:
             self.loops.close()
 

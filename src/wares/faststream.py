@@ -43,7 +43,6 @@ _keeping = Keeping[Application | AnyBroker](
     lambda app: getattr(app, REGISTRY_KEY, None),
     "The application has no registry. Initialise it: wares.faststream.init_app(app)",
 )
-_brokers = Keeping[AnyBroker](_keeping.find, _keeping.message)
 get_registry = _keeping.get_registry
 aclose_registry = _keeping.aclose_registry
 
@@ -112,8 +111,8 @@ def init_broker(broker: Broker, *, registry: Registry) -> Broker:
     """
     advice = "For an application: init_app(app)"
     demand_kind(broker, AnyBroker, "init_broker takes a broker of FastStream", advice)
-    _brokers.prepare(broker, registry, _find_kinds(StreamMessage), _find_handlers)
-    if _brokers.find(broker) is None:
+    _keeping.prepare(broker, registry, _find_kinds(StreamMessage), _find_handlers)
+    if _keeping.find(broker) is None:
         _install(broker)
     setattr(broker, REGISTRY_KEY, registry)
     return broker
@@ -124,7 +123,7 @@ class _Opening(BaseMiddleware[Any, Any]):
 
     def __init__(self, broker: AnyBroker, msg: Any, /, *, context: ContextRepo) -> None:
         super().__init__(msg, context=context)
-        self._registry = _brokers.get_registry(broker)
+        self._registry = _keeping.get_registry(broker)
 
     async def consume_scope(
         self, call_next: Callable[[Any], Awaitable[Any]], msg: StreamMessage[Any]
@@ -166,7 +165,7 @@ def _install(broker: Any) -> None:
         config.call_decorators = (*config.call_decorators, inject_own)
 
 
-def _find_handlers(broker: AnyBroker) -> list[Callable[..., Any]]:
+def _find_handlers(broker: Any) -> list[Callable[..., Any]]:
     """Find the functions of the subscribers, and the dependencies that FastStream calls for them.
 
     FastStream documents no way to find them; checked with FastStream 0.7.0 to 0.7.8.
@@ -185,7 +184,7 @@ def _find_handlers(broker: AnyBroker) -> list[Callable[..., Any]]:
 async def _start(app: Application, **options: Any) -> None:  # noqa: ARG001  # the command line passes them
     registry = get_registry(app)
     for broker in app.brokers:
-        if _brokers.find(broker) is None:
+        if _keeping.find(broker) is None:
             init_broker(broker, registry=registry)
     if getattr(app, _VALIDATES_KEY):
         handlers = [handler for broker in app.brokers for handler in _find_handlers(broker)]

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Coroutine, Hashable, Iterable
 from functools import partial
 from types import UnionType
 from typing import Any, Generic, TypeVar
@@ -15,7 +15,7 @@ from typing_extensions import TypeForm, Unpack
 
 from wares._core.compositions import FactoryOptions, ValueOptions
 from wares._core.container import Registry
-from wares.exceptions import InvalidRegistrationError, NoRegistryError
+from wares.exceptions import InvalidRegistrationError, NoRegistryError, PendingAsyncCleanupError
 
 T = TypeVar("T")
 App = TypeVar("App")
@@ -64,6 +64,14 @@ def choose_registry(present: Registry | None, given: Registry | None) -> Registr
     if given is not None:
         return given
     return Registry() if present is None or present._is_closed else present
+
+
+def close(registry: Registry, run: Callable[[Coroutine[Any, Any, None]], object]) -> None:
+    """Close a registry in synchronous code; *run* runs a coroutine, if one is needed."""
+    try:
+        registry.close()
+    except PendingAsyncCleanupError:
+        run(registry.aclose())
 
 
 @attrs.frozen

@@ -19,10 +19,10 @@ from django.urls import URLPattern, get_resolver
 from django.utils.module_loading import import_string, module_has_submodule
 
 from wares._adapters.applications import with_methods
-from wares._adapters.registries import demand
+from wares._adapters.registries import close, demand
 from wares._adapters.units import Unit, check
 from wares._core.container import Registry
-from wares.exceptions import InvalidRegistryError, NoRegistryError, PendingAsyncCleanupError
+from wares.exceptions import InvalidRegistryError, NoRegistryError
 
 
 class WaresConfig(AppConfig):
@@ -72,10 +72,7 @@ def get_registry() -> Registry:
 
 def close_registry() -> None:
     """Close the registry of the project; it also closes when Python exits."""
-    try:
-        get_registry().close()
-    except PendingAsyncCleanupError:
-        _run(get_registry().aclose())
+    close(get_registry(), _run)
 
 
 async def aclose_registry() -> None:
