@@ -79,7 +79,7 @@ def init_app(
         registry: The registry to use; by default that of *app* if it has one, or else a new one.
         middleware_pos: The position of the middleware in ``app.middlewares``.
         validate: Whether the start fails if a registered service cannot be made, or if a handler
-            asks for one that is not registered by then: at the latest in ``cleanup_ctx``.
+            asks for one that is not registered before or in ``cleanup_ctx``.
 
     Returns:
         The application.

@@ -1,4 +1,4 @@
-"""The error for names that svcs' adapters have and those of wares do not, with what to write."""
+"""The error for a name that only the adapters of svcs have, which says what to write instead."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def note_failure(container: Container, error: BaseException | None) -> None:
-    """Note that the work of *container* failed, even if nobody raises *error* any more.
+    """Note that the work of *container* failed, so that its cleanups see *error*.
 
     Args:
         container: The container of the unit of work that failed.

@@ -78,7 +78,7 @@ class AsyncWire:
         return await asyncio.wait_for(self._received.get(), self._timeout)
 
     async def close(self) -> list[Any]:
-        """Close, wait for the application, and return what was not received yet."""
+        """Close, wait for the application, and return the frames that were not received yet."""
         self._to_app.put_nowait({"type": "websocket.disconnect", "code": 1000})
         await asyncio.wait([self._task], timeout=self._timeout)
         return [self._received.get_nowait() for _ in range(self._received.qsize())]
@@ -136,7 +136,7 @@ class SyncWire:
             raise TimeoutError from None
 
     async def close(self) -> list[Any]:
-        """Close, wait for the application, and return what was not received yet."""
+        """Close, wait for the application, and return the frames that were not received yet."""
         self._is_closing = True
         if self._thread.is_alive():
             self._request("POST", packet.Packet(packet.CLOSE))
