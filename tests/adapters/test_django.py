@@ -24,6 +24,7 @@ from tests.adapters.serving import Journal, Session, open_session_sync, until
 from wares import (
     AsyncServiceError,
     Inject,
+    InvalidOptionError,
     InvalidRegistrationError,
     InvalidRegistryError,
     NoContainerError,
@@ -320,11 +321,21 @@ class TestCommands:
 
         assert ["open", "work", "rollback CommandError"] == journal
 
+    @pytest.mark.parametrize("decorate", [lambda f: f, inject])
+    @pytest.mark.parametrize("decorate_more", [lambda f: f, inject])
+    def test_ask_without_another_decorator(self, journal, decorate, decorate_more):
+        """`inject` is not needed, and may be there, above or below."""
+
+        def task(text: str, *, session: Inject[Session]):
+            return session.work(text)
+
+        assert "one" == decorate_more(with_container(decorate(task)))("one")
+        assert ["open", "one", "commit"] == journal
+
     async def test_asynchronous_functions(self, registry, journal):
         """An asynchronous task has a container for its call."""
 
         @with_container
-        @inject
         async def task(text: str, session: Inject[Session]):
             return session.work(text)
 
@@ -416,6 +427,35 @@ class TestStart:
 
         assert 1 == len(found)
         assert "int" in found[0].msg
+
+    @pytest.mark.parametrize("middlewares", [[], ["django.middleware.common.CommonMiddleware"]])
+    def test_without_the_middleware(self, middlewares):
+        """`manage.py check` tells that views ask, and have no container."""
+
+        @inject
+        def view(request, number: Inject[int]): ...
+
+        class URLs:
+            urlpatterns = (path("", view),)
+
+        class Silent:
+            urlpatterns = ()
+
+        with override_settings(MIDDLEWARE=middlewares, ROOT_URLCONF=URLs):
+            (found,) = checks.run_checks()
+        with override_settings(MIDDLEWARE=middlewares, ROOT_URLCONF=Silent):
+            assert [] == checks.run_checks()
+
+        assert "wares.E002" == found.id
+        assert "wares.django.WaresMiddleware" in found.hint
+
+    @pytest.mark.parametrize("setting", ["shop.register", {"registry": "shop.register"}])
+    def test_refuses_settings_that_mean_nothing(self, setting):
+        """A misspelt entry would leave all registrations out."""
+        with override_settings(WARES=setting), pytest.raises(InvalidOptionError) as caught:
+            apps.get_app_config("wares").ready()
+
+        assert "'register' and 'validate'" in str(caught.value)
 
     def test_a_part_of_a_url_with_the_name_of_a_service(self, registry):
         """A view is refused if a part of its URL would take the place of a service."""

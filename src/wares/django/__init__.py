@@ -7,13 +7,14 @@ A project adds this package to the setting ``INSTALLED_APPS``, and `WaresMiddlew
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from typing_extensions import Unpack
 
 from wares import asgi
 from wares._adapters.extras import needs_extra
 from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
+from wares._adapters.injecting import inject_own
 from wares._adapters.units import with_unit
 from wares._core.container import Registry
 from wares.asgi import ASGIApp, Receive, Scope, Send
@@ -41,13 +42,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 def with_container(function: F) -> F:
     """Open a container for each call of *function*, such as a command or a task.
 
-    The container is current (`wares.current_container`) during the call. The cleanups see the
-    exception that ends the call. Put this decorator above `wares.inject`:
+    The container is current (`wares.current_container`) during the call, and fills the parameters
+    that are marked with `wares.Inject` or `wares.Depends`. The cleanups see the exception that
+    ends the call.
 
     .. code-block:: text
 
         @with_container
-        @inject
         def handle(self, *args, shop: Inject[Shop], **options): ...
 
     Args:
@@ -56,7 +57,7 @@ def with_container(function: F) -> F:
     Returns:
         A function of the same kind, whose calls have a container.
     """
-    return with_unit(open_unit, function)
+    return cast("F", with_unit(open_unit, inject_own(function)))
 
 
 def with_lifespan(app: ASGIApp) -> ASGIApp:

@@ -54,6 +54,9 @@ class WaresMiddleware:
     sync_capable = True
     async_capable = True
 
+    #: What ``manage.py check`` looks for; subclasses have it as well.
+    opens_containers = True
+
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
         self._get_response = get_response
         self._is_async = iscoroutinefunction(get_response)

@@ -22,7 +22,11 @@ from wares._adapters.applications import with_methods
 from wares._adapters.registries import close, demand
 from wares._adapters.units import Unit, check
 from wares._core.container import Registry
-from wares.exceptions import InvalidRegistryError, NoRegistryError
+from wares._inject.injected import find_needed
+from wares.exceptions import InvalidOptionError, InvalidRegistryError, NoRegistryError
+
+#: The entries of the setting ``WARES``.
+_ENTRIES = {"register", "validate"}
 
 
 class WaresConfig(AppConfig):
@@ -42,7 +46,12 @@ class WaresConfig(AppConfig):
     registry: Registry | None = None
 
     def ready(self) -> None:
-        """Make the registry, and call the functions that register services."""
+        """Make the registry, and call the functions that register services.
+
+        Raises:
+            InvalidOptionError: The setting ``WARES`` has an entry that means nothing.
+        """
+        _check_setting()
         registry = self.registry = Registry()
         kinds: Any = HttpRequest.__subclasses__()
         registry.expect(HttpRequest, *kinds)
@@ -90,6 +99,17 @@ def read_setting(name: str, *, default: Any = None) -> Any:
     return getattr(settings, "WARES", {}).get(name, default)
 
 
+def _check_setting() -> None:
+    setting = getattr(settings, "WARES", {})
+    unknown = sorted(set(setting) - _ENTRIES) if isinstance(setting, dict) else [repr(setting)]
+    if unknown:
+        raise InvalidOptionError(
+            f"The setting WARES is a dictionary that may have the entries 'register' and "
+            f"'validate', and not {', '.join(map(str, unknown))}. Write, for example, "
+            f'WARES = {{"register": "shop.services.register"}}.'
+        )
+
+
 def _run(coroutine: Coroutine[Any, Any, None]) -> None:
     async def wait() -> None:
         await coroutine
@@ -106,13 +126,25 @@ def _find_registrations() -> Iterator[Callable[[Registry], object]]:
         yield import_string(named)
 
 
-def _check_services(**_: object) -> list[checks.Error]:
-    """Report services that cannot be made, and services that views need but nothing registers."""
+def _check_services(**_: object) -> list[checks.CheckMessage]:
+    """Report services that cannot be made, and services that views need but nothing provides."""
+    registry = get_registry()
+    found: list[checks.CheckMessage] = []
+    if any(True for _ in find_needed(_find_views(), registry)) and not _has_middleware():
+        advice = 'Add "wares.django.WaresMiddleware" to the setting MIDDLEWARE.'
+        message = (
+            "Views ask for services, and no middleware opens containers for their requests."
+        )
+        found.append(checks.Error(message, hint=advice, id="wares.E002"))
     try:
-        check(get_registry(), "The project has", _find_views())
+        check(registry, "The project has", _find_views())
     except InvalidRegistryError as error:
-        return [checks.Error(str(problem), id="wares.E001") for problem in error.exceptions]
-    return []
+        found += [checks.Error(str(problem), id="wares.E001") for problem in error.exceptions]
+    return found
+
+
+def _has_middleware() -> bool:
+    return any(hasattr(import_string(name), "opens_containers") for name in settings.MIDDLEWARE)
 
 
 def _find_views() -> Iterator[Callable[..., Any]]:
