@@ -2,7 +2,11 @@
 
 import contextlib
 import functools
+import re
+import subprocess
+import sys
 import typing
+from pathlib import Path
 
 import aiohttp.web
 import attrs
@@ -24,6 +28,46 @@ def app_context(registry):
     app = wares.flask.init_app(flask.Flask("tests"), registry=registry)
     with app.app_context():
         yield
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the page says: the sed of GNU")
+def test_the_command_that_renames():
+    """The command of the page leaves no function behind that adapters of wares do not have."""
+    page = Path(__file__).parents[2] / "docs" / "migrating-from-svcs.md"
+    script = re.search(r"sed -i -E '(.*?)'", page.read_text("utf-8"), re.DOTALL)[1]
+    source = """
+import svcs
+
+class Shop(svcs.starlette.SVCSMiddleware):
+    def ask(self, request):
+        svcs.flask.svcs_from()
+        svcs.flask.get(Books, User)
+        svcs.flask.get_abstract(Cache)
+        svcs.flask.get_pings()
+        svcs.aiohttp.get_pings(request)
+        await svcs.aiohttp.aget(request, Books)
+        await svcs.starlette.aget_abstract(request, Books)
+        container.get_abstract(Books)
+"""
+    expected = """
+import wares
+
+class Shop(wares.starlette.WaresMiddleware):
+    def ask(self, request):
+        wares.flask.wares_from()
+        wares.flask.wares_from().get(Books, User)
+        wares.flask.wares_from().get(Cache)
+        wares.flask.wares_from().get_pings()
+        wares.aiohttp.wares_from(request).get_pings()
+        await wares.aiohttp.wares_from(request).aget(Books)
+        await wares.starlette.wares_from(request).aget(Books)
+        container.get(Books)
+"""
+
+    command = ["sed", "-E", script.replace("\n>", "\n")]
+    renamed = subprocess.run(command, input=source, capture_output=True, text=True, check=True)
+
+    assert expected == renamed.stdout
 
 
 def test_the_key_by_its_keyword():
@@ -223,7 +267,7 @@ class TestSubclasses:
         ("flask.get", "wares_from().get(...)"),
         ("flask.get_pings", "wares_from().get_pings()"),
         ("flask.svcs_from", "wares_from()"),
-        ("fastapi.aget", "await wares_from(request).aget(...)"),
+        ("fastapi.aget", "await wares.starlette.wares_from(request).aget(...)"),
         ("starlette.aget_abstract", "await wares_from(request).aget(...)"),
         ("starlette.SVCSMiddleware", "WaresMiddleware"),
         ("aiohttp.get", "wares_from(request).get(...)"),

@@ -89,7 +89,7 @@ T = TypeVar("T")
 
 App = TypeVar("App", bound=FastAPI)
 
-explain_svcs_names(__name__, "wares_from(request)")
+explain_svcs_names(__name__, "wares.starlette.wares_from(request)")
 
 
 #: The argument of `container` if another framework that reads FastAPI's markers, as TaskIQ does,
