@@ -143,7 +143,7 @@ class TestMiddlewares:
 
 class TestSubApplications:
     async def test_share_the_container_of_the_outer_one(self, app, journal):
-        """A request to a sub-application has one container, that of the outer application."""
+        """A request to a sub-application has the container of the outer application."""
         seen = []
 
         @web.middleware
@@ -233,7 +233,7 @@ class TestStart:
         assert "complex" in str(caught.value)
 
     async def test_without_validation(self, journal):
-        """An application may start with mistakes, if it is told so."""
+        """With `validate=False`, an application starts despite mistakes."""
         app = init_app(web.Application(), validate=False)
         register_factory(app, Session, open_session)
         app.router.add_get("/", work)
@@ -241,7 +241,7 @@ class TestStart:
             assert 500 == (await client.get("/")).status
 
     async def test_cleanup_contexts_register_in_time(self, app):
-        """What a cleanup context registers is there when the start validates."""
+        """Registrations in a cleanup context are early enough for the validation."""
 
         def make(number: int) -> str:
             return str(number)
@@ -258,7 +258,7 @@ class TestStart:
 
 class TestEnd:
     async def test_registries_end_before_cleanup_contexts(self, app, journal):
-        """What a cleanup context keeps open is there until singletons have ended."""
+        """Singletons end before cleanup contexts, because they may need them."""
 
         def keep():
             yield "kept"
@@ -526,7 +526,7 @@ class TestEdgeCases:
             await TestServer(app).start_server()
 
     async def test_an_application_that_is_initialised_twice(self, app, journal):
-        """Who initialises an application once more keeps its registry, and one container each."""
+        """An application that is initialised again keeps its registry, and one container each."""
         init_app(app)
         app.router.add_get("/", work)
         async with client_of(app) as client:

@@ -53,7 +53,7 @@ async def answer(send, status=200, body=b""):
 
 
 async def working(scope, receive, send):
-    """Use the session once, whatever is asked."""
+    """Use the session once, on any request."""
     (await wares_from(scope).aget(Session)).work()
     if scope["type"] == "http":
         await answer(send)
@@ -102,7 +102,7 @@ class TestContainers:
         assert seen[0] is not seen[1]
 
     async def test_other_scopes_pass(self, registry):
-        """What is neither a request nor a WebSocket reaches the application untouched."""
+        """Scopes of other types reach the application unchanged."""
         seen = []
 
         async def app(scope, receive, send):
@@ -161,7 +161,7 @@ class TestContainers:
 
 class TestWhereTheRegistryIs:
     async def test_in_the_state_of_the_lifespan(self, registry, journal):
-        """Without a registry of its own, the middleware takes that of the lifespan."""
+        """Without a registry of its own, the middleware uses that of the lifespan."""
         await call(WaresMiddleware(working), state={"wares_registry": registry})
 
         assert ["open", "work", "commit"] == journal
@@ -188,7 +188,7 @@ class TestWhereTheRegistryIs:
 class TestFailures:
     @pytest.mark.parametrize("kind", ["http", "websocket"])
     async def test_of_the_application(self, registry, journal, kind):
-        """What the application raises reaches the cleanups, and then the server (17)."""
+        """An exception of the application reaches the cleanups, and then the server (17)."""
 
         async def app(scope, receive, send):
             await wares_from(scope).aget(Session)
@@ -228,7 +228,7 @@ class TestFailures:
         assert ["open", "rollback PermissionError"] == journal
 
     async def test_mended_before_the_response(self, registry, journal):
-        """An exception that is over when the response begins is nobody else's business."""
+        """An exception that has been handled before the response begins is no failure."""
 
         async def app(scope, receive, send):
             session = await wares_from(scope).aget(Session)
@@ -308,7 +308,7 @@ class TestFailures:
 
 
 class TestAnsweredFailures:
-    """What a framework has answered before the response begins, so that nobody sees it."""
+    """Exceptions that a framework has answered where the middleware cannot see them."""
 
     @pytest.mark.parametrize(
         ("status", "ending"),
@@ -341,7 +341,7 @@ class TestAnsweredFailures:
         assert ["open", ending] == journal
 
     async def test_tells_the_status(self, registry):
-        """What the cleanups see has the status, and says so."""
+        """The exception that the cleanups see has the status, and names it."""
         seen = []
 
         async def watch():
@@ -380,7 +380,7 @@ class TestAnsweredFailures:
     async def test_of_an_injected_function(
         self, registry, journal, kind, message, ending, is_nested
     ):
-        """What left an injected function is what an error response is about (behaviour 17)."""
+        """With an error response, cleanups see the exception of an injected function (17)."""
 
         @inject(registry=registry)
         async def handle(session: Inject[Session]):
@@ -442,7 +442,7 @@ class TestLifespan:
         assert {"colour", "wares_registry"} == set(state)
 
     async def test_fails_to_start(self, journal):
-        """A failing start is told to the server, and what was made is closed (behaviour 20)."""
+        """The server learns of a start that fails, and what was made is closed (behaviour 20)."""
 
         @lifespan
         async def start(app, registry):
@@ -470,7 +470,7 @@ class TestLifespan:
         assert ["closed"] == journal
 
     async def test_fails_to_end(self):
-        """A failing end is told to the server."""
+        """The server learns of an end that fails."""
 
         @lifespan
         async def start(app, registry):
@@ -493,7 +493,7 @@ class TestLifespan:
         assert ["lifespan.startup.complete", "lifespan.shutdown.failed"] == sent
 
     async def test_of_a_server_without_state(self, journal):
-        """A server that keeps no state cannot tell requests of the registry, and is told so."""
+        """A server that keeps no state for requests is refused, with an error."""
 
         @lifespan
         async def start(app, registry):
@@ -633,7 +633,7 @@ class TestNoLifespan:
         ids=lambda value: getattr(value, "__name__", str(value)[:10]),
     )
     def test_is_refused_at_decoration(self, function, reason):
-        """What cannot be a lifespan function is refused when it is decorated."""
+        """An object that cannot be a lifespan function is refused when it is decorated."""
         with pytest.raises(InvalidRegistrationError, match=f"(?s){reason}.*async def lifespan"):
             lifespan(function)
 

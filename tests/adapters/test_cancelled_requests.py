@@ -1,4 +1,4 @@
-"""What cleanups may do in requests that are cancelled, or that fail; on asyncio and on trio.
+"""Tests of cleanups in cancelled and failed requests, on asyncio and on trio.
 
 Each rule holds for every way to ask for a service on ASGI, in requests and in WebSockets.
 """
@@ -35,15 +35,15 @@ SECONDS = 10
 
 
 class Service:
-    """What the endpoints ask for."""
+    """The service of the endpoints."""
 
 
 class Conflict(Exception):
-    """What a cleanup makes of another error."""
+    """The exception with which a cleanup replaces another one."""
 
 
 class Boom(Exception):
-    """What goes wrong."""
+    """The exception of a failure."""
 
 
 @attrs.define
@@ -195,7 +195,7 @@ def make(request, monkeypatch):
 
 @pytest.fixture(params=["http", "websocket"])
 def kind(request):
-    """What connects."""
+    """The kind of connection."""
     return request.param
 
 
@@ -246,7 +246,7 @@ async def time_out(app, case, scope, receive, send):
 
 
 async def disconnect(app, case, scope, receive, send):
-    """Be a middleware that stops what nobody waits for any more."""
+    """A middleware that cancels a request when its client disconnects."""
     async with anyio.create_task_group() as group:
 
         async def listen():
@@ -277,7 +277,7 @@ async def fail_beside(app, case, scope, receive, send):
 
 @pytest.fixture(params=[time_out, disconnect, fail_beside], ids=lambda end: end.__name__)
 def end(request):
-    """Who cancels."""
+    """How a request is cancelled."""
     return request.param
 
 
@@ -384,7 +384,7 @@ async def give_up_natively() -> None:
 
 
 class TestCleanups:
-    """In a cancelled request a cleanup may await whatever it could await in any other."""
+    """In a cancelled request, a cleanup may await anything, as in any other request."""
 
     def test_of_a_cancelled_request(self, run, make, kind, end):
         """Every cleanup runs to its end, and sees the cancellation."""
@@ -405,7 +405,7 @@ class TestCleanups:
 
     @pytest.mark.parametrize("end", [time_out_natively, cancel_task])
     def test_of_a_natively_cancelled_request(self, run_on_asyncio, make, kind, end):
-        """The same holds for a request that asyncio cancels."""
+        """A cleanup may await anything in a request that asyncio cancels."""
 
         async def test():
             events = []
@@ -442,7 +442,7 @@ class TestCleanups:
         assert [("first", type(None)), ("second", type(None))] == events
 
     def test_go_on_where_a_request_was_not_cancelled(self, run, make, kind):
-        """What comes after a cancelled request is not cancelled, and not shielded."""
+        """Code after a cancelled request is not cancelled, and not shielded."""
 
         async def test():
             events = []
@@ -539,7 +539,7 @@ class TestHeldOpen:
         assert (["inner", "outer"], None) == run(test)
 
     def test_anyio_errors(self, run, make, kind):
-        """What goes wrong in a task group that is held open reaches whoever answers errors."""
+        """An exception in a task group that a service holds open reaches the error handlers."""
 
         @contextlib.asynccontextmanager
         async def hold():
@@ -609,7 +609,7 @@ class TestHeldOpen:
     @pytest.mark.parametrize("is_first", [True, False])
     @pytest.mark.parametrize("is_passed", [None, False], ids=["shortcut", "documented"])
     def test_beside_what_ends_with_the_function(self, run, is_first, is_passed, monkeypatch):
-        """What FastAPI leaves before the response may hold a scope, wherever it stands."""
+        """A dependency that ends before the response may hold a scope, in any position."""
         monkeypatch.setattr(Trial, "is_passed", is_passed)
 
         async def limit():
@@ -747,7 +747,7 @@ class TestOnAServer:
 
 
 class TestShield:
-    """Where a cancel scope is entered around a container, and where that would be in vain."""
+    """When a cancel scope is entered around a container, and when none is needed."""
 
     async def test_in_no_scope(self):
         """A task of asyncio that lies within no cancel scope needs none."""
@@ -757,13 +757,13 @@ class TestShield:
         assert open_shield() is None
 
     async def test_without_anyio(self, monkeypatch):
-        """Nor does a program that has not loaded anyio."""
+        """A program that has not loaded anyio needs no cancel scope."""
         monkeypatch.delitem(sys.modules, "anyio._backends._asyncio")
 
         assert open_shield() is None
 
     async def test_with_an_anyio_that_tells_nothing(self, monkeypatch):
-        """Where anyio keeps its scopes elsewhere, there may always be one."""
+        """If anyio keeps its scopes elsewhere, a scope is always entered."""
         monkeypatch.setitem(sys.modules, "anyio._backends._asyncio", SimpleNamespace())
 
         shield = open_shield()
@@ -772,11 +772,11 @@ class TestShield:
         assert shield.shield is False
 
     def test_without_an_event_loop(self):
-        """Who drives a coroutine by hand has no cancel scopes."""
+        """A coroutine that runs without an event loop needs no cancel scope."""
         assert open_shield() is None
 
     def test_without_trio(self, monkeypatch):
-        """The same holds in a program that has not loaded trio."""
+        """A program that has not loaded trio needs no cancel scope of trio."""
         monkeypatch.delitem(sys.modules, "trio", raising=False)
 
         assert open_shield() is None

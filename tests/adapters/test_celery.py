@@ -174,7 +174,7 @@ class TestAsking:
         assert ["same loop"] * 2 == journal
 
     def test_for_what_ends_with_the_function(self, app, journal):
-        """What has the scope of the function lives until the task's function returns."""
+        """A function-scoped service lives until the function of the task returns."""
         get_registry(app).register_factory(Connection, open_connection)
 
         @app.task(shared=False)
@@ -204,7 +204,7 @@ class OwnTask(Task):
 class TestFailures:
     @pytest.mark.parametrize("error", [Ignore(), Reject(), LookupError()])
     def test_roll_back(self, app, journal, error):
-        """Whatever ends a task early rolls back."""
+        """Each exception that ends a task early rolls back."""
 
         @app.task(shared=False)
         def work(session: Inject[Session]):
@@ -337,7 +337,7 @@ class TestLoops:
         assert all(loop.is_closed() for loop in seen)
 
     def test_cancel_what_a_signal_interrupts(self):
-        """An exception out of a signal handler, as of a time limit, ends what was running."""
+        """An exception from a signal handler, such as a time limit, cancels the coroutine."""
         loops = Loops()
         seen = []
 
@@ -406,7 +406,7 @@ class TestEnds:
             get_registry(Celery("other"))
 
     def test_of_another_application(self, app):
-        """The start of another application's worker is nobody's business."""
+        """The worker of another application starts without a check of this one."""
         other = make_app()
         get_registry(app).register_factory(bytes, Broken)
 
@@ -421,7 +421,7 @@ class TestEnds:
             pass
 
     def test_without_validation(self):
-        """A worker may start with mistakes, if it is told so."""
+        """With `validate=False`, a worker starts despite mistakes."""
         app = init_app(make_app(), validate=False)
         get_registry(app).register_factory(bytes, Broken)
 
@@ -512,7 +512,7 @@ class TestEdgeCases:
         ]
 
     def test_the_hooks_of_a_task(self, app):
-        """What Celery calls before and after a task has no container."""
+        """The functions that Celery calls before and after a task have no container."""
         seen = []
 
         class Work(app.Task):
@@ -536,7 +536,7 @@ class TestEdgeCases:
 
     @pytest.mark.parametrize("scope", ["request", "function"])
     def test_a_failed_commit(self, app, scope):
-        """It fails the task; Celery tries again what ends with the function."""
+        """A failed commit fails the task; only a function-scoped one is retried."""
         attempts = []
 
         def fail_once():
@@ -597,7 +597,7 @@ class TestEdgeCases:
         assert ["open", "EMMA", "commit"] == journal
 
     def test_a_service_as_an_argument(self, app):
-        """Celery checks what is sent to a task that it knows; an explicit argument wins."""
+        """`delay` refuses an argument for a service; `apply` lets an explicit argument win."""
 
         @app.task(shared=False)
         def work(session: Inject[Session]):
@@ -639,7 +639,7 @@ class TestEdgeCases:
             pass
 
     def test_an_application_that_is_initialised_twice(self, app):
-        """Who initialises an application once more keeps its registry, unless it is closed."""
+        """An application that is initialised again keeps its registry, unless it is closed."""
         registry = get_registry(app)
 
         assert registry is get_registry(init_app(app))

@@ -219,7 +219,7 @@ if importlib.util.find_spec("fastmcp"):
 
 @pytest.fixture
 def run(tmp_path, monkeypatch, capsys):
-    """Run a command of `wares` on an application; give the exit code and what is written."""
+    """Run a command of `wares` on an application; return the exit code and the output."""
 
     def run(command, name, source):
         module = f"checked_{name}"
@@ -237,7 +237,7 @@ def run(tmp_path, monkeypatch, capsys):
 
 @pytest.mark.parametrize("name", APPLICATIONS)
 def test_what_a_handler_misses(run, name):
-    """What a handler asks for and nobody has registered is found, with the handler's name."""
+    """A service that a handler asks for and nothing registers is found, with the handler."""
     code, text = run("check", name, APPLICATIONS[name])
 
     assert 1 == code
@@ -248,7 +248,7 @@ def test_what_a_handler_misses(run, name):
 
 @pytest.mark.parametrize("name", APPLICATIONS)
 def test_what_a_handler_needs(run, name):
-    """What only handlers ask for counts as needed."""
+    """A service that only handlers ask for counts as needed."""
     needs_number = APPLICATIONS[name].replace("Inject[Missing]", "Inject[int]")
 
     code, text = run("check", name, needs_number)
@@ -308,7 +308,7 @@ def make_synchronous(name, options=""):
 
 @pytest.mark.parametrize("name", ["faststream", "flask", "taskiq"])
 def test_what_a_handler_cannot_await(run, name):
-    """What a synchronous handler would have to await is found, where nobody awaits it."""
+    """A synchronous handler that needs an asynchronous service is found."""
     code, text = run("check", name, make_synchronous(name))
 
     assert 1 == code
@@ -327,7 +327,7 @@ def test_what_an_adapter_awaits(run, name):
 
 @pytest.mark.parametrize("name", ["faststream", "taskiq"])
 def test_what_is_made_at_the_start(run, name):
-    """What the start has made by then, nobody has to await."""
+    """A synchronous handler may need an asynchronous singleton that the start has made."""
     options = ', lifetime="singleton", eager=True'
     code, text = run("check", name, make_synchronous(name, options))
 
@@ -335,7 +335,7 @@ def test_what_is_made_at_the_start(run, name):
 
 
 def test_a_program_with_several_registries(run):
-    """Of the registries of a program's commands, the target has to name one."""
+    """If the commands of a program have several registries, the target must be one of them."""
     commands = "".join(
         f"\n@app.command()\n@with_container({make})\ndef {make}_it(number: Inject[int]): ...\n"
         for make in ("make", "make_other")

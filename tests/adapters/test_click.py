@@ -68,7 +68,7 @@ def run_typer(app, *args):
 
 class TestClick:
     def test_shows_what_remains(self, make_registry, journal):
-        """What is injected is no parameter of the command; the rest is filled by Click."""
+        """Injected parameters are no parameters of the command; Click fills the others."""
 
         @click.command()
         @click.argument("name")
@@ -213,7 +213,7 @@ class TestClick:
         assert ["open", "running", "commit", "closed"] == journal
 
     def test_checks_the_registry(self, make_registry):
-        """A command does not run if it asks for what is not there."""
+        """A command does not run if it asks for a service that is not registered."""
 
         @click.command()
         @with_container(make_registry)
@@ -310,7 +310,7 @@ class TestTyper:
 
 
 def test_without_a_public_name_for_the_context(make_registry, monkeypatch, journal):
-    """Where the context of Typer cannot be found, commands are served without it."""
+    """If the context of Typer cannot be found, commands run without it."""
     pytest.importorskip("typer._click", reason="this Typer uses Click, which documents how")
     monkeypatch.delattr("typer._click.globals.get_current_context")
     app = typer.Typer()
@@ -347,12 +347,12 @@ class TestMisuse:
             click.testing.CliRunner().invoke(work, catch_exceptions=False)
 
     def test_with_something_else(self):
-        """What is neither a registry nor makes one is refused."""
+        """An object that is neither a registry nor a function that makes one is refused."""
         with pytest.raises(InvalidRegistrationError, match="takes a registry"):
             with_container("x")
 
     def test_above_the_command(self, make_registry):
-        """What decorates the command comes too late."""
+        """`with_container` above the command is refused."""
         with pytest.raises(InvalidRegistrationError, match="below the decorators"):
 
             @with_container(make_registry)
@@ -369,7 +369,7 @@ class TestMisuse:
         ids=["None", "Container"],
     )
     def test_what_makes_something_else(self, make, message):
-        """What the function makes has to be a registry."""
+        """A function that does not return a registry is an error."""
 
         @click.command()
         @with_container(make)
@@ -383,7 +383,7 @@ class TestMisuse:
 class TestEdgeCases:
     @pytest.mark.parametrize("option", ["--help", "--unknown"])
     def test_nothing_is_made_for_help_or_a_usage_error(self, option):
-        """What Click answers itself needs no registry."""
+        """Help and usage errors need no registry."""
 
         @click.command()
         @with_container(pytest.fail)
@@ -461,7 +461,7 @@ class TestEdgeCases:
         assert ["open", "rollback KeyboardInterrupt"] == journal
 
     async def test_in_an_event_loop(self, make_registry):
-        """What has to be awaited cannot run where an event loop runs, in an async test, say."""
+        """In an event loop, such as in an async test, async commands and services cannot run."""
 
         @click.command()
         @with_container(make_registry)

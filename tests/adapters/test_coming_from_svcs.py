@@ -1,4 +1,4 @@
-"""What users of svcs rely on in its adapters, and find in those of wares."""
+"""Tests of what users of svcs rely on in adapters."""
 
 import contextlib
 import functools
@@ -110,7 +110,7 @@ class TestOverwriting:
         assert "entered" == wares.flask.wares_from().get(str)
 
     def test_without_entering(self):
-        """It is not entered with `enter=False`, and other values are handed out as ever."""
+        """With `enter=False`, the context manager itself is the service, like any other value."""
         manager = contextlib.nullcontext("entered")
         wares.flask.overwrite_value(str, manager, enter=False)
         wares.flask.overwrite_value(int, 5)
@@ -144,7 +144,7 @@ class TestLifespans:
         assert ([5, 5], [5, 5]) == (answers, closed)
 
     async def test_whose_registry_tests_use(self):
-        """What a test registers on `lifespan.registry`, before or after the start, is its own."""
+        """Registrations on `lifespan.registry`, before or after the start, last for one test."""
 
         @wares.fastapi.lifespan
         async def lifespan(app: FastAPI, registry: wares.Registry):
@@ -179,7 +179,7 @@ class TestGetRegistry:
         assert wares.Registry is hints["return"]
 
     def test_where_there_is_none(self, adapter):
-        """Where there is no registry, the error is a `LookupError`."""
+        """If there is no registry, the error is a `LookupError`."""
         with pytest.raises(LookupError):
             getattr(wares, adapter).get_registry(Starlette())
 
@@ -240,7 +240,7 @@ class TestSubclasses:
 
     @pytest.mark.parametrize("options", [{}, {"slots": False}, {"eq": False}])
     async def test_a_container(self, registry, options):
-        """A subclass that attrs defines takes the registry, and what it adds."""
+        """A container subclass made by attrs takes the registry and its own fields."""
 
         @attrs.define(**options)
         class Container(wares.Container):

@@ -65,7 +65,7 @@ class TestFastAPI:
             assert "checked ada in the database" == client.get(path).json()
 
     def test_outside_of_routes(self, registry):
-        """The same dependency serves a plain function, with what the registry has."""
+        """The same dependency works in a plain function, with services of its registry."""
         registry.register_value(Database, "its own database")
 
         @inject(registry=registry)
@@ -162,7 +162,7 @@ class TestFastAPI:
 
 class TestFastDepends:
     def test_its_markers(self, registry):
-        """Markers of FastDepends are understood, nested and beside ours."""
+        """Markers of FastDepends are understood, nested and next to those of wares."""
         fast_depends = pytest.importorskip("fast_depends")
 
         def get_name(name: str):

@@ -83,7 +83,7 @@ def work(request, what="work"):
 class TestFailures:
     @pytest.mark.parametrize("error", [Http404(), PermissionDenied(), LookupError()])
     def test_of_views_that_django_answers(self, journal, error):
-        """What a view raises reaches the cleanups; Django answers it."""
+        """The exception of a view reaches the cleanups, and Django answers it."""
 
         def view(request):
             work(request)
@@ -94,7 +94,7 @@ class TestFailures:
         assert ["open", "work", f"rollback {type(error).__name__}"] == journal
 
     def test_of_middlewares(self, registry, journal):
-        """What a middleware further inside raises reaches the cleanups."""
+        """The exception of an inner middleware reaches the cleanups."""
 
         class Failing:
             def __init__(self, get_response):
@@ -114,7 +114,7 @@ class TestFailures:
         assert ["open", "work", "rollback LookupError"] == journal
 
     def test_of_middlewares_further_outside(self, journal):
-        """What fails outside of the middleware has no container, and is left alone."""
+        """A failure outside of the middleware has no container, and is not touched."""
 
         class Refusing:
             def __init__(self, get_response):
@@ -134,7 +134,7 @@ class TestFailures:
         ("status", "end"), [(503, "rollback ResponseFailed"), (404, "commit")]
     )
     def test_that_only_the_status_tells(self, journal, status, end):
-        """A response of status 500 or more is failed work, also if nothing was raised."""
+        """A response with a status of 500 or more is failed work, even without an exception."""
 
         def view(request):
             return HttpResponse(work(request), status=status)
@@ -205,7 +205,7 @@ class TestStreams:
         assert ["open", "work", "commit"] == journal
 
     def test_without_the_private_name_of_their_iterator(self, journal, monkeypatch):
-        """Where Django keeps the iterator of a stream elsewhere, services end after its end."""
+        """If Django keeps the iterator of a stream elsewhere, services end after the stream."""
 
         def look(thing, name, default):
             return default if name == "_iterator" else getattr(thing, name, default)
@@ -529,7 +529,7 @@ class TestStart:
 
 class TestEnd:
     def test_with_services_to_be_awaited(self, registry):
-        """A registry is closed also where a cleanup has to be awaited."""
+        """A registry with asynchronous cleanups can be closed."""
         closed = []
 
         async def close():

@@ -1,4 +1,4 @@
-"""What an adapter says where its framework is not installed."""
+"""Tests of the error of an adapter whose framework is not installed."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def test_a_package_that_is_missing():
 
 
 def test_a_package_that_lacks_something_itself():
-    """What the framework itself fails to import stays the error that it is."""
+    """If the framework itself lacks a package, the error is not replaced."""
     with pytest.raises(ModuleNotFoundError, match="no_such_package"):
         with needs_extra("wares.shop", "shop"):
             import no_such_package  # noqa: F401  # that is the point

@@ -91,7 +91,7 @@ class Remembered:
 
 @pytest.fixture(params=[False, True], ids=["documented", "shortcut"], autouse=True)
 def way_in(request, monkeypatch):
-    """How endpoints get their services: solved by FastAPI, or fetched by the shortcut."""
+    """How endpoints get their services: FastAPI solves them, or the shortcut fetches them."""
     monkeypatch.setattr(Trial, "is_passed", None if request.param else False)
     return request.param
 
@@ -336,7 +336,7 @@ class TestInject:
         assert ["open", "commit"] == journal
 
     async def test_of_several_services(self, app, start):
-        """One endpoint takes any number of services beside parameters of FastAPI's own."""
+        """An endpoint takes any number of services, next to FastAPI's own parameters."""
 
         @app.get("/{path}")
         async def view(
@@ -373,7 +373,7 @@ class TestInject:
         assert [0, None] == response.json()
 
     async def test_what_is_missing(self, app):
-        """A service that nobody registered is an error that names it."""
+        """A service that is not registered is an error that names it."""
 
         async def ask(services: DepContainer):
             await services.aget(int)
@@ -404,7 +404,7 @@ class TestInject:
         assert ["open", "one", "two", "commit"] == journal
 
     def test_unhashable(self):
-        """What cannot be a key is refused where it is written."""
+        """A type that cannot be a key is refused where it is written."""
         with pytest.raises(InvalidRegistrationError, match="not hashable"):
             Inject[Annotated[int, []]]
 
@@ -427,7 +427,7 @@ class TestInject:
         ids=["service", "service of a function", "container", "of a function", "registry"],
     )
     def test_tells_its_key(self, annotation, key):
-        """A marker tells what it stands for to whoever resolves it without FastAPI."""
+        """Code that resolves a marker without FastAPI can read its key."""
         marker = annotation.__metadata__[-1]
 
         assert key == marker.dependency.__wares_key__
@@ -457,7 +457,7 @@ class TestInject:
 
 
 class TestInjectedByTheDecorator:
-    """What `wares.inject` decorates has a container, though FastAPI sees nothing of it."""
+    """An endpoint with `wares.inject` has a container, although FastAPI sees no service."""
 
     @pytest.fixture
     def start(self, journal):
@@ -503,7 +503,7 @@ class TestInjectedByTheDecorator:
         assert [path[1:], "commit"] == journal
 
     async def test_beside_what_fastapi_fills(self, app, journal):
-        """All share one container, whoever comes first."""
+        """Injected dependencies and FastAPI's share one container, in any order."""
 
         @wares.inject
         def depend(session: Inject[Session]):
@@ -534,7 +534,7 @@ class TestInjectedByTheDecorator:
         assert ["socket", "commit"] == journal
 
     async def test_what_is_missing(self, app):
-        """The start tells what is not registered."""
+        """The start fails if an injected endpoint asks for a service that is not registered."""
 
         @app.get("/")
         @wares.inject
@@ -628,7 +628,7 @@ class TestRegistry:
 
 
 class TestValidation:
-    """What is missing is told when the application starts."""
+    """Missing services are errors when the application starts."""
 
     @staticmethod
     async def problems_of(app):
@@ -763,7 +763,7 @@ class TestValidation:
 
     @pytest.mark.parametrize("marker", [fastapi.Depends, wares.Depends])
     async def test_of_what_fastapi_would_make(self, marker):
-        """What is registered is never made by FastAPI, from the request."""
+        """FastAPI never makes a registered service, with parameters from the request."""
 
         class Database:
             def __init__(self, url: str = ""): ...
@@ -1043,7 +1043,7 @@ class TestOverrides:
         assert ["open", "work", "commit"] == journal
 
     async def test_with_parameters(self, app):
-        """What overrides the container may have parameters of the request."""
+        """The override of the container may have parameters of the request."""
 
         async def with_number(number: int):
             services = Registry().container()
@@ -1196,7 +1196,7 @@ class TestRoutes:
         assert ["open", "note", "note too", "work", "commit"] == journal
 
     async def test_with_security(self, app, journal):
-        """What `Security` refuses never reaches the endpoint, whatever services it takes."""
+        """A request that `Security` refuses never reaches the endpoint."""
 
         async def check(scopes: SecurityScopes, token: Annotated[Any, Depends(HTTPBearer())]):
             if token.credentials not in scopes.scopes:
@@ -1391,7 +1391,7 @@ class TestFailures:
         assert ["open", f"rollback {type(error).__name__}"] == journal
 
     async def test_that_nobody_answers(self, app, journal):
-        """An exception that nobody answers reaches the cleanups and the server (17)."""
+        """An unanswered exception reaches the cleanups and the server (17)."""
 
         @app.get("/")
         async def view(session: Inject[Session]):
@@ -1460,7 +1460,7 @@ class TestFailures:
         assert 503 == response.status_code
 
     async def test_of_a_dependency(self, app, journal):
-        """An exception of another dependency rolls back what was made before it."""
+        """An exception of another dependency rolls back services that were made before it."""
 
         async def fail(session: Inject[Session]):
             raise LookupError
@@ -1628,7 +1628,7 @@ class TestScopeOfTheApplication:
 
     @pytest.mark.parametrize("has_middleware", [False, True])
     async def test_everything_ends_before_the_response(self, app, journal, has_middleware):
-        """However services are asked for, they are the same, and end before the response."""
+        """All ways to ask give the same services, which end before the response."""
 
         class Noting(JSONResponse):
             async def __call__(self, scope, receive, send):
@@ -1692,7 +1692,7 @@ class TestScopeOfTheApplication:
 
     @pytest.mark.parametrize("has_middleware", [False, True])
     async def test_failed_work(self, app, journal, has_middleware):
-        """The exception of the endpoint reaches the cleanups, also if it is answered."""
+        """The exception of the endpoint reaches the cleanups, even if it is answered."""
 
         @app.get("/")
         async def view(session: Inject[Session]):
@@ -1809,13 +1809,13 @@ class TestScopeOfTheApplication:
                 pass
 
     def test_another_one(self, register):
-        """There are two scopes."""
+        """A scope other than "request" and "function" is refused."""
         with pytest.raises(InvalidOptionError, match="'session'"):
             lifespan(register, scope="session")
 
 
 class TestShortcut:
-    """What tells whether the shortcut is taken. That it leads to the same is told elsewhere."""
+    """When the shortcut is taken. Other tests show that it has the same results."""
 
     @pytest.fixture
     def app(self, app):
@@ -1850,7 +1850,7 @@ class TestShortcut:
         assert [way_in, way_in] == self.is_taken(app)
 
     async def test_is_closed(self, app, start, way_in, monkeypatch, caplog):
-        """Where FastAPI refuses what the shortcut does, the documented way is taken."""
+        """If FastAPI raises an error in the shortcut, the documented way is taken."""
         monkeypatch.setattr(_routes, "get_dependant", Mock(side_effect=TypeError))
         caplog.set_level("INFO", "wares")
 
@@ -1859,14 +1859,14 @@ class TestShortcut:
         assert way_in == ("shortcut" in caplog.text)
 
     async def test_leads_elsewhere(self, app, start, monkeypatch):
-        """Where FastAPI does something else with it, the documented way is taken."""
+        """If FastAPI behaves differently in the shortcut, the documented way is taken."""
         monkeypatch.setattr(_routes, "push_exit", Mock())
 
         assert [5, 5] == await self.get_both(app, start)
         assert [False, False] == self.is_taken(app)
 
     async def test_of_an_endpoint_that_is_called_directly(self, app, start):
-        """Who calls what FastAPI keeps, with arguments of his own, calls the endpoint."""
+        """The wrapper of an endpoint can be called directly, with explicit arguments."""
         await self.get_both(app, start)
         found = [dependant for dependant, _ in find_dependants(app.routes, app)]
 
@@ -1959,7 +1959,7 @@ class TestOnAServer:
 
 
 class Database:
-    """What the application of the next test uses."""
+    """A service of the application in the next test."""
 
     @classmethod
     async def connect(cls):

@@ -78,7 +78,7 @@ class TestAsking:
         assert ["open", "one", "commit"] == journal
 
     async def test_several_fields_beside_services(self, broker, journal):
-        """What is not injected is taken from the fields of the message, validated."""
+        """Parameters that are not injected are fields of the message, validated."""
 
         @broker.subscriber("work")
         async def handle(text: str, number: int, session: Inject[Session]):
@@ -197,7 +197,7 @@ class TestAsking:
 
 
 class TestWhatFastStreamsPageOnDependenciesPromises:
-    """By the markers of wares: https://faststream.ag2.ai/latest/getting-started/dependencies/."""
+    """The promises of https://faststream.ag2.ai/latest/getting-started/dependencies/, in wares."""
 
     @pytest.fixture
     def ask(self, registry):
@@ -214,7 +214,7 @@ class TestWhatFastStreamsPageOnDependenciesPromises:
 
     @pytest.mark.parametrize("options", [{"apply_types": False}, {"serializer": None}])
     async def test_without_type_casting(self, registry, ask, options):
-        """Where a broker does not cast, nor fill FastStream's markers, ours are filled."""
+        """A broker that neither casts nor fills FastStream's markers still injects services."""
         registry.register_value(int, 3)
 
         def subscribe(subscriber):
@@ -270,7 +270,7 @@ class TestWhatFastStreamsPageOnDependenciesPromises:
         assert [1, 2, 3, 4] == await ask(subscribe, {})
 
     async def test_takes_fields_of_the_message(self, ask):
-        """What a dependency takes, and the subscriber does not, is a field of the message."""
+        """A parameter that only a dependency has is a field of the message."""
 
         async def find(user_id: int) -> str:
             return f"user {user_id + 1}"
@@ -283,7 +283,7 @@ class TestWhatFastStreamsPageOnDependenciesPromises:
         assert "Ada, user 2" == await ask(subscribe, {"user": "Ada", "user_id": "1"})
 
     async def test_for_its_effect(self, registry, journal):
-        """A dependency whose result nobody wants is a parameter, or is listed, at any level."""
+        """A dependency without a used result is a parameter, or is listed, at any level."""
 
         def note(level):
             @wares.inject
@@ -307,7 +307,7 @@ class TestWhatFastStreamsPageOnDependenciesPromises:
         assert ["open", *levels, "one", "commit"] == journal
 
     async def test_nested_ones_are_called_once(self, ask):
-        """Dependencies have dependencies; each is called once, unless it is told otherwise."""
+        """Nested dependencies are called once, unless the marker asks for a fresh result."""
         calls = []
 
         def another() -> int:
@@ -330,7 +330,7 @@ class TestWhatFastStreamsPageOnDependenciesPromises:
         assert [1, 2, 2] == await ask(subscribe, {})
 
     def test_with_regular_functions(self):
-        """`apply_types` casts what is passed to any function, and what its dependencies return."""
+        """`apply_types` casts the arguments of any function, and results of dependencies."""
 
         def simple(a: int, b: int = 3) -> float:
             return a + b  # cast to a float, and then to an int again
@@ -482,7 +482,7 @@ class TestOrder:
         assert ["open", "one", "commit"] == journal
 
     async def test_a_filtered_message_has_one_container(self, broker, journal):
-        """Of several handlers, the one that the filter chooses has a container."""
+        """Only the handler that the filter chooses has a container."""
         subscriber = broker.subscriber("work")
 
         @subscriber(filter=lambda message: message.content_type == "application/json")
@@ -580,7 +580,7 @@ class TestApplications:
         await aclose_registry(app)
 
     async def test_hide_services_from_asyncapi(self, registry):
-        """What is injected is no part of a message in the document."""
+        """Injected parameters are no part of a message in the AsyncAPI document."""
         broker = NatsBroker()
         app = init_app(FastStream(broker), registry=registry)
 
@@ -601,7 +601,7 @@ class TestApplications:
 
 class TestWithoutTheInternalHook:
     async def test_subscribers_are_not_seen(self, registry, monkeypatch):
-        """Where the functions of subscribers cannot be found, the start checks the rest."""
+        """If the functions of subscribers cannot be found, the start checks the rest."""
         broker = NatsBroker()
         app = init_app(FastStream(broker), registry=registry)
 
@@ -619,7 +619,7 @@ class TestWithoutTheInternalHook:
             await app.stop()
 
     async def test_subscribers_are_decorated(self, registry, journal, monkeypatch):
-        """Where FastStream has no hook for integrations, `inject` does what it would do."""
+        """If FastStream has no hook for integrations, subscribers use `inject`."""
         broker = NatsBroker()
         monkeypatch.setattr("wares.faststream.hasattr", lambda *_: False, raising=False)
         init_broker(broker, registry=registry)
@@ -637,7 +637,7 @@ class TestWithoutTheInternalHook:
 
 class TestEdgeCases:
     async def test_the_handler_of_an_error(self, registry, journal):
-        """What an `ExceptionMiddleware` calls still has the container, which rolls back."""
+        """The handler of an `ExceptionMiddleware` still has the container, which rolls back."""
         middleware = ExceptionMiddleware()
 
         @middleware.add_handler(LookupError, publish=True)
@@ -851,7 +851,7 @@ class TestEdgeCases:
         assert ["one 1", "one 2"] == seen
 
     async def test_an_application_that_is_initialised_twice(self):
-        """Who initialises an application once more keeps its registry, and one container each."""
+        """An application that is initialised again keeps its registry, and one container each."""
         broker = NatsBroker()
         app = init_app(FastStream(broker))
         get_registry(app).register_factory(list, list)
@@ -868,7 +868,7 @@ class TestEdgeCases:
         assert [True] == seen
 
     async def test_a_registry_that_replaces_another(self, registry):
-        """Who initialises an application with a registry has it serve with that one."""
+        """An application that is initialised with another registry uses it from then on."""
         broker = NatsBroker()
         app = init_app(FastStream(broker))
         init_app(app, registry=registry, validate=False)
@@ -900,7 +900,7 @@ class TestEdgeCases:
         assert ["open", "one", "commit"] == journal
 
     def test_what_is_no_application(self, registry):
-        """Neither function takes what the other one does, nor anything else; the error says so."""
+        """The error for a wrong object says which function to use instead."""
         with pytest.raises(InvalidRegistrationError, match=r"not a NatsBroker.*init_broker"):
             init_app(NatsBroker())
         with pytest.raises(InvalidRegistrationError, match=r"not a FastStream.*init_app"):

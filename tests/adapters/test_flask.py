@@ -90,7 +90,7 @@ def client(app):
 
 class TestInitApp:
     def test_gives_back_the_application(self):
-        """`init_app` returns what it was given, so that it fits into one expression."""
+        """`init_app` returns the application, so that it fits into one expression."""
         app = Flask("shop")
 
         assert app is init_app(app)
@@ -110,7 +110,7 @@ class TestInitApp:
         assert registry is get_registry(app)
 
     def test_again_keeps_the_registry(self, journal, make_session):
-        """An application that is initialised again keeps what is registered, and closes once."""
+        """An application that is initialised again keeps its services, and closes them once."""
         app = init_app(Flask("shop"))
         register_factory(app, Session, make_session)
         init_app(app)
@@ -174,7 +174,7 @@ class TestGetRegistry:
             assert get_registry(app) is get_registry()
 
     def test_not_initialised(self):
-        """An application without `init_app` is told what is missing."""
+        """The error about an application without `init_app` says what is missing."""
         with pytest.raises(NoRegistryError) as caught:
             get_registry(Flask("shop"))
 
@@ -212,7 +212,7 @@ class TestWaresFrom:
             assert first is not wares_from()
 
     def test_of_another_context(self, app):
-        """The namespace is that of the active context; another one is an error."""
+        """`wares_from` takes the `g` of the active context; another one is an error."""
         with app.app_context() as outer, app.app_context(), pytest.raises(NoContainerError):
             wares_from(outer.g)
 
@@ -238,7 +238,7 @@ class TestWaresFrom:
         assert "with app.app_context()" in str(caught.value)
 
     def test_not_initialised(self):
-        """An application without `init_app` is told what is missing."""
+        """The error about an application without `init_app` says what is missing."""
         with Flask("shop").app_context(), pytest.raises(NoRegistryError) as caught:
             wares_from()
 
@@ -269,7 +269,7 @@ class TestRegistering:
         ],
     )
     def test_the_options_are_those_of_the_registry(self, functions, method, options):
-        """What the registry's own methods accept by keyword is accepted here, and passed on."""
+        """The functions take the keyword options of the registry's methods, and pass them on."""
         own = inspection.signature(method).parameters.values()
         by_keyword = {one.name for one in own if one.kind is one.KEYWORD_ONLY}
 
@@ -280,7 +280,7 @@ class TestRegistering:
         assert by_keyword == get_type_hints(options).keys()
 
     def test_the_defaults_are_those_of_the_registry(self, app):
-        """What is left out is as if it had been left out of the registry's own method."""
+        """Options that are left out have the defaults of the registry's methods."""
         registry = Registry()
 
         def make():
@@ -485,7 +485,7 @@ class TestRequests:
         assert ["open", "rollback LookupError"] == journal
 
     def test_exception_without_a_context(self, app):
-        """An exception that is signalled where there is no context is nobody's."""
+        """An exception that is signalled without a context is ignored."""
         got_request_exception.send(app, exception=LookupError())
 
         with pytest.raises(NoContainerError):
@@ -657,7 +657,7 @@ class TestRequests:
             context.pop()
 
     def test_asked_after_the_end(self, make_session, journal):
-        """Whoever asks after the services have ended gets a new container, to close it itself."""
+        """A request for a service after the end gets a new container, which must be closed."""
         app = Flask("shop")
 
         @app.teardown_appcontext
@@ -675,9 +675,9 @@ class TestRequests:
         assert ["open", "commit", "open", "commit", "closed"] == journal
 
     def test_the_teardown_of_another_fails(self, journal):
-        """Where a teardown function of somebody else fails, nothing of it is left to what follows.
+        """If another teardown function fails, the next context does not see the old container.
 
-        Until Flask 3.2, those that were registered before it are not called, ours among them.
+        Before Flask 3.2, functions that were registered earlier are not called then, including ours.
         """
         app = init_app(Flask("shop"))
         app.teardown_appcontext(lambda _: 1 / 0)
@@ -761,7 +761,7 @@ class TestInject:
         assert ["open", "commit"] * 3 == journal
 
     def test_commands(self, app, journal):
-        """A command may declare what it needs, besides its own arguments."""
+        """An injected command gets its services, next to its own arguments."""
 
         @app.cli.command("tidy")
         @click.argument("room")
@@ -794,7 +794,7 @@ class TestInject:
 
 
 class Missing(Protocol):
-    """A service that nobody registers."""
+    """A service that is never registered."""
 
 
 class Needy:
@@ -815,7 +815,7 @@ class TestValidation:
         return app
 
     def test_the_first_request_fails(self, invalid):
-        """What cannot be made is found when the first request comes, whatever that asks for."""
+        """A service that cannot be made is found at the first request to any view."""
         with pytest.raises(InvalidRegistryError) as caught:
             invalid.test_client().get("/")
 
@@ -839,7 +839,7 @@ class TestValidation:
         assert "done" == client.get("/").text
 
     def test_not_asked_for(self, invalid):
-        """`validate=False` leaves mistakes to whoever asks for the service."""
+        """With `validate=False`, a mistake is an error when code asks for the service."""
         init_app(invalid, registry=get_registry(invalid), validate=False)
 
         assert "done" == invalid.test_client().get("/").text
@@ -880,7 +880,7 @@ class TestValidation:
 
     @pytest.mark.parametrize("is_valid", [True, False])
     def test_threads(self, invalid, is_valid):
-        """However many first requests come at once, each is served if all is well, else none."""
+        """All concurrent first requests are served, or, with a mistake, none of them."""
         if is_valid:
             register_value(invalid, Missing, "there")
         barrier = threading.Barrier(8)
@@ -908,17 +908,17 @@ class TestValidation:
         @decorate
         @inject
         def function(missing: Inject[Missing]) -> None:
-            """Need what is not there."""
+            """Need a service that is not registered."""
 
         class Method(MethodView):
             @inject
             def get(self, missing: Inject[Missing]) -> None:
-                """Need what is not there."""
+                """Need a service that is not registered."""
 
         class Dispatch(View):
             @inject
             def dispatch_request(self, needy: Annotated[Needy, Depends()]) -> None:
-                """Need what needs what is not there."""
+                """Need a service that needs one that is not registered."""
 
         app.add_url_rule("/method", view_func=Method.as_view("method"))
         app.add_url_rule("/dispatch", view_func=Dispatch.as_view("dispatch"))
@@ -973,7 +973,7 @@ class TestValidation:
         @app.get("/later")
         @inject
         def later(service: Inject["Later"]) -> None:  # noqa: F821  # it never comes
-            """Need what nobody knows."""
+            """Need a service whose name is unknown."""
 
         with pytest.raises(InvalidRegistryError) as caught:
             client.get("/")
@@ -998,7 +998,7 @@ class TestContexts:
         assert ["open", "open", "commit", "commit"] == journal
 
     def test_pushed_twice(self, app, journal):
-        """The same context pushed again has the same container, until it is popped for good."""
+        """A context that is pushed again has the same container until its last pop."""
         context = app.app_context()
         with context:
             wares_from().get(Session)
@@ -1035,7 +1035,7 @@ class TestContexts:
         assert ["open", "commit", "open", "commit"] == journal
 
     def test_popped_with_an_exception(self, app, journal):
-        """Whoever pops a context by hand may name the exception; else it is the one in hand."""
+        """The exception of a pop is the argument, or else the one that is being handled."""
         for exception in (LookupError(), None):
             context = app.app_context()
             context.push()
@@ -1053,7 +1053,7 @@ class TestContexts:
         assert [*rollback, "open", "commit", *rollback] == journal
 
     def test_as_it_is_pushed(self, app):
-        """Whoever listens for contexts that are pushed finds the container there."""
+        """A receiver of `appcontext_pushed` finds the container."""
         seen = []
 
         def listen(_):
@@ -1137,7 +1137,7 @@ class TestContexts:
         assert ["open", "rollback LookupError"] == journal
 
     def test_while_handling_an_exception(self, app, journal):
-        """A context that ends well commits, also where an exception is being handled."""
+        """A context that succeeds commits, even while another exception is being handled."""
         try:
             raise LookupError
         except LookupError:
@@ -1221,7 +1221,7 @@ class TestStreaming:
         assert ["open", "commit"] == journal
 
     def test_its_end_is_kept(self, app, client, journal):
-        """What is streamed is closed, as Flask would close it."""
+        """The iterable of a stream is closed, as Flask would close it."""
 
         class Chunks:
             def __iter__(self):
@@ -1238,7 +1238,7 @@ class TestStreaming:
         assert ["closed"] == journal
 
     def test_without_an_end(self, app, client):
-        """What is streamed need not be closable."""
+        """The iterable of a stream need not have a method `close`."""
         app.add_url_rule("/", view_func=lambda: Response(map(str, [1, 2])))
 
         answer = client.get("/")
@@ -1358,7 +1358,7 @@ class TestAsync:
         assert ["open", "commit"] == journal
 
     def test_outside_a_context(self, app):
-        """What Flask makes synchronous works outside of a context, too."""
+        """`ensure_sync` works outside of a context, too."""
 
         async def work():
             return "done"

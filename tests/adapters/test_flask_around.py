@@ -1,4 +1,4 @@
-"""Each request and event of Flask has a container, whatever is pushed around it."""
+"""Tests of the containers of requests and events within other contexts and requests."""
 
 import contextlib
 import gc
@@ -103,7 +103,7 @@ def add_streams(app):
 
 @pytest.fixture(params=["nothing", "context", "request", "request in context", "context in it"])
 def around(request, app):
-    """What a test, or its fixtures, may have pushed: it has a container of its own."""
+    """The contexts that a test may have pushed, which have their own containers."""
     with contextlib.ExitStack() as stack:
         if request.param in {"context", "request in context"}:
             stack.enter_context(app.app_context())
@@ -155,7 +155,7 @@ class TestWhateverIsAround:
         assert ["open", "rollback GeneratorExit", *COMMITTED] == journal
 
     def test_after_request(self, app, journal):
-        """An exception after the view rolls back, whatever the response was to be."""
+        """An exception after the view rolls back, whatever the response is."""
 
         @app.after_request
         def fail(response):
@@ -282,7 +282,7 @@ class TestWhateverIsAround:
         assert COMMITTED == journal
 
     def test_nested(self, app, journal):
-        """What is pushed or served within a request has its own, and leaves the request's."""
+        """Contexts and requests within a request have their own containers."""
         app.testing = True
 
         @app.get("/nesting")
@@ -305,7 +305,7 @@ class TestWhateverIsAround:
     @pytest.mark.parametrize("decorate", [lambda make: make, contextlib.asynccontextmanager])
     @pytest.mark.parametrize("lifetime", ["scoped", "singleton"])
     def test_async(self, app, journal, decorate, lifetime):
-        """What an async view has asked for lasts beyond the event loop of the view."""
+        """The services of an async view outlive the event loop of the view."""
 
         async def make():
             journal.append("open")
@@ -348,7 +348,7 @@ class TestWhateverIsAround:
 
 
 class TestEarlierRequests:
-    """What has been served within a context changes nothing for other requests."""
+    """Earlier requests within a context do not affect later ones."""
 
     @pytest.fixture
     def app(self, app, journal):
@@ -449,7 +449,7 @@ class TestAbandonedStreams:
         assert 1 == journal.count("rollback GeneratorExit")
 
     def test_dropped(self, app, journal, streamed):
-        """A stream that nobody closes ends when nobody has it any more."""
+        """A stream that is never closed ends when it is garbage-collected."""
         answer = app.test_client().get(streamed)
         next(answer.iter_encoded())
 
@@ -552,7 +552,7 @@ class TestAbandonedStreams:
         assert COMMITTED * 2 == journal
 
     def test_closing_fails(self, app, journal):
-        """What is streamed may fail as it is closed; the services end all the same."""
+        """If the close of a stream fails, the services end nevertheless."""
 
         class Chunks:
             def __iter__(self):
@@ -582,7 +582,7 @@ class TestOtherContainers:
             assert container is current_container()
 
     def test_requests(self, app, journal, outer, streamed):
-        """A request has its own, also where it streams."""
+        """A request has its own container, even if it streams."""
         client = app.test_client()
 
         answers = [client.get(path).text for path in ("/asking", "/injected", streamed)]
@@ -591,12 +591,12 @@ class TestOtherContainers:
         assert COMMITTED * 3 == journal
 
     def test_contexts(self, app, outer):
-        """A context leaves it current, and has its own for who asks Flask."""
+        """Within a context, the outer container stays current; `wares_from` gives the context's."""
         with app.app_context():
             assert outer is current_container() is not wares_from()
 
     def test_within_a_request(self, app):
-        """What a view makes current is current, and what nobody has asked for is not missed."""
+        """A container that a view makes current is current, without a container of the view."""
 
         @app.get("/")
         def view():
@@ -661,7 +661,7 @@ def test_a_context_of_many_requests(app):
 
 class TestAnsweredExceptions:
     def test_exits(self, app, journal):
-        """An exit ends a request half-way, whatever its code: Gunicorn stops workers by 0."""
+        """An exit with any code ends a request half-way: Gunicorn stops workers with 0."""
 
         @app.get("/exiting")
         def exiting():
@@ -873,7 +873,7 @@ class TestCommands:
         assert ["open", "commit"] == journal
 
     def test_while_handling_an_exception(self, app, journal):
-        """What a command begins and ends while it handles an exception has not failed."""
+        """Work that a command does while it handles an exception has not failed."""
 
         @app.cli.command("work")
         def work():
@@ -924,7 +924,7 @@ class TestWhatIsLeft:
         assert [] == app.test_client().get("/g").json
 
     def test_no_application(self):
-        """An application that nobody has any more is freed at once, also after a request."""
+        """An application without references is freed at once, even after a request."""
 
         def make() -> weakref.ref[Flask]:
             app = init_app(Flask("shop"))
@@ -945,14 +945,14 @@ class TestWhatIsLeft:
         assert reference() is None
 
     def test_flasks_own_methods(self, app):
-        """Of Flask's methods, those alone are put around that Flask has for it."""
+        """Only four methods of the application are wrapped."""
         around = {name for name in vars(app) if callable(getattr(Flask, name, None))}
 
         names = {"async_to_sync", "handle_user_exception", "process_response", "wsgi_app"}
         assert names == around
 
     def test_methods_of_somebody_else(self, app, journal):
-        """What somebody else has put around a method stays there."""
+        """The wrapper that other code has put around a method remains."""
         app = Flask("shop")
         handle = app.handle_user_exception
         app.handle_user_exception = lambda *args: (journal.append("seen"), handle(*args))[1]
@@ -970,7 +970,7 @@ class TestWhatIsLeft:
             wares_from(ended.g)
 
     def test_a_stale_container(self, app):
-        """A container that is over says so to whoever still has it."""
+        """The container of a context that has ended is closed."""
         with app.app_context():
             container = wares_from()
 

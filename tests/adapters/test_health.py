@@ -27,7 +27,7 @@ from wares._adapters.health_endpoint import HealthEndpoint
 
 
 class Answer:
-    """What came back, of whichever client."""
+    """The response, from any client."""
 
     def __init__(self, status, headers, body):
         self.status = status
@@ -113,7 +113,7 @@ def fail(_):
 
 
 async def test_all_well(run, registry):
-    """A healthy application answers 200 and names who is well."""
+    """A healthy application answers with 200 and the names of its services."""
     registry.register_value(Database, 1, ping=lambda _: None)
     registry.register_factory(Cache, Cache, ping=lambda _: None)
     async with run() as ask:
@@ -128,7 +128,7 @@ async def test_all_well(run, registry):
 
 
 async def test_a_failing_service(run, registry, caplog):
-    """It is named, with 503; its error is in the log, and only there."""
+    """A failing service is named, with 503; its error is only in the log."""
     registry.register_value(Database, 1, ping=fail)
     registry.register_value(Cache, 1, ping=lambda _: None)
     async with run() as ask:
@@ -165,7 +165,7 @@ async def test_another_path_and_other_statuses(run, registry):
 
 
 async def test_details(run, registry):
-    """Where `application/health+json` is accepted, the answer is as in the IETF's draft."""
+    """If the client accepts `application/health+json`, the answer follows the IETF's draft."""
     registry.register_value("a:b", 1, ping=lambda _: None)
     registry.register_value(Database, 1, ping=fail)
     async with run() as ask:
@@ -209,7 +209,7 @@ async def test_details_with_errors(run, registry):
     ],
 )
 async def test_what_is_accepted(run, accept, kind):
-    """The detailed format is sent to who names it and does not prefer the plain one."""
+    """Clients get the detailed format if they name it and do not prefer the plain one."""
     async with run() as ask:
         answer = await ask("/healthy", accept=accept)
 
@@ -297,7 +297,7 @@ async def test_kept_for_a_while(run, registry):
 
 
 async def test_one_run_whatever_is_asked(run, registry):
-    """Within `max_age` there is one run, whatever tags probes ask for, known or not."""
+    """Within `max_age` there is one run, for any tags, known or not."""
     calls = []
     tags = [f"tag{number}" for number in range(6)]
     registry.register_value(Database, 1, ping=calls.append, tags=tags)
@@ -322,7 +322,7 @@ async def test_kept_no_longer(run, registry):
 
 
 async def test_bad_options(run):
-    """What cannot work is refused when the endpoint is made."""
+    """Invalid options are refused when the endpoint is made."""
     for options in (
         {"timeout": 0},
         {"tags": "ready"},
@@ -403,7 +403,7 @@ def test_concurrent_probes_of_threads_share_one_run(registry):
 
 
 async def test_a_new_start_is_checked_anew():
-    """What was kept of one start of the application does not answer for the next one."""
+    """The report of an earlier start of the application is not reused."""
     calls = []
 
     async def start(app, registry):
@@ -501,7 +501,7 @@ class TestByItself:
     """`wares.asgi.health_app` without an adapter around it."""
 
     async def test_a_registry_of_its_own(self, registry):
-        """It serves a registry that it was given."""
+        """`health_app` serves the registry that was passed."""
         registry.register_value(Database, 1, ping=lambda _: None)
         transport = httpx.ASGITransport(wares.asgi.health_app(registry))
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
@@ -510,7 +510,7 @@ class TestByItself:
         assert {"ok": ["Database"], "failing": []} == answer.json()
 
     async def test_the_one_it_was_given_wins(self, registry):
-        """The registry that it was given wins over that of the container."""
+        """A registry that was passed takes precedence over that of the container."""
         registry.register_value(Database, 1, ping=lambda _: None)
         app = wares.asgi.WaresMiddleware(wares.asgi.health_app(registry), registry=Registry())
         transport = httpx.ASGITransport(app)
@@ -520,7 +520,7 @@ class TestByItself:
         assert ["Database"] == answer.json()["ok"]
 
     async def test_mounted(self, registry):
-        """It can be mounted in an application whose middleware opens containers."""
+        """`health_app` can be mounted in an application whose middleware opens containers."""
         registry.register_value(Database, 1, ping=lambda _: None)
         inner = Starlette(routes=[Mount("/healthy", wares.asgi.health_app())])
         app = wares.asgi.WaresMiddleware(inner, registry=registry)
@@ -576,7 +576,7 @@ class TestTheRun:
                 await endpoint.arespond(registry)
 
     async def test_a_run_that_is_interrupted(self, registry):
-        """Who waits for a run whose event loop ends is told so."""
+        """If the event loop of a run ends, requests that wait for the run get an error."""
         begun = asyncio.Event()
 
         async def ping(_):

@@ -1,4 +1,4 @@
-"""What adapters inject without a decorator: our own markers, and nobody else's."""
+"""Tests of injection without a decorator: only markers of wares are filled."""
 
 import functools
 import inspect
@@ -72,7 +72,7 @@ def test_other_markers_stay(registry):
 
 
 def test_what_only_dependencies_take(registry):
-    """What a dependency takes of the call, and the function does not, is a parameter by keyword."""
+    """A parameter that only a dependency takes becomes a keyword parameter."""
 
     def find(name: str, number: Inject[int], *, year: int = 2000):
         return f"{name} {number} {year}"
@@ -224,7 +224,7 @@ UNREAD = [
 
 @pytest.mark.parametrize("view", UNREAD)
 def test_annotations_that_cannot_be_evaluated(view, registry):
-    """A marker is seen in an annotation with names that nobody knows, and beside such a one."""
+    """A marker is found in and next to annotations with unknown names."""
     (problem,) = find_missing([view], registry)
 
     assert "service" == problem.parameter
@@ -232,7 +232,7 @@ def test_annotations_that_cannot_be_evaluated(view, registry):
 
 
 def test_nothing_is_imported_for_them(registry, monkeypatch):
-    """What is imported for type checkers only is not imported to look at other functions."""
+    """Imports for type checkers are not performed to look at other functions."""
     monkeypatch.delitem(sys.modules, "tests.support.only_injected", raising=False)
 
     def show(hidden: "Hidden", service: "Inject[Hidden]"): ...
@@ -244,7 +244,7 @@ def test_nothing_is_imported_for_them(registry, monkeypatch):
 
 
 def test_what_cannot_be_told(registry):
-    """A function whose annotations or signature cannot be read is nobody's concern here."""
+    """A function whose annotations or signature cannot be read is ignored."""
 
     def show(later: "Later"): ...  # noqa: F821  # it never comes
     def odd(): ...
@@ -293,7 +293,7 @@ def test_what_clients_of_flask_socketio_send(registry):
 
 
 def test_handlers_of_flask_socketio(registry):
-    """Marked handlers that nobody injects, and those that lack a service, are found early."""
+    """Handlers that are not injected, or lack a service, are found at the first request."""
     app = wares.flask.init_app(Flask("shop"), registry=registry)
     app.testing = True
     server = flask_socketio.SocketIO(app, async_mode="threading")
@@ -317,7 +317,7 @@ def test_handlers_of_flask_socketio(registry):
 
 
 async def test_what_clients_of_socketio_send(registry):
-    """Nor does one of a client of python-socketio, whose handler is injected or not."""
+    """A client of python-socketio cannot fill a marked parameter by position."""
     server = wares.socketio.init_app(socketio.AsyncServer(async_mode="asgi"), registry)
     received = []
 
@@ -337,7 +337,7 @@ async def test_what_clients_of_socketio_send(registry):
 
 
 async def test_an_endpoint_of_starlette(registry):
-    """What an injected endpoint of Starlette asks for is looked for at the start."""
+    """A missing service of an injected endpoint of Starlette is found at the start."""
 
     @inject
     async def show(request, missing: Inject[complex]): ...
@@ -350,7 +350,7 @@ async def test_an_endpoint_of_starlette(registry):
 
 
 def test_names_for_type_checkers_beside_other_markers(registry):
-    """Strings, and what is imported for type checkers only, hide neither marker."""
+    """Strings, and imports for type checkers, hide neither marker."""
     registry.register_value(Decimal, Decimal(5))
     theirs = fast_depends.Depends(give)
 

@@ -167,7 +167,7 @@ class TestWebSockets:
 
 class TestStart:
     async def test_validates_what_handlers_ask_for(self, plugin):
-        """The start fails if a handler asks for what is not there."""
+        """The start fails if a handler asks for a service that is not registered."""
 
         @get("/")
         @inject
@@ -185,7 +185,7 @@ class TestStart:
         assert InvalidRegistryError in map(type, errors)
 
     def test_without_validation(self):
-        """An application may start with mistakes, if it is told so."""
+        """With `validate=False`, an application starts despite mistakes."""
         plugin = WaresPlugin(validate=False)
 
         @get("/")
@@ -250,7 +250,7 @@ class TestEdgeCases:
         assert ["open", "work", "commit"] == journal
 
     def test_a_guard_that_refuses(self, plugin, journal):
-        """What a guard has done before it refuses rolls back."""
+        """If a guard refuses, its services roll back."""
 
         async def guard(connection, handler):
             (await wares_from(connection).aget(Session)).work()
@@ -266,7 +266,7 @@ class TestEdgeCases:
         assert ["open", "work", "rollback NotAuthorizedException"] == journal
 
     def test_hooks(self, plugin, journal):
-        """What Litestar calls before a request, and after its response, has the container."""
+        """Functions that Litestar calls before and after a handler have the container."""
 
         async def before(request):
             (await current_container().aget(Session)).work("before")
@@ -285,7 +285,7 @@ class TestEdgeCases:
 
     @pytest.mark.parametrize("scope", ["request", "function"])
     async def test_a_failed_commit(self, plugin, scope):
-        """It comes after the response, unless the service ends with the handler."""
+        """A commit fails after the response, unless the service is function-scoped."""
 
         async def fail_at_the_end():
             yield 1.0
@@ -337,7 +337,7 @@ class TestEdgeCases:
             assert "AsyncServiceError" in client.get("/").text
 
     def test_an_injected_listener(self, plugin, journal):
-        """What a listener asks for by `inject` is the same for all messages of a WebSocket."""
+        """An injected listener has the same services for all messages of a WebSocket."""
 
         @websocket_listener("/")
         @inject

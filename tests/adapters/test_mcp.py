@@ -69,7 +69,7 @@ def test_a_tool_that_nobody_injects(make, marked):
 
 class TestFastMCP:
     async def test_asks_by_inject(self, start, journal):
-        """What is injected is no part of a tool's input; resources and prompts ask, too."""
+        """Tools, resources and prompts are injected, and services are no part of their input."""
         server = fastmcp.FastMCP("shop", lifespan=start, middleware=[WaresMiddleware()])
 
         @server.tool
@@ -131,7 +131,7 @@ class TestFastMCP:
         assert ["work", "rollback CancelledError"] == journal
 
     async def test_mounted_servers(self, start, journal):
-        """A request to a mounted server has one container, that of the outer one."""
+        """A request to a mounted server has one container, that of the outer server."""
         inner = fastmcp.FastMCP("inner", middleware=[WaresMiddleware(start.registry)])
         server = fastmcp.FastMCP("shop", lifespan=start, middleware=[WaresMiddleware()])
 
@@ -172,7 +172,7 @@ class TestFastMCP:
 
 class TestSDK:
     async def test_asks_by_inject(self, start, journal):
-        """What is injected is no part of a tool's input."""
+        """Injected parameters are no part of a tool's input."""
         server = MCPServer("shop", lifespan=start, middleware=[WaresMiddleware()])
 
         @server.tool()
@@ -237,7 +237,7 @@ class TestStart:
         assert "complex" in str(caught.value)
 
     async def test_a_resource_without_a_function(self, start):
-        """What no function gives asks for nothing."""
+        """A resource without a function needs no service."""
         server = MCPServer("shop", lifespan=start, middleware=[WaresMiddleware()])
         server.add_resource(TextResource(uri="shop://hours", name="hours", text="nine to five"))
 
@@ -245,7 +245,7 @@ class TestStart:
             assert start.registry is state["wares_registry"]
 
     async def test_without_the_managers_of_the_sdk(self, start):
-        """Where the functions of a server cannot be found, it starts all the same."""
+        """If the functions of a server cannot be found, it starts nevertheless."""
         server = MCPServer("shop", lifespan=start, middleware=[WaresMiddleware()])
 
         @server.tool()
@@ -260,7 +260,7 @@ class TestStart:
 
 
 async def test_notifications_pass():
-    """A message that nobody waits for has no container."""
+    """A notification has no container."""
 
     class Message:
         type = "notification"
@@ -373,7 +373,7 @@ class TestEdgeCases:
                 assert "done" != await call(client, "work")
 
     async def test_an_error_of_an_injected_tool(self, make, client_of, start, journal):
-        """What an injected tool raises reaches the cleanups; FastMCP makes its own error of it."""
+        """The exception of an injected tool reaches the cleanups, before FastMCP replaces it."""
         server = make("shop", lifespan=start, middleware=[WaresMiddleware()])
 
         @server.tool()
@@ -419,7 +419,7 @@ class TestEdgeCases:
             assert "Error" in await call(client, "work")
 
     async def test_a_server_without_a_registry(self, make, client_of):
-        """Clients can connect to a server without our lifespan, and calls say what is missing."""
+        """Without the lifespan of wares, clients can connect, and calls say what is missing."""
         server = make("shop", middleware=[WaresMiddleware()])
 
         @server.tool()

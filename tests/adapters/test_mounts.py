@@ -15,7 +15,7 @@ from wares import InvalidRegistryError, ServiceNotFoundError
 
 
 class Service:
-    """What only the mounted application registers."""
+    """A service that only the mounted application registers."""
 
 
 async def start_outer(app, registry):
@@ -79,7 +79,7 @@ async def test_fastapi_explains_what_is_missing():
 
 @pytest.mark.parametrize("mount", [mount_in_starlette, mount_in_fastapi])
 async def test_what_both_register(mount):
-    """Where the outer lifespan registers the services, too, the mounted application works."""
+    """If the outer lifespan registers the services, too, the mounted application works."""
     async with client_of(mount(start_inner)) as client:
         response = await client.get("/outer/inner/view")
 
@@ -87,7 +87,7 @@ async def test_what_both_register(mount):
 
 
 async def test_other_errors_are_left_alone():
-    """What is missing in the outer application itself is explained as ever."""
+    """An error about a missing service of the outer application has no such note."""
 
     async def fail(request):
         raise ServiceNotFoundError(Service, path=[Service])

@@ -1,4 +1,4 @@
-"""Services that clients try to send: whatever they send, FastAPI reads none of it."""
+"""Tests of services that clients try to send: FastAPI reads none of them."""
 
 import dataclasses
 import enum
@@ -20,7 +20,7 @@ from wares import Depends, Inject, Registry
 
 
 class Model(pydantic.BaseModel):
-    """What FastAPI takes for a body."""
+    """A model that FastAPI would read from the body."""
 
     name: str = "server"
     admin: bool = False
@@ -28,7 +28,7 @@ class Model(pydantic.BaseModel):
 
 @dataclasses.dataclass
 class Data:
-    """What FastAPI takes for a body, too."""
+    """A class that FastAPI would read from the body."""
 
     name: str = "server"
     admin: bool = False
@@ -47,13 +47,13 @@ class Tuple(NamedTuple):
 
 
 class Plain:
-    """What FastAPI refuses as a parameter."""
+    """A class that FastAPI refuses as a parameter."""
 
     name = "server"
 
 
 class Colour(enum.Enum):
-    """What FastAPI takes for a query parameter."""
+    """A class that FastAPI would read from the query."""
 
     RED = "red"
     BLUE = "blue"
@@ -256,7 +256,7 @@ WAYS = [
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(("key", "service"), KEYS)
 def test_a_path_operation(way, key, service):
-    """A service is what the server has registered, whatever its shape and whatever is sent."""
+    """A service is the registered object, whatever its type and whatever a client sends."""
     generic_over_names = way is with_a_generic_alias and hasattr(key, "__metadata__")
     app = App({key.__origin__ if generic_over_names else key: service})
     app.app.post("/", response_model=None)(way(key, app.receive))
@@ -269,7 +269,7 @@ def test_a_path_operation(way, key, service):
 
 @pytest.mark.parametrize("key", [key for key, _ in SHAPES], ids=str)
 def test_nothing_is_registered(key):
-    """A service that nobody has registered is an error or an empty list, and not what was sent."""
+    """A service that is not registered is an error or an empty list, never client data."""
     app = App({})
     app.app.router.lifespan_context = wares.fastapi.lifespan(_do_nothing, validate=False)
     app.app.post("/", response_model=None)(with_inject(key, app.receive))
@@ -289,7 +289,7 @@ async def _do_nothing(app: FastAPI, registry: Registry):
 
 @pytest.mark.parametrize(("key", "service"), KEYS)
 def test_a_name_as_the_key(key, service):
-    """Depends with a name that is no callable asks for a service, whatever the annotation."""
+    """`Depends` with a string asks for a service, whatever the annotation."""
     app = App({"a name": service})
 
     @app.app.post("/", response_model=None)
@@ -305,7 +305,7 @@ def test_a_name_as_the_key(key, service):
 
 @pytest.mark.parametrize(("key", "service"), KEYS)
 def test_routers_and_applications_within(key, service):
-    """It holds for dependencies of routers, for included routers and for mounted applications."""
+    """Dependencies of routers, included routers and mounted applications read no client data."""
     app = App({key: service})
 
     async def check(service: Inject[key]) -> None:
@@ -376,7 +376,7 @@ print(app.openapi()["paths"]["/"]["post"].keys() & {{"parameters", "requestBody"
 
 @pytest.mark.parametrize("order", ORDERS)
 def test_the_order_of_imports(order):
-    """FastAPI understands the markers, whatever is imported first, the adapter or not."""
+    """FastAPI understands the markers in every order of imports."""
     early = "Alias" if order == "marked before" else "None"
     program = PROGRAM.format(imports=ORDERS[order], early=early)
 

@@ -243,7 +243,7 @@ async def start(app, registry):
 class TestEnds:
     @pytest.fixture
     def journal(self):
-        """What happened to the sessions."""
+        """A record of what happened to the sessions."""
         return Journal()
 
     @pytest.fixture

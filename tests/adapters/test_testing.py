@@ -112,7 +112,7 @@ def test_what_is_not_closed_fails(monkeypatch):
 
 
 def run_and_collect(test):
-    """Run a test, and let go of what it has left open."""
+    """Run a test, and collect the garbage of what it has left open."""
     import gc
 
     try:
@@ -130,7 +130,7 @@ def test_an_exception_that_does_not_arrive_fails():
 
 
 def test_hooks_are_of_one_kind():
-    """An asynchronous hook beside a synchronous `perform` is told."""
+    """An asynchronous method next to a synchronous `perform` is an error."""
     with pytest.raises(TypeError, match="asynchronous, too"):
         Waiting().test_services_are_made_once_and_closed_once()
 
@@ -176,7 +176,7 @@ def test_what_a_framework_does_not_have_is_skipped(test):
 
 
 def test_a_session_that_is_used_too_late_says_so():
-    """What happens after the end shows in the journal."""
+    """Work after the end of a session shows in the journal."""
     journal = Journal()
     session = Session(journal)
     session.end(None)

@@ -1,4 +1,4 @@
-"""What handlers answer, and bytes in both directions."""
+"""Tests of the answers of handlers, and of bytes in both directions."""
 
 import dataclasses
 import datetime as dt
@@ -120,7 +120,7 @@ EXPECTED = {
 class TestBytes:
     @pytest.mark.parametrize("serializer", ["default", "msgpack"])
     async def test_in_process(self, registry, serializer):
-        """Bytes stay bytes, in payloads, models and answers, whatever packets consist of."""
+        """Bytes stay bytes in payloads, models and answers, with each serializer."""
         sio = AsyncServer(async_mode="asgi", registry=registry, serializer=serializer)
         add_handlers(sio)
 
@@ -134,7 +134,7 @@ class TestBytes:
         assert EXPECTED == answers
 
     async def test_over_the_wire(self, sio):
-        """So they do between a real server and a real client."""
+        """Bytes stay bytes between a real server and a real client."""
         add_handlers(sio)
 
         async with serving(sio) as address, connected(address) as client:
@@ -147,7 +147,7 @@ class TestBytes:
 
     @pytest.mark.parametrize("kind", [bytearray, memoryview])
     async def test_what_is_like_bytes(self, sio, kind):
-        """What is like bytes is sent as bytes, which is what servers take."""
+        """A bytearray or memoryview is sent as bytes, because servers accept only bytes."""
         sio.on("whole", lambda sid: kind(BYTES))
         sio.on("part", lambda sid: {"parts": [kind(BYTES)]})
 
@@ -157,7 +157,7 @@ class TestBytes:
         assert [BYTES, {"parts": [BYTES]}] == answers
 
     def test_synchronous_server(self):
-        """So they do on a synchronous server."""
+        """Bytes stay bytes on a synchronous server."""
         sio = Server(async_mode="threading", registry=Registry(), ping_interval=1)
         add_handlers(sio)
 
@@ -189,7 +189,7 @@ class TestWhatCannotBeSent:
         ],
     )
     async def test_kinds(self, serializer, answer, is_sent):
-        """It depends on the kind of packets what can be sent."""
+        """The serializer decides which answers can be sent."""
         sio = AsyncServer(async_mode="asgi", registry=Registry(), serializer=serializer)
         sio.on("work", lambda sid: answer)
 
@@ -200,7 +200,7 @@ class TestWhatCannotBeSent:
 
     @pytest.mark.parametrize(("serializer", "is_sent"), [("default", True), ("msgpack", False)])
     async def test_declared(self, serializer, is_sent):
-        """The same holds for an answer whose type is declared."""
+        """The serializer decides which answers of a declared type can be sent."""
         sio = AsyncServer(async_mode="asgi", registry=Registry(), serializer=serializer)
 
         @sio.event
@@ -214,7 +214,7 @@ class TestWhatCannotBeSent:
 
     @pytest.mark.parametrize("annotation", [None, list[Any]])
     async def test_answered(self, sio, journal, caplog, annotation):
-        """What cannot be sent fails the event before its services commit, and is answered."""
+        """An answer that cannot be sent fails the event before its services commit."""
 
         async def work(sid: SocketID, service: Inject[Work]):
             return [object()]
@@ -232,7 +232,7 @@ class TestWhatCannotBeSent:
         assert "The handler of 'work' returned a list that cannot be sent" in caplog.text
 
     async def test_exception_handler(self, sio, registry):
-        """An exception handler may answer it; if its own answer cannot be sent, nobody does."""
+        """An exception handler may answer `AnswerError`, but not with data that cannot be sent."""
         sio = AsyncServer(async_mode="asgi", registry=registry)
         answers = [{"error": "mine"}, object()]
 
@@ -253,7 +253,7 @@ class TestWhatCannotBeSent:
                 await connection.call("work")
 
     async def test_not_asked_for(self, sio, journal):
-        """What a client does not wait for is not sent, so it may be anything."""
+        """If a client waits for no answer, the handler may return anything."""
 
         @sio.event
         async def work(sid: SocketID, service: Inject[Work]):
@@ -266,7 +266,7 @@ class TestWhatCannotBeSent:
         assert ["open event", "close event"] == journal
 
     def test_synchronous_server(self, journal):
-        """It is so on a synchronous server."""
+        """On a synchronous server, an answer that cannot be sent fails the event, too."""
         registry = Registry()
         register_both_sync(registry, journal)
         sio = Server(async_mode="threading", registry=registry)
@@ -282,7 +282,7 @@ class TestWhatCannotBeSent:
         registry.close()
 
     async def test_a_json_of_the_application(self, registry):
-        """What the server's own encoder can write is sent as it writes it."""
+        """An answer that only the server's own encoder can write is sent as it writes it."""
 
         class Json:
             dumps = staticmethod(lambda data, **options: '["note"]')
@@ -325,7 +325,7 @@ class TestCommit:
         assert 1 == len(seen)
 
     async def test_not_answered(self, registry):
-        """Where nothing answers it, it fails the event."""
+        """If no exception handler answers the exception of a cleanup, the event fails."""
         sio = AsyncServer(async_mode="asgi", registry=registry)
 
         def transaction():

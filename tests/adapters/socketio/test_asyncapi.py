@@ -1,4 +1,4 @@
-"""What a server understands and says, as an AsyncAPI document, and that document served."""
+"""Tests of the AsyncAPI document of a server, and of the applications that serve it."""
 
 import asyncio
 import dataclasses
@@ -174,7 +174,7 @@ def test_channels(sio):
 
 
 def test_operations(sio):
-    """Handlers receive, what is declared to be emitted is sent."""
+    """Handlers are operations that receive, and declared events are operations that send."""
     operations = asyncapi(sio, title="Shop", version="1")["operations"]
 
     assert {
@@ -280,7 +280,7 @@ def test_names(sio):
 
 
 def test_another_registry(sio):
-    """Which types are services is told by a registry."""
+    """The registry that is passed tells which types are services."""
     document = asyncapi(sio, title="Shop", version="1", registry=Registry())
 
     assert "Settings" in document["components"]["schemas"]
@@ -324,7 +324,7 @@ async def test_mounted(sio):
 
 
 def test_wsgi(sio):
-    """The same as a WSGI application."""
+    """The WSGI application serves the document and the page."""
     app = AsyncAPIWSGIApp(sio, title="Shop", version="1", script_url='/"local".js')
     with httpx.Client(transport=httpx.WSGITransport(app), base_url="http://test") as client:
         page = client.get("/asyncapi.html")

@@ -127,7 +127,7 @@ class TestLifetimes:
         assert ["open connection", "close connection"] == journal
 
     async def test_server_shutdown(self, sio, journal, transport):
-        """At the shutdown of the server, the containers of those who are still there close."""
+        """At the shutdown of the server, the containers of connected clients close."""
 
         @sio.event
         async def connect(sid, environ):
@@ -312,7 +312,7 @@ class TestRefused:
 
 class TestEvents:
     async def test_local_registrations(self, sio):
-        """What a connect handler registers locally on the connection, later events see."""
+        """Later events see services that the connect handler registers locally."""
 
         @sio.event
         async def connect(sid, environ, auth):
@@ -438,7 +438,7 @@ class TestEvents:
         assert ["open connection", "begin", "disconnect", "end", "close connection"] == journal
 
     async def test_engine_is_gone_while_in_flight(self, sio, journal):
-        """So they do where the disconnect handler has failed."""
+        """A running event keeps its services even if the disconnect handler has failed."""
         release = asyncio.Event()
 
         @sio.event
@@ -462,7 +462,7 @@ class TestEvents:
         assert ["open connection", "disconnect", "close connection"] == journal
 
     async def test_engine_is_gone_while_connecting(self, sio, journal):
-        """A client that is gone before it was let in leaves nothing behind."""
+        """A client that vanishes while it connects leaves nothing behind."""
         release = asyncio.Event()
         transports = []
 
@@ -547,7 +547,7 @@ class TestEvents:
         assert ["open connection", "left", "close connection"] == journal
 
     async def test_background_task(self, sio, journal):
-        """A task that outlives its event is told that the container is closed."""
+        """A task that outlives its event gets an error, because the container is closed."""
         release = asyncio.Event()
 
         async def work():
@@ -570,7 +570,7 @@ class TestEvents:
         assert ["told"] == journal
 
     async def test_closed_registry(self, sio, registry):
-        """After the registry has closed, whoever connects is told so."""
+        """After the registry has closed, clients are refused with an error."""
         await registry.aclose()
 
         with pytest.raises(RegistryClosedError):
@@ -638,7 +638,7 @@ class TestWaresFrom:
         assert "No Socket.IO event is being handled" in str(caught.value)
 
     def test_not_initialised(self):
-        """A server without `init_app` is told so."""
+        """The error about a server without `init_app` says what to do."""
         with pytest.raises(InvalidRegistrationError) as caught:
             wares_from("nobody", sio=socketio.AsyncServer())
 

@@ -1,4 +1,4 @@
-"""Decorated handlers, and handlers whose annotations are strings.
+"""Tests of decorated handlers, and of handlers whose annotations are strings.
 
 The annotations of this module are strings, so whatever they name has to be found.
 """
@@ -85,7 +85,7 @@ def transparent(function):
 
 class TestWraps:
     async def test_other_arguments(self, sio):
-        """What a decorator itself takes is what it is passed, whatever it wraps."""
+        """A decorator gets the arguments that its wrapper takes, whatever function it wraps."""
 
         @sio.event
         @with_user
@@ -98,7 +98,7 @@ class TestWraps:
             assert ["User", 5] == await connection.call("say", 5)
 
     async def test_over_the_wire(self, sio):
-        """It is so on a real server with a real client, too."""
+        """Decorated handlers work on a real server with a real client."""
 
         @sio.event
         @with_user
@@ -109,7 +109,7 @@ class TestWraps:
             assert ["User", 5] == await client.call("say", 5)
 
     def test_synchronous_server(self, registry):
-        """It is so on a synchronous server, too."""
+        """Decorated handlers work on a synchronous server."""
         sio = Server(async_mode="threading", registry=registry)
 
         @sio.event
@@ -122,7 +122,7 @@ class TestWraps:
 
     @pytest.mark.parametrize("is_async", [True, False])
     async def test_services_of_the_decorator(self, sio, is_async):
-        """A decorator may ask for services that what it wraps knows nothing of."""
+        """The wrapper of a decorator may ask for services that the inner function does not take."""
 
         async def ask_async(work):
             return type(work).__name__
@@ -149,7 +149,7 @@ class TestWraps:
             assert [["hi", "Work"]] == await connection.call("say", {"text": "hi"})
 
     async def test_transparent_method(self, sio):
-        """So does the decorator of a method."""
+        """A decorator of a method that takes `*args, **kwargs` takes what the method takes."""
 
         class Shop(socketio.AsyncNamespace):
             @transparent
@@ -272,7 +272,7 @@ class TestPlainWrappers:
         assert ["connect", "disconnect"] * 2 == called
 
     def test_synchronous(self, registry):
-        """So they are on a synchronous server."""
+        """Decorated connect and disconnect handlers are called on a synchronous server."""
         sio = Server(async_mode="threading", registry=registry)
         called = []
 
@@ -343,7 +343,7 @@ class TestLocalNames:
             assert {"error": "no"} == await connection.call("fail", {"text": "no"})
 
     async def test_on_a_server(self, sio):
-        """What is registered on a server is read at once."""
+        """The annotations of exception handlers on a server are evaluated at registration."""
 
         class Closed(Exception):
             pass
@@ -361,7 +361,7 @@ class TestLocalNames:
 
     @pytest.mark.parametrize("is_on_router", [False, True])
     async def test_in_classes_for_namespaces(self, sio, is_on_router):
-        """So it is of the methods of classes for namespaces."""
+        """The annotations of methods of namespace classes are evaluated."""
 
         class LocalMessage(Message):
             pass

@@ -1,4 +1,4 @@
-"""What a handler may declare, and what it gets."""
+"""Tests of the parameters of handlers, and what they receive."""
 
 import dataclasses
 import sys
@@ -148,7 +148,7 @@ class TestFacts:
         assert await sio._trigger_event("ask", "/", "sid")
 
     async def test_in_dependencies(self, sio, journal):
-        """What a handler's dependencies declare is the same, and filled just so."""
+        """Dependencies of a handler may have the same parameters as a handler."""
 
         def of_connect(auth: Auth, environ: Environ, sid: SocketID) -> str:
             return f"{sid} {auth} {environ['REQUEST_METHOD']}"
@@ -206,7 +206,7 @@ class TestFacts:
         ],
     )
     def test_in_the_wrong_place(self, sio, event, annotation, reason):
-        """What an event does not have is refused when the handler is registered."""
+        """A parameter for a fact that the event lacks is refused when the handler is registered."""
 
         async def handler(sid: SocketID, it):
             """Never called."""
@@ -221,7 +221,7 @@ class TestFacts:
         assert {} == sio.handlers
 
     def test_one_argument_too_many(self, sio):
-        """What comes after the arguments that there are cannot be filled."""
+        """A connect handler with more parameters than there are arguments is refused."""
         with pytest.raises(UnresolvableParameterError):
 
             @sio.event
@@ -254,7 +254,7 @@ class TestPayload:
         ],
     )
     async def test_validated(self, sio, client, journal, annotation, sent, expected):
-        """A payload becomes what it is declared as."""
+        """A payload is converted to the type of its parameter."""
 
         async def work(it, sid: SocketID):
             journal.append(it)
@@ -332,7 +332,7 @@ class TestPayload:
         assert "hi" == await client.call("work", {"text": "hi"})
 
     async def test_default(self, sio, client):
-        """What is not sent has its default, or is None where that may be."""
+        """An argument that was not sent is the default, or None if the type allows that."""
 
         @sio.event
         async def work(message: Message | None, number: int = 3):
@@ -377,7 +377,7 @@ class TestPayload:
         assert [] == journal
 
     async def test_refused_with_input(self, registry):
-        """What was sent is repeated only by an exception handler that does so."""
+        """Only an exception handler can repeat an invalid payload in the answer."""
         sio = AsyncServer(registry=registry, async_mode="asgi")
 
         @sio.event
@@ -425,7 +425,7 @@ class TestServices:
         assert ["Event", "Lasting", "work hi True"] == await client.call("work", {"text": "hi"})
 
     async def test_registered(self, sio, client, registry):
-        """What is registered is asked for by its type; also if pydantic would know it."""
+        """A registered service is found by its type, even if pydantic knows the type."""
         registry.register_value(Point, Point(1, 2))
         registry.register_value(Unknown, Unknown())
 
@@ -436,7 +436,7 @@ class TestServices:
         assert ["Unknown", 1, "hi", "Event"] == await client.call("work", {"text": "hi"})
 
     async def test_not_registered(self, sio):
-        """A class that nobody knows is missing when the event comes; with a default it is not."""
+        """An unregistered class is an error when the event comes, unless there is a default."""
 
         @sio.event
         async def leave(it: Unknown | None = None):
@@ -474,7 +474,7 @@ class TestServices:
             assert 5 == await (await client.connect()).call("work", "5")
 
     async def test_dependencies_of_the_server(self, registry, journal):
-        """What the server depends on is made before each handler, plain ones too."""
+        """The dependencies of a server are resolved before each handler, including plain ones."""
 
         async def check(event: Event) -> AsyncIterator[None]:
             journal.append(f"check {event}")
@@ -659,7 +659,7 @@ def test_class_on_a_synchronous_server():
 
 class TestCatchAll:
     async def test_event(self, sio):
-        """What catches all events may declare what others may, with the name or without."""
+        """A handler for all events may have the parameters of others, with or without the name."""
 
         @sio.on("*")
         async def first(event: Event, message: Message, work: Inject[Work]):
@@ -677,7 +677,7 @@ class TestCatchAll:
         )
 
     async def test_namespace(self, sio):
-        """So may what catches all namespaces, and both."""
+        """A handler for all namespaces may have the same parameters."""
 
         @sio.on("known", namespace="*")
         async def known(message: Message, whole: SocketEvent):
@@ -694,7 +694,7 @@ class TestCatchAll:
         )
 
     async def test_class(self, sio):
-        """So may a class for any namespace."""
+        """A namespace class for all namespaces may have handlers with the same parameters."""
 
         class Anywhere(socketio.AsyncNamespace):
             async def on_buy(self, namespace, message: Message, work: Inject[Work]):
@@ -746,7 +746,7 @@ class TestOddHandlers:
         assert "hi" == await sio._trigger_event("work", "/", "sid", {"text": "hi"})
 
     async def test_nothing_of_ours(self, sio):
-        """A union of several types is a payload, whatever they are."""
+        """A union of several types is a payload."""
 
         @sio.event
         async def work(it: Message | Point):
@@ -755,6 +755,6 @@ class TestOddHandlers:
         assert "Point" == await sio._trigger_event("work", "/", "sid", {"x": 1, "y": 2})
 
     def test_not_callable(self, sio):
-        """What cannot be called is no handler."""
+        """An object that is not callable is refused as a handler."""
         with pytest.raises(InvalidRegistrationError):
             sio.on("work", "handler")

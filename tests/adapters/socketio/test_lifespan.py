@@ -1,4 +1,4 @@
-"""One registry for an application and its Socket.IO server: that of the lifespan."""
+"""Tests of one registry for an application and its Socket.IO server."""
 
 import httpx
 import pytest
@@ -81,7 +81,7 @@ async def test_registry_of_the_lifespan(journal, combine, transport):
 
 
 async def test_given_registry_wins(journal, registry):
-    """A registry that the server was given is used, whatever the lifespan has."""
+    """A registry that was passed to the server takes precedence over that of the lifespan."""
     registry.register_value(list, ["given"])
     sio = AsyncServer(registry=registry, async_mode="asgi")
 

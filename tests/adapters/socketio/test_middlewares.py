@@ -35,7 +35,7 @@ rate_limit_middleware register_dependency
 
 
 class Noting(BaseMiddleware):
-    """Notes what it is told, asynchronously."""
+    """An asynchronous middleware that notes its calls."""
 
     def __init__(self, journal, name="noting", **filters):
         super().__init__(**filters)
@@ -81,12 +81,12 @@ def threaded(registry):
 
 
 async def echo(sid, *data):
-    """Answer with what was sent."""
+    """Answer with the payload."""
     return list(data)
 
 
 def test_names():
-    """What an application imports from fastsio, it can import from here."""
+    """This module has all names that an application imports from fastsio."""
     unmoved = {"AsyncAPIConfig", "MiddlewareChain"}  # the page on fastsio tells what to use
 
     missing = {
@@ -101,7 +101,7 @@ def test_names():
 
 class TestMethods:
     async def test_order(self, sio, journal):
-        """Those that were added first come first before the event, and last behind it."""
+        """The first middleware is called first before the event, and last after it."""
         sio.add_middleware(Noting(journal, "outer"))
         sio.add_middleware(Noting(journal, "inner"))
         sio.on("work", echo)
@@ -128,7 +128,7 @@ class TestMethods:
             threaded._trigger_event("work", "/", "sid", 5)
 
     async def test_context(self, sio):
-        """Methods are told of the event; they name what they need, in any order."""
+        """Methods get the facts of the event by name, in any order."""
 
         class Told(BaseMiddleware):
             async def before_event(self, event, sid, data, environ, server, **context):
@@ -142,7 +142,7 @@ class TestMethods:
         assert ["work", "sid", 5, {}, True, context] == told
 
     async def test_auth(self, sio, journal):
-        """They are told what a client sends to be let in, and cannot change that."""
+        """Middlewares get the login data of a client, and cannot change it."""
 
         class Told(BaseMiddleware):
             async def before_event(self, event, sid, data, auth, **context):
@@ -162,7 +162,7 @@ class TestMethods:
         [((), []), ((1,), [2]), ((1, 2), [1, 2, 1, 2]), (("ab",), ["abab"])],
     )
     async def test_payload(self, sio, sent, expected):
-        """What is given back before the event goes on, several arguments as a list."""
+        """The result of `before_event` is the payload; several arguments are a list."""
         sio.add_middleware(Doubling())
         sio.on("work", echo)
 
@@ -288,7 +288,7 @@ class TestMethods:
             assert [11] == await client.call("work", 5)
 
     async def test_classes_for_namespaces(self, sio, journal):
-        """They wrap the methods of classes for namespaces, and the handlers of routers."""
+        """Middlewares wrap the methods of namespace classes, and the handlers of routers."""
 
         class Shop(socketio.AsyncNamespace):
             async def on_buy(self, sid, data):
@@ -365,7 +365,7 @@ class TestFilters:
         assert not BaseMiddleware(namespace="/").global_middleware
 
     async def test_removed(self, sio, journal):
-        """What was removed wraps no more events, also if it was removed during one."""
+        """A removed middleware wraps no more events, even if it is removed during one."""
 
         class Leaving(BaseMiddleware):
             async def before_event(self, event, sid, data, **context):
@@ -384,7 +384,7 @@ class TestFilters:
         assert [noting] == sio.get_middlewares()
 
     async def test_beside_functions(self, sio, journal):
-        """They stand in one order with middlewares that are functions."""
+        """Middlewares that are classes and functions run in the order of their registration."""
 
         @sio.middleware
         async def outer(call_next, event):
@@ -450,7 +450,7 @@ class TestSynchronousServer:
 class TestReadyMade:
     @pytest.mark.parametrize("is_allowed", [True, False])
     async def test_auth(self, sio, is_allowed):
-        """Who may not do it gets a `PermissionError`, and may still leave."""
+        """A client without permission gets a `PermissionError`, and may still disconnect."""
         sio.add_middleware(auth_middleware(lambda sid, environ: is_allowed))
         sio.exception_handler(PermissionError)(lambda error: str(error))
         sio.on("work", echo)
@@ -500,7 +500,7 @@ class TestReadyMade:
         assert "done" == work()
 
     def test_rate_limit_slides(self, threaded, monkeypatch):
-        """Each event counts for as long as the window is; who is quiet is forgotten."""
+        """Each event counts during the window; clients without recent events are forgotten."""
         now = [0.0]
         monkeypatch.setattr("wares.socketio.fastsio.monotonic", lambda: now[0])
         limit = rate_limit_middleware(2, 10)

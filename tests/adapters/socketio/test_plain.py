@@ -104,7 +104,7 @@ class TestSignatures:
             await sio._trigger_event("disconnect", "/", "sid", "gone")
 
     async def test_payload(self, sio):
-        """Events get what was sent, and answer with what is returned."""
+        """Plain handlers get the payload, and their results are the answers."""
 
         @sio.event
         async def echo(sid, *data):
@@ -142,7 +142,7 @@ class TestSignatures:
 
 class TestCatchAll:
     async def test_events_and_namespaces(self, sio, journal):
-        """What catches all gets the names first."""
+        """Handlers for all events or namespaces get the names first."""
         sio.on("*", lambda event, sid, data: journal.append(f"{event} {data}"))
         sio.on("known", lambda namespace, sid, data: journal.append(f"{namespace} {data}"), "*")
         sio.on("*", lambda *args: journal.append(f"{args[:2]} {args[3]}"), "*")
@@ -343,7 +343,7 @@ class TestThreads:
 
     @pytest.mark.parametrize("kind", [ConnectionRefusedError, LookupError, TypeError])
     def test_not_let_in(self, registry, journal, kind):
-        """Who is refused there, or whose connect handler fails, leaves nothing behind."""
+        """A client that is refused, or whose connect handler fails, leaves nothing behind."""
         sio = init_app(socketio.Server(async_mode="threading"), registry)
 
         @sio.event
@@ -358,7 +358,7 @@ class TestThreads:
         assert 0 == open_connections(sio)
 
     def test_shutdown(self, registry, journal):
-        """At the shutdown of the server, the containers of those who are still there close."""
+        """At the shutdown of the server, the containers of connected clients close."""
         sio = init_app(socketio.Server(async_mode="threading"), registry)
         sio.on("connect", lambda sid, environ: wares_from().get(Lasting) and None)
         sio._trigger_event("connect", "/", "sid", {}, None)

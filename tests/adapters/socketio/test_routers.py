@@ -54,7 +54,7 @@ async def sio(registry):
 
 class TestRouters:
     async def test_handlers(self, sio):
-        """What is registered on a router is registered on the server that it is added to."""
+        """The handlers of a router are registered on the server to which it is added."""
         router = RouterSIO()
 
         @router.on("one")
@@ -179,7 +179,7 @@ class TestRouters:
             inner.add_router(router)
 
     async def test_dependencies(self, sio, journal):
-        """What a router depends on is made before its handlers, after what the server needs."""
+        """The dependencies of a router are resolved before its handlers, the server's first."""
         sio._wares_dispatch._route.dependencies = (Depends(lambda: journal.append("server")),)
         outer = RouterSIO(dependencies=[Depends(lambda: journal.append("outer"))])
         inner = RouterSIO(dependencies=[Depends(lambda: journal.append("inner"))])
@@ -194,7 +194,7 @@ class TestRouters:
 
 class TestExceptionHandlers:
     async def test_answers(self, sio, journal):
-        """What an exception handler returns is the acknowledgement; it may declare anything."""
+        """The result of an exception handler is the acknowledgement; it may have any parameter."""
 
         @sio.exception_handler(NotAllowed)
         async def answer(sid: SocketID, error: NotAllowed, work: Inject[Work], event: Event):
@@ -251,7 +251,7 @@ class TestExceptionHandlers:
         assert {"text": "no"} == await sio._trigger_event("work", "/", "sid")
 
     async def test_nobody_answers(self, sio):
-        """What no handler takes goes on."""
+        """An exception without an exception handler is raised."""
         sio.exception_handler(NotAllowed)(lambda error: "never")
 
         @sio.event
@@ -275,7 +275,7 @@ class TestExceptionHandlers:
         assert ["work", 1] == await sio._trigger_event("work", "/", "sid", {})
 
     async def test_connect(self, sio, journal):
-        """Nobody is let in whose connect handler failed, whatever is answered."""
+        """If the connect handler fails, the client is refused, whatever the answer is."""
 
         @sio.exception_handler(NotAllowed)
         async def answer(error: NotAllowed):
@@ -365,7 +365,7 @@ class TestMiddleware:
         ] == journal
 
     async def test_injected(self, sio):
-        """A middleware may declare whatever a handler may."""
+        """A middleware may have the parameters of a handler."""
 
         @sio.middleware
         async def authenticate(
@@ -378,7 +378,7 @@ class TestMiddleware:
 
         @sio.event
         async def connect(sid, environ):
-            """Let in whoever comes through."""
+            """Accept every client."""
 
         @sio.event
         async def work(sid):
@@ -393,7 +393,7 @@ class TestMiddleware:
                 assert "done" == await client.call("work")
 
     async def test_answers_itself(self, sio):
-        """What a middleware answers is sent as it is, whatever type the handler declares."""
+        """The answer of a middleware is sent as it is, whatever type the handler declares."""
 
         @sio.middleware
         async def limit(call_next, event):
@@ -434,7 +434,7 @@ class TestMiddleware:
         assert (1, "more") == await sio._trigger_event("typed", "/", "sid", "1")
 
     async def test_another_event_of_any_name(self, sio):
-        """What catches all is passed the names of the other event."""
+        """A handler for all events gets the name of the event that a middleware passes on."""
 
         @sio.middleware
         async def rename(call_next, event):
@@ -478,7 +478,7 @@ class TestMiddleware:
         ],
     )
     async def test_connect(self, sio, has_handler, answer, told):
-        """A middleware that does not go on to the connect handler lets nobody in, and tells why."""
+        """If a middleware does not call the connect handler, the client gets its answer."""
         if has_handler == "function":
             sio.on("connect", lambda sid, environ: None)
         elif has_handler == "class":
@@ -510,7 +510,7 @@ class TestMiddleware:
         ],
     )
     async def test_connect_answered(self, sio, answered, by_handler, is_let_in):
-        """A client is let in by the connect handler, and kept out by whoever says so."""
+        """The connect handler accepts a client, and each middleware may refuse it."""
 
         @sio.event
         async def connect(sid, environ):
@@ -545,7 +545,7 @@ class TestMiddleware:
             assert (await client.connect()).sid
 
     def test_connect_on_a_synchronous_server(self):
-        """So it is on a synchronous server."""
+        """On a synchronous server, middlewares decide on clients in the same way."""
         sio = Server(registry=Registry(), async_mode="threading")
         sio.middleware(lambda call_next, event: {"error": "no"})
         sio.on("connect", lambda sid, environ: None)
@@ -567,7 +567,7 @@ class TestMiddleware:
         assert ["sid", 1] == sio._trigger_event("work", "/", "sid", 1)
 
     def test_no_function(self, sio):
-        """What cannot be called is no middleware."""
+        """An object that is not callable is refused as a middleware."""
         with pytest.raises(InvalidRegistrationError):
             sio.middleware("logging")
 

@@ -1,4 +1,4 @@
-"""Hundreds of clients that do whatever clients do: what was opened is closed, memory stays flat.
+"""A soak test: hundreds of clients connect and vanish, containers close, and memory stays flat.
 
 Set ``WARES_SOAK_SECONDS`` to let it run longer than the few seconds that it takes by default.
 """
@@ -141,7 +141,7 @@ async def be_refused(client):
 
 
 async def fail(client):
-    """Come, and have the connect handler fail: nobody answers then."""
+    """Connect to a server whose connect handler fails, which sends no answer."""
     await client.ask_in({"is": "failing"})
     await client.close()
 
@@ -214,13 +214,13 @@ def count_memory():
 
 
 def count_containers(registry):
-    """Tell how many containers of a registry are in memory, whoever holds them."""
+    """Count the containers of a registry that are in memory."""
     return sum(type(one) is Container and one.registry is registry for one in gc.get_objects())
 
 
 @pytest.fixture
 def traced():
-    """Trace what is allocated."""
+    """Trace allocations during the block."""
     tracemalloc.start()
     yield
     tracemalloc.stop()
@@ -232,7 +232,7 @@ def traced():
     "ignore:Unclosed"
 )  # python-socketio's clients, when they are cut off
 async def test_nothing_is_left(sio, registry, journal):
-    """Whatever hundreds of clients do, what was opened is closed, and memory stays flat."""
+    """After hundreds of clients, all containers are closed, and memory stays flat."""
     choices = random.Random(5)
     came = 0
 
@@ -267,7 +267,7 @@ async def test_nothing_is_left(sio, registry, journal):
 
 
 async def test_memory():
-    """A thousand connections with their events leave no memory behind."""
+    """A thousand connections with events leave no memory behind."""
     registry = Registry()
     sio = make_server_for(registry)
     sio.on("work", lambda sid, data: data)

@@ -1,4 +1,4 @@
-"""What is found at the start: services that handlers need and nobody has registered."""
+"""Tests of problems that are found at the start, such as missing services of handlers."""
 
 import abc
 import os
@@ -31,7 +31,7 @@ from wares.socketio import (
 
 
 class Missing(abc.ABC):
-    """A service that nobody registers."""
+    """A service that is never registered."""
 
     @abc.abstractmethod
     def work(self): ...
@@ -126,7 +126,7 @@ def in_middleware(sio, register):
 class TestMissing:
     @pytest.mark.parametrize("add", EVERY_WAY)
     async def test_named(self, registry, add):
-        """A service that cannot be had is found before anybody connects, with who needs it."""
+        """A missing service is found before a client connects, and the error names the handler."""
         sio = AsyncServer(async_mode="asgi", registry=registry)
         add(sio)
 
@@ -151,7 +151,7 @@ class TestMissing:
         assert "Nothing is registered for Missing" in caplog.text
 
     async def test_mended(self, sio, registry):
-        """What is registered later counts for those who connect later."""
+        """After the missing service has been registered, clients can connect."""
         add_marked(sio)
         with pytest.raises(socketio.exceptions.ConnectionRefusedError):
             await sio._trigger_event("connect", "/", "sid", {}, None)
@@ -190,7 +190,7 @@ class TestMissing:
 
     @pytest.mark.parametrize("place", [in_fastapi, in_starlette, in_another, in_middleware])
     async def test_of_a_mounted_server_that_can_serve(self, place):
-        """It succeeds if all is there; factories may need what containers of events are given."""
+        """The start succeeds if factories need only objects that events are given."""
         sio = AsyncServer(async_mode="asgi")
         add_marked(sio)
 
@@ -213,7 +213,7 @@ class TestMissing:
             assert address
 
     async def test_of_a_connection(self, registry):
-        """What is registered locally is announced to the registry."""
+        """Keys of services that are registered locally must be announced to the registry."""
         registry.expect(Missing)
         sio = AsyncServer(async_mode="asgi", registry=registry)
 
@@ -229,7 +229,7 @@ class TestMissing:
             assert "There" == await (await client.connect()).call("buy")
 
     async def test_forms(self, sio, registry):
-        """What an annotation stands for is looked through: none of these needs anything."""
+        """Annotations that stand for other keys are read as such; none of these needs a service."""
 
         @sio.event
         async def buy(
@@ -249,7 +249,7 @@ class TestMissing:
             sio.on("buy", buy)
 
     def test_synchronous_server(self):
-        """It is so on a synchronous server."""
+        """A missing service is found on a synchronous server, too."""
         sio = Server(async_mode="threading", registry=Registry())
 
         @sio.event
@@ -301,7 +301,7 @@ class TestCheck:
     "environ", ["environ", None, {"asgi.scope": "scope"}, {"asgi.scope": {}}]
 )
 async def test_environment(environ):
-    """Whatever python-socketio passes for an environment is handed on."""
+    """Any environment that python-socketio passes is accepted."""
     sio = init_app(socketio.AsyncServer(async_mode="asgi"))
     seen = []
     sio.on("connect", lambda sid, environ: seen.append(environ))
@@ -335,7 +335,7 @@ class TestAsyncOnSyncServer:
             sio.on("work", handler)
 
     def test_registered_before(self):
-        """So is one that was registered before the server was initialised."""
+        """A missing service of a handler that was registered before `init_app` is found."""
         sio = socketio.Server(async_mode="threading")
         sio.on("work", function)
 
@@ -343,7 +343,7 @@ class TestAsyncOnSyncServer:
             init_app(sio)
 
     def test_method(self, sio):
-        """So is a method of a class for a namespace."""
+        """A missing service of a method of a namespace class is found."""
 
         class Shop(socketio.Namespace):
             async def on_buy(self, sid): ...
@@ -352,7 +352,7 @@ class TestAsyncOnSyncServer:
             sio.register_namespace(Shop("/"))
 
     def test_others(self, sio):
-        """So are middlewares and exception handlers, on the server and on routers."""
+        """Missing services of middlewares and exception handlers are found."""
 
         async def middleware(call_next, event): ...
 
@@ -386,7 +386,7 @@ class TestAsyncOnSyncServer:
 
 
 def needs_missing(missing: Missing):
-    """Make what needs a service that nobody registers."""
+    """Make a service that needs a service that is never registered."""
     return Plain()
 
 
@@ -402,7 +402,7 @@ def make_server(**options):
 
 class TestRegistriesThatCannotWork:
     async def test_found(self, registry):
-        """What is registered and cannot be made is found, though no handler needs it."""
+        """A registered service that cannot be made is found, even if no handler needs it."""
         registry.register_factory(Plain, needs_missing)
         sio = init_app(socketio.AsyncServer(async_mode="asgi"), registry)
 
@@ -414,7 +414,7 @@ class TestRegistriesThatCannotWork:
 
     @pytest.mark.parametrize("make", [init_server, make_server])
     async def test_may_serve(self, registry, make):
-        """Clients are let in all the same, if the server is told so."""
+        """With `validate=False`, clients are accepted nevertheless."""
         registry.register_factory(Plain, needs_missing)
         sio = make(registry=registry, validate=False)
         add_marked(sio)

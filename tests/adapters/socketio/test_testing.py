@@ -16,7 +16,7 @@ from wares.socketio import AsyncServer, Auth, Server, SocketID, TestClient
 
 
 class Lacking:
-    """A service that nobody registers."""
+    """A service that is never registered."""
 
 
 def add_handlers(sio, journal):
@@ -127,7 +127,7 @@ class TestAsynchronous:
         assert ["me"] == journal
 
     async def test_refused(self, sio):
-        """A client that is not let in is told why."""
+        """A refused client gets the reason."""
         async with TestClient(sio) as client:
             with pytest.raises(Refusal, match="no") as caught:
                 await client.connect(auth="refused")
@@ -237,7 +237,7 @@ class TestAsynchronous:
                 pass
 
     async def test_application_that_says_so(self):
-        """Or with what it says."""
+        """The error contains the message of the application."""
 
         async def app(scope, receive, send):
             await receive()
@@ -248,7 +248,7 @@ class TestAsynchronous:
                 pass
 
     async def test_no_server_there(self):
-        """Where there is no server, nobody can connect."""
+        """If there is no server, a client cannot connect."""
 
         async def close(scope, receive, send):
             assert "websocket" == scope["type"]
@@ -316,7 +316,7 @@ class TestSynchronous:
         assert ["me"] == journal
 
     def test_not_let_in(self, sio):
-        """A client that is not let in is told why; so it is of the handler's exception."""
+        """A refused client gets the reason, or the exception of the connect handler."""
         with TestClient(sio) as client:
             with pytest.raises(Refusal, match="no"):
                 client.connect(auth="refused")
@@ -382,7 +382,7 @@ class TestSynchronous:
             assert 2 == connection.call("work", 1)
 
     def test_no_server_there(self):
-        """Where there is no server, nobody can connect."""
+        """If there is no server, a client cannot connect."""
 
         def app(environ, start_response):
             start_response("404 Not Found", [])
@@ -393,7 +393,7 @@ class TestSynchronous:
                 client.connect()
 
     def test_no_thread_is_left(self, sio):
-        """What listens ends with the connection."""
+        """The polling thread ends with the connection."""
         with TestClient(sio) as client:
             client.connect()
 
