@@ -677,7 +677,7 @@ class TestRequests:
     def test_the_teardown_of_another_fails(self, journal):
         """If another teardown function fails, the next context does not see the old container.
 
-        Before Flask 3.2, functions that were registered earlier are not called then, including ours.
+        Before Flask 3.2, functions that were registered earlier are then not called.
         """
         app = init_app(Flask("shop"))
         app.teardown_appcontext(lambda _: 1 / 0)
