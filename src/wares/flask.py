@@ -372,20 +372,21 @@ def _watch_answers(server: Any, opened: FlaskContainer) -> None:
         opened._escaped = None
         return
     handlers: dict[str, Any] = server.exception_handlers
-    handlers.update({namespace: _with_note(handler) for namespace, handler in handlers.items()})
+    handlers.update({namespace: _Noting(handler) for namespace, handler in handlers.items()})
     default = getattr(server, "default_exception_handler", None)
     if default is not None:
-        server.default_exception_handler = _with_note(default)
+        server.default_exception_handler = _Noting(default)
 
 
-def _with_note(handler: Any) -> Callable[[Exception], Any]:
-    has_note = isinstance(handler, functools.partial) and handler.func is _note_and_answer
-    return handler if has_note else functools.partial(_note_and_answer, handler)
+class _Noting:
+    """An error handler of Flask-SocketIO that notes the exception before it answers."""
 
+    def __init__(self, handler: Any) -> None:
+        self._handler: Any = handler._handler if isinstance(handler, _Noting) else handler
 
-def _note_and_answer(handler: Callable[[Exception], Any], error: Exception) -> Any:
-    _note_failure(_get_context().app, error)
-    return handler(error)
+    def __call__(self, error: Exception) -> Any:
+        _note_failure(_get_context().app, error)
+        return self._handler(error)
 
 
 def _get_containers(context: AppContext) -> dict[Any, FlaskContainer]:

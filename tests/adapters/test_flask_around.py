@@ -1,6 +1,7 @@
 """Tests of the containers of requests and events within other contexts and requests."""
 
 import contextlib
+import functools
 import gc
 import json
 import sys
@@ -23,6 +24,7 @@ from flask import (
     stream_with_context,
 )
 from flask_socketio import SocketIO
+from werkzeug.exceptions import HTTPException
 
 from tests.adapters.serving import Session, open_session_sync
 from wares import (
@@ -213,7 +215,8 @@ class TestWhateverIsAround:
         def answer(_):
             return "answered"
 
-        (server.on_error_default if is_default else server.on_error())(answer)
+        register = server.on_error_default if is_default else server.on_error()
+        register(functools.partial(answer) if is_injected else answer)
         client = server.test_client(app)
         answers = [client.emit(name, callback=True) for name in ("fail", "work", "fail")]
 
@@ -244,15 +247,32 @@ class TestWhateverIsAround:
 
         @app.get("/passing")
         def passing():
-            container, environ = wares_from(), copy(request.environ)
+            container, environ, statuses = wares_from(), copy(request.environ), []
             container.get(Session)
             environ["PATH_INFO"] = "/failing"
-            answer = Response.from_app(app.wsgi_app, environ)
+            # Werkzeug's helpers would copy the environment.
+            app.wsgi_app(environ, lambda status, *_: statuses.append(status)).close()
             assert wares_from() is current_container() is container
-            return str(answer.status_code)
+            return statuses
 
-        assert "500" == app.test_client().get("/passing").text
+        assert ["500 INTERNAL SERVER ERROR"] == app.test_client().get("/passing").json
         assert ["open", "open", "rollback LookupError", "commit"] == journal
+
+    def test_exceptions_that_a_view_handles(self, app, journal):
+        """A request commits if its view handles the exception of an injected function."""
+
+        @inject
+        def fail(session: Inject[Session]):
+            raise LookupError
+
+        @app.get("/handling")
+        def handling():
+            with contextlib.suppress(LookupError):
+                fail()
+            return "done"
+
+        assert "done" == app.test_client().get("/handling").text
+        assert COMMITTED == journal
 
     def test_teardown_functions_that_fail(self, app, journal, around):
         """A request rolls back if a function that is called at its end fails."""
@@ -700,11 +720,16 @@ class TestAnsweredExceptions:
 
         app.get("/raising")(lambda: abort(Response("no", 418)))
 
-        client = app.test_client()
-        codes = [client.get(path).status_code for path in ("/raising", "/nowhere")]
+        @app.get("/without-status")
+        def without_status():
+            raise HTTPException
 
-        assert [418, 404] == codes
-        rollbacks = ["open", "rollback HTTPException", "open", "rollback NotFound"]
+        client = app.test_client()
+        paths = ("/raising", "/without-status", "/nowhere")
+        codes = [client.get(path).status_code for path in paths]
+
+        assert [418, 200, 404] == codes
+        rollbacks = [*["open", "rollback HTTPException"] * 2, "open", "rollback NotFound"]
         assert rollbacks == journal
 
     def test_after_the_registry(self, app):
