@@ -1,4 +1,4 @@
-"""What messages advise where the reader would otherwise do the wrong thing."""
+"""Tests of the advice in messages, in places where readers would otherwise do the wrong thing."""
 
 import datetime as dt
 import gc
@@ -20,14 +20,14 @@ from wares import (
 
 
 class Settings(pydantic_settings.BaseSettings):
-    """What is read from the environment."""
+    """Settings from the environment."""
 
     url: str
 
 
 @pytest.mark.parametrize("kind", [str, int, pathlib.Path, dt.timedelta])
 def test_a_parameter_for_a_setting(registry, kind):
-    """For a parameter that takes a string or a number, nobody is told to register `str`."""
+    """If a parameter takes a string or a number, the error does not advise to register `str`."""
 
     def connect(url: kind):
         raise AssertionError
@@ -43,7 +43,7 @@ def test_a_parameter_for_a_setting(registry, kind):
 
 
 def test_asked_for_by_hand(registry):
-    """Who asks a container for a string is told to register it."""
+    """If code asks the container for a string, the error advises to register it."""
     with registry.container() as container, pytest.raises(ServiceNotFoundError) as caught:
         container.get(str)
 
@@ -51,7 +51,7 @@ def test_asked_for_by_hand(registry):
 
 
 def test_an_instance_as_the_key(registry):
-    """Who asks for an object instead of its class is told so."""
+    """If code asks for an object instead of its class, the error says so."""
     with registry.container() as container, pytest.raises(ServiceNotFoundError) as caught:
         container.get(object())
 
@@ -94,7 +94,7 @@ def test_markers_with_the_wrong_brackets():
 
 
 def test_settings_of_pydantic(registry):
-    """Who registers a class of settings as its own factory is told to register a function."""
+    """If a class of settings is registered as its own factory, a function is advised."""
     registry.register_factory(Settings, Settings)
 
     with registry.container() as container, pytest.raises(ServiceNotFoundError) as found:
@@ -116,7 +116,7 @@ def test_none_in_a_key(registry):
 
 
 def test_a_forgotten_await():
-    """Python's warning about an `aget` that nobody awaited names the method that was called."""
+    """Python's warning about an `aget` that was not awaited names the method."""
     with Registry() as registry, registry.container() as container:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")

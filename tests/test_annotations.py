@@ -1,4 +1,4 @@
-"""How annotations are read: aliases, generics, constructors of every kind, names of every kind."""
+"""Tests of reading annotations: aliases, generics, constructors, and names of every kind."""
 
 import contextlib
 import dataclasses
@@ -26,7 +26,7 @@ K = TypeVar("K")
 
 
 class Key:
-    """What the factories are registered under."""
+    """The key of the factories."""
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def module(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def lazy():
-    """Factories that name what is imported for type checkers only, in annotations of PEP 649."""
+    """Factories with annotations of PEP 649 that name imports for type checkers."""
     return load_lazily(only_for_types)
 
 
@@ -83,7 +83,7 @@ class DefinedLater:
 
 
 class TestAliases:
-    """An alias means what it stands for."""
+    """An alias means the type that it stands for."""
 
     def test_of_a_marker(self, make):
         """A parameter whose alias holds a marker is filled, though it has a default."""
@@ -170,7 +170,7 @@ class TestNewSyntax:
 
     @pytest.mark.parametrize("name", ["take_main", "take_again", "take_generic_function"])
     def test_aliases_of_a_class(self, make, module, name):
-        """An alias asks for what it stands for."""
+        """A parameter that is annotated with an alias gets the service of the aliased type."""
         assert Database is type(make(getattr(module, name))[0])
 
     def test_aliases_of_markers(self, make, module):
@@ -187,7 +187,7 @@ class TestNewSyntax:
         assert ["the named one"] == make(module.take_named)
 
     def test_expanded(self, module):
-        """Type parameters are told apart by their names, and a recursive alias has an end."""
+        """Type parameters are distinguished by name, and a recursive alias comes to an end."""
         names = ["Json", "Later", "InAString", "Nowhere"]
         expanded = {name: expand_alias(getattr(module, name)) for name in names}
 
@@ -219,7 +219,7 @@ class TestNewSyntax:
         [("UserRepo", Database), ("Deep", list[int])],
     )
     def test_generic_bases(self, registry, make, module, name, argument):
-        """A type parameter stands for what a subclass puts in the brackets, also in a string."""
+        """A type parameter stands for the type that a subclass puts in the brackets."""
         registry.register_value(module.Mapper[argument], "mapper")
 
         assert ["mapper", "mapper"] == make(getattr(module, name)).mappers
@@ -280,7 +280,7 @@ class DatabaseDataRepo(DataRepo[Database]):
 
 
 class TestGenerics:
-    """What type parameters stand for."""
+    """Type parameters stand for the types in the brackets."""
 
     @pytest.mark.parametrize(
         ("factory", "argument"),
@@ -326,7 +326,7 @@ class TestGenerics:
         assert ("mapper", "mapper") == (made.mapper, made.other)
 
     def test_several_types(self, registry, make):
-        """What stands for several types stays as it is: nobody has registered that."""
+        """A type parameter for several types is left as it is."""
         many = typing_extensions.TypeVarTuple("many")
 
         class Several(Generic[typing_extensions.Unpack[many]]):  # noqa: UP044  # an older form
@@ -336,7 +336,7 @@ class TestGenerics:
         assert Database is type(make(Several[int, str]).database)
 
     def test_parameters_of_a_function(self, registry, make):
-        """What stands for the parameters of a function counts like a type."""
+        """A type parameter for the parameters of a function works like any other."""
         many = ParamSpec("many")
 
         class Called(Generic[many, T]):
@@ -425,7 +425,7 @@ def shows_a_keyword(*, database: Database): ...
 
 
 class TestConstructors:
-    """Which parameters a class takes."""
+    """The parameters of classes."""
 
     @pytest.mark.parametrize(
         "factory",
@@ -478,7 +478,7 @@ class TestConstructors:
             registry.register_factory(Key, Hidden)
 
     def test_with_a_signature_of_their_own(self, make):
-        """What a class says itself that it takes, is believed."""
+        """The `__signature__` of a class takes precedence over `__init__`."""
 
         class Said:
             __signature__ = inspect.signature(shows_a_keyword)
@@ -489,7 +489,7 @@ class TestConstructors:
         assert Database is type(make(Said).database)
 
     def test_of_a_method_of_no_class(self, make):
-        """A function that is bound to something by hand takes what it says."""
+        """A function that is bound to an object by hand takes its own parameters."""
 
         def factory(self, database: Database):
             return [self, database]
@@ -525,7 +525,7 @@ class TestConstructors:
 
 
 class TestNames:
-    """Where names are looked up."""
+    """The places where names are looked up."""
 
     def test_the_container_without_an_import(self, registry):
         """`wares.Container` in a string needs no import of `wares`."""
@@ -633,7 +633,7 @@ class TestNames:
 
     @pytest.mark.parametrize("kind", ["DerivedDataClass", "DerivedAttrsClass"])
     def test_a_field_of_a_base_in_another_module(self, registry, make, monkeypatch, kind):
-        """A field is read in the module that declares it, also where both have that name."""
+        """A field is read in the module that declares it, even if both modules have the name."""
         registry.register_factory(Cache, Cache)
         monkeypatch.setattr(derived, "Hidden", Cache, raising=False)
 
@@ -666,7 +666,7 @@ class TestNames:
         assert [1] == make(factory)
 
     def test_a_reload(self, tmp_path):
-        """What a module imports for type checkers is read anew after the module has changed."""
+        """Imports for type checkers are read again after the module has changed."""
         names = ["Database", "Cache"]
         source = (
             "from typing import TYPE_CHECKING\n"
@@ -722,7 +722,7 @@ class TestLazily:
             make(getattr(lazy, name))
 
     def test_a_bare_parameter_beside_an_unknown_name(self, registry, lazy):
-        """A parameter without annotation is found beside one that cannot be read yet."""
+        """A parameter without annotation is found next to one that cannot be read yet."""
         namespace = {}
         exec("def make(known: NotYet, nothing): ...", namespace)
 
@@ -787,7 +787,7 @@ class TestMarkers:
         return types.SimpleNamespace(dependency=get_port, use_cache=True, scope=None)
 
     def test_look_alikes_are_left_alone(self, look_alike):
-        """What has the attributes of a marker, and is none, is left to those whose it is."""
+        """An object that only has the attributes of a marker is left alone."""
 
         @inject
         def function(a=look_alike, b: Annotated[object, look_alike] = 2):
@@ -830,7 +830,7 @@ class TestMarkers:
         assert (5432, 5432, 5432) == function()
 
     def test_those_of_fast_depends(self):
-        """`Depends` of FastDepends is understood, and what is decorated may use both."""
+        """`Depends` of FastDepends is understood, in annotations and as a default."""
         fast_depends = pytest.importorskip("fast_depends", reason="of the test group")
 
         @inject
@@ -842,7 +842,7 @@ class TestMarkers:
         assert (5432, 5432) == function()
 
     def test_those_of_fast_depends_that_name_what_comes_later(self):
-        """`Depends` of FastDepends, too, may name what is defined after the function."""
+        """`Depends` of FastDepends may name a function that is defined later."""
         fast_depends = pytest.importorskip("fast_depends", reason="of the test group")
 
         @inject
@@ -882,7 +882,7 @@ class TestFastDepends:
 
     @pytest.fixture
     def library(self):
-        """What FastStream's `Context` is made of."""
+        """The class of FastStream's `Context`."""
         return pytest.importorskip("fast_depends.library", reason="of the test group")
 
     @pytest.fixture
@@ -925,7 +925,7 @@ class TestFastDepends:
         assert (marker, 2, default) == inject(function)()
 
     def test_faststream(self):
-        """What FastStream calls `Depends` is filled, but not beside `Context` and `Logger`."""
+        """FastStream's `Depends` is resolved, unless the function has a `Context` or `Logger`."""
         faststream = pytest.importorskip("faststream", reason="comes with its adapter")
         marker = faststream.Depends(get_port)
 
@@ -941,7 +941,7 @@ class TestFastDepends:
 
 
 def test_type_hints_of_what_is_public():
-    """`typing.get_type_hints` reads what is public here."""
+    """`typing.get_type_hints` can read the annotations of public names."""
     import wares.exceptions
 
     errors = [it for it in vars(wares.exceptions).values() if isinstance(it, type)]

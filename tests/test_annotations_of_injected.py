@@ -1,4 +1,4 @@
-"""Annotations that name what is not there when a function is decorated.
+"""Tests of injected functions whose annotations have names that do not exist yet.
 
 They are strings, and from Python 3.14 on also what is evaluated only when it is read.
 """
@@ -52,7 +52,7 @@ def test_what_is_imported_already(strings):
 
 
 def test_what_is_defined_later(strings):
-    """A class or function that is defined after who asks for it is found at the first call."""
+    """A class or function that is defined later is found at the first call."""
     name, later, port = strings.ask_later("ada")
 
     assert ("ada", 5432, strings.Later) == (name, port, type(later))
@@ -80,7 +80,7 @@ def test_what_nobody_fills_may_be_unknown(strings):
 
 
 def test_arguments_of_a_class_to_come(strings):
-    """Callers may pass what a dependency takes, also if it is annotated with a later class."""
+    """Callers may pass an argument of a dependency whose annotation names a later class."""
     later, made, number = strings.ask_with_arguments(later="later", number=1)
 
     assert ("later", strings.Later, 1) == (later, type(made), number)
@@ -127,7 +127,7 @@ def test_local_names(strings):
 
 
 def test_local_names_that_are_bound_later(strings):
-    """A local class that is defined after who asks for it is found at the first call."""
+    """A local class that is defined later is found at the first call."""
     Local, ask, ask_deep = strings.make_local_later()
 
     assert all(isinstance(it, Local) for it in ask())

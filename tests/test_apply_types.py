@@ -68,7 +68,7 @@ class TestArguments:
         assert "one" == await form.call(cast(form, ask))
 
     async def test_variadic_ones_are_cast_each(self, form):
-        """What *args and **kwargs take is cast one by one."""
+        """Each argument of *args and **kwargs is cast."""
 
         def ask(*numbers: int, **named: float):
             return numbers, named
@@ -83,7 +83,7 @@ class TestArguments:
         ]
 
     async def test_named_ones_of_a_typed_dict(self, form):
-        """What `Unpack` says of **kwargs (PEP 692) counts."""
+        """The types that `Unpack` gives to **kwargs (PEP 692) apply."""
 
         class Named(TypedDict, total=False):
             number: Required[int]
@@ -99,7 +99,7 @@ class TestArguments:
             await form.call(ask, name="ada")
 
     async def test_constraints(self, form):
-        """What pydantic reads from Annotated counts."""
+        """Constraints for pydantic in Annotated apply."""
 
         def ask(number: Annotated[int, pydantic.Field(gt=0)]):
             return number
@@ -212,7 +212,7 @@ class TestArguments:
             await form.call(ask, one="1", five=5)
 
     async def test_an_alias_that_is_another_parameter(self, form):
-        """A name stands for the parameter of that name, whatever has it as an alias."""
+        """A name means the parameter of this name, even if it is the alias of another one."""
 
         def ask(first: int = pydantic.Field(1, alias="second"), second: int = 2):
             return first, second
@@ -226,7 +226,7 @@ class TestArguments:
         ]
 
     async def test_aliases_beside_further_names(self, form):
-        """A function that takes any name finds there what is no alias."""
+        """Keyword arguments that are no alias go to `**kwargs`."""
 
         def ask(first: int = pydantic.Field(alias="from"), **others: int):
             return first, others
@@ -273,7 +273,7 @@ class TestArguments:
         assert {"missing"} == {error["type"] for error in caught.value.errors}
 
     async def test_a_missing_argument_and_a_wrong_one(self, form):
-        """Whatever is wrong with arguments is in one list, before any dependency is made."""
+        """One error lists all wrong and missing arguments, before any dependency is made."""
 
         def fail():
             raise AssertionError
@@ -294,7 +294,7 @@ class TestArguments:
         ] == [(error["type"], error["loc"]) for error in caught.value.errors]
 
     async def test_a_missing_argument_without_types(self, form):
-        """It is the same error where no argument has a type."""
+        """If no argument has a type, a missing argument is the same error."""
         ask = cast(form, lambda anything: anything)
 
         with pytest.raises(ValidationError, match="anything: Field required"):
@@ -316,7 +316,7 @@ class TestArguments:
 
     @pytest.mark.parametrize("decorate", [inject, apply_types])
     def test_classes(self, decorate):
-        """So are classes; a model's default factory gives what is not passed."""
+        """Classes can be decorated, too; a model's default factory makes missing values."""
 
         class Model(pydantic.BaseModel, extra="allow"):
             number: int = 0
@@ -363,7 +363,7 @@ class TestDependencies:
         assert "double" in caught.value.function
 
     async def test_what_they_return_is_cast(self, form):
-        """Results are cast to what is wanted, else to what the dependency promises."""
+        """Results are cast to the annotation of the parameter, or else of the dependency."""
 
         def get_number() -> int:
             return "5"
@@ -416,7 +416,7 @@ class TestDependencies:
         assert (10, 10) == await form.call(ask)
 
     async def test_what_is_cast_is_not_shared(self, form, registry):
-        """What was made from something cast belongs to the call: the options are its own."""
+        """A dependency with a cast result belongs to the call, and is not shared with others."""
 
         def get_text():
             return "5"
@@ -443,7 +443,7 @@ class TestDependencies:
         assert found[0] is found[2]
 
     async def test_sessions_are_shared(self, form, registry):
-        """What nothing was cast for is the container's, also among casting functions."""
+        """A dependency without a cast belongs to the container, even in casting functions."""
 
         def get_database():
             return Database()
@@ -543,7 +543,7 @@ class TestDependencies:
             await form.call(only, limit="x")
 
     async def test_generators_that_replace_them(self, form, registry):
-        """What is annotated as a generator may be replaced by one, which yields the result."""
+        """An override of a function that returns a generator may be a generator function."""
 
         def get() -> Generator[int, None, None]:
             raise AssertionError
@@ -635,7 +635,7 @@ class TestResults:
         assert ["1"] == await form.items(cast(form, count))
 
     def test_sending_and_throwing(self):
-        """What is sent and thrown in reaches the generator through the cast."""
+        """Values and exceptions that are sent to a generator pass through the cast."""
 
         @apply_types
         def ask() -> Iterator[int]:
@@ -657,7 +657,7 @@ class TestResults:
             next(generator)
 
     async def test_sending_and_throwing_async(self):
-        """What is sent and thrown in reaches the async generator through the cast."""
+        """Values and exceptions that are sent to an async generator pass through the cast."""
 
         @apply_types
         async def ask() -> AsyncIterator[int]:

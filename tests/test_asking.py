@@ -16,7 +16,7 @@ from wares import ContainerClosedError
 
 @pytest.fixture
 def events():
-    """What has happened, in order."""
+    """A record of what has happened, in order."""
     return []
 
 
@@ -42,7 +42,7 @@ def switch():
 
 
 def register_slow(registry, switch, events, key=Database):
-    """Register what is made when *switch* is on."""
+    """Register a service that is made when *switch* is set."""
 
     async def make():
         await switch.wait()
@@ -78,7 +78,7 @@ def starts(registry, switch, events, tasks):
 
 class TestOneAfterTheOther:
     async def test_services_are_shared_and_left_in_reverse(self, way, registry, events):
-        """What factories ask for, one within the other, is made once and left in reverse."""
+        """Services that factories ask for in turn are made once, and close in reverse."""
 
         def make_session(wares_container):
             events.append("session")
@@ -109,7 +109,7 @@ class TestOneAfterTheOther:
         assert ["session", "database", "left database", "left session"] == events
 
     async def test_in_async_code(self, registry, events, switch):
-        """Also where each of them is awaited."""
+        """Factories may ask for services and await each of them."""
         register_slow(registry, switch, events)
 
         async def make_repository(wares_container):
@@ -149,7 +149,7 @@ class TestOneAfterTheOther:
         assert ["made", True, "left"] == events
 
     async def test_an_error_passes(self, way, registry):
-        """The error of what a factory asks for reaches who asked first, with the whole path."""
+        """The error of a service that a factory asks for arrives with the whole path."""
         errors = [ValueError("no database")]
 
         def make_database(wares_container):
@@ -175,10 +175,10 @@ class TestOneAfterTheOther:
 
 
 class TestTasks:
-    """Tasks that a factory starts go on within what it makes, and may go on after it."""
+    """Tasks of a factory belong to the making of its service, and may go on after it."""
 
     async def test_one_that_outlives_the_factory(self, registry, switch, events, tasks, starts):
-        """What it makes is made once, also for others who ask after the factory has ended."""
+        """A service that a task makes after its factory has ended is made once for all."""
         switch.clear()
         container = registry.container()
 
@@ -196,7 +196,7 @@ class TestTasks:
     async def test_one_that_outlives_a_factory_that_fails(
         self, registry, switch, events, tasks, starts
     ):
-        """Who asks again meanwhile has it made again, and does not wait for the one that failed."""
+        """If a factory fails, the next `aget` makes the service again, without waiting."""
         switch.clear()
         starts.append(ValueError("no shop"))
         container = registry.container()
@@ -341,7 +341,7 @@ class Tangle:
 
 @pytest.mark.parametrize("seed", range(4))
 async def test_tasks_that_ask_for_what_is_tangled(registry, seed):
-    """What tasks ask one container for is made once, and left once, though some are cancelled."""
+    """If many tasks ask, and some are cancelled, services are made and cleaned up once."""
     tangle = Tangle(registry, seed)
     chance = tangle.chance
     for _ in range(60):
@@ -449,7 +449,7 @@ class Closing:
 
 
 class AsyncClosing(Closing):
-    """The same, to be awaited."""
+    """A context manager that closes its container, asynchronously."""
 
     __enter__ = __exit__ = None
 
@@ -464,7 +464,7 @@ class AsyncClosing(Closing):
     ("way", "kind"), [(SYNC, Closing), (ASYNC, Closing), (ASYNC, AsyncClosing)]
 )
 async def test_what_closes_the_container_as_it_is_entered(way, kind, registry, events):
-    """What was entered is left, though its container was closed in the middle of that."""
+    """A context manager that closes its container while it is entered is exited."""
 
     def open_shop(wares_container):
         return kind(wares_container, events)

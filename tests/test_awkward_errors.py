@@ -60,7 +60,7 @@ class Unreadable(Exception):
 
 
 class UnreadableStop(BaseException):
-    """The same, and no `Exception`."""
+    """An unreadable error that is no `Exception`."""
 
     __getattribute__ = Unreadable.__getattribute__
 
@@ -149,7 +149,7 @@ class TestMaking:
     @pytest.mark.parametrize("kind", ASYNC_ERRORS)
     @pytest.mark.parametrize("is_async", [False, True])
     def test_aget(self, registry, kind, is_async):
-        """The same for `aget`, of sync and async factories, where others wait for it."""
+        """`aget` gives up its claim after any error of a factory, and waiters are told."""
         error = kind()
         failing = Failing(error)
         registry.register_factory(Database, failing.amake if is_async else failing.make)
@@ -184,7 +184,7 @@ class TestMaking:
 
     @pytest.mark.parametrize("key", KEYS, ids=KEY_IDS)
     async def test_a_key_without_a_name_that_is_missing(self, way, registry, container, key):
-        """What cannot be shown is described by its type, in every text of ours."""
+        """A key whose repr raises is described by its type, in every message."""
 
         def need(it):
             return it
@@ -210,7 +210,7 @@ class TestMaking:
 
     @pytest.mark.parametrize("key", KEYS, ids=KEY_IDS)
     def test_an_async_key_without_a_name(self, registry, container, key):
-        """`get` of an async factory says so, whatever its key is called."""
+        """`get` of an async factory is an error for every key, even without a readable name."""
 
         async def make():
             raise AssertionError("must not run")
@@ -221,7 +221,7 @@ class TestMaking:
             container.get(key)
 
     def test_a_thread_fails_while_a_task_waits(self, registry):
-        """A task that waits for a thread wakes, also where that raises `StopIteration`."""
+        """A task that waits for a thread wakes, even if the thread raises `StopIteration`."""
         entered, released = asyncio.Event(), asyncio.Event()
         loops = []
 
@@ -253,7 +253,7 @@ class TestMaking:
 
     @pytest.mark.parametrize("kind", ERRORS)
     def test_a_thread_fails_while_threads_wait(self, registry, kind):
-        """Threads that wait for one that fails wake, whatever it fails with."""
+        """Threads that wait for one that fails wake, after any error."""
         error = kind()
         failing = Failing(error)
         registry.register_factory(Database, failing.make)
@@ -297,7 +297,7 @@ class TestMaking:
 class TestCleaningUp:
     @pytest.mark.parametrize("kind", ERRORS)
     async def test_the_others_run(self, way, registry, kind):
-        """Every other cleanup runs, and sees the error, whatever the error is like."""
+        """After any error of a cleanup, the other cleanups run, and see the error."""
         error, seen, events, outcomes = kind(), [], [], []
         registry.register_factory(Database, watching(seen))
         registry.register_factory(Cache, leaving(events, "cache"))
@@ -315,7 +315,7 @@ class TestCleaningUp:
 
     @pytest.mark.parametrize("key", KEYS, ids=KEY_IDS)
     async def test_a_key_without_a_name(self, way, registry, key, caplog):
-        """The same where the key of the service that fails cannot be shown."""
+        """If the key of the failing service cannot be shown, the other cleanups run."""
         events = []
         registry.register_factory(Database, leaving(events, "database"))
         registry.register_factory(key, lambda: ManagerOf([], "x", error=OSError("cleanup")))
@@ -330,7 +330,7 @@ class TestCleaningUp:
 
     @pytest.mark.parametrize("kind", [Frozen, NoNotes, Unprintable, Unreadable, UnreadableStop])
     async def test_an_exception_under_way(self, way, registry, kind):
-        """An exception of the work arrives as it is, whatever it is like."""
+        """Any exception of the work arrives unchanged."""
         error, seen = kind(), []
         registry.register_factory(Session, watching(seen))
         registry.register_factory(Cache, lambda: ManagerOf([], "x"))
@@ -347,7 +347,7 @@ class TestCleaningUp:
 
     @pytest.mark.parametrize("kind", ERRORS)
     async def test_an_exception_that_is_replaced(self, way, registry, kind):
-        """The others run, and see what has replaced it, whatever was replaced."""
+        """After any exception, the other cleanups run, and see the one that replaces it."""
         seen, events = [], []
         registry.register_factory(Database, watching(seen))
         registry.register_factory(Cache, leaving(events, "cache"))
@@ -364,7 +364,7 @@ class TestCleaningUp:
         assert (["cache"], [outcome]) == (events, seen)
 
     async def test_a_record_that_cannot_be_logged(self, way, registry):
-        """The others run, also where a filter of the application's logging fails."""
+        """The other cleanups run even if a filter of the application's logging fails."""
         events = []
         registry.register_factory(Cache, leaving(events, "cache"))
         registry.register_factory(Mailer, lambda: ManagerOf([], "x", error=OSError("cleanup")))
@@ -390,7 +390,7 @@ class TestCleaningUp:
 
     @pytest.mark.parametrize("key", KEYS, ids=KEY_IDS)
     def test_a_dropped_container(self, key):
-        """A warning names what it can, and describes the rest by its type."""
+        """A warning names the services that it can, and describes the others by type."""
         registry = Registry()
         registry.register_factory(key, leaving([]))
         container = registry.container()
@@ -401,7 +401,7 @@ class TestCleaningUp:
 
     @pytest.mark.parametrize("key", KEYS, ids=KEY_IDS)
     async def test_a_close_that_must_be_awaited(self, registry, container, key):
-        """`close` says what must be awaited, whatever it is called."""
+        """`close` names the services that must be awaited, whatever their keys are."""
 
         async def make():
             yield "service"

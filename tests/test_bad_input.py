@@ -1,4 +1,4 @@
-"""What cannot work is refused at the earliest moment, with a clear error."""
+"""Tests of invalid input, which is refused as early as possible, with a clear error."""
 
 import abc
 import asyncio
@@ -32,7 +32,7 @@ class NotCallable:
 
 
 class Misleading:
-    """A factory that claims to have what is no signature."""
+    """A factory whose `__signature__` is no signature."""
 
     __signature__ = 42
 
@@ -109,7 +109,7 @@ def test_an_unknown_lifetime(registry, register_factory, lifetime):
 
 
 def test_no_lifetime(registry):
-    """A registration has a lifetime; only an override takes that of what it replaces."""
+    """A registration needs a lifetime; only an override takes that of the replaced service."""
     with pytest.raises(InvalidLifetimeError):
         registry.register_factory(Database, Database, lifetime=None)
 
@@ -138,7 +138,7 @@ def test_options_of_values_that_cannot_be_called(registry, register_value, optio
 
 @pytest.mark.parametrize("method", ["register_factory", "register_value", "expect"])
 def test_an_unhashable_key(registry, method):
-    """An unhashable key is refused, and the error says what it is."""
+    """An unhashable key is refused, and the error names its type."""
     arguments = [[]] if method == "expect" else [[], Database]
 
     with pytest.raises(InvalidRegistrationError) as caught:
@@ -163,7 +163,7 @@ def _needs_database(database: Database):
 
 
 def test_options_are_keyword_only(registry):
-    """Options have names: nobody has to remember their order."""
+    """Options are keyword-only, so that their order does not matter."""
     with pytest.raises(TypeError):
         registry.register_factory(Database, Database, "singleton")
     with pytest.raises(TypeError):
@@ -245,7 +245,7 @@ def test_a_signature_that_is_none(registry, container):
 
 @pytest.mark.parametrize("wrong", [None, 42, "factory", NotCallable()], ids=repr)
 def test_autowiring_what_cannot_be_called(wrong):
-    """What is no callable cannot be autowired, and the error says what it is."""
+    """An object that is not callable cannot be autowired, and the error names its type."""
     with pytest.raises(InvalidRegistrationError) as caught:
         autowire(wrong)
 
@@ -286,7 +286,7 @@ async def test_asking_for_an_unhashable_key(way, container):
 
 
 async def test_a_key_that_cannot_be_compared(way, registry):
-    """What the comparison of a key raises arrives as it is."""
+    """An exception that the comparison of a key raises arrives unchanged."""
 
     class Odd:
         def __hash__(self):
@@ -301,7 +301,7 @@ async def test_a_key_that_cannot_be_compared(way, registry):
 
 
 def test_giving_what_is_no_mapping():
-    """What a container is given has keys."""
+    """The objects that a container is given must be in a mapping."""
     with Registry() as registry, registry.container({int: 1}) as container:
         for give in (registry.container, container.child):
             with pytest.raises(InvalidRegistrationError, match="a mapping of keys to objects"):
@@ -337,14 +337,14 @@ def test_an_abstract_class_as_its_own_factory(register_factory, kind):
 
 
 async def test_an_abstract_class_that_makes_another(way, registry, container):
-    """Whoever has a constructor of its own may make objects."""
+    """An abstract class with its own constructor may make objects."""
     registry.register_factory(Choosing, Choosing)
 
     assert Chosen is type(await way.get(container, Choosing))
 
 
 def test_given_objects_under_unhashable_keys():
-    """What cannot be a dictionary's key cannot be given: Python itself refuses."""
+    """An unhashable object cannot be the key of a given object: Python itself refuses."""
     with pytest.raises(TypeError):
         Registry().container({[]: 1})
     with pytest.raises(TypeError):
@@ -380,7 +380,7 @@ class TestAClassAsValue:
     """A class in the place of its instance would fail at the first call of a method."""
 
     def test_is_refused(self, registry, container):
-        """So is a subclass, wherever the value is registered."""
+        """A subclass is refused as well, in every registration of the value."""
 
         class Fake(Database): ...
 

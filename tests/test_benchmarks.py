@@ -153,7 +153,7 @@ def test_an_unknown_row_is_refused() -> None:
 
 
 def test_the_comparison_page_says_what_the_candidates_do() -> None:
-    """What `docs/why.md` says of the behaviour of wares and its peers is what they do."""
+    """The candidates behave as `docs/why.md` says."""
     lines = (ROOT / "docs" / "why.md").read_text("utf-8").splitlines()
     table = [
         [cell.strip() for cell in line.strip("|").split("|")]

@@ -26,12 +26,12 @@ async def call(way, container, function, *args, **kwargs):
 
 @pytest.fixture(autouse=True)
 def services(registry):
-    """What the tests need."""
+    """The services of the tests."""
     registry.register_factory(Database, Database)
 
 
 class TestFilling:
-    """What a call fills."""
+    """The parameters that a call fills."""
 
     async def test_what_is_registered(self, way, container):
         """A parameter without a default whose annotation is registered is filled."""
@@ -44,7 +44,7 @@ class TestFilling:
         assert (container.get(Database), 5, "default") == result
 
     async def test_what_is_given(self, way, registry):
-        """So is one of which the container was given something."""
+        """A parameter is filled with an object that the container was given."""
 
         def job(cache: Cache):
             return cache
@@ -60,7 +60,7 @@ class TestFilling:
         assert "default" == await call(way, container, job)
 
     async def test_what_is_passed_wins(self, way, container):
-        """What is passed wins, by position and by keyword, marked or not."""
+        """Explicit arguments win, by position and by keyword, marked or not."""
 
         def job(database: Database, marked: Inject[Database]):
             return database, marked
@@ -73,7 +73,7 @@ class TestFilling:
         assert (1, container.get(Database)) == await call(way, container, passing, 1)
 
     async def test_of_an_injected_function(self, way, container):
-        """It wins where the function is injected already, too."""
+        """An explicit argument wins in an injected function, too."""
 
         @inject
         def job(number: int, marked: Inject[Database]):
@@ -96,7 +96,7 @@ class TestFilling:
         assert (2, 4, found) == await call(way, container, job, number=2)
 
     async def test_the_container(self, way, container):
-        """It fills the container by its annotation or its name, and makes it the current one."""
+        """A call fills the container by annotation or name, and makes it current."""
 
         def job(wares_container, other: Container):
             return wares_container, other, current_container()
@@ -115,7 +115,7 @@ class TestFilling:
         assert (1, 2, (3,), {}) == await call(way, container, job, 1, 2, 3)
 
     async def test_forms(self, way, container):
-        """Of what annotations stand for, only that is filled which is registered."""
+        """Annotations with a special meaning are filled only if a service is registered."""
 
         def job(databases: list[Database], names: list[str] | None):
             return databases, names
@@ -159,10 +159,10 @@ class TestFilling:
 
 
 class TestErrors:
-    """What a call refuses."""
+    """The calls that are refused."""
 
     async def test_something_missing(self, way, container):
-        """What is not there is a missing argument; if it is marked, a missing service."""
+        """An unregistered parameter is a missing argument; a marked one is a missing service."""
 
         def job(mailer: Mailer): ...
 
@@ -174,7 +174,7 @@ class TestErrors:
             await call(way, container, marked)
 
     async def test_one_too_many(self, way, container):
-        """An argument that nobody takes is refused as ever."""
+        """An argument that the function does not take is refused by Python."""
 
         def job(database: Database): ...
 
@@ -184,7 +184,7 @@ class TestErrors:
             await call(way, container, job, other=1)
 
     async def test_asynchronous(self, registry, container):
-        """`acall` awaits; `call` refuses what has to be awaited, and leaves nothing un-awaited."""
+        """`acall` awaits; `call` refuses async functions and services."""
 
         async def make():
             return "cache"
@@ -210,7 +210,7 @@ class TestErrors:
         assert expected == await container.acall(lazy)
 
     def test_what_the_function_raises(self, container):
-        """What the function raises arrives unchanged, and the container is no longer current."""
+        """An exception of the function arrives unchanged, and the container is not current."""
 
         def job(database: Database):
             raise OSError

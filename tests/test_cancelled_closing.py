@@ -98,7 +98,7 @@ class TestDuringACleanup:
         assert None is task.exception()
 
     async def test_a_cleanup_that_turns_it_into_an_error(self, registry):
-        """What a cleanup raises in its place is raised."""
+        """If a cleanup replaces the cancellation by another error, that error is raised."""
 
         async def make():
             yield
@@ -148,7 +148,7 @@ class TestDuringACleanup:
         [False, pytest.param(True, marks=needs_timeouts_once_cancelled)],
     )
     async def test_a_timeout_within_a_cleanup(self, registry, is_cancelled):
-        """`asyncio.timeout` in a cleanup works, also where the request was cancelled before."""
+        """`asyncio.timeout` works in a cleanup, even if the request was cancelled before."""
         outcomes = []
 
         async def make():
@@ -274,7 +274,7 @@ class TestBefore:
         assert 0 == asyncio.current_task().cancelling()
 
     def test_outside_of_asyncio(self, registry):
-        """Where another library runs the tasks, cleanups wait by what it understands."""
+        """If another library runs the tasks, cleanups can await that library."""
 
         class Trap:
             def __init__(self, name):

@@ -11,7 +11,7 @@ from wares import ContainerClosedError
 
 class TestWhatAChildHas:
     async def test_its_own_scoped_services(self, way, registry, container):
-        """A scoped service is made anew in a child, also when the parent has made it."""
+        """A child makes its own scoped services, even if the parent has made them."""
         registry.register_factory(Database, Database)
         children = [container, container.child(), container.child(), container.child().child()]
 
@@ -70,7 +70,7 @@ class TestWhatAChildHas:
         assert await way.get(container.child(), Database) is await way.get(container, Database)
 
     async def test_what_the_parent_was_given(self, way, registry):
-        """What a parent was given, its children see, at any depth."""
+        """Children see the objects that a parent was given, at any depth."""
         registry.register_factory(Repository, Repository)
         registry.register_factory(Database, Database)
         parent = registry.container({Database: "given"})
@@ -80,7 +80,7 @@ class TestWhatAChildHas:
         assert "given" == (await way.get(child, Repository)).database
 
     async def test_what_it_is_given_itself(self, way, registry):
-        """What is given to a child is there beside what its parent was given, and wins over it."""
+        """The objects given to a child win over those of its parent."""
         registry.register_value(Database, "registered")
         registry.register_factory(Repository, Repository)
         parent = registry.container({"server": "one", Database: "none"})
@@ -92,7 +92,7 @@ class TestWhatAChildHas:
         assert "none" == await way.get(parent, Database)
 
     async def test_what_it_is_given_itself_wins(self, way, registry, container):
-        """What is given to a child wins over what is registered locally in its parent."""
+        """The objects given to a child win over local registrations of its parent."""
         container.register_local_value(str, "local")
 
         given = container.child({str: "given"})
@@ -102,7 +102,7 @@ class TestWhatAChildHas:
         assert ("local", 1) == await way.get(other, str, int)
 
     async def test_a_parents_local_registrations(self, way, registry, container):
-        """What is registered locally in a parent, its children see, each with its own service."""
+        """Children see the local registrations of a parent, each with its own service."""
         container.register_local_factory(Cache, Cache)
         container.register_local_value(Mailer, "local")
         child = container.child()
@@ -113,7 +113,7 @@ class TestWhatAChildHas:
         assert cache is not await way.get(container, Cache)
 
     async def test_its_own_local_registrations(self, way, registry, container):
-        """What is registered locally in a child, its parent does not see."""
+        """A parent does not see the local registrations of a child."""
         registry.register_value(Database, "registered")
         child = container.child()
         child.register_local_value(Database, "local")

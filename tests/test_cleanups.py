@@ -1,4 +1,4 @@
-"""What was entered is left in reverse, and as it was entered."""
+"""Tests of cleanups: services are left in reverse, in the way in which they were entered."""
 
 import asyncio
 import contextvars
@@ -63,7 +63,7 @@ class TestOrder:
         assert KEYS[::-1] == events
 
     async def test_reverse_within_one_graph(self, way, registry):
-        """What a service needs closes after it, needs of one service in reverse."""
+        """A service closes before the services that it needs, which close in reverse."""
         events = []
 
         def make(first: Database, second: Cache, third: Mailer):
@@ -129,7 +129,7 @@ class TestOrder:
         assert ["session entered", "session left", "database"] == events
 
     async def test_what_is_asked_for_later(self, way, registry, container):
-        """What a service asks for after it was made closes before it."""
+        """A service that is asked for later closes earlier."""
         events = []
         registry.register_factory(Database, leaving(events, "database"))
         registry.register_factory(Session, lambda wares_container: ManagerOf(events, "session"))
@@ -141,7 +141,7 @@ class TestOrder:
         assert ["session entered", "database", "session left"] == events
 
     async def test_the_order_of_finishing(self, registry):
-        """What counts is who finished first, not who began first."""
+        """The order of finishing counts, not the order of beginning."""
         events = []
         released = asyncio.Event()
 
@@ -208,10 +208,10 @@ class TestOrder:
 
 
 class TestEntering:
-    """What was entered is exited, in the way in which it was entered."""
+    """Context managers are exited in the way in which they were entered."""
 
     async def test_a_failed_enter_is_not_exited(self, way, registry):
-        """A context manager whose `__enter__` failed is not exited; what it needed is."""
+        """A context manager whose `__enter__` failed is not exited, but its needs are."""
         events = []
 
         class Manager(ManagerOf):
@@ -251,7 +251,7 @@ class TestEntering:
         assert ["session entered"] == events
 
     async def test_a_failed_make_cleans_up_what_it_needed(self, way, registry):
-        """What was made for a service that failed ends with the container."""
+        """The services made for one that failed end with the container."""
         events = []
 
         def make(first: Database, second: Cache):
@@ -272,7 +272,7 @@ class TestEntering:
 
     @pytest.mark.parametrize("close", [SYNC, ASYNC], ids=["close", "aclose"])
     async def test_both_kinds_under_get(self, registry, close):
-        """What is both sync and async is entered by `get` as sync, and left so, always."""
+        """If `get` enters a context manager of both kinds as sync, it is left as sync."""
         events = []
         registry.register_factory(Session, lambda: BothKinds(events))
         container = registry.container()
@@ -283,7 +283,7 @@ class TestEntering:
         assert ["sync entered", "sync left"] == events
 
     async def test_both_kinds_under_aget(self, registry):
-        """What is both sync and async is left by `aclose` as `aget` has entered it."""
+        """`aclose` leaves a context manager of both kinds as `aget` has entered it."""
         events = []
         registry.register_factory(Session, lambda: BothKinds(events))
         container = registry.container()
@@ -294,7 +294,7 @@ class TestEntering:
         assert events in (["sync entered", "sync left"], ["async entered", "async left"])
 
     async def test_both_kinds_entered_by_both_ways(self, registry):
-        """Each of two containers leaves what is of both kinds as it entered it."""
+        """Each container leaves a context manager of both kinds as it has entered it."""
         events = []
         registry.register_factory(Session, lambda: BothKinds(events))
         first, second = registry.container(), registry.container()
@@ -318,7 +318,7 @@ class TestEntering:
         assert [] == events
 
     async def test_an_async_only_context_manager_met_now_and_then(self, registry):
-        """`get` refuses an async context manager also where others came before."""
+        """`get` refuses an async context manager even if the factory returned others before."""
         events = []
         products = [1, AsyncManagerOf(events, "session")]
         registry.register_factory(Session, lambda: products.pop())
@@ -358,7 +358,7 @@ class TestEntering:
                 await container.aget(Session)
 
     async def test_a_decorated_generator_that_yields_nothing(self, way, registry, container):
-        """The same behind a decorator that hides it."""
+        """A generator that yields nothing is an error, even if a decorator hides it."""
 
         def make():
             yield from ()
@@ -369,7 +369,7 @@ class TestEntering:
             await way.get(container, Session)
 
     async def test_a_decorated_async_generator_that_yields_nothing(self, registry, container):
-        """The same for an async generator."""
+        """An async generator that yields nothing is an error, even if a decorator hides it."""
 
         async def make():
             for item in ():
@@ -478,7 +478,7 @@ class TestEntering:
     async def test_a_generator_that_yields_twice_though_it_is_shown_no_error(
         self, registry, is_awaited
     ):
-        """It is the same error where the generator is not told of the exception under way."""
+        """A second `yield` is an error even if the generator is not shown the exception."""
 
         def make():
             yield 1
@@ -504,7 +504,7 @@ class TestEntering:
         assert error is caught.value.__context__
 
     async def test_what_is_finished_after_its_container_closed(self, registry):
-        """What is made while its container closes is cleaned up at once, before its maker hears."""
+        """A service that is finished after its container closed is cleaned up at once."""
         events = []
         entered, released = asyncio.Event(), asyncio.Event()
 
@@ -611,7 +611,7 @@ class TestContextVariables:
 
     @pytest.mark.parametrize("when", ["before", "during"])
     async def test_a_token_across_the_yield_of_a_cancelled_task(self, registry, when):
-        """The same where the task that closes was cancelled, before or during that."""
+        """A context variable can be reset in a cleanup of a cancelled task."""
         seen = []
         entered = asyncio.Event()
         released = asyncio.Event()
@@ -666,7 +666,7 @@ class TestContextVariables:
         assert "set" == await asyncio.create_task(work())
 
     async def test_what_a_cleanup_sees(self, way, registry):
-        """A cleanup sees what was set by the task that closes."""
+        """A cleanup sees context variables that the closing task has set."""
         seen = []
 
         async def make():
@@ -725,7 +725,7 @@ class TestStartup:
         assert ["database", "callback"] == events
 
     async def test_a_singleton_that_fails_after_its_needs(self, way):
-        """What a failed singleton needed is a singleton like any other, and ends as such."""
+        """The needs of a failed singleton are kept as singletons, and end as such."""
         events = []
 
         def make_engine(database: Database):

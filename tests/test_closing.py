@@ -56,7 +56,7 @@ class TestExactlyOnce:
         assert ["session"] == events
 
     async def test_closed_by_two_tasks(self, registry):
-        """Of two tasks that close one container, each cleanup runs once, and both come back."""
+        """If two tasks close one container, each cleanup runs once, and both return."""
         events = []
         entered = asyncio.Event()
         released = asyncio.Event()
@@ -84,7 +84,7 @@ class TestExactlyOnce:
 
     @pytest.mark.usefixtures("busy_threads")
     def test_closed_by_threads(self, registry):
-        """Of many threads that close one container, each cleanup runs once."""
+        """If many threads close one container, each cleanup runs once."""
         events = []
         for key in KEYS:
             registry.register_factory(key, leaving(events, key))
@@ -175,7 +175,7 @@ class TestExactlyOnce:
         assert ["child", "parent"] == events
 
     async def test_get_from_within_a_cleanup(self, way, registry):
-        """A cleanup that asks its container is refused, also for what is made."""
+        """A cleanup that asks its container is refused, even for services that are made."""
         outcomes = []
 
         def asking(wares_container):
@@ -209,7 +209,7 @@ class TestClosed:
     """A closed container is closed."""
 
     async def test_get(self, way, registry):
-        """A closed container refuses, also for what it had made."""
+        """A closed container refuses all services, even those that it had made."""
         registry.register_factory(Database, Database)
         registry.register_factory(Cache, Cache)
         registry.register_value(Mailer, "value")
@@ -252,7 +252,7 @@ class TestClosed:
             await way.get(container, Database)
 
     async def test_it_cannot_be_entered_again(self, way, registry):
-        """A closed container is not opened by `with`: what it is asked is refused."""
+        """A closed container can be entered by `with`, but refuses all services."""
         registry.register_factory(Database, Database)
         container = registry.container()
         await way.close(container)
@@ -332,7 +332,7 @@ class TestReset:
         assert Database is type(await way.get(container, Database))
 
     async def test_what_was_given(self, way, registry):
-        """What had been given is there again; what was registered locally is not."""
+        """After a reset, given objects are there again, but local registrations are not."""
         registry.register_value(Session, "registered")
         container = registry.container({Database: "given"})
         container.register_local_value(Session, "local")
@@ -343,7 +343,7 @@ class TestReset:
         assert ("given", "registered") == await way.get(container, Database, Session)
 
     async def test_what_was_given_and_nothing_else(self, way, registry):
-        """The same where nothing was registered locally."""
+        """After a reset without local registrations, given objects are there again."""
         container = registry.container({Database: "given"})
 
         await way.reset(container)
@@ -451,7 +451,7 @@ class TestSyncCloseOfAsyncServices:
         assert ["cache"] == events
 
     async def test_a_transient_that_failed(self, registry, container):
-        """The same where nothing of the container is kept at all."""
+        """After a transient service that failed, `close` has nothing to await."""
 
         async def make():
             raise Boom
@@ -465,7 +465,7 @@ class TestSyncCloseOfAsyncServices:
         assert None is container.close()
 
     async def test_a_cancelled_aget(self, registry):
-        """The same after an `aget` that was cancelled."""
+        """After a cancelled `aget`, `close` has nothing to await."""
         registry.register_factory(Session, awaiting_for_ever)
         container = registry.container()
         task = asyncio.create_task(container.aget(Session))
@@ -509,7 +509,7 @@ class TestSyncCloseOfAsyncServices:
         assert ([], ["session"]) == (before, events)
 
     async def test_async_making_without_async_cleanup(self, registry, container):
-        """What was made by an async function but needs no async cleanup is closed by `close`."""
+        """`close` closes a service of an async function that needs no async cleanup."""
         events = []
 
         async def make():
@@ -586,7 +586,7 @@ class TestDropped:
         assert [] == self.collect()
 
     def test_a_container_whose_cleanup_failed(self, registry):
-        """A container that was closed may be dropped, also where its cleanups failed."""
+        """A closed container may be dropped, even if its cleanups failed."""
         registry.register_factory(Session, leaving([], error=OSError("disk")))
         container = registry.container()
         container.get(Session)
@@ -650,7 +650,7 @@ class TestDropped:
 
 
 def test_one_object_in_two_services(registry):
-    """What is finished as its container closes is left once, though it was entered before, too."""
+    """An object that is two services is left once if its container closes meanwhile."""
     events, late, container = [], [], registry.container()
     manager = ManagerOf(events, "manager")
     entered, may_go_on = threading.Event(), threading.Event()

@@ -1,4 +1,4 @@
-"""Closing does what nested `with` blocks do, and what `contextlib`'s stacks do.
+"""Closing does the same as nested `with` blocks and as the stacks of `contextlib`.
 
 Random services fail as they are left, replace what is under way, hold it, or are cancelled. The
 same context managers are entered in nested `with` blocks, in an `ExitStack` or
@@ -19,11 +19,11 @@ from wares import Registry
 
 
 class Failure(Exception):
-    """What the work or a cleanup fails with; its only argument tells where it comes from."""
+    """The exception of the work or of a cleanup; its argument tells where it comes from."""
 
 
 class Interruption(BaseException):
-    """The same, but no `Exception`."""
+    """An exception of the work or of a cleanup that is no `Exception`."""
 
 
 ERRORS = {
@@ -36,7 +36,7 @@ ERRORS = {
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """One service: what kind of thing it is, and what it does as it is left.
+    """One service: its kind, and what it does when it is left.
 
     Attributes:
         kind: "generator" or "manager".
@@ -115,7 +115,7 @@ class Trial:
             self.leave(number, None)
 
     async def agenerator(self, number):
-        """The same, to be awaited."""
+        """Make an async generator for an entry."""
         try:
             yield number
         except BaseException as error:  # an entry may see any exception
@@ -126,7 +126,7 @@ class Trial:
             await self.aleave(number, None)
 
     def leave(self, number, error):
-        """Note how an entry is left, and raise what it raises."""
+        """Note how an entry is left, and raise the error that it has to raise."""
         self.events.append((number, label(error)))
         entry = self.entries[number]
         if (
@@ -137,7 +137,7 @@ class Trial:
             raise ERRORS[entry.error](number)
 
     async def aleave(self, number, error):
-        """The same, and wait; perhaps not undisturbed."""
+        """Note how an entry is left, and wait; perhaps a cancellation comes."""
         self.leave(number, error)
         does = self.entries[number].does
         if does == "be cancelled":
@@ -201,7 +201,7 @@ class Unswallowing:
 
 
 class AsyncUnswallowing:
-    """The same for an async one."""
+    """An async context manager that leaves another one as a container does."""
 
     def __init__(self, manager, *, is_hidden):
         self.manager, self.is_hidden = manager, is_hidden
@@ -375,7 +375,7 @@ def observe(run, entries, error):
 
 
 async def aobserve(run, entries, error):
-    """The same for an async way."""
+    """Observe an async way."""
     trial = Trial(entries)
     outcome = None
     try:
@@ -417,7 +417,7 @@ def test_sync(run, entries, error):
 @example(entries=[CANCELLED, SURVIVING, CANCELLED], error="cancellation")
 @example(entries=[FAILING, CANCELLED, FAILING], error="failure")
 def test_async(run, entries, error):
-    """The same for `async with` blocks and an `AsyncExitStack`."""
+    """Closing does the same as `async with` blocks and an `AsyncExitStack`."""
     expected = arun(arun_nested, entries, error)
     # Python itself gives an error another context where it passes a coroutine that something,
     # here a cancellation, was thrown into; an `AsyncExitStack` shows it.
@@ -429,7 +429,7 @@ def test_async(run, entries, error):
 
 @given(entries=SYNC_CASES)
 def test_sync_work_under_aclose(entries):
-    """What needs no `await` is left by `aclose` as by `close`."""
+    """`aclose` leaves synchronous services as `close` does."""
     events, outcome, contexts = observe(run_nested, entries, None)
 
     assert (events, outcome, contexts) == arun(arun_container, entries, None)

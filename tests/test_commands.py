@@ -292,7 +292,7 @@ TARGETS = [
 
 
 class TestTargets:
-    """What `module:attribute` may name."""
+    """The targets that `module:attribute` may name."""
 
     @pytest.mark.parametrize("target", TARGETS)
     def test_registries_and_applications(self, call, target):
@@ -331,7 +331,7 @@ class TestTargets:
         ],
     )
     def test_wrong_ones(self, call, target, message):
-        """What is wrong with a target is said in words, with the code for wrong usage."""
+        """A wrong target is explained, with the exit code for wrong usage."""
         code, _, err = call("check", target)
 
         assert 2 == code
@@ -375,7 +375,7 @@ class TestTargets:
         assert (0, "✓ 1 service, no problem\n") == (code, out)
 
     def test_a_module_that_cannot_be_imported(self, call):
-        """What a module lacks itself is shown as Python shows it."""
+        """If the module lacks another module, Python's error is shown."""
         code, _, err = call("check", "lacking:app")
 
         assert 1 == code
@@ -390,7 +390,7 @@ class TestTargets:
         assert "RuntimeError: no such port" in err
 
     def test_a_lifespan_that_is_not_decorated(self, call):
-        """A lifespan function that nobody has decorated is told of as such."""
+        """A lifespan function that is not decorated is an error that says so."""
         code, _, err = call("check", "shop:undecorated")
 
         assert 1 == code
@@ -425,7 +425,7 @@ class TestCheck:
         assert "The registry has 2 problems" in err
 
     def test_a_view_of_flask(self, call):
-        """What a view of Flask asks for by `inject`, and nobody has registered, is shown."""
+        """A service that a Flask view asks for and nothing registers is shown."""
         code, _, err = call("check", "shop:asking")
 
         assert 1 == code
@@ -433,7 +433,7 @@ class TestCheck:
         assert "ask (" in err
 
     def test_a_parameter_that_nothing_fills(self, call):
-        """What a class takes, and neither a call nor a registration can give, is shown."""
+        """A parameter that neither a call nor a registration can fill is shown."""
         code, _, err = call("check", "shop:unfillable")
 
         assert 1 == code
@@ -449,7 +449,7 @@ class TestCheck:
 
     @pytest.mark.parametrize("target", ["shop:silent", "shop:empty"])
     def test_no_services(self, call, target):
-        """Where nothing is registered, nothing was checked, and that is a failure."""
+        """If nothing is registered, the check fails, because nothing was checked."""
         code, out, err = call("check", target)
 
         assert (1, "") == (code, out)
@@ -457,7 +457,7 @@ class TestCheck:
 
     @pytest.mark.parametrize("app", ["fastapi", "flask", "starlette"])
     def test_what_nobody_needs(self, call, app):
-        """What no factory and no handler asks for, and no start makes, is a warning.
+        """A service that no factory, handler or start needs is a warning.
 
         FastAPI merges the lifespans of an application and its routers, which hides ours.
         """
@@ -470,7 +470,7 @@ class TestCheck:
         ] == err.splitlines()
 
     def test_what_nobody_asks_for_in_a_signature(self, call):
-        """Where all handlers ask in their bodies, nothing seems to be needed: no reason to warn."""
+        """If all handlers ask in their bodies, there is no warning about unused services."""
         code, _, err = call("check", "used:silent")
         strict, _, errors = call("check", "used:silent", "--unused")
 
@@ -520,7 +520,7 @@ class TestCheck:
         )
 
     def test_many_services(self, call):
-        """They are counted."""
+        """The output contains the number of services."""
         _, out, _ = call("check", "shop:failing")
 
         assert "✓ 2 services, no problem\n" == out
@@ -540,7 +540,7 @@ class TestGraph:
         ],
     )
     def test_formats(self, call, options, begins):
-        """It is written in each format; Mermaid unless told otherwise."""
+        """The graph is written in each format; the default is Mermaid."""
         code, out, _ = call("graph", "shop:registry", *options)
 
         assert 0 == code
@@ -558,7 +558,7 @@ class TestGraph:
         ],
     )
     def test_into_a_file(self, call, folder, name, options, begins):
-        """The file's name tells the format, unless it is told otherwise."""
+        """The name of the file selects the format, unless an option does."""
         code, out, _ = call("graph", "shop:registry", "-o", name, *options)
 
         assert (0, "") == (code, out)
@@ -579,7 +579,7 @@ class TestGraph:
         assert "linkStyle 0 stroke:#dc2626" in out
 
     def test_what_handlers_miss(self, call):
-        """What a handler asks for is no part of the drawing, and is told of."""
+        """A missing service of a handler is not drawn, but reported."""
         code, _, err = call("graph", "shop:asking")
         unstarted, _, more = call("graph", "shop:asking_too")
 
@@ -620,7 +620,7 @@ class TestGraph:
 
     @pytest.mark.parametrize("target", ["shop:silent", "shop:empty"])
     def test_no_services(self, call, target):
-        """Where nothing is registered, the drawing is empty, and it is said why."""
+        """If nothing is registered, the drawing is empty, and a message says why."""
         code, out, err = call("graph", target)
 
         assert 0 == code
@@ -648,7 +648,7 @@ class TestPing:
         assert " ms" in out
 
     def test_failing(self, call):
-        """A failing service is shown with its error, and the code is that of a failure."""
+        """A failing service is shown with its error, and the exit code is 1."""
         code, out, _ = call("ping", "shop:failing")
 
         (line,) = (line for line in out.splitlines() if "broken" in line)
@@ -693,7 +693,7 @@ class TestPing:
         assert "--timeout" in err
 
     def test_watching(self, folder):
-        """It pings again and again until it is interrupted, and ends the application then."""
+        """Pings are repeated until the command is interrupted; then the application ends."""
         process = run_apart(folder, "ping", "shop:fastapi", "--watch", "0.01")
         seen = 0
         for line in process.stdout:
@@ -742,7 +742,7 @@ class TestList:
         assert "shop.py:" in line
 
     def test_values(self, call):
-        """A value has no lifetime of its own, and what is missing is told."""
+        """A value has no lifetime, and a missing service is listed."""
         _, out, _ = call("list", "shop:failing")
         _, missing, _ = call("list", "shop:invalid")
 
@@ -763,7 +763,7 @@ class TestList:
         assert ["<_Name>", "Annotated[object, <_Name>]", "Auth"] == names
 
     def test_nothing(self, call):
-        """Where nothing is registered, it says so."""
+        """If nothing is registered, the command says so."""
         code, out, _ = call("list", "shop:silent")
 
         assert (0, "Nothing is registered.\n") == (code, out)
@@ -799,7 +799,7 @@ class TestItself:
     """The command as such."""
 
     def test_pre_commit(self, call, monkeypatch):
-        """The hook for pre-commit runs `wares check` once, whatever files have changed."""
+        """The hook for pre-commit runs `wares check` once, for any changed files."""
         (hook,) = yaml.safe_load(
             (Path(__file__).parent.parent / ".pre-commit-hooks.yaml").read_text("utf-8")
         )

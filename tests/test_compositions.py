@@ -20,7 +20,7 @@ from wares import (
 
 
 class Storage(typing.Protocol):
-    """What a database can be asked for by."""
+    """The interface of a database."""
 
 
 class TestAlias:
@@ -67,7 +67,7 @@ class TestAlias:
         assert shop is database
 
     def test_lifetimes_are_looked_at_behind_it(self, registry):
-        """A singleton may not need something scoped, by whatever name."""
+        """A singleton may not need a scoped service through an alias."""
 
         def make(storage: Storage): ...
 
@@ -81,7 +81,7 @@ class TestAlias:
         assert [LifetimeError] == [type(error) for error in caught.value.exceptions]
 
     async def test_overrides(self, way, registry, container):
-        """What overrides the target overrides the alias; the alias can be overridden alone."""
+        """An override of the target overrides the alias; the alias can be overridden alone."""
         registry.register_factory(Database, Database)
         registry.register_alias(Storage, Database)
         with registry.override_value(Database, 1):
@@ -154,7 +154,7 @@ class TestSeveral:
         assert [1] == await way.get(container, Shop)
 
     async def test_each_has_its_own_lifetime(self, way, registry):
-        """Each of them is kept by its own owner, and cleaned up by it."""
+        """Each of several services is kept and cleaned up by its own owner."""
         events = []
 
         def make(name):
@@ -186,7 +186,7 @@ class TestSeveral:
         assert [1] == await way.get(container, list[Mailer])
 
     async def test_with_the_one(self, way, registry, container):
-        """What is registered under the key itself is one of several, in its place."""
+        """The service registered under the key itself is in the list, in its place."""
         registry.add_value(Mailer, "first")
         registry.register_value(Mailer, "replaced")
         registry.add_value(Mailer, "third")
@@ -215,7 +215,7 @@ class TestSeveral:
         ]
 
     def test_bad_keys(self, registry):
-        """What cannot be a key is refused."""
+        """A key that is not hashable is refused."""
         for add in (
             lambda: registry.add_value([], 1),
             lambda: registry.add_factory([], list),
@@ -252,7 +252,7 @@ class TestSeveral:
 
 
 class Traced:
-    """What decorates a service."""
+    """A decorator of a service."""
 
     def __init__(self, inner: object, settings: Settings) -> None:
         self.inner = inner
@@ -263,7 +263,7 @@ class TestDecorating:
     """`decorate`."""
 
     async def test_around_a_service(self, way, registry, container):
-        """Who asks for the service gets what decorates it, which is given what else it needs."""
+        """`get` returns the decorator, whose other parameters are filled."""
         registry.register_factory(Database, Database)
         registry.register_value(Settings, "settings")
         registry.decorate(Database, Traced)
@@ -279,7 +279,7 @@ class TestDecorating:
         assert database is await way.get(container, Database)
 
     async def test_annotated_with_what_it_decorates(self, way, registry, container):
-        """The first parameter is what is decorated, also if it is annotated with the key."""
+        """The first parameter is the decorated service, even if its annotation is the key."""
 
         def twice(number: int, factor: float) -> int:
             return int(number * factor)
@@ -293,7 +293,7 @@ class TestDecorating:
 
     @pytest.mark.parametrize("lifetime", ["singleton", "connection", "scoped", "transient"])
     async def test_the_lifetime_stays(self, way, registry, container, lifetime):
-        """What decorates lives as long as what it decorates."""
+        """A decorator has the lifetime of the decorated service."""
         made = []
 
         def decorate(database: Database):
@@ -310,7 +310,7 @@ class TestDecorating:
         assert count == len(made) == len(set(made))
 
     async def test_cleanups(self, way, registry):
-        """The cleanup of what is decorated stays, after that of what decorates it."""
+        """The cleanup of the decorated service runs after that of the decorator."""
         events = []
 
         def make():
@@ -370,7 +370,7 @@ class TestDecorating:
         assert first is await way.get(registry.container(), int)
 
     async def test_an_alias(self, way, registry, container):
-        """An alias can be decorated; what it stands for is not touched."""
+        """An alias can be decorated; its target is not affected."""
         registry.register_value(int, 5)
         registry.register_alias(float, int)
         registry.decorate(float, Double)
@@ -404,7 +404,7 @@ class TestDecorating:
         assert "fake" == overridden
 
     def test_the_ping(self, registry, container):
-        """There is one ping, and it is given what decorates the service."""
+        """There is one ping, which gets the decorator."""
         seen = []
         registry.register_factory(
             Database, Database, ping=seen.append, ping_timeout=2, tags=["ready"]
@@ -418,7 +418,7 @@ class TestDecorating:
         assert [Traced] == [type(service) for service in seen]
 
     def test_something_that_is_not_there(self, registry):
-        """What is not registered cannot be decorated."""
+        """A service that is not registered cannot be decorated."""
         registry.register_factory(Repository, Repository)
 
         with pytest.raises(ServiceNotFoundError) as caught:
@@ -449,7 +449,7 @@ class TestDecorating:
 
 
 class Double:
-    """What decorates a number."""
+    """A decorator of a number."""
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -470,7 +470,7 @@ class TestGeneric:
     """`register_generic`."""
 
     async def test_the_types_in_the_brackets(self, way, registry, container):
-        """One factory makes the services of all types, and is told which."""
+        """One factory makes the services for all types, and gets the types."""
         registry.register_factory(Database, Database)
         registry.register_generic(Box, Box)
 
@@ -513,7 +513,7 @@ class TestGeneric:
         assert "Box[int]" in str(caught.value)
 
     async def test_one_by_itself(self, way, registry, container):
-        """What is registered for one type wins, and so does an override."""
+        """A registration for one type wins, and so does an override."""
         registry.register_factory(Database, Database)
         registry.register_generic(Box, Box)
         registry.register_value(Box[int], "own")
@@ -555,7 +555,7 @@ class TestGeneric:
         assert {} == await way.get(container, dict[str, int])
 
     async def test_others_stay_missing(self, way, registry, container):
-        """What no generic class was registered for is missing, as anything else."""
+        """A generic alias without a registered generic class is a missing service."""
         registry.register_generic(Box, Box)
         for key in (set[int], Mailer, Box):
             with pytest.raises(ServiceNotFoundError):
@@ -573,6 +573,6 @@ class TestGeneric:
         ],
     )
     def test_bad_input(self, registry, key, factory, options):
-        """What cannot work is refused at once."""
+        """Invalid arguments are refused at once."""
         with pytest.raises(WaresError):
             registry.register_generic(key, factory, **options)

@@ -27,7 +27,7 @@ OWNERS = ["scoped", "connection", "singleton"]
 
 
 class Boom(Exception):
-    """What a factory fails with."""
+    """The exception of a factory."""
 
 
 class Gate:
@@ -54,7 +54,7 @@ class Gate:
 
 
 class ThreadGate:
-    """The same for threads."""
+    """A gate for threads."""
 
     def __init__(self):
         self.runs = 0
@@ -193,7 +193,7 @@ class TestTasks:
 
     @pytest.mark.parametrize("lifetime", OWNERS)
     async def test_a_cancelled_maker(self, registry, lifetime):
-        """Where the maker is cancelled, one of the waiters becomes the maker."""
+        """If the task that makes a service is cancelled, one of the waiters makes it."""
         gate = Gate()
         registry.register_factory(Database, gate.make, lifetime=lifetime)
         container = registry.container()
@@ -230,7 +230,7 @@ class TestTasks:
         assert 5 == gate.runs
 
     async def test_a_cancelled_maker_without_waiters(self, registry):
-        """A cancelled maker leaves nothing behind: the next `aget` makes the service."""
+        """After a cancelled task without waiters, the next `aget` makes the service."""
         gate = Gate()
         registry.register_factory(Database, gate.make)
         registry.register_factory(Repository, Repository)
@@ -247,7 +247,7 @@ class TestTasks:
         assert (2, 1) == (gate.runs, gate.cancelled)
 
     async def test_maker_and_all_waiters_cancelled(self, registry, container):
-        """Where everybody is cancelled, the next one who asks makes the service."""
+        """If all tasks are cancelled, the next one that asks makes the service."""
         gate = Gate()
         registry.register_factory(Database, gate.make)
         tasks = await start(*[container.aget(Database) for _ in range(4)])
@@ -324,7 +324,7 @@ class TestTasks:
         assert Database is type(await container.aget(Database))
 
     async def test_a_failing_need(self, registry, container):
-        """A failing need's error reaches all who wait for what needs it."""
+        """The error of a need reaches all tasks that wait for services that need it."""
         gate = Gate()
         error = Boom()
         gate.errors = [error]
@@ -342,7 +342,7 @@ class TestTasks:
         assert Shop is type(await container.aget(Shop))
 
     async def test_a_factory_that_fails_after_all_waiters_went(self, registry, container):
-        """A maker's error is its own where nobody waits any more."""
+        """If no task waits any more, the error reaches only the task that made the service."""
         gate = Gate()
         error = Boom()
         gate.errors = [error]
@@ -358,7 +358,7 @@ class TestTasks:
         assert [Boom, *[asyncio.CancelledError] * 2] == list(map(type, outcomes))
 
     async def test_a_factory_that_raises_a_cancellation_of_its_own(self, registry, container):
-        """A `CancelledError` that nobody asked for ends the maker, and waiters try themselves."""
+        """A `CancelledError` of a factory ends only its task, and the waiters try themselves."""
         gate = Gate()
         gate.errors = [asyncio.CancelledError()]
         registry.register_factory(Database, gate.make)
@@ -371,7 +371,7 @@ class TestTasks:
         assert [container.get(Database)] * 2 == others
 
     async def test_a_maker_that_is_torn_down(self, registry, container):
-        """What is no `Exception` ends its maker only: waiters try themselves."""
+        """An error that is no `Exception` ends only its task, and the waiters try themselves."""
 
         class Stop(BaseException):
             pass
@@ -826,7 +826,7 @@ class TestThreadsAndTasks:
         assert Database is type(services[0])
 
     def test_a_cancelled_task_wakes_a_waiting_thread(self, registry):
-        """A thread that waits for a task is told when that task is cancelled."""
+        """A thread that waits for a task wakes when the task is cancelled."""
         entered, asked = threading.Event(), threading.Event()
         runs = []
 
@@ -882,7 +882,7 @@ class TestThreadsAndTasks:
         assert [] == missing_parts(str(error), "Database", "aget")
 
     def test_get_of_a_singleton_in_the_loop_of_the_maker(self, registry):
-        """The same for a singleton that another container of the same loop is making."""
+        """`get` of a singleton that another container of the same loop makes is an error."""
         gate = Gate()
         registry.register_factory(Database, gate.make, lifetime="singleton")
 
@@ -900,7 +900,7 @@ class TestThreadsAndTasks:
         assert isinstance(in_loop(work), WaresError)
 
     def test_a_sync_need_in_the_loop_of_the_maker(self, registry):
-        """The same for a sync service that is being made by an `aget` of what needs it."""
+        """`get` of a sync service that an `aget` of the same loop makes is an error."""
         entered = asyncio.Event()
         released = asyncio.Event()
 
@@ -1253,7 +1253,7 @@ class TestCycles:
         assert [] == missing_parts(str(outcome), "Database", "Mailer")
 
     async def test_a_gather_without_a_cycle(self, registry):
-        """A factory may gather what it needs; what both parts need is made once."""
+        """A factory may gather two services that need the same third one."""
         runs = []
 
         async def make_engine():
@@ -1296,7 +1296,7 @@ class TestCycles:
     async def test_a_task_that_a_factory_starts_may_wait_for_its_service(
         self, registry, container
     ):
-        """A task that a factory only starts may wait for what that factory makes, or is told.
+        """A task of a factory may wait for the factory's service, or gets an error.
 
         The container cannot know whether the factory will wait for the task; what must not
         happen is that the service is not made.
@@ -1405,7 +1405,7 @@ class TestCycles:
         assert (4, path[0]) == (len(path), path[-1])
 
     def test_through_another_container(self, registry, container):
-        """A circle that goes through a second container is found at whatever is asked there."""
+        """A circle through a second container is found, whichever service is asked for."""
         other = registry.container()
 
         def make_database(wares_container):
@@ -1473,7 +1473,7 @@ class TestCycles:
 
     @pytest.mark.usefixtures("busy_threads")
     def test_a_race_into_a_cycle(self, registry):
-        """Whatever the timing, threads in a circle of declared needs come back."""
+        """Threads in a circle of declared needs return, whatever the timing."""
         keys = [type(f"Key{number}", (), {}) for number in range(4)]
         for number, key in enumerate(keys):
             registry.register_factory(key, asking(keys[(number + 1) % 4]))
@@ -1498,7 +1498,7 @@ class TestClosingMeanwhile:
 
     @pytest.mark.parametrize("is_generator", [False, True])
     async def test_by_another_task(self, registry, is_generator):
-        """What is finished after the container closed is cleaned up, and its maker is told."""
+        """A service that a task finishes after the container closed is cleaned up."""
         events = []
         entered = asyncio.Event()
         released = asyncio.Event()
@@ -1557,7 +1557,7 @@ class TestClosingMeanwhile:
         assert [] == made
 
     async def test_a_service_without_a_cleanup(self, registry):
-        """The maker of a service that came too late is told, also where nothing is to be undone."""
+        """A service that is finished too late is an error, even without a cleanup."""
         gate = Gate()
         registry.register_factory(Database, gate.make)
         container = registry.container()
@@ -1602,7 +1602,7 @@ class TestClosingMeanwhile:
         assert [False, False] == [Database in waiter, Repository in waiter]
 
     def test_by_another_thread(self, registry):
-        """A thread that finishes a service of a closed container cleans it up, and is told."""
+        """A service that a thread finishes after the container closed is cleaned up."""
         events = []
         entered = threading.Event()
         released = threading.Event()
@@ -1661,7 +1661,7 @@ class TestClosingMeanwhile:
         await parent.aclose()
 
     def test_a_child_closed_while_threads_wait_for_its_parent(self, registry):
-        """The same with threads."""
+        """A child may close while threads wait for a service of its parent."""
         gate = ThreadGate()
         registry.register_factory(Database, gate.make, lifetime="connection")
         registry.register_factory(Repository, Repository)
@@ -1697,7 +1697,7 @@ class TestClosingMeanwhile:
         assert gate.runs <= 2
 
     async def test_a_registry_closed_while_a_singleton_is_made(self):
-        """A singleton finished after its registry closed is cleaned up, and its maker is told."""
+        """A singleton that is finished after its registry closed is cleaned up."""
         events = []
         registry = Registry()
         entered, released = asyncio.Event(), asyncio.Event()
@@ -1725,7 +1725,7 @@ class TestClosingMeanwhile:
         assert ["entered", "left"] == events
 
     async def test_reset_while_something_is_made(self, registry, container):
-        """What was begun before a reset does not turn up after it."""
+        """A service that was begun before a reset does not appear after it."""
         events = []
         gate = Gate()
 
@@ -1793,7 +1793,7 @@ class TestFactoriesThatCloseTheirContainer:
         assert ["left"] == events
 
     async def test_a_singleton_that_closes_its_registry(self, way):
-        """A singleton whose factory closes the registry is handed out to nobody."""
+        """A singleton whose factory closes the registry is not returned."""
         registry = Registry()
 
         def make():
@@ -1838,7 +1838,7 @@ def test_two_ways_at_once():
 
 
 def test_the_maker_may_be_in_a_thread_that_ended(registry):
-    """What a thread has made is there after it has ended."""
+    """A service remains after the thread that has made it has ended."""
     registry.register_factory(Database, Database)
     container = registry.container()
 

@@ -99,7 +99,7 @@ class TestGet:
         assert database is container.get(Repository).database
 
     async def test_a_sync_service_of_an_async_one_again_and_again(self, registry):
-        """That holds whenever it is done, and it stays an error without that `aget`."""
+        """`get` works after an `aget` of the async service, and is an error without it."""
 
         async def connect():
             return Database()
@@ -144,7 +144,7 @@ class TestGet:
             assert (falsy, falsy) == await way.get(container, Database, Cache)
 
     async def test_a_diamond(self, way, registry):
-        """What two services need is made once for both."""
+        """A service that two others need is made once for both."""
 
         def make(first: Cache, second: Mailer):
             return [first, second]
@@ -163,7 +163,7 @@ class TestGet:
             assert first is second
 
     async def test_a_need_that_a_constructor_asked_for(self, way, registry):
-        """What a factory asks its container for is not made again for the next need."""
+        """A service that a factory asks for is not made again for the next need."""
         made = []
 
         def make_database():
@@ -189,7 +189,7 @@ class TestGet:
     async def test_a_need_that_a_context_manager_asked_for_as_it_was_entered(
         self, way, registry
     ):
-        """What `__enter__` asks the container for is not made again for the next need."""
+        """A service that `__enter__` asks for is not made again for the next need."""
         made = []
 
         def make_database():
@@ -357,7 +357,7 @@ class TestPartlyMade:
 
 
 class Boom(Exception):
-    """What a factory fails with."""
+    """The exception of a factory."""
 
 
 class TestChains:
@@ -462,7 +462,7 @@ class TestChains:
 
 
 class TestValues:
-    """A value is what it is: never entered, awaited, called or closed unless asked."""
+    """A value is never entered, awaited, called or closed unless asked."""
 
     async def test_a_context_manager(self, way, registry):
         """A value that is a context manager is handed out untouched."""
