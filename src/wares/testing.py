@@ -297,14 +297,15 @@ class AdapterConformance:
             return await _use_session(container, mode)
 
         async def scenario() -> None:
-            async with self._serving(Work(look)) as (served, _):
-                await _result(self.perform(served))
-                with pytest.raises(NoContainerError):
-                    current_container()
+            for failure in (None, WorkError(), AnsweredError()):
+                async with self._serving(Work(look, failure)) as (served, _):
+                    await _result(self.perform(served))
+                    with pytest.raises(NoContainerError):
+                        current_container()
 
         self._run(scenario())
 
-        assert [True] == seen
+        assert [True] * 3 == seen
 
     def test_failed_work_rolls_back(self) -> None:
         """The cleanups see the exception that ends a unit of work."""
