@@ -191,7 +191,7 @@ def _find_handlers(app: web.Application) -> Iterator[Callable[..., Any]]:
 @web.middleware
 async def _note_failure(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Note the exception, because an outer middleware may answer it."""
-    with noting(wares_from(request), _is_failure):
+    with noting(wares_from(request)):
         return await handler(request)
 
 

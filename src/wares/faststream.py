@@ -141,7 +141,7 @@ class _Noting(BaseMiddleware[Any, Any]):
     ) -> Any:
         container = current.get()
         if container is not None and container._given.get(StreamMessage) is msg:
-            with noting(container, _is_failure):
+            with noting(container):
                 return await call_next(msg)
         return await call_next(msg)  # the answer to a `broker.request`, which has no container
 

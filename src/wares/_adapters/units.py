@@ -64,20 +64,18 @@ def keep_message(error: WaresError) -> WaresError:
 
 
 @contextmanager
-def noting(container: Container, is_failure: Callable[[BaseException], bool]) -> Iterator[None]:
+def noting(container: Container) -> Iterator[None]:
     """Note the exception that leaves the block, because outer code may answer it or try again.
 
     Args:
         container: The container of the unit of work to which the block belongs.
-        is_failure: Tells which exceptions are failures.
     """
     # This may be another attempt, after one that has failed.
     note_failure(container, None)
     try:
         yield
     except BaseException as error:
-        if is_failure(error):
-            note_failure(container, error)
+        note_failure(container, error)
         raise
 
 
