@@ -460,12 +460,8 @@ def _end(containers: dict[Any, FlaskContainer], key: Any, error: BaseException |
     if opened is None:
         return
     failure = opened.find_failure(error)
-    if opened.stream is None:
-        del containers[key]
-        opened.end(failure)
-    elif failure is not error or not isinstance(error, (Exception, GeneratorExit, NoneType)):
-        # The response will not be sent.
-        del containers[key]
+    may_be_sent = failure is error and isinstance(error, (Exception, GeneratorExit, NoneType))
+    if opened.stream is None or not may_be_sent:
         try:
             opened.drop_stream()
         finally:
