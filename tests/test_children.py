@@ -5,8 +5,9 @@ import asyncio
 import pytest
 
 from tests.support.cleanups import leaving
+from tests.support.messages import missing_parts
 from tests.support.services import Cache, Database, Mailer, Repository, Session
-from wares import ContainerClosedError
+from wares import ContainerClosedError, InvalidLifetimeError
 
 
 class TestWhatAChildHas:
@@ -130,6 +131,49 @@ class TestWhatAChildHas:
         child.register_local_value(Database, "local")
 
         assert "registered" == (await way.get(child, Repository)).database
+
+    async def test_a_connection_service_does_not_see_their_factories(
+        self, way, registry, container
+    ):
+        """The same where the child has registered a factory."""
+        registry.register_value(Database, "registered")
+        registry.register_factory(Repository, Repository, lifetime="connection")
+        child = container.child()
+        child.register_local_factory(Database, lambda: "local")
+
+        assert "registered" == (await way.get(child, Repository)).database
+        assert "local" == await way.get(child, Database)
+
+    async def test_a_local_connection_service(self, way, registry, container):
+        """One that is registered in the outermost container is shared, also by grandchildren."""
+        registry.register_factory(Database, lambda: "registered", lifetime="connection")
+        container.register_local_factory(Database, Database, lifetime="connection")
+        family = [container.child(), container.child().child(), container]
+
+        services = [await way.get(each, Database) for each in family]
+
+        assert {Database} == set(map(type, services))
+        assert 1 == len(set(map(id, services)))
+
+    def test_a_local_connection_service_of_a_child(self, container):
+        """A child may not register what would outlive it, and come into its siblings."""
+        child = container.child()
+
+        with pytest.raises(InvalidLifetimeError) as caught:
+            child.register_local_factory(Database, Database, lifetime="connection")
+
+        assert [] == missing_parts(str(caught.value), "Database", "connection", "outermost")
+
+    async def test_a_local_registration_above_thousands(self, way, registry):
+        """What is registered locally in the outermost container, the innermost child sees."""
+        container = child = registry.container()
+        for _ in range(3_000):
+            child = child.child()
+
+        container.register_local_factory(Database, Database)
+
+        assert Database is type(await way.get(child, Database))
+        await way.close(container)
 
     async def test_a_connection_service_gets_its_owner(self, way, registry, container):
         """A connection's factory receives the outermost container, whichever child asked."""

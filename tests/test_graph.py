@@ -6,6 +6,7 @@ import json
 import re
 import typing
 
+import attrs
 import pytest
 
 from tests.support.services import (
@@ -394,6 +395,22 @@ class TestRecording:
                 container.get(Mailer)
         with registry.container() as container:
             container.get(Shop)
+
+        assert [("Mailer", "Cache")] == self.seen_in(registry)
+
+    def test_a_registry_that_is_not_hashable(self):
+        """A subclass that compares its instances records like any other registry."""
+
+        @attrs.define
+        class Comparable(Registry):
+            """Defined by attrs, it is equal to others, and has no hash."""
+
+        registry = Comparable()
+        registry.register_factory(Mailer, lambda wares_container: wares_container.get(Cache))
+        registry.register_factory(Cache, Cache)
+
+        with registry.record(), registry.container() as container:
+            container.get(Mailer)
 
         assert [("Mailer", "Cache")] == self.seen_in(registry)
 

@@ -5,7 +5,6 @@ moment each time.
 """
 
 import asyncio
-import concurrent.futures
 import threading
 
 import pytest
@@ -215,11 +214,12 @@ class TestWhoeverWaitsMeanwhile:
     async def test_as_they_are_told(self, registry, container, monkeypatch, is_task):
         """All hear of a failure, though a signal handler raises in the midst of telling them."""
         held, gate = Held(), asyncio.Event()
-        tell = concurrent.futures.Future.set_result
+        loop = asyncio.get_running_loop()
+        tell = loop.call_soon_threadsafe
 
-        def tell_and_interrupt(future, outcome):
+        def tell_and_interrupt(*arguments):
             monkeypatch.undo()
-            tell(future, outcome)
+            tell(*arguments)
             raise Interrupt
 
         async def amake():
@@ -239,7 +239,7 @@ class TestWhoeverWaitsMeanwhile:
         await settle()
         waiting = [asyncio.create_task(container.aget(Database)) for _ in range(3)]
         await settle()
-        monkeypatch.setattr(concurrent.futures.Future, "set_result", tell_and_interrupt)
+        monkeypatch.setattr(loop, "call_soon_threadsafe", tell_and_interrupt)
 
         held.released.set()
         gate.set()

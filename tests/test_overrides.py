@@ -220,6 +220,17 @@ class TestWhileItLasts:
         with override(registry, Database, "override"):
             assert None is registry.validate()
 
+    async def test_of_what_is_registered_locally_within(self, way, registry, override):
+        """A local registration that came meanwhile counts after the override."""
+        container = registry.container()
+        with override(registry, Database, "override"):
+            container.register_local_value(Database, "local")
+            child = container.child()
+            within = await way.get(child, Database)
+
+        assert "override" == within
+        assert "local" == await way.get(container, Database)
+
     async def test_of_what_a_container_is_given(self, way, registry, override):
         """What a container is given comes before what is registered, overrides included."""
         registry.expect(Database)

@@ -375,3 +375,42 @@ def test_overriding_one_key_at_once(registry):
     assert [None] * 4 == outcomes
     with registry.container() as container:
         assert 999 == container.get(int)
+
+
+def test_a_task_whose_event_loop_has_ended(registry):
+    """A service is made and handed out though a task that waits for it will never go on."""
+    entered, released = threading.Event(), threading.Event()
+
+    def make():
+        entered.set()
+        assert released.wait(SECONDS)
+        return "made"
+
+    def get():
+        with registry.container() as container:
+            return container.get(str)
+
+    async def aget():
+        async with registry.container() as container:
+            return await container.aget(str)
+
+    async def wait():
+        waiting.append(asyncio.create_task(aget()))
+        await settle()
+
+    def wait_and_close():
+        assert entered.wait(SECONDS)
+        loop = asyncio.new_event_loop()
+        loop.set_exception_handler(lambda *_: None)
+        loop.run_until_complete(wait())
+        loop.close()
+        released.set()
+
+    waiting = []
+    registry.register_factory(str, make, lifetime="singleton")
+
+    outcomes = in_threads(get, wait_and_close)
+
+    assert ["made", None] == outcomes
+    assert "made" == get()
+    assert not waiting.pop().done()

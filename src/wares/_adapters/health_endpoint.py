@@ -21,7 +21,7 @@ import attrs
 
 from wares._core.container import Registry
 from wares._core.registrations import Registrations
-from wares._core.waiting import wait_in_the_event_loop
+from wares._core.waiting import expect_in_the_event_loop
 from wares._health.loops import find_loop
 from wares.exceptions import InvalidOptionError
 from wares.health import (
@@ -164,8 +164,10 @@ class HealthEndpoint:
             # All requests share this run, so it must not depend on the context or the end of the
             # first one.
             find_loop().spawn(functools.partial(self._arun, run, registry))
-        findings = await wait_in_the_event_loop(run.future)
-        return self._answer(findings.narrow(wanted), accept)
+        give, wait = expect_in_the_event_loop()
+        run.future.add_done_callback(give)
+        done = await wait()
+        return self._answer(done.result().narrow(wanted), accept)
 
     def _refuse_unknown(
         self, registry: Registry, wanted: frozenset[str]

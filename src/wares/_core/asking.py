@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from _thread import get_ident
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Any, NoReturn, overload
 
 from typing_extensions import TypeForm, TypeVar
@@ -26,7 +26,7 @@ from wares._core.claims import (
 from wares._core.keys import describe_path
 from wares._core.makers import Makers
 from wares._core.recipes import Recipe, check_key
-from wares._core.waiting import wait_in_the_event_loop
+from wares._core.waiting import expect_in_the_event_loop, expect_in_thread
 from wares.exceptions import (
     CircularDependencyError,
     ContainerClosedError,
@@ -455,34 +455,38 @@ Asking.aget.__qualname__ = "Container.aget"
 
 def wait_for_another(claim: Claim, busy: Busy) -> None:
     """Wait for a service that another `get` makes; raise the error if that one failed."""
-    wait = announce(claim, busy, blocks=True)
+    give, wait_for_answer = expect_in_thread()
+    wait = announce(claim, busy, give, blocks=True)
     if wait is None:
         return
     try:
-        raise_outcome(wait.future.result())
+        raise_outcome(wait_for_answer())
     finally:
         end_wait(wait)
         # An exception that a frame of its own traceback refers to is left to the garbage collector.
-        del wait, busy
+        del wait, busy, give, wait_for_answer
 
 
 async def await_another(claim: Claim, busy: Busy) -> None:
     """Wait as `wait_for_another` does, in an event loop."""
-    wait = announce(claim, busy, blocks=False)
+    give, wait_for_answer = expect_in_the_event_loop()
+    wait = announce(claim, busy, give, blocks=False)
     if wait is None:
         return
     try:
-        raise_outcome(await wait_in_the_event_loop(wait.future))
+        raise_outcome(await wait_for_answer())
     finally:
         end_wait(wait)
-        del wait, busy
+        del wait, busy, give, wait_for_answer
 
 
-def announce(claim: Claim, busy: Busy, *, blocks: bool) -> Wait | None:
+def announce(
+    claim: Claim, busy: Busy, give: Callable[[BaseException | None], None], *, blocks: bool
+) -> Wait | None:
     """Wake the waiters for services that are made by now, and register that *claim* waits."""
     if claim.waiters:
         wake(claim)
-    return begin_wait(claim, busy, blocks=blocks)
+    return begin_wait(claim, busy, give, blocks=blocks)
 
 
 def raise_outcome(error: BaseException | None) -> None:

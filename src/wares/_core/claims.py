@@ -14,20 +14,16 @@ from __future__ import annotations
 import gc
 import os
 from _thread import get_ident, start_new_thread
-from collections.abc import Coroutine, Hashable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Hashable, Iterator
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 
 from wares._core.awkward import get_traceback, is_a
-from wares._core.locking import LOCK
+from wares._core.locking import LOCK, locked
 from wares._core.paths import Path, find_claims_on_the_stack, read_path
 from wares.exceptions import AsyncServiceError, CircularDependencyError
-
-if TYPE_CHECKING:
-    from concurrent.futures import Future
 
 #: The key of a container's cleanups in its dict of services. They are in that dict so that exactly
 #: one of several threads creates them, and exactly one of several that close takes them out.
@@ -46,7 +42,7 @@ class Claim:
     #: Whether the `get` has failed. Keys that it may still hold then count as not claimed.
     is_over = False
     #: The waits of other `get` calls for keys that this one has claimed.
-    waiters: list[Wait] | tuple[()] = ()
+    waiters: dict[Wait, None] | tuple[()] = ()
     #: The waits of this `get`, and of those within its factories.
     waits: list[Wait] | tuple[()] = ()
     #: The keys and recipes that a singleton's factory has asked for in its body.
@@ -107,7 +103,7 @@ class Wait:
         lineage: The claims that cannot go on until it is made: that of the waiting `get`, and those
             of the `get` calls around it.
         thread: The thread that is blocked meanwhile; `None` for an `aget`.
-        future: Receives the error that making the service failed with, or `None`.
+        answer: Ends the wait, with the error that making the service failed with, or `None`.
     """
 
     made: dict[Hashable, Any]
@@ -115,7 +111,7 @@ class Wait:
     holder: Claim
     lineage: tuple[Claim, ...]
     thread: int | None
-    future: Future[BaseException | None]
+    answer: Callable[[BaseException | None], None]
 
     def is_over(self) -> bool:
         """Return whether the service is made, or is no longer being made.
@@ -130,12 +126,19 @@ class Wait:
 _blocked: dict[int, Wait] = {}
 
 
-def begin_wait(claim: Claim, busy: Busy, *, blocks: bool) -> Wait | None:
+def begin_wait(
+    claim: Claim,
+    busy: Busy,
+    answer: Callable[[BaseException | None], None],
+    *,
+    blocks: bool,
+) -> Wait | None:
     """Register that a `get` waits. It must hold no key meanwhile.
 
     Args:
         claim: The claim of the `get` that waits.
         busy: The signal that its maker raised.
+        answer: Ends the wait; see `Wait`.
         blocks: Whether the wait blocks its thread.
 
     Returns:
@@ -145,12 +148,10 @@ def begin_wait(claim: Claim, busy: Busy, *, blocks: bool) -> Wait | None:
         CircularDependencyError: The holder waits for this `get`, directly or through others.
         AsyncServiceError: The wait would block an event loop that must run for it to end.
     """
-    import concurrent.futures  # noqa: PLC0415  # takes long to import, and waiting is rare
-
     holder = busy.holder
     thread = get_ident() if blocks else None
     lineage = tuple(find_lineage(claim))
-    wait = Wait(busy.made, busy.key, holder, lineage, thread, concurrent.futures.Future())
+    wait = Wait(busy.made, busy.key, holder, lineage, thread, answer)
     with LOCK:
         if wait.is_over():
             if holder.is_over and busy.made.get(busy.key) is holder:
@@ -158,25 +159,29 @@ def begin_wait(claim: Claim, busy: Busy, *, blocks: bool) -> Wait | None:
                 del busy.made[busy.key]
             return None
         _refuse_deadlock(busy, lineage, thread)
-        holder.waiters = holder.waiters or []
-        holder.waiters.append(wait)
-        for link in lineage:
-            link.waits = link.waits or []
-            link.waits.append(wait)
-        if thread is not None:
-            _blocked[thread] = wait
+        _register(wait)
     if wait.is_over():
         # The holder stores the service before it looks for waiters, so it may have missed this one.
         wake(holder)
     return wait
 
 
+def _register(wait: Wait) -> None:
+    """Let other `get` calls find *wait*. Called with the lock held."""
+    wait.holder.waiters = wait.holder.waiters or {}
+    wait.holder.waiters[wait] = None
+    for link in wait.lineage:
+        link.waits = link.waits or []
+        link.waits.append(wait)
+    if wait.thread is not None:
+        _blocked[wait.thread] = wait
+
+
 def end_wait(wait: Wait) -> None:
     """Unregister a wait, whether it succeeded or was interrupted."""
     with LOCK:
         _forget(wait)
-        if wait in wait.holder.waiters:
-            wait.holder.waiters.remove(wait)  # type: ignore[union-attr]  # it contains *wait*, so it is a list
+        wait.holder.waiters.pop(wait, None)  # type: ignore[union-attr]  # it has waited there
 
 
 def wake(claim: Claim, error: BaseException | None = None) -> None:
@@ -186,39 +191,26 @@ def wake(claim: Claim, error: BaseException | None = None) -> None:
         claim: The claim.
         error: The error that its factory failed with.
     """
-    from concurrent.futures import InvalidStateError  # noqa: PLC0415  # a waiter has imported it
-
-    _check_room(_ROOM)
-    with LOCK:
-        woken = [wait for wait in claim.waiters if wait.is_over()]
-        claim.waiters = [wait for wait in claim.waiters if wait not in woken]
-        for wait in woken:
-            _forget(wait)
-    try:
-        for wait in woken:
-            # A `get` fails where it cannot await a factory; a waiting `aget` can, and tries itself.
-            is_own = wait.thread is None and is_a(error, AsyncServiceError)
-            # The future of a waiter that was cancelled has ended.
-            with suppress(InvalidStateError):
-                # As a result, not as an exception: futures refuse a StopIteration.
-                wait.future.set_result(None if is_own else error)
-    except BaseException:
-        with LOCK:
-            # A signal handler has raised: the other waiters must still be woken.
-            claim.waiters = [*claim.waiters, *[one for one in woken if not one.future.done()]]
-        raise
+    over = _end_waits(claim)
+    for wait in over:
+        # A `get` fails where it cannot await a factory; a waiting `aget` can, and tries itself.
+        is_own = wait.thread is None and is_a(error, AsyncServiceError)
+        wait.answer(None if is_own else error)
+    for wait in over:
+        # Only now: if a signal handler raises, the waiters must still be woken.
+        claim.waiters.pop(wait, None)  # type: ignore[union-attr]  # they were in there
 
 
-#: The number of nested calls that waking needs at most.
-_ROOM = 32
+@locked
+def _end_waits(claim: Claim) -> list[Wait]:
+    """Return the waits for *claim* that are over, and no longer count them as waits."""
+    over = [wait for wait in claim.waiters if wait.is_over()]
+    for wait in over:
+        _forget(wait)
+    return over
 
 
-def _check_room(calls: int) -> None:
-    """Raise a RecursionError if the stack has no room for *calls* nested calls."""
-    if calls:
-        _check_room(calls - 1)
-
-
+@locked
 def give_up(claim: Claim, container: Any, made: dict[Hashable, Any]) -> None:
     """Give up the keys that *claim* holds.
 
@@ -228,16 +220,15 @@ def give_up(claim: Claim, container: Any, made: dict[Hashable, Any]) -> None:
         made: The services of the container when it was asked.
     """
     owners = (container, container._outermost, container._request, container.registry._root)
-    with LOCK:
-        for kept in (made, *(owner._made for owner in owners if owner is not None)):
-            for key, holder in kept.copy().items():
-                if holder is claim:
-                    kept.pop(key, None)
-        for owner in owners:
-            if owner is not None and owner._given and not owner.is_closed:
-                # The claim kept out a value that was registered locally meanwhile.
-                for key, value in owner._given.items():
-                    owner._made.setdefault(key, value)
+    for kept in (made, *(owner._made for owner in owners if owner is not None)):
+        for key, holder in kept.copy().items():
+            if holder is claim:
+                kept.pop(key, None)
+    for owner in owners:
+        if owner is not None and owner._given and not owner.is_closed:
+            # The claim kept out a value that was registered locally meanwhile.
+            for key, value in owner._given.items():
+                owner._made.setdefault(key, value)
 
 
 def fail(claim: Claim, container: Any, made: dict[Hashable, Any], error: BaseException) -> None:
@@ -339,10 +330,5 @@ def _begin_in_child() -> None:
             thing.is_over = True
 
 
-def _end_imports() -> None:
-    """Finish an import that another thread began, before a fork: the child would wait forever."""
-    import concurrent.futures  # noqa: F401, PLC0415  # see begin_wait
-
-
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_end_imports, after_in_child=_begin_in_child)
+    os.register_at_fork(after_in_child=_begin_in_child)

@@ -20,6 +20,7 @@ from wares._core.cleanups import (
     replace,
 )
 from wares._core.families import take_cleanups
+from wares._core.locking import locked
 from wares._core.registering import Registering
 from wares.exceptions import PendingAsyncCleanupError
 
@@ -120,6 +121,7 @@ class Closing(Registering):
         self._before_close.clear()
         return callbacks
 
+    @locked
     def _mark_root_closed(self) -> list[Entry]:
         """Mark the root container as closed, and return its cleanups."""
         root = self._root

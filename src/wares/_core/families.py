@@ -22,9 +22,9 @@ from wares._core.cleanups import (
     raise_as_it_is,
 )
 from wares._core.keys import MISSING, describe
-from wares._core.locking import LOCK
+from wares._core.locking import LOCK, locked
 from wares._core.log import log_registration
-from wares._core.makers import LocalMakers, Makers
+from wares._core.makers import Makers
 from wares._core.recipes import (
     Ping,
     Recipe,
@@ -96,7 +96,8 @@ class Related(Asking):
         Args:
             svc_type: The key of the service.
             factory: The callable that makes the service.
-            lifetime: Which owner keeps the service; ``"singleton"`` cannot be local.
+            lifetime: Which owner keeps the service; ``"singleton"`` cannot be local, and
+                ``"connection"`` cannot be local to a child.
             enter: As in `Registry.register_factory`.
             ping: As in `Registry.register_factory`.
             ping_timeout: As in `Registry.register_factory`.
@@ -111,7 +112,7 @@ class Related(Asking):
             InvalidLifetimeError: There is no such lifetime, or it cannot be local.
             UnresolvableParameterError: A required parameter has no annotation.
         """
-        _refuse_singleton(svc_type, lifetime)
+        self._refuse_longer(svc_type, lifetime)
         recipe = recipe_for_factory(
             svc_type,
             factory,
@@ -164,6 +165,22 @@ class Related(Asking):
         )
         self._register_locally(recipe, on_registry_close)
 
+    def _refuse_longer(self, key: object, lifetime: str) -> None:
+        """Raise an error for a lifetime that is longer than this container's."""
+        if lifetime == "singleton":
+            reason = (
+                "a container ends before the registry. Register it in the registry, or use "
+                "'connection'."
+            )
+        elif lifetime == "connection" and self._outermost is not None:
+            reason = "a child ends before its outermost container. Register it there."
+        else:
+            return
+        raise InvalidLifetimeError(
+            f"{describe(key)} cannot be registered locally with the lifetime {lifetime!r}: "
+            f"{reason}"
+        )
+
     def _give(self, given: Mapping[Hashable, Any]) -> None:
         """Add given objects, which replace any services made under their keys."""
         if self._made is CLOSED:
@@ -188,7 +205,7 @@ class Related(Asking):
         family = parent._get_family()
         self._family = Family(parent)
         self._outermost = parent if parent._outermost is None else parent._outermost
-        self._use_makers(parent._makers.request or parent._makers)
+        self._use_makers()
         # From here on, the parent may close this container, and passes local registrations on.
         family.children[self] = None
         with LOCK:
@@ -252,19 +269,22 @@ class Related(Asking):
         if on_close is not None:
             family.callbacks.must_await = True
             family.callbacks.append((leave_callback, on_close, recipe))
+        self._put(recipe, family)
+
+    @locked
+    def _put(self, recipe: Recipe, family: Family) -> None:
+        """Put a local registration in force, here and in the children."""
+        if family.given is None:
+            family.given = self._given
+        family.recipes[recipe.key] = recipe
         is_given = recipe.is_ready and recipe.key not in self.registry._known.overrides
-        with LOCK:
-            if family.given is None:
-                family.given = self._given
-            family.recipes[recipe.key] = recipe
-            for container in self._descend():
-                container._remove_given(recipe.key)
-                if is_given and not container.is_closed:
-                    container._given = {**container._given, recipe.key: recipe.value}
-                    container._made.setdefault(recipe.key, recipe.value)
+        for container in self._descend():
+            container._remove_given(recipe.key)
             if not is_given:
-                outer = family.parent._makers if family.parent else self.registry._makers
-                self._use_makers(outer)
+                container._use_makers()
+            elif not container.is_closed:
+                container._given = {**container._given, recipe.key: recipe.value}
+                container._made.setdefault(recipe.key, recipe.value)
 
     def _remove_given(self, key: Hashable) -> None:
         """Remove the object given under *key*; a service that was made under the key stays."""
@@ -274,13 +294,16 @@ class Related(Asking):
             if self._made.get(key) is before:
                 del self._made[key]
 
-    def _use_makers(self, outer: Makers) -> None:
-        """Use *outer*, or makers in which local factories win; do the same in the children."""
+    def _use_makers(self) -> None:
+        """Use those of the container around this one, or makers in which local factories win."""
         family = self._get_family()
-        has_factories = any(not recipe.is_ready for recipe in family.recipes.values())
-        self._makers = LocalMakers(outer, family.recipes) if has_factories else outer
-        for child in list(family.children):
-            child._use_makers(self._makers)
+        outer: Makers = self.registry._makers
+        around = None
+        if family.parent is not None:
+            outer = around = family.parent._makers.request or family.parent._makers
+        is_given = family.recipes.keys() <= self._given.keys()
+        local = (family.recipes, *outer.local)
+        self._makers = outer if is_given else Makers(outer.registry, local, around=around)
 
     def _refuse_pending(self) -> None:
         """Raise an error if a cleanup here or in a descendant must be awaited.
@@ -290,7 +313,8 @@ class Related(Asking):
         """
         pending: list[Hashable] = []
         for container in self._descend():
-            pending += container._cleanups.find_pending() if container._cleanups else []
+            cleanups = container._cleanups
+            pending += cleanups.find_pending() if cleanups else []
             pending += container._family.callbacks.find_pending() if container._family else []
         if pending:
             raise PendingAsyncCleanupError(pending, "container")
@@ -346,14 +370,3 @@ def take_cleanups(made: dict[Hashable, Any]) -> list[Entry]:
     """Take the cleanups out of *made*; if several threads close at once, one gets them."""
     cleanups: list[Entry] = made.pop(CLEANUPS, [])
     return cleanups
-
-
-def _refuse_singleton(key: object, lifetime: str) -> None:
-    """Raise an error for a lifetime that is longer than a container's."""
-    if lifetime == "singleton":
-        message = (
-            f"{describe(key)} cannot be registered locally with the lifetime 'singleton': a "
-            f"container ends before the registry. Register it in the registry, or use "
-            f"'connection'."
-        )
-        raise InvalidLifetimeError(message)

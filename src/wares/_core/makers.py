@@ -22,7 +22,8 @@ so far are kept, so the second call is cheap.
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -34,7 +35,7 @@ from wares._core.locking import LOCK
 from wares._core.recipes import Recipe
 from wares._core.registrations import Registrations
 from wares._core.signatures import Need
-from wares._core.wiring import FindRecipe, Keeper, Node, Walk, Wire, Wiring, walk
+from wares._core.wiring import Keeper, Node, Walk, Wire, Wiring, walk
 from wares._core.writing import Maker, Writer
 
 
@@ -47,7 +48,15 @@ class Makers:
         keeper: The lifetime of the services made here (see `Keeper`).
         request: The makers of the containers around these, if these end with a function.
 
+    Args:
+        registry: The registrations.
+        local: Local registrations, which win over those, the innermost first.
+        keeper: The lifetime of the services made here (see `Keeper`).
+        around: The makers of the containers around these, if they see other registrations.
+        request: The makers of the containers around these, if these end with a function.
+
     Attributes:
+        find: Finds the recipe of a need, if there is one.
         sync: The makers for `get`, by key.
         awaited: The makers for `aget`, by key, each with whether it is a coroutine function.
         ready: The registered values that containers were asked for, by key.
@@ -58,14 +67,17 @@ class Makers:
     def __init__(
         self,
         registry: Registrations,
-        find: FindRecipe | None = None,
+        local: tuple[Mapping[Hashable, Recipe], ...] = (),
         *,
         keeper: Keeper = "scoped",
+        around: Makers | None = None,
         request: Makers | None = None,
     ) -> None:
         self.registry = registry
-        self.find = find or registry.find_recipe
+        self.local = local
+        self.find = partial(_find_recipe, registry, local)
         self.keeper: Keeper = keeper
+        self.around = around
         self.request = request
         self.outermost: Makers | None = None
         self.for_functions: Makers | None = None
@@ -171,12 +183,15 @@ class Makers:
         """Return the makers of the containers of function-scoped services within these."""
         makers = self.for_functions
         if makers is None:
-            makers = self.for_functions = Makers(self.registry, self.find, request=self)
+            makers = Makers(self.registry, self.local, around=self, request=self)
+            self.for_functions = makers
         return makers
 
     def _for_outermost(self) -> Makers:
+        if self.around is not None:
+            return self.around._for_outermost()
         if self.outermost is None:
-            self.outermost = Makers(self.registry, self.find, keeper="connection")
+            self.outermost = Makers(self.registry, self.local, keeper="connection")
         return self.outermost
 
     def _write_asked(self, wire: Wire, container: Any, *, can_await: bool) -> Maker:
@@ -200,18 +215,12 @@ class MakerKey:
     maker: Maker
 
 
-class LocalMakers(Makers):
-    """The makers of a container with local factories, and of its children.
-
-    Args:
-        outer: The makers that the container would have without local factories.
-        recipes: The recipes registered locally, by key.
-    """
-
-    def __init__(self, outer: Makers, recipes: dict[Hashable, Recipe]) -> None:
-        def find(need: Need) -> Recipe | None:
-            if need.key in recipes and need.key not in outer.registry.overrides:
+def _find_recipe(
+    registry: Registrations, local: tuple[Mapping[Hashable, Recipe], ...], need: Need
+) -> Recipe | None:
+    # A function: with a bound method, the makers of a request would be a reference cycle.
+    if need.key not in registry.overrides:
+        for recipes in local:
+            if need.key in recipes:
                 return recipes[need.key]
-            return outer.find(need)
-
-        super().__init__(outer.registry, find)
+    return registry.find_recipe(need)

@@ -13,23 +13,25 @@ from typing import Any
 
 from wares._core.asking import Asking
 from wares._core.claims import find_path
+from wares._core.registrations import Registrations
 
 _get, _aget = Asking.get, Asking.aget
 
-#: The registries that record, and how many blocks of each are open.
-_recording: Counter[Any] = Counter()
+#: The registries that record, by their registrations, and how many blocks of each are open.
+_recording: Counter[Registrations] = Counter()
 
 
 @contextmanager
 def record(registry: Any) -> Iterator[None]:
     """Note which keys factories ask the containers of *registry* for, while the block lasts."""
-    _recording[registry] += 1
+    known = registry._known
+    _recording[known] += 1
     Asking.get = _get_and_note  # type: ignore[method-assign]  # put back below
     Asking.aget = _aget_and_note  # type: ignore[method-assign]  # the same
     try:
         yield
     finally:
-        _recording.subtract([registry])
+        _recording.subtract([known])
         if not +_recording:
             Asking.get = _get  # type: ignore[method-assign]  # as it was
             Asking.aget = _aget  # type: ignore[method-assign]  # the same
@@ -48,7 +50,7 @@ async def _aget_and_note(self: Any, key: Any, /, *more: Any) -> Any:
 
 def _note(container: Any, keys: tuple[Hashable, ...]) -> None:
     """Note the asking service and the keys, if a factory asks."""
-    registry = container.registry
+    known = container.registry._known
     path = find_path()
-    if path and _recording[registry]:
-        registry._known.seen.update(((path[-1].key, key), None) for key in keys)
+    if path and _recording[known]:
+        known.seen.update(((path[-1].key, key), None) for key in keys)

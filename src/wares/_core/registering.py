@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator
 from typing import Any
 
@@ -46,7 +47,7 @@ class Registering:
     def __init__(self) -> None:
         self._known = Registrations(self)
         self._callbacks = RegistryCleanups()
-        self._parts: dict[Hashable, int] = {}
+        self._parts: dict[Hashable, itertools.count[int]] = {}
         self._decorations = 0
 
     def __contains__(self, key: object) -> bool:
@@ -443,8 +444,8 @@ class Registering:
 
     def _next_part(self, key: Any) -> Part:
         key = check_key(key)
-        number = self._parts[key] = self._parts.get(key, 0) + 1
-        return Part(key, "part", number)
+        # Threads that add at the same time must not get one number.
+        return Part(key, "part", next(self._parts.setdefault(key, itertools.count(1))))
 
     def _register(self, recipe: Recipe, on_close: OnRegistryClose | None) -> None:
         self._known.check_open()

@@ -12,7 +12,7 @@ import attrs
 
 from wares._core.compositions import compose
 from wares._core.keys import MISSING, describe, find_nearest
-from wares._core.locking import LOCK
+from wares._core.locking import LOCK, locked
 from wares._core.log import log_registration
 from wares._core.marks import is_derivable
 from wares._core.recipes import (
@@ -111,16 +111,16 @@ class Registrations:
                 self.unasked.discard(key)
             self._put_in_force(key, stack[-1] if stack else self.registered.get(key))
 
+    @locked
     def change(self) -> None:
         """Drop all makers, and set outdated singletons aside, because a registration changed."""
-        with LOCK:
-            all_makers = list(self.all_makers)
-            for makers in all_makers:
-                makers.drop_written()
-            # After that loop: a maker written during it may call an outdated one of other `Makers`.
-            for makers in all_makers:
-                makers.drop_linked()
-            self.singletons.revise()
+        all_makers = list(self.all_makers)
+        for makers in all_makers:
+            makers.drop_written()
+        # After that loop: a maker written during it may call an outdated one of other `Makers`.
+        for makers in all_makers:
+            makers.drop_linked()
+        self.singletons.revise()
 
     def get_registered(self, key: Hashable) -> Recipe:
         """Return the recipe registered under *key*.

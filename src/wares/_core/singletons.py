@@ -10,8 +10,8 @@ from typing import Any
 
 import attrs
 
-from wares._core.claims import Claim, find_lineage, wake
-from wares._core.locking import LOCK
+from wares._core.claims import Claim, find_lineage
+from wares._core.locking import locked
 from wares._core.recipes import Recipe
 from wares._core.registrations import Registrations
 
@@ -48,6 +48,7 @@ class Singletons:
         self._all: list[Kept] = []
         self._in_force: dict[Hashable, Kept] = {}
 
+    @locked
     def keep(
         self,
         claim: Claim,
@@ -62,21 +63,18 @@ class Singletons:
             RegistryClosedError: The registry was closed meanwhile.
         """
         root = self._registry.root
-        with LOCK:
-            if root._made is not made:
-                raise root._make_closed_error()
-            sources = (*declared, *claim.sources)
-            found = (self._in_force.get(key) for key, _ in sources)
-            kept = Kept(recipe, sources, tuple([one for one in found if one]), service)
-            self._all.append(kept)
-            if self._fits(kept, self._in_force):
-                self._in_force[recipe.key] = kept
-                made[recipe.key] = service
-            elif made.get(recipe.key) is claim:
-                # If the claim is gone, an earlier singleton has come into force again.
-                del made[recipe.key]
-        if claim.waiters:
-            wake(claim)
+        if root._made is not made:
+            raise root._make_closed_error()
+        sources = (*declared, *claim.sources)
+        found = (self._in_force.get(key) for key, _ in sources)
+        kept = Kept(recipe, sources, tuple([one for one in found if one]), service)
+        self._all.append(kept)
+        if self._fits(kept, self._in_force):
+            self._in_force[recipe.key] = kept
+            made[recipe.key] = service
+        elif made.get(recipe.key) is claim:
+            # If the claim is gone, an earlier singleton has come into force again.
+            del made[recipe.key]
         return service
 
     def note_source(self, key: Hashable) -> None:
@@ -89,39 +87,39 @@ class Singletons:
                     claim.sources += self._registry.root_makers.wiring.sources_of(recipe)
                 return
 
+    @locked
     def revise(self) -> None:
         """Set outdated singletons aside, and put those that fit the registrations in force."""
         root = self._registry.root
         if not self._all:
             return
-        with LOCK:
-            before = self._in_force
-            self._in_force = {}
-            for kept in self._all:
-                if self._fits(kept, self._in_force):
-                    self._in_force[kept.recipe.key] = kept
-            for key, kept in before.items():
-                if self._in_force.get(key) is not kept:
-                    root._made.pop(key, None)
-            for key, kept in self._in_force.items():
-                root._made[key] = kept.service
-            self._all = [
-                kept
-                for kept in self._all
-                if self._in_force.get(kept.recipe.key) is kept or self._may_return(kept)
-            ]
+        before = self._in_force
+        self._in_force = {}
+        for kept in self._all:
+            if self._fits(kept, self._in_force):
+                self._in_force[kept.recipe.key] = kept
+        for key, kept in before.items():
+            if self._in_force.get(key) is not kept:
+                root._made.pop(key, None)
+        for key, kept in self._in_force.items():
+            root._made[key] = kept.service
+        self._all = [
+            kept
+            for kept in self._all
+            if self._in_force.get(kept.recipe.key) is kept or self._may_return(kept)
+        ]
 
     def find_all(self) -> set[Kept]:
         """Return the singletons that are in force, or may be after an override."""
         return set(self._all)
 
+    @locked
     def forget_all_but(self, those: set[Kept]) -> None:
         """Forget the singletons made by a start that has failed; keep *those*."""
-        with LOCK:
-            self._all = [kept for kept in self._all if kept in those]
-            for key in [key for key, kept in self._in_force.items() if kept not in those]:
-                del self._in_force[key]
-                self._registry.root._made.pop(key, None)
+        self._all = [kept for kept in self._all if kept in those]
+        for key in [key for key, kept in self._in_force.items() if kept not in those]:
+            del self._in_force[key]
+            self._registry.root._made.pop(key, None)
 
     def forget(self) -> None:
         """Forget all singletons: the registry is closed, or this is a forked process."""

@@ -29,7 +29,7 @@ from wares._core.cleanups import (
     leave_generator,
 )
 from wares._core.keys import MISSING, describe, find_nearest, is_plain
-from wares._core.locking import LOCK
+from wares._core.locking import locked
 from wares._core.observation import observe_beginning, observe_end
 from wares._core.recipes import (
     Recipe,
@@ -270,11 +270,11 @@ async def aclean_up_and_raise(container: Any, cleanups: Cleanups, thing: Any) ->
     raise container._make_closed_error()
 
 
+@locked
 def _take(cleanups: Cleanups, thing: Any) -> list[Entry]:
     """Remove the last cleanup of *thing*, and return it, unless the closing has taken it."""
-    with LOCK:
-        indices = [index for index, entry in enumerate(cleanups) if entry[1] is thing]
-        return [cleanups.pop(index) for index in indices[-1:]]
+    indices = [index for index, entry in enumerate(cleanups) if entry[1] is thing]
+    return [cleanups.pop(index) for index in indices[-1:]]
 
 
 def _note(

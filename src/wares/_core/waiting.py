@@ -1,24 +1,41 @@
-"""Waiting in an event loop, of asyncio or trio, for a result that any thread may set."""
+"""Waiting for an answer that any thread may give: in a thread, on asyncio, and on trio.
+
+The first answer counts. It may be given more than once, because a signal handler may raise before
+the first attempt is complete.
+"""
 
 from __future__ import annotations
 
 import sys
+import threading
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeVar
-
-if TYPE_CHECKING:
-    from concurrent.futures import Future
-
-T = TypeVar("T")
+from typing import Any
 
 
-async def wait_in_the_event_loop(future: Future[T]) -> T:
-    """Wait for *future* in the event loop that is running."""
-    if runs_trio():
-        return await _wait_on_trio(future)
-    import asyncio  # noqa: PLC0415  # takes long to import, and waiting is rare
+def expect_in_thread() -> tuple[Callable[[Any], None], Callable[[], Any]]:
+    """Return a function that gives an answer, and one that waits for it."""
+    answers: list[Any] = []
+    # No condition and no event: a signal handler that raises may leave their locks locked.
+    lock = threading.Lock()
+    lock.acquire()
 
-    return await asyncio.wrap_future(future)
+    def give(answer: Any) -> None:
+        answers.append(answer)
+        # An earlier attempt may have released it.
+        with suppress(RuntimeError):
+            lock.release()
+
+    def wait() -> Any:
+        lock.acquire()
+        return answers[0]
+
+    return give, wait
+
+
+def expect_in_the_event_loop() -> tuple[Callable[[Any], None], Callable[[], Awaitable[Any]]]:
+    """Return the same as `expect_in_thread`, but an asynchronous function that waits."""
+    return _expect_on_trio() if runs_trio() else _expect_on_asyncio()
 
 
 def runs_trio() -> bool:
@@ -28,21 +45,41 @@ def runs_trio() -> bool:
     return trio is not None and bool(trio.lowlevel.in_trio_run())
 
 
-async def _wait_on_trio(future: Future[T]) -> T:
-    trio: Any = sys.modules["trio"]
+def _expect_on_asyncio() -> tuple[Callable[[Any], None], Callable[[], Awaitable[Any]]]:
+    import asyncio  # noqa: PLC0415  # takes long to import, and waiting is rare
 
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[Any] = loop.create_future()
+
+    def end(answer: Any) -> None:
+        if not future.done():
+            future.set_result(answer)
+
+    def give(answer: Any) -> None:
+        try:
+            loop.call_soon_threadsafe(end, answer)
+        except RuntimeError:
+            # When the loop has ended, no task waits any more.
+            if not loop.is_closed():
+                raise
+
+    return give, lambda: future
+
+
+def _expect_on_trio() -> tuple[Callable[[Any], None], Callable[[], Awaitable[Any]]]:
+    trio: Any = sys.modules["trio"]
+    answers: list[Any] = []
     event = trio.Event()
     token = trio.lowlevel.current_trio_token()
 
-    def wake(_: Future[T]) -> None:
+    def give(answer: Any) -> None:
+        answers.append(answer)
         # When trio has ended, no task waits any more.
         with suppress(trio.RunFinishedError):
             token.run_sync_soon(event.set)
 
-    future.add_done_callback(wake)
-    try:
+    async def wait() -> Any:
         await event.wait()
-    except BaseException:
-        future.cancel()
-        raise
-    return future.result()
+        return answers[0]
+
+    return give, wait

@@ -464,7 +464,8 @@ class Writer:
         """Write that the cleanup of a generator is noted."""
         index = self._index_of(node.recipe)
         begin = "made.setdefault(CLEANUPS, Cleanups())"
-        self.put(indent, f"cleanups = made[CLEANUPS] if CLEANUPS in made else {begin}")
+        # One look-up: whoever closes may take them between two.
+        self.put(indent, f"cleanups = made.get(CLEANUPS) or {begin}")
         if is_async:
             self.put(indent, "cleanups.must_await = True")
         leave = f"leave_{'async_' * is_async}generator"

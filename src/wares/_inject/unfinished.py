@@ -17,7 +17,6 @@ import attrs
 from wares._core.callables import Shape, read_shape, unwrap
 from wares._core.container import Container, Registry
 from wares._core.current import current, find_served
-from wares._core.makers import Makers
 from wares._core.waiting import runs_trio
 
 
@@ -35,8 +34,8 @@ class FunctionContainer(Container):
         self._request = request
         self._become_child_of(request)
 
-    def _use_makers(self, outer: Makers) -> None:
-        super()._use_makers(outer)
+    def _use_makers(self) -> None:
+        super()._use_makers()
         self._makers = self._makers.make_for_functions()
 
 
