@@ -64,7 +64,7 @@ def interrupt():
 def outcome_of(function, *arguments):
     try:
         return function(*arguments)
-    except (ValueError, Interrupt) as error:
+    except (ValueError, Interrupt, RecursionError) as error:
         return type(error)
 
 
@@ -210,9 +210,10 @@ class TestWhoeverWaitsMeanwhile:
         async with asyncio.timeout(SECONDS):
             assert await making is await waiting
 
+    @pytest.mark.parametrize("raised", [Interrupt, RecursionError])
     @pytest.mark.parametrize("is_task", [False, True])
-    async def test_as_they_are_told(self, registry, container, monkeypatch, is_task):
-        """All hear of a failure, though a signal handler raises in the midst of telling them."""
+    async def test_as_they_are_told(self, registry, container, monkeypatch, is_task, raised):
+        """All hear of a failure, though telling them is interrupted, or the stack is full there."""
         held, gate = Held(), asyncio.Event()
         loop = asyncio.get_running_loop()
         tell = loop.call_soon_threadsafe
@@ -220,16 +221,16 @@ class TestWhoeverWaitsMeanwhile:
         def tell_and_interrupt(*arguments):
             monkeypatch.undo()
             tell(*arguments)
-            raise Interrupt
+            raise raised
 
         async def amake():
             await gate.wait()
             raise ValueError
 
         async def aget():
-            with pytest.raises(Interrupt):
+            with pytest.raises(raised):
                 await container.aget(Database)
-            return Interrupt
+            return raised
 
         registry.register_factory(Database, amake if is_task else held)
         get = aget() if is_task else asyncio.to_thread(outcome_of, container.get, Database)
@@ -244,7 +245,7 @@ class TestWhoeverWaitsMeanwhile:
         held.released.set()
         gate.set()
 
-        assert Interrupt is await interrupted
+        assert raised is await interrupted
         async with asyncio.timeout(SECONDS):
             outcomes = await asyncio.gather(*waiting, return_exceptions=True)
         assert [ValueError] * 3 == [type(outcome) for outcome in outcomes]
