@@ -380,7 +380,7 @@ class TestAClassAsValue:
     """A class in the place of its instance would fail at the first call of a method."""
 
     def test_is_refused(self, registry, container):
-        """A subclass is refused as well, in every registration of the value."""
+        """A class, or a subclass of it, is refused as its own value, in every registration."""
 
         class Fake(Database): ...
 

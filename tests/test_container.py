@@ -220,7 +220,7 @@ class TestGet:
         assert ["database"] == made
 
     async def test_in_any_order(self, way, registry):
-        """A container that has made some services makes only what is missing for others."""
+        """A container that has made some services makes only the others."""
         registry.register_factory(Database, Database)
         registry.register_factory(Repository, Repository)
         registry.register_factory(Shop, Shop)
@@ -275,7 +275,7 @@ class TestPartlyMade:
 
     @pytest.fixture
     def registry(self, registry, way, runs, failing):
-        """A graph in which every other service asks its container for what it needs."""
+        """A registry with a graph in which every second service asks its container."""
 
         def note(key):
             runs.append(key)
@@ -319,7 +319,7 @@ class TestPartlyMade:
     @pytest.mark.parametrize("asked", [Engine, Session, Shop])
     @pytest.mark.parametrize("first", [(), *itertools.combinations(KEYS, 2), *zip(KEYS)])
     async def test_any_part(self, way, registry, runs, asked, first):
-        """Whatever is made already, the rest is made from it, and each service once."""
+        """With any part of the graph made, the rest is made from it, each service once."""
         container = registry.container()
         for key in first:
             await way.get(container, key)
@@ -339,7 +339,7 @@ class TestPartlyMade:
     @pytest.mark.parametrize("asked", KEYS)
     @pytest.mark.parametrize("failing_key", KEYS)
     async def test_after_a_failure(self, way, registry, runs, failing, asked, failing_key):
-        """After a failure somewhere, the next attempt makes what is not made yet."""
+        """After a failure, the next attempt makes the services that are not made yet."""
         failing.append(failing_key)
         container = registry.container()
         with contextlib.suppress(Boom):
@@ -565,7 +565,7 @@ class TestValues:
 
 class TestGivenObjects:
     async def test_they_are_services(self, way, registry):
-        """What a container is given is there as if it had made it."""
+        """An object that a container was given is like a service that it has made."""
         registry.register_factory(Database, Database)
         registry.register_factory(Repository, Repository)
         given = Database()
@@ -576,7 +576,7 @@ class TestGivenObjects:
         assert Database in container
 
     async def test_expected_ones(self, way, registry):
-        """What is expected is what each container was given; without it nothing is made."""
+        """Each container returns the expected object that it was given, or misses it."""
         registry.expect(Session)
         registry.register_factory(Cache, _need_session)
         registry.register_factory(Mailer, _need_cache)
@@ -594,7 +594,7 @@ class TestGivenObjects:
                 assert (Mailer, Cache, Session) == caught.value.path
 
     async def test_one_that_was_handed_out_stays(self, way, registry):
-        """A container goes on with what it has got, also where nothing was given to it."""
+        """A container keeps using an expected object that it has got from an override."""
         registry.expect(Session)
         registry.register_factory(Cache, _need_session, lifetime="transient")
         container = registry.container()
@@ -608,7 +608,7 @@ class TestGivenObjects:
             await way.get(registry.container(), Cache)
 
     async def test_an_expected_one_may_be_missing_where_there_is_a_default(self, way, registry):
-        """What is expected, and was not given, is not asked for where there is a default."""
+        """An expected object that was not given leaves an autowired default in place."""
 
         class Page:
             def __init__(self, session: Session | None = None) -> None:
@@ -625,7 +625,7 @@ class TestGivenObjects:
     async def test_what_is_registered_locally_takes_the_place_of_an_expected_one(
         self, way, registry
     ):
-        """What a container registers under the key counts, also where others were given it."""
+        """A local registration takes precedence over an object that the container was given."""
         registry.expect(Session)
         registry.register_factory(Cache, _need_session)
         for number in range(2):
@@ -638,7 +638,7 @@ class TestGivenObjects:
     async def test_a_connection_is_not_made_with_a_local_one_that_was_expected(
         self, way, registry
     ):
-        """What is registered locally has a lifetime, which what is given has not."""
+        """A local registration has a lifetime, unlike an object that the container was given."""
         registry.expect(Session)
         registry.register_factory(Cache, _need_session, lifetime="connection")
         for number in range(2):
@@ -652,7 +652,7 @@ class TestGivenObjects:
             await way.get(container, Cache)
 
     async def test_they_belong_to_one_container(self, way, registry):
-        """What one container was given, another one has not got."""
+        """An object that one container was given is unknown to others."""
         registry.register_value(Database, "registered")
         first, second = registry.container({Database: "given"}), registry.container()
 
@@ -682,7 +682,7 @@ class TestGivenObjects:
         assert [] == events
 
     async def test_one_that_is_needed_deep_below(self, way, registry):
-        """A given object deep below is used, and what it would need is not made."""
+        """If a need deep below is given, the service and its own needs are not made."""
         registry.register_factory(Database, Database)
         registry.register_factory(Repository, Repository)
         registry.register_factory(Shop, Shop)
@@ -693,7 +693,7 @@ class TestGivenObjects:
             assert Database not in container
 
     def test_a_later_change_of_the_mapping_does_nothing(self, registry):
-        """The container copies what it is given."""
+        """The container copies the mapping of given objects."""
         given = {Database: "given"}
         container = registry.container(given)
         given[Database] = "changed"
@@ -803,7 +803,7 @@ class TestAsACollection:
 
 class TestLocalRegistrations:
     async def test_they_win(self, way, registry):
-        """A local registration wins over the registry's, also where others need it."""
+        """A local registration wins over that of the registry, for services that need it, too."""
         registry.register_factory(Database, Database)
         registry.register_factory(Repository, Repository)
         container = registry.container()
@@ -844,14 +844,14 @@ class TestLocalRegistrations:
         assert ["left"] == events
 
     async def test_the_last_one_wins(self, way, registry, container):
-        """Of several local registrations, the last one is used."""
+        """The last of several local registrations is used."""
         container.register_local_value(Database, 1)
         container.register_local_factory(Database, lambda: 2)
 
         assert 2 == await way.get(container, Database)
 
     async def test_after_use(self, way, registry, container):
-        """A local registration does not change what is made already."""
+        """A local registration does not change services that are made already."""
         registry.register_factory(Database, lambda: "registered")
         await way.get(container, Database)
         container.register_local_value(Database, "local")
@@ -868,7 +868,7 @@ class TestLocalRegistrations:
         assert ("registered", "local") == (before, await way.get(container, Database))
 
     async def test_callbacks(self, way, registry):
-        """What a local registration wants called is called when its container closes."""
+        """The callbacks of local registrations are called when their container closes."""
         events = []
 
         def session():
@@ -892,7 +892,7 @@ class TestLocalRegistrations:
         assert ["session", "second", "first"] == events
 
     async def test_a_value_in_the_place_of_what_is_made(self, way, registry, container):
-        """What is made stays, also if local values are registered under its key, one by one."""
+        """A service that is made stays, even if local values are registered under its key."""
         registry.register_factory(Database, Database)
         database = await way.get(container, Database)
 
@@ -980,7 +980,7 @@ class TestCurrentContainer:
         assert [first, second] == await asyncio.gather(work(first), work(second))
 
     def test_left_in_a_copy_of_its_context(self, registry):
-        """It ends also where a framework enters and leaves it in different contexts."""
+        """`activate` ends even if a framework enters and leaves it in different contexts."""
         outer, inner = registry.container(), registry.container()
         activation = inner.activate()
         entering = contextvars.copy_context()
@@ -994,7 +994,7 @@ class TestCurrentContainer:
         assert inner is entering.run(current_container)
 
     def test_left_in_another_context(self, registry):
-        """What is current in a context that it was not entered in stays."""
+        """If `activate` ends in another context, the current container there stays."""
         outer, inner = registry.container(), registry.container()
         activation = inner.activate()
         contextvars.copy_context().run(activation.__enter__)

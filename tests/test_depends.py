@@ -1,4 +1,4 @@
-"""What a marker may name, how it is shared, how long it lives, and what is replaced."""
+"""Tests of markers: what they may name, how results are shared, how long they live, overrides."""
 
 import asyncio
 import contextlib
@@ -39,7 +39,7 @@ def form(request):
 
 @pytest.fixture
 def log():
-    """What has happened, in order."""
+    """A record of what has happened, in order."""
     return []
 
 
@@ -146,7 +146,7 @@ class TestWhatAMarkerNames:
 
     @pytest.mark.parametrize("dependency", ASYNC_SHAPES)
     async def test_an_asynchronous_callable_of_any_shape(self, dependency):
-        """An async function awaits dependencies, also where they only return a coroutine."""
+        """An async function awaits all dependencies, even plain ones that return a coroutine."""
 
         @inject
         async def greet(greeting: Annotated[str, Depends(dependency)]):
@@ -202,7 +202,7 @@ class TestWhatAMarkerNames:
         assert ("registered", "replaced") == await form.call(ask)
 
     async def test_what_is_given_wins(self, form, registry):
-        """What the container was given under a callable is taken, and not made."""
+        """An object that the container was given under a callable takes precedence over a call."""
         told = form.dependency(lambda name: name)
         ask = form.inject(lambda name, greeting=Depends(told): greeting)
 
@@ -523,7 +523,7 @@ class TestYield:
         assert ["left"] == log
 
     async def test_context_variables_are_seen(self, form):
-        """What a dependency sets in a context variable the function sees, and it can be reset."""
+        """The function sees context variables of its dependencies, which can reset them."""
         variable = ContextVar("variable", default="outside")
 
         def get():
@@ -573,7 +573,7 @@ class TestFunctionScope:
         assert ["call", "left", "request goes on"] == log
 
     async def test_each_call_has_its_own(self, form, registry):
-        """It is shared within a call, not between calls."""
+        """A function-scoped dependency is shared within a call, not between calls."""
         get = form.dependency(lambda: Database())
         other = form.dependency(lambda it=Depends(get, scope="function"): it)
         ask = form.inject(
@@ -592,7 +592,7 @@ class TestFunctionScope:
         assert first[0] is not second[0]
 
     async def test_may_need_what_lives_longer(self, form, log, registry):
-        """It may need a request-scoped dependency, which goes on living."""
+        """A function-scoped dependency may need a request-scoped one, which lives on."""
 
         def get_session():
             yield Database()
@@ -620,7 +620,7 @@ class TestFunctionScope:
         assert ["transaction left", "request goes on", "session left"] == log
 
     async def test_what_it_needs_without_a_marker_ends_with_it(self, form, log, registry):
-        """What it needs by annotation is made for the function, too, and ends with it."""
+        """The unmarked needs of a function-scoped dependency are function-scoped, too."""
 
         def connect():
             yield Database()
@@ -671,7 +671,7 @@ class TestFunctionScope:
         assert ["database left", "request goes on"] == log
 
     async def test_takes_arguments(self, form, registry):
-        """It takes arguments of the call, as do those that live longer beside it."""
+        """Function-scoped and request-scoped dependencies take arguments of the call."""
         short = form.dependency(lambda name: f"short {name}")
         long = form.dependency(lambda name: f"long {name}")
         ask = form.inject(
@@ -682,7 +682,7 @@ class TestFunctionScope:
         assert ("short bob", "long bob") == await form.call(ask, "bob")
 
     async def test_a_fresh_one_that_lives_longer(self, form):
-        """use_cache=False beside a function-scoped dependency still makes one of its own."""
+        """`use_cache=False` makes a separate result next to a function-scoped one."""
         get = form.dependency(lambda: Database())
         own = Depends(get, use_cache=False)
         short = Depends(get, scope="function")
@@ -804,7 +804,7 @@ class TestOverrides:
         assert ["replaced", "hello"] == found
 
     async def test_what_replaces_is_a_dependency(self, form, registry):
-        """The replacement takes arguments by name, and has dependencies, like what it replaces."""
+        """A replacement takes arguments by name, and may have dependencies."""
 
         def replacement(name, greeting=Depends(Greeter("ciao"))):
             yield f"{greeting} {name}"
@@ -817,7 +817,7 @@ class TestOverrides:
         assert ("ciao ada", "ciao bob") == found
 
     def test_by_an_asynchronous_one_that_takes_an_argument(self, registry):
-        """A synchronous function cannot have what is asynchronous now, and says so at the call."""
+        """An async replacement in a sync function is an error at the call."""
 
         async def replacement(name):
             raise AssertionError
@@ -850,7 +850,7 @@ class TestOverrides:
 
 class TestBadMarkers:
     def test_an_unknown_scope(self):
-        """There are two scopes."""
+        """A scope other than "request" and "function" is refused."""
         with pytest.raises(InvalidRegistrationError, match="'session'"):
             Depends(hello, scope="session")
 

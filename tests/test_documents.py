@@ -39,7 +39,7 @@ def relative(path: Path) -> str:
 
 
 def opening_fences(text: str) -> list[str]:
-    """Return what stands behind the opening fence of each outermost block."""
+    """Return the text after the opening fence of each outermost block."""
     found = []
     fence = ""
     for line in text.splitlines():

@@ -38,5 +38,5 @@ def test_a_traceback_ends_with_the_link():
 
 
 def test_the_message_itself_has_no_link():
-    """What an application logs or shows as the text of an error has no address in it."""
+    """The text of an error, which applications log or show, contains no address."""
     assert "https://" not in str(ServiceNotFoundError("books"))

@@ -65,11 +65,11 @@ class Secret:
 
 
 class Boom(Exception):
-    """What a factory fails with."""
+    """The exception of a factory."""
 
 
 class Nowhere:
-    """What nobody registers either."""
+    """Another service that is never registered."""
 
 
 def make_needy(missing: Missing) -> Needy:
@@ -141,12 +141,12 @@ class TestMissing:
 
     @pytest.fixture
     def needing(self, registry):
-        """Register three services, the last of which needs what is missing."""
+        """Register three services, the last of which needs a missing one."""
         registry.register_factory(Needy, make_needy)
         registry.register_factory(NeedsNeedy, NeedsNeedy)
 
     async def test_it_is_named(self, way, container):
-        """The error names what was asked for, and is a `LookupError`."""
+        """The error names the missing service, and is a `LookupError`."""
         with pytest.raises(LookupError) as caught:
             await way.get(container, Missing)
 
@@ -154,7 +154,7 @@ class TestMissing:
         assert "Missing" in str(caught.value)
 
     async def test_the_path(self, way, container, needing):
-        """The error names each step that led to what is missing, in order."""
+        """The error names each step that led to the missing service, in order."""
         with pytest.raises(ServiceNotFoundError) as caught:
             await way.get(container, NeedsNeedy)
 
@@ -222,7 +222,7 @@ class TestMissing:
         ids=str,
     )
     async def test_the_nearest_names(self, way, registry, container, registered, asked, name):
-        """The error names what is registered under a similar name."""
+        """The error names registered services with a similar name."""
         registry.register_value(registered, 1)
         registry.register_value("quite another thing", 2)
 
@@ -234,7 +234,7 @@ class TestMissing:
         assert caught.value.nearest[0] in str(caught.value)
 
     async def test_no_near_names(self, way, registry, container):
-        """Where nothing is similar, nothing is suggested."""
+        """If no name is similar, the error suggests none."""
         registry.register_value("quite another thing", 1)
 
         with pytest.raises(ServiceNotFoundError) as caught:
@@ -244,7 +244,7 @@ class TestMissing:
         assert "quite another thing" not in str(caught.value)
 
     async def test_local_names_are_near(self, way, container):
-        """What is registered locally is suggested as well."""
+        """Local registrations are suggested as well."""
         container.register_local_value("database", 1)
 
         with pytest.raises(ServiceNotFoundError) as caught:
@@ -260,7 +260,7 @@ class TestMissing:
         assert re.search(r"register_(factory|value)\(Missing, ", str(caught.value))
 
     async def test_an_expected_object(self, way, registry, container):
-        """What was announced but not given is said to be missing from this container."""
+        """An expected object that was not given is missing from this container."""
         registry.expect(Missing)
         registry.register_factory(Needy, make_needy)
 
@@ -283,7 +283,7 @@ class TestMissing:
         assert "Link0" in text_of(caught.value)
 
     async def test_nothing_is_made_for_it(self, way, registry, container):
-        """Where a declared need is missing, the needs before it are not left half-made."""
+        """If a declared need is missing, the other needs are not made."""
         events = []
 
         def make_database():
@@ -325,7 +325,7 @@ def _needing(key):
 
 
 class TestAsyncServices:
-    """`get` refuses what has to be awaited, and leaves nothing un-awaited."""
+    """`get` refuses async services, and leaves nothing un-awaited."""
 
     def test_an_async_factory(self, registry, container):
         """`get` names the service, the path that led to it, and the call that helps."""
@@ -346,7 +346,7 @@ class TestAsyncServices:
         )
 
     def test_nothing_is_left_un_awaited(self, registry, container):
-        """No coroutine is made that nobody awaits."""
+        """No coroutine is made that is never awaited."""
         registry.register_factory(Database, connect)
         registry.register_factory(Cache, lambda: connect())
         with warnings.catch_warnings(record=True) as caught:
@@ -476,7 +476,7 @@ class TestFactoriesOwnErrors:
         assert "Stack" in notes_of(caught.value)
 
     async def test_in_what_lives_longer(self, way, registry):
-        """The path leads through who needs something that is kept for longer, and is not there."""
+        """The path includes services that need a missing longer-lived one."""
 
         def make() -> Database:
             raise Boom("not there")
@@ -508,7 +508,7 @@ class TestFactoriesOwnErrors:
         assert "Needy" in str(caught.value.exceptions)
 
     async def test_one_note(self, way, registry, container):
-        """However long the path, it is one note, and is not added again by those who wait."""
+        """A long path is one note, which is added only once."""
         error = Boom()
 
         def fail():
@@ -584,7 +584,7 @@ class TestFactoriesOwnErrors:
         assert [] == missing_parts(notes_of(caught.value), "Shop", "Repository", "Settings")
 
     async def test_after_the_asker_has_ended(self, registry):
-        """The note leaves out a making that was over when what it had started failed."""
+        """The note leaves out a factory that has ended before its task fails."""
         tasks = []
         shop_is_made = asyncio.Event()
 
@@ -691,7 +691,7 @@ class TestFactoriesOwnErrors:
         assert [] == missing_parts(notes_of(error), "Repository", "Database")
 
     async def test_a_generator_that_lets_a_stop_iteration_out(self, way, registry, container):
-        """What Python makes of a `StopIteration` in a generator arrives as it is."""
+        """The error that Python makes of a `StopIteration` in a generator arrives unchanged."""
 
         def fail():
             next(iter(()))
@@ -724,7 +724,7 @@ class TestClosedAndAbsent:
 
     @pytest.mark.parametrize("kind", [NoContainerError, NoRegistryError])
     def test_an_adapter_may_say_it_better(self, kind):
-        """What is missing may be said in the words of a framework; it has words of its own."""
+        """An adapter may pass its own message to these errors, which have a default message."""
         assert "say it so" == str(kind("say it so"))
         assert [] == missing_parts(str(kind()), "There is no ")
 

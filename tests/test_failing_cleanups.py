@@ -34,7 +34,7 @@ class TestTheExceptionUnderWay:
         "kind", [Boom, asyncio.CancelledError, KeyboardInterrupt, SystemExit]
     )
     async def test_it_reaches_the_cleanups(self, way, watcher, registry, kind):
-        """What ends the block is thrown in at the `yield`, and propagates unchanged."""
+        """The exception that ends the block is raised at the `yield`, and goes on unchanged."""
         error = kind("request")
         seen = []
         registry.register_factory(Session, watcher(seen))
@@ -173,7 +173,7 @@ class TestTheExceptionUnderWay:
 
     @pytest.mark.parametrize(("way", "watcher"), WATCHERS)
     async def test_it_reaches_singletons_from_the_registry(self, way, watcher):
-        """What ends a registry's block reaches its singletons."""
+        """The exception that ends the block of a registry reaches its singletons."""
         seen = []
         registry = Registry()
         registry.register_factory(Engine, watcher(seen), lifetime="singleton")
@@ -186,7 +186,7 @@ class TestTheExceptionUnderWay:
         assert [error] == seen
 
     async def test_a_failing_get_is_the_exception_under_way(self, way, registry):
-        """Where making fails, the services made before see that exception."""
+        """If making a service fails, the services made before see that exception."""
         seen = []
         error = Boom()
         registry.register_factory(Database, watching(seen))
@@ -217,7 +217,7 @@ FAILURES = [Boom, asyncio.CancelledError, KeyboardInterrupt, SystemExit]
 
 
 class Conflict(Exception):
-    """What a cleanup makes of an exception that it knows."""
+    """The exception with which a cleanup replaces another one."""
 
 
 def replacing(kind=Boom, new=Conflict):
@@ -284,7 +284,7 @@ REPLACERS = [
 
 
 class TestFailingCleanups:
-    """Every cleanup runs exactly once, whatever the others raise."""
+    """Every cleanup runs exactly once, whatever other cleanups raise."""
 
     @pytest.mark.parametrize("failure", FAILURES)
     def test_the_others_run(self, registry, failure):
@@ -311,7 +311,7 @@ class TestFailingCleanups:
     @pytest.mark.parametrize("failure", FAILURES)
     @pytest.mark.parametrize("leave", [leaving, aleaving])
     def test_the_others_run_async(self, failure, leave):
-        """The same under `aclose`, whether the others are awaited or not."""
+        """Under `aclose`, every cleanup runs as well, whether others are awaited or not."""
         events = []
         registry = Registry()
 
@@ -390,7 +390,7 @@ class TestFailingCleanups:
         assert ["rolled back"] == events
 
     async def test_the_last_error_is_raised(self, way, registry, caplog):
-        """Of several errors the last is raised, the others are its contexts, and logged."""
+        """The last of several errors is raised; the others are its contexts, and are logged."""
         first, second = ValueError("first of two"), OSError("second of two")
         registry.register_factory(Database, lambda: ManagerOf([], "x", error=second))
         registry.register_factory(Cache, Cache)
@@ -437,7 +437,7 @@ class TestFailingCleanups:
 
     @pytest.mark.parametrize("base", [ManagerOf, AsyncManagerOf])
     async def test_the_same_exception_raised_by_a_context_manager(self, registry, base):
-        """A context manager that raises what it was left with changes nothing."""
+        """A context manager may raise the very exception that it was left with."""
         error = Boom()
         registry.register_factory(Session, lambda: base([], "session", error=error))
 
@@ -489,7 +489,7 @@ class TestReplacing:
 
     @pytest.mark.parametrize(("way", "replacer"), REPLACERS)
     async def test_one_after_the_other(self, way, replacer, registry):
-        """What replaced an exception may be replaced in turn."""
+        """The exception that replaces another may be replaced in turn."""
 
         class Unavailable(Exception):
             pass
@@ -522,7 +522,7 @@ class TestReplacing:
 
     @pytest.mark.parametrize("is_circle", [False, True])
     async def test_by_one_with_a_context_of_its_own(self, way, registry, is_circle):
-        """What it was raised from stays its context, and the old one comes before that."""
+        """The context of a new exception stays, and the old exception comes before it."""
         first, second, new = KeyError(), LookupError(), Conflict()
         new.__context__, second.__context__ = second, first
         if is_circle:
@@ -594,7 +594,7 @@ class TestReplacing:
         assert error is caught.value.__context__
 
     async def test_across_a_child(self, way, registry):
-        """What a child's cleanup raised is under way for the services of its parent."""
+        """The services of a parent see the exception of a child's cleanup."""
         seen = []
         error = OSError("child")
         parent = registry.container()
@@ -610,7 +610,7 @@ class TestReplacing:
         assert [error] == seen
 
     async def test_of_singletons(self, way):
-        """The same holds for the singletons and callbacks of a registry."""
+        """Singletons and callbacks of a registry see replaced exceptions, too."""
         seen = []
         error = OSError("engine")
         registry = Registry()

@@ -81,7 +81,7 @@ def test_while_a_thread_makes_a_singleton():
 
 
 def test_while_a_thread_makes_something_scoped():
-    """The same for a container that the child goes on with."""
+    """The child process goes on with a container in which a thread was making a service."""
     lines = run(
         """
         def make():
@@ -158,7 +158,7 @@ def test_a_closed_registry():
 
 
 def test_while_threads_are_busy():
-    """Whatever other threads hold at that moment, the child can register, make and close."""
+    """Whatever other threads do during a fork, the child can register, make and close."""
     # A hundred children would write what they have covered, which others cover as well.
     environment = {name: value for name, value in os.environ.items() if "COVERAGE" not in name}
     lines = run(

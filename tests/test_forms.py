@@ -53,10 +53,10 @@ def shop_of(annotation):
 
 @pytest.mark.parametrize("form", FORMS, ids=str)
 class TestEachForm:
-    """What all of them have in common."""
+    """The rules that hold for all annotations with a special meaning."""
 
     async def test_the_very_annotation_wins(self, way, registry, container, form):
-        """What is registered under the annotation itself is what is received."""
+        """A registration under the annotation itself takes precedence."""
         registry.register_value(form, "own")
         registry.register_value(Database, "database")
         registry.register_factory(Shop, shop_of(form))
@@ -77,7 +77,7 @@ class TestEachForm:
 
     @pytest.mark.parametrize("is_announced", [True, False])
     async def test_given(self, way, registry, form, is_announced):
-        """What a container is given under the annotation itself wins."""
+        """An object given under the annotation itself takes precedence."""
         if is_announced:
             registry.expect(form)
         registry.register_factory(Database, Database)
@@ -88,7 +88,7 @@ class TestEachForm:
         assert ["given"] * 3 == list(await way.get(container, Shop, Cache, form))
 
     async def test_registered_locally(self, way, registry, container, form):
-        """What is registered locally under the annotation itself wins."""
+        """A local registration under the annotation itself takes precedence."""
         registry.register_factory(Shop, shop_of(form))
         container.register_local_factory(form, lambda: "local")
 
@@ -107,7 +107,7 @@ class TestEachForm:
             assert str(expected) == str(job())
 
     def test_in_the_graph(self, registry, form):
-        """The graph draws what it stands for, and `validate` follows it."""
+        """The graph shows the services behind the annotation, and `validate` checks them."""
         registry.register_value(Annotated[Database, "main"], 1)
         registry.register_value(Database, 1)
         registry.register_factory(Shop, shop_of(form))
@@ -121,7 +121,7 @@ class TestEachForm:
         assert [] == list(graph.problems)
 
     def test_too_short_a_life(self, registry, form):
-        """Lifetimes count for what it stands for, as for any need."""
+        """Lifetimes of the services behind the annotation are checked like those of any need."""
         registry.register_factory(Annotated[Database, "main"], Database)
         registry.register_factory(Database, Database)
         registry.register_factory(Shop, shop_of(form), lifetime="singleton")
@@ -147,7 +147,7 @@ class TestOptional:
     """`T | None`."""
 
     async def test_registered_or_not(self, way, registry, container):
-        """It receives the service, and `None` without a registration."""
+        """`T | None` receives the service, or `None` without a registration."""
         registry.register_factory(Shop, shop_of(Database | None))
         registry.validate()
         without = await way.get(container, Shop)
@@ -158,7 +158,7 @@ class TestOptional:
         assert "database" == await way.get(registry.container(), Optional[Database])
 
     async def test_given_or_local(self, way, registry):
-        """What a container is given, or has registered by itself, is there as well."""
+        """`T | None` receives a given or locally registered service."""
         registry.register_factory(Shop, shop_of(Database | None))
         container = registry.container()
         container.register_local_factory(Database, lambda: "local")
@@ -167,7 +167,7 @@ class TestOptional:
         assert "local" == await way.get(container, Shop)
 
     async def test_of_several_types(self, way, registry, container):
-        """`A | B | None` asks for what is registered under `A | B`."""
+        """`A | B | None` asks for the service registered under `A | B`."""
         registry.register_value(Database | Cache, "either")
 
         assert "either" == await way.get(container, Database | Cache | None)
@@ -176,7 +176,7 @@ class TestOptional:
             await way.get(container, Mailer | Cache)
 
     async def test_of_another_form(self, way, registry, container):
-        """Of a list it is `None` where nothing is registered that could be in the list."""
+        """`list[T] | None` is `None` if no service for the list is registered."""
         without = await way.get(container, list[Database] | None)
         registry.add_value(Database, 1)
 
@@ -217,7 +217,7 @@ class TestFunction:
     """`Callable[[], T]`."""
 
     async def test_asks_when_called(self, way, registry, container):
-        """Nothing is made before the call, and what is made is shared with the container."""
+        """The service is made by the call, and shared with the container."""
         made = []
         registry.register_factory(Database, lambda: made.append(1) or Database())
         registry.register_factory(Shop, shop_of(Callable[[], Database]))
@@ -229,14 +229,14 @@ class TestFunction:
         assert ([], [1]) == (before, made)
 
     async def test_a_transient_service(self, way, registry, container):
-        """Of a transient service each call gives another one."""
+        """Each call makes another transient service."""
         registry.register_factory(Database, Database, lifetime="transient")
         get_database = await way.get(container, Callable[[], Database])
 
         assert get_database() is not get_database()
 
     async def test_awaiting(self, registry, container):
-        """The asynchronous form awaits what has to be awaited."""
+        """The asynchronous form awaits async services."""
 
         async def make():
             return "database"
@@ -292,7 +292,7 @@ class TestFunction:
             get_database()
 
     async def test_in_a_connection(self, way, registry, container):
-        """What a connection keeps asks the outermost container."""
+        """The function in a connection service asks the outermost container."""
         registry.register_factory(Database, Database, lifetime="connection")
         registry.register_factory(Shop, shop_of(Callable[[], Database]), lifetime="connection")
         with container.child() as child:
@@ -301,14 +301,14 @@ class TestFunction:
         assert get_database() is await way.get(container, Database)
 
     async def test_given(self, way, registry):
-        """What is given to the container is there, announced or not."""
+        """The function returns a given object, announced or not."""
         registry.register_factory(Shop, shop_of(Callable[[], Database]))
         container = registry.container({Database: "given"})
 
         assert "given" == (await way.get(container, Shop))()
 
     async def test_something_missing(self, way, registry, container):
-        """What is missing is missing at once, with the path to it."""
+        """A missing service is an error when the function is needed, with the path to it."""
         registry.register_factory(Shop, shop_of(Callable[[], Database]))
 
         with pytest.raises(ServiceNotFoundError) as caught:
@@ -331,7 +331,7 @@ class TestFunction:
         assert (key,) == caught.value.path
 
     async def test_an_optional_one(self, way, registry, container):
-        """It may be optional, and so may be what it gives."""
+        """The function may be optional, and so may its service."""
         without = await way.get(container, Callable[[], Database] | None)
         nothing = (await way.get(container, Callable[[], Database | None]))()
         registry.register_value(Database, "database")
@@ -364,7 +364,7 @@ class TestCollections:
         assert expected == await way.get(container, form)
 
     async def test_given_and_local(self, way, registry):
-        """What only this container has comes last."""
+        """Given objects and local registrations of a container come last in the list."""
         registry.add_value(Mailer, "added")
         container = registry.container()
         container.register_local_factory(Mailer, lambda: "local")
@@ -393,7 +393,7 @@ class TestCollections:
         assert [1, 2] == await way.get(registry.container(), Shop)
 
     async def test_asked_for_in_a_body(self, way, registry):
-        """The same holds where the singleton's factory asks for the list in its body."""
+        """A list that a singleton's factory asks for in its body obeys the same lifetimes."""
         registry.register_value(Mailer, 1)
 
         async def amake(wares_container):
@@ -445,11 +445,11 @@ class TestMapping:
         assert ["main", "reports"] == list(found)
 
     async def test_none(self, way, container):
-        """It is empty where nothing is registered by name."""
+        """The mapping is empty if no service is registered by name."""
         assert {} == await way.get(container, Mapping[str, Database])
 
     async def test_announced(self, way, registry):
-        """What is announced is in there if the container is given it."""
+        """An announced object is in the mapping if the container is given it."""
         registry.expect(Annotated[Database, "main"])
 
         assert {} == await way.get(registry.container(), Mapping[str, Database])
@@ -463,7 +463,7 @@ class TestMapping:
 
 
 class TestWhereThereIsAnotherWay:
-    """Defaults, and arguments of calls, come before what nobody has registered."""
+    """Defaults and arguments of calls take precedence over an empty list."""
 
     async def test_a_default(self, way, registry, container):
         """An autowired factory's default stays, unless something is registered."""
@@ -479,7 +479,7 @@ class TestWhereThereIsAnotherWay:
         assert [1] == await way.get(registry.container(), Shop)
 
     def test_an_argument(self, registry, container):
-        """A dependency takes the argument of the call, else what is registered."""
+        """A dependency takes the argument of the call, or else the registered services."""
 
         def count(numbers: list[int]):
             return sum(numbers)
@@ -507,7 +507,7 @@ class TestAliases:
     Stores = TypeAliasType("Stores", list[Database])
 
     async def test_registered_and_asked_for(self, way, registry, container):
-        """An alias is what it stands for, when registering and when asking."""
+        """An alias and its type are the same key, when registering and when asking."""
         registry.register_factory(self.Store, lambda: "database")
         registry.register_factory(Shop, shop_of(Database))
 
@@ -515,7 +515,7 @@ class TestAliases:
         assert ("database",) * 3 == await way.get(container, self.Store, Database, Shop)
 
     async def test_a_value(self, way, registry, container):
-        """Values, what is added, announced, and other aliases of ours follow."""
+        """Values, added services, expected objects and aliases accept an alias as the key."""
         registry.register_value(self.Store, 1)
         registry.add_value(self.Store, 2)
         registry.register_alias(Storage, self.Store)
@@ -526,7 +526,7 @@ class TestAliases:
         assert (1, 1, [1, 2]) == await way.get(container, self.Store, Storage, self.Stores)
 
     async def test_decorated_and_overridden(self, way, registry, container):
-        """So do decorations and overrides."""
+        """Decorations and overrides accept an alias as the key."""
         registry.register_factory(Database, lambda: 1)
 
         def twice(number: Database):
@@ -552,4 +552,4 @@ class TestAliases:
 
 
 class Storage(typing.Protocol):
-    """What a database can be asked for by."""
+    """The interface of a database."""

@@ -1,4 +1,4 @@
-"""What a graph tells beyond what `validate` does: problems in place, what was seen, the page."""
+"""Tests of graphs: problems at their places, services that were seen, and the page."""
 
 import asyncio
 import html
@@ -39,7 +39,7 @@ def data_of(page):
 
 
 class Called:
-    """A key that is shown as it is told."""
+    """A key with any given name."""
 
     def __init__(self, text):
         self.text = text
@@ -96,7 +96,7 @@ class TestFacts:
         assert ["live", "ready"] == registry.graph().to_dict()["nodes"][0]["tags"]
 
     def test_something_missing(self, registry):
-        """What is missing, who needs it and the edge between them are marked."""
+        """The missing service, the service that needs it, and the edge are marked."""
         registry.register_factory(Needy, Needy)
         registry.register_factory(Database, Database)
 
@@ -153,7 +153,7 @@ class TestFacts:
         assert (0,) == nodes["Database"].problems
 
     def test_callables_that_markers_name(self, registry):
-        """A callable that a marker names is in the graph, and what is wrong with it."""
+        """A callable that a marker names is in the graph, with its problems."""
 
         def find_user(database: Database, name): ...
         def make(user: typing.Annotated[object, Depends(find_user)]): ...
@@ -201,10 +201,10 @@ class TestFacts:
 
 
 class TestDrawings:
-    """Problems and what was seen, in the drawings."""
+    """Drawings show problems, and needs that were seen."""
 
     def test_mermaid(self, registry):
-        """Mermaid draws what is wrong in red, and what was seen as dotted lines."""
+        """Mermaid draws problems in red, and needs that were seen as dotted lines."""
         registry.register_factory(Needy, Needy)
         registry.register_factory(Shop, lambda wares_container: wares_container.get(Cache))
         registry.register_value(Cache, 1)
@@ -219,7 +219,7 @@ class TestDrawings:
         assert "n1 -.-> n2" in lines
 
     def test_dot(self, registry):
-        """Graphviz draws what is wrong in red, and what was seen as dashed lines."""
+        """Graphviz draws problems in red, and needs that were seen as dashed lines."""
         registry.register_factory(Needy, Needy)
         registry.register_factory(Shop, lambda wares_container: wares_container.get(Cache))
         registry.register_value(Cache, 1)
@@ -246,7 +246,7 @@ class TestDrawings:
 
     @pytest.mark.parametrize("text", TRICKY)
     def test_mermaid_names_are_text(self, registry, text):
-        """Whatever a key is called, it is one label on one line, and no statement of its own."""
+        """Any name of a key is one label on one line of Mermaid."""
         registry.register_value(Called(text), 1)
         registry.register_value("after", 1)
 
@@ -259,7 +259,7 @@ class TestDrawings:
 
     @pytest.mark.parametrize("text", TRICKY)
     def test_dot_names_are_text(self, registry, text):
-        """Whatever a key is called, it is one quoted name on one line."""
+        """Any name of a key is one quoted name on one line of Graphviz."""
         registry.register_value(Called(text), 1)
 
         line = registry.graph().to_dot().splitlines()[3]
@@ -351,7 +351,7 @@ class TestRecording:
         return registry
 
     async def test_what_is_asked_for_in_bodies(self, way, registry):
-        """What factories ask for in their bodies is in the graph; what is declared stays that."""
+        """The graph contains services that bodies ask for; declared needs stay declared."""
         with registry.record():
             container = registry.container()
             await way.get(container, Shop)
@@ -360,7 +360,7 @@ class TestRecording:
         assert [("Shop", "Repository"), ("Shop", "Cache")] == self.seen_in(registry)
 
     async def test_asynchronous_factories(self, registry):
-        """Asynchronous factories are seen, also in the tasks that they start."""
+        """Needs of async factories are seen, even in tasks that they start."""
 
         async def make(wares_container):
             await asyncio.gather(wares_container.aget(Database), wares_container.aget(Cache))
@@ -373,7 +373,7 @@ class TestRecording:
         assert {("Mailer", "Database"), ("Mailer", "Cache")} == set(self.seen_in(registry))
 
     def test_who_is_no_factory(self, registry, container):
-        """What is asked for outside of factories has no edge, nor have other registries."""
+        """Needs outside of factories, or of other registries, have no edge."""
         other = Registry()
         other.register_factory(Mailer, lambda wares_container: wares_container.get(str))
         other.register_value(str, "")
@@ -415,7 +415,7 @@ class TestRecording:
         assert [("Mailer", "Cache")] == self.seen_in(registry)
 
     def test_something_that_is_not_registered(self, registry):
-        """What was asked for and is not there is in the graph, too."""
+        """A missing service that a body asks for is in the graph, too."""
 
         def ask(wares_container):
             with pytest.raises(LookupError):
@@ -430,7 +430,7 @@ class TestRecording:
         assert "seen" == edges["Mailer", "Missing"].kind
 
     def test_what_is_no_longer_registered(self, registry):
-        """What was seen of an override that has ended is not in the graph."""
+        """Needs that were seen during an override are not in the graph after it."""
         with (
             registry.record(),
             registry.override_factory(

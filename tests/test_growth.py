@@ -1,4 +1,4 @@
-"""Nothing grows with the number of requests, leaves circles behind, or is too deep."""
+"""Tests of limits: no growth with requests, no circles of garbage, no limit of depth."""
 
 import asyncio
 import contextlib
@@ -98,7 +98,7 @@ def use_children(registry, number):
 
 
 def use_unknown_keys(registry, number):
-    """A request that asks for what is not there."""
+    """A request that asks for a service that is not registered."""
     with registry.container() as container:
         with contextlib.suppress(ServiceNotFoundError):
             container.get(("unknown", number))
@@ -258,7 +258,7 @@ def more(shop):
 
 @pytest.fixture
 def unattended():
-    """No garbage collector: what goes, goes because nobody refers to it."""
+    """Turn off the garbage collector, so that only objects without references are freed."""
     gc.collect()
     gc.disable()
     yield
@@ -280,7 +280,7 @@ def test_requests_leave_no_circles(more, request_of):
 @pytest.mark.usefixtures("unattended")
 @pytest.mark.parametrize("request_of", ASYNC_CIRCLES)
 def test_async_requests_leave_no_circles(more, request_of):
-    """The same for asynchronous ones, also where tasks wait for each other and fail."""
+    """Async requests leave no circles, even if tasks wait for each other and fail."""
 
     async def work():
         await request_of(more, 0)
@@ -310,7 +310,7 @@ def chain(registry, length, lifetime="scoped"):
 
 
 def test_a_chain_of_singletons_takes_little_memory():
-    """What a chain of 2,000 singletons was made from is not kept once for each of them."""
+    """The needs of a chain of 2,000 singletons are not kept once for each of them."""
     registry = Registry()
     keys = chain(registry, 2_000, "singleton")
     tracemalloc.start()
@@ -326,7 +326,7 @@ def test_a_chain_of_singletons_takes_little_memory():
 
 
 def test_an_unrelated_override_takes_little_time():
-    """What an override costs grows with the number of singletons, not with its square."""
+    """The cost of an override grows with the number of singletons, not with its square."""
 
     def measure(length):
         registry = Registry()
@@ -417,7 +417,7 @@ def test_a_chain_of_factories_that_ask(way):
 
 
 def test_a_factory_that_makes_a_class_each_time(registry):
-    """Of the classes whose objects a factory has made, few are kept alive."""
+    """A factory that returns a new class each time does not keep all classes alive."""
     registry.register_factory("plugin", lambda: type("Plugin", (), {})())
     classes = weakref.WeakSet()
 

@@ -29,7 +29,7 @@ from wares.health import HealthReport, ServiceHealth, acheck, check
 
 
 class Boom(Exception):
-    """What an unwell service's ping raises."""
+    """The exception of a failing ping."""
 
 
 def fail(_):
@@ -52,7 +52,7 @@ class Together:
 
 
 class Runs:
-    """A ping that runs until it is told to end, and counts its runs."""
+    """A ping that runs until a test ends it, and counts its runs."""
 
     def __init__(self):
         self.end = threading.Event()
@@ -78,7 +78,7 @@ async def until(condition):
 
 
 class TestReport:
-    """What a check says."""
+    """The report of a check."""
 
     async def test_nothing_to_check(self, way, container):
         """Without pings the report is empty and healthy."""
@@ -123,7 +123,7 @@ class TestReport:
         ]
 
     async def test_the_duration(self, way, registry, container):
-        """The duration is that of making and checking, in seconds."""
+        """The duration is that of making and checking the service, in seconds."""
 
         def make():
             time.sleep(0.02)
@@ -181,7 +181,7 @@ class TestReport:
 
 
 class TestRunning:
-    """How pings are run."""
+    """How pings run."""
 
     async def test_concurrently(self, way, registry, container):
         """Pings run at the same time."""
@@ -232,7 +232,7 @@ class TestRunning:
         assert threading.main_thread() not in threads
 
     async def test_context(self, way, registry, container):
-        """A ping sees the context variables of whoever checks."""
+        """A ping sees the context variables of the caller of the check."""
         variable = contextvars.ContextVar("variable")
         variable.set("here")
         seen = []
@@ -297,7 +297,7 @@ class TestRunning:
         assert ["Cache"] == report.ok
 
     async def test_a_failing_cleanup_is_a_failure(self, way, registry, container):
-        """What fails after a ping fails the service."""
+        """A cleanup that fails after a ping fails the service."""
 
         def make():
             yield 1
@@ -433,7 +433,7 @@ class TestTimeouts:
         assert set() == wares._health.loops._tasks
 
     async def test_a_ping_that_will_not_be_cancelled(self, registry, container):
-        """What a ping raises after it was given up is nobody's business any more."""
+        """An exception of a ping after its time limit is ignored."""
 
         async def ping(_):
             try:
@@ -581,7 +581,7 @@ class TestHanging:
         ]
 
     def test_an_event_loop_that_has_ended(self, registry):
-        """A ping that answers after the event loop has ended harms nobody."""
+        """A ping may end after the event loop of its check."""
         runs = Runs()
         registry.register_value(Database, 1, ping=runs)
 
@@ -629,7 +629,7 @@ os._exit(0)
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
 def test_a_child_process():
-    """What runs in a process does not run in its child, where pings begin anew."""
+    """Pings that run do not run in a child process, which can begin new ones."""
     done = subprocess.run(
         [sys.executable, "-c", FORK],
         capture_output=True,
@@ -672,7 +672,7 @@ class TestTrio:
         assert ["cleaned up", "later", "session"] == sorted(events)
 
     def test_timeouts(self, registry):
-        """What takes too long is cancelled, and a hung thread is left and not run once more."""
+        """A ping that takes too long is cancelled; a hung thread is left, and not started again."""
         runs = Runs()
 
         async def ping(_):
@@ -787,7 +787,7 @@ def threads_of_the_system():
 
 @pytest.mark.parametrize("library", PATCHES)
 def test_greenlets(library):
-    """Where threads are greenlets, pings run in real threads, and other greenlets run on."""
+    """If threads are greenlets, pings run in real threads, and other greenlets run on."""
     source = GREENLETS.replace("PATCH", PATCHES[library])
 
     done = subprocess.run(
@@ -839,7 +839,7 @@ class TestTags:
         assert [(2, ("a", "b")), (None, ())] == [(ping.timeout, ping.tags) for ping in pings]
 
     def test_overrides_have_their_own(self, registry, container):
-        """What overrides a service brings its own ping, limit and tags."""
+        """An override has its own ping, limit and tags."""
         registry.register_value(Database, 1, ping=print, tags=["a"])
         with (
             registry.override_value(Database, 2, ping=print, ping_timeout=3, tags=["b"]),
@@ -863,7 +863,7 @@ class TestTags:
 
 
 class TestBadInput:
-    """What cannot work is refused at once, in words."""
+    """Invalid arguments are refused at once, with an explanation."""
 
     @pytest.mark.parametrize("seconds", [0, -1, "5", None, True, float("inf"), float("nan")])
     async def test_timeouts(self, way, container, seconds):
@@ -916,7 +916,7 @@ class TestBadInput:
 
 
 async def test_a_check_logs_nothing_itself(way, registry, container, caplog):
-    """Whoever asks is told; what to log is up to them."""
+    """A check logs nothing; the caller decides."""
     registry.register_value(Database, 1, ping=fail)
     caplog.set_level(logging.DEBUG, "wares")
     caplog.clear()

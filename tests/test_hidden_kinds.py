@@ -23,7 +23,7 @@ from wares import (
 
 
 def hide(function):
-    """Decorate as many do: by a plain function, whatever it wraps."""
+    """Decorate with a plain function, as many decorators do."""
 
     @functools.wraps(function)
     def plain(*args, **kwargs):
@@ -56,7 +56,7 @@ class Blocks:
 
 @pytest.fixture
 def log():
-    """What has happened, in order."""
+    """A record of what has happened, in order."""
     return []
 
 
@@ -79,7 +79,7 @@ def connect(log):
 
 @pytest.fixture
 def aconnect(connect):
-    """The same, asynchronous."""
+    """Connect, asynchronously."""
 
     async def aconnect():
         with contextlib.contextmanager(connect)() as database:
@@ -136,7 +136,7 @@ class TestContextManagers:
         ids=["method", "wrapped method", "object", "partial", "partial of a method"],
     )
     def test_bound(self, registry, log, bind):
-        """So do those of one that is bound to some arguments."""
+        """A partial of a context manager keeps its dependencies until the block ends."""
         block = inject(registry=registry)(bind(Blocks.block))
 
         with block("ada") as (name, database):
@@ -222,7 +222,7 @@ class TestContextManagers:
 class TestCoroutines:
     @pytest.mark.parametrize("scope", SCOPES)
     async def test_in_an_event_loop(self, async_registry, log, scope):
-        """What comes out is awaited before anything closes, and asynchronous services work."""
+        """The result is awaited before anything closes, and async services work."""
 
         @inject(registry=async_registry)
         @hide
@@ -252,7 +252,7 @@ class TestCoroutines:
         assert ["open", "body", "request", "close"] == log
 
     def test_on_trio(self, async_registry, log):
-        """The same holds on trio."""
+        """On trio, the result is awaited before anything closes."""
 
         @inject(registry=async_registry)
         @hide
@@ -293,7 +293,7 @@ class TestCoroutines:
         assert ["open", "body", "close"] == log
 
     def test_what_must_be_awaited_without_a_loop(self, async_registry, log):
-        """Where nobody can await, an asynchronous service is an error."""
+        """Without an event loop, an async service is an error."""
 
         @inject(registry=async_registry)
         @run
@@ -345,7 +345,7 @@ class TestCoroutines:
         assert ["open", "KeyError reached it", "close"] * 2 == log
 
     def test_types_are_applied(self, registry):
-        """apply_types casts what is awaited in the end."""
+        """`apply_types` casts the awaited result."""
 
         @apply_types(registry=registry)
         @hide

@@ -1,4 +1,4 @@
-"""How the code and its tests are written, as far as a program can tell."""
+"""Rules for the code and its tests, as far as a program can check them."""
 
 import ast
 import re
@@ -36,7 +36,7 @@ def test_every_test_states_its_rule(path: Path) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=relative)
 def test_every_exception_to_a_check_has_its_code_and_reason(path: Path) -> None:
-    """A comment that silences a tool names what it silences, and says why."""
+    """A comment that silences a tool has a code and a reason."""
     silencers = re.findall(
         r"# (?:noqa|type: ignore|pyright: ignore|pragma: no).*", path.read_text("utf-8")
     )

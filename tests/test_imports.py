@@ -1,4 +1,4 @@
-"""Imports go one way, and the core knows no framework: the layout of the source, proven.
+"""Tests of imports: they go in one direction, and the core imports no framework.
 
 Read from the source rather than from a running interpreter, so that an import inside a
 function counts too. The layers concern what runs; there are no circles, not even through

@@ -1,4 +1,4 @@
-"""Functions whose marked parameters are filled: what they stay, what is passed, what is refused."""
+"""Tests of injected functions: their kind, explicit arguments, and errors."""
 
 import asyncio
 import contextlib
@@ -47,7 +47,7 @@ def form(request):
 
 @pytest.fixture
 def log():
-    """What has happened, in order."""
+    """A record of what has happened, in order."""
     return []
 
 
@@ -78,7 +78,7 @@ class TestTheContainer:
             assert container.get(Database) is await form.call(ask)
 
     async def test_one_for_the_call(self, form, registry, log):
-        """Without a current container one is opened for the call, and closed behind it."""
+        """Without a current container, one is opened for the call, and closed after it."""
 
         def connect():
             yield Database()
@@ -130,7 +130,7 @@ class TestTheContainer:
             await form.call(ask)
 
     async def test_registrations_are_seen_at_once(self, form, registry):
-        """What is registered later counts in the next call."""
+        """Later registrations count in the next call."""
         ask = form.inject(lambda it=Depends(hello): it, registry=registry)
         found = []
 
@@ -204,11 +204,11 @@ class TestTheContainer:
 
 
 class TestServices:
-    """What only the registry, or whoever opens the container, can give."""
+    """`Inject` gives only services of the registry or the container."""
 
     @pytest.mark.parametrize("key", [Database, str, "a name"], ids=str)
     async def test_are_never_invented(self, form, registry, key):
-        """What is asked for as a service and is not registered is an error."""
+        """A service that is not registered is an error, even if it could be made."""
         marked = Annotated[object, Depends(key)] if key == "a name" else Inject[key]
 
         def ask(service: marked):
@@ -254,7 +254,7 @@ class TestServices:
 
     @pytest.mark.parametrize("is_given", [True, False])
     async def test_given_objects(self, form, registry, is_given):
-        """What the container was given, or has registered itself, is a service, in children too."""
+        """Given objects and local registrations are services, in children, too."""
 
         def ask(service: Inject[str], it=Depends(hello, scope="function")):
             return service
@@ -280,7 +280,7 @@ class TestServices:
             registry.validate()
 
     async def test_the_registry_itself(self, form, registry):
-        """The registry may be asked for in every way, though nobody has registered it."""
+        """The registry itself is a service, in every way to ask."""
 
         def get(registry: Registry):
             return registry
@@ -362,7 +362,7 @@ class TestArguments:
         assert ["made"] * 3 == log
 
     async def test_a_marked_parameter_before_others(self, form):
-        """What is passed by position fills the other parameters, wherever they stand."""
+        """Positional arguments fill the other parameters, wherever they stand."""
         ask = form.inject(lambda it=Depends(hello), name="nobody": (it, name))
 
         assert ("hello", "ada") == await form.call(ask, "ada")
@@ -370,7 +370,7 @@ class TestArguments:
         assert ("ciao", "ada") == await form.call(ask, "ada", it="ciao")
 
     async def test_some_passed_with_a_function_scope(self, form):
-        """A function-scoped dependency may be passed, too, beside others that are made."""
+        """A function-scoped dependency may be passed, too, next to others that are made."""
         ask = form.inject(
             lambda a=Depends(hello, scope="function"), b=Depends(hello): (a, b),
             dependencies=[Depends(hello)],
@@ -461,7 +461,7 @@ class TestByName:
         assert "ada Ada" == await form.call(ask, "ada")
 
     async def test_each_call_has_its_own(self, form, registry, log):
-        """What takes arguments is shared within a call only, with all that needs it."""
+        """A dependency with an argument of the call is shared only within the call."""
 
         def get_user(name):
             log.append(f"made {name}")
@@ -488,7 +488,7 @@ class TestByName:
         assert ["made ada", "made bob", "left bob", "left ada"] == log
 
     async def test_shared_by_what_one_parameter_needs(self, form, log):
-        """What takes arguments is made once, also if two dependencies of a dependency need it."""
+        """A dependency with an argument is made once, even if two dependencies need it."""
 
         def get_user(name):
             log.append(name)
@@ -505,7 +505,7 @@ class TestByName:
         assert ["ada"] == log
 
     async def test_needed_in_many_ways(self, form):
-        """What takes arguments may be needed in a million ways, and is written down once."""
+        """A dependency with an argument may be needed in a million ways."""
         needed = form.dependency(lambda name: 1)
         for _ in range(20):
             needed = form.dependency(lambda a=Depends(needed), b=Depends(needed): a + b)
@@ -514,7 +514,7 @@ class TestByName:
         assert 2**20 == await form.call(ask, "ada")
 
     async def test_without_the_argument_it_is_shared(self, form, registry):
-        """Where the call has no such argument, the dependency is the container's."""
+        """If the call has no such argument, the dependency belongs to the container."""
         page = form.dependency(lambda limit=10: [limit])
         with_limit = form.inject(lambda limit, it=Depends(page): it)
         without = form.inject(lambda it=Depends(page): it)
@@ -599,7 +599,7 @@ class TestByName:
         assert ("nobody", "ada") == await form.call(ask, "ada")
 
     async def test_keyword_arguments_of_any_name(self, form):
-        """Of a function with **kwargs, dependencies take what is passed, and it stays there."""
+        """In a function with **kwargs, dependencies take its keyword arguments."""
         get = form.dependency(lambda name="nobody": name)
         ask = form.inject(lambda it=Depends(get), **named: (it, named))
 
@@ -643,14 +643,14 @@ class TestByName:
         assert 3 == str(caught.value).count("\n")
 
     def test_a_marked_parameter_is_no_argument(self, form):
-        """What a marked parameter of that name hides from a dependency can never be passed."""
+        """A dependency cannot take an argument that has the name of a marked parameter."""
         inner = form.dependency(lambda it: it)
 
         with pytest.raises(UnresolvableParameterError, match="'it'"):
             form.inject(lambda it=Depends(inner): it)
 
     def test_variadic_parameters_are_none(self, form):
-        """So does one that takes any number of arguments."""
+        """A variadic parameter of the call gives a dependency no argument."""
         inner = form.dependency(lambda it: it)
 
         def ask(*it, that=Depends(inner)):
@@ -698,7 +698,7 @@ class TestByName:
         assert (1, ("ada", range(10)), range(10)) == await form.call(ask, 1, name="ada")
 
     async def test_what_is_annotated_as_a_value(self, form):
-        """So may what is annotated as a plain value, however that is written."""
+        """Callers may also pass parameters that are annotated with plain values."""
 
         def inner(limit: Annotated[int, "at most"], name: int | str, page: list[int] = ()):
             return limit, name, page
@@ -709,7 +709,7 @@ class TestByName:
         assert (3, "ada", [1]) == await form.call(ask, limit=3, name="ada", page=[1])
 
     async def test_of_generators(self, form):
-        """So do generator functions."""
+        """Callers of injected generators may pass what only a dependency takes, too."""
 
         def count(to=Depends(form.dependency(lambda limit: limit))):
             yield from range(to)
@@ -737,7 +737,7 @@ class TestByName:
         assert "(first, *, name: str, limit: int, kind='any')" == str(signature)
 
     async def test_what_could_be_a_service(self, form):
-        """What is registered, if it is, may be passed all the same."""
+        """An argument may be passed even if a service of its type could be registered."""
 
         def get(database: Database):
             return database
@@ -747,7 +747,7 @@ class TestByName:
         assert 1 == await form.call(ask, database=1)
 
     def test_others_are_refused(self, form):
-        """What nobody takes is refused, as by any function."""
+        """Unknown arguments are refused, as by any function."""
         ask = form.inject(lambda it=Depends(form.dependency(lambda name: name)): it)
 
         with pytest.raises(TypeError, match="nome"):
@@ -920,7 +920,7 @@ class TestGenerators:
 
     @pytest.mark.parametrize("is_current", [False, True])
     def test_sending_and_throwing(self, registry, is_current):
-        """What is sent and thrown in reaches the function; what it returns comes out."""
+        """Values and exceptions sent to a generator reach it; its result is returned."""
 
         @inject
         def ask(it=Depends(hello)):
@@ -944,7 +944,7 @@ class TestGenerators:
 
     @pytest.mark.parametrize("is_current", [False, True])
     async def test_sending_and_throwing_async(self, registry, is_current):
-        """What is sent and thrown into an async generator reaches the function."""
+        """Values and exceptions sent to an async generator reach it."""
 
         @inject
         async def ask(it=Depends(ahello)):
@@ -1059,7 +1059,7 @@ class TestWhereItIsDecorated:
         assert ("ada", "hello") == inject(partial)("ada")
 
     def test_what_others_see(self):
-        """Name, docstring and module stay; signature and annotations lose what is filled."""
+        """Name, docstring and module stay; signature and annotations lack injected parameters."""
 
         @inject
         def ask(name: str, it: Annotated[str, Depends(hello)], *, age: int = 3) -> str:
@@ -1115,7 +1115,7 @@ class TestRefusedWhenDecorated:
 
     @pytest.mark.parametrize("shape", ["async generator", "instance", "in a class"])
     def test_other_asynchronous_dependencies(self, shape):
-        """Whatever has to be awaited is refused."""
+        """Every kind of async dependency is refused."""
 
         async def generator():
             yield
@@ -1242,7 +1242,7 @@ class TestRefusedWhenDecorated:
         assert "test_inject.py" in str(caught.value)
 
     def test_inject_of_no_key(self):
-        """What is not hashable can be no key."""
+        """`Inject` of an unhashable object is refused."""
         with pytest.raises(InvalidRegistrationError, match="not hashable"):
             Inject[Annotated[int, []]]
 
@@ -1284,7 +1284,7 @@ class TestRefusedWhenDecorated:
         ],
     )
     def test_by_pydantic(self, annotation, message):
-        """Pydantic, and who reads input with it, refuses marked parameters and fields."""
+        """Pydantic, and libraries that use it, refuse marked parameters and fields."""
 
         def ask(service: annotation): ...
 
