@@ -181,7 +181,7 @@ def end_wait(wait: Wait) -> None:
     """Unregister a wait, whether it succeeded or was interrupted."""
     with LOCK:
         _forget(wait)
-        wait.holder.waiters.pop(wait, None)  # type: ignore[union-attr]  # it has waited there
+        wait.holder.waiters.pop(wait, None)  # type: ignore[union-attr]  # a dict, since *wait* was registered there
 
 
 def wake(claim: Claim, error: BaseException | None = None) -> None:
@@ -198,7 +198,7 @@ def wake(claim: Claim, error: BaseException | None = None) -> None:
         wait.answer(None if is_own else error)
     for wait in over:
         # Only now: if a signal handler raises, the waiters must still be woken.
-        claim.waiters.pop(wait, None)  # type: ignore[union-attr]  # they were in there
+        claim.waiters.pop(wait, None)  # type: ignore[union-attr]  # a dict, since they were registered there
 
 
 @locked

@@ -273,7 +273,7 @@ class Related(Asking):
 
     @locked
     def _put(self, recipe: Recipe, family: Family) -> None:
-        """Put a local registration in force, here and in the children."""
+        """Put a local registration in force, here and in the descendants."""
         if family.given is None:
             family.given = self._given
         family.recipes[recipe.key] = recipe
@@ -295,7 +295,7 @@ class Related(Asking):
                 del self._made[key]
 
     def _use_makers(self) -> None:
-        """Use those of the container around this one, or makers in which local factories win."""
+        """Use the makers of the container around this one, or those in which local factories win."""
         family = self._get_family()
         outer: Makers = self.registry._makers
         around = None

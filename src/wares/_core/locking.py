@@ -20,10 +20,10 @@ LOCK = RLock()
 
 
 def locked(function: Callable[P, T]) -> Callable[P, T]:
-    """Hold the lock while *function* runs; for whatever loops.
+    """Hold the lock while *function* runs; for functions that contain a loop.
 
-    On Python 3.13, a signal handler that raises where a loop begins its next round may leave a
-    ``with`` block around the loop without its exit. It cannot do that in a function of its own.
+    On Python 3.13, if a signal handler raises when a loop begins its next round, a ``with`` block
+    around the loop may not be exited. A ``with`` block around the call of a function always is.
     """
 
     @functools.wraps(function)

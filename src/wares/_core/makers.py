@@ -44,13 +44,7 @@ class Makers:
 
     Args:
         registry: The registrations.
-        find: Finds the recipe of a need; left out, the one in force in the registry.
-        keeper: The lifetime of the services made here (see `Keeper`).
-        request: The makers of the containers around these, if these end with a function.
-
-    Args:
-        registry: The registrations.
-        local: Local registrations, which win over those, the innermost first.
+        local: The local registrations, the innermost container's first. They win.
         keeper: The lifetime of the services made here (see `Keeper`).
         around: The makers of the containers around these, if they see other registrations.
         request: The makers of the containers around these, if these end with a function.

@@ -355,7 +355,7 @@ def _check_factory(key: Hashable, factory: Any) -> None:
 
 
 def _check_value(key: Hashable, value: Any) -> None:
-    # By `type`, because an autospec of a class claims to be one.
+    # With `type`, because a mock of a class claims to be a class.
     kind = type(value)
     if not (isinstance(key, type) and issubclass(kind, type)) or issubclass(kind, key):
         return

@@ -444,7 +444,7 @@ class Registering:
 
     def _next_part(self, key: Any) -> Part:
         key = check_key(key)
-        # Threads that add at the same time must not get one number.
+        # A counter, so that two threads do not get the same number.
         return Part(key, "part", next(self._parts.setdefault(key, itertools.count(1))))
 
     def _register(self, recipe: Recipe, on_close: OnRegistryClose | None) -> None:

@@ -36,7 +36,7 @@ class Registrations:
         overrides: The overriding recipes, by key; the last one of a key is in force.
         recipes: The recipes in force, by key.
         expected: The keys that containers are given.
-        unasked: The overridden keys without a registration that nobody has asked for yet.
+        unasked: The overridden keys without a registration that have not been asked for yet.
         seen: The needs that `Registry.record` has seen, as pairs of keys.
         observers: The observers.
         all_makers: The makers of all containers, which are dropped when a registration changes.
@@ -227,7 +227,7 @@ class Override(ContextDecorator):
     """An override, in force while a ``with`` block lasts; also a decorator.
 
     An override warns if it has had no effect: because it was dropped without having been entered,
-    or because nothing is registered for its key, and nobody has asked for that.
+    or because its key is neither registered nor was asked for.
 
     Args:
         registrations: The registrations that are overridden.
@@ -279,7 +279,7 @@ def _explain_unasked(registrations: Registrations, key: Hashable) -> str | None:
     if key not in registrations.unasked or key in registrations.registered:
         return None
     made = [one.key for one in registrations.registered.values() if one.factory is key]
-    # Only some tests may call an unregistered function that `Depends` names.
+    # A test need not run the code whose `Depends` names an unregistered function.
     if not made and is_derivable(key) and not isinstance(key, type):
         return None
     others = [describe(one) for one in made] or find_nearest(key, registrations.registered)
@@ -288,6 +288,6 @@ def _explain_unasked(registrations: Registrations, key: Hashable) -> str | None:
         advice = " The registry is empty: get_registry(app) returns that of an application."
     name = describe(key)
     return (
-        f"The override of {name} has had no effect: nothing is registered for {name}, and nobody "
+        f"The override of {name} has had no effect: nothing is registered for {name}, and nothing "
         f"has asked for it.{advice}"
     )

@@ -1,7 +1,7 @@
 """Waiting for an answer that any thread may give: in a thread, on asyncio, and on trio.
 
-The first answer counts. It may be given more than once, because a signal handler may raise before
-the first attempt is complete.
+The first answer counts. An answer may be given more than once, because a signal handler may
+interrupt the first attempt.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Any
 
 
 def expect_in_thread() -> tuple[Callable[[Any], None], Callable[[], Any]]:
-    """Return a function that gives an answer, and one that waits for it."""
+    """Return a function that gives the answer, and one that waits for it and returns it."""
     answers: list[Any] = []
-    # No condition and no event: a signal handler that raises may leave their locks locked.
+    # A plain lock: a signal handler that raises may leave the lock of a condition or event locked.
     lock = threading.Lock()
     lock.acquire()
 
@@ -34,7 +34,7 @@ def expect_in_thread() -> tuple[Callable[[Any], None], Callable[[], Any]]:
 
 
 def expect_in_the_event_loop() -> tuple[Callable[[Any], None], Callable[[], Awaitable[Any]]]:
-    """Return the same as `expect_in_thread`, but an asynchronous function that waits."""
+    """Return such functions as `expect_in_thread` does; the one that waits is asynchronous."""
     return _expect_on_trio() if runs_trio() else _expect_on_asyncio()
 
 

@@ -464,7 +464,7 @@ class Writer:
         """Write that the cleanup of a generator is noted."""
         index = self._index_of(node.recipe)
         begin = "made.setdefault(CLEANUPS, Cleanups())"
-        # One look-up: whoever closes may take them between two.
+        # One look-up, because a closing thread may take the cleanups between two.
         self.put(indent, f"cleanups = made.get(CLEANUPS) or {begin}")
         if is_async:
             self.put(indent, "cleanups.must_await = True")
