@@ -295,7 +295,7 @@ class Related(Asking):
                 del self._made[key]
 
     def _use_makers(self) -> None:
-        """Use the makers of the container around this one, or those in which local factories win."""
+        """Use the makers of the container around this one, or some in which local factories win."""
         family = self._get_family()
         outer: Makers = self.registry._makers
         around = None
