@@ -49,7 +49,6 @@ aclose_registry = _keeping.aclose_registry
 register_factory = _keeping.register_factory
 register_value = _keeping.register_value
 explain_svcs_names(__name__, "wares_from(request)")
-
 #: Where the container is found in a request. Typed keys of requests are new in aiohttp 3.14.
 _make_key = getattr(web, "RequestKey", lambda name, _: name)
 CONTAINER_KEY: Any = _make_key("wares_container", Container)
@@ -90,11 +89,9 @@ def init_app(
     if present is None:
         app.middlewares.insert(middleware_pos, wares_middleware)
         app.middlewares.append(_note_failure)
-        app.on_startup.append(partial(_start, validate))
-        # Singletons may need what cleanup contexts have opened, so singletons close first.
-        app.on_cleanup.insert(0, aclose_registry)
-        # If the start fails, aiohttp ends contexts only.
-        app.cleanup_ctx.append(_close_at_last)
+        run = partial(_run, validate)
+        app.cleanup_ctx.append(run)
+        app.on_startup.insert(0, partial(_go_last, run))
     return app
 
 
@@ -168,18 +165,22 @@ def _find_registry(request: web.Request) -> Registry:
     return demand(request.config_dict.get(REGISTRY_KEY), NoRegistryError, _keeping.message)
 
 
-async def _start(validate: bool, app: web.Application) -> None:
+async def _run(validate: bool, app: web.Application) -> AsyncIterator[None]:
+    registry = get_registry(app)
     if validate:
-        check(get_registry(app), "The application does not start", _find_handlers(app))
-    await get_registry(app).astart()
-    if not app.middlewares.frozen and app.middlewares[-1] is not _note_failure:
-        # Other middlewares have been added since `init_app`. From now on, none can be added.
+        check(registry, "The application does not start", _find_handlers(app))
+    async with registry:
+        await registry.astart()
+        yield
+
+
+async def _go_last(run: Any, app: web.Application) -> None:
+    # Middlewares may answer exceptions. Singletons may need what other contexts have opened.
+    if not app.pre_frozen:  # as a sub-application is
+        app.middlewares.remove(_note_failure)
         app.middlewares.append(_note_failure)
-
-
-async def _close_at_last(app: web.Application) -> AsyncIterator[None]:
-    yield
-    await aclose_registry(app)
+        app.cleanup_ctx.remove(run)
+        app.cleanup_ctx.append(run)
 
 
 def _find_handlers(app: web.Application) -> Iterator[Callable[..., Any]]:
@@ -196,5 +197,4 @@ async def _note_failure(request: web.Request, handler: Handler) -> web.StreamRes
 
 
 def _is_failure(error: BaseException) -> bool:
-    """Tell whether *error* is a failure; a raised response with a status below 400 is none."""
-    return not isinstance(error, web.HTTPException) or error.status >= 400  # noqa: PLR2004  # client errors begin there
+    return not isinstance(error, web.HTTPException) or error.status >= 400  # noqa: PLR2004  # those below are none

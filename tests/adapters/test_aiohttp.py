@@ -279,6 +279,26 @@ class TestEnd:
 
         assert ["singleton closed", "context left"] == journal
 
+    async def test_a_registry_that_fails_to_end(self, app, journal):
+        """The error of a singleton keeps nothing else from ending, and is raised."""
+
+        def keep():
+            yield "kept"
+            raise LookupError
+
+        async def context(app):
+            yield
+            journal.append("context left")
+
+        register_factory(app, str, keep, lifetime="singleton", eager=True)
+        app.cleanup_ctx.append(context)
+        server = TestServer(app)
+        await server.start_server()
+        with pytest.raises(LookupError):
+            await server.close()
+
+        assert ["context left"] == journal
+
     async def test_a_start_that_fails_later(self, app, journal):
         """A hook that fails after the eager singletons were made ends them."""
 
