@@ -1,12 +1,14 @@
 """FastStream: what `AdapterConformance` does not say, on brokers that run in memory."""
 
 import dataclasses
+import warnings
 from typing import Annotated, Any
 from unittest.mock import AsyncMock
 
 import anyio
 import httpx
 import pytest
+from fastapi import FastAPI
 from faststream import (
     AckPolicy,
     BaseMiddleware,
@@ -905,3 +907,54 @@ class TestEdgeCases:
             init_app(NatsBroker())
         with pytest.raises(InvalidRegistrationError, match=r"not a FastStream.*init_app"):
             init_broker(FastStream(), registry=registry)
+
+
+class TestInFastAPI:
+    """FastStream's router for FastAPI, whose subscribers FastAPI calls."""
+
+    @staticmethod
+    def make_router():
+        with warnings.catch_warnings():
+            # New versions deprecate it, in favour of a package of its own.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            from faststream.nats.fastapi import NatsRouter
+        return NatsRouter()
+
+    async def serve(self, router, start):
+        """Send a message to an application with the router."""
+        app = FastAPI(lifespan=start)
+        app.include_router(router)
+        async with TestNatsBroker(router.broker), app.router.lifespan_context(app):
+            await router.broker.publish("work", "work")
+
+    async def test_with_one_registry(self, registry, journal):
+        """The broker is initialised with the registry of the application."""
+        router = self.make_router()
+        init_broker(router.broker, registry=registry)
+
+        @router.subscriber("work")
+        async def handle(text: str, session: Inject[Session]):
+            session.work(text)
+
+        async def start(app, registry):
+            yield
+
+        await self.serve(router, wares.fastapi.lifespan(start, registry=registry))
+
+        assert ["open", "work", "commit"] == journal
+
+    async def test_that_is_not_initialised(self):
+        """The error says how."""
+        router = self.make_router()
+
+        @router.subscriber("work")
+        async def handle(text: str, session: Inject[Session]): ...
+
+        @wares.fastapi.lifespan
+        async def start(app, registry):
+            registry.register_value(Journal, Journal())
+            registry.register_factory(Session, open_session)
+            yield
+
+        with pytest.raises(NoContainerError, match="With FastStream's router"):
+            await self.serve(router, start)

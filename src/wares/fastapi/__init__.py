@@ -116,10 +116,13 @@ async def container(
         NoRegistryError: The application does not run, or its lifespan has no registry.
         NoContainerError: Another framework than FastAPI calls this function.
     """
-    if connection is _NO_CONNECTION:
+    # The router of FastStream for FastAPI passes messages as requests.
+    if connection is _NO_CONNECTION or "type" not in connection.scope:
         raise NoContainerError(
             "There is no request. To ask for services outside of FastAPI, initialise the adapter "
-            "of the framework that calls this. In TaskIQ: wares.taskiq.init_broker(broker)"
+            "of the framework that calls this. In TaskIQ: wares.taskiq.init_broker(broker). With "
+            "FastStream's router for FastAPI, before its subscribers are defined: "
+            "wares.faststream.init_broker(router.broker, registry=registry)"
         )
     async with contextlib.AsyncExitStack() as stack:
 
