@@ -496,8 +496,7 @@ def _end_context(error: BaseException | None) -> None:
     try:
         for key in containers.keys() - {None}:
             # If the container of a request that is over is still open, its end has failed.
-            is_left = error is None and containers[key].stream is None and key is not _get_key()
-            _end(containers, key, GeneratorExit() if is_left else error)
+            _end(containers, key, error if key is _get_key() else GeneratorExit())
         _end(containers, None, error)
     except BaseException as failure:  # noqa: BLE001  # it is raised again
         # If this raised the exception now, other teardown functions would not run.
