@@ -1,6 +1,6 @@
 """Tests of injected functions whose annotations have names that do not exist yet.
 
-They are strings, and from Python 3.14 on also what is evaluated only when it is read.
+Such annotations are strings, or from Python 3.14 on, evaluated only when they are read.
 """
 
 import inspect

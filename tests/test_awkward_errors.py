@@ -149,7 +149,7 @@ class TestMaking:
     @pytest.mark.parametrize("kind", ASYNC_ERRORS)
     @pytest.mark.parametrize("is_async", [False, True])
     def test_aget(self, registry, kind, is_async):
-        """`aget` gives up its claim after any error of a factory, and waiters are told."""
+        """`aget` gives up its claim after any error of a factory, and waiters hear of it."""
         error = kind()
         failing = Failing(error)
         registry.register_factory(Database, failing.amake if is_async else failing.make)
@@ -401,7 +401,7 @@ class TestCleaningUp:
 
     @pytest.mark.parametrize("key", KEYS, ids=KEY_IDS)
     async def test_a_close_that_must_be_awaited(self, registry, container, key):
-        """`close` names the services that must be awaited, whatever their keys are."""
+        """`close` names the services that must be awaited, for any kind of key."""
 
         async def make():
             yield "service"

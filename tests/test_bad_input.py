@@ -109,7 +109,7 @@ def test_an_unknown_lifetime(registry, register_factory, lifetime):
 
 
 def test_no_lifetime(registry):
-    """A registration needs a lifetime; only an override takes that of the replaced service."""
+    """A registration needs a lifetime; an override keeps that of the registration it replaces."""
     with pytest.raises(InvalidLifetimeError):
         registry.register_factory(Database, Database, lifetime=None)
 

@@ -135,7 +135,7 @@ class TestWhatAChildHas:
     async def test_a_connection_service_does_not_see_their_factories(
         self, way, registry, container
     ):
-        """The same where the child has registered a factory."""
+        """A connection service does not get a child's local factory, either."""
         registry.register_value(Database, "registered")
         registry.register_factory(Repository, Repository, lifetime="connection")
         child = container.child()
@@ -165,7 +165,7 @@ class TestWhatAChildHas:
         assert [] == missing_parts(str(caught.value), "Database", "connection", "outermost")
 
     async def test_a_local_registration_above_thousands(self, way, registry):
-        """What is registered locally in the outermost container, the innermost child sees."""
+        """The innermost child sees a local registration of the outermost container."""
         container = child = registry.container()
         for _ in range(3_000):
             child = child.child()

@@ -4,7 +4,7 @@ Random services fail as they are left, replace what is under way, hold it, or ar
 same context managers are entered in nested `with` blocks, in an `ExitStack` or
 `AsyncExitStack`, and as services of a container or as singletons of a registry. All four leave
 them in the same order, show them the same exceptions, and raise the same one, with the same
-contexts; but that a container lets none be swallowed.
+contexts. The one difference: a container lets no service swallow an exception.
 """
 
 import asyncio
@@ -41,9 +41,9 @@ class Entry:
     Attributes:
         kind: "generator" or "manager".
         is_async: Whether it must be awaited.
-        does: "pass", "hold", "replace" where something is under way, "fail" in any case, "fail if
+        does: "pass", "hold", "replace" an exception under way, "fail" in any case, "fail if
             well", "be cancelled", or "survive", where a cancellation meets it and is handled.
-        error: What it raises, if it does.
+        error: The exception that it raises, if any.
         is_hidden: Whether it is registered with `suppress_context_exit`.
     """
 
@@ -187,7 +187,8 @@ class AsyncManager:
 class Unswallowing:
     """A context manager that leaves another one as a container does.
 
-    It swallows nothing, and hides the exception from what is registered so.
+    It swallows no exception, and hides the exception from services registered with
+    `suppress_context_exit`.
     """
 
     def __init__(self, manager, *, is_hidden):

@@ -404,7 +404,7 @@ class TestDecorating:
         assert "fake" == overridden
 
     def test_the_ping(self, registry, container):
-        """There is one ping, which gets the decorator."""
+        """The service has one ping, which gets the decorator."""
         seen = []
         registry.register_factory(
             Database, Database, ping=seen.append, ping_timeout=2, tags=["ready"]

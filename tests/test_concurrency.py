@@ -1473,7 +1473,7 @@ class TestCycles:
 
     @pytest.mark.usefixtures("busy_threads")
     def test_a_race_into_a_cycle(self, registry):
-        """Threads in a circle of declared needs return, whatever the timing."""
+        """Threads in a circle of declared needs return, with any timing."""
         keys = [type(f"Key{number}", (), {}) for number in range(4)]
         for number, key in enumerate(keys):
             registry.register_factory(key, asking(keys[(number + 1) % 4]))

@@ -284,7 +284,7 @@ REPLACERS = [
 
 
 class TestFailingCleanups:
-    """Every cleanup runs exactly once, whatever other cleanups raise."""
+    """Every cleanup runs exactly once, even if others raise."""
 
     @pytest.mark.parametrize("failure", FAILURES)
     def test_the_others_run(self, registry, failure):

@@ -158,7 +158,7 @@ def test_a_closed_registry():
 
 
 def test_while_threads_are_busy():
-    """Whatever other threads do during a fork, the child can register, make and close."""
+    """A child forked while threads are busy can register, make and close."""
     # A hundred children would write what they have covered, which others cover as well.
     environment = {name: value for name, value in os.environ.items() if "COVERAGE" not in name}
     lines = run(

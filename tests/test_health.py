@@ -181,7 +181,7 @@ class TestReport:
 
 
 class TestRunning:
-    """How pings run."""
+    """The ways in which pings run."""
 
     async def test_concurrently(self, way, registry, container):
         """Pings run at the same time."""

@@ -1,8 +1,8 @@
 """Tests of imports: they go in one direction, and the core imports no framework.
 
-Read from the source rather than from a running interpreter, so that an import inside a
-function counts too. The layers concern what runs; there are no circles, not even through
-what is imported for type checkers (`if TYPE_CHECKING:`).
+The tests read the source rather than a running interpreter, so that an import inside a function
+counts too. The layers concern imports that run; there are no circles, not even through imports
+for type checkers (`if TYPE_CHECKING:`).
 """
 
 import ast

@@ -1,4 +1,4 @@
-"""Whatever another thread does in the very middle of something, at any line.
+"""Another thread does something in the very middle of a call, at any line.
 
 Stress tests meet a race now and then; these go to every line of ours on purpose.
 """
@@ -69,7 +69,7 @@ class Scene:
             self.left.append((Session, id(database)))
 
     def close(self, *containers):
-        """Close everything, and see that whatever was entered was left, once, in reverse."""
+        """Close everything; check that each entered service was left, once, in reverse."""
         for container in containers:
             container.close()
         self.registry.close()
@@ -255,7 +255,7 @@ def test_child_and_close(closes_first):
 
 @pytest.mark.parametrize("has_made", [False, True])
 def test_child_and_aclose(has_made):
-    """The same where the parent is closed in an event loop."""
+    """A child is used while its parent is closed in an event loop."""
     scene = Scene()
 
     def prepare():
@@ -321,7 +321,7 @@ def test_registry_close_and_singleton(closes_first):
 
 @pytest.mark.parametrize("registers_first", [False, True])
 def test_get_and_register(registers_first):
-    """Whoever asks after a registration gets what was registered last."""
+    """A `get` that comes after a registration returns the service registered last."""
 
     def prepare():
         scene = Scene(Shop)
@@ -382,7 +382,7 @@ def test_get_and_override(overrides_first, lifetime):
 
 
 def test_get_and_local_registration():
-    """A local registration that comes meanwhile counts for what is not made yet."""
+    """A local registration made during a `get` counts for services not made yet."""
     scene = Scene(Shop)
 
     def prepare():
@@ -404,7 +404,7 @@ def test_get_and_local_registration():
 
 
 def test_close_and_another_container():
-    """What is made as its container closes does not come into one that is opened right then."""
+    """A service made as its container closes does not get into a container opened right then."""
     scene = Scene(Session)
 
     def prepare():

@@ -1,6 +1,6 @@
 """A signal handler that raises, at every moment at which Python lets one run.
 
-Wherever it has interrupted something, nobody waits for ever, and all goes on afterwards.
+At any of these moments, no thread waits for ever afterwards, and the registry works.
 """
 
 import collections
@@ -26,7 +26,7 @@ TOOL = 3
 
 
 class Interrupt(BaseException):
-    """What a signal handler raises, as for Ctrl+C."""
+    """The exception that a signal handler raises, as for Ctrl+C."""
 
 
 @contextlib.contextmanager
@@ -109,7 +109,7 @@ def use(registry):
 
 
 def test_a_factory_that_fails():
-    """What a failed `get` has claimed is given up, and nothing stays locked."""
+    """A failed `get` gives up its claims, and nothing stays locked."""
 
     def prepare():
         registry = make_registry()
@@ -137,7 +137,7 @@ def test_a_factory_that_fails():
 
 
 def test_a_service_that_others_wait_for():
-    """Those that wait for what was interrupted make it themselves."""
+    """Threads that wait for an interrupted service make it themselves."""
     begun = collections.deque()
 
     def make(wares_container):
@@ -214,7 +214,7 @@ def test_a_local_registration():
 
 
 def test_a_start_that_fails():
-    """What a start has made can be made again."""
+    """A service that a failed start has made can be made again."""
 
     def prepare():
         registry = make_registry()

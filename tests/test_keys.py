@@ -1,4 +1,4 @@
-"""What a service may be asked for by, and how a key is printed."""
+"""Which objects can be keys, and how a key is printed."""
 
 import abc
 import enum
@@ -122,7 +122,7 @@ def test_annotated_keys_differ_by_name(registry, container):
 
 
 async def test_an_alias_is_what_it_stands_for(way, registry):
-    """What is given, or kept, under an alias of PEP 695 is that of the type behind the alias."""
+    """An alias of PEP 695 is the same key as the type behind it, in given services, too."""
     alias = TypeAliasType("alias", Database)
     registry.expect(alias)
     given, inner = Database(), Database()
@@ -160,7 +160,7 @@ def test_new_types_of_one_type_differ(registry, container):
 )
 @pytest.mark.parametrize("in_strings", [False, True], ids=["objects", "strings"])
 async def test_any_annotation_is_a_key(way, registry, container, key, in_strings, monkeypatch):
-    """A parameter is resolved by its whole annotation, of whatever kind it is."""
+    """A parameter is resolved by its whole annotation, of any kind."""
 
     def make(needed):
         return [needed]
@@ -251,7 +251,7 @@ class Unreadable:
     ],
 )
 def test_a_key_that_cannot_be_shown_is_named_by_its_type(container, key, name):
-    """What has no readable representation is named by its type, without an address."""
+    """A key without a readable representation is named by its type, without an address."""
     with pytest.raises(ServiceNotFoundError) as caught:
         container.get(key)
 

@@ -1,4 +1,4 @@
-"""Which owner keeps a made service, and what may need what."""
+"""Which owner keeps a service, and which services it may need."""
 
 import itertools
 
@@ -61,7 +61,7 @@ class TestScoped:
 
 class TestSingleton:
     async def test_once_per_registry(self, way, registry):
-        """A singleton is made once, whoever asks, and is the same for all."""
+        """A singleton is made once, and is the same object in every container."""
         made = []
         registry.register_factory(
             Engine, lambda: made.append("made") or Engine(), lifetime="singleton"
@@ -234,7 +234,7 @@ class TestSingleton:
             assert "value" == cache
 
     async def test_what_it_asked_for_outlives_it(self, way, registry):
-        """What a singleton asked for in its body is cleaned up after it."""
+        """A service that a singleton's factory asks for is cleaned up after the singleton."""
         events = []
 
         def make_engine(wares_container):
@@ -280,7 +280,7 @@ class TestTransient:
 
     @pytest.mark.parametrize("is_needed", [False, True])
     def test_an_asynchronous_one(self, registry, container, is_needed):
-        """`get` cannot make an asynchronous one, also where something else needs it."""
+        """`get` cannot make an asynchronous service, even if another one needs it."""
 
         async def make():
             raise AssertionError
@@ -391,7 +391,7 @@ class TestLongerNeedsShorter:
         assert (Repository, Database) == (caught.value.key, caught.value.needed_key)
 
     async def test_found_though_it_is_made_already(self, way, registry, container, too_short):
-        """That the container has made the shorter-lived service already does not help."""
+        """The attempt is an error even if the container has made the other service already."""
         await way.get(container, Database)
 
         with pytest.raises(LifetimeError):
@@ -424,7 +424,7 @@ class TestLongerNeedsShorter:
         assert [] == missing_parts(str(caught.value), "Shop", "Database", "singleton", shorter)
 
     async def test_a_connection_may_ask_the_container_that_keeps_it(self, way, registry):
-        """What a connection's factory asks for in its body ends with the same container."""
+        """A service that a connection's factory asks for ends with the same container."""
         events = []
         registry.register_factory(Session, session_factory(events))
 
@@ -454,7 +454,7 @@ class TestLongerNeedsShorter:
     async def test_found_where_it_is_asked_for_two_steps_away(
         self, way, registry, container, too_short
     ):
-        """The attempt is an error where a step in between declares what it needs."""
+        """The attempt is an error if a factory asks for a service that declares the need."""
         longer, _ = too_short
         registry.register_factory(
             Shop, lambda wares_container: [wares_container.get(Repository)], lifetime=longer
@@ -519,7 +519,7 @@ async def test_a_singleton_may_not_need_a_value_entered_per_container(way, regis
 
 @pytest.mark.parametrize("expected", [False, True])
 async def test_a_singleton_may_not_need_what_a_container_is_given(way, registry, expected):
-    """What one container is given never gets into what all containers share."""
+    """A singleton cannot need a service that only one container is given."""
     if expected:
         registry.expect(Database)
     registry.register_factory(Repository, Repository, lifetime="singleton")
@@ -532,7 +532,7 @@ async def test_a_singleton_may_not_need_what_a_container_is_given(way, registry,
 
 
 async def test_a_connection_that_is_given_needs_nothing(way, registry):
-    """What a container is given in its place is not made, so what it would need does not matter."""
+    """The needs of a connection service do not matter where the container is given it."""
 
     class Wire:
         def __init__(self, session: Session) -> None:

@@ -21,7 +21,7 @@ def relative(path: Path) -> str:
 
 
 def without_code(text: str) -> str:
-    """Leave out what is shown as code."""
+    """Leave out the parts that are shown as code."""
     return re.sub(r"(?ms)^(`{3,})[^\n]*\n.*?^\1[ ]*$|`[^`\n]+`", "", text)
 
 

@@ -1,6 +1,6 @@
-"""What happens in the very moment between two steps: by another thread, by a signal handler.
+"""Another thread or a signal handler runs in the very moment between two steps.
 
-Python calls `__hash__` of a key wherever the key is looked up. What stands there runs at the same
+Python calls `__hash__` of a key wherever the key is looked up, so that its code runs at the same
 moment each time.
 """
 
@@ -14,7 +14,7 @@ from tests.support.services import Cache, Database
 
 
 class Interrupt(BaseException):
-    """What a signal handler raises, as for Ctrl+C."""
+    """The exception that a signal handler raises, as for Ctrl+C."""
 
 
 class Key:
@@ -70,7 +70,7 @@ def outcome_of(function, *arguments):
 
 @pytest.mark.parametrize("number", range(1, 6))
 async def test_the_maker_fails_while_another_looks(way, registry, container, number):
-    """Whoever looks for a service just when making it fails, in another thread, makes it anew."""
+    """A `get` makes the service anew if another thread fails to make it just then."""
     key, held = Key(), Held()
     registry.register_factory(key, held)
     maker = threading.Thread(target=outcome_of, args=(container.get, key))
@@ -89,7 +89,7 @@ async def test_the_maker_fails_while_another_looks(way, registry, container, num
 
 @pytest.mark.parametrize("number", range(1, 8))
 async def test_the_maker_succeeds_while_another_looks(way, registry, container, number):
-    """Whoever looks for a service just when it is made, in another thread, gets it."""
+    """A `get` returns the service that another thread finishes just then."""
     key, held = Key(), Held(fails=False)
     registry.register_factory(key, held)
     maker = threading.Thread(target=container.get, args=(key,))
@@ -142,7 +142,7 @@ class TestWhoeverWaitsMeanwhile:
 
     @pytest.mark.parametrize("number", [1, 2, 3])
     async def test_for_a_task(self, registry, container, number):
-        """They make it themselves, when a task is interrupted as it gives the service up."""
+        """Tasks make the service if a task is interrupted as it gives its claim up."""
         key, gates = Key(), [asyncio.Event(), asyncio.Event()]
 
         async def make_cache():
@@ -176,7 +176,7 @@ class TestWhoeverWaitsMeanwhile:
 
     @pytest.mark.parametrize("number", [1, 2, 3])
     async def test_for_a_thread(self, registry, container, number):
-        """They make it themselves, when a thread is interrupted as it gives the service up."""
+        """Threads make the service if a thread is interrupted as it gives its claim up."""
         key, gates = Key(), [threading.Event(), threading.Event()]
         entered = [threading.Event(), threading.Event()]
 

@@ -1,4 +1,4 @@
-"""Observing what is made and cleaned up: `Registry.observe`."""
+"""Observers of services that are made and cleaned up: `Registry.observe`."""
 
 import asyncio
 import inspect
@@ -23,7 +23,7 @@ from wares.observers import LogObserver, Observer
 
 
 class Boom(Exception):
-    """What a factory raises."""
+    """The exception that a factory raises."""
 
 
 class Journal:
@@ -69,7 +69,7 @@ async def make_cache():
 
 
 async def test_making_and_closing(way, registry, journal):
-    """An observer is told when a service is made and cleaned up."""
+    """An observer hears of each service that is made and cleaned up."""
     registry.register_factory(Session, make_session)
     registry.register_factory(Repository, Repository)
     registry.register_factory(Database, Database, lifetime="singleton")
@@ -120,7 +120,7 @@ async def test_asynchronous_services(registry, journal):
 
 
 async def test_durations(registry, journal):
-    """Durations are in seconds, and do not count what was needed by the signature."""
+    """Durations are in seconds, and leave out the services that the signature needs."""
 
     async def make_database():
         await asyncio.sleep(0.05)
@@ -175,7 +175,7 @@ async def test_a_failing_cleanup(way, registry, journal):
 
 
 def test_values_are_not_made(registry, container, journal):
-    """What is registered ready-made or made already is no news."""
+    """An observer does not hear of values, nor of services made before."""
     registry.register_value(Database, 1)
     registry.register_factory(Cache, Cache)
     container.get(Database, Cache, Cache)
@@ -199,7 +199,7 @@ def test_dependencies(registry, container, journal):
 
 
 def test_what_a_call_needs_is_no_service(registry, journal):
-    """An injected call is not observed itself, only what is made for it."""
+    """An observer does not hear of an injected call, only of the services made for it."""
     from wares import Inject, inject
 
     @inject(registry=registry)
@@ -233,7 +233,7 @@ def test_some_methods_are_enough(registry):
 
 
 def test_a_failing_service_tells_the_base(registry):
-    """The base class for observers does nothing, whatever it is told."""
+    """The methods of the base class for observers do nothing."""
 
     def fail():
         raise Boom
@@ -246,7 +246,7 @@ def test_a_failing_service_tells_the_base(registry):
 
 
 def test_an_observer_that_fails(registry, container, caplog):
-    """What goes wrong in an observer is logged, and nobody else notices."""
+    """An exception in an observer is logged, and has no other effect."""
 
     class Broken:
         def made(self, key, lifetime, duration):
@@ -274,7 +274,7 @@ class TestLog:
     """`LogObserver`."""
 
     def test_what_it_says(self, registry, caplog):
-        """It logs each event at level DEBUG, with fields, and never a service."""
+        """`LogObserver` logs each event at level DEBUG, with fields, and never a service."""
 
         def make():
             yield "hunter2"
@@ -307,7 +307,7 @@ class TestLog:
         assert "hunter2" not in caplog.text
 
     def test_a_logger_of_ones_own(self, registry, caplog):
-        """It logs where it is told to, and only what that logger takes."""
+        """`LogObserver` logs to the given logger, as far as its level allows."""
         caplog.set_level(logging.INFO, "quiet")
         caplog.set_level(logging.DEBUG, "shop")
         registry.observe(LogObserver(logging.getLogger("shop")))
@@ -321,10 +321,10 @@ class TestLog:
 
 
 class TestLogOfRegistrations:
-    """What the registry itself writes to the log, at level `DEBUG`."""
+    """The messages of the registry itself, at level `DEBUG`."""
 
     async def test_registering(self, registry, container, caplog):
-        """Each registration is told of, with its names in the record's fields."""
+        """Each registration is logged, with its names in the record's fields."""
         with caplog.at_level(logging.DEBUG, "wares"):
             registry.register_factory(Database, Database, lifetime="singleton")
             registry.register_value(Cache, "secret")
@@ -349,7 +349,7 @@ class TestLogOfRegistrations:
         assert "secret" not in str(vars(caplog.records[0]))
 
     async def test_closing(self, way, registry, caplog):
-        """What is called when the registry closes is told of."""
+        """The callbacks that run as the registry closes are logged."""
         registry.register_value(Cache, 1, on_registry_close=list)
         caplog.clear()
 

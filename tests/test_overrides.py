@@ -12,7 +12,7 @@ from wares import InvalidLifetimeError, InvalidRegistrationError, Registry, Serv
 
 
 class Boom(Exception):
-    """What a test fails with."""
+    """The exception that a test fails with."""
 
 
 def leaving(events, name):
@@ -70,7 +70,7 @@ class TestWhileItLasts:
         assert ["override", "registered"] == seen
 
     async def test_in_the_middle(self, way, registry, override):
-        """What an overridden service would have needed is not made."""
+        """The needs of an overridden service are not made."""
         made = []
         registry.register_factory(Database, lambda: made.append("database"))
         registry.register_factory(Repository, Repository)
@@ -102,7 +102,7 @@ class TestWhileItLasts:
             await ask(way, registry, Database)
 
     async def test_nesting(self, way, registry, override):
-        """Overrides nest: each block's end brings back what was there at its begin."""
+        """Overrides nest: the end of each block brings back the registration from before."""
         registry.register_factory(Database, lambda: 0)
         registry.register_factory(Repository, Repository)
         seen = []
@@ -159,7 +159,7 @@ class TestWhileItLasts:
         assert ["override", "by the application"] == [within, after]
 
     async def test_live_containers(self, way, registry, override):
-        """A live container sees the override for what it has not made yet."""
+        """A live container sees the override for services that it has not made yet."""
         registry.register_factory(Database, lambda: "registered")
         registry.register_factory(Repository, Repository)
         fresh, used = registry.container(), registry.container()
@@ -214,7 +214,7 @@ class TestWhileItLasts:
                 assert "override" == await container.aget(Database)
 
     async def test_validate(self, registry, override):
-        """`validate` looks at what is in force."""
+        """`validate` checks the registrations in force."""
         registry.register_factory(Repository, Repository)
 
         with override(registry, Database, "override"):
@@ -232,7 +232,7 @@ class TestWhileItLasts:
         assert "local" == await way.get(container, Database)
 
     async def test_of_what_a_container_is_given(self, way, registry, override):
-        """What a container is given comes before what is registered, overrides included."""
+        """Given services come before registered ones, overrides included."""
         registry.expect(Database)
         with override(registry, Database, "override"):
             container = registry.container({Database: "given"})
@@ -242,7 +242,7 @@ class TestWhileItLasts:
 
 class TestOptions:
     async def test_cleanups(self, way, registry):
-        """What an override makes is cleaned up by the container that asked."""
+        """A service of an override is cleaned up by the container that made it."""
         events = []
         registry.register_factory(Session, leaving(events, "registered"))
 
@@ -295,7 +295,7 @@ class TestOptions:
         assert ["entered", "left"] == events
 
     async def test_ping(self, way, registry):
-        """An override may have a ping; the ping of what it replaces is out of force."""
+        """An override may have a ping; the ping of the replaced registration does not run."""
         registry.register_value(Database, 1, ping=lambda _: None)
         seen = []
 
@@ -346,7 +346,7 @@ class TestSingletons:
         assert after[0] is after[1]
 
     async def test_one_made_from_what_is_overridden(self, way, registry, override):
-        """A singleton made from what is overridden is made anew, before and after."""
+        """A singleton made from an overridden service is made anew, within and after."""
         registry.register_factory(Database, lambda: "registered", lifetime="singleton")
         registry.register_factory(Repository, Repository, lifetime="singleton")
         registry.register_factory(Shop, Shop, lifetime="singleton")
@@ -366,7 +366,7 @@ class TestSingletons:
         assert ["registered", "override", "inner", "override", "registered"] == seen
 
     async def test_one_is_made_once_for_each(self, way, registry, override):
-        """A singleton made from what is overridden is made once before, within and after."""
+        """A singleton made from an overridden service is made once before, within and after."""
         made = []
 
         def make(database: Database):
@@ -388,7 +388,7 @@ class TestSingletons:
 
     @pytest.mark.parametrize("kind", ["declared", "asked for"])
     async def test_an_overridden_singleton_below(self, way, registry, override, kind):
-        """An overridden singleton is itself again afterwards, whoever asked for it meanwhile."""
+        """An overridden singleton is the same afterwards, even if asked for meanwhile."""
 
         def declared(database: Database):
             return [database]
@@ -419,7 +419,7 @@ class TestSingletons:
         ] == seen
 
     async def test_one_that_asked_for_what_is_overridden(self, way, registry, override):
-        """A singleton whose factory asked for what is overridden is made anew, too."""
+        """A singleton whose factory asked for an overridden service is made anew, too."""
         registry.register_value(Database, "registered")
 
         async def amake(wares_container):
@@ -437,7 +437,7 @@ class TestSingletons:
         assert [["registered"], ["override"], ["registered"]] == seen
 
     async def test_one_that_asked_through_another(self, way, registry, override):
-        """A singleton that asked for one that needs what is overridden is made anew, too."""
+        """A singleton that needs an overridden service indirectly is made anew, too."""
         registry.register_value(Database, "registered")
         registry.register_factory(Repository, Repository, lifetime="singleton")
 
@@ -499,7 +499,7 @@ class TestSingletons:
         assert [["default"], ["override"], ["default"]] == seen
 
     async def test_others_stay(self, way, registry, override):
-        """A singleton that has nothing to do with what is overridden stays as it is."""
+        """A singleton independent of the overridden service stays as it is."""
         made = []
         registry.register_value(Database, "registered")
         registry.register_factory(
@@ -545,7 +545,7 @@ class TestSingletons:
                 assert events.index(event) < events.index(needed)
 
     async def test_an_exception(self, way, registry, override):
-        """An exception evicts what was made from the override as well."""
+        """An exception evicts the services made from the override as well."""
         registry.register_value(Database, "registered")
         registry.register_factory(Repository, Repository, lifetime="singleton")
 
@@ -606,7 +606,7 @@ class TestSingletons:
 
 
 async def test_a_registry_that_is_closed_within(way, override):
-    """An override may end after its registry was closed; what is registered is in force again."""
+    """An override may end after its registry was closed; the registrations return."""
     registry = Registry()
     registry.register_factory(Engine, Engine, lifetime="singleton")
 
@@ -632,7 +632,7 @@ async def test_one_test_after_the_other(way, registry):
 
 @pytest.mark.parametrize("lifetime", ["singleton", "connection", "scoped", "transient"])
 async def test_the_lifetime_of_what_is_replaced(way, registry, lifetime):
-    """An override keeps the lifetime of what it replaces, unless it is told another one."""
+    """An override keeps the lifetime of the registration it replaces, unless given one."""
     registry.register_factory(Database, Database, lifetime=lifetime)
 
     with registry.override_factory(Database, Database):
@@ -671,13 +671,13 @@ class TestWithoutEffect:
                 pass
 
     def test_in_an_empty_registry(self, registry, override):
-        """It is not that of the application."""
+        """The warning says that the registry may not be the application's."""
         with pytest.warns(RuntimeWarning, match="get_registry"):
             with override(registry, Database, "override"):
                 pass
 
     async def test_that_may_have_one(self, way, registry, override):
-        """What is asked for, needed or given is none, nor is a function that `Depends` names."""
+        """Overrides of keys asked for, needed or given, and of dependencies, do not warn."""
 
         def find_user(): ...
 
@@ -694,7 +694,7 @@ class TestWithoutEffect:
             registry.register_factory(Database, Database)
 
     def test_that_a_failure_ends(self, registry, override):
-        """A test that fails has not come to what it overrides for."""
+        """A test that fails does not warn: its override may not have been needed yet."""
         with (
             pytest.raises(ValueError, match="failed"),
             override(registry, Database, "override"),

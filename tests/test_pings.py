@@ -13,7 +13,7 @@ from wares import AsyncServiceError, ServicePing, UnresolvableParameterError
 
 
 class Boom(Exception):
-    """What an unwell service's ping raises."""
+    """The exception that the ping of an unwell service raises."""
 
 
 async def run(way, ping):
@@ -25,7 +25,7 @@ async def run(way, ping):
 
 
 def test_only_services_with_a_ping(registry, container):
-    """There is a ping for each service that was registered with one, in that order."""
+    """Each service registered with a ping has one, in the order of registration."""
     registry.register_factory(Database, Database, ping=print)
     registry.register_factory(Cache, Cache)
     registry.register_value(Mailer, 1, ping=print)
@@ -86,7 +86,7 @@ async def test_the_services_are_cleaned_up(way, registry):
 
 
 async def test_a_failing_ping(way, registry, container):
-    """What a ping raises arrives unchanged."""
+    """The exception of a ping arrives unchanged."""
     error = Boom()
 
     def ping(_):
@@ -113,7 +113,7 @@ async def test_a_failing_factory(way, registry, container):
 
 @pytest.mark.parametrize("kind", ["async function", "lambda", "future", "awaitable", "method"])
 async def test_any_awaitable_is_awaited(registry, container, kind):
-    """Whatever awaitable a ping returns, `aping` awaits it."""
+    """`aping` awaits any awaitable that a ping returns."""
     seen = []
 
     async def check(service):
@@ -238,7 +238,7 @@ async def test_is_async(registry, container):
 
 
 async def test_a_factory_that_cannot_be_read(way, registry, container):
-    """A ping whose service cannot be made is listed, and says what is wrong when it is run."""
+    """A ping whose service cannot be made is listed, and raises the error when it runs."""
 
     def make(unknown: "NobodyKnows"):  # noqa: F821  # nothing can fill it
         return unknown
@@ -252,7 +252,7 @@ async def test_a_factory_that_cannot_be_read(way, registry, container):
 
 
 def test_names_are_unique(registry, container):
-    """No two pings have one name, also where keys are called alike."""
+    """Names of pings are unique, even if keys have the same name."""
     keys = [
         Database,
         "Database",

@@ -12,7 +12,7 @@ from wares import Depends, FactoryError, InvalidRegistryError
 
 
 class Kind(Protocol):
-    """What some class may do."""
+    """A protocol that some class may fulfil."""
 
 
 class Derived(Database):
@@ -20,7 +20,7 @@ class Derived(Database):
 
 
 class Entered:
-    """What gives something else when it is entered."""
+    """A context manager whose `__enter__` returns another object."""
 
     def __enter__(self) -> Database:
         return None
@@ -77,7 +77,7 @@ class TestNone:
 
     @pytest.mark.parametrize("factory", [aforgets, ayields_nothing, aenters_nothing])
     async def test_an_asynchronous_factory(self, registry, factory):
-        """It holds for what is awaited, too."""
+        """An asynchronous factory may not give None, either."""
         registry.register_factory(Database, factory)
 
         async with registry.container() as container:
@@ -101,7 +101,7 @@ class TestNone:
 
     @pytest.mark.parametrize("form", FORMS, ids=repr)
     async def test_a_dependency(self, form, registry):
-        """It holds for what Depends names."""
+        """A dependency may not give None, either."""
 
         def get() -> Database: ...
 
@@ -150,7 +150,7 @@ class TestValidation:
 
     @pytest.mark.parametrize("factory", [make_int, Cache])
     def test_a_factory_of_something_else(self, registry, factory):
-        """Validation finds a factory whose result cannot be what it is registered for."""
+        """Validation finds a factory whose result cannot be the service of its key."""
         registry.register_factory(Database, factory)
 
         (problem,) = self.problems_of(registry)
@@ -159,7 +159,7 @@ class TestValidation:
         assert factory.__name__ in problem
 
     def test_an_override(self, registry):
-        """It finds such an override, while it is in force."""
+        """Validation finds such an override while it is in force."""
         registry.register_factory(Database, Database)
 
         with registry.override_factory(Database, make_int):
@@ -168,7 +168,7 @@ class TestValidation:
         registry.validate()
 
     def test_an_alias(self, registry):
-        """It finds an alias of something that is no kind of it."""
+        """Validation finds an alias whose target is of another kind."""
         registry.register_factory(Cache, Cache)
         registry.register_alias(Database, Cache)
 
@@ -177,7 +177,7 @@ class TestValidation:
         assert "alias of Cache, which is no Database" in problem
 
     def test_one_of_several(self, registry):
-        """It finds one of several factories of one key."""
+        """Validation finds one wrong factory among several of one key."""
         registry.add_factory(Database, Derived)
         registry.add_factory(Database, make_int)
 
@@ -186,7 +186,7 @@ class TestValidation:
         assert "gives int, which is no Database" in problem
 
     def test_what_fits(self, registry):
-        """What may be of the kind is accepted: subclasses, bases, protocols, what is entered."""
+        """Subclasses, bases, protocols and results of `__enter__` are accepted."""
         registry.register_factory(Database, make_derived)
         registry.register_factory(Annotated[Database, "base"], make_base)
         registry.register_factory(Annotated[Database, "entered"], make_entered)
@@ -201,7 +201,7 @@ class TestValidation:
         registry.validate()
 
     def test_what_decorates(self, registry):
-        """What decorates a service may only look like it."""
+        """The result of a decorator may only look like the service."""
         registry.register_factory(Database, Database)
         registry.decorate(Database, make_around)
 

@@ -1,4 +1,4 @@
-"""What holds for every graph of factories, whatever its shape and wherever it fails."""
+"""Properties of every graph of factories, of any shape, wherever a factory fails."""
 
 import asyncio
 
@@ -51,12 +51,12 @@ def outcome_of(function, *args):
 
 
 def keys_for(world, numbers):
-    """Return the keys for *numbers*, whatever the size of the graph."""
+    """Return the keys for *numbers*, modulo the size of the graph."""
     return [world.keys[number % len(world.keys)] for number in numbers]
 
 
 def finished(world, *lifetimes):
-    """Return who was entered and not left by a failure of entering, in that order."""
+    """Return the numbers of the nodes entered without failure, in that order."""
     return [
         number
         for event, number in world.events
@@ -67,7 +67,7 @@ def finished(world, *lifetimes):
 
 
 def exited(world, *lifetimes):
-    """Return who was left, in that order."""
+    """Return the numbers of the nodes left, in that order."""
     return [
         number
         for event, number in world.events
@@ -307,7 +307,7 @@ edges = strategies.lists(
 
 
 def build(rows):
-    """Return a registry of factories that need whatever *rows* says, and nine keys."""
+    """Return a registry of factories with the needs in *rows*, and nine keys."""
     registry = Registry()
     keys = [type(f"Key{number}", (), {}) for number in range(9)]
     for number, (needs, lifetime) in enumerate(rows):

@@ -1,4 +1,4 @@
-"""The annotations of what is public can be read at run time, as frameworks and documents do."""
+"""Annotations of public names can be read at run time, as frameworks do."""
 
 import inspect
 import pkgutil

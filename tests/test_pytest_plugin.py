@@ -62,7 +62,7 @@ def run(pytester, monkeypatch):
 
 @pytest.fixture(params=RUNNERS)
 def run_async(request, run):
-    """The same for asynchronous tests, under each of the plugins that run them."""
+    """Return a function that runs asynchronous tests under one of the plugins for them."""
 
     def run_async(source):
         mark = MARKS.get(request.param, "skipif(False, reason='')")
@@ -155,7 +155,7 @@ def test_it(registry, container):
         assert "Boom: no" in text_of(result)
 
     def test_a_leak(self, run):
-        """A container with cleanups that nobody closed fails the test, and is named."""
+        """A container with cleanups that was not closed fails the test, and is named."""
         result = run("""
 def make():
     yield 1
@@ -269,7 +269,7 @@ def test_it(registry, container, acontainer, wares_registry, wares_container, wa
         result.assert_outcomes(passed=2)
 
     def test_only_one_name_is_taken(self, run, pytester):
-        """The short names that nobody has taken remain, and take the registry of the plugin."""
+        """The other short names remain, and use the fixture that took one."""
         pytester.makepyfile(
             theirs="""
 import pytest
@@ -297,7 +297,7 @@ def test_it(registry, container, acontainer, overrides):
         result.assert_outcomes(passed=1)
 
     def test_a_pytest_that_does_not_tell(self, pytester, monkeypatch):
-        """Where it cannot be asked which names are taken, the long names remain."""
+        """Only the long names remain if pytest cannot say which names are taken."""
         monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
         pytester.makepyfile(
             silent="""
@@ -354,7 +354,7 @@ class TestAcontainer:
     """The fixture `acontainer`, whichever plugin runs asynchronous tests."""
 
     def test_closed_in_the_task_of_the_test(self, run_async):
-        """It is closed in the test's own task, where asynchronous services were made."""
+        """`acontainer` is closed in the test's task, where asynchronous services were made."""
         result = run_async("""
 async def make():
     task = asyncio.current_task()
@@ -392,7 +392,7 @@ class TestIt:
         result.assert_outcomes(passed=2)
 
     def test_a_registry_of_ones_own_stays_open(self, run_async):
-        """A registry that is not ours is left to whoever made it."""
+        """A registry that the plugin did not make stays open."""
         result = run_async("""
 own = Registry()
 
@@ -416,7 +416,7 @@ async def test_after():
         result.assert_outcomes(passed=2)
 
     def test_the_exception_of_the_test(self, run_async):
-        """What the test raises reaches the cleanups, so that a transaction rolls back."""
+        """The exception of the test reaches the cleanups, so that a transaction rolls back."""
         result = run_async("""
 async def make():
     try:
@@ -481,7 +481,7 @@ async def test_after():
         result.assert_outcomes(passed=2)
 
     def test_examples_of_hypothesis(self, run_async):
-        """Where hypothesis runs a test many times, the services are new for each example."""
+        """Each example of hypothesis gets new services."""
         result = run_async("""
 from hypothesis import HealthCheck, given, settings, strategies
 
@@ -512,7 +512,7 @@ def test_synchronous(acontainer, twice, number):
         result.assert_outcomes(passed=4)
 
     def test_a_failing_example_of_hypothesis(self, run_async):
-        """What an example raises reaches the cleanups, and the next one begins anew."""
+        """The exception of an example reaches the cleanups; the next example begins anew."""
         result = run_async("""
 from hypothesis import HealthCheck, given, settings, strategies
 
@@ -591,7 +591,7 @@ def test_after(container):
         ],
     )
     def test_of_an_asgi_application(self, run, app):
-        """They may be of an application or a test client, before the start and after it."""
+        """`on` takes an application or a test client, before the start and after it."""
         result = run(f"""
 from fastapi import FastAPI
 from starlette.applications import Starlette
@@ -626,7 +626,7 @@ def test_after(overrides):
         result.assert_outcomes(passed=2)
 
     def test_of_a_flask_application(self, run):
-        """They may be of a Flask application, or of a test client of one."""
+        """`on` takes a Flask application, or a test client of one."""
         result = run("""
 from flask import Flask
 import wares.flask
@@ -650,7 +650,7 @@ def test_after():
         result.assert_outcomes(passed=2)
 
     def test_of_nothing_of_ours(self, run):
-        """Something without a registry is an error that says what is wrong."""
+        """`on` raises an error that explains itself for an object without a registry."""
         result = run("""
 def test_it(overrides):
     with pytest.raises(NoRegistryError) as caught:
@@ -665,7 +665,7 @@ class TestMarker:
     """The marker `closes_containers`."""
 
     def test_all_closed(self, run):
-        """A test that closes what it opens passes; what was open before does not matter."""
+        """A test that closes its containers passes; containers opened before do not matter."""
         result = run("""
 outer = Registry().container()
 
@@ -680,7 +680,7 @@ def test_it(container):
         result.assert_outcomes(passed=1)
 
     def test_left_open(self, run_async):
-        """A test that leaves containers open fails, and is told which."""
+        """A test that leaves containers open fails, and the message names them."""
         result = run_async("""
 def make():
     yield 1
@@ -715,7 +715,7 @@ def test_it():
         result.assert_outcomes(passed=1)
 
     def test_a_failing_test_says_why(self, run):
-        """The failure of the test itself is what is shown."""
+        """A failing test shows its own failure."""
         result = run("""
 @pytest.mark.closes_containers
 def test_it():
@@ -763,7 +763,7 @@ def test_the_plugin_imports_nothing_heavy():
 
 
 def test_the_page_on_testing(pytester, monkeypatch):
-    """What docs/how-to/testing.md shows of the plugin runs."""
+    """The tests shown in docs/how-to/testing.md run."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     page = Path(__file__).parent / "documents" / "testing_with_the_plugin.py"
     pytester.makepyfile(page.read_text("utf-8"))

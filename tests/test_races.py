@@ -15,11 +15,11 @@ from wares import AsyncServiceError, Depends, Registry, ServiceNotFoundError, in
 
 
 class Key:
-    """What is asked for."""
+    """A service that threads ask for."""
 
 
 class Other:
-    """What else is asked for."""
+    """Another service that threads ask for."""
 
 
 class Held:
@@ -41,7 +41,7 @@ class Held:
 
 
 def outcome_of(function, *arguments):
-    """Call *function*; give what it returns, or the class of what it raises."""
+    """Call *function*; return its result, or the class of its exception."""
     try:
         return function(*arguments)
     except Exception as error:  # noqa: BLE001  # an outcome like any other
@@ -49,7 +49,7 @@ def outcome_of(function, *arguments):
 
 
 def test_waiters_hear_of_a_failure_after_the_owner_has_closed(registry):
-    """What waits for a service of the outermost container ends with it."""
+    """Waiters in a child see the error of the service, even if its owner has closed."""
     held = Held(ValueError("no"))
     registry.register_factory(Key, held, lifetime="connection")
     parent = registry.container()
@@ -72,7 +72,7 @@ def test_waiters_hear_of_a_failure_after_the_owner_has_closed(registry):
 
 @pytest.mark.parametrize("lifetime", ["value", "connection", "singleton"])
 def test_a_key_that_is_registered_anew_while_it_is_made(registry, lifetime):
-    """Whoever asks meanwhile gets the service of the container that makes it."""
+    """A `get` in the container that makes the service still returns that service."""
     held = Held(Key())
     registry.register_factory(Key, held)
     parent = registry.container()
@@ -94,7 +94,7 @@ def test_a_key_that_is_registered_anew_while_it_is_made(registry, lifetime):
 
 
 def test_a_value_that_is_registered_while_its_key_is_made(registry):
-    """Also where the value was asked for elsewhere before."""
+    """The same holds if another container has asked for the value before."""
     held = Held(Key())
     registry.register_factory(Key, held)
     container = registry.container()
@@ -130,7 +130,7 @@ def test_an_override_that_ends_while_its_singleton_is_made(registry):
 
 
 def make_classes():
-    """Give classes that need each other in four shapes, and the path to what is missing."""
+    """Give classes that need each other in four shapes, and the path to the missing one."""
 
     class Missing: ...
 
@@ -204,7 +204,7 @@ def test_registering_while_others_open_containers(registry):
 
 
 async def test_a_container_that_two_tasks_reset(registry):
-    """What was made after the first reset is cleaned up."""
+    """A service made after the first reset is cleaned up."""
     events = []
 
     async def slow():
@@ -234,7 +234,7 @@ async def test_a_container_that_two_tasks_reset(registry):
 
 @pytest.mark.parametrize("lifetime", ["scoped", "transient"])
 async def test_a_task_outlives_the_factory_that_started_it(registry, lifetime):
-    """It may ask for what that factory was called for: nobody waits for the task."""
+    """The task may ask for the service being made: that service does not wait for the task."""
     tasks = []
 
     async def make_other(wares_container):
@@ -256,7 +256,7 @@ async def test_a_task_outlives_the_factory_that_started_it(registry, lifetime):
 
 @pytest.mark.parametrize("room", [5, 7, 9, 11, 13, 40])
 def test_a_factory_fails_where_the_stack_is_full(registry, room):
-    """Those that wait hear of it all the same, however little room there is."""
+    """Waiting threads hear of the failure, however little room the stack has."""
     entered = []
 
     def make():
@@ -295,7 +295,7 @@ def test_a_factory_fails_where_the_stack_is_full(registry, room):
 
 
 async def test_aget_goes_on_where_get_cannot(registry):
-    """That `get` met something asynchronous does not concern the `aget` that waits."""
+    """An asynchronous need that stops `get` does not stop an `aget` that waits."""
     held = Held(Other())
 
     async def make_text():

@@ -1,4 +1,4 @@
-"""The registry: what is registered, and how it answers."""
+"""The registry: its contents, and how it answers."""
 
 import pytest
 
@@ -20,14 +20,14 @@ class TestAsACollection:
         assert [True, True, False] == [key in registry for key in [Database, "name", Cache]]
 
     def test_a_key_registered_twice_is_there_once(self, registry):
-        """Registering a key again replaces what was there."""
+        """Registering a key again replaces its registration."""
         registry.register_factory(Database, Database)
         registry.register_value(Database, 1)
 
         assert [Database] == list(registry)
 
     def test_it_is_always_true(self, registry):
-        """A registry is true also when it is empty, so that `registry or ...` does no harm."""
+        """A registry is true even if it is empty, so that `registry or ...` does no harm."""
         assert True is bool(registry)
 
     def test_it_is_equal_only_to_itself(self, registry):
@@ -41,7 +41,7 @@ class TestAsACollection:
             [] in registry  # noqa: B015  # the comparison itself raises
 
     def test_registrations_can_be_made_while_iterating(self, registry):
-        """Iterating looks at what was there when it began."""
+        """Iterating goes through the keys that were registered when it began."""
         registry.register_value("first", 1)
 
         for key in registry:
@@ -104,7 +104,7 @@ class TestContainers:
         ],
     )
     async def test_given_objects(self, way, registry, open_container):
-        """What is given to `registry.container` is there from the start."""
+        """Services given to `registry.container` are there from the start."""
         given = {Session: "session"}
         container = open_container(registry, given)
 
@@ -125,7 +125,7 @@ class TestTheLastRegistrationWins:
     """The last registration wins, at any time."""
 
     async def test_before_first_use(self, way, registry, container):
-        """Of several registrations, the last one is used."""
+        """The last of several registrations is used."""
         registry.register_value(Database, 1)
         registry.register_factory(Database, lambda: 2)
         registry.register_value(Database, 3)
@@ -133,7 +133,7 @@ class TestTheLastRegistrationWins:
         assert 3 == await way.get(container, Database)
 
     async def test_after_use(self, way, registry):
-        """A registration replaces an earlier one also when that one has been used."""
+        """A registration replaces an earlier one even after its use."""
         registry.register_factory(Database, lambda: "first")
         registry.register_factory(Database, lambda: "second")
 
@@ -141,7 +141,7 @@ class TestTheLastRegistrationWins:
             assert "second" == await way.get(container, Database)
 
     async def test_deep_below(self, way, registry):
-        """A registration replaces an earlier one also where others need the service."""
+        """A registration replaces an earlier one for the services that need it, too."""
 
         def make_cache(database: Database):
             return [database]
@@ -175,7 +175,7 @@ class TestTheLastRegistrationWins:
             assert "cache" == await way.get(container, Mailer)
 
     async def test_live_containers(self, way, registry):
-        """A live container sees a new registration for what it has not made yet."""
+        """A live container sees a new registration for services that it has not made yet."""
 
         def make_cache(database: Database):
             return [database]
@@ -188,7 +188,7 @@ class TestTheLastRegistrationWins:
         assert ["second"] == await way.get(container, Cache)
 
     async def test_what_a_container_has_made_stays(self, way, registry):
-        """A live container keeps what it has made, also for services made later."""
+        """A live container keeps the services that it has made, for later ones, too."""
 
         def make_cache(database: Database):
             return [database]
@@ -202,7 +202,7 @@ class TestTheLastRegistrationWins:
         assert ("first", ["first"]) == await way.get(container, Database, Cache)
 
     async def test_late_registration(self, way, registry):
-        """What was missing a moment ago is found as soon as it is registered."""
+        """A missing service is found as soon as it is registered."""
 
         def make_cache(database: Database):
             return [database]
@@ -217,7 +217,7 @@ class TestTheLastRegistrationWins:
         assert ["late"] == await way.get(container, Cache)
 
     async def test_from_within_a_factory(self, way, registry, container):
-        """A factory may register what it then asks for."""
+        """A factory may register a service and then ask for it."""
 
         def make(wares_container):
             wares_container.registry.register_value(Database, "registered by a factory")

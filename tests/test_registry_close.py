@@ -14,7 +14,7 @@ from wares import PendingAsyncCleanupError, Registry, RegistryClosedError
 
 
 class Boom(Exception):
-    """What an application fails with."""
+    """The exception that an application fails with."""
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ class TestOrder:
         assert ["engine", "callback"] == events
 
     async def test_singletons_that_were_never_made(self, way, registry):
-        """What was never made is not closed, but its callback runs."""
+        """A singleton never made is not closed, but its callback runs."""
         events = []
         registry.register_factory(
             Engine,
@@ -91,7 +91,7 @@ class TestOrder:
         assert [Mailer, Cache, Database] == events
 
     async def test_a_registration_that_was_replaced(self, way, registry):
-        """What was registered and then replaced is ended all the same."""
+        """A replaced registration is ended all the same."""
         events = []
         registry.register_value(Database, 1, on_registry_close=lambda: events.append("first"))
         registry.register_factory(
@@ -108,7 +108,7 @@ class TestOrder:
         assert ["first", "second", "singleton", "third"] == sorted(events)
 
     async def test_callbacks_of_overrides(self, way, registry):
-        """What was registered for an override, and what it stood in for, end exactly once."""
+        """An override and the registration it replaced end exactly once."""
         events = []
         registry.register_value(Database, 1, on_registry_close=lambda: events.append("first"))
         with registry.override_value(
@@ -126,7 +126,7 @@ class TestAwaitables:
         "kind", ["async function", "lambda", "future", "awaitable", "task"]
     )
     async def test_any_awaitable_is_awaited(self, registry, kind):
-        """Whatever awaitable a callback returns, `aclose` awaits it."""
+        """`aclose` awaits any awaitable that a callback returns."""
         events = []
 
         async def work():
@@ -212,7 +212,7 @@ class TestAwaitables:
         assert ([], ["sync", "callback"]) == (before, events)
 
     def test_a_coroutine_of_a_lambda_under_close(self, registry):
-        """A coroutine that nobody could foresee is closed, and `close` says what to do."""
+        """`close` closes an unexpected coroutine unrun, and says to use `aclose`."""
         events = []
 
         async def work():
@@ -239,7 +239,7 @@ class TestAwaitables:
             registry.close()
 
     def test_a_foreseeable_async_factory_that_was_never_made(self, registry):
-        """`close` does not mind async singletons that nobody has made."""
+        """`close` does not mind asynchronous singletons never made."""
         events = []
         registry.register_factory(Engine, aleaving(events, "async"), lifetime="singleton")
 
@@ -278,7 +278,7 @@ class TestErrors:
 
     @pytest.mark.parametrize("failure", [KeyboardInterrupt, SystemExit, asyncio.CancelledError])
     def test_interruptions(self, registry, failure):
-        """Whatever a callback raises, the others run, and the interruption is raised."""
+        """An interruption in a callback is raised after the others have run."""
         events = []
 
         def fail():
@@ -350,7 +350,7 @@ class TestOnce:
         assert ["engine", "callback"] == events
 
     def test_closed_by_threads(self, registry):
-        """Of many threads that close one registry, each cleanup runs once."""
+        """Each cleanup runs once if many threads close one registry."""
         events = []
         for key in (Database, Cache, Mailer):
             registry.register_factory(
@@ -368,7 +368,7 @@ class TestOnce:
         assert 6 == len(events) == len(set(events))
 
     async def test_closed_by_tasks(self, registry):
-        """Of many tasks that close one registry, each cleanup runs once."""
+        """Each cleanup runs once if many tasks close one registry."""
         events = []
         registry.register_factory(Engine, aleaving(events, "engine"), lifetime="singleton")
         await use(ASYNC, registry, 1, Engine)
@@ -409,7 +409,7 @@ class TestClosed:
             registry.container()
 
     async def test_no_new_children(self, way, registry):
-        """A container that is still open goes on with what it has."""
+        """An open container goes on with the services that it has."""
         registry.register_factory(Database, Database)
         container = registry.container()
         database = await way.get(container, Database)

@@ -1,4 +1,4 @@
-"""What factories promise to make, and whether that can be the service of a key."""
+"""The results that factories promise, and whether they can be the service of a key."""
 
 import collections.abc
 import contextlib

@@ -10,7 +10,7 @@ USES = [2, 17, 1000]
 
 
 class Log:
-    """What factories and cleanups did in the current use, by names and numbers."""
+    """The names and numbers that factories and cleanups note in the current use."""
 
     def __init__(self):
         self.entries = []
@@ -32,7 +32,7 @@ class Log:
 
 @pytest.fixture
 def log():
-    """What happens in a use."""
+    """The log of a use."""
     return Log()
 
 
@@ -90,7 +90,7 @@ async def compare(use):
 
 
 async def test_making_and_closing(way, world, log):
-    """The same objects are made by the same calls of factories, and closed in the same order."""
+    """The same calls make the same objects, and close them in the same order."""
 
     async def use():
         container = world.container()
@@ -155,7 +155,7 @@ async def test_a_transient_need_of_two_services(way, registry):
 
 
 async def test_a_factory_that_fails(way, world, log):
-    """The same error has the same notes, and what was made before it is closed the same way."""
+    """A failure has the same notes each time, and the same cleanups in the same order."""
 
     async def use():
         container = world.container()

@@ -36,7 +36,7 @@ async def test_the_same_as_one_by_one(way, shop, container):
 
 
 async def test_where_something_is_made_already(way, shop, container):
-    """What is made already is used, whatever of it comes first."""
+    """A service made already is used, whichever key comes first."""
     session = await way.get(container, Session)
 
     first = await way.get(container, *KEYS)
@@ -82,7 +82,7 @@ async def test_a_tuple_is_another_key(way, registry, container):
 
 
 async def test_an_override(way, shop, container):
-    """What is registered last counts."""
+    """The last registration counts."""
     with shop.override_value(Cache, "override"):
         _, cache = await way.get(container, Shop, Cache)
 
@@ -90,7 +90,7 @@ async def test_an_override(way, shop, container):
 
 
 async def test_a_local_registration(way, shop):
-    """What is registered locally counts in its container."""
+    """A local registration counts in its container."""
     container = shop.container()
     container.register_local_value(Cache, "local")
 
@@ -101,7 +101,7 @@ async def test_a_local_registration(way, shop):
 
 
 async def test_what_is_given(way, shop):
-    """What is given to a container counts there, also where others are given something else."""
+    """A given service counts in its container, even if others are given other keys."""
     for number in range(2):
         container = shop.container({str: number})
         services = await way.get(container, Shop, str)
@@ -116,7 +116,7 @@ async def test_what_is_given(way, shop):
 
 
 async def test_a_local_registration_where_something_is_given(way, shop):
-    """The same holds where other containers were given something."""
+    """A local registration counts even if other containers were given services."""
     for _ in range(2):
         container = shop.container({str: "given"})
         await way.get(container, Session, Cache)

@@ -1,4 +1,4 @@
-"""What a factory may ask for, whatever shape it has."""
+"""Which parameters factories of any shape may have."""
 
 import dataclasses
 import functools
@@ -173,7 +173,7 @@ class TestTheContainer:
         assert container is await way.get(container, Container)
 
     async def test_its_registry_can_be_asked_for(self, way, registry, container):
-        """So is the registry, which a singleton needs that opens containers itself."""
+        """The registry is a service, too, for a singleton that opens containers itself."""
 
         class Reporter:
             def __init__(self, registry: Registry):
@@ -252,7 +252,7 @@ class TestTheContainer:
     @pytest.mark.parametrize("module", [lookalike, lookalike_in_strings])
     @pytest.mark.parametrize("name", ["load", "load_by_keyword", "load_by_string", "Ship"])
     async def test_a_look_alike_that_is_missing(self, way, registry, container, module, name):
-        """A look-alike that nobody registered is missing, not replaced by our container."""
+        """An unregistered look-alike is missing, not replaced by our container."""
         registry.register_factory(Key, getattr(module, name))
 
         with pytest.raises(ServiceNotFoundError) as caught:
@@ -262,7 +262,7 @@ class TestTheContainer:
 
 
 class TestAnnotations:
-    """Where the names in annotations are looked up."""
+    """The places where names in annotations are looked up."""
 
     @pytest.mark.parametrize(
         "factory",
@@ -413,10 +413,10 @@ class Later:
 
 
 class TestParameters:
-    """Which parameters are filled, and which are left alone."""
+    """Parameters that are filled, and parameters that are left alone."""
 
     async def test_defaults_are_left_alone(self, way, registry, container):
-        """A parameter with a default keeps it, also where its annotation is registered."""
+        """A parameter with a default keeps it, even if its annotation is registered."""
 
         def make(database: Database = "mine", *, also: Database = "mine, too"):
             return [database, also]
@@ -436,7 +436,7 @@ class TestParameters:
         assert [container.get(Database)] == await way.get(container, Key)
 
     async def test_annotations_of_what_is_left_over(self, way, registry, container):
-        """What `*rest` is annotated with does not matter, also where nobody knows it."""
+        """The annotation of `*rest` does not matter, even if its name does not exist."""
 
         def make(database: Database, *rest: "Nobody"):  # noqa: F821  # on purpose
             return [database, rest]
@@ -471,7 +471,7 @@ class TestParameters:
         assert container.get(Database) is made.same
 
     async def test_order_of_arguments(self, way, registry):
-        """Every parameter gets its own service, whatever its kind and place."""
+        """Every parameter gets its own service, in any kind and place."""
         registry.register_factory(Cache, Cache)
         registry.register_factory(Mailer, Mailer)
 
@@ -502,7 +502,7 @@ class TestParameters:
         assert [container.get(Database)] * 2 == made
 
     async def test_arguments_bound_by_partial_are_left_alone(self, way, registry, container):
-        """What `partial` has bound is not asked for, whatever its annotation."""
+        """Arguments bound by `partial` are not replaced by services."""
 
         def make(database: Database, cache: Cache, *, mailer: Mailer):
             return [database, cache, mailer]
@@ -513,7 +513,7 @@ class TestParameters:
 
     @pytest.mark.parametrize("wrap", [lambda factory: factory, autowire])
     async def test_marked_arguments_bound_by_partial(self, way, registry, container, wrap):
-        """Nor is it asked for where the parameter is marked, or the factory autowired."""
+        """Bound arguments stay even if the parameter is marked or the factory autowired."""
 
         def make(database: Inject[Database], cache: Cache, mailer: Mailer = None):
             return database, cache, mailer
@@ -527,7 +527,7 @@ class TestParameters:
         assert ("mine", None, 3) == inject(bound)()
 
     async def test_parameters_behind_one_bound_by_partial(self, way, registry, container):
-        """Parameters behind one that `partial` bound by name are filled by name."""
+        """Parameters after one that `partial` bound by name are filled by name."""
 
         def make(cache: Cache, database: Database):
             return [cache, database]
@@ -622,7 +622,7 @@ class TestParameters:
 
 
 class TestProducts:
-    """What a factory returns, and what becomes of it."""
+    """The result of a factory, and the service that it becomes."""
 
     async def test_a_context_manager_is_entered(self, way, registry):
         """The service is what `__enter__` returns, `None` included."""
@@ -674,7 +674,7 @@ class TestProducts:
         assert ("entered", ["left"]) == (service, left)
 
     async def test_a_product_that_turns_into_a_context_manager(self, way, registry):
-        """A subclass that adds `__enter__` is entered also where its base never was."""
+        """A subclass that adds `__enter__` is entered even if its base never was."""
         left = []
 
         class Plain:
@@ -733,7 +733,7 @@ class TestProducts:
             assert "connected" == await container.aget(Key)
 
     async def test_a_coroutine_of_a_context_manager_is_entered(self, registry):
-        """What an awaited coroutine returns is entered like any product."""
+        """The result of an awaited coroutine is entered like any product."""
         events = []
 
         class Manager:
@@ -773,7 +773,7 @@ class TestProducts:
         assert (Database, ["left main"]) == (type(service), events)
 
     async def test_an_async_generator_is_advanced(self, registry):
-        """The same holds for asynchronous generators, for which `get` says to use `aget`."""
+        """Asynchronous generators are advanced, too; `get` says to use `aget`."""
         events = []
 
         async def connect(name):
@@ -791,7 +791,7 @@ class TestProducts:
 
     @pytest.mark.parametrize("key", [Iterator[int], Iterator, object, "numbers"])
     async def test_a_generator_that_may_be_the_service(self, way, registry, container, key):
-        """Where the key allows that, a returned generator is a service as it is."""
+        """A returned generator is the service itself if the key allows that."""
         registry.register_factory(key, lambda: (number for number in (1, 2)))
 
         assert [1, 2] == list(await way.get(container, key))
@@ -891,7 +891,7 @@ class TestAutowire:
 
     @pytest.mark.parametrize("wire", [autowire, aautowire])
     async def test_models(self, way, registry, container, wire):
-        """Of a model of pydantic, a default factory gives what is not registered."""
+        """The default factory of a pydantic field fills it if its type is not registered."""
 
         class Model(pydantic.BaseModel, arbitrary_types_allowed=True):
             database: Database = None
@@ -942,7 +942,7 @@ class TestAutowire:
         assert [container] == await way.get(container, Key)
 
     async def test_what_is_registered_later(self, way, registry, container):
-        """What counts is what is registered when the service is made."""
+        """The registrations count as they are when the service is made."""
 
         def make(cache: Cache = "default"):
             return [cache]
@@ -967,7 +967,7 @@ class TestAutowire:
             assert ["given"] == await way.get(container, Key)
 
     async def test_what_is_given_after_much_use(self, way, registry):
-        """A default is filled by what one container has, also where others had nothing."""
+        """A service of one container fills the default, even if other containers had none."""
 
         def make(cache: Cache = "default"):
             return [cache]
@@ -1037,7 +1037,7 @@ class TestAutowire:
         assert [] == entered
 
     async def test_awaited_with_a_container(self, container):
-        """`aautowire` gives what is to be awaited, of asynchronous factories and others."""
+        """`aautowire` returns an awaitable, for asynchronous factories and others."""
 
         async def make(database: Database = None):
             return [database]
@@ -1048,7 +1048,7 @@ class TestAutowire:
         assert found is (await aautowire(Repository)(container)).database
 
     def test_called_where_something_is_missing(self, container):
-        """What is missing is an error that says so, as in a registered factory."""
+        """A missing service is an error, as in a registered factory."""
 
         def make(mailer: Mailer): ...
 

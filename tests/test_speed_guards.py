@@ -1,6 +1,6 @@
-"""What makes wares fast, counted rather than timed, so that nobody loses it by accident.
+"""Counts, not times, of the steps that make wares fast, so that none is lost by accident.
 
-A count says the same on every machine. `benchmarks/` tells what it is worth in time.
+A count says the same on every machine. `benchmarks/` measure what it is worth in time.
 """
 
 import asyncio
@@ -111,7 +111,7 @@ class TestFrames:
     """Every call of a Python function costs as much as making a small object."""
 
     def test_a_cached_get_is_one_call(self, shop):
-        """A `get` of what is made already runs at most one Python function."""
+        """A `get` of a service made already runs at most one Python function."""
         with Container(shop) as container:
             container.get(Engine)
 
@@ -149,7 +149,7 @@ class TestCoroutines:
     """A coroutine costs twice what a call does."""
 
     def test_a_sync_graph_needs_one_at_most(self, shop):
-        """However many services need no `await`, `aget` takes one coroutine for them at most."""
+        """`aget` takes at most one coroutine for all services that need no `await`."""
         one = count_coroutines(aopen_get_close(shop, Engine))
 
         assert count_coroutines(aopen_get_close(shop, Users)) <= one + 1
@@ -164,7 +164,7 @@ class TestCoroutines:
         assert count_coroutines(aopen_get_close(shop, Users)) <= session + 1
 
     def test_what_cannot_wait_sets_no_context_variable(self, shop):
-        """Where no factory can ask asynchronously, nothing has to be told to other tasks."""
+        """Factories that cannot ask asynchronously need no context variable."""
         context = contextvars.Context()
 
         context.run(aopen_get_close(shop, Engine))
@@ -205,7 +205,7 @@ class TestCompiling:
     """To compile a text takes as long as a hundred requests."""
 
     async def test_use_compiles_nothing(self, way, shop, monkeypatch):
-        """However often a key is asked for, its maker is compiled once, at its first use."""
+        """The maker of a key is compiled once, at its first use."""
         await use(way, shop, 1, Users)
         compiled = []
         compile_really = builtins.compile
@@ -226,7 +226,7 @@ class TestMemory:
     """A server has one container for each request that is open."""
 
     def test_an_open_container_takes_250_bytes(self, shop):
-        """That is what a container with nothing made may take, its dictionary included."""
+        """An empty container takes at most 250 bytes, its dictionary included."""
         count = 1_000
         containers: list[Container | None] = [None] * count
         tracemalloc.start()

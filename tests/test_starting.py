@@ -25,7 +25,7 @@ async def start(way, registry):
 
 
 class Journal:
-    """Notes what is made and cleaned up."""
+    """A log of the services that are made and cleaned up."""
 
     def __init__(self):
         self.events = []
@@ -52,7 +52,7 @@ def journal():
 
 
 class TestStarting:
-    """What a start makes."""
+    """The services that a start makes."""
 
     async def test_in_the_order_of_need(self, way, registry, journal):
         """Eager singletons are made in the order of need, else of registration."""
@@ -69,7 +69,7 @@ class TestStarting:
         assert ["-cache", "-database", "-settings"] == journal.events[3:]
 
     async def test_is_what_is_handed_out(self, way, registry, container):
-        """What a start has made is what everybody gets; a second start makes nothing."""
+        """Containers get the service that the start has made; a second start makes none."""
         made = []
         registry.register_factory(
             Database, lambda: made.append(1) or Database(), lifetime="singleton", eager=True
@@ -81,7 +81,7 @@ class TestStarting:
         assert [1] == made
 
     async def test_added_and_decorated(self, way, registry, container):
-        """What is added may be eager, and what is decorated stays so."""
+        """Added services may be eager, and decorated ones stay eager."""
         made = []
         registry.add_factory(
             Mailer, lambda: made.append("mailer"), lifetime="singleton", eager=True
@@ -99,7 +99,7 @@ class TestStarting:
         assert ["mailer", "database", "decorated"] == made
 
     async def test_overridden(self, way, registry):
-        """What is overridden is not made at the start: a test need not run the real one."""
+        """An overridden service is not made at the start: a test need not run the real one."""
         made = []
         registry.register_factory(
             Database, lambda: made.append(1), lifetime="singleton", eager=True
@@ -110,7 +110,7 @@ class TestStarting:
         assert [] == made
 
     async def test_asynchronous(self, registry):
-        """`astart` awaits what has to be awaited; `start` says so."""
+        """`astart` awaits asynchronous factories; `start` says to use `astart`."""
 
         async def make():
             await asyncio.sleep(0)
@@ -145,7 +145,7 @@ class TestFailing:
     """A start that fails."""
 
     async def test_undoes_itself(self, way, registry, journal):
-        """What this start has made is cleaned up in reverse, and sees the error."""
+        """The services that this start has made are cleaned up in reverse, with the error."""
         options = {"lifetime": "singleton", "eager": True}
         registry.register_factory(Session, journal.service("before"), lifetime="singleton")
         registry.register_factory(Settings, journal.service("settings"), **options)
@@ -197,7 +197,7 @@ class TestFailing:
         assert (Database, Settings) == caught.value.path
 
     async def test_a_cleanup_that_fails(self, way, registry):
-        """What a cleanup raises takes the error's place, as in nested `with` blocks."""
+        """The exception of a cleanup replaces the error, as in nested `with` blocks."""
 
         def make():
             try:
@@ -285,7 +285,7 @@ class TestWorkers:
     """Background tasks of eager singletons."""
 
     async def test_stopped_in_reverse(self, registry, journal):
-        """Workers run until the registry closes; what was started last is stopped first."""
+        """Workers run until the registry closes; the worker started last is stopped first."""
         for key in ("first", "second"):
             factory = run(Worker(journal, key))
             registry.register_factory(

@@ -1,4 +1,4 @@
-"""Under load: what was acquired is released, whatever fails, is cancelled or is overridden."""
+"""Under load, acquired services are released, despite failures, cancellations and overrides."""
 
 import asyncio
 import collections
@@ -18,7 +18,7 @@ SECONDS = 1.0
 
 
 class Failure(Exception):
-    """What fails under load, at random."""
+    """An exception raised under load, at random."""
 
 
 class Engine:
@@ -42,14 +42,14 @@ class Repository:
 
 
 class Audit:
-    """Asks its container for what it needs."""
+    """A service that asks its container for others."""
 
     def __init__(self, repository: Repository) -> None:
         self.repository = repository
 
 
 class Counter:
-    """Counts what is acquired and released, from any thread."""
+    """Counts of acquired and released services, from any thread."""
 
     def __init__(self) -> None:
         self.acquired: collections.Counter = collections.Counter()

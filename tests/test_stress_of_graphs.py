@@ -1,8 +1,8 @@
 """Random graphs under random load: threads, tasks, failures, cancellations, resets, overrides.
 
-What happens is compared with a simple model: every service that is handed out fits the graph, was
-made once by its owner, and is cleaned up once, and nobody waits for ever. A seed repeats the
-graph and the plan, though not the moments at which threads switch.
+The tests compare events with a simple model: every service that is handed out fits the graph, was
+made once by its owner, and is cleaned up once, and no thread or task waits for ever. A seed repeats
+the graph and the plan, though not the moments at which threads switch.
 """
 
 import asyncio
@@ -29,11 +29,11 @@ LONGER = {"transient": 0, "scoped": 1, "connection": 2, "singleton": 3}
 
 
 class Boom(Exception):
-    """What a factory fails with."""
+    """The exception that a factory fails with."""
 
 
 class Service:
-    """What a factory makes."""
+    """The service that a factory makes."""
 
     def __init__(self, node, needs):
         self.node = node
@@ -131,7 +131,7 @@ class Node:
 
 
 class World:
-    """A registry with a random graph, and what was made from it."""
+    """A registry with a random graph, and the services made from it."""
 
     def __init__(self, seed, *, is_async):
         self.chance = random.Random(seed)
@@ -145,7 +145,7 @@ class World:
             node.register(self.registry)
 
     def check(self, container_services):
-        """Check what was handed out, by container: one service for a key that is kept."""
+        """Check the services handed out, by container: one service for a key that is kept."""
         singletons = collections.defaultdict(set)
         for services in container_services:
             kept = collections.defaultdict(set)
@@ -287,7 +287,7 @@ def seeds():
 
 @pytest.mark.usefixtures("busy_threads")
 def test_threads():
-    """Whatever threads do to a random graph, the rules hold."""
+    """The rules hold for any use of a random graph by threads."""
     for seed in seeds():
         try:
             use_in_threads(seed)
@@ -298,7 +298,7 @@ def test_threads():
 
 @pytest.mark.usefixtures("busy_threads")
 def test_tasks():
-    """Whatever tasks and threads do to a random graph, the rules hold."""
+    """The rules hold for any use of a random graph by tasks and threads."""
     for seed in seeds():
         try:
             asyncio.run(asyncio.wait_for(use_in_tasks(seed), 30))

@@ -1,4 +1,4 @@
-"""On trio, a container does what it does on asyncio."""
+"""Containers work on trio as they do on asyncio."""
 
 import threading
 
@@ -95,7 +95,7 @@ def test_a_failing_factory(registry):
 
 @pytest.mark.parametrize("victim", [0, 1])
 def test_a_cancelled_task(registry, victim):
-    """A cancelled waiter disturbs nobody; for a cancelled maker a waiter takes over."""
+    """A cancelled waiter disturbs no other task; a waiter takes over for a cancelled maker."""
     released, runs = trio.Event(), []
 
     async def make():
@@ -265,7 +265,7 @@ def test_a_shielded_close(registry):
 
 
 def test_closing_at_the_same_time(registry):
-    """Of two tasks that close one container, each cleanup runs once."""
+    """Each cleanup runs once if two tasks close one container."""
     events = []
 
     async def make():

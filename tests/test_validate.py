@@ -66,7 +66,7 @@ class TestNothingToFind:
         assert 3 == len(registry.graph().to_dict()["nodes"])
 
     def test_everything_that_can_be_needed(self, registry):
-        """Values, the container and what has a default are no problem."""
+        """Values, the container and parameters with defaults are no problem."""
 
         def make(
             wares_container, value: Cache, container: Container, default: Missing = None, *rest
@@ -80,7 +80,7 @@ class TestNothingToFind:
         assert None is registry.validate()
 
     def test_what_is_expected(self, registry):
-        """What was announced by `expect` is no problem."""
+        """A key announced by `expect` is no problem."""
         registry.register_factory(Database, needs(Session, Missing))
         registry.expect(Session)
         registry.expect(Missing, Mailer)
@@ -108,7 +108,7 @@ class TestNothingToFind:
 
 class TestMissing:
     def test_with_its_path(self, registry):
-        """A missing service is found, with who needs it and where that is defined."""
+        """The error for a missing service names the factory that needs it, and its place."""
         registry.register_factory(Needy, Needy)
         registry.register_factory(NeedsNeedy, NeedsNeedy)
 
@@ -119,7 +119,7 @@ class TestMissing:
         assert [] == missing_parts(text, "Missing", "Needy", location_of(Needy), "register_")
 
     def test_below_what_an_annotation_stands_for(self, registry):
-        """What is asked for later is missing for the factory whose annotation asks for it."""
+        """The path to a service asked for later leads through the annotation that asks."""
         registry.register_factory(Database, needs(Callable[[], Callable[[], Missing]]))
 
         (problem,) = problems_of(registry)
@@ -136,7 +136,7 @@ class TestMissing:
         assert {Cache, Mailer, Missing} == {problem.key for problem in problems_of(registry)}
 
     def test_the_nearest_names(self, registry):
-        """A missing service's error names what is registered under a similar name."""
+        """A missing service's error names registered keys with a similar name."""
         registry.register_value("database", 1)
         registry.register_factory(Database, needs(type("Databse", (), {})))
 
@@ -146,7 +146,7 @@ class TestMissing:
 
     @pytest.mark.parametrize("lifetime", ["scoped", "singleton", "connection", "transient"])
     def test_for_every_lifetime(self, registry, lifetime):
-        """A missing service is found whoever needs it."""
+        """A missing service is found for needs of every lifetime."""
         registry.register_factory(Database, needs(Missing), lifetime=lifetime)
 
         assert [Missing] == [problem.key for problem in problems_of(registry)]
@@ -209,7 +209,7 @@ class TestCycles:
         assert [CircularDependencyError] == list(map(type, problems_of(registry)))
 
     def test_a_default_that_is_left_alone(self, registry):
-        """A default that nobody fills closes no circle."""
+        """A default left alone closes no circle."""
 
         def make(cache: Cache = None):
             raise AssertionError
@@ -283,7 +283,7 @@ class TestOtherProblems:
         )
 
     def test_what_validate_accepts_can_be_made(self, registry, container):
-        """What `validate` accepts is made without an error of ours."""
+        """Services that `validate` accepts are made without an error of ours."""
         registry.register_factory(Database, Database, lifetime="singleton")
         registry.register_factory(Repository, Repository, lifetime="connection")
         registry.register_factory(Shop, Shop)
@@ -327,7 +327,7 @@ class TestGraph:
         assert [True, False] == [nodes[name]["has_ping"] for name in ("Database", "Shop")]
 
     def test_problems_are_there(self, registry):
-        """An invalid registry has a graph, too, which shows what is missing."""
+        """The graph of an invalid registry shows the missing services."""
         graph = registry.graph().to_dict()
 
         assert "Missing" in {node["name"] for node in graph["nodes"]}
@@ -388,7 +388,7 @@ class TestGraph:
         assert graph.to_dot().startswith("digraph")
 
     def test_overrides(self, registry):
-        """The graph shows what is in force."""
+        """The graph shows the registrations in force."""
         with registry.override_value(Repository, 1):
             graph = registry.graph().to_dict()
 
