@@ -111,11 +111,17 @@ def _install(broker: AsyncBroker) -> None:
 class _Middleware(TaskiqMiddleware):
     """The outermost middleware, which opens a container and closes it."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        # The functions by the names of their tasks: to read a signature takes as long as all else.
+        self._injected: dict[str, Callable[..., Any]] = {}
+
     def pre_execute(self, message: TaskiqMessage) -> TaskiqMessage:
         """Open the container of a task; inject the task if it was defined after the start."""
-        task = self.broker.find_task(message.task_name)
-        if task is not None:
-            task.original_func = _inject(task.original_func)
+        name = message.task_name
+        task = self.broker.find_task(name)
+        if task is not None and task.original_func is not self._injected.get(name):
+            task.original_func = self._injected[name] = _inject(task.original_func)
         unit = Unit(
             get_registry(self.broker).container({TaskiqMessage: message}),
             is_failure=_is_failure,
