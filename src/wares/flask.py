@@ -514,7 +514,7 @@ def _let_stream_close(call: Callable[..., Response], find_app: Any, *args: Any) 
     """Let a streamed response close the container."""
     response = call(find_app(), *args)
     chunks: Any = response.response
-    if type(chunks) is list or not response.is_streamed or response.direct_passthrough:
+    if not response.is_streamed or response.direct_passthrough:
         return response
     # The response that Flask makes from a raised response is complete, but looks like a stream.
     is_complete = isinstance(chunks, ClosingIterator) and response.content_length is not None

@@ -627,6 +627,22 @@ class TestOtherContainers:
         assert "True" == app.test_client().get("/").text
 
 
+@pytest.mark.parametrize("is_raised", [True, False])
+def test_streams_that_look_complete(app, journal, is_raised):
+    """A stream with a length has its services, and so has one that is raised."""
+
+    @app.get("/")
+    def view():
+        session = wares_from().get(Session)
+        chunks = (str(session.is_open) for _ in range(2))
+        if is_raised:
+            abort(Response(chunks, 418))
+        return Response(chunks, headers={"Content-Length": "8"})
+
+    assert "TrueTrue" == app.test_client().get("/").text
+    assert ["open", "rollback HTTPException" if is_raised else "commit"] == journal
+
+
 def test_streams_that_are_injected(app, journal):
     """A generator may be injected, and be the first that asks, after the view."""
 
