@@ -4,6 +4,7 @@ import datetime as dt
 import gc
 import pathlib
 import warnings
+from typing import Generic, TypeVar
 
 import pydantic_settings
 import pytest
@@ -17,6 +18,8 @@ from wares import (
     Registry,
     ServiceNotFoundError,
 )
+
+T = TypeVar("T")
 
 
 class Settings(pydantic_settings.BaseSettings):
@@ -105,6 +108,34 @@ def test_settings_of_pydantic(registry):
     advice = "registry.register_factory(Settings, lambda: Settings())"
     assert advice in str(found.value)
     assert advice in str(caught.value.exceptions[0])
+
+
+def test_a_class_of_svcs(registry):
+    """A factory that still asks for the container of svcs is told so."""
+
+    class Container:
+        __module__ = "svcs._core"
+
+    def make(services: Container): ...
+
+    registry.register_factory(Database, make)
+    with registry.container() as container, pytest.raises(ServiceNotFoundError) as caught:
+        container.get(Database)
+
+    assert "annotate the parameter with wares.Container" in str(caught.value)
+
+
+def test_a_generic_class(registry):
+    """If the class without brackets is registered, the error names the method for all types."""
+
+    class Mapper(Generic[T]): ...
+
+    registry.register_factory(Mapper, Mapper)
+    with registry.container() as container, pytest.raises(ServiceNotFoundError) as caught:
+        container.get(Mapper[int])
+
+    assert "registry.register_factory(Mapper[int], ...)" in str(caught.value)
+    assert "registry.register_generic(Mapper, ...)" in str(caught.value)
 
 
 def test_none_in_a_key(registry):

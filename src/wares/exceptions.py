@@ -7,7 +7,7 @@ may hold a secret.
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import Any
+from typing import Any, get_origin
 
 from wares._core.keys import (
     describe,
@@ -132,6 +132,16 @@ class ServiceNotFoundError(WaresError, LookupError):
                 f"To fix it, give the parameter a default and no marker. Or do not ask for plain "
                 f'{name}: register a class of settings, or Annotated[{name}, "name"], and ask for '
                 f"that."
+            )
+        if isinstance(self.key, type) and self.key.__module__.partition(".")[0] == "svcs":
+            return (
+                f"This is a class of svcs. To fix it, annotate the parameter with wares.{name}."
+            )
+        generic = describe(get_origin(self.key))
+        if generic in self.nearest:
+            return (
+                f"To fix it, register it: registry.register_factory({name}, ...); or register it "
+                f"for all types: registry.register_generic({generic}, ...)"
             )
         kind = type(self.key)
         if is_instance(self.key):

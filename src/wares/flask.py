@@ -151,10 +151,15 @@ def wares_from(g: _AppCtxGlobals = g) -> Container:
         context = _get_context()
     except RuntimeError:
         context = None
-    if context is None or (g is not _proxy and g is not context.g):
+    if context is None:
         raise NoContainerError(
             "There is no application context, and so no container. Ask while a request, a command "
             "or a task is being served, or open a context: with app.app_context(): ..."
+        )
+    if g is not _proxy and g is not context.g:
+        raise NoContainerError(
+            f"wares_from takes no argument, or the `g` of the active application context, and this "
+            f"is a {type(g).__qualname__}. Write: wares_from()"
         )
     containers, key = _get_containers(context), _get_key()
     opened = containers.get(key)

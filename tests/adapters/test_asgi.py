@@ -613,6 +613,10 @@ async def of_one_argument(app):
     yield
 
 
+async def swapped(registry, app):
+    yield
+
+
 class NoContextManager:
     def __init__(self, app, registry): ...
 
@@ -628,6 +632,7 @@ class TestNoLifespan:
             (context_manager_function, "context_manager_function .* synchronous"),
             (max, "max .* two arguments"),
             (of_one_argument, "of_one_argument .* two arguments"),
+            (swapped, "swapped .* takes the registry first"),
             (NoContextManager, "NoContextManager .* no async context manager"),
         ],
         ids=lambda value: getattr(value, "__name__", str(value)[:10]),

@@ -29,6 +29,7 @@ from flask import (
     got_request_exception,
     redirect,
     render_template_string,
+    request,
     stream_with_context,
 )
 from flask.ctx import AppContext, _AppCtxGlobals
@@ -215,6 +216,11 @@ class TestWaresFrom:
         """`wares_from` takes the `g` of the active context; another one is an error."""
         with app.app_context() as outer, app.app_context(), pytest.raises(NoContainerError):
             wares_from(outer.g)
+
+    def test_of_a_request(self, app):
+        """The request, which other adapters take, is an error that says so."""
+        with app.test_request_context(), pytest.raises(NoContainerError, match="takes no arg"):
+            wares_from(request)
 
     def test_strict_namespace(self):
         """An application's own class of `g` may refuse attributes that it does not know."""

@@ -263,6 +263,8 @@ def _as_context_function(function: Any) -> Callable[[Any, Registry], Any]:
         raise _invalid(function, "is a class that is no async context manager")
     if inspect.isbuiltin(function) or not can_be_called(function, None, None):
         raise _invalid(function, "does not take two arguments")
+    if next(iter(inspect.signature(function).parameters)) == "registry":
+        raise _invalid(function, "takes the registry first, and would receive the application")
     enter: Callable[..., Any] = function
     return contextlib.asynccontextmanager(enter) if shape is Shape.ASYNC_GENERATOR else enter
 
