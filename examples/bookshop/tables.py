@@ -65,7 +65,7 @@ class Book(Table):
 class Order(Table):
     """An order of a customer.
 
-    Its reference cannot be guessed, because whoever knows it can read the order.
+    Its reference cannot be guessed, because everyone who knows it can read the order.
     """
 
     __tablename__ = "orders"

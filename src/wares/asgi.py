@@ -103,7 +103,7 @@ class lifespan(Lifespan[App]):  # noqa: N801  # used as a decorator
 class ConnectionContainer(Container):
     """The container of a request or WebSocket, which is current and is kept in the ASGI scope.
 
-    It is shielded while it closes.
+    Its cleanups are shielded from cancellation.
 
     Args:
         registry: The registry.

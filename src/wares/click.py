@@ -156,7 +156,7 @@ def _serve(
 
 
 def _is_failure(error: BaseException) -> bool:
-    """Tell whether *error* is a failure; an exit with code 0 is none, of whatever class it is."""
+    """Tell whether *error* is a failure; an exit of any class with code 0 is none."""
     code: object = getattr(error, "exit_code", MISSING)
     if isinstance(error, SystemExit):
         code = 0 if error.code is None else error.code

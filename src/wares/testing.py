@@ -48,7 +48,7 @@ class AnsweredError(Exception):
     """A unit of work failed, and an error handler of the application answers.
 
     An application under test registers an error handler that turns this error into a response, in
-    whatever way its framework has for that.
+    the way of its framework.
     """
 
 

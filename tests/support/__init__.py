@@ -1,1 +1,1 @@
-"""What the tests share: small services, factories of every shape, threads with a deadline."""
+"""Shared test code: small services, factories of every shape, threads with a deadline."""

@@ -48,7 +48,7 @@ class Failure(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Node:
-    """One service of a random graph: what it needs, how it is made, and where it fails."""
+    """One service of a random graph: its needs, its factory, and where it fails."""
 
     number: int
     needs: tuple[int, ...]
@@ -124,7 +124,7 @@ class World:
             raise Failure(node.number, event)
 
     def begin(self, node: Node, needs: tuple[Any, ...]) -> tuple[int, ...]:
-        """Note that *node* is being made; return a service that contains what it got."""
+        """Note that *node* is being made; return a service with the services it needs."""
         self.note("make", node)
         return (node.number, *needs)
 

@@ -233,7 +233,7 @@ def context_manager_from_function(database: Database) -> ContextManager:
 
 
 def decorated(wrapped):
-    """Wrap a callable as most decorators do, whatever it returns."""
+    """Wrap a callable of any kind as most decorators do."""
 
     @functools.wraps(wrapped)
     def wrapper(*args, **kwargs):

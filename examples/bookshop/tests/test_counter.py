@@ -95,7 +95,7 @@ async def test_no_copy_is_sold_twice(registry: Registry) -> None:
 async def test_customers_who_want_the_same_books_do_not_block_each_other(
     registry: Registry,
 ) -> None:
-    """Books are taken in the same order, in whatever order customers name them."""
+    """Books are taken in the same order, although customers name them in different ones."""
     one_way = {MIDDLEMARCH: 1, MOBY_DICK: 1}
     other_way = {MOBY_DICK: 1, MIDDLEMARCH: 1}
 

@@ -22,11 +22,11 @@ App = TypeVar("App")
 
 
 def demand(found: T | None, error: type[Exception], message: str) -> T:
-    """Return what was found on an application or a request, or raise an error.
+    """Return an object found on an application or a request, or raise an error.
 
     Args:
-        found: What was found, or `None`.
-        error: The class of the error if nothing was found.
+        found: The object, or `None`.
+        error: The class of the error if there is no object.
         message: The message of the error: why there is nothing, and what to do.
     """
     if found is None:

@@ -145,7 +145,7 @@ def _finish(unit: Unit, response: Any) -> HttpResponseBase:
 def _take_chunks(response: Any) -> Any:
     """Take the iterator that a view has returned, so that it can be closed.
 
-    ``streaming_content`` wraps it, and does not close it. The private name is that of Django 4.2 to
-    6.1; without it, an abandoned asynchronous generator would end after its services.
+    ``streaming_content`` wraps it, and does not close it. Django 4.2 to 6.1 have this private
+    name; without it, an abandoned asynchronous generator would end after its services.
     """
     return getattr(response, "_iterator", None) or response.streaming_content

@@ -232,8 +232,8 @@ class Registered:
             result = error.as_answer()
         else:
             raise error
-        # A client whose connect handler has failed is refused, whatever an exception handler
-        # returns.
+        # A client whose connect handler has failed is refused, even if an exception handler
+        # returns a value.
         is_connecting = serving.event.name == CONNECT
         return False if is_connecting else self._write_answer(serving, None, result)
 

@@ -182,7 +182,7 @@ class Hook:
         return method if self.can_await else as_coroutine_function(method)
 
     def as_method(self, work: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Any]:
-        """Turn *work* into a method that the server can call: synchronous or not, as it is."""
+        """Return *work* as a method for the server, synchronous if the server is."""
         return work if self.can_await else as_function(work)
 
     def prepare(self, registry: Registry) -> None:

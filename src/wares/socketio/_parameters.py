@@ -115,7 +115,7 @@ class Parameter:
     def take(
         self, serving: Serving, sent: Iterator[Any], problems: list[dict[str, Any]]
     ) -> Any:
-        """Return the value that the event has for this parameter; add what is wrong to *problems*.
+        """Return the argument for this parameter; add errors of validation to *problems*.
 
         Args:
             serving: The event that is being handled.
@@ -258,8 +258,8 @@ def _read_called(handler: Any) -> inspect.Signature:
     """Read the signature of the function that is called.
 
     `functools.wraps` gives a wrapper the signature of the inner function, but the wrapper may take
-    other arguments. It takes those of the inner function only if its own parameters are
-    ``*args, **kwargs``.
+    other arguments. It takes the inner function's arguments only if its own parameters
+    are ``*args, **kwargs``.
     """
     own = _uncover(handler)
     try:

@@ -84,7 +84,7 @@ def find_adapter(annotation: Any) -> Any:
 
 
 def validate(adapter: Any, name: str, value: Any, problems: list[dict[str, Any]]) -> Any:
-    """Convert an argument to the type of its parameter; add what is wrong to *problems*."""
+    """Convert an argument to the type of its parameter; add errors to *problems*."""
     from pydantic import ValidationError  # noqa: PLC0415  # see above
 
     try:

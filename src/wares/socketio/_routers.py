@@ -24,7 +24,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @attrs.define(eq=False)
 class Route:
-    """What the handlers of one server or of one router have in common.
+    """The registrations that the handlers of one server or router share.
 
     Attributes:
         dependencies: Markers of dependencies to resolve before each handler runs.
