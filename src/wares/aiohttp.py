@@ -197,4 +197,4 @@ async def _note_failure(request: web.Request, handler: Handler) -> web.StreamRes
 
 
 def _is_failure(error: BaseException) -> bool:
-    return not isinstance(error, web.HTTPException) or error.status >= 400  # noqa: PLR2004  # those below are none
+    return not isinstance(error, web.HTTPException) or error.status >= 400  # noqa: PLR2004  # below: no failures

@@ -113,7 +113,7 @@ class _Middleware(TaskiqMiddleware):
 
     def __init__(self) -> None:
         super().__init__()
-        # The functions by the names of their tasks: to read a signature takes as long as all else.
+        # By the names of tasks; kept because reading a signature takes as long as all other steps.
         self._injected: dict[str, Callable[..., Any]] = {}
 
     def pre_execute(self, message: TaskiqMessage) -> TaskiqMessage:

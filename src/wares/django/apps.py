@@ -49,7 +49,7 @@ class WaresConfig(AppConfig):
         """Make the registry, and call the functions that register services.
 
         Raises:
-            InvalidOptionError: The setting ``WARES`` has an entry that means nothing.
+            InvalidOptionError: The setting ``WARES`` has an unknown entry.
         """
         _check_setting()
         registry = self.registry = Registry()
@@ -127,7 +127,7 @@ def _find_registrations() -> Iterator[Callable[[Registry], object]]:
 
 
 def _check_services(**_: object) -> list[checks.CheckMessage]:
-    """Report services that cannot be made, and services that views need but nothing provides."""
+    """Report services that are missing or cannot be made, and a missing middleware."""
     registry = get_registry()
     found: list[checks.CheckMessage] = []
     if any(True for _ in find_needed(_find_views(), registry)) and not _has_middleware():
