@@ -7,12 +7,10 @@ decides where a unit of work begins and ends.
 from __future__ import annotations
 
 import asyncio
-import functools
-import inspect
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from wares._adapters.lifespan import VALIDATES
 from wares._adapters.shielding import leaving, open_shield
@@ -25,8 +23,6 @@ from wares.exceptions import (
     WaresError,
     raise_problems,
 )
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 def note_failure(container: Container, error: BaseException | None) -> None:
@@ -168,30 +164,6 @@ class Unit:
             if failure is not None and (self._is_failure is None or self._is_failure(failure)):
                 return failure
         return None
-
-
-def with_unit(open_unit: Callable[[], Unit], function: F) -> F:
-    """Make each call of *function* a unit of work.
-
-    Args:
-        open_unit: Makes the unit of work of a call.
-        function: A function, asynchronous or not.
-
-    Returns:
-        A function of the same kind.
-    """
-
-    @functools.wraps(function)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        with open_unit():
-            return function(*args, **kwargs)
-
-    @functools.wraps(function)
-    async def acall(*args: Any, **kwargs: Any) -> Any:
-        async with open_unit():
-            return await function(*args, **kwargs)
-
-    return cast("F", acall if inspect.iscoroutinefunction(function) else call)
 
 
 def check(

@@ -6,6 +6,8 @@ A project adds this package to the setting ``INSTALLED_APPS``, and `WaresMiddlew
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import AsyncIterator, Callable
 from typing import Any, TypeVar, cast
 
@@ -15,7 +17,6 @@ from wares import asgi
 from wares._adapters.extras import needs_extra
 from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
 from wares._adapters.injecting import inject_own
-from wares._adapters.units import with_unit
 from wares._core.container import Registry
 from wares.asgi import ASGIApp, Receive, Scope, Send
 
@@ -57,7 +58,19 @@ def with_container(function: F) -> F:
     Returns:
         A function of the same kind, whose calls have a container.
     """
-    return cast("F", with_unit(open_unit, inject_own(function)))
+    injected = inject_own(function)
+
+    @functools.wraps(injected)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        with open_unit():
+            return injected(*args, **kwargs)
+
+    @functools.wraps(injected)
+    async def acall(*args: Any, **kwargs: Any) -> Any:
+        async with open_unit():
+            return await injected(*args, **kwargs)
+
+    return cast("F", acall if inspect.iscoroutinefunction(injected) else call)
 
 
 def with_lifespan(app: ASGIApp) -> ASGIApp:
