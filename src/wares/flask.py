@@ -302,7 +302,7 @@ class FlaskContainer(Container):
         """
         if error is not None:
             return error
-        if not self.is_request and click.get_current_context(silent=True):
+        if not self.is_request:
             error = _find_exit()
         if error is None:
             error = sys.exception()

@@ -400,6 +400,42 @@ class TestEarlierRequests:
         assert COMMITTED == journal
 
 
+class TestWhileHandlingAnException:
+    """A container may be opened while an exception is handled, which then is no failure of it."""
+
+    def test_that_exception_goes_on(self, app, journal):
+        """If the context ends with that very exception, the services see it."""
+
+        def work():
+            with app.app_context():
+                try:
+                    raise LookupError
+                except LookupError:
+                    wares_from().get(Session)
+                    raise
+
+        with pytest.raises(LookupError):
+            work()
+
+        assert ["open", "rollback LookupError"] == journal
+
+    def test_another_one(self, app, journal):
+        """If something else fails at the end of a request, the services see that."""
+        app.testing = True
+        app.teardown_request(lambda _: 1 / 0)
+
+        def work():
+            try:
+                raise LookupError
+            except LookupError:
+                app.test_client().get("/asking")
+
+        with pytest.raises(ZeroDivisionError):
+            work()
+
+        assert ["open", "rollback ZeroDivisionError"] == journal
+
+
 def test_a_request_whose_teardown_fails_within_a_context(app, journal):
     """Its services end with the context around it, and roll back."""
     app.testing = True
@@ -931,6 +967,19 @@ class TestCommands:
         app.test_cli_runner().invoke(args=["work"])
 
         assert COMMITTED * 2 == journal
+
+    def test_requests_at_the_exit(self, app, journal):
+        """A request that is served while a command exits has not failed."""
+
+        @app.cli.command("work")
+        @click.pass_context
+        def work(context):
+            context.call_on_close(lambda: app.test_client().get("/asking"))
+            context.exit(1)
+
+        app.test_cli_runner().invoke(args=["work"])
+
+        assert COMMITTED == journal
 
     def test_closed_while_failing(self, app, journal):
         """A command whose context is closed while an exception is handled has failed."""
