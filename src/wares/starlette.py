@@ -15,7 +15,7 @@ from wares import asgi
 from wares._adapters.applications import find_views
 from wares._adapters.extras import needs_extra
 from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
-from wares._adapters.lifespan import REGISTRY_KEY, explain_idle_lifespan
+from wares._adapters.lifespan import REGISTRY_KEY, explain_idle_lifespan, refuse_fastapi
 from wares._adapters.registries import demand
 from wares._adapters.svcs_names import explain_svcs_names
 from wares._core.container import Container, Registry
@@ -55,6 +55,10 @@ class lifespan(asgi.lifespan[App]):  # noqa: N801  # used as a decorator
 
     async def _find_handlers(self, app: App) -> Iterable[Callable[..., Any]]:
         return find_views(app)
+
+    async def _prepare(self, app: App) -> None:
+        if not self._is_nested:
+            refuse_fastapi(app)
 
     @contextlib.asynccontextmanager
     async def _open(self, app: App) -> AsyncIterator[Registry]:

@@ -740,6 +740,18 @@ class TestValidation:
         async with client_of(app) as client:
             assert "Mapper" == (await client.get("/")).json()
 
+    async def test_by_the_lifespan_of_starlette(self, register):
+        """It does not know endpoints, so it refuses the application; a router may have it."""
+        app = FastAPI(lifespan=wares.starlette.lifespan(register))
+        outer = FastAPI(lifespan=lifespan(register))
+        outer.include_router(APIRouter(lifespan=wares.starlette.lifespan(register)))
+
+        with pytest.raises(InvalidRegistrationError, match=r"wares\.fastapi\.lifespan"):
+            async with started(app):
+                pass
+        async with started(outer):
+            pass
+
     async def test_of_what_only_fastapi_fills(self):
         """A registered factory cannot take a header: it would be given the default, unseen."""
 

@@ -7,6 +7,7 @@ import contextlib
 import contextvars
 import functools
 import inspect
+import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, overload
@@ -244,6 +245,20 @@ def refuse_undecorated(app: Any) -> None:
         raise InvalidRegistrationError(
             f"The lifespan {describe_callable(function)} takes a registry, but is not decorated. "
             f"Decorate it with the lifespan of the adapter: @wares.fastapi.lifespan, for example."
+        )
+
+
+def refuse_fastapi(app: object) -> None:
+    """Refuse an application of FastAPI whose lifespan is that of another adapter.
+
+    Raises:
+        InvalidRegistrationError: *app* is a FastAPI application.
+    """
+    kind = getattr(sys.modules.get("fastapi"), "FastAPI", None)
+    if kind is not None and isinstance(app, kind):
+        raise InvalidRegistrationError(
+            "The lifespan of this FastAPI application is one of wares.starlette, which does not "
+            "check what the endpoints ask for. Decorate it with wares.fastapi.lifespan."
         )
 
 
