@@ -126,6 +126,13 @@ def test_local_names(strings):
     assert isinstance(method(), Local)
 
 
+def test_local_names_of_what_others_decorate(strings):
+    """Classes of all functions around are found, whoever calls `inject`."""
+    Local, *functions = strings.make_local_elsewhere()
+
+    assert all(isinstance(ask(), Local) for ask in functions)
+
+
 def test_local_names_that_are_bound_later(strings):
     """A local class that is defined later is found at the first call."""
     Local, ask, ask_deep = strings.make_local_later()

@@ -4,7 +4,6 @@ FastDepends' own tests import this module instead of FastDepends.
 """
 
 import contextlib
-import sys
 
 import wares
 from wares import Depends, Registry, ValidationError
@@ -50,5 +49,4 @@ def inject(
         decorate = wares.apply_types(cast_result=cast_result, **options)
     else:
         decorate = wares.inject(**options)
-    # Names around the decorated function are looked up where the test calls this.
-    return decorate if function is None else decorate(function, sys._getframe(1))
+    return decorate if function is None else decorate(function)

@@ -129,6 +129,28 @@ def make_local():
     return Local, ask, Holder().method
 
 
+def decorate(function):
+    return inject(function)
+
+
+def make_local_elsewhere():
+    class Local:
+        pass
+
+    @decorate
+    def ask(local: Annotated[Local, Depends()]):
+        return local
+
+    def within():
+        @decorate
+        def ask(local: Annotated[Local, Depends()]):
+            return local
+
+        return ask
+
+    return Local, ask, within()
+
+
 def make_local_later():
     def get_local(local: Annotated[Local, Depends()]):
         return local

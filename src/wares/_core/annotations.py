@@ -17,7 +17,15 @@ import sys
 import types
 import typing
 from _thread import RLock
-from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
+from collections.abc import (
+    Callable,
+    Collection,
+    Container,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from typing import Any
 
 import attrs
@@ -68,13 +76,13 @@ class Viewpoint:
     """Where annotations are evaluated, besides the surroundings of the callable itself.
 
     Attributes:
-        names: The local names of the function within which the callable is defined.
+        frames: The functions around the callable, if they may have ended by now; see `find_frames`.
         may_import: Whether imports below ``TYPE_CHECKING`` may be executed. While modules are
             being imported, that could end in a circular import.
         stand_in: Returns a stand-in for an unknown name, or `MISSING`.
     """
 
-    names: Mapping[str, Any] = attrs.field(factory=dict)
+    frames: Sequence[types.FrameType] = ()
     may_import: bool = True
     stand_in: Callable[[str], Any] = find_nothing
 
@@ -326,6 +334,23 @@ def find_type_arguments(kind: Any, home: type) -> Mapping[Any, Any]:
     return {}
 
 
+def find_frames(defined: Any) -> Sequence[types.FrameType]:
+    """Return the running functions and class bodies that *defined* is in, the innermost first.
+
+    Args:
+        defined: A function or class, unwrapped.
+    """
+    name = getattr(defined, "__qualname__", "")
+    frame = inspect.currentframe() if "<locals>" in name else None
+    found = []
+    while frame is not None:
+        is_around = name.startswith(f"{frame.f_code.co_qualname}.")
+        if is_around and frame.f_globals.get("__name__") == defined.__module__:
+            found.append(frame)
+        frame = frame.f_back
+    return found
+
+
 def surroundings_of(
     functions: tuple[Callable[..., Any], ...],
     owner: type | None,
@@ -349,7 +374,8 @@ def surroundings_of(
     for function in functions:
         near.update(_read_closure(function))
         near.update(_type_parameters(function))
-    near.update(viewpoint.names)
+    for frame in reversed(viewpoint.frames or find_frames(functions[-1])):
+        near.update(frame.f_locals)
     modules = [
         # The innermost function comes first: its module wrote the annotations.
         function.__globals__

@@ -149,7 +149,7 @@ class Check:
         """Return the viewpoint for a dependency; only a local one sees the local names."""
         if is_local(recipe.factory):
             return self._viewpoint
-        return attrs.evolve(self._viewpoint, names={})
+        return attrs.evolve(self._viewpoint, frames=())
 
     def _describe_path(self) -> list[str]:
         return [step.recipe.describe_step() for step in self._path]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import types
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar, overload
@@ -96,7 +95,7 @@ def inject(
             *dependencies* contains an object that is no marker.
     """
     injector = _Injector(registry, dependencies)
-    return injector if function is None else injector(function, sys._getframe(1))
+    return injector if function is None else injector(function)
 
 
 @overload
@@ -155,7 +154,7 @@ def apply_types(
         Exception: Whatever `inject` raises.
     """
     injector = _Injector(registry, dependencies, casts=True, cast_result=cast_result)
-    return injector if function is None else injector(function, sys._getframe(1))
+    return injector if function is None else injector(function)
 
 
 class _Injector:
@@ -184,14 +183,12 @@ class _Injector:
         self._casts = casts
         self._cast_result = cast_result
 
-    def __call__(self, target: Any, frame: types.FrameType | None = None) -> Any:
-        """Inject one function; *frame* is that of the code that decorates it."""
-        # Annotations may use the local names of that frame.
-        frame = sys._getframe(1) if frame is None else frame
+    def __call__(self, target: Any) -> Any:
+        """Inject one function."""
         if isinstance(target, staticmethod | classmethod):
-            return type(target)(self(target.__func__, frame))
+            return type(target)(self(target.__func__))
         if isinstance(target, types.MethodType):
-            return types.MethodType(self(target.__func__, frame), target.__self__)
+            return types.MethodType(self(target.__func__), target.__self__)
         if not callable(target):
             hint = " Write @inject(registry=...)." if isinstance(target, Registry) else ""
             message = (
@@ -199,26 +196,26 @@ class _Injector:
                 f"{hint}"
             )
             raise InvalidRegistrationError(message)
-        return self._inject(target, frame)
+        return self._inject(target)
 
-    def _inject(self, function: Any, frame: types.FrameType) -> Any:
+    def _inject(self, function: Any) -> Any:
         """Inject a function, also if its decorators hide that it is asynchronous."""
         make_block = find_block(function)
         if make_block is not None:
-            return make_block(self._inject(function.__wrapped__, frame))
+            return make_block(self._inject(function.__wrapped__))
         hidden = read_hidden_shape(function)
         if hidden is read_shape(function) or not hidden.is_async or hides_block(function):
-            return self._wrap(function, frame)
-        later = self._wrap(function, frame, hidden)
+            return self._wrap(function)
+        later = self._wrap(function, hidden)
         try:
-            now = self._wrap(function, frame)
+            now = self._wrap(function)
         except AsyncServiceError:
             # A dependency is asynchronous, so the call must be awaited in any case.
             return later
         return choose_wrapper(now, later)
 
     def _wrap(
-        self, function: Callable[..., Any], frame: types.FrameType, shape: Shape | None = None
+        self, function: Callable[..., Any], shape: Shape | None = None
     ) -> Callable[..., Any]:
-        asker = read_asker(function, self._dependencies, frame, casts=self._casts, shape=shape)
+        asker = read_asker(function, self._dependencies, casts=self._casts, shape=shape)
         return write_wrapper(asker, self._registry, casts_result=self._cast_result)

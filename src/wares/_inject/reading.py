@@ -6,15 +6,19 @@ below ``TYPE_CHECKING``. A stand-in for the name lets the markers be read all th
 
 from __future__ import annotations
 
-import inspect
-import types
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import attrs
 
-from wares._core.annotations import Viewpoint, is_unknown, stand_in
-from wares._core.callables import Shape, describe_callable, is_local, read_raw, read_shape
+from wares._core.annotations import Viewpoint, find_frames, is_unknown, stand_in
+from wares._core.callables import (
+    Shape,
+    describe_callable,
+    read_raw,
+    read_shape,
+    unwrap,
+)
 from wares._core.container import Container
 from wares._core.marks import Mark, is_marker, read_mark
 from wares._core.signatures import Need, need_of_mark, read_marked
@@ -27,7 +31,6 @@ from wares.exceptions import InvalidRegistrationError, UnresolvableParameterErro
 def read_asker(
     function: Callable[..., Any],
     dependencies: Sequence[Any],
-    frame: types.FrameType | None,
     *,
     casts: bool = False,
     shape: Shape | None = None,
@@ -37,7 +40,6 @@ def read_asker(
     Args:
         function: Any callable.
         dependencies: Markers of dependencies that are made for their effect, before the others.
-        frame: The frame of the code that decorates the function.
         casts: Whether arguments are cast.
         shape: What calling the wrapper returns, if that differs from *function*.
 
@@ -48,7 +50,7 @@ def read_asker(
         CircularDependencyError: Dependencies need each other in a circle.
         LifetimeError: A dependency needs a function-scoped one, and lives longer.
     """
-    reading = _Reading(function, frame)
+    reading = _Reading(function)
     viewpoint = reading.look(may_import=False)
     asker = Asker(
         function,
@@ -95,14 +97,14 @@ class _Reading:
         has_unknown: Whether a stand-in was used.
     """
 
-    def __init__(self, function: Callable[..., Any], frame: types.FrameType | None) -> None:
+    def __init__(self, function: Callable[..., Any]) -> None:
         self._function = function
-        self._frame = frame if is_local(function) else None
+        self._frames = find_frames(unwrap(function)[-1])
         self.has_unknown = False
 
     def look(self, *, may_import: bool) -> Viewpoint:
         """Return the viewpoint of the code that decorates the function, as it is now."""
-        return Viewpoint(_read_locals(self._frame), may_import)
+        return Viewpoint(self._frames, may_import)
 
     def read(self, viewpoint: Viewpoint) -> tuple[Need, ...]:
         """Read the needs, with stand-ins for undefined names."""
@@ -134,18 +136,6 @@ class _Reading:
             f"decorated. To ask for a service that is registered under a string, write "
             f"Depends('name').",
         )
-
-
-def _read_locals(frame: types.FrameType | None) -> dict[str, Any]:
-    """Return the local names of the function that *frame* runs, also if it runs a class body."""
-    names: dict[str, Any] = {}
-    while frame is not None and frame.f_locals is not frame.f_globals:
-        names = {**frame.f_locals, **names}
-        if frame.f_code.co_flags & inspect.CO_OPTIMIZED:
-            break
-        # A class body sees the names of the function around it.
-        frame = frame.f_back
-    return names
 
 
 def _read_extras(function: Callable[..., Any], dependencies: Sequence[Any]) -> tuple[Need, ...]:

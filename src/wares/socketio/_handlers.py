@@ -62,7 +62,7 @@ class Handler:
         left = list(own.values())
         if dependencies or any(map(_is_marked, left)):
             injector: Any = inject(dependencies=dependencies)
-            self.called = injector(_show(function, signature), frame)
+            self.called = injector(_show(function, signature))
             injected = inspect.signature(self.called).parameters.values()
             left = [own.get(one.name) or reader.evaluate(one) for one in injected]
         is_whole = [one.name for one in left] == list(own)

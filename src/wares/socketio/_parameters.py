@@ -154,7 +154,7 @@ class Reader:
     ) -> None:
         self._handler = handler
         self._place = place
-        viewpoint = Viewpoint({} if frame is None else frame.f_locals)
+        viewpoint = Viewpoint(() if frame is None else [frame])
         self._surroundings = surroundings_of(unwrap(handler), None, viewpoint)
         signature = _read_called(handler)
         self.signature = signature.replace(
