@@ -380,6 +380,20 @@ class TestAnnotations:
         with registry.container() as container:
             assert container.get(Local) is (await way.get(container, NeedsLocal)).local
 
+    async def test_local_classes_in_strings(self, way, registry):
+        """So is one that a string names, while that function runs."""
+
+        class Local: ...
+
+        def make(local: "Local"):
+            return [local]
+
+        registry.register_factory(Local, Local)
+        registry.register_factory(Key, make)
+
+        with registry.container() as container:
+            assert [container.get(Local)] == await way.get(container, Key)
+
     async def test_annotations_of_a_closure(self, way, registry, container):
         """A string annotation finds the names that the function's closure holds."""
 
