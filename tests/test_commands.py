@@ -57,6 +57,9 @@ register(wares.flask.get_registry(unfillable))
 def show(offset=wares.Depends(lambda: 0), page=wares.Depends(Page)):
     return ""
 
+async def interrupted():
+    raise KeyboardInterrupt
+
 silent = Registry()
 pingless = Registry()
 pingless.register_value("without a ping", 1, tags=["rady"])
@@ -691,6 +694,12 @@ class TestPing:
 
         assert 2 == code
         assert "--timeout" in err
+
+    def test_interrupted(self, call):
+        """An interrupted command exits with the code that shells use for it."""
+        code, _, _ = call("ping", "shop:interrupted")
+
+        assert 130 == code
 
     def test_watching(self, folder):
         """Pings are repeated until the command is interrupted; then the application ends."""

@@ -101,16 +101,17 @@ class TestContainers:
 
         assert seen[0] is not seen[1]
 
-    async def test_other_scopes_pass(self, registry):
+    @pytest.mark.parametrize("kind", ["lifespan", "an extension"])
+    async def test_other_scopes_pass(self, registry, kind):
         """Scopes of other types reach the application unchanged."""
         seen = []
 
         async def app(scope, receive, send):
             seen.append(scope)
 
-        await call(WaresMiddleware(app, registry=registry), "lifespan")
+        await call(WaresMiddleware(app, registry=registry), kind)
 
-        assert [{"type": "lifespan", "path": "/", "headers": []}] == seen
+        assert [{"type": kind, "path": "/", "headers": []}] == seen
 
     async def test_twice_in_a_row(self, registry, journal):
         """A middleware within a middleware of the same registry shares its container."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABCMeta
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, Literal, NewType
 
 import attrs
@@ -34,6 +35,7 @@ from wares._core.recipes import (
 )
 from wares._core.registering import OnRegistryClose
 from wares.exceptions import (
+    ContainerClosedError,
     InvalidLifetimeError,
     InvalidRegistrationError,
     PendingAsyncCleanupError,
@@ -280,11 +282,13 @@ class Related(Asking):
         is_given = recipe.is_ready and recipe.key not in self.registry._known.overrides
         for container in self._descend():
             container._remove_given(recipe.key)
-            if not is_given:
-                container._use_makers()
-            elif not container.is_closed:
+            if is_given:
                 container._given = {**container._given, recipe.key: recipe.value}
-                container._made.setdefault(recipe.key, recipe.value)
+                # A child may close meanwhile.
+                with suppress(ContainerClosedError):
+                    container._made.setdefault(recipe.key, recipe.value)
+            else:
+                container._use_makers()
 
     def _remove_given(self, key: Hashable) -> None:
         """Remove the object given under *key*; a service that was made under the key stays."""

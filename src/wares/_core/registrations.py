@@ -140,11 +140,6 @@ class Registrations:
         if recipe is None and self.generics:
             recipe = self._make_generic(need.key)
         if recipe is None and need.key not in self.expected:
-            registry_class: object = type(self.registry)
-            if need.key is registry_class:
-                return recipe_for_value(
-                    need.key, self.registry, enter=False, ping=None, suppress_context_exit=False
-                )
             recipe = self._compose(need)
             if recipe is None and need.key is self._own_key:
                 return self._make_own_recipe()
