@@ -22,6 +22,7 @@ from wares._adapters.sources import Source, demand_source, make_registry
 from wares._adapters.units import Unit, check
 from wares._core.container import Registry
 from wares._core.keys import MISSING
+from wares._inject.injected import Served
 from wares.exceptions import InvalidRegistrationError
 
 __all__ = ["with_container"]
@@ -143,11 +144,11 @@ def _serve(
     def call(*args: Any, **kwargs: Any) -> Any:
         with open_program() as program:
             registry, run = program.registry, program.loops.run
-            given = describe_context(_find_context())
+            context = _find_context()
+            given = describe_context(context)
             registry.expect(*given)
-            check(
-                registry, f"The command {function.__name__!r} does not run", [handler.function]
-            )
+            functions = [handler.function, *find_served(getattr(context, "command", None))]
+            check(registry, f"The command {function.__name__!r} does not run", functions)
             with Unit(registry.container(given), is_failure=_is_failure, run=run):
                 return handler.call(run, args, kwargs)
 
@@ -161,6 +162,17 @@ def _is_failure(error: BaseException) -> bool:
     if isinstance(error, SystemExit):
         code = 0 if error.code is None else error.code
     return bool(code != 0)
+
+
+def find_served(command: Any) -> list[Callable[..., Any]]:
+    """Return the function of a command, if it has one, with the names of what Click passes."""
+    function = getattr(command, "callback", None)
+    if function is None:
+        return []
+    served = Served(function)
+    served.names = {parameter.name for parameter in command.params}
+    served.sender = "an option or an argument of the command"
+    return [served]
 
 
 def describe_context(context: Any) -> dict[Any, Any]:

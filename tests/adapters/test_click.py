@@ -22,6 +22,7 @@ from wares import (
     RegistryClosedError,
     current_container,
 )
+from wares.__main__ import main
 from wares.click import with_container
 
 
@@ -350,6 +351,26 @@ class TestMisuse:
         """An object that is neither a registry nor a function that makes one is refused."""
         with pytest.raises(InvalidRegistrationError, match="takes a registry"):
             with_container("x")
+
+    def test_an_option_with_the_name_of_a_service(self, make_registry, monkeypatch, capsys):
+        """The command does not run: Click would pass the option in the place of the service."""
+
+        @click.command()
+        @click.option("--session")
+        @with_container(make_registry)
+        def work(session: Inject[Session]):
+            """Never be reached."""
+
+        monkeypatch.setattr(sys.modules[__name__], "program", work, raising=False)
+        monkeypatch.setattr(sys, "argv", ["wares", "check", f"{__name__}:program"])
+        with pytest.raises(InvalidRegistryError, match="has 1 problem") as caught:
+            click.testing.CliRunner().invoke(work, catch_exceptions=False)
+        with pytest.raises(SystemExit):
+            main()
+
+        message = "an option or an argument of the command has the same name"
+        assert message in str(caught.value)
+        assert message in capsys.readouterr().err.replace("\n", " ")
 
     def test_above_the_command(self, make_registry):
         """`with_container` above the command is refused."""

@@ -15,7 +15,7 @@ import click
 
 from wares._adapters.sources import make_registry
 from wares._core.container import Registry
-from wares.click import describe_context, find_source
+from wares.click import describe_context, find_served, find_source
 
 
 @attrs.frozen
@@ -77,5 +77,6 @@ def _find_functions(command: Any, context: Any) -> Iterator[Callable[..., Any]]:
     """Find the functions of a command and of its subcommands."""
     if command.callback is not None:
         yield command.callback
+        yield from find_served(command)
     for name in command.list_commands(context) if hasattr(command, "list_commands") else ():
         yield from _find_functions(command.get_command(context, name), context)

@@ -32,9 +32,11 @@ class Served(functools.partial[Any]):
 
     Attributes:
         names: The names, for example those of the parts of a URL.
+        sender: What has these names, for the message of an error.
     """
 
     names: Collection[str] = ()
+    sender = "a part of the URL"
 
 
 def find_missing(
@@ -84,8 +86,8 @@ def _find_sent(served: Served) -> Iterator[WaresError]:
                 yield UnresolvableParameterError(
                     need.name,
                     describe_callable(asker.function),
-                    "a part of the URL has the same name, so clients would send the service. "
-                    "Rename one of them.",
+                    f"{served.sender} has the same name, so clients would send the service. "
+                    f"Rename one of them.",
                 )
 
 
