@@ -225,8 +225,8 @@ class WaresMiddleware:
             self._explain(error, scope)
             await container.leave(None, error, None)
             raise
-        handled = answered.pop() if answered else None
-        await container.leave(None, handled, None)
+        # In no variable, so that no frame of its traceback refers to the exception.
+        await container.leave(None, answered.pop() if answered else None, None)
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a scope that is neither a request nor a WebSocket."""

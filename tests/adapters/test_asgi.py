@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import gc
+import weakref
 
 import httpx
 import pytest
@@ -413,6 +415,39 @@ class TestAnsweredFailures:
                 handle()
 
             assert not hasattr(container, "_escaped")
+
+    @pytest.mark.parametrize("answers", [True, False])
+    @pytest.mark.parametrize("raises", [True, False])
+    async def test_keep_no_container_alive(self, registry, answers, raises):
+        """The container of failed work is gone with the request; no garbage collector is needed."""
+        containers = []
+
+        @inject
+        async def fail(session: Inject[Session]):
+            raise LookupError
+
+        async def app(scope, receive, send):
+            containers.append(weakref.ref(wares_from(scope)))
+            try:
+                await fail()
+            except LookupError:
+                if answers:
+                    await answer(send, 409)
+                if raises:
+                    raise
+            if not answers:
+                await answer(send, 409)
+
+        served = WaresMiddleware(app, registry=registry)
+        gc.disable()
+        try:
+            with contextlib.suppress(LookupError):
+                await call(served)
+            is_gone = containers[0]() is None
+        finally:
+            gc.enable()
+
+        assert is_gone
 
 
 STARTUP = {"type": "lifespan.startup"}
