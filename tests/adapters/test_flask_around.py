@@ -289,16 +289,16 @@ class TestWhateverIsAround:
         # Otherwise the context around it ends the services.
         assert around != "nothing" or ["open", "rollback ZeroDivisionError"] == journal
 
-    def test_streams_of_nested_requests(self, app, journal, streamed):
+    def test_streams_of_nested_requests(self, app, journal):
         """A stream that a request passes on to another one lasts, and succeeds."""
 
         @app.get("/passing")
         def passing():
-            with app.test_request_context(streamed):
+            with app.test_request_context("/stream"):
                 answer = app.full_dispatch_request()
             return Response(answer.iter_encoded())
 
-        assert "012" == app.test_client().get("/passing").text.replace("/", "")
+        assert "012" == app.test_client().get("/passing").text
         assert COMMITTED == journal
 
     def test_nested(self, app, journal):
@@ -532,13 +532,14 @@ class TestAbandonedStreams:
         assert journal in (["open", "rollback LookupError"], ["open", "rollback GeneratorExit"])
         assert "True" == client.get("/asking").text
 
-    def test_teardown_functions_that_fail(self, app, journal, streamed):
+    def test_teardown_functions_that_fail(self, app, journal):
         """A streamed response that is not sent because a function fails later rolls back."""
         app.testing = True
         app.teardown_request(lambda _: 1 / 0)
 
+        # Flask 3.0 ends the context of the other stream, if that is not sent, at its own time.
         with pytest.raises(ZeroDivisionError):
-            app.test_client().get(streamed)
+            app.test_client().get("/stream")
         gc.collect()
 
         assert ["open", "rollback ZeroDivisionError"] == journal
