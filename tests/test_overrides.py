@@ -7,6 +7,7 @@ from typing import Annotated
 import pytest
 
 from tests.support.deadline import in_thread
+from tests.support.messages import missing_parts
 from tests.support.services import Cache, Database, Engine, Mailer, Repository, Session, Shop
 from wares import InvalidLifetimeError, InvalidRegistrationError, Registry, ServiceNotFoundError
 
@@ -203,6 +204,39 @@ class TestWhileItLasts:
         assert ["fake", "fake"] == found
         with registry.container() as container:
             assert "real" == container.get(str)
+
+    async def test_of_an_asynchronous_function(self, registry):
+        """The same for one that is awaited."""
+        registry.register_value(str, "real")
+
+        @registry.override_value(str, "fake")
+        async def ask_once():
+            await asyncio.sleep(0)
+            with registry.container() as container:
+                return container.get(str)
+
+        found = [await ask_once(), await ask_once()]
+
+        assert ["fake", "fake"] == found
+        with registry.container() as container:
+            assert "real" == container.get(str)
+
+    @pytest.mark.parametrize("is_async", [False, True])
+    def test_of_a_generator_function(self, registry, is_async):
+        """It would end before the body of the function begins, so it is refused."""
+
+        def generator():
+            yield
+
+        async def agenerator():
+            yield
+
+        function = agenerator if is_async else generator
+
+        with pytest.raises(InvalidRegistrationError) as caught:
+            registry.override_value(str, "fake")(function)
+
+        assert [] == missing_parts(str(caught.value), function.__name__, "generator", "`with`")
 
     async def test_across_an_await(self, registry, override):
         """An override of one test lasts across its awaits."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Callable, Hashable
 from contextlib import ContextDecorator
@@ -10,6 +11,7 @@ from weakref import WeakSet, WeakValueDictionary
 
 import attrs
 
+from wares._core.callables import describe_callable, read_shape
 from wares._core.compositions import compose
 from wares._core.keys import MISSING, describe, find_nearest
 from wares._core.locking import LOCK, locked
@@ -22,7 +24,11 @@ from wares._core.recipes import (
     recipe_for_value,
 )
 from wares._core.signatures import Need
-from wares.exceptions import RegistryClosedError, ServiceNotFoundError
+from wares.exceptions import (
+    InvalidRegistrationError,
+    RegistryClosedError,
+    ServiceNotFoundError,
+)
 
 
 class Registrations:
@@ -256,9 +262,27 @@ class Override(ContextDecorator):
             warnings.warn(advice, RuntimeWarning, stacklevel=2)
 
     def __call__(self, function: Any) -> Any:
-        """Override while *function* runs."""
+        """Override while *function* runs, which may be asynchronous.
+
+        Raises:
+            InvalidRegistrationError: It is a generator function, which runs after it was called.
+        """
         self._is_used = True
-        return super().__call__(function)
+        shape = read_shape(function)
+        if shape.yields:
+            raise InvalidRegistrationError(
+                f"An override cannot decorate {describe_callable(function)}, a generator function. "
+                f"Write the `with` block in its body."
+            )
+        if not shape.is_async:
+            return super().__call__(function)
+
+        @functools.wraps(function)
+        async def run(*args: Any, **kwargs: Any) -> Any:
+            with self:
+                return await function(*args, **kwargs)
+
+        return run
 
     def __del__(self) -> None:
         if not self._is_used:
