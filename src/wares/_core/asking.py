@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from _thread import get_ident
-from collections.abc import Callable, Hashable
-from typing import Any, NoReturn, overload
+from collections.abc import Hashable
+from typing import Any, ClassVar, NoReturn, overload
 
 from typing_extensions import TypeForm, TypeVar
 
@@ -14,15 +14,14 @@ from wares._core.claims import (
     CLEANUPS,
     Busy,
     Claim,
-    Wait,
     begin_wait,
     end_wait,
     fail,
     fail_elsewhere,
     find_path,
     give_up,
-    wake,
 )
+from wares._core.cleanups import Cleanups
 from wares._core.keys import describe_path
 from wares._core.makers import Makers
 from wares._core.recipes import Recipe, check_key
@@ -93,6 +92,8 @@ class Asking:
     registry: Any
     _made: dict[Hashable, Any]
     _makers: Makers
+    #: Makes what keeps the cleanups.
+    _make_cleanups: ClassVar[type[Cleanups]] = Cleanups
     _outermost: Any = None
     _request: Any = None
 
@@ -456,7 +457,7 @@ Asking.aget.__qualname__ = "Container.aget"
 def wait_for_another(claim: Claim, busy: Busy) -> None:
     """Wait for a service that another `get` makes; raise the error if that one failed."""
     give, wait_for_answer = expect_in_thread()
-    wait = announce(claim, busy, give, blocks=True)
+    wait = begin_wait(claim, busy, give, blocks=True)
     if wait is None:
         return
     try:
@@ -470,7 +471,7 @@ def wait_for_another(claim: Claim, busy: Busy) -> None:
 async def await_another(claim: Claim, busy: Busy) -> None:
     """Wait as `wait_for_another` does, in an event loop."""
     give, wait_for_answer = expect_in_the_event_loop()
-    wait = announce(claim, busy, give, blocks=False)
+    wait = begin_wait(claim, busy, give, blocks=False)
     if wait is None:
         return
     try:
@@ -478,15 +479,6 @@ async def await_another(claim: Claim, busy: Busy) -> None:
     finally:
         end_wait(wait)
         del wait, busy, give, wait_for_answer
-
-
-def announce(
-    claim: Claim, busy: Busy, give: Callable[[BaseException | None], None], *, blocks: bool
-) -> Wait | None:
-    """Wake the waiters for services that are made by now, and register that *claim* waits."""
-    if claim.waiters:
-        wake(claim)
-    return begin_wait(claim, busy, give, blocks=blocks)
 
 
 def raise_outcome(error: BaseException | None) -> None:

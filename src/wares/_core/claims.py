@@ -135,6 +135,8 @@ def begin_wait(
 ) -> Wait | None:
     """Register that a `get` waits. It must hold no key meanwhile.
 
+    Those that wait for what it has made or given up are woken first.
+
     Args:
         claim: The claim of the `get` that waits.
         busy: The signal that its maker raised.
@@ -148,6 +150,8 @@ def begin_wait(
         CircularDependencyError: The holder waits for this `get`, directly or through others.
         AsyncServiceError: The wait would block an event loop that must run for it to end.
     """
+    if claim.waiters:
+        wake(claim)
     holder = busy.holder
     thread = get_ident() if blocks else None
     lineage = tuple(find_lineage(claim))

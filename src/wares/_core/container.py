@@ -18,6 +18,7 @@ from wares._core.annotations import expand_alias
 from wares._core.asking import CLOSED
 from wares._core.claims import CLEANUPS, NOT_MADE, Claim
 from wares._core.cleanups import (
+    RegistryCleanups,
     aleave_all,
     leave_all,
     raise_as_it_is,
@@ -352,6 +353,8 @@ class Root(Container):
 
     It notes the keys that singletons ask it for, so that an override finds outdated ones.
     """
+
+    _make_cleanups = RegistryCleanups
 
     def __init__(self, registry: Registry) -> None:
         super().__init__(registry)

@@ -176,7 +176,6 @@ def raise_returned_none(recipe: Recipe) -> NoReturn:
 def settle(
     container: Any,
     made: dict[Any, Any],
-    kind_of_cleanups: type[Cleanups],
     recipe: Recipe,
     plain: set[type],
     product: Any,
@@ -186,7 +185,6 @@ def settle(
     Args:
         container: The container that the cleanup belongs to.
         made: The services of the container when it was asked.
-        kind_of_cleanups: The class of the container's cleanups.
         recipe: The recipe of the factory.
         plain: The classes whose objects are services as they are; makers call this function only
             for products of other classes.
@@ -199,9 +197,7 @@ def settle(
         service = next(product, MISSING)
         if service is MISSING:
             raise_not_yielded(recipe)
-        return _note(
-            container, made, kind_of_cleanups, (leave_generator, product, recipe), service
-        )
+        return _note(container, made, (leave_generator, product, recipe), service)
     if not recipe.is_value and inspect.iscoroutine(product):
         product.close()
         raise _must_be_awaited(recipe, "its factory returned a coroutine")
@@ -209,7 +205,6 @@ def settle(
         return _note(
             container,
             made,
-            kind_of_cleanups,
             (leave_context, product, recipe),
             kind.__enter__(product),
         )
@@ -222,7 +217,6 @@ def settle(
 async def asettle(
     container: Any,
     made: dict[Any, Any],
-    kind_of_cleanups: type[Cleanups],
     recipe: Recipe,
     plain: set[type],
     product: Any,
@@ -233,7 +227,6 @@ async def asettle(
             return await _anote(
                 container,
                 made,
-                kind_of_cleanups,
                 (leave_async_generator, product, recipe),
                 service,
             )
@@ -244,10 +237,8 @@ async def asettle(
     kind: Any = type(product)
     if recipe.enter and is_async_context_manager(kind):
         service = await kind.__aenter__(product)
-        return await _anote(
-            container, made, kind_of_cleanups, (leave_async_context, product, recipe), service
-        )
-    return settle(container, made, kind_of_cleanups, recipe, plain, product)
+        return await _anote(container, made, (leave_async_context, product, recipe), service)
+    return settle(container, made, recipe, plain, product)
 
 
 def check_open(container: Any, made: dict[Any, Any]) -> None:
@@ -277,10 +268,8 @@ def _take(cleanups: Cleanups, thing: Any) -> list[Entry]:
     return [cleanups.pop(index) for index in indices[-1:]]
 
 
-def _note(
-    container: Any, made: dict[Any, Any], kind: type[Cleanups], entry: Entry, service: Any
-) -> Any:
-    cleanups: Cleanups = made.setdefault(CLEANUPS, kind())
+def _note(container: Any, made: dict[Any, Any], entry: Entry, service: Any) -> Any:
+    cleanups: Cleanups = made.setdefault(CLEANUPS, container._make_cleanups())
     cleanups.append(entry)
     # Note the cleanup before checking; closing replaces `_made` before it takes the cleanups.
     if container._made is not made:
@@ -288,10 +277,8 @@ def _note(
     return service
 
 
-async def _anote(
-    container: Any, made: dict[Any, Any], kind: type[Cleanups], entry: Entry, service: Any
-) -> Any:
-    cleanups: Cleanups = made.setdefault(CLEANUPS, kind())
+async def _anote(container: Any, made: dict[Any, Any], entry: Entry, service: Any) -> Any:
+    cleanups: Cleanups = made.setdefault(CLEANUPS, container._make_cleanups())
     cleanups.must_await = True
     cleanups.append(entry)
     if container._made is not made:

@@ -15,7 +15,6 @@ import attrs
 
 from wares._core import steps
 from wares._core.callables import leave_out_shown_defaults, without_autowire
-from wares._core.cleanups import Cleanups, RegistryCleanups
 from wares._core.keys import MISSING
 from wares._core.paths import remember_chains
 from wares._core.recipes import Recipe, is_plain, never_returns_none
@@ -90,8 +89,7 @@ class Writer:
         self.can_await = can_await
         self.is_async = False
         self.recipes: list[Recipe] = []
-        cleanups = RegistryCleanups if makers.keeper == "singleton" else Cleanups
-        self.constants: dict[str, Any] = {"registry": makers.registry, "Cleanups": cleanups}
+        self.constants: dict[str, Any] = {"registry": makers.registry}
         self.observers = makers.registry.observers
         self._lines: list[str] = []
         self._chain: list[int] = []
@@ -449,7 +447,7 @@ class Writer:
         if not is_plain(recipe):
             plain = self.define("plain", set[type]())
             settle = f"{self._await()}asettle" if self.can_await else "settle"
-            settled = f"{settle}(c, made, Cleanups, recipes[{index}], {plain}, {service})"
+            settled = f"{settle}(c, made, recipes[{index}], {plain}, {service})"
             self.put(indent, f"if type({service}) not in {plain}: {service} = {settled}")
         self._write_none_check(recipe, service, indent)
         return service
@@ -463,7 +461,7 @@ class Writer:
     def _note_cleanup(self, node: Node, indent: int, *, is_async: bool) -> None:
         """Write that the cleanup of a generator is noted."""
         index = self._index_of(node.recipe)
-        begin = "made.setdefault(CLEANUPS, Cleanups())"
+        begin = "made.setdefault(CLEANUPS, c._make_cleanups())"
         # One look-up, because a closing thread may take the cleanups between two.
         self.put(indent, f"cleanups = made.get(CLEANUPS) or {begin}")
         if is_async:
