@@ -272,30 +272,28 @@ def raise_as_it_is(error: BaseException) -> NoReturn:
 
 def _put_at_the_end(new: BaseException, old: BaseException) -> None:
     """Make *old* the context of *new*, or of the last exception in its chain of contexts."""
-    known = set(map(id, _contexts(old)))
-    for link in [*_contexts(new)]:
+    known = set(map(id, _follow(get_context, old)))
+    for link in [*_follow(get_context, new)]:
         context = get_context(link)
         if context is None or id(context) in known:
             set_context(link, old)
             return
 
 
-def _contexts(error: BaseException | None) -> Iterator[BaseException]:
+def _was_raised_from(new: BaseException, old: BaseException) -> bool:
+    """Return whether *new* is an `Exception` raised from *old*: its traceback then shows *old*."""
+    return is_a(new, Exception) and any(link is old for link in _follow(get_cause, new))
+
+
+def _follow(
+    find_next: Callable[[BaseException], BaseException | None], error: BaseException | None
+) -> Iterator[BaseException]:
+    """Yield *error*, and those that it leads to, until one comes a second time."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
         yield error
-        error = get_context(error)
-
-
-def _was_raised_from(new: BaseException, old: BaseException) -> bool:
-    """Return whether *new* is an `Exception` raised from *old*: its traceback then shows *old*."""
-    link: BaseException | None = new if is_a(new, Exception) else None
-    seen: set[int] = set()
-    while link is not None and link is not old and id(link) not in seen:
-        seen.add(id(link))
-        link = get_cause(link)
-    return link is old
+        error = find_next(error)
 
 
 def _details(recipe: Recipe, error: BaseException | None) -> tuple[Any, Any, Any]:
