@@ -22,7 +22,7 @@ class Start:
     def __init__(self, registry: Registrations) -> None:
         registry.check_open()
         self.keys: list[Hashable] = [
-            key for key, recipe in registry.recipes.items() if recipe.is_eager
+            key for key, recipe in list(registry.recipes.items()) if recipe.is_eager
         ]
         self._registry = registry
         self._before = registry.singletons.find_all()

@@ -139,7 +139,7 @@ class _Surveyor:
         self._find_lifetimes()
         self._find_circles()
         self._find_misfits()
-        self._seen += [pair for pair in seen if pair[0] in self._recipes]
+        self._seen += [pair for pair in list(seen) if pair[0] in self._recipes]
         names = self._name_all()
         return Graph(
             tuple(self._nodes(names)), tuple(self._edges(names)), tuple(self._problems)
