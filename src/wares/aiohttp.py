@@ -37,7 +37,6 @@ __all__ = [
 #: aiohttp's own alias names its class in a string, which cannot be evaluated outside of aiohttp.
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-#: The key of the registry in an application.
 REGISTRY_KEY = web.AppKey("wares_registry", Registry)
 
 _keeping = Keeping[web.Application](
@@ -107,14 +106,17 @@ async def wares_middleware(request: web.Request, handler: Handler) -> web.Stream
     outer: Container | None = request.get(CONTAINER_KEY)
     if outer is not None and outer.registry is registry:
         return await handler(request)  # in a sub-application
-    container = request[CONTAINER_KEY] = registry.container({web.Request: request})
-    async with Unit(container, is_failure=_is_failure):
-        response = await handler(request)
-        if isinstance(getattr(response, "body", None), AsyncIterablePayload):
-            # aiohttp would send the body only after the middlewares have returned.
-            await response.prepare(request)
-            await response.write_eof()
-        return response
+    unit = Unit(registry.container({web.Request: request}), is_failure=_is_failure)
+    try:
+        async with unit as request[CONTAINER_KEY]:
+            response = await handler(request)
+            if isinstance(getattr(response, "body", None), AsyncIterablePayload):
+                # aiohttp would send the body only after the middlewares have returned.
+                await response.prepare(request)
+                await response.write_eof()
+            return response
+    finally:
+        request[CONTAINER_KEY] = outer or unit.container
 
 
 def wares_from(request: web.Request) -> Container:
@@ -184,15 +186,13 @@ async def _go_last(run: Any, app: web.Application) -> None:
 
 
 def _find_handlers(app: web.Application) -> Iterator[Callable[..., Any]]:
-    # A GET route often serves HEAD as well, with the same handler.
     for handler in dict.fromkeys(route.handler for route in app.router.routes()):
         yield from with_methods(handler, handler, sorted(hdrs.METH_ALL))
 
 
 @web.middleware
 async def _note_failure(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Note the exception, because an outer middleware may answer it."""
-    with noting(wares_from(request)):
+    with noting(wares_from(request)):  # an outer middleware may answer the exception
         return await handler(request)
 
 

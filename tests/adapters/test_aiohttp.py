@@ -196,10 +196,19 @@ class TestSubApplications:
         async def tell(request):
             return web.Response(text=wares_from(request).get(str))
 
+        @web.middleware
+        async def look(request, handler):
+            response = await handler(request)
+            seen.append(wares_from(request).get(str))
+            return response
+
+        seen = []
         sub.router.add_get("/", tell)
         app.add_subapp("/sub/", sub)
+        app.middlewares.append(look)
         async with client_of(app) as client:
             assert "inner" == await (await client.get("/sub/")).text()
+        assert ["outer"] == seen
 
 
 class TestStart:
