@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import aclosing
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -168,10 +169,9 @@ def _find_registry(request: web.Request) -> Registry:
 
 
 async def _run(validate: bool, app: web.Application) -> AsyncIterator[None]:
-    registry = get_registry(app)
-    if validate:
-        check(registry, "The application does not start", _find_handlers(app))
-    async with registry:
+    async with aclosing(get_registry(app)) as registry:
+        if validate:
+            check(registry, "The application does not start", _find_handlers(app))
         await registry.astart()
         yield
 

@@ -308,6 +308,30 @@ class TestEnd:
 
         assert ["context left"] == journal
 
+    async def test_a_start_that_fails_early(self, app, journal):
+        """A start that fails ends the singletons that a cleanup context has asked for."""
+
+        def keep():
+            yield "kept"
+            journal.append("singleton closed")
+
+        async def context(app):
+            with get_registry(app).container() as container:
+                container.get(str)
+            yield
+
+        register_factory(app, str, keep, lifetime="singleton")
+
+        def need(missing: complex):
+            """Never be called."""
+
+        register_factory(app, int, need)
+        app.cleanup_ctx.append(context)
+        with pytest.raises(InvalidRegistryError):
+            await TestServer(app).start_server()
+
+        assert ["singleton closed"] == journal
+
     async def test_a_start_that_fails_later(self, app, journal):
         """A hook that fails after the eager singletons were made ends them."""
 
