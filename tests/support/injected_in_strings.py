@@ -169,12 +169,18 @@ def make_local_later():
     return Local, ask, ask_deep
 
 
+def get_of_module(later: Annotated[Later, Depends()]):
+    return later
+
+
 def make_shadowing():
     class Later:
         pass
 
     @inject
-    def ask(later: Annotated[Later, Depends()]):
-        return later
+    def ask(
+        later: Annotated[Later, Depends()], other: Annotated[object, Depends(get_of_module)]
+    ):
+        return later, other
 
     return Later, ask

@@ -334,21 +334,31 @@ def find_type_arguments(kind: Any, home: type) -> Mapping[Any, Any]:
     return {}
 
 
-def find_frames(defined: Any) -> Sequence[types.FrameType]:
-    """Return the running functions and class bodies that *defined* is in, the innermost first.
+def find_frames(
+    defined: Any, frames: Iterable[types.FrameType] = ()
+) -> Sequence[types.FrameType]:
+    """Return the functions and class bodies that *defined* is defined in, the innermost first.
 
     Args:
         defined: A function or class, unwrapped.
+        frames: Where to look for them, if not among all that are running.
     """
     name = getattr(defined, "__qualname__", "")
-    frame = inspect.currentframe() if "<locals>" in name else None
-    found = []
+    if "<locals>" not in name:
+        return []
+    return [
+        frame
+        for frame in frames or _list_running()
+        if name.startswith(f"{frame.f_code.co_qualname}.")
+        and frame.f_globals.get("__name__") == defined.__module__
+    ]
+
+
+def _list_running() -> Iterator[types.FrameType]:
+    frame = inspect.currentframe()
     while frame is not None:
-        is_around = name.startswith(f"{frame.f_code.co_qualname}.")
-        if is_around and frame.f_globals.get("__name__") == defined.__module__:
-            found.append(frame)
+        yield frame
         frame = frame.f_back
-    return found
 
 
 def surroundings_of(
@@ -374,7 +384,7 @@ def surroundings_of(
     for function in functions:
         near.update(_read_closure(function))
         near.update(_type_parameters(function))
-    for frame in reversed(viewpoint.frames or find_frames(functions[-1])):
+    for frame in reversed(find_frames(functions[-1], viewpoint.frames)):
         near.update(frame.f_locals)
     modules = [
         # The innermost function comes first: its module wrote the annotations.

@@ -10,7 +10,7 @@ from collections.abc import Hashable, Iterator
 import attrs
 
 from wares._core.annotations import Viewpoint, is_unknown, stand_in
-from wares._core.callables import as_class, describe_callable, is_local
+from wares._core.callables import as_class, describe_callable
 from wares._core.container import Container
 from wares._core.keys import MISSING
 from wares._core.recipes import (
@@ -124,7 +124,7 @@ class Check:
     def _read(self, recipe: Recipe) -> tuple[Need, ...] | None:
         """Read the needs of a dependency; return `None` if they cannot be read yet."""
         try:
-            signature = recipe.read(Container, self._view(recipe))
+            signature = recipe.read(Container, self._viewpoint)
         except UnresolvableParameterError as error:
             if as_class(recipe.key) is not None:
                 return None
@@ -137,19 +137,13 @@ class Check:
 
     def _read_roughly(self, recipe: Recipe) -> tuple[Need, ...]:
         """Read the needs of a dependency with stand-ins for undefined names."""
-        known_later = attrs.evolve(self._view(recipe), stand_in=stand_in)
+        known_later = attrs.evolve(self._viewpoint, stand_in=stand_in)
         signature = read_signature(
             recipe.factory, Container, is_dependency=True, viewpoint=known_later
         )
         return tuple(
             need for need in signature.needs if not (need.is_marked and is_unknown(need.key))
         )
-
-    def _view(self, recipe: Recipe) -> Viewpoint:
-        """Return the viewpoint for a dependency; only a local one sees the local names."""
-        if is_local(recipe.factory):
-            return self._viewpoint
-        return attrs.evolve(self._viewpoint, frames=())
 
     def _describe_path(self) -> list[str]:
         return [step.recipe.describe_step() for step in self._path]
