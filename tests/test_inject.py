@@ -306,6 +306,17 @@ class TestServices:
             with pytest.raises(NoContainerError, match=r"@inject\(registry=registry\)"):
                 await form.call(form.inject(function))
 
+    async def test_without_a_container_for_a_dependency(self, form):
+        """Nor does a dependency, for a parameter that a service could fill."""
+
+        def get(database: Database):
+            raise AssertionError
+
+        ask = form.inject(lambda it=Depends(form.dependency(get)): it)
+
+        with pytest.raises(NoContainerError, match="Database"):
+            await form.call(ask)
+
     async def test_where_no_container_is_current(self, registry):
         """A container that is open but not current serves nothing, and neither does a thread's."""
         registry.register_factory(Database, Database, lifetime="singleton")
