@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 import types
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NoReturn
 
 from wares._core.callables import describe_callable
@@ -94,11 +94,13 @@ def raise_unreadable(registry: Registrations, recipe: Recipe) -> None:
     registry.read(recipe)
 
 
-def raise_missing(container: Any, need: Need, asker: Recipe) -> NoReturn:
+def raise_missing(
+    container: Any, need: Need, asker: Recipe, names: Collection[str]
+) -> NoReturn:
     """Raise the error for a parameter whose key is neither registered nor given."""
     if need.takes_argument or need.key is MISSING:
         refuse_makeshift(container, need)
-        raise cannot_fill(need, asker, (), [one.describe_step() for one in find_path()])
+        raise cannot_fill(need, asker, names, [one.describe_step() for one in find_path()])
     raise make_not_found(container, need)
 
 

@@ -89,7 +89,8 @@ class Writer:
         self.can_await = can_await
         self.is_async = False
         self.recipes: list[Recipe] = []
-        self.constants: dict[str, Any] = {"registry": makers.registry}
+        # `names` are those of the arguments that a dependency may take.
+        self.constants: dict[str, Any] = {"registry": makers.registry, "names": ()}
         self.observers = makers.registry.observers
         self._lines: list[str] = []
         self._chain: list[int] = []
@@ -253,7 +254,8 @@ class Writer:
             otherwise = self.define("default", need.default)
         else:
             name = self.define("need", need)
-            otherwise = f"raise_missing(c, {name}, recipes[{self._index_of(asker.recipe)}])"
+            index = self._index_of(asker.recipe)
+            otherwise = f"raise_missing(c, {name}, recipes[{index}], names)"
         if need.key is MISSING:
             self.put(indent, f"{service} = {otherwise}")
         else:

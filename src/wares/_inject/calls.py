@@ -12,13 +12,11 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from wares._core.asking import Closed, explain
-from wares._core.claims import NOT_MADE, find_path
+from wares._core.claims import NOT_MADE
 from wares._core.container import Container
-from wares._core.keys import MISSING
 from wares._core.makers import MakerKey, Makers
-from wares._core.recipes import Recipe, cannot_fill
+from wares._core.recipes import Recipe
 from wares._core.signatures import Need
-from wares._core.steps import refuse_makeshift
 from wares._core.wiring import Node, Walk, Wire
 from wares._core.writing import Maker, Writer
 from wares._inject.askers import Asker
@@ -99,6 +97,7 @@ class _CallWriter(Writer):
         call = Node(asker.recipe, is_fresh=True)
         self._chain.append(self._index_of(asker.recipe))
         self.constants |= {"Closed": Closed, "explain": explain, "claim": NOT_MADE}
+        self.constants["names"] = tuple(self._arguments)
         # In the source, `a_...` are arguments of the call, and `g_...` those for marked parameters.
         self.put(2, "try:")
         self.put(3, "made = c._made")
@@ -226,23 +225,3 @@ class _CallWriter(Writer):
             return False
         registry = self.makers.registry
         return self._asker.casts_of(recipe, registry).may_change_any(registry.read(recipe))
-
-    def _get_absent(self, wire: Wire, indent: int, asker: Node) -> str:
-        need = wire.need
-        if need.default is MISSING and (need.takes_argument or need.key is MISSING):
-            names = self.define("names", tuple(self._arguments))
-            name = self.define("need", need)
-            self.constants["cannot_fill_in_call"] = cannot_fill_in_call
-            index = self._index_of(asker.recipe)
-            key = self.define("k", need.key)
-            call = f"cannot_fill_in_call(c, {name}, recipes[{index}], {names})"
-            return self._get_or(key, call, indent)
-        return super()._get_absent(wire, indent, asker)
-
-
-def cannot_fill_in_call(
-    container: Any, need: Need, recipe: Recipe, names: Collection[str]
-) -> Any:
-    """Raise the error for a parameter that neither an argument nor a service fills."""
-    refuse_makeshift(container, need)
-    raise cannot_fill(need, recipe, names, [one.describe_step() for one in find_path()])
