@@ -129,6 +129,21 @@ class TestTheContainer:
         with container.activate(), pytest.raises(ContainerClosedError):
             await form.call(ask)
 
+    async def test_a_closed_one_and_what_is_ready(self, form, registry):
+        """It is an error for what nobody has to make, too."""
+        registry.register_value(Database, "ready")
+        by_value = form.inject(lambda database=Depends(Database): database)
+        by_argument = form.inject(
+            lambda name, it=Depends(form.dependency(lambda name: name)): it
+        )
+        container = registry.container()
+        container.close()
+
+        with container.activate():
+            for ask, arguments in [(by_value, []), (by_argument, ["ada"])]:
+                with pytest.raises(ContainerClosedError):
+                    await form.call(ask, *arguments)
+
     async def test_registrations_are_seen_at_once(self, form, registry):
         """Later registrations count in the next call."""
         ask = form.inject(lambda it=Depends(hello): it, registry=registry)
@@ -514,6 +529,29 @@ class TestByName:
 
         assert ("ada", "rights of ada") == await form.call(ask, "ada")
         assert ["ada"] == log
+
+    async def test_an_exception(self, form):
+        """An exception of a dependency has the path to it as a note, with each function once."""
+
+        def inner(name):
+            raise OSError
+
+        inner = form.dependency(inner)
+
+        def outer(it=Depends(inner)):
+            raise AssertionError
+
+        outer = form.dependency(outer)
+
+        def ask(name, it=Depends(outer)):
+            raise AssertionError
+
+        with pytest.raises(OSError) as caught:
+            await form.call(form.inject(ask), "ada")
+
+        (note,) = caught.value.__notes__
+        assert f" {ask.__name__} -> {outer.__name__} -> {inner.__name__}, made by" in note
+        assert 1 == note.count("ask")
 
     async def test_needed_in_many_ways(self, form):
         """A dependency with an argument may be needed in a million ways."""

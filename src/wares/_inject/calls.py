@@ -116,6 +116,8 @@ class _CallWriter(Writer):
         if self._shared:
             shared = "".join(f"{service} = " for service, _ in self._shared.values())
             self._lines[start - 1] = f"            {shared}MISSING"
+        # The traceback of the error knows the function, too.
+        self._chain.pop()
         self.put(2, "except BaseException as error:")
         self.put(3, "explain(error)")
         self.put(3, "raise")
