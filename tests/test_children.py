@@ -102,6 +102,30 @@ class TestWhatAChildHas:
         assert "given" == await way.get(given, str)
         assert ("local", 1) == await way.get(other, str, int)
 
+    @pytest.mark.parametrize("own", ["given", "value", "factory"])
+    @pytest.mark.parametrize("later", ["value", "factory"])
+    async def test_what_a_child_has_itself_stays(self, way, registry, own, later):
+        """What a child was given, or has registered, wins over what its parent registers later."""
+        parent = registry.container({Database: "given to the parent"})
+        child = parent.child({Database: "own"} if own == "given" else None)
+        if own == "value":
+            child.register_local_value(Database, "own")
+        elif own == "factory":
+            child.register_local_factory(Database, lambda: "own")
+        other, grandchild = parent.child(), child.child()
+
+        if later == "value":
+            parent.register_local_value(Database, "parent's")
+        else:
+            parent.register_local_factory(Database, lambda: "parent's")
+
+        assert ["own", "own", "own"] == [
+            await way.get(each, Database) for each in (child, grandchild, child.child())
+        ]
+        assert ["parent's", "parent's"] == [
+            await way.get(each, Database) for each in (parent, other)
+        ]
+
     async def test_a_parents_local_registrations(self, way, registry, container):
         """Children see the local registrations of a parent, each with its own service."""
         container.register_local_factory(Cache, Cache)

@@ -280,15 +280,27 @@ class Related(Asking):
             family.given = self._given
         family.recipes[recipe.key] = recipe
         is_given = recipe.is_ready and recipe.key not in self.registry._known.overrides
-        for container in self._descend():
+        for container in self._list_heirs(recipe.key):
             container._remove_given(recipe.key)
             if is_given:
                 container._given = {**container._given, recipe.key: recipe.value}
                 # A child may close meanwhile.
                 with suppress(ContainerClosedError):
                     container._made.setdefault(recipe.key, recipe.value)
-            else:
+        if not is_given:
+            for container in self._descend():
                 container._use_makers()
+
+    def _list_heirs(self, key: Hashable) -> list[Related]:
+        """List this container, and those within it that have nothing of their own under *key*."""
+        given = self._given.get(key, MISSING)
+        found: list[Related] = [self]
+        for container in found:
+            for child in list(container._get_family().children):
+                is_own = key in child._get_family().recipes
+                if not is_own and child._given.get(key, MISSING) is given:
+                    found.append(child)
+        return found
 
     def _remove_given(self, key: Hashable) -> None:
         """Remove the object given under *key*; a service that was made under the key stays."""
