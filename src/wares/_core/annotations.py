@@ -76,7 +76,7 @@ class Viewpoint:
     """Where annotations are evaluated, besides the surroundings of the callable itself.
 
     Attributes:
-        frames: The functions around the callable, if they may have ended by now; see `find_frames`.
+        frames: The frames around the callable, see `find_frames`; left out, those on the stack.
         may_import: Whether imports below ``TYPE_CHECKING`` may be executed. While modules are
             being imported, that could end in a circular import.
         stand_in: Returns a stand-in for an unknown name, or `MISSING`.
@@ -95,7 +95,7 @@ class Surroundings:
         modules: The namespaces of modules, the nearest first.
         near: Names that win over those of modules: names of a closure, and type parameters.
         classes: The class that the callable belongs to, and its bases.
-        viewpoint: Further names.
+        viewpoint: Where names are looked up besides.
     """
 
     modules: tuple[dict[str, Any], ...]
@@ -337,11 +337,11 @@ def find_type_arguments(kind: Any, home: type) -> Mapping[Any, Any]:
 def find_frames(
     defined: Any, frames: Iterable[types.FrameType] = ()
 ) -> Sequence[types.FrameType]:
-    """Return the functions and class bodies that *defined* is defined in, the innermost first.
+    """Return the frames of the functions and class bodies around *defined*, the innermost first.
 
     Args:
-        defined: A function or class, unwrapped.
-        frames: Where to look for them, if not among all that are running.
+        defined: A function or class; for a decorated one, the innermost.
+        frames: The frames to search; left out, those on the stack.
     """
     name = getattr(defined, "__qualname__", "")
     if "<locals>" not in name:

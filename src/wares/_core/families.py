@@ -284,7 +284,7 @@ class Related(Asking):
             container._remove_given(recipe.key)
             if is_given:
                 container._given = {**container._given, recipe.key: recipe.value}
-                # A child may close meanwhile.
+                # Another thread may close the child meanwhile.
                 with suppress(ContainerClosedError):
                     container._made.setdefault(recipe.key, recipe.value)
         if not is_given:

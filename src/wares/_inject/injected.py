@@ -32,7 +32,7 @@ class Served(functools.partial[Any]):
 
     Attributes:
         names: The names, for example those of the parts of a URL.
-        sender: What has these names, for the message of an error.
+        sender: The source of these names, as error messages call it.
     """
 
     names: Collection[str] = ()
