@@ -92,7 +92,7 @@ class Asking:
     registry: Any
     _made: dict[Hashable, Any]
     _makers: Makers
-    #: Makes what keeps the cleanups.
+    #: The class of the cleanups of this container.
     _make_cleanups: ClassVar[type[Cleanups]] = Cleanups
     _outermost: Any = None
     _request: Any = None

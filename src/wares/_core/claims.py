@@ -135,7 +135,7 @@ def begin_wait(
 ) -> Wait | None:
     """Register that a `get` waits. It must hold no key meanwhile.
 
-    Those that wait for what it has made or given up are woken first.
+    First the waiters for services that are made by now, or for keys given up, are woken.
 
     Args:
         claim: The claim of the `get` that waits.

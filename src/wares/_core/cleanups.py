@@ -288,7 +288,7 @@ def _was_raised_from(new: BaseException, old: BaseException) -> bool:
 def _follow(
     find_next: Callable[[BaseException], BaseException | None], error: BaseException | None
 ) -> Iterator[BaseException]:
-    """Yield *error*, and those that it leads to, until one comes a second time."""
+    """Yield *error* and the exceptions that follow it, until one comes a second time."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))

@@ -116,7 +116,7 @@ class _CallWriter(Writer):
         if self._shared:
             shared = "".join(f"{service} = " for service, _ in self._shared.values())
             self._lines[start - 1] = f"            {shared}MISSING"
-        # The traceback of the error knows the function, too.
+        # Only once: the traceback of the error leads through this function, too.
         self._chain.pop()
         self.put(2, "except BaseException as error:")
         self.put(3, "explain(error)")
