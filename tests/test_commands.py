@@ -25,7 +25,7 @@ from typing import Annotated
 from fastapi import FastAPI
 from flask import Flask
 from starlette.applications import Starlette
-import wares.asgi, wares.fastapi, wares.flask, wares.starlette
+import wares.asgi, wares.fastapi, wares.flask, wares.socketio, wares.starlette
 from wares import Registry
 
 class Database: ...
@@ -64,15 +64,12 @@ silent = Registry()
 pingless = Registry()
 pingless.register_value("without a ping", 1, tags=["rady"])
 
-class _Name:
-    def __init__(self, name=None):
-        if name:
-            self.__wares_name__ = name
+class _Name: ...
 
 private = Registry()
 private.register_value(_Name(), 1)
 private.register_value(Annotated[object, _Name()], 1)
-private.register_value(Annotated[object, _Name("Auth")], 1)
+private.register_value(wares.socketio.Auth, 1)
 
 async def start_nothing(app, registry):
     yield
@@ -97,7 +94,6 @@ def ask(missing=wares.Depends("missing")):
     return "never"
 
 import socketio
-import wares.socketio
 sio = wares.socketio.init_app(socketio.AsyncServer(async_mode="asgi"), registry)
 sio_app = socketio.ASGIApp(sio)
 

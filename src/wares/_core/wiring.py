@@ -217,14 +217,12 @@ def walk(first: Node, wiring: Wiring) -> Walk:
             uses.setdefault(node, 2 if step.node.is_fresh and len(path) > 1 else 1)
             on_path.add(node)
             path.append(_Step(node, _below(node, wiring)))
-    own = [
-        node
-        for node in order
-        if node == first
-        or depths[node] == 0
-        or (uses[node] > 1 and (not node.is_fresh or node in branching))
-    ]
-    return Walk(tuple(own), circles)
+
+    def has_own_maker(node: Node) -> bool:
+        is_shared = uses[node] > 1 and (not node.is_fresh or node in branching)
+        return node == first or depths[node] == 0 or is_shared
+
+    return Walk(tuple(filter(has_own_maker, order)), circles)
 
 
 def _below(node: Node, wiring: Wiring) -> Iterator[Node]:

@@ -13,9 +13,9 @@ DISCONNECT = "disconnect"
 
 @attrs.frozen
 class Argument:
-    """Metadata that makes `Auth` and `Data` differ from `Any` and from each other."""
+    """Metadata that makes `Auth` and `Data` differ from `Any`, and names them in messages."""
 
-    name: str
+    __wares_name__: str
 
 
 #: The client's id within the namespace.
@@ -31,11 +31,11 @@ Reason = NewType("Reason", str)
 Event = NewType("Event", str)
 
 #: The data with which the client logs in, or None. Only handlers of ``connect`` can ask for it.
-Auth: TypeAlias = Annotated[Any, Argument("auth")]
+Auth: TypeAlias = Annotated[Any, Argument("Auth")]
 
 #: The payload as it came: one argument, a list of several, or None. Handlers of ``connect`` and
 #: ``disconnect`` cannot ask for it.
-Data: TypeAlias = Annotated[Any, Argument("data")]
+Data: TypeAlias = Annotated[Any, Argument("Data")]
 
 
 # Without slots, because a frozen class with them takes three times as long to instantiate.
