@@ -4,7 +4,7 @@ from typing import assert_type
 
 from django.http import HttpRequest
 
-from wares import Container, Registry
+from wares import Container, Inject, Registry
 from wares.django import (
     aclose_registry,
     close_registry,
@@ -21,14 +21,14 @@ health_view(timeout=1.0)
 
 
 @with_container
-def task(number: int) -> str:
-    """Keep the kind and the types of a function."""
+def task(number: int, registry: Inject[Registry]) -> str:
+    """Be called without its services, as an injected function is."""
     return str(number)
 
 
 @with_container
 async def atask(number: int) -> str:
-    """Keep them also if it is asynchronous."""
+    """Keep the kind and the type of the result."""
     await aclose_registry()
     return str(number)
 
@@ -37,6 +37,3 @@ async def call() -> None:
     """Call both."""
     assert_type(task(3), str)
     assert_type(await atask(3), str)
-
-
-task("three")  # type: ignore[arg-type]  # no number

@@ -37,10 +37,10 @@ __all__ = [
     "with_lifespan",
 ]
 
-F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 
 
-def with_container(function: F) -> F:
+def with_container(function: Callable[..., T]) -> Callable[..., T]:
     """Open a container for each call of *function*, such as a command or a task.
 
     The container is current (`wares.current_container`) during the call, and fills the parameters
@@ -56,7 +56,8 @@ def with_container(function: F) -> F:
         function: A function or a method, asynchronous or not.
 
     Returns:
-        A function of the same kind, whose calls have a container.
+        A function of the same kind, whose calls have a container. For type checkers it takes any
+        arguments, as an injected function does.
     """
     injected = inject_own(function)
 
@@ -70,7 +71,7 @@ def with_container(function: F) -> F:
         async with open_unit():
             return await injected(*args, **kwargs)
 
-    return cast("F", acall if inspect.iscoroutinefunction(injected) else call)
+    return cast("Callable[..., T]", acall if inspect.iscoroutinefunction(injected) else call)
 
 
 def with_lifespan(app: ASGIApp) -> ASGIApp:
