@@ -260,11 +260,6 @@ def leave_out_shown_defaults(factory: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def is_local(factory: Callable[..., Any]) -> bool:
-    """Return whether *factory*, or the callable that it wraps, is defined within a function."""
-    return "<locals>" in getattr(unwrap(factory)[-1], "__qualname__", "")
-
-
 def describe_callable(factory: Callable[..., Any]) -> str:
     """Return the name of *factory* and where it is defined, as ``name (file:line)``."""
     name = name_callable(factory)
