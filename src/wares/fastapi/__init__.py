@@ -13,7 +13,6 @@ from collections.abc import (
     Hashable,
     Iterable,
     Iterator,
-    Sequence,
 )
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, Any, ForwardRef, TypeVar, get_origin, overload
@@ -28,22 +27,18 @@ from wares._adapters.lifespan import REGISTRY_KEY, LifespanFunction
 from wares._adapters.shielding import CancelScope, shielding
 from wares._adapters.svcs_names import explain_svcs_names
 from wares._core.annotations import expand_alias
-from wares._core.callables import describe_callable
 from wares._core.container import Container, Registry
 from wares._core.current import current
-from wares._core.keys import MISSING, describe
+from wares._core.keys import MISSING
 from wares._core.marks import Mark
 from wares._core.registrations import Registrations
-from wares._inject.injected import find_missing_below, find_scoped
 from wares._inject.markers import Inject
 from wares._inject.markers import Scope as DependencyScope
 from wares.asgi import ANSWERED_KEY, CONTAINER_KEY, ConnectionContainer, Scope, find_registry
 from wares.exceptions import (
     InvalidOptionError,
     InvalidRegistrationError,
-    LifetimeError,
     NoContainerError,
-    UnresolvableParameterError,
     raise_problems,
 )
 
@@ -54,14 +49,12 @@ with needs_extra("wares.fastapi", "fastapi"):
     from starlette.websockets import WebSocket
 
     from wares import starlette
+    from wares.fastapi._checks import find_made_twice, find_misused, find_too_long, key_of
     from wares.fastapi._routes import (
         Leave,
         PushExit,
         Shortcut,
-        Wanted,
-        find_asked,
         find_injected,
-        find_kept,
         find_lifespans,
         find_overlooked,
         open_first,
@@ -353,88 +346,9 @@ else:
             return Annotated[key, Service(key, scope="function")]
 
 
-def _key_of(call: Any) -> Hashable:
-    """Find the key that a dependency asks a container for."""
-    key: Hashable = getattr(call, "__wares_key__", MISSING)
-    return key
-
-
 def _key_of_request(call: Any) -> Hashable:
     """Find the key that a dependency asks the request's container for."""
-    return _key_of(call) if call is container or type(call) is GetService else MISSING
-
-
-def _made_by_fastapi(wanted: Wanted, key: Hashable) -> UnresolvableParameterError:
-    name = describe(key)
-    factory = "" if wanted.call is key else f" as the factory of {name}"
-    return UnresolvableParameterError(
-        wanted.parameter or "dependencies",
-        describe_callable(wanted.path[-1]),
-        f"FastAPI would call {describe(wanted.call)} itself, with parameters from the request, and "
-        f"make a second {name}, although it is registered{factory}. Ask for the service with "
-        f"Inject[{name}].",
-    )
-
-
-def _overridden_in_vain(call: Any, key: Hashable) -> InvalidRegistrationError:
-    name = describe(key)
-    return InvalidRegistrationError(
-        f"app.dependency_overrides has {describe(call)}, which FastAPI does not call: it is "
-        f"registered, and makes {name}. Override the service in the registry: with "
-        f"get_registry(app).override_factory({name}, ...):"
-    )
-
-
-def _find_made(registry: Registry) -> dict[int, Hashable]:
-    """Map the keys and the factories of a registry to the keys of the services that they make.
-
-    The result maps from their `id`, because the callables of FastAPI need not be hashable.
-    """
-    nodes = registry.graph().nodes
-    recipes = list(registry._known.recipes.values())
-    factories = {id(one.factory): one.key for one in recipes if not one.is_value}
-    keys = [Container, Registry, *(node.key for node in nodes if node.kind != "missing")]
-    return factories | {id(key): key for key in keys}
-
-
-def _made_twice(wanted: Wanted, key: Hashable) -> UnresolvableParameterError:
-    name = describe(key)
-    return UnresolvableParameterError(
-        wanted.parameter or "dependencies",
-        describe_callable(wanted.path[-1]),
-        f"{name} would be made twice for {describe_callable(wanted.path[0])}: once for Inject, and "
-        f"once more for FunctionInject, which ends before the response is sent. Ask in one of the "
-        f"two ways for all services that need {name}, or let all services end before the response: "
-        f"lifespan(..., scope='function').",
-    )
-
-
-def _find_made_twice(
-    asked: Sequence[Wanted], registry: Registry
-) -> Iterator[UnresolvableParameterError]:
-    """Find the first service that one endpoint would receive twice, which is never intended."""
-    keys = {
-        kind: [_key_of(one.call) for one in asked if type(one.call) is kind] for kind in _KINDS
-    }
-    of_request = {recipe for key in keys[GetService] for recipe in find_scoped(key, registry)}
-    for wanted in asked if of_request else ():
-        if type(wanted.call) is GetFunctionService:
-            for recipe in find_scoped(_key_of(wanted.call), registry):
-                is_asked_for = all(recipe.key in asked_for for asked_for in keys.values())
-                if recipe in of_request and (is_asked_for or recipe.shape.yields):
-                    yield _made_twice(wanted, recipe.key)
-                    return
-
-
-_KINDS = (GetService, GetFunctionService)
-
-
-def _find_too_long(app: FastAPI) -> Iterator[LifetimeError]:
-    """Find dependencies that end after the response but need services that end before it."""
-    for keeper, wanted in find_kept(app, _key_of_request):
-        key = _key_of_request(wanted.call)
-        steps = [*map(describe_callable, wanted.path), describe(key)]
-        yield LifetimeError(keeper, "request", key, "function", steps=steps)
+    return key_of(call) if call is container or type(call) is GetService else MISSING
 
 
 _SHORTCUT = Shortcut(_key_of_request, visit)
@@ -539,26 +453,16 @@ class lifespan(starlette.lifespan[App]):  # noqa: N801  # used as a decorator
         yield from find_overlooked(app)
         if container in (app.dependency_overrides or ()):
             return
-        made = _find_made(registry)
-        for call in app.dependency_overrides or ():
-            if id(call) in made:
-                yield _overridden_in_vain(call, made[id(call)])
-        for asked in find_asked(app, _key_of):
-            for wanted in asked:
-                key = _key_of(wanted.call)
-                if key is not MISSING:
-                    yield from find_missing_below(key, wanted.path, registry)
-                elif id(wanted.call) in made:
-                    yield _made_by_fastapi(wanted, made[id(wanted.call)])
-            if self._scope == "request":
-                yield from _find_made_twice(asked, registry)
-        if self._scope == "function":
-            yield from _find_too_long(app)
+        yield from find_misused(app, registry)
+        if self._scope == "request":
+            yield from find_made_twice(app, registry, GetService, GetFunctionService)
+        else:
+            yield from find_too_long(app, _key_of_request)
 
     async def _prepare(self, app: App) -> None:
         # This is a matter of security, so it is checked even if validation is off.
         raise_problems("The application does not start, because of", [*find_overlooked(app)])
-        open_first(app, container, _key_of)
+        open_first(app, container, key_of)
         if await try_out():
             shortcut = _EARLY_SHORTCUT if self._scope == "function" else _SHORTCUT
             shortcut.take(app)
