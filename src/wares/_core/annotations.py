@@ -93,14 +93,16 @@ class Surroundings:
 
     Attributes:
         modules: The namespaces of modules, the nearest first.
-        near: Names that win over those of modules: names of a closure, and type parameters.
+        near: Names that win over all others: names of a closure, and type parameters.
         classes: The class that the callable belongs to, and its bases.
+        frames: The frames around the callable, the innermost first.
         viewpoint: Where names are looked up besides.
     """
 
     modules: tuple[dict[str, Any], ...]
     near: dict[str, Any]
     classes: tuple[type, ...] = ()
+    frames: Sequence[types.FrameType] = ()
     viewpoint: Viewpoint = Viewpoint()
 
     def within(self, home: type) -> Surroundings:
@@ -126,6 +128,9 @@ class Surroundings:
         names: dict[str, Any] = {_OWN_PACKAGE: sys.modules[_OWN_PACKAGE]}
         for namespace in reversed(self.modules):
             names.update(namespace)
+        # Before Python 3.13, a frame whose local names were read keeps the objects alive.
+        for frame in reversed(self.frames) if _has_names(annotation) else ():
+            names.update(frame.f_locals)
         names.update(self.near)
         # A lambda in the annotation sees these globals, as it does elsewhere.
         world = self.modules[0] if self.modules else {}
@@ -174,6 +179,12 @@ class Surroundings:
         module = sys.modules.get(alias.__module__)
         home = self if module is None else attrs.evolve(self, modules=(vars(module),), near={})
         return home._evaluate(_read_value(alias))
+
+
+def _has_names(annotation: Any) -> bool:
+    """Return whether names in *annotation* are still to be looked up."""
+    inner = annotation if isinstance(annotation, list) else typing.get_args(annotation)
+    return isinstance(annotation, str | typing.ForwardRef) or any(map(_has_names, inner))
 
 
 if sys.version_info >= (3, 14):
@@ -384,8 +395,6 @@ def surroundings_of(
     for function in functions:
         near.update(_read_closure(function))
         near.update(_type_parameters(function))
-    for frame in reversed(find_frames(functions[-1], viewpoint.frames)):
-        near.update(frame.f_locals)
     modules = [
         # The innermost function comes first: its module wrote the annotations.
         function.__globals__
@@ -393,7 +402,8 @@ def surroundings_of(
         if hasattr(function, "__globals__")
     ]
     modules.extend(_namespaces(classes))
-    return Surroundings(tuple(modules), near, classes, viewpoint)
+    frames = find_frames(functions[-1], viewpoint.frames)
+    return Surroundings(tuple(modules), near, classes, frames, viewpoint)
 
 
 def _namespaces(classes: Iterable[type]) -> Iterator[dict[str, Any]]:
