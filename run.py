@@ -189,9 +189,9 @@ PARTS = (
     Part("format", "ruff: the format", [str(PYTHON), "-m", "ruff", "format", "--check"], ["."]),
 )
 
-#: The tests for other interpreters: those of the core, and the conformance tests of the adapters.
-#: The workflows run all tests on all interpreters.
-ELSEWHERE = ["tests", "--ignore-glob=**/adapters/test_*.py", "--ignore=tests/adapters/socketio"]
+#: The tests for other interpreters: those of the core. The adapters are tested on the newest Python,
+#: and with the oldest versions on the oldest one. The workflows run all tests on all interpreters.
+ELSEWHERE = ["tests", *without("tests/adapters", PEERS)]
 #: The tests for the oldest versions of the dependencies: those of adapters and of reading types.
 OLDEST = [
     "tests/adapters",
