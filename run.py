@@ -189,8 +189,8 @@ PARTS = (
     Part("format", "ruff: the format", [str(PYTHON), "-m", "ruff", "format", "--check"], ["."]),
 )
 
-#: The tests for other interpreters: those of the core. The adapters are tested on the newest Python,
-#: and with the oldest versions on the oldest one. The workflows run all tests on all interpreters.
+#: The tests for other interpreters: those of the core. Those of the adapters run on the newest
+#: Python, and with the oldest versions on the oldest one. The workflows run all tests on all.
 ELSEWHERE = ["tests", *without("tests/adapters", PEERS)]
 #: The tests for the oldest versions of the dependencies: those of adapters and of reading types.
 OLDEST = [
