@@ -909,6 +909,8 @@ class TestEdgeCases:
             init_broker(FastStream(), registry=registry)
 
 
+# FastStream's router asks so, which Python 3.14 deprecates.
+@pytest.mark.filterwarnings("ignore:'asyncio.iscoroutinefunction':DeprecationWarning")
 class TestInFastAPI:
     """FastStream's router for FastAPI, whose subscribers FastAPI calls."""
 
