@@ -47,6 +47,21 @@ from wares.flask import (
 COMMITTED = ["open", "commit"]
 
 
+class FailingChunks:
+    """A stream that fails as it is closed."""
+
+    def __iter__(self):
+        return iter(["a"])
+
+    def close(self):
+        """Fail.
+
+        Raises:
+            LookupError: Always.
+        """
+        raise LookupError
+
+
 @pytest.fixture
 def app(journal):
     """An application with a session for each unit of work, and views that use it."""
@@ -547,16 +562,9 @@ class TestAbandonedStreams:
     def test_closing_fails_too(self, app, journal):
         """The services end, although a stream that is not sent fails as it is closed."""
 
-        class Chunks:
-            def __iter__(self):
-                return iter(["a"])
-
-            def close(self):
-                raise LookupError
-
         def view():
             wares_from().get(Session)
-            return Response(Chunks())
+            return Response(FailingChunks())
 
         app.testing = True
         app.view_functions["asking"] = view
@@ -611,17 +619,10 @@ class TestAbandonedStreams:
     def test_closing_fails(self, app, journal):
         """If the close of a stream fails, the services end nevertheless."""
 
-        class Chunks:
-            def __iter__(self):
-                return iter(["a"])
-
-            def close(self):
-                raise LookupError
-
         @app.get("/")
         def view():
             wares_from().get(Session)
-            return Response(Chunks())
+            return Response(FailingChunks())
 
         with pytest.raises(LookupError):
             app.test_client().get("/").close()

@@ -252,13 +252,10 @@ class Override(ContextDecorator):
         self._registrations.begin_override(self._recipe)
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        advice = (
-            None
-            if kind is not None
-            else _explain_unasked(self._registrations, self._recipe.key)
-        )
+        advice = _explain_unasked(self._registrations, self._recipe.key)
         self._registrations.end_override(self._recipe)
-        if advice is not None:
+        # A block that fails may not have come to what asks for the key.
+        if advice is not None and kind is None:
             warnings.warn(advice, RuntimeWarning, stacklevel=2)
 
     def __call__(self, function: Any) -> Any:
