@@ -71,6 +71,11 @@ private.register_value(_Name(), 1)
 private.register_value(Annotated[object, _Name()], 1)
 private.register_value(wares.socketio.Auth, 1)
 
+given = Registry()
+wares.socketio.expect(given)
+def make_greeting(sid: wares.socketio.SocketID): ...
+given.register_factory("greeting", make_greeting)
+
 async def start_nothing(app, registry):
     yield
 
@@ -766,6 +771,15 @@ class TestList:
 
         names = [line.split("│")[1].strip() for line in out.splitlines() if "value" in line]
         assert ["<_Name>", "Annotated[object, <_Name>]", "Auth"] == names
+
+    def test_given_objects(self, call):
+        """Objects that containers are given are listed only if a service needs them."""
+        _, out, _ = call("list", "shop:given")
+
+        expected = [
+            line.split("│")[1].strip() for line in out.splitlines() if "expected" in line
+        ]
+        assert ["SocketID"] == expected
 
     def test_nothing(self, call):
         """If nothing is registered, the command says so."""

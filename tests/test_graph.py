@@ -21,7 +21,7 @@ from tests.support.services import (
     Settings,
     Shop,
 )
-from wares import Depends, Registry
+from wares import Depends, Graph, Registry
 
 
 def facts_of(registry):
@@ -179,6 +179,40 @@ class TestFacts:
         nodes, _ = facts_of(registry)
 
         assert "missing" == nodes["'name'"].kind
+
+    def test_given_objects(self, registry):
+        """An object that containers are given is in the graph only if a service needs it."""
+
+        def make(session: Session, mailer: Mailer | None): ...
+        def ask(wares_container):
+            return wares_container.get(Cache)
+
+        registry.expect(Session, Mailer, Cache, Engine, Settings)
+        registry.register_factory(Shop, make)
+        registry.register_factory(Database, ask)
+        with registry.record(), registry.container({Cache: 1}) as container:
+            container.get(Database)
+
+        nodes, _ = facts_of(registry)
+
+        given = [name for name, node in nodes.items() if node.kind == "expected"]
+        assert ["Session", "Mailer", "Cache"] == given
+
+    @pytest.mark.parametrize(
+        "draw",
+        [Graph.to_mermaid, Graph.to_dot, Graph.to_html, lambda graph: str(graph.to_dict())],
+    )
+    def test_given_objects_in_drawings(self, registry, draw):
+        """No drawing shows an object that containers are given and that nothing needs."""
+
+        def make(session: Session): ...
+
+        registry.expect(Session, Mailer)
+        registry.register_factory(Shop, make)
+
+        text = draw(registry.graph())
+
+        assert (True, False) == ("Session" in text, "Mailer" in text)
 
     def test_names_are_unique(self, registry):
         """Keys that are called the same have different names, also from the same module."""

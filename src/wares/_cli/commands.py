@@ -142,9 +142,7 @@ def _find_unused(graph: Graph, wanted: set[Hashable], registry: Registry) -> lis
     return [
         node
         for node in graph.nodes
-        if node.kind != "expected"
-        and node.name not in needed
-        and node.key not in wanted | eager
+        if node.name not in needed and node.key not in wanted | eager
     ]
 
 

@@ -35,7 +35,8 @@ class Graph:
     """Services and their needs, in the order of registration.
 
     Attributes:
-        nodes: The services.
+        nodes: The services. Objects that containers are given are among them if a service needs
+            them.
         edges: The needs that factories declare, and those that were seen at run time.
         problems: The problems, each as the error that it would cause.
     """
@@ -315,7 +316,10 @@ class _Surveyor:
 
     def _all_keys(self) -> list[Hashable]:
         seen = [target for _, target in self._seen]
-        return list(dict.fromkeys([*self._recipes, *self._expected, *self._missing, *seen]))
+        needed = {need.key for key in self._needs for need in self._needs_of(key)}
+        # Adapters announce all objects that a framework may give, and few applications need many.
+        given = [key for key in self._expected if key in needed]
+        return list(dict.fromkeys([*self._recipes, *given, *self._missing, *seen]))
 
     def _name_all(self) -> dict[Hashable, str]:
         """Give each key a unique name, with the module or a number if names are alike."""

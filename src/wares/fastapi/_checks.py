@@ -41,7 +41,8 @@ def _find_made(registry: Registry) -> dict[int, Hashable]:
     nodes = registry.graph().nodes
     recipes = list(registry._known.recipes.values())
     factories = {id(one.factory): one.key for one in recipes if not one.is_value}
-    keys = [Container, Registry, *(node.key for node in nodes if node.kind != "missing")]
+    makeable = [node.key for node in nodes if node.kind != "missing"]
+    keys = [Container, Registry, *registry._known.expected, *makeable]
     return factories | {id(key): key for key in keys}
 
 
