@@ -13,7 +13,7 @@ from wares._core.callables import read_shape, without_autowire
 from wares._core.container import Container
 from wares._core.keys import MISSING
 from wares._core.signatures import Need, read_call, read_signature
-from wares._inject.injection import inject
+from wares._inject.injection import inject_for_call
 from wares.exceptions import AsyncServiceError
 
 
@@ -57,7 +57,7 @@ def _prepare(
     if not needs:
         # A builtin may have no signature, to which arguments could be bound.
         return lambda _: target(*arguments, **named), []
-    injected = inject(target) if any(need.is_marked for need in needs) else target
+    injected = inject_for_call(target) if any(need.is_marked for need in needs) else target
     signature = inspect.signature(injected)
     shown = {name: value for name, value in named.items() if name in signature.parameters}
     # An injected function takes its marked parameters by keyword, and does not show them.

@@ -6,8 +6,10 @@ import types
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar, overload
 
-from wares._core.callables import Shape, read_shape
-from wares._core.container import Registry
+from wares._core.annotations import Viewpoint, stand_in
+from wares._core.callables import Shape, as_class, describe_callable, read_shape
+from wares._core.container import Container, Registry
+from wares._core.signatures import read_marked
 from wares._inject.reading import read_asker
 from wares._inject.unfinished import find_block, hides_block, read_hidden_shape
 from wares._inject.wrappers import choose_wrapper, write_wrapper
@@ -91,8 +93,9 @@ def inject(
         AsyncServiceError: A dependency is asynchronous, and the function is not.
         CircularDependencyError: Dependencies need each other in a circle.
         LifetimeError: A dependency needs a function-scoped one, and lives longer.
-        InvalidRegistrationError: *function* is not callable, *registry* is no registry, or
-            *dependencies* contains an object that is no marker.
+        InvalidRegistrationError: *function* is not callable, or is an object such as a task, whose
+            methods would be lost; *registry* is no registry; or *dependencies* contains an object
+            that is no marker.
     """
     injector = _Injector(registry, dependencies)
     return injector if function is None else injector(function)
@@ -157,6 +160,53 @@ def apply_types(
     return injector if function is None else injector(function)
 
 
+def inject_for_call(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Inject a callable of any kind, in order to call it and for nothing else."""
+    injected: Callable[..., Any] = _Injector(None, ()).inject(function)
+    return injected
+
+
+def refuse_object(target: Any, decorator: str, *, has_more_to_do: bool = False) -> None:
+    """Refuse a task, a command or the like: a function would take its place, without its methods.
+
+    The ``__call__`` of an object may ask for services as a function does. An object is refused if
+    that asks for nothing, or if it stands for another function, which a decorator has wrapped.
+
+    Args:
+        target: The callable that is decorated.
+        decorator: The name of the decorator.
+        has_more_to_do: Whether the decorator does more than to fill marked parameters.
+
+    Raises:
+        InvalidRegistrationError: *target* is such an object.
+    """
+    if as_class(target) is not None or hasattr(target, "__code__"):
+        return
+    if type(target).__module__ == "functools":
+        # Partials and caches are called as functions are.
+        return
+    is_wrapper = hasattr(target, "__wrapped__")
+    if not is_wrapper and (has_more_to_do or _asks(target)):
+        return
+    # The function has the attributes of the object itself, because `inject` copies them.
+    if {name for name in dir(target) if name[0] != "_"} - getattr(
+        target, "__dict__", {}
+    ).keys():
+        kind = type(target).__qualname__
+        name = describe_callable(target) if is_wrapper else f"an instance of {kind}"
+        raise InvalidRegistrationError(
+            f"@{decorator} cannot decorate {name}: a function would take its place, which lacks "
+            f"the methods of this object. If another decorator has made it, as for a task or a "
+            f"command, swap the two: put @{decorator} below, directly above the function."
+        )
+
+
+def _asks(target: Callable[..., Any]) -> bool:
+    """Return whether a parameter of *target* has a marker."""
+    viewpoint = Viewpoint(may_import=False, stand_in=stand_in)
+    return bool(read_marked(target, Container, viewpoint))
+
+
 class _Injector:
     """A decorator that injects functions."""
 
@@ -184,18 +234,29 @@ class _Injector:
         self._cast_result = cast_result
 
     def __call__(self, target: Any) -> Any:
-        """Inject one function."""
+        """Inject one function, as a decorator does."""
         if isinstance(target, staticmethod | classmethod):
             return type(target)(self(target.__func__))
-        if isinstance(target, types.MethodType):
-            return types.MethodType(self(target.__func__), target.__self__)
+        decorator = "apply_types" if self._casts else "inject"
         if not callable(target):
-            hint = " Write @inject(registry=...)." if isinstance(target, Registry) else ""
+            hint = (
+                "Write @inject(registry=...)."
+                if isinstance(target, Registry)
+                else f"If another decorator has made it, as for a task or a command, swap the "
+                f"two: put @{decorator} below, directly above the function."
+            )
             message = (
-                f"Cannot inject an instance of {type(target).__qualname__}: it is not callable."
+                f"Cannot inject an instance of {type(target).__qualname__}: it is not callable. "
                 f"{hint}"
             )
             raise InvalidRegistrationError(message)
+        refuse_object(target, decorator, has_more_to_do=bool(self._dependencies))
+        return self.inject(target)
+
+    def inject(self, target: Any) -> Any:
+        """Inject a callable of any kind, also one that has more use than to be called."""
+        if isinstance(target, types.MethodType):
+            return types.MethodType(self.inject(target.__func__), target.__self__)
         return self._inject(target)
 
     def _inject(self, function: Any) -> Any:

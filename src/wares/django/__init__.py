@@ -18,6 +18,7 @@ from wares._adapters.extras import needs_extra
 from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
 from wares._adapters.injecting import inject_own
 from wares._core.container import Registry
+from wares._inject.injection import refuse_object
 from wares.asgi import ASGIApp, Receive, Scope, Send
 
 with needs_extra("wares.django", "django"):
@@ -58,7 +59,12 @@ def with_container(function: Callable[..., T]) -> Callable[..., T]:
     Returns:
         A function of the same kind, whose calls have a container. For type checkers it takes any
         arguments, as an injected function does.
+
+    Raises:
+        InvalidRegistrationError: *function* is an object such as a task, whose methods would be
+            lost.
     """
+    refuse_object(function, "with_container", has_more_to_do=True)
     injected = inject_own(function)
 
     @functools.wraps(injected)
