@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 import pydantic_settings
 import pytest
 
+from tests.support.forms import FORMS
 from tests.support.services import Database
 from wares import (
     Depends,
@@ -17,6 +18,7 @@ from wares import (
     InvalidRegistryError,
     Registry,
     ServiceNotFoundError,
+    inject,
 )
 
 T = TypeVar("T")
@@ -43,6 +45,56 @@ def test_a_parameter_for_a_setting(registry, kind):
     assert "give the parameter a default and no marker" in str(caught.value)
     assert f'Annotated[{kind.__name__}, "name"]' in str(caught.value)
     assert "register_factory(" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("count", "services"), [(0, "no services"), (1, "1 service"), (2, "2 services")]
+)
+@pytest.mark.parametrize("form", FORMS, ids=repr)
+async def test_the_registry_of_a_function(registry, form, count, services):
+    """If `inject` was given a registry and asked that, the error says so, and how much it has."""
+    for number in range(count):
+        registry.register_value(f"number {number}", number)
+    ask = form.inject(lambda it=Depends("database"): it, registry=registry)
+
+    with pytest.raises(ServiceNotFoundError) as caught:
+        await form.call(ask)
+
+    expected = (
+        f"It was asked for in the registry that @inject(registry=...) was given, which has "
+        f"{services}."
+    )
+    assert expected == caught.value.asked
+    assert expected in str(caught.value).splitlines()
+
+
+def test_the_registry_of_the_current_container(container):
+    """If a container of another registry than that of `inject` is current, the error says so."""
+    own = Registry()
+    own.register_value("database", 1)
+    ask = inject(registry=own)(lambda it=Depends("database"): it)
+
+    with container.activate(), pytest.raises(ServiceNotFoundError) as caught:
+        ask()
+
+    assert "A current container comes first, so its registry was asked, and not" in str(
+        caught.value
+    )
+    assert 1 == ask()
+
+
+def test_the_registry_of_a_function_without(container):
+    """If `inject` was given no registry, or was not used, the error says nothing of the kind."""
+    ask = inject(lambda it=Depends("database"): it)
+    errors = []
+
+    for call in (ask, lambda: container.get("database")):
+        with container.activate(), pytest.raises(ServiceNotFoundError) as caught:
+            call()
+        errors.append(caught.value)
+
+    assert ["", ""] == [error.asked for error in errors]
+    assert not any("asked" in str(error) for error in errors)
 
 
 def test_asked_for_by_hand(registry):

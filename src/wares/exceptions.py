@@ -76,6 +76,7 @@ class ServiceNotFoundError(WaresError, LookupError):
         steps: One line for each step of the path, with where its factory is defined.
         nearest: Names of registered keys that look alike.
         is_expected: Whether the key was announced by `Registry.expect`, but not given.
+        asked: A sentence on the registry that was asked, if `inject` was given a registry.
     """
 
     def __init__(
@@ -86,12 +87,14 @@ class ServiceNotFoundError(WaresError, LookupError):
         steps: Sequence[str] = (),
         nearest: Sequence[str] = (),
         is_expected: bool = False,
+        asked: str = "",
     ) -> None:
         self.key = key
         self.path = tuple(path) or (key,)
         self.steps = tuple(steps)
         self.nearest = tuple(nearest)
         self.is_expected = is_expected
+        self.asked = asked
         super().__init__(key)
 
     def __str__(self) -> str:
@@ -107,6 +110,8 @@ class ServiceNotFoundError(WaresError, LookupError):
         if len(self.steps) > 1:
             lines.append("It was needed on this path:")
             lines.extend(f"  {step}" for step in self.steps)
+        if self.asked:
+            lines.append(self.asked)
         if self.nearest:
             lines.append(f"Registered under similar names: {', '.join(self.nearest)}.")
         if self.is_expected:

@@ -50,6 +50,7 @@ class Recipe:
         ping_timeout: How long the ping may take, in seconds, if it has a limit of its own.
         tags: Groups that the service belongs to, for health checks and the graph.
         is_call: Whether the recipe stands for a call of an injected function.
+        registry: For such a call, the registry that `inject` was given, if any.
         is_eager: Whether the service is made when the registry starts.
     """
 
@@ -64,6 +65,7 @@ class Recipe:
     ping_timeout: float | None = None
     tags: tuple[str, ...] = ()
     is_call: bool = False
+    registry: Any = None
     is_eager: bool = False
     _signature: Signature | None = attrs.field(default=None, init=False)
 
@@ -262,9 +264,13 @@ def recipe_for_value(
     )
 
 
-def recipe_for_call(function: Callable[..., Any], needs: tuple[Need, ...]) -> Recipe:
+def recipe_for_call(
+    function: Callable[..., Any], needs: tuple[Need, ...], registry: Any = None
+) -> Recipe:
     """Make the recipe that stands for a call of an injected function, with its needs."""
-    recipe = Recipe(function, function, "transient", is_derived=True, is_call=True)
+    recipe = Recipe(
+        function, function, "transient", is_derived=True, is_call=True, registry=registry
+    )
     _remember(recipe, Signature(needs, Shape.PLAIN, may_return_generator=False))
     return recipe
 

@@ -135,6 +135,30 @@ def make_not_found(container: Any, need: Need) -> WaresError:
         steps=[*steps, f"{describe(key)}, not registered{parameter}"],
         nearest=find_nearest(key, [*known.recipes, *container._find_local_keys()]),
         is_expected=is_expected,
+        asked=say_which_registry(recipes, container.registry),
+    )
+
+
+def say_which_registry(path: Sequence[Recipe], registry: Any) -> str:
+    """Return a sentence on the registry that was asked, if `inject` was given one.
+
+    Args:
+        path: The recipes that led to the key that is missing.
+        registry: The registry that was asked.
+    """
+    given = next((one.registry for one in reversed(path) if one.registry is not None), None)
+    if given is None:
+        return ""
+    if given is not registry:
+        return (
+            "A current container comes first, so its registry was asked, and not the one that "
+            "@inject(registry=...) was given."
+        )
+    count = len(registry._known.recipes)
+    services = "1 service" if count == 1 else f"{count or 'no'} services"
+    return (
+        f"It was asked for in the registry that @inject(registry=...) was given, which has "
+        f"{services}."
     )
 
 

@@ -27,6 +27,7 @@ class Asker:
         extras: The needs that are made for their effect, before the others.
         shape: What calling its wrapper returns.
         casts_arguments: Whether its arguments are cast, and those of its dependencies.
+        registry: The registry that `inject` was given, if any.
         aliases: The names of arguments, by the aliases by which callers may pass them.
         open_needs: The arguments that only its dependencies take: more keyword parameters.
         recipe: The recipe that stands for a call of the function.
@@ -43,6 +44,7 @@ class Asker:
     extras: tuple[Need, ...]
     shape: Shape
     casts_arguments: bool
+    registry: Any = None
     aliases: dict[str, list[str]] = attrs.field(factory=dict)
     open_needs: tuple[Need, ...] = ()
     recipe: Recipe = attrs.field(init=False)
@@ -58,7 +60,7 @@ class Asker:
     def take(self, needs: tuple[Need, ...]) -> None:
         """Set the needs of the marked parameters."""
         self.needs = needs
-        self.recipe = recipe_for_call(self.function, (*self.extras, *needs))
+        self.recipe = recipe_for_call(self.function, (*self.extras, *needs), self.registry)
         self._dependency_casts = {}
 
     def casts_of(self, recipe: Recipe, registry: Registrations) -> FunctionCasts:

@@ -16,6 +16,7 @@ from wares._core.container import Container, Registry
 from wares._core.keys import MISSING, describe, find_nearest
 from wares._core.recipes import Recipe, cannot_fill, recipe_for_call
 from wares._core.signatures import Need, find_own_marked
+from wares._core.steps import say_which_registry
 from wares._inject.askers import Asker
 from wares._inject.reading import read_rest
 from wares.exceptions import (
@@ -231,6 +232,7 @@ def _make_missing(
         path=[*(recipe.key for recipe in path), need.key],
         steps=[*(recipe.describe_step() for recipe in path), describe(need.key)],
         nearest=find_nearest(need.key, registry),
+        asked=say_which_registry(path, registry),
     )
 
 

@@ -218,6 +218,7 @@ class _Injector:
         casts: bool = False,
         cast_result: bool = False,
     ) -> None:
+        self._given = registry
         if registry is None:
             registry = Registry()
             registry._known.is_makeshift = True
@@ -278,5 +279,11 @@ class _Injector:
     def _wrap(
         self, function: Callable[..., Any], shape: Shape | None = None
     ) -> Callable[..., Any]:
-        asker = read_asker(function, self._dependencies, casts=self._casts, shape=shape)
+        asker = read_asker(
+            function,
+            self._dependencies,
+            registry=self._given,
+            casts=self._casts,
+            shape=shape,
+        )
         return write_wrapper(asker, self._registry, casts_result=self._cast_result)

@@ -32,6 +32,7 @@ def read_asker(
     function: Callable[..., Any],
     dependencies: Sequence[Any],
     *,
+    registry: Any = None,
     casts: bool = False,
     shape: Shape | None = None,
 ) -> Asker:
@@ -40,6 +41,7 @@ def read_asker(
     Args:
         function: Any callable.
         dependencies: Markers of dependencies that are made for their effect, before the others.
+        registry: The registry that `inject` was given, if any.
         casts: Whether arguments are cast.
         shape: What calling the wrapper returns, if that differs from *function*.
 
@@ -59,6 +61,7 @@ def read_asker(
         _read_extras(function, dependencies),
         shape or read_shape(function),
         casts_arguments=casts,
+        registry=registry,
     )
     found = Check(asker, viewpoint)
     asker.open_needs = () if asker.takes_any_name else tuple(found.open_needs.values())
