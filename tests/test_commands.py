@@ -236,12 +236,56 @@ starlette = Starlette(
 )
 """
 
+SOCKETS = """
+import socketio
+from starlette.applications import Starlette
+from starlette.routing import Mount
+import wares.socketio, wares.starlette
+from wares import Inject, Registry
+
+class Engine: ...
+class Unused: ...
+class Missing: ...
+
+async def start(app, registry):
+    registry.register_factory(Engine, Engine)
+    registry.register_factory(Unused, Unused)
+    yield
+
+def serve(sio, registry, combine):
+    lifespan = wares.starlette.lifespan(start, registry=registry, validate=False)
+    return combine(sio, Starlette(lifespan=lifespan))
+
+def mount(sio, app):
+    # The same server twice, as for an old path and a new one.
+    app.router.routes += [Mount(path, socketio.ASGIApp(sio)) for path in ("/old", "/new")]
+    return app
+
+def wrap(sio, app):
+    return socketio.ASGIApp(sio, app)
+
+registry = Registry()
+sio = wares.socketio.AsyncServer(async_mode="asgi", registry=registry)
+
+@sio.event
+async def buy(engine: Inject[Engine]): ...
+
+mounted, wrapped = (serve(sio, registry, combine) for combine in (mount, wrap))
+lacking = wares.socketio.AsyncServer(async_mode="asgi")
+
+@lacking.event
+async def sell(missing: Inject[Missing]): ...
+
+mounted_lacking, wrapped_lacking = (serve(lacking, None, combine) for combine in (mount, wrap))
+"""
+
 
 @pytest.fixture
 def folder(tmp_path):
     """A folder with the modules of a shop."""
     (tmp_path / "shop.py").write_text(SHOP, "utf-8")
     (tmp_path / "used.py").write_text(USED, "utf-8")
+    (tmp_path / "sockets.py").write_text(SOCKETS, "utf-8")
     (tmp_path / "with_asyncio.py").write_text(WITH_ASYNCIO, "utf-8")
     (tmp_path / "lacking.py").write_text("import nowhere_to_be_found", "utf-8")
     (tmp_path / "package").mkdir()
@@ -270,7 +314,7 @@ def call(folder, monkeypatch, capsys):
         return caught.value.code, output.out, output.err
 
     yield call
-    ours = ("shop", "used", "with_asyncio", "lacking", "package", "inner")
+    ours = ("shop", "used", "sockets", "with_asyncio", "lacking", "package", "inner")
     for name in set(sys.modules) - modules:
         if name.partition(".")[0] in ours:
             del sys.modules[name]
@@ -472,6 +516,16 @@ class TestCheck:
             "! Unused is registered, but nothing seems to need it. (used.py:17)",
             "Services that functions ask for in their bodies cannot be seen.",
         ] == err.splitlines()
+
+    @pytest.mark.parametrize("place", ["mounted", "wrapped"])
+    def test_servers_of_socketio(self, call, place):
+        """The handlers of a Socket.IO server are seen wherever it is, and each problem once."""
+        code, out, err = call("check", f"sockets:{place}")
+        lacking, _, problems = call("check", f"sockets:{place}_lacking")
+
+        assert (0, "✓ 2 services, no problem\n") == (code, out)
+        assert ["Unused"] == re.findall(r"^! (\w+)", err, re.MULTILINE)
+        assert (1, 1) == (lacking, problems.count("Nothing is registered for Missing"))
 
     def test_what_nobody_asks_for_in_a_signature(self, call):
         """If all handlers ask in their bodies, there is no warning about unused services."""

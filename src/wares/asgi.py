@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping, MutableMapping
 from types import TracebackType
 from typing import Any, TypeAlias, TypeVar
 from urllib.parse import parse_qs
@@ -17,7 +17,6 @@ from urllib.parse import parse_qs
 import attrs
 from typing_extensions import Unpack
 
-from wares._adapters.applications import find_mounted_problems
 from wares._adapters.health_endpoint import HealthAnswer, HealthEndpoint, HealthOptions
 from wares._adapters.lifespan import REGISTRY_KEY, Lifespan, refuse_undecorated
 from wares._adapters.registries import demand
@@ -95,9 +94,6 @@ class lifespan(Lifespan[App]):  # noqa: N801  # used as a decorator
     Raises:
         InvalidRegistrationError: *function* cannot be a lifespan function.
     """
-
-    def _find_problems(self, app: App, registry: Registry) -> Iterator[Exception]:
-        return find_mounted_problems(app, registry)
 
 
 class ConnectionContainer(Container):

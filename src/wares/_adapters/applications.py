@@ -9,22 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from typing import Any
 
+from wares._adapters.inside import Finder, find_finders, look_inside
 from wares._adapters.lifespan import REGISTRY_KEY, Lifespan
 from wares._core.container import Registry
 from wares._inject.injected import Served, find_missing, find_needed
 from wares.exceptions import ServiceNotFoundError
-
-#: The attributes in which servers, test clients and middlewares keep what they wrap.
-_INSIDE = (
-    "app",
-    "application",
-    "lifespan",
-    "engineio_server",  # of an application of Socket.IO: the server
-    "_wares_dispatch",  # of a server of Socket.IO: its handlers and hook
-    "_lifespan",  # of FastMCP
-    "settings",  # of the MCP SDK: the settings, which have the lifespan
-    "other_asgi_app",
-)
 
 
 def find_registry(thing: object) -> Registry | None:
@@ -92,7 +81,8 @@ def with_methods(
 
 def find_problems(app: object, registry: Registry) -> Iterator[Exception]:
     """Find the services that handlers of an application ask for and that *registry* lacks."""
-    yield from _find_problems_inside(app, registry._finders, registry)
+    for find in _list_finders(app, registry):
+        yield from find(registry)
     yield from find_missing(_find_handlers(app, registry), registry)
 
 
@@ -101,11 +91,13 @@ def find_wanted(app: object, registry: Registry) -> Iterator[Hashable]:
     yield from find_needed(_find_handlers(app, registry), registry)
     with Registry() as empty:
         # With an empty registry, handlers miss everything that they ask for.
-        yield from (
-            problem.key
-            for problem in _find_problems_inside(app, registry._finders, empty)
-            if isinstance(problem, ServiceNotFoundError)
-        )
+        problems = [problem for find in _list_finders(app, registry) for problem in find(empty)]
+    yield from (one.key for one in problems if isinstance(one, ServiceNotFoundError))
+
+
+def _list_finders(app: object, registry: Registry) -> Iterable[Finder]:
+    """List the finders of an application; its lifespans have added some of them to *registry*."""
+    return dict.fromkeys([*registry._finders, *find_finders(app, registry)])
 
 
 def _find_handlers(app: object, registry: Registry) -> Iterable[Callable[..., Any]]:
@@ -115,47 +107,11 @@ def _find_handlers(app: object, registry: Registry) -> Iterable[Callable[..., An
     return {id(handler): handler for handler in found}.values()
 
 
-def find_mounted_problems(app: object, registry: Registry) -> Iterator[Exception]:
-    """Find the services that Socket.IO servers in an application need and *registry* lacks."""
-    for current in look_inside(app):
-        dispatch: Any = getattr(current, "_wares_dispatch", None)
-        own = registry if dispatch is None else dispatch.hook.registry
-        if dispatch is not None and (own is None or own is registry):
-            yield from dispatch.find_problems(registry)
-        for route in getattr(current, "routes", None) or ():
-            yield from find_mounted_problems(getattr(route, "app", None), registry)
-
-
-def _find_problems_inside(
-    app: object,
-    finders: Iterable[Callable[[Registry], Iterable[Exception]]],
-    registry: Registry,
-) -> Iterator[Exception]:
-    for current in look_inside(app):
-        dispatch: Any = getattr(current, "_wares_dispatch", None)
-        if dispatch is not None:
-            yield from dispatch.find_problems(registry)
-    for find in finders:
-        yield from find(registry)
-
-
 def _find_registries(thing: object) -> Iterator[Registry]:
     for current in look_inside(thing):
         if isinstance(current, Registry):
             yield current
         yield from filter(_is_registry, _kept_by(current))
-
-
-def look_inside(thing: object) -> Iterator[object]:
-    """Yield *thing* and everything that it wraps."""
-    seen: set[int] = set()
-    todo = [thing]
-    for current in todo:
-        if current is None or id(current) in seen:
-            continue
-        seen.add(id(current))
-        yield current
-        todo += [getattr(current, name, None) for name in _INSIDE]
 
 
 def _kept_by(thing: Any) -> Iterator[Any]:

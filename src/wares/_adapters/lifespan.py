@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import abc
 import contextlib
 import contextvars
 import functools
@@ -12,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, overload
 
+from wares._adapters.inside import Finder, find_finders
 from wares._core.callables import Shape, can_be_called, describe_callable, read_shape, unwrap
 from wares._core.container import Registry
 from wares._inject.injected import find_missing
@@ -49,7 +49,7 @@ VALIDATES: contextvars.ContextVar[bool] = contextvars.ContextVar(
 )
 
 
-class Lifespan(abc.ABC, Generic[App]):
+class Lifespan(Generic[App]):
     """Pass a registry to a lifespan function, and close the registry after it.
 
     An application may be started again after it has ended, as tests do. Each start has a new, empty
@@ -139,10 +139,12 @@ class Lifespan(abc.ABC, Generic[App]):
             whole_state = {**self._check(state), REGISTRY_KEY: registry}
             handlers = [*await self._find_handlers(app)]
             registry._handlers.append(lambda: handlers)
-            if self._validates and VALIDATES.get() and self._is_last(app):
-                self._validate(app, registry, handlers)
             if self._is_last(app):
-                registry._finders.append(functools.partial(self._find_problems, app))
+                own: Finder = functools.partial(self._find_problems, app)
+                finders = [own, *find_finders(app, registry)]
+                if self._validates and VALIDATES.get():
+                    self._validate(app, registry, handlers, finders)
+                registry._finders += finders
                 await registry.astart()
             await self._prepare(app)
             yield whole_state
@@ -152,10 +154,14 @@ class Lifespan(abc.ABC, Generic[App]):
         return not self._is_nested
 
     def _validate(
-        self, app: App, registry: Registry, handlers: Iterable[Callable[..., Any]]
+        self,
+        app: App,
+        registry: Registry,
+        handlers: Iterable[Callable[..., Any]],
+        finders: Iterable[Finder],
     ) -> None:
         # This comes first, because mounted servers announce here what their containers are given.
-        others = list(self._find_problems(app, registry))
+        others = [problem for find in finders for problem in find(registry)]
         problems = [*registry.graph().problems, *others, *find_missing(handlers, registry)]
         if any(isinstance(problem, ServiceNotFoundError) for problem in problems):
             problems += map(NoRegistryError, find_idle_lifespans(app))
@@ -165,9 +171,9 @@ class Lifespan(abc.ABC, Generic[App]):
         """Find the functions that may use `wares.inject`; for adapters that can see them."""
         return ()
 
-    @abc.abstractmethod
-    def _find_problems(self, app: App, registry: Registry) -> Iterable[Exception]:
+    def _find_problems(self, app: App, registry: Registry) -> Iterable[Exception]:  # noqa: ARG002  # adapters need them
         """Find problems that only the adapter can see."""
+        return ()
 
     async def _prepare(self, app: App) -> None:
         """Prepare the application for its first request; for adapters to override."""

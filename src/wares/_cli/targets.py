@@ -17,7 +17,8 @@ from typing import Any
 
 import attrs
 
-from wares._adapters.applications import find_lifespan, find_registry, look_inside
+from wares._adapters.applications import find_lifespan, find_registry
+from wares._adapters.inside import look_inside
 from wares._adapters.lifespan import REGISTRY_KEY, refuse_undecorated
 from wares._adapters.starting import started
 from wares._cli.programs import find_command, open_program

@@ -449,7 +449,6 @@ class lifespan(starlette.lifespan[App]):  # noqa: N801  # used as a decorator
         return [*await super()._find_handlers(app), *find_injected(app)]
 
     def _find_problems(self, app: App, registry: Registry) -> Iterator[Exception]:
-        yield from super()._find_problems(app, registry)
         yield from find_overlooked(app)
         if container in (app.dependency_overrides or ()):
             return
