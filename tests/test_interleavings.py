@@ -183,7 +183,28 @@ def test_get_and_close(key, closes_first):
     shared.close()
 
 
-def test_close_and_close():
+def test_note_a_cleanup_and_close():
+    """A cleanup that is noted next to others, while another thread runs those, runs as well."""
+    scene = Scene(Session)
+
+    def prepare():
+        scene.forget()
+        container = scene.registry.container()
+        container.get("connection")
+
+        def check(got, closed):
+            assert None is closed
+            assert not isinstance(got, BaseException) or isinstance(got, ContainerClosedError)
+            assert sorted(map(str, scene.entered)) == sorted(map(str, scene.left))
+
+        return lambda: container.get(Session), container.close, check
+
+    assert explore(prepare, "instruction") > 50
+    scene.close()
+
+
+@pytest.mark.parametrize("place", ["line", "instruction"])
+def test_close_and_close(place):
     """Two threads that close one container run each cleanup once."""
     scene = Scene(Session)
 
@@ -199,7 +220,7 @@ def test_close_and_close():
 
         return container.close, container.close, check
 
-    assert explore(prepare) > 2
+    assert explore(prepare, place) > 2
     scene.close()
 
 
@@ -431,3 +452,132 @@ def test_close_and_another_container():
 
     assert explore(prepare) > 2
     scene.close()
+
+
+def naming(word):
+    """Make a decorator that puts *word* in front of a text."""
+
+    def decorate(service: str):
+        return f"{word} {service}"
+
+    return decorate
+
+
+def test_decorate_and_decorate():
+    """Of two decorators that are registered at the same time, none is lost."""
+
+    def prepare():
+        registry = Registry()
+        registry.register_value(str, "service")
+
+        def check(first, second):
+            assert (None, None) == (first, second)
+            with registry.container() as container:
+                assert container.get(str) in ("a b service", "b a service")
+
+        return (
+            lambda: registry.decorate(str, naming("a")),
+            lambda: registry.decorate(str, naming("b")),
+            check,
+        )
+
+    assert explore(prepare) > 10
+
+
+@pytest.mark.parametrize("registers_first", [False, True])
+def test_decorate_and_register(registers_first):
+    """A registration made while its key is decorated wins, decorated or not."""
+
+    def prepare():
+        registry = Registry()
+        registry.register_value(str, "service")
+
+        def check(first, second):
+            assert (None, None) == (first, second)
+            with registry.container() as container:
+                assert container.get(str) in ("new", "good new")
+
+        functions = [
+            lambda: registry.decorate(str, naming("good")),
+            lambda: registry.register_value(str, "new"),
+        ]
+        return *(functions[::-1] if registers_first else functions), check
+
+    assert explore(prepare) > 10
+
+
+def test_add_and_add():
+    """Two services that are added to one key at the same time are both there."""
+
+    def prepare():
+        registry = Registry()
+
+        def check(first, second):
+            assert (None, None) == (first, second)
+            with registry.container() as container:
+                assert ["a", "b"] == sorted(container.get(list[str]))
+
+        return (
+            lambda: registry.add_value(str, "a"),
+            lambda: registry.add_value(str, "b"),
+            check,
+        )
+
+    assert explore(prepare, "instruction") > 100
+
+
+def test_observe_and_observe():
+    """Two observers that begin at the same time are both told, and not after they have ended."""
+
+    class Observer:
+        def __init__(self):
+            self.made_keys = []
+
+        def made(self, key, lifetime, duration):
+            self.made_keys.append(key)
+
+    def prepare():
+        registry = Registry()
+        registry.register_factory(Database, Database)
+        observers = [Observer(), Observer(), Observer()]
+        stop = registry.observe(observers[2])
+
+        def observe_and_stop():
+            registry.observe(observers[0])
+            stop()
+
+        def check(first, second):
+            assert None is first
+            with registry.container() as container:
+                container.get(Database)
+            assert [[Database], [Database], []] == [one.made_keys for one in observers]
+
+        return observe_and_stop, lambda: registry.observe(observers[1]), check
+
+    assert explore(prepare, "instruction") > 100
+
+
+def test_record_and_record():
+    """A recording that begins as another one ends records what is asked for after that."""
+
+    def prepare():
+        registry = Registry()
+        registry.register_factory(list, lambda wares_container: [wares_container.get(int)])
+        registry.register_factory(int, int)
+        recording = registry.record()
+
+        def record_nothing():
+            with registry.record():
+                pass
+
+        def check(first, second):
+            assert (None, None) == (first, second)
+            with registry.container() as container:
+                container.get(list)
+            recording.__exit__(None, None, None)
+            edges = [(edge.source, edge.target) for edge in registry.graph().edges]
+            assert [("list", "int")] == edges
+
+        return record_nothing, recording.__enter__, check
+
+    assert explore(prepare) > 5

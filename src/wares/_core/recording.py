@@ -13,6 +13,7 @@ from typing import Any
 
 from wares._core.asking import Asking
 from wares._core.claims import find_path
+from wares._core.locking import locked
 from wares._core.registrations import Registrations
 
 _get, _aget = Asking.get, Asking.aget
@@ -24,18 +25,27 @@ _recording: Counter[Registrations] = Counter()
 @contextmanager
 def record(registry: Any) -> Iterator[None]:
     """Note which keys factories ask the containers of *registry* for, while the block lasts."""
-    known = registry._known
-    _recording[known] += 1
-    Asking.get = _get_and_note  # type: ignore[method-assign]  # put back below
-    Asking.aget = _aget_and_note  # type: ignore[method-assign]  # the same
+    _begin(registry._known)
     try:
         yield
     finally:
-        _recording.subtract([known])
-        if not +_recording:
-            Asking.get = _get  # type: ignore[method-assign]  # as it was
-            Asking.aget = _aget  # type: ignore[method-assign]  # the same
-            _recording.clear()
+        _end(registry._known)
+
+
+@locked
+def _begin(known: Registrations) -> None:
+    _recording[known] += 1
+    Asking.get = _get_and_note  # type: ignore[method-assign]  # put back by `_end`
+    Asking.aget = _aget_and_note  # type: ignore[method-assign]  # the same
+
+
+@locked
+def _end(known: Registrations) -> None:
+    _recording.subtract([known])
+    if not +_recording:
+        Asking.get = _get  # type: ignore[method-assign]  # as it was
+        Asking.aget = _aget  # type: ignore[method-assign]  # the same
+        _recording.clear()
 
 
 def _get_and_note(self: Any, key: Any, /, *more: Any) -> Any:

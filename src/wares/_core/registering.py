@@ -48,7 +48,7 @@ class Registering:
         self._known = Registrations(self)
         self._callbacks = RegistryCleanups()
         self._parts: dict[Hashable, itertools.count[int]] = {}
-        self._decorations = 0
+        self._decorations = itertools.count(1)
 
     def __contains__(self, key: object) -> bool:
         """Return whether a service is registered under *key*."""
@@ -297,11 +297,14 @@ class Registering:
             UnresolvableParameterError: A required parameter has no annotation.
             RegistryClosedError: The registry is closed.
         """
-        self._known.check_open()
-        recipe = self._known.get_registered(check_key(key))
-        self._decorations += 1
-        for part in recipes_for_decoration(recipe, decorator, self._decorations):
-            self._register(part, None)
+        known: Any = check_key(key)
+        is_registered = False
+        # Another thread may decorate or replace the service meanwhile.
+        while not is_registered:
+            self._known.check_open()
+            recipe = self._known.get_registered(known)
+            parts = recipes_for_decoration(recipe, decorator, next(self._decorations))
+            is_registered = self._known.put_decorated(recipe, *parts)
 
     def expect(self, *keys: Hashable) -> None:
         """Declare keys under which each container is given an object, such as the request.
@@ -432,15 +435,8 @@ class Registering:
                 f"An instance of {type(observer).__qualname__} observes nothing: it has no method "
                 f"called {', '.join(EVENTS)}."
             )
-        known = self._known
-        known.observers = (*known.observers, observer)
-        known.change()
-
-        def stop() -> None:
-            known.observers = tuple(one for one in known.observers if one is not observer)
-            known.change()
-
-        return stop
+        self._known.add_observer(observer)
+        return functools.partial(self._known.remove_observer, observer)
 
     def _next_part(self, key: Any) -> Part:
         key = check_key(key)

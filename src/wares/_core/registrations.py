@@ -92,9 +92,22 @@ class Registrations:
         self.check_open()
         log_registration(recipe)
         with LOCK:
-            self.registered[recipe.key] = recipe
-            if recipe.key not in self.overrides:
-                self._put_in_force(recipe.key, recipe)
+            self._put(recipe)
+
+    def put_decorated(self, decorated: Recipe, inner: Recipe, outer: Recipe) -> bool:
+        """Register both recipes of a decoration, unless *decorated* was replaced meanwhile.
+
+        Returns:
+            Whether they are registered.
+        """
+        with LOCK:
+            if self.registered[decorated.key] is not decorated:
+                return False
+            self._put(inner)
+            self._put(outer)
+        log_registration(inner)
+        log_registration(outer)
+        return True
 
     def begin_override(self, recipe: Recipe) -> None:
         """Put an overriding recipe in force."""
@@ -116,6 +129,18 @@ class Registrations:
                 del self.overrides[key]
                 self.unasked.discard(key)
             self._put_in_force(key, stack[-1] if stack else self.registered.get(key))
+
+    @locked
+    def add_observer(self, observer: object) -> None:
+        """Tell *observer* of services from now on."""
+        self.observers = (*self.observers, observer)
+        self.change()
+
+    @locked
+    def remove_observer(self, observer: object) -> None:
+        """Tell *observer* of nothing any more."""
+        self.observers = tuple(one for one in self.observers if one is not observer)
+        self.change()
 
     @locked
     def change(self) -> None:
@@ -214,6 +239,12 @@ class Registrations:
             if key not in self.recipes:
                 register(key, get_args(key))
             return self.recipes[key]
+
+    def _put(self, recipe: Recipe) -> None:
+        """Register a recipe, as `put` does. Called with the lock held."""
+        self.registered[recipe.key] = recipe
+        if recipe.key not in self.overrides:
+            self._put_in_force(recipe.key, recipe)
 
     def _put_in_force(self, key: Hashable, recipe: Recipe | None) -> None:
         """Put a recipe in force, or leave none in force. Called with the lock held."""
