@@ -17,7 +17,8 @@ from urllib.parse import parse_qs
 import attrs
 from typing_extensions import Unpack
 
-from wares._adapters.health_endpoint import HealthAnswer, HealthEndpoint, HealthOptions
+from wares._adapters.answers import NOT_ALLOWED, send_answer
+from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
 from wares._adapters.lifespan import REGISTRY_KEY, Lifespan, refuse_undecorated
 from wares._adapters.registries import demand
 from wares._adapters.shielding import CancelScope, leaving, open_shield
@@ -354,7 +355,7 @@ def health_app(registry: Registry | None = None, **options: Unpack[HealthOptions
                 f"health_app answers HTTP requests only, and this is {scope['type']!r}. Mount it "
                 f"at a path of an application that handles other scopes itself."
             )
-        answer = _NOT_ALLOWED
+        answer = NOT_ALLOWED
         if scope["method"] in ("GET", "HEAD"):
             container: Container | None = scope.get(CONTAINER_KEY)
             found = registry if container is None else registry or container.registry
@@ -364,30 +365,14 @@ def health_app(registry: Registry | None = None, **options: Unpack[HealthOptions
                 tags=query.get("tag", ()),
                 accept=_read_accept(scope),
             )
-        await _send_answer(send, answer, with_body=scope["method"] != "HEAD")
+        await send_answer(scope, send, answer)
 
     return health
-
-
-#: The answer to other methods than ``GET`` and ``HEAD``.
-_NOT_ALLOWED = HealthAnswer(405, {"allow": "GET, HEAD"}, b"")
 
 
 def _read_accept(scope: Scope) -> str:
     values = [value for name, value in scope["headers"] if name == b"accept"]
     return b",".join(values).decode("latin-1")
-
-
-async def _send_answer(send: Send, answer: HealthAnswer, *, with_body: bool) -> None:
-    headers = {**answer.headers, "content-length": str(len(answer.body))}
-    await send(
-        {
-            "type": "http.response.start",
-            "status": answer.status,
-            "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
-        }
-    )
-    await send({"type": "http.response.body", "body": answer.body if with_body else b""})
 
 
 async def _serve_lifespan(manager: Any, scope: Scope, receive: Receive, send: Send) -> None:

@@ -19,6 +19,7 @@ from typing import Any, Self, TypedDict
 
 import attrs
 
+from wares._adapters.answers import Answer
 from wares._core.container import Registry
 from wares._core.registrations import Registrations
 from wares._core.waiting import expect_in_the_event_loop
@@ -66,21 +67,6 @@ class HealthOptions(TypedDict, total=False):
     failing_status: int
     show_errors: bool
     max_age: float
-
-
-@attrs.frozen
-class HealthAnswer:
-    """The answer to send.
-
-    Attributes:
-        status: The HTTP status.
-        headers: The HTTP headers, with lower-case names.
-        body: JSON.
-    """
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
 
 
 class HealthEndpoint:
@@ -131,7 +117,7 @@ class HealthEndpoint:
 
     def respond(
         self, registry: Registry, *, tags: Iterable[str] = (), accept: str = ""
-    ) -> HealthAnswer:
+    ) -> Answer:
         """Run the pings in threads, and answer.
 
         Args:
@@ -153,7 +139,7 @@ class HealthEndpoint:
 
     async def arespond(
         self, registry: Registry, *, tags: Iterable[str] = (), accept: str = ""
-    ) -> HealthAnswer:
+    ) -> Answer:
         """Run the pings in the event loop, asyncio's or trio's, and answer as `respond` does."""
         wanted = frozenset(filter(None, tags))
         unknown = self._refuse_unknown(registry, wanted)
@@ -169,9 +155,7 @@ class HealthEndpoint:
         done = await wait()
         return self._answer(done.result().narrow(wanted), accept)
 
-    def _refuse_unknown(
-        self, registry: Registry, wanted: frozenset[str]
-    ) -> HealthAnswer | None:
+    def _refuse_unknown(self, registry: Registry, wanted: frozenset[str]) -> Answer | None:
         """Refuse a probe for unknown tags, because it would check nothing and report success."""
         if not wanted:
             return None
@@ -183,7 +167,7 @@ class HealthEndpoint:
             return None
         content = {"unknown_tags": unknown, "known_tags": known}
         headers = {"content-type": _PLAIN, "cache-control": "no-store"}
-        return HealthAnswer(_NOT_FOUND, headers, json.dumps(content).encode())
+        return Answer(_NOT_FOUND, headers, json.dumps(content).encode())
 
     def _claim(self, registry: Registry) -> tuple[_SharedRun, bool]:
         """Return a run to share or a new one, and whether the caller must run it."""
@@ -224,7 +208,7 @@ class HealthEndpoint:
         del self._runs[registry._known]
         run.future.set_exception(error)
 
-    def _answer(self, findings: _Findings, accept: str) -> HealthAnswer:
+    def _answer(self, findings: _Findings, accept: str) -> Answer:
         is_detailed = _prefers_details(accept)
         write = _write_details if is_detailed else _write_names
         max_age = int(self._max_age)
@@ -235,7 +219,7 @@ class HealthEndpoint:
         }
         status = self.ok_status if findings.report.is_healthy else self.failing_status
         content = write(findings, show_errors=self._show_errors)
-        return HealthAnswer(status, headers, json.dumps(content).encode())
+        return Answer(status, headers, json.dumps(content).encode())
 
 
 @attrs.frozen

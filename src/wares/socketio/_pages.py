@@ -13,6 +13,7 @@ from typing import Any
 import attrs
 import socketio
 
+from wares._adapters.answers import NOT_ALLOWED, Answer, send_answer, start_answer
 from wares._core.container import Registry
 from wares.socketio._asyncapi import asyncapi
 
@@ -47,20 +48,17 @@ class _Pages:
     registry: Registry | None = attrs.field(default=None, kw_only=True)
     script_url: str = attrs.field(default=SCRIPT_URL, kw_only=True)
 
-    def _answer(self, method: str, path: str) -> tuple[str, dict[str, str], bytes]:
-        """Return the status, the headers and the body of the answer to a request."""
-        status, kind, text = "200 OK", "text/html; charset=utf-8", ""
-        name = path.strip("/")
+    def _answer(self, method: str, path: str) -> Answer:
         if method not in ("GET", "HEAD"):
-            status = "405 Method Not Allowed"
-        elif name in ("", "asyncapi.html"):
-            text = self._write_page()
-        elif name == "asyncapi.json":
-            kind, text = "application/json", self._write_json()
-        else:
-            status = "404 Not Found"
-        headers = {"Content-Type": kind, "Content-Length": str(len(text.encode()))}
-        return status, headers, b"" if method == "HEAD" else text.encode()
+            return NOT_ALLOWED
+        name = path.strip("/")
+        if name in ("", "asyncapi.html"):
+            headers = {"content-type": "text/html; charset=utf-8"}
+            return Answer(200, headers, self._write_page().encode())
+        if name == "asyncapi.json":
+            headers = {"content-type": "application/json"}
+            return Answer(200, headers, self._write_json().encode())
+        return Answer(404, {})
 
     def _write_page(self) -> str:
         is_default = self.script_url == SCRIPT_URL
@@ -107,15 +105,7 @@ class AsyncAPIApp(_Pages):
     ) -> None:
         """Answer a request."""
         path = scope["path"].removeprefix(scope.get("root_path", ""))
-        status, headers, body = self._answer(scope["method"], path)
-        await send(
-            {
-                "type": "http.response.start",
-                "status": int(status[:3]),
-                "headers": [(key.lower().encode(), headers[key].encode()) for key in headers],
-            }
-        )
-        await send({"type": "http.response.body", "body": body})
+        await send_answer(scope, send, self._answer(scope["method"], path))
 
 
 @attrs.frozen(eq=False)
@@ -126,7 +116,5 @@ class AsyncAPIWSGIApp(_Pages):
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
         """Answer a request."""
-        path = environ.get("PATH_INFO", "")
-        status, headers, body = self._answer(environ["REQUEST_METHOD"], path)
-        start_response(status, list(headers.items()))
-        return [body]
+        answer = self._answer(environ["REQUEST_METHOD"], environ.get("PATH_INFO", ""))
+        return start_answer(environ, start_response, answer)

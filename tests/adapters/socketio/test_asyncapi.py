@@ -318,7 +318,9 @@ async def test_mounted(sio):
     assert document == answers[0].json()
     assert "<title>&lt;Shop&gt; &amp; more</title>" in answers[1].text
     assert [404, 405, 200] == [missing.status_code, wrong.status_code, head.status_code]
+    assert "GET, HEAD" == wrong.headers["allow"]
     assert b"" == head.content
+    assert len(answers[0].content) == int(head.headers["content-length"])
     # The hash of the file that `npm pack @asyncapi/web-component@2.6.5` brings.
     assert 'integrity="sha384-ok1YBWy2+' in answers[1].text
 
