@@ -8,24 +8,18 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import attrs
 import socketio
 
+from wares._adapters.extras import needs_extra
 from wares._core.container import Registry
-from wares._core.keys import MISSING
-from wares.exceptions import MissingExtraError
 from wares.socketio._dispatch import Dispatch
 from wares.socketio._parameters import Parameter
 from wares.socketio._payloads import find_adapter
 from wares.socketio._servers import find_dispatch
-
-#: The keys of a pydantic schema under which there are other schemas.
-_SCHEMAS_IN = frozenset(
-    {"items", "prefixItems", "additionalProperties", "anyOf", "oneOf", "allOf", "not"}
-)
 
 
 @attrs.frozen(eq=False)
@@ -34,30 +28,23 @@ class _Message:
 
     Attributes:
         namespace: The namespace.
-        name: The name of the event.
+        event: The name of the event.
         direction: ``"receive"`` if the client sends it, ``"send"`` if the server emits it,
             ``"answer"`` if it acknowledges another message.
-        adapters: The pydantic adapters of its arguments; None stands for any type.
+        arguments: For each argument its `pydantic.TypeAdapter`, or None if it may be anything, and
+            whether pydantic validates or serialises it.
         required: How many of the arguments must be sent.
+        has_rest: Whether the last adapter is that of a list, of all arguments that are left.
         summary: The first line of the handler's docstring.
     """
 
     namespace: str
-    name: str
+    event: str
     direction: Literal["receive", "send", "answer"]
-    adapters: Sequence[Any]
+    arguments: Sequence[tuple[Any, Literal["validation", "serialization"]]]
     required: int = 0
+    has_rest: bool = False
     summary: str = ""
-
-    @property
-    def channel(self) -> str:
-        """The id of the channel, which describes the namespace."""
-        return _as_id(self.namespace.strip("/") or "root")
-
-    @property
-    def id(self) -> str:
-        """The id of the message within the channel."""
-        return f"{_as_id(self.name)}.{self.direction}"
 
 
 def asyncapi(
@@ -73,6 +60,9 @@ def asyncapi(
     Each namespace is a channel. Each handler is an operation that receives a message and, if its
     return type is known, answers with another one. Each event that ``emits`` has declared is an
     operation that sends a message.
+
+    The payload of a message is the schema of its argument, or an array of several arguments. All
+    arguments that an annotated ``*args`` takes have the same schema.
 
     Args:
         sio: The server, after `init_app`.
@@ -93,41 +83,49 @@ def asyncapi(
     info = {"title": title, "version": version}
     if description is not None:
         info["description"] = description
-    messages = list(_read_messages(dispatch, registry or dispatch.registry))
     return {
         "asyncapi": "3.0.0",
         "info": info,
         "defaultContentType": "application/json",
-        **_write(messages),
+        **_write(list(_read_messages(dispatch, registry or dispatch.registry))),
     }
 
 
 def _read_messages(dispatch: Dispatch, registry: Registry) -> Iterator[_Message]:
     for made in dispatch.handlers.values():
-        place = made.handler.place
-        parameters = [
-            parameter
-            for parameter in made.handler.parameters
-            if _is_payload(parameter, registry)
-        ]
+        namespace, event = made.handler.place.namespace, made.handler.place.event
+        parameters = list(_find_arguments(made.handler.parameters, registry))
+        rest = [parameter for parameter in parameters if _takes_rest(parameter)]
         yield _Message(
-            place.namespace,
-            place.event,
+            namespace,
+            event,
             "receive",
-            [parameter.adapter for parameter in parameters],
-            sum(not parameter.is_optional for parameter in parameters),
+            [(parameter.adapter, "validation") for parameter in parameters],
+            sum(not parameter.is_optional for parameter in parameters) - len(rest),
+            bool(rest),
             (inspect.getdoc(made.handler.function) or "").partition("\n")[0],
         )
         adapter = find_adapter(made.response)
         if adapter is not None:
-            yield _Message(place.namespace, place.event, "answer", [adapter])
+            yield _Message(namespace, event, "answer", [(adapter, "serialization")])
     for (namespace, event), model in dispatch.emitted.items():
-        yield _Message(namespace, event, "send", [find_adapter(model)])
+        yield _Message(namespace, event, "send", [(find_adapter(model), "serialization")])
 
 
-def _is_payload(parameter: Parameter, registry: Registry) -> bool:
-    is_service = parameter.key is not MISSING and parameter.key in registry
-    return parameter.is_argument and not is_service
+def _find_arguments(parameters: Iterable[Parameter], registry: Registry) -> Iterator[Parameter]:
+    """Find the parameters that take arguments of the payload, except for an untyped ``*args``."""
+    for parameter in parameters:
+        if _takes_rest(parameter):
+            if parameter.adapter is not None:
+                yield parameter
+            # No argument is left for the parameters that follow.
+            return
+        if parameter.is_argument and parameter.key not in registry:
+            yield parameter
+
+
+def _takes_rest(parameter: Parameter) -> bool:
+    return parameter.kind is inspect.Parameter.VAR_POSITIONAL
 
 
 def _write(messages: Sequence[_Message]) -> dict[str, Any]:
@@ -135,84 +133,73 @@ def _write(messages: Sequence[_Message]) -> dict[str, Any]:
     channels: dict[str, Any] = {}
     operations: dict[str, Any] = {}
     written: dict[str, Any] = {}
-    for number, message in enumerate(messages):
-        channel, name = message.channel, f"{message.channel}.{message.id}"
+    for message in messages:
+        channel, event = _as_id(message.namespace.strip("/") or "root"), _as_id(message.event)
+        name = f"{event}.{message.direction}"
         within = channels.setdefault(channel, {"address": message.namespace, "messages": {}})
-        within["messages"][message.id] = {"$ref": f"#/components/messages/{name}"}
-        written[name] = _write_message(message, schemas[number])
+        within["messages"][name] = {"$ref": f"#/components/messages/{channel}.{name}"}
+        written[f"{channel}.{name}"] = _write_message(message, schemas)
         references = {
             "channel": {"$ref": f"#/channels/{channel}"},
-            "messages": [{"$ref": f"#/channels/{channel}/messages/{message.id}"}],
+            "messages": [{"$ref": f"#/channels/{channel}/messages/{name}"}],
         }
         if message.direction == "answer":
-            operations[f"{channel}.{_as_id(message.name)}.receive"]["reply"] = references
+            operations[f"{channel}.{event}.receive"]["reply"] = references
         else:
-            operations[name] = {"action": message.direction, **references}
+            operations[f"{channel}.{name}"] = {"action": message.direction, **references}
     components = {"messages": written, "schemas": definitions}
     return {"channels": channels, "operations": operations, "components": components}
 
 
-def _write_message(message: _Message, schemas: list[Any]) -> dict[str, Any]:
-    written: dict[str, Any] = {"name": message.name}
+def _write_message(message: _Message, schemas: Mapping[Any, Any]) -> dict[str, Any]:
+    written: dict[str, Any] = {"name": message.event}
     if message.summary:
         written["summary"] = message.summary
-    if len(schemas) == 1:
-        written["payload"] = schemas[0]
-    elif schemas:
+    items = [schemas.get(argument, {}) for argument in message.arguments]
+    if len(items) == 1:
+        written["payload"] = items[0]
+    elif items:
+        rest = {"additionalItems": items.pop()["items"]} if message.has_rest else {}
         least = message.required
-        written["payload"] = {"type": "array", "items": schemas, "minItems": least}
+        written["payload"] = {"type": "array", "items": items, "minItems": least, **rest}
     return written
 
 
-def _write_schemas(
-    messages: Sequence[_Message],
-) -> tuple[list[list[Any]], dict[str, Any]]:
-    """Write the schemas of all messages' arguments, and the schemas to which they refer."""
-    try:
+def _write_schemas(messages: Iterable[_Message]) -> tuple[Mapping[Any, Any], Mapping[str, Any]]:
+    """Write the schemas of the arguments of messages, and the schemas to which they refer."""
+    with needs_extra("asyncapi()", "pydantic"):
         from pydantic import TypeAdapter  # noqa: PLC0415  # only the document needs it
-    except ImportError:
-        raise MissingExtraError("asyncapi()", "pydantic") from None
-    inputs: list[tuple[Hashable, Any, Any]] = [
-        (
-            (number, position),
-            "validation" if message.direction == "receive" else "serialization",
-            adapter,
-        )
-        for number, message in enumerate(messages)
-        for position, adapter in enumerate(message.adapters)
-        if adapter is not None
-    ]
-    written, rest = TypeAdapter.json_schemas(
-        inputs, ref_template="#/components/schemas/{model}"
+        from pydantic.json_schema import GenerateJsonSchema  # noqa: PLC0415  # see above
+
+    class Draft07(GenerateJsonSchema):
+        """Writes JSON Schema Draft 07 (https://json-schema.org/draft-07), as AsyncAPI needs."""
+
+        def build_schema_type_to_method(self) -> dict[Any, Any]:
+            methods: dict[Any, Any] = super().build_schema_type_to_method()
+            return {kind: _in_draft_07(method) for kind, method in methods.items()}
+
+    arguments = [argument for message in messages for argument in message.arguments]
+    schemas, rest = TypeAdapter.json_schemas(
+        [(adapter, mode, adapter) for adapter, mode in arguments if adapter is not None],
+        ref_template="#/components/schemas/{model}",
+        schema_generator=Draft07,
     )
-    by_place = {place: _as_draft_07(schema) for (place, _), schema in written.items()}
-    schemas: list[list[Any]] = [
-        [by_place.get((number, position), {}) for position in range(len(message.adapters))]
-        for number, message in enumerate(messages)
-    ]
-    definitions = rest.get("$defs", {})
-    return schemas, {name: _as_draft_07(schema) for name, schema in definitions.items()}
+    return schemas, rest.get("$defs", {})
 
 
-def _as_draft_07(schema: Any) -> Any:
-    """Convert tuples to JSON Schema Draft 07 (https://json-schema.org/draft-07), as AsyncAPI needs.
+def _in_draft_07(write: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """Wrap a method of pydantic's writer, which writes the Draft 2020-12 of JSON Schema."""
 
-    In Draft 07, the schema of a tuple has a list as ``items``; pydantic writes ``prefixItems``.
-    """
-    if isinstance(schema, list):
-        return [_as_draft_07(item) for item in schema]
-    if not isinstance(schema, dict):
-        return schema
-    written = dict(schema)
-    for key in _SCHEMAS_IN.intersection(schema):
-        written[key] = _as_draft_07(schema[key])
-    if "properties" in schema:
-        properties = schema["properties"].items()
-        written["properties"] = {name: _as_draft_07(item) for name, item in properties}
-    if "prefixItems" in written:
-        # pydantic never writes both: a tuple has either a length or items of one type.
-        written["items"] = written.pop("prefixItems")
-    return written
+    def write_in_draft_07(schema: Any) -> dict[str, Any]:
+        written = write(schema)
+        # AsyncAPI has no discriminators like this, which only repeat what the members say.
+        written.pop("discriminator", None)
+        if "prefixItems" in written:
+            names = {"prefixItems": "items", "items": "additionalItems"}
+            return {names.get(key, key): value for key, value in written.items()}
+        return written
+
+    return write_in_draft_07
 
 
 def _as_id(name: str) -> str:

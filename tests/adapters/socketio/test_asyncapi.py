@@ -6,7 +6,7 @@ import json
 import shutil
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import httpx
 import jsonschema
@@ -15,6 +15,7 @@ import pytest
 import socketio
 from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse
+from pydantic_core import core_schema
 
 from tests.adapters.socketio.serving import serve
 from wares import Inject, Registry
@@ -239,6 +240,34 @@ def test_optional_arguments():
     assert (4, 1) == (len(payload["items"]), payload["minItems"])
 
 
+def test_any_number_of_arguments():
+    """Annotated ``*args`` describe all arguments that other parameters leave."""
+    sio = AsyncServer(async_mode="asgi")
+
+    @sio.event
+    async def several(first: int, *rest: Message): ...
+
+    @sio.event
+    async def only(sid: SocketID, *messages: Message, late: int = 5): ...
+
+    @sio.event
+    async def untyped(first: int, *rest): ...
+
+    document = asyncapi(sio, title="Shop", version="1")
+
+    check(document)
+    messages = document["components"]["messages"]
+    message = {"$ref": "#/components/schemas/Message"}
+    assert {
+        "type": "array",
+        "items": [{"type": "integer"}],
+        "additionalItems": message,
+        "minItems": 1,
+    } == messages["root.several.receive"]["payload"]
+    assert {"type": "array", "items": message} == messages["root.only.receive"]["payload"]
+    assert {"type": "integer"} == messages["root.untyped.receive"]["payload"]
+
+
 class Settled(pydantic.BaseModel, extra="allow"):
     """A model whose schema has more than one boolean in the place of a schema."""
 
@@ -246,6 +275,15 @@ class Settled(pydantic.BaseModel, extra="allow"):
 class Pair(NamedTuple):
     left: int
     right: str
+
+
+class Route:
+    """A tuple of a name and any number of steps."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        items = [core_schema.str_schema(), core_schema.int_schema()]
+        return core_schema.tuple_schema(items, variadic_item_index=1)
 
 
 def test_tuples():
@@ -258,6 +296,9 @@ def test_tuples():
     @sio.event
     async def more(pairs: dict[str, list[Pair | tuple[int, ...]]]) -> Settled: ...
 
+    @sio.event
+    async def go(route: Route) -> None: ...
+
     document = asyncapi(sio, title="Shop", version="1")
 
     check(document)
@@ -266,7 +307,37 @@ def test_tuples():
         "root.say.answer"
     ]["payload"]["items"]
     assert 2 == len(document["components"]["schemas"]["Pair"]["items"])
+    assert {
+        "type": "array",
+        "items": [{"type": "string"}],
+        "additionalItems": {"type": "integer"},
+        "minItems": 1,
+    } == messages["root.go.receive"]["payload"]
     assert "prefixItems" not in json.dumps(document)
+
+
+class Circle(pydantic.BaseModel):
+    kind: Literal["circle"]
+
+
+class Square(pydantic.BaseModel):
+    kind: Literal["square"]
+
+
+def test_unions():
+    """A union whose members have a tag is written without OpenAPI's discriminator."""
+    sio = AsyncServer(async_mode="asgi")
+
+    @sio.event
+    async def draw(shape: Annotated[Circle | Square, pydantic.Discriminator("kind")]): ...
+
+    document = asyncapi(sio, title="Shop", version="1")
+
+    check(document)
+    members = [{"$ref": f"#/components/schemas/{name}"} for name in ("Circle", "Square")]
+    assert {"oneOf": members} == document["components"]["messages"]["root.draw.receive"][
+        "payload"
+    ]
 
 
 def test_names(sio):
