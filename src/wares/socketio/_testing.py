@@ -9,15 +9,26 @@ from __future__ import annotations
 
 import inspect
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+import queue
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Mapping,
+)
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
+    AsyncExitStack,
     asynccontextmanager,
     contextmanager,
 )
-from typing import Any, overload
+from typing import Any, Generic, TypeAlias, TypeVar, overload
 
+import attrs
 import socketio
 from socketio import packet
 from socketio.exceptions import ConnectionRefusedError as Refusal
@@ -28,6 +39,8 @@ from wares.socketio._coroutines import run
 from wares.socketio._hook import find_registry
 from wares.socketio._servers import DISPATCH_KEY
 from wares.socketio._wires import CLOSED, Address, AsyncWire, SyncWire
+
+Connected = TypeVar("Connected")
 
 _EVENTS = (packet.EVENT, packet.BINARY_EVENT)
 _ACKNOWLEDGEMENTS = (packet.ACK, packet.BINARY_ACK)
@@ -70,7 +83,7 @@ class AsyncConnection:
             TimeoutError: No acknowledgement came in time.
         """
         number = next(self._numbers)
-        await self._send(packet.EVENT, [event, *arguments], number)
+        self._send(packet.EVENT, [event, *arguments], number)
         answer = await self._receive(
             lambda one: one.packet_type in _ACKNOWLEDGEMENTS and one.id == number
         )
@@ -78,7 +91,7 @@ class AsyncConnection:
 
     async def emit(self, event: str, *arguments: Any) -> None:
         """Send an event without waiting for an acknowledgement."""
-        await self._send(packet.EVENT, [event, *arguments])
+        self._send(packet.EVENT, [event, *arguments])
 
     async def receive(self, event: str) -> Any:
         """Wait for an event that the server emits.
@@ -103,30 +116,30 @@ class AsyncConnection:
         """Disconnect, and wait until the disconnect handler has run."""
         if not self._is_over:
             self._is_over = True
-            await self._send(packet.DISCONNECT)
+            self._send(packet.DISCONNECT)
         for left in await self._wire.close():
             # This is the exception of a handler, and no other call has raised it.
             if isinstance(left, Exception):
                 raise left
 
     async def _enter(self, auth: Any) -> None:
-        await self._send(packet.CONNECT, auth)
+        self._send(packet.CONNECT, auth)
         answer = await self._receive(
             lambda one: one.packet_type in (packet.CONNECT, packet.CONNECT_ERROR)
         )
         if answer.packet_type == packet.CONNECT_ERROR:
             self._is_over = True
-            message = answer.data.get("message") if isinstance(answer.data, dict) else None
-            refusal = Refusal(*([] if message is None else [message]))
+            is_dict = isinstance(answer.data, dict)
+            refusal = Refusal(answer.data.get("message", "") if is_dict else answer.data)
             refusal.error_args = answer.data
             raise refusal
         self.sid = answer.data["sid"]
 
-    async def _send(self, kind: int, data: Any = None, number: int | None = None) -> None:
+    def _send(self, kind: int, data: Any = None, number: int | None = None) -> None:
         sent = self._packet_class(kind, data=data, namespace=self._namespace, id=number)
         encoded = sent.encode()
         for frame in encoded if isinstance(encoded, list) else [encoded]:
-            await self._wire.send(frame)
+            self._wire.send(frame)
 
     async def _receive(self, is_wanted: Callable[[Any], bool]) -> Any:
         """Wait for a packet that *is_wanted* accepts, and keep other packets for later."""
@@ -138,7 +151,7 @@ class AsyncConnection:
                 raise DisconnectedError("The client is not connected.")
             try:
                 frame = await self._wire.receive()
-            except TimeoutError:
+            except (TimeoutError, queue.Empty):
                 raise TimeoutError("The server did not send that in time.") from None
             if isinstance(frame, Exception):
                 raise frame
@@ -148,17 +161,15 @@ class AsyncConnection:
         if frame is CLOSED:
             self._is_over = True
             return
-        received = self._partial
-        if received is None:
-            received = self._packet_class(encoded_packet=frame)
-            if received.attachment_count:
-                self._partial = received
-                return
-        elif not received.add_attachment(frame):
-            return
-        self._partial = None
-        self._is_over |= received.packet_type == packet.DISCONNECT
-        self._inbox.append(received)
+        if self._partial is None:
+            self._partial = self._packet_class(encoded_packet=frame)
+            is_whole = not self._partial.attachment_count
+        else:
+            is_whole = self._partial.add_attachment(frame)
+        if is_whole:
+            self._is_over = self._partial.packet_type == packet.DISCONNECT
+            self._inbox.append(self._partial)
+            self._partial = None
 
 
 class SyncConnection:
@@ -189,52 +200,34 @@ class SyncConnection:
         run(self._connection.disconnect())
 
 
-class _Client:
-    """The base of the clients for both kinds of application."""
+class Client(Generic[Connected]):
+    """A client of an application: see `TestClient`."""
 
-    def __init__(self, sio: Any, address: Address, state: Mapping[str, Any]) -> None:
-        self._sio = sio
+    def __init__(
+        self,
+        sio: Any,
+        address: Address,
+        wire_class: type[AsyncWire | SyncWire],
+        finish: Callable[[Coroutine[Any, Any, AsyncConnection]], Connected],
+    ) -> None:
+        self._packet_class = getattr(sio, "packet_class", packet.Packet)
         self._address = address
-        self._state = state
-        self._connections: list[AsyncConnection] = []
+        self._wire_class = wire_class
+        self._finish = finish
+        self._connections = AsyncExitStack()
         dispatch = getattr(sio, DISPATCH_KEY, None)
         if dispatch is not None:
             # Find services that handlers lack before a client connects.
-            environ = {"asgi.scope": {"state": state}}
+            environ = {"asgi.scope": {"state": address.state}}
             dispatch.hook.check(find_registry(dispatch.hook.registry, environ))
 
-    async def _connect(
-        self, wire: AsyncWire | SyncWire, namespace: str, auth: Any
-    ) -> AsyncConnection:
-        packet_class = getattr(self._sio, "packet_class", packet.Packet)
-        connection = AsyncConnection(wire, packet_class, namespace)
-        try:
-            await connection._enter(auth)
-        except BaseException:
-            await wire.close()
-            raise
-        self._connections.append(connection)
-        return connection
-
-    async def _leave(self) -> None:
-        try:
-            while self._connections:
-                await self._connections.pop().disconnect()
-        finally:
-            for connection in self._connections:
-                await connection._wire.close()
-
-
-class AsyncClient(_Client):
-    """A client of an asynchronous application: see `TestClient`."""
-
-    async def connect(
+    def connect(
         self,
         namespace: str = "/",
         *,
         auth: Any = None,
         headers: Mapping[str, str] | None = None,
-    ) -> AsyncConnection:
+    ) -> Connected:
         """Connect a client; any number of clients may be connected at the same time.
 
         Args:
@@ -243,29 +236,28 @@ class AsyncClient(_Client):
             headers: Headers of the request with which it connects.
 
         Returns:
-            Its connection, which ends with the ``with`` block at the latest.
+            Its connection, which ends with the ``with`` block at the latest; if the application is
+            asynchronous, await it.
 
         Raises:
             socketio.exceptions.ConnectionRefusedError: The client was refused.
             Exception: The exception of the connect handler.
         """
-        wire = AsyncWire(self._address, headers or {}, self._state)
-        return await self._connect(wire, namespace, auth)
+        return self._finish(self._connect(namespace, auth, headers or {}))
+
+    async def _connect(
+        self, namespace: str, auth: Any, headers: Mapping[str, str]
+    ) -> AsyncConnection:
+        wire = self._wire_class(self._address, headers)
+        connection = AsyncConnection(wire, self._packet_class, namespace)
+        self._connections.push_async_callback(connection.disconnect)
+        await connection._enter(auth)
+        return connection
 
 
-class SyncClient(_Client):
-    """A client of a synchronous application: see `TestClient`."""
-
-    def connect(
-        self,
-        namespace: str = "/",
-        *,
-        auth: Any = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> SyncConnection:
-        """Connect a client; see `AsyncClient.connect`."""
-        wire = SyncWire(self._address, headers or {})
-        return SyncConnection(run(self._connect(wire, namespace, auth)))
+#: The clients of asynchronous and of synchronous applications.
+AsyncClient: TypeAlias = Client[Coroutine[Any, Any, AsyncConnection]]
+SyncClient: TypeAlias = Client[SyncConnection]
 
 
 @overload
@@ -299,35 +291,33 @@ def TestClient(app: Any, *, path: str = "/socket.io", timeout: float = 5) -> Any
         ``connect`` returns a connection, which has the methods ``call``, ``emit``, ``receive`` and
         ``disconnect``.
     """
-    folder = f"/{path.strip('/')}/"
     if isinstance(app, socketio.AsyncServer):
-        asgi = socketio.ASGIApp(app, socketio_path=path)
-        return _talk_async(app, Address(asgi, folder, timeout))
-    if isinstance(app, socketio.Server):
-        wsgi = socketio.WSGIApp(app, socketio_path=path)
-        return _talk(app, Address(wsgi, folder, timeout))
-    sio = getattr(app, "engineio_server", None)
+        app = socketio.ASGIApp(app, socketio_path=path)
+    elif isinstance(app, socketio.Server):
+        app = socketio.WSGIApp(app, socketio_path=path)
+    # The applications of python-socketio keep their server under either name.
+    sio = getattr(app, "engineio_server", None) or getattr(app, "engineio_app", None)
     is_async = inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(app.__call__)
-    return (_talk_async if is_async else _talk)(sio, Address(app, folder, timeout))
+    talk = _talk_async if is_async else _talk
+    return talk(sio, Address(app, f"/{path.strip('/')}/", timeout))
 
 
 @asynccontextmanager
 async def _talk_async(sio: Any, address: Address) -> AsyncIterator[AsyncClient]:
     async with started(address.app) as state:
-        client = AsyncClient(sio, address, state)
-        try:
+        address = attrs.evolve(address, state=state)
+        client = AsyncClient(sio, address, AsyncWire, lambda connecting: connecting)
+        async with client._connections:
             yield client
-        finally:
-            await client._leave()
 
 
 @contextmanager
 def _talk(sio: Any, address: Address) -> Iterator[SyncClient]:
-    client = SyncClient(sio, address, {})
+    client = SyncClient(sio, address, SyncWire, lambda work: SyncConnection(run(work)))
     try:
         yield client
     finally:
-        run(client._leave())
+        run(client._connections.aclose())
 
 
 def _unpack(values: list[Any]) -> Any:

@@ -308,6 +308,24 @@ class TestSynchronous:
             assert (1, "two") == bob.receive("told")
             assert (1, "two") == ada.receive("told")
 
+    def test_many_events(self, sio):
+        """A client receives any number of events that come at once."""
+        with TestClient(sio) as client:
+            connection = client.connect()
+            for number in range(50):
+                sio.emit("told", number)
+
+            assert list(range(50)) == [connection.receive("told") for _ in range(50)]
+
+    def test_missing_service(self, sio):
+        """An application whose handlers lack a service is reported before a client connects."""
+
+        @sio.event
+        def late(sid: SocketID, lacking: Inject[Lacking]): ...
+
+        with pytest.raises(InvalidRegistryError), TestClient(socketio.WSGIApp(sio)):
+            pass
+
     def test_namespace_and_headers(self, sio, journal):
         """A client chooses the namespace and headers."""
         with TestClient(sio) as client:
