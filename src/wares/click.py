@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
+from wares._adapters.commands import find_served
 from wares._adapters.injecting import SynchronousHandler
 from wares._adapters.loops import Loops
 from wares._adapters.registries import close
@@ -22,7 +23,6 @@ from wares._adapters.sources import Source, demand_source, make_registry
 from wares._adapters.units import Unit, check
 from wares._core.container import Registry
 from wares._core.keys import MISSING
-from wares._inject.injected import Served
 from wares.exceptions import InvalidRegistrationError
 
 __all__ = ["with_container"]
@@ -162,17 +162,6 @@ def _is_failure(error: BaseException) -> bool:
     if isinstance(error, SystemExit):
         code = 0 if error.code is None else error.code
     return bool(code != 0)
-
-
-def find_served(command: Any) -> list[Callable[..., Any]]:
-    """Return the function of a command, if it has one, with the names of what Click passes."""
-    function = getattr(command, "callback", None)
-    if function is None:
-        return []
-    served = Served(function)
-    served.names = {parameter.name for parameter in command.params}
-    served.sender = "an option or an argument of the command"
-    return [served]
 
 
 def describe_context(context: Any) -> dict[Any, Any]:

@@ -1,6 +1,7 @@
 """`wares check` sees what the handlers of each framework ask for."""
 
 import importlib.util
+import re
 import sys
 import textwrap
 
@@ -70,6 +71,16 @@ APPLICATIONS = {
         def handle(text, missing: Inject[Missing]):
             raise SystemExit("The program was run.")
     """,
+    "click_injected": """
+        import click
+
+        registry = make()
+
+        @click.command()
+        @inject(registry=registry)
+        def app(missing: Inject[Missing]):
+            raise SystemExit("The program was run, not handled.")
+    """,
     "fastapi": """
         from fastapi import FastAPI
         from wares.fastapi import lifespan
@@ -102,6 +113,19 @@ APPLICATIONS = {
         app = init_app(Flask("shop"), registry=make())
 
         @app.get("/")
+        @inject
+        def handle(missing: Inject[Missing]): ...
+    """,
+    "flask_command": """
+        from flask import Flask
+        from flask.cli import AppGroup
+        from wares.flask import init_app
+
+        app = init_app(Flask("shop"), registry=make())
+        users = AppGroup("users")
+        app.cli.add_command(users)
+
+        @users.command("add")
         @inject
         def handle(missing: Inject[Missing]): ...
     """,
@@ -182,6 +206,35 @@ APPLICATIONS = {
             return outer
     """,
 }
+
+#: An application of Flask that calls a function, which is no view, of a blueprint.
+AROUND = """
+        from flask import Blueprint, Flask
+        from wares.flask import init_app
+
+        blueprint = Blueprint("orders", __name__)
+
+        @blueprint.{register}
+        @inject
+        def handle(*args, missing: Inject[Missing]): ...
+
+        def app():
+            app = init_app(Flask("shop"), registry=make())
+            app.register_blueprint(blueprint)
+            return app
+"""
+for register in (
+    "before_request",
+    "after_request",
+    "teardown_request",
+    "context_processor",
+    "errorhandler(404)",
+    "errorhandler(ValueError)",
+    "before_app_request",
+    "cli.command()",
+):
+    name = re.sub(r"\W", "_", f"flask_{register}")
+    APPLICATIONS[name] = AROUND.replace("{register}", register)
 
 SERVER = """
         from wares.mcp import WaresMiddleware, lifespan

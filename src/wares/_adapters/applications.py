@@ -9,11 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from typing import Any
 
+from wares._adapters.commands import find_commands
 from wares._adapters.inside import Finder, find_finders, look_inside
 from wares._adapters.lifespan import REGISTRY_KEY, Lifespan
 from wares._core.container import Registry
 from wares._inject.injected import Served, find_missing, find_needed
 from wares.exceptions import ServiceNotFoundError
+
+#: The attributes of a Flask application that keep the functions that run around its views.
+_AROUND_VIEWS = (
+    "before_request_funcs",
+    "after_request_funcs",
+    "teardown_request_funcs",
+    "template_context_processors",
+)
 
 
 def find_registry(thing: object) -> Registry | None:
@@ -35,16 +44,31 @@ def find_lifespan(thing: object) -> Lifespan[Any] | None:
 
 
 def find_views(app: object) -> Iterator[Callable[..., Any]]:
-    """Find the views of a Flask application, or the endpoints of a Starlette application.
+    """Find the functions that serve the requests of a Flask or Starlette application.
 
-    The views include the methods of class-based views, and the handlers of Flask-SocketIO.
+    They include the methods of class-based views, the functions that Flask calls around its views
+    and for errors, and the handlers of Flask-SocketIO.
     """
+    yield from _find_endpoints(app)
+    yield from _find_views_of_flask(app)
+    yield from _find_functions_around(app)
+    sockets = getattr(getattr(app, "extensions", {}).get("socketio"), "server", None)
+    # `wares.socketio` checks the handlers of its servers itself.
+    if sockets is not None and not hasattr(sockets, "_wares_dispatch"):
+        for handlers in sockets.handlers.values():
+            yield from handlers.values()
+
+
+def _find_endpoints(app: object) -> Iterator[Callable[..., Any]]:
     for route in getattr(app, "routes", None) or ():
         endpoint = getattr(route, "endpoint", None)
         # FastAPI injects its own endpoints.
         if endpoint is not None and not hasattr(route, "dependant"):
             yield endpoint
-        yield from find_views(route)
+        yield from _find_endpoints(route)
+
+
+def _find_views_of_flask(app: object) -> Iterator[Callable[..., Any]]:
     views: Mapping[str, Any] = getattr(app, "view_functions", {})
     for endpoint, view in views.items():
         kind = getattr(view, "view_class", None)
@@ -52,10 +76,15 @@ def find_views(app: object) -> Iterator[Callable[..., Any]]:
         rules = app.url_map.iter_rules(endpoint)  # type: ignore[attr-defined]  # of Flask
         parts = {part for rule in rules for part in rule.arguments}
         yield from with_methods(view, kind, names, parts)
-    sockets = getattr(getattr(app, "extensions", {}).get("socketio"), "server", None)
-    # `wares.socketio` checks the handlers of its servers itself.
-    if sockets is not None and not hasattr(sockets, "_wares_dispatch"):
-        for handlers in sockets.handlers.values():
+
+
+def _find_functions_around(app: object) -> Iterator[Callable[..., Any]]:
+    """Find the functions that Flask calls before and after views, for templates and for errors."""
+    for name in _AROUND_VIEWS:
+        for functions in getattr(app, name, {}).values():
+            yield from functions
+    for codes in getattr(app, "error_handler_spec", {}).values():
+        for handlers in codes.values():
             yield from handlers.values()
 
 
@@ -101,8 +130,9 @@ def _list_finders(app: object, registry: Registry) -> Iterable[Finder]:
 
 
 def _find_handlers(app: object, registry: Registry) -> Iterable[Callable[..., Any]]:
-    """Find all handlers of requests, messages and the like, each of them once."""
-    found = [*find_views(app), *(handler for find in registry._handlers for handler in find())]
+    """Find all handlers of requests, messages, commands and the like, each of them once."""
+    added = [handler for find in registry._handlers for handler in find()]
+    found = [*find_views(app), *find_commands(app), *added]
     # Compare by identity, because handlers need not be hashable.
     return {id(handler): handler for handler in found}.values()
 

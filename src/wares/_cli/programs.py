@@ -13,9 +13,10 @@ from typing import Any
 import attrs
 import click
 
-from wares._adapters.sources import make_registry
+from wares._adapters.commands import find_functions
+from wares._adapters.sources import Source, make_registry
 from wares._core.container import Registry
-from wares.click import describe_context, find_served, find_source
+from wares.click import describe_context, find_source
 
 
 @attrs.frozen
@@ -44,7 +45,7 @@ def open_program(thing: object) -> object:
         thing: A program, or anything else.
 
     Returns:
-        The program; or *thing*, if it is no program, or none of its commands has a container.
+        The program; or *thing*, if it is no program, or none of its commands has a registry.
 
     Raises:
         click.BadParameter: Its commands have several registries.
@@ -56,8 +57,7 @@ def open_program(thing: object) -> object:
     # As for shell completion, this prompts for nothing and calls no command.
     with command.make_context(command.name, [], resilient_parsing=True) as context:
         functions = [*_find_functions(command, context)]
-        # By identity, because not all registries are hashable.
-        sources = {id(one): one for one in map(find_source, functions) if one is not None}
+        sources = _find_sources(functions)
         if not sources:
             return thing
         if len(sources) > 1:
@@ -66,17 +66,32 @@ def open_program(thing: object) -> object:
                 "function that makes one.",
                 param_hint="TARGET",
             )
-        (source,) = sources.values()
+        (source,) = sources
         registry = make_registry(source)
-        registry.expect(*describe_context(context))
+        if any(map(find_source, functions)):
+            registry.expect(*describe_context(context))
     registry._handlers.append(lambda: functions)
     return Program(registry)
 
 
+def _find_sources(functions: list[Callable[..., Any]]) -> list[Source]:
+    """List the arguments of `with_container`, or else the registries that `inject` was given."""
+    found = [find_source(function) for function in functions]
+    if not any(found):
+        found = [_find_registry(function) for function in functions]
+    # By identity, because not all registries are hashable.
+    sources = {id(source): source for source in found if source is not None}
+    return list(sources.values())
+
+
+def _find_registry(function: Callable[..., Any]) -> Source | None:
+    asker = getattr(function, "__wares_asker__", None)
+    registry: Source | None = getattr(asker, "registry", None)
+    return registry
+
+
 def _find_functions(command: Any, context: Any) -> Iterator[Callable[..., Any]]:
     """Find the functions of a command and of its subcommands."""
-    if command.callback is not None:
-        yield command.callback
-        yield from find_served(command)
+    yield from find_functions(command)
     for name in command.list_commands(context) if hasattr(command, "list_commands") else ():
         yield from _find_functions(command.get_command(context, name), context)
