@@ -6,10 +6,11 @@ awaited, exactly as in an `async with` block; the others run, and see it.
 
 import asyncio
 import contextlib
+import gc
 
 import pytest
 
-from tests.support.cleanups import Boom, aleaving, awatching
+from tests.support.cleanups import Boom, aleaving, awatching, watching
 from tests.support.deadline import settle
 from tests.support.patch_releases import needs_timeouts_once_cancelled
 from tests.support.services import Cache, Database, Engine, Session
@@ -233,6 +234,35 @@ class TestDuringACleanup:
 
         assert (["interrupted"], ["cache", "database"]) == (pause.events, events)
         assert task.cancelled()
+
+    # The list of the cleanups may be destroyed before the task.
+    @pytest.mark.filterwarnings("ignore:A (container|registry) was dropped:ResourceWarning")
+    @pytest.mark.parametrize("lifetime", ["scoped", "singleton"])
+    def test_its_event_loop_is_closed(self, registry, lifetime):
+        """The other cleanups run when Python destroys the task."""
+        seen, tasks, loop = [], [], asyncio.new_event_loop()
+        loop.set_exception_handler(lambda *_: None)
+
+        async def make_session():
+            yield Session()
+            await loop.create_future()
+
+        registry.register_factory(Database, watching(seen), lifetime=lifetime)
+        registry.register_factory(Session, make_session, lifetime=lifetime)
+        container = registry.container()
+
+        async def begin():
+            await container.aget(Database, Session)
+            closing = container if lifetime == "scoped" else registry
+            tasks.append(asyncio.create_task(closing.aclose()))
+            await settle()
+
+        loop.run_until_complete(begin())
+        loop.close()
+        tasks.clear()
+        gc.collect()
+
+        assert [GeneratorExit] == list(map(type, seen))
 
 
 class TestBefore:

@@ -10,7 +10,7 @@ from time import sleep
 
 import pytest
 
-from tests.support.deadline import SECONDS, in_threads, settle
+from tests.support.deadline import SECONDS, in_loop, in_thread, in_threads, settle
 from wares import AsyncServiceError, Depends, Registry, ServiceNotFoundError, inject
 
 
@@ -414,3 +414,89 @@ def test_a_task_whose_event_loop_has_ended(registry):
     assert ["made", None] == outcomes
     assert "made" == get()
     assert not waiting.pop().done()
+
+
+class Abandoned:
+    """An asynchronous factory whose first run never ends, because its event loop is closed."""
+
+    def __init__(self):
+        self.runs = 0
+        self.loop = asyncio.new_event_loop()
+        self.loop.set_exception_handler(lambda *_: None)
+        self.tasks = []
+
+    async def __call__(self):
+        self.runs += 1
+        if self.runs == 1:
+            await self.loop.create_future()
+        return Key()
+
+    def begin(self, *coroutines):
+        """Let *coroutines* run as far as they get, in a thread, and keep their tasks."""
+
+        async def run():
+            self.tasks += map(asyncio.create_task, coroutines)
+            await settle()
+
+        in_thread(lambda: self.loop.run_until_complete(run()))
+
+    def close(self, *, keeps_tasks=True):
+        """Close the event loop."""
+        self.loop.close()
+        if not keeps_tasks:
+            self.tasks.clear()
+            gc.collect()
+
+
+class NeedsKey:
+    """A service that needs another one."""
+
+    def __init__(self, key: Key):
+        self.key = key
+
+
+class TestAnEventLoopThatIsClosed:
+    """A task makes a singleton, and its event loop is closed before it has ended."""
+
+    @pytest.mark.parametrize("keeps_tasks", [False, True])
+    @pytest.mark.parametrize("lifetime", ["scoped", "singleton"])
+    async def test_and_the_next_that_asks(self, way, registry, lifetime, keeps_tasks):
+        """The next `get` makes the singleton, and what needs it."""
+        abandoned = Abandoned()
+        registry.register_factory(Key, abandoned, lifetime="singleton")
+        registry.register_factory(NeedsKey, NeedsKey, lifetime=lifetime)
+        container = registry.container()
+        abandoned.begin(container.aget(NeedsKey))
+        abandoned.close(keeps_tasks=keeps_tasks)
+
+        service = in_loop(lambda: container.aget(NeedsKey))
+        gc.collect()
+
+        assert service is await way.get(container, NeedsKey)
+        assert service.key is await way.get(registry.container(), Key)
+        assert 2 == abandoned.runs
+
+    def test_and_a_thread_that_asks(self, registry):
+        """A synchronous `get` does not wait for the task, but finds that it has to be awaited."""
+        abandoned = Abandoned()
+        registry.register_factory(Key, abandoned, lifetime="singleton")
+        abandoned.begin(registry.container().aget(Key))
+        abandoned.close()
+
+        assert [AsyncServiceError] == in_threads(
+            lambda: outcome_of(registry.container().get, Key)
+        )
+
+    async def test_and_those_that_wait(self, registry):
+        """Tasks and threads that wait already receive what the next `get` makes."""
+        abandoned = Abandoned()
+        registry.register_factory(Key, abandoned, lifetime="singleton")
+        abandoned.begin(registry.container().aget(Key))
+        waiting = [asyncio.create_task(registry.container().aget(Key)) for _ in range(2)]
+        await settle()
+        abandoned.close()
+
+        key = await registry.container().aget(Key)
+
+        async with asyncio.timeout(SECONDS):
+            assert [key, key] == await asyncio.gather(*waiting)

@@ -16,7 +16,7 @@ import os
 from _thread import get_ident, start_new_thread
 from collections.abc import Callable, Coroutine, Hashable, Iterator
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -24,6 +24,9 @@ from wares._core.awkward import get_traceback, is_a
 from wares._core.locking import LOCK, locked
 from wares._core.paths import Path, find_claims_on_the_stack, read_path
 from wares.exceptions import AsyncServiceError, CircularDependencyError
+
+if TYPE_CHECKING:
+    import asyncio
 
 #: The key of a container's cleanups in its dict of services. They are in that dict so that exactly
 #: one of several threads creates them, and exactly one of several that close takes them out.
@@ -37,9 +40,12 @@ class Claim:
 
     #: The thread of the event loop that runs an `aget` that may suspend; else `None`.
     thread: int | None = None
+    #: The event loop in which an `aget` makes a singleton, if it is one of asyncio.
+    loop: asyncio.AbstractEventLoop | None = None
     #: The coroutine of the maker of such an `aget`, once it has begun.
     coroutine: Coroutine[Any, Any, Any] | None = None
-    #: Whether the `get` has failed. Keys that it may still hold then count as not claimed.
+    #: Whether the `get` has failed, or can never go on. Keys that it may still hold then count as
+    #: not claimed.
     is_over = False
     #: The waits of other `get` calls for keys that this one has claimed.
     waiters: dict[Wait, None] | tuple[()] = ()
@@ -153,13 +159,17 @@ def begin_wait(
     if claim.waiters:
         wake(claim)
     holder = busy.holder
+    if holder.loop is not None and holder.loop.is_closed():
+        # Its task will never go on.
+        holder.is_over = True
+        wake(holder)
     thread = get_ident() if blocks else None
     lineage = tuple(find_lineage(claim))
     wait = Wait(busy.made, busy.key, holder, lineage, thread, answer)
     with LOCK:
         if wait.is_over():
             if holder.is_over and busy.made.get(busy.key) is holder:
-                # The holder was interrupted before it could give up the key.
+                # The holder was interrupted before it could give up the key, or cannot go on.
                 del busy.made[busy.key]
             return None
         _refuse_deadlock(busy, lineage, thread)

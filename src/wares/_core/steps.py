@@ -40,6 +40,7 @@ from wares._core.recipes import (
 from wares._core.registrations import Registrations
 from wares._core.results import fits
 from wares._core.signatures import Need
+from wares._core.waiting import find_event_loop
 from wares.exceptions import (
     AsyncServiceError,
     CircularDependencyError,
@@ -362,5 +363,6 @@ NAMES = {
     "clean_up_and_raise": clean_up_and_raise,
     "raise_too_short": raise_too_short,
     "raise_unreadable": raise_unreadable,
+    "find_event_loop": find_event_loop,
     "wake": wake,
 }

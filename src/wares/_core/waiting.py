@@ -10,7 +10,10 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import asyncio
 
 
 def expect_in_thread() -> tuple[Callable[[Any], None], Callable[[], Any]]:
@@ -43,6 +46,17 @@ def runs_trio() -> bool:
     # If trio is running, it has been imported.
     trio: Any = sys.modules.get("trio")
     return trio is not None and bool(trio.lowlevel.in_trio_run())
+
+
+def find_event_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the event loop of asyncio that runs in this thread; `None` if there is none."""
+    import asyncio  # noqa: PLC0415  # takes long to import, and a singleton is made once
+
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        # The event loop is that of trio, or somebody runs the coroutine without one.
+        return None
 
 
 def _expect_on_asyncio() -> tuple[Callable[[Any], None], Callable[[], Awaitable[Any]]]:

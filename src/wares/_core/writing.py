@@ -342,6 +342,8 @@ class Writer:
         is_root = self.makers.keeper == "singleton"
         if is_root:
             self.put(indent + 1, "claim.sources = []")
+            if self.can_await:
+                self.put(indent + 1, "claim.loop = find_event_loop()")
         result = self._build(node, gathered, indent + 1)
         self._chain.append(index)
         if is_root:
