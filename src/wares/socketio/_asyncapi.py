@@ -95,13 +95,13 @@ def _read_messages(dispatch: Dispatch, registry: Registry) -> Iterator[_Message]
     for made in dispatch.handlers.values():
         namespace, event = made.handler.place.namespace, made.handler.place.event
         parameters = list(_find_arguments(made.handler.parameters, registry))
-        rest = [parameter for parameter in parameters if _takes_rest(parameter)]
+        rest = list(filter(_takes_rest, parameters))
         yield _Message(
             namespace,
             event,
             "receive",
             [(parameter.adapter, "validation") for parameter in parameters],
-            sum(not parameter.is_optional for parameter in parameters) - len(rest),
+            sum(one not in rest and not one.is_optional for one in parameters),
             bool(rest),
             (inspect.getdoc(made.handler.function) or "").partition("\n")[0],
         )

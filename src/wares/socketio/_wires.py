@@ -89,6 +89,8 @@ class AsyncWire:
 
     async def _take(self, message: MutableMapping[str, Any]) -> None:
         """Receive a message that the application sends."""
+        if message["type"] == "websocket.close":
+            self._received.put_nowait(CLOSED)
         if message["type"] != "websocket.send":
             return
         received = packet.Packet(encoded_packet=message.get("text") or message["bytes"])

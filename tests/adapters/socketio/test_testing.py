@@ -254,6 +254,8 @@ class TestAsynchronous:
             assert "websocket" == scope["type"]
             await receive()
             await send({"type": "websocket.close"})
+            while (await receive())["type"] != "websocket.disconnect":
+                pass
 
         async def fail(scope, receive, send):
             raise LookupError("no server")
