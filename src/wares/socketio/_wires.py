@@ -136,7 +136,7 @@ class SyncWire:
         if self._thread.is_alive():
             self.send("", packet.CLOSE)
         self._thread.join(self._address.timeout)
-        return list(self._received.queue)
+        return [self._received.get_nowait() for _ in range(self._received.qsize())]
 
     def _run(self) -> None:
         while not self._is_closing:

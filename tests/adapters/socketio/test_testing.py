@@ -351,6 +351,19 @@ class TestSynchronous:
             with pytest.raises(LookupError, match="fail"):
                 connection.call("fail")
 
+    def test_raised_once(self, sio):
+        """An exception that `disconnect` has raised does not fail the end of the block, too."""
+
+        @sio.event
+        def disconnect(sid):
+            raise LookupError("disconnect")
+
+        with TestClient(sio) as client:
+            connection = client.connect()
+
+            with pytest.raises(LookupError, match="disconnect"):
+                connection.disconnect()
+
     def test_disconnected(self, sio):
         """A client that the server has disconnected says so."""
         with TestClient(sio) as client:
