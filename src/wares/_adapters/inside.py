@@ -16,7 +16,7 @@ _INSIDE = (
     "application",
     "lifespan",
     "engineio_server",  # of an application of Socket.IO: the server
-    "_wares_dispatch",  # of a server of Socket.IO: its handlers and hook
+    "_wares_dispatch",  # of a server of Socket.IO: its handlers
     "_lifespan",  # of FastMCP
     "settings",  # of the MCP SDK: the settings, which have the lifespan
     "other_asgi_app",
@@ -41,7 +41,7 @@ def find_finders(app: object, registry: Registry) -> list[Finder]:
 def _find_finders(app: object, registry: Registry) -> Iterator[Finder]:
     for current in _walk(app, _find_wrapped_and_mounted):
         dispatch: Any = getattr(current, "_wares_dispatch", None)
-        own = registry if dispatch is None else dispatch.hook.registry
+        own = registry if dispatch is None else dispatch.own_registry
         if dispatch is not None and (own is None or own is registry):
             yield dispatch.find_problems
 

@@ -170,7 +170,7 @@ def find_own_marked(
     Raises:
         InvalidRegistrationError: The parameters cannot be read.
     """
-    reader = _Reader(function, viewpoint)
+    reader = Reader(function, viewpoint)
     for parameter in read_parameters(function):
         annotation = reader.try_to_evaluate(parameter)
         if find_own_markers(parameter.replace(annotation=annotation)):
@@ -190,7 +190,7 @@ def find_overlooked_markers(
         An error for each parameter whose marker the framework has overlooked, and for each whose
         annotation cannot be evaluated.
     """
-    reader = _Reader(function)
+    reader = Reader(function)
     for parameter in read_parameters(function):
         if parameter.name in names:
             try:
@@ -216,9 +216,9 @@ def read_annotations(
     Raises:
         UnresolvableParameterError: An annotation cannot be evaluated.
     """
-    reader = _Reader(function, viewpoint)
+    reader = Reader(function, viewpoint)
     signature = read_raw(function)
-    result = _as_parameter("return", signature.return_annotation)
+    result = as_parameter("return", signature.return_annotation)
     found = {
         parameter.name: reader.evaluate(parameter)
         for parameter in (*signature.parameters.values(), result)
@@ -237,8 +237,8 @@ def evaluate_result(factory: Callable[..., Any]) -> Any:
         UnresolvableParameterError: The annotation cannot be evaluated.
     """
     # This annotation is not worth importing a module.
-    reader = _Reader(factory, Viewpoint(may_import=False))
-    return reader.evaluate(_as_parameter("return", read_raw(factory).return_annotation))
+    reader = Reader(factory, Viewpoint(may_import=False))
+    return reader.evaluate(as_parameter("return", read_raw(factory).return_annotation))
 
 
 def check_parameters(factory: Callable[..., Any]) -> None:
@@ -263,7 +263,7 @@ def check_parameters(factory: Callable[..., Any]) -> None:
             )
 
 
-class _Reader:
+class Reader:
     """Reads the annotations, the markers and the needs of one callable."""
 
     #: Whether it is an error if the annotation of a required parameter cannot be read.
@@ -398,7 +398,7 @@ class _Reader:
         return substitute(evaluated, find_type_arguments(owner.kind, home))
 
 
-class _FactoryReader(_Reader):
+class _FactoryReader(Reader):
     """Reads the needs of a registered factory."""
 
     def _read_unmarked(self, parameter: inspect.Parameter, annotation: Any) -> Need | None:
@@ -421,7 +421,7 @@ class _FactoryReader(_Reader):
         return Need(parameter.name, key, default=parameter.default)
 
 
-class _DependencyReader(_Reader):
+class _DependencyReader(Reader):
     """Reads the needs of a callable that a marker names; it may take arguments by name."""
 
     def _read_unmarked(self, parameter: inspect.Parameter, annotation: Any) -> Need:
@@ -440,7 +440,7 @@ class _CallReader(_DependencyReader):
     _is_strict = False
 
 
-class _MarkedReader(_Reader):
+class _MarkedReader(Reader):
     """Reads the marked parameters of an injected function."""
 
     _is_strict = False
@@ -467,7 +467,8 @@ class _MarkedReader(_Reader):
         return super()._read_marked(parameter, mark)
 
 
-def _as_parameter(name: str, annotation: Any) -> inspect.Parameter:
+def as_parameter(name: str, annotation: Any) -> inspect.Parameter:
+    """Make a parameter that only carries an annotation, for `Reader.evaluate`."""
     return inspect.Parameter(name, inspect.Parameter.POSITIONAL_ONLY, annotation=annotation)
 
 

@@ -6,13 +6,17 @@ handled.
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any, TypeAlias
 
 import attrs
 
-from wares._core.container import Container
+from wares._core.container import Container, Registry
+from wares.exceptions import PendingAsyncCleanupError
+from wares.socketio._coroutines import close
 
 #: A namespace, and the id of a client in it.
 Key: TypeAlias = tuple[str, str]
@@ -43,9 +47,14 @@ class Connection:
 
 
 class Connections:
-    """The connections that are open. Threads may share this object."""
+    """The connections that are open. Threads may share this object.
 
-    def __init__(self) -> None:
+    Args:
+        can_await: Whether the server is asynchronous.
+    """
+
+    def __init__(self, *, can_await: bool) -> None:
+        self._can_await = can_await
         self._open: dict[Key, Connection] = {}
         self._lock = threading.Lock()
 
@@ -70,13 +79,26 @@ class Connections:
             connection.is_over |= is_last
             return self._take_if_unused(connection)
 
-    def end(self, is_wanted: Callable[[Connection], bool]) -> Sequence[Connection]:
+    async def end(self, is_wanted: Callable[[Connection], bool]) -> None:
         """End the connections that *is_wanted* chooses.
 
-        Returns:
-            The connections whose containers the caller must close. The containers of the others
-            close after their last event.
+        The container of a connection whose events are being handled closes after the last of them.
         """
+        await self.close(self._take(is_wanted))
+
+    def end_with(self, registry: Registry) -> Awaitable[None] | None:
+        """End the connections that *registry* serves; return an awaitable only if needed."""
+        waiting = []
+        for connection in self._take(lambda one: one.container.registry is registry):
+            with logging_failure(connection):
+                try:
+                    connection.container.close()
+                except PendingAsyncCleanupError:
+                    waiting.append(connection)
+        return self.close(waiting) if waiting else None
+
+    def _take(self, is_wanted: Callable[[Connection], bool]) -> list[Connection]:
+        """End connections, and remove those whose containers must be closed now."""
         with self._lock:
             ended = [one for one in reversed(self._open.values()) if is_wanted(one)]
             for connection in ended:
@@ -89,3 +111,20 @@ class Connections:
         if self._open.get(connection.key) is connection:
             del self._open[connection.key]
         return True
+
+    async def close(
+        self, connections: Iterable[Connection], error: BaseException | None = None
+    ) -> None:
+        """Close the containers of connections, and only log errors, so that all of them close."""
+        for connection in connections:
+            with logging_failure(connection):
+                await close(connection.container, error, can_await=self._can_await)
+
+
+@contextlib.contextmanager
+def logging_failure(what: object) -> Iterator[None]:
+    """Log an exception of a cleanup instead of raising it."""
+    try:
+        yield
+    except Exception:  # a cleanup may raise anything
+        logging.getLogger("wares").exception("Cleaning up %s failed.", what)

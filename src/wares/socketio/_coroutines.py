@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+from wares._core.container import Container
+
 T = TypeVar("T")
 
 
@@ -33,3 +35,11 @@ def as_coroutine_function(work: Callable[..., T]) -> Callable[..., Coroutine[Any
         return work(*args)
 
     return call
+
+
+async def close(container: Container, error: BaseException | None, *, can_await: bool) -> None:
+    """Close a container with the exception that has ended its event, if there is one."""
+    if can_await:
+        await container.__aexit__(None, error, None)
+    else:
+        container.__exit__(None, error, None)

@@ -11,6 +11,11 @@ CONNECT = "connect"
 DISCONNECT = "disconnect"
 
 
+def has_payload(event: str) -> bool:
+    """Tell whether a client can send a payload with an event of this name."""
+    return event not in (CONNECT, DISCONNECT)
+
+
 @attrs.frozen
 class Argument:
     """Metadata that makes `Auth` and `Data` differ from `Any`, and names them in messages."""

@@ -9,18 +9,18 @@ import contextlib
 import functools
 import inspect
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from operator import attrgetter
 from typing import Any
 
-from wares._core.callables import read_shape
+from wares._core.annotations import Viewpoint
 from wares._core.keys import MISSING
 from wares._core.marks import find_markers
 from wares._inject.injection import inject
 from wares.exceptions import InvalidRegistrationError, ServiceNotFoundError
-from wares.socketio._hook import Serving, refuse_async
-from wares.socketio._parameters import Parameter, Place, Reader, is_plain, path_of
+from wares.socketio._parameters import HandlerReader, Parameter, Place, is_plain, path_of
 from wares.socketio._payloads import PayloadError
+from wares.socketio._serving import Serving, finish
 
 
 class Handler:
@@ -29,8 +29,8 @@ class Handler:
     Args:
         function: The function.
         place: Where it is registered.
+        viewpoint: The names that its annotations may use, besides those around it.
         dependencies: Markers of dependencies to resolve before each call.
-        frame: The function in which it is registered, whose names its annotations may use.
 
     Attributes:
         function: The function.
@@ -45,9 +45,9 @@ class Handler:
         self,
         function: Callable[..., Any],
         place: Place,
+        viewpoint: Viewpoint | None = None,
         *,
         dependencies: Sequence[Any] = (),
-        frame: types.FrameType | None = None,
     ) -> None:
         if not callable(function):
             raise InvalidRegistrationError(
@@ -56,7 +56,7 @@ class Handler:
             )
         self.function = self.called = function
         self.place = place
-        reader = Reader(function, place, frame)
+        reader = HandlerReader(function, place, viewpoint)
         signature = reader.signature
         own = signature.parameters
         left = list(own.values())
@@ -64,47 +64,37 @@ class Handler:
             injector: Any = inject(dependencies=dependencies)
             self.called = injector(_show(function, signature))
             injected = inspect.signature(self.called).parameters.values()
-            left = [own.get(one.name) or reader.evaluate(one) for one in injected]
+            left = [own.get(one.name) or reader.with_annotation(one) for one in injected]
         is_whole = [one.name for one in left] == list(own)
         left = left[place.skip :]
         self.is_plain = place.may_be_plain and is_whole and is_plain(left)
         self.parameters = () if self.is_plain else reader.read(left)
         self.returns = signature.empty if self.is_plain else signature.return_annotation
         self._raw = [attrgetter(path_of(label)) for label in place.labels]
-        # With connect and disconnect, python-socketio passes the last argument only if the handler
-        # takes it.
-        self._end = -1 if _leaves_out_last(signature, place) else None
-        self._retries = not place.has_payload and _takes_any(signature)
-
-    def check_server(self, *, can_await: bool) -> None:
-        """Check that the server can call the function.
-
-        Raises:
-            InvalidRegistrationError: It is asynchronous, and the server is not.
-        """
-        if not can_await and read_shape(self.function).is_async:
-            raise refuse_async(self.function)
+        self._ends = _find_ends(signature, place)
 
     async def call(self, serving: Serving, *first: Any) -> Any:
         """Call the handler with *first* and the arguments that it declares."""
         if self.is_plain:
             return await self._call_plain(serving)
         positional, keywords = await self._fill(serving)
-        result = self.called(*first, *positional, **keywords)
-        return await serving.hook.finish(result, self.function)
+        return await self._finish(serving, self.called(*first, *positional, **keywords))
 
     async def _call_plain(self, serving: Serving) -> Any:
-        """Call the handler as python-socketio does."""
+        """Call the handler as python-socketio does, with an argument less if it takes no more."""
         raw = (*[find(serving) for find in self._raw], *serving.event.arguments)
-        finish = serving.hook.finish
+        end, *others = self._ends
         try:
-            return await finish(self.called(*raw[: self._end]), self.function)
+            return await self._finish(serving, self.called(*raw[:end]))
         except TypeError:
-            if self._retries:
+            for other in others:
                 # If this fails as well, the first error tells what is wrong.
                 with contextlib.suppress(TypeError):
-                    return await finish(self.called(*raw[:-1]), self.function)
+                    return await self._finish(serving, self.called(*raw[:other]))
             raise
+
+    def _finish(self, serving: Serving, result: Any) -> Awaitable[Any]:
+        return finish(result, self.function, can_await=serving.can_await)
 
     async def _fill(self, serving: Serving) -> tuple[list[Any], dict[str, Any]]:
         """Find the arguments; validate the payload before services are made."""
@@ -140,9 +130,7 @@ def _is_service(parameter: Parameter, serving: Serving) -> bool:
 
 async def _get(parameter: Parameter, serving: Serving) -> Any:
     try:
-        if serving.hook.can_await:
-            return await serving.container.aget(parameter.key)
-        return serving.container.get(parameter.key)
+        return await serving.get(parameter.key)
     except ServiceNotFoundError as error:
         if parameter.default is MISSING or error.key != parameter.key:
             raise
@@ -167,17 +155,17 @@ def _show(function: Callable[..., Any], signature: inspect.Signature) -> Callabl
     return functools.update_wrapper(shown, function)
 
 
-def _takes_any(signature: inspect.Signature) -> bool:
+def _find_ends(signature: inspect.Signature, place: Place) -> list[int | None]:
+    """Find the ends of the arguments of a plain handler: None for all, -1 for all but the last.
+
+    With ``connect`` and ``disconnect``, python-socketio passes the last argument only if the
+    handler takes it. A handler that takes any arguments may be a wrapper, so it is tried.
+    """
+    ends = [None] if place.has_payload else [None, -1]
+    fitting = [end for end in ends if _can_take(signature, place.labels[:end])]
     kinds = [parameter.kind for parameter in signature.parameters.values()]
-    return inspect.Parameter.VAR_POSITIONAL in kinds
-
-
-def _leaves_out_last(signature: inspect.Signature, place: Place) -> bool:
-    """Tell whether a plain handler takes all arguments but the last one."""
-    if place.has_payload:
-        return False
-    arguments = [None] * len(place.labels)
-    return not _can_take(signature, arguments) and _can_take(signature, arguments[1:])
+    takes_any = inspect.Parameter.VAR_POSITIONAL in kinds
+    return (fitting if takes_any else fitting[:1]) or [None]
 
 
 def _can_take(signature: inspect.Signature, arguments: Sequence[Any]) -> bool:

@@ -16,15 +16,14 @@ from typing import Any
 
 import attrs
 
-from wares._core.annotations import Viewpoint, inspect_signature, surroundings_of
-from wares._core.callables import VARIADIC, describe_callable, unwrap
+from wares._core.annotations import Viewpoint, inspect_signature
+from wares._core.callables import VARIADIC
 from wares._core.container import Container
 from wares._core.keys import MISSING, UNIONS, is_hashable
-from wares._core.signatures import without_none
-from wares.exceptions import UnresolvableParameterError
-from wares.socketio._events import CONNECT, DISCONNECT, FACTS, SocketEvent
-from wares.socketio._hook import Serving
+from wares._core.signatures import Reader, as_parameter, without_none
+from wares.socketio._events import CONNECT, DISCONNECT, FACTS, SocketEvent, has_payload
 from wares.socketio._payloads import find_adapter, missing, validate
+from wares.socketio._serving import Serving
 
 #: Types that do not tell where a value comes from.
 _BUILTINS = (
@@ -60,7 +59,7 @@ class Place:
     @property
     def has_payload(self) -> bool:
         """Whether the client can send a payload with the event."""
-        return self.event not in (CONNECT, DISCONNECT)
+        return has_payload(self.event)
 
 
 def place_of(event: str, namespace: str) -> Place:
@@ -137,47 +136,34 @@ class Parameter:
         return value
 
 
-class Reader:
+class HandlerReader(Reader):
     """Reads the parameters of one handler.
 
     Args:
         handler: The handler.
         place: Where it is registered.
-        frame: The function in which it is registered, whose names its annotations may use.
+        viewpoint: The names that its annotations may use, besides those around it.
 
     Attributes:
         signature: The signature of the function that is called, with evaluated annotations.
     """
 
     def __init__(
-        self, handler: Callable[..., Any], place: Place, frame: types.FrameType | None
+        self, handler: Callable[..., Any], place: Place, viewpoint: Viewpoint | None
     ) -> None:
-        self._handler = handler
+        super().__init__(handler, viewpoint)
         self._place = place
-        viewpoint = Viewpoint(() if frame is None else [frame])
-        self._surroundings = surroundings_of(unwrap(handler), None, viewpoint)
         signature = _read_called(handler)
+        returned = as_parameter("return", signature.return_annotation)
         self.signature = signature.replace(
-            parameters=list(map(self.evaluate, signature.parameters.values())),
-            return_annotation=self._look_up("return", signature.return_annotation),
+            parameters=list(map(self.with_annotation, signature.parameters.values())),
+            return_annotation=self.with_annotation(returned).annotation,
         )
 
-    def evaluate(self, parameter: inspect.Parameter) -> inspect.Parameter:
-        """Evaluate the annotation of a parameter."""
-        annotation = self._look_up(parameter.name, parameter.annotation)
-        return parameter.replace(annotation=annotation)
-
-    def _look_up(self, name: str, annotation: Any) -> Any:
-        if annotation is inspect.Parameter.empty:
-            return annotation
-        try:
-            return self._surroundings.evaluate(annotation)
-        except (NameError, AttributeError, TypeError, SyntaxError) as error:
-            raise self._refuse(
-                name,
-                f"its annotation {annotation!r} cannot be evaluated ({error}). Import what it "
-                f"names in that module.",
-            ) from error
+    def with_annotation(self, parameter: inspect.Parameter) -> inspect.Parameter:
+        """Return a parameter with its annotation evaluated."""
+        annotation = self.evaluate(parameter)
+        return parameter if annotation is MISSING else parameter.replace(annotation=annotation)
 
     def read(self, parameters: Iterable[inspect.Parameter]) -> tuple[Parameter, ...]:
         """Read the parameters to fill."""
@@ -210,7 +196,7 @@ class Reader:
         default = MISSING if parameter.default is parameter.empty else parameter.default
         is_builtin = _is_builtin(annotation)
         if is_builtin and default is MISSING and not self._place.has_payload:
-            raise self._refuse(name, self._tell_arguments())
+            raise self.make_error(name, self._tell_arguments())
         key = annotation if default is MISSING else without_none(annotation)
         if is_builtin or not is_hashable(key):
             # Types such as `str` are those of payloads; `Inject[str]` asks for a service.
@@ -225,10 +211,10 @@ class Reader:
     def _check_place(self, name: str, path: str) -> None:
         event = self._place.event
         if path == "event.data" and not self._place.has_payload:
-            raise self._refuse(name, f"a client sends no payload with {event!r}.")
+            raise self.make_error(name, f"a client sends no payload with {event!r}.")
         only_in, what = _RARE_FACTS.get(path, (event, ""))
         if event != only_in:
-            raise self._refuse(name, f"{what}: it exists in `{only_in}` only.")
+            raise self.make_error(name, f"{what}: it exists in `{only_in}` only.")
 
     def _tell_arguments(self) -> str:
         return (
@@ -236,9 +222,6 @@ class Reader:
             f"are: {', '.join(self._place.labels)}. To ask for a service, annotate the parameter "
             f"with its type or with Inject[...]."
         )
-
-    def _refuse(self, name: str, reason: str) -> UnresolvableParameterError:
-        return UnresolvableParameterError(name, describe_callable(self._handler), reason)
 
 
 def is_plain(parameters: list[inspect.Parameter]) -> bool:

@@ -10,11 +10,15 @@ from collections.abc import Callable, Mapping, Sequence
 from inspect import Parameter
 from typing import Any
 
+import socketio.exceptions
 from socketio.packet import ACK
 
 from wares._core.keys import MISSING
 from wares.exceptions import WaresError
+from wares.socketio._events import SocketEvent
 
+#: The exceptions with which python-socketio refuses a client; they need no exception handler.
+REFUSALS = (socketio.exceptions.ConnectionRefusedError, ConnectionRefusedError)
 _BYTES = (bytes, bytearray, memoryview)
 
 
@@ -104,12 +108,13 @@ def missing(name: str) -> dict[str, Any]:
     return {"type": "missing", "loc": [name], "msg": "Field required"}
 
 
-def write_answer(packet_class: Any, event: str, adapter: Any, result: Any) -> Any:
+def write_answer(event: SocketEvent, result: Any, adapter: Any = None) -> Any:
     """Convert the return value of a handler to data that can be sent; a tuple stays a tuple.
 
     Raises:
         AnswerError: The value cannot be sent.
     """
+    packet_class = event.server.packet_class
     try:
         if adapter is not None:
             written = _dump(result, adapter.dump_python)
@@ -121,8 +126,8 @@ def write_answer(packet_class: Any, event: str, adapter: Any, result: Any) -> An
         if _can_be_sent(packet_class, written):
             return written
     except (TypeError, ValueError, RecursionError) as error:
-        raise AnswerError(event, type(result)) from error
-    raise AnswerError(event, type(result))
+        raise AnswerError(event.name, type(result)) from error
+    raise AnswerError(event.name, type(result))
 
 
 def _can_be_sent(packet_class: Any, result: Any) -> bool:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import abc
 import copy
-import sys
-import types
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias, TypeVar, overload
 
 import attrs
 
+from wares._core.annotations import Viewpoint, find_frames
+from wares._core.callables import unwrap
 from wares._core.keys import MISSING
 from wares.exceptions import InvalidRegistrationError
 from wares.socketio._handlers import Handler
@@ -96,11 +96,11 @@ class Registering(abc.ABC):
         """
 
         def register(function: F) -> F:
-            frame = find_frame()
+            viewpoint = see(function)
 
             def add(dispatch: Any, prefix: str, routes: Routes) -> None:
                 place = join_namespaces(prefix, namespace or self._namespace)
-                dispatch.add(event, place, function, routes, response_model, frame)
+                dispatch.add(event, place, function, routes, response_model, viewpoint)
 
             self._register(add)
             return function
@@ -189,7 +189,7 @@ class Registering(abc.ABC):
         return middleware
 
     def _accept(self, function: Callable[..., Any], place: Any) -> Handler:
-        handler = Handler(function, place, frame=find_frame())
+        handler = Handler(function, place)
         self._register(lambda dispatch, *_: dispatch.accept(handler))
         return handler
 
@@ -264,14 +264,14 @@ class RouterSIO(Registering):
         Args:
             namespace: A ``socketio.Namespace`` or ``socketio.AsyncNamespace``.
         """
-        frame = find_frame()
+        viewpoint = see(type(namespace))
 
         def add(dispatch: Any, prefix: str, routes: Routes) -> None:
             full, placed = join_namespaces(prefix, namespace.namespace), namespace
             if full != namespace.namespace:
                 placed = copy.copy(namespace)  # the caller's object stays unchanged
                 placed.namespace = full
-            dispatch.add_namespace(placed, routes, frame)
+            dispatch.add_namespace(placed, routes, viewpoint)
 
         self._register(add)
 
@@ -296,14 +296,6 @@ def join_namespaces(outer: str, inner: str) -> str:
     return "/" + "/".join(part for part in f"{outer}/{inner}".split("/") if part)
 
 
-#: The beginnings of the names of modules that `find_frame` skips.
-_HELPERS = ("socketio.", "wares.socketio")
-
-
-def find_frame() -> types.FrameType | None:
-    """Find the function that registers a handler; annotations may use its local names."""
-    frame: types.FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_globals.get("__name__", "").startswith(_HELPERS):
-        frame = frame.f_back
-    is_module = frame is None or frame.f_code.co_name == "<module>"
-    return None if is_module else frame
+def see(defined: Any) -> Viewpoint:
+    """Note the functions around a handler or a class: annotations may use their local names."""
+    return Viewpoint(find_frames(unwrap(defined)[-1]))

@@ -15,8 +15,9 @@ from wares._core.container import Container, Registry
 from wares.exceptions import InvalidRegistrationError, NoContainerError
 from wares.socketio._dispatch import Dispatch
 from wares.socketio._events import FACTS, SocketEvent
-from wares.socketio._hook import current_serving
+from wares.socketio._hook import Hook
 from wares.socketio._routers import Registering, RouterSIO, Step
+from wares.socketio._serving import current_serving
 
 AnyServer = TypeVar("AnyServer", socketio.AsyncServer, socketio.Server)
 
@@ -63,12 +64,11 @@ def init_app(
     dispatch: Dispatch | None = vars(sio).get(DISPATCH_KEY)
     if dispatch is None:
         dispatch = Dispatch(sio, registry, dependencies, validates=validate)
-        dispatch.install()
+        Hook(dispatch).install()
         setattr(sio, DISPATCH_KEY, dispatch)
-    elif registry is not None:
-        dispatch.hook.registry = registry
     if registry is not None:
-        dispatch.hook.prepare(registry)
+        dispatch.own_registry = registry
+        dispatch.prepare(registry)
     return sio
 
 
@@ -133,12 +133,11 @@ def wares_from(
     """
     if sid is None:
         return current_serving().container
+    near = "/"
     if sio is None:
-        serving = current_serving()
-        hook, near = serving.hook, serving.event.namespace
-    else:
-        hook, near = find_dispatch(sio).hook, "/"
-    connection = hook.connections.find((namespace or near, sid))
+        event = current_serving().event
+        sio, near = event.server, event.namespace
+    connection = find_dispatch(sio).connections.find((namespace or near, sid))
     if connection is None:
         raise NoContainerError(
             f"The client {sid} has no connection to {namespace or near} in this process: it has "
@@ -160,12 +159,7 @@ class Declaring(Registering):
     ) -> None:
         super().__init__(*args, **options)
         server: Any = self  # only servers inherit from this class
-        init_app(
-            server,
-            registry,
-            dependencies=dependencies,
-            validate=validate,
-        )
+        init_app(server, registry, dependencies=dependencies, validate=validate)
         self._dispatch = find_dispatch(server)
         self._route = self._dispatch._route
 

@@ -36,7 +36,6 @@ from socketio.exceptions import DisconnectedError
 
 from wares._adapters.starting import started
 from wares.socketio._coroutines import run
-from wares.socketio._hook import find_registry
 from wares.socketio._servers import DISPATCH_KEY
 from wares.socketio._wires import CLOSED, Address, AsyncWire, SyncWire
 
@@ -219,7 +218,7 @@ class Client(Generic[Connected]):
         if dispatch is not None:
             # Find services that handlers lack before a client connects.
             environ = {"asgi.scope": {"state": address.state}}
-            dispatch.hook.check(find_registry(dispatch.hook.registry, environ))
+            dispatch.check(dispatch.find_registry(environ))
 
     def connect(
         self,

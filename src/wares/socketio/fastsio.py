@@ -44,8 +44,8 @@ from wares import Depends, Inject, Lifetime
 from wares.exceptions import InvalidRegistrationError
 from wares.socketio import _servers
 from wares.socketio._coroutines import run
+from wares.socketio._dispatch import DEFAULT
 from wares.socketio._events import (
-    CONNECT,
     DISCONNECT,
     Auth,
     Data,
@@ -54,8 +54,8 @@ from wares.socketio._events import (
     Reason,
     SocketEvent,
     SocketID,
+    has_payload,
 )
-from wares.socketio._hook import DEFAULT
 from wares.socketio._routers import RouterSIO
 
 __all__ = [
@@ -327,7 +327,7 @@ class _Adapting(_servers.Declaring):
                 f"{type(middleware).__qualname__}. A function of `call_next` and the event is "
                 f"added by sio.middleware(...)."
             )
-        can_await = self._dispatch.hook.can_await
+        can_await = self._dispatch.can_await
         if not can_await and not isinstance(middleware, SyncMiddleware):
             raise InvalidRegistrationError(
                 f"{type(middleware).__qualname__} is asynchronous, and the server is not: derive "
@@ -372,7 +372,7 @@ def _as_names(events: str | Iterable[str] | None) -> set[str]:
 
 def _with_payload(event: SocketEvent, data: Any) -> SocketEvent:
     """Return the event with the payload *data*, if it can have one."""
-    if event.name in (CONNECT, DISCONNECT) or (not event.arguments and data is None):
+    if not has_payload(event.name) or (not event.arguments and data is None):
         return event
     is_several = isinstance(data, list | tuple) and len(event.arguments) > 1
     arguments = tuple(data) if is_several else (data,)

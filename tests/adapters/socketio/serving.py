@@ -227,4 +227,4 @@ def make_server_for(registry: Registry, **options: Any) -> socketio.AsyncServer:
 
 def open_connections(sio: Any) -> int:
     """Count the connections that have a container."""
-    return len(sio._wares_dispatch.hook.connections._open)
+    return len(sio._wares_dispatch.connections._open)

@@ -307,7 +307,7 @@ class TestRefused:
             f"connection saw {kind.__name__}",
             "close connection",
         ] == journal
-        assert {} == sio._wares_dispatch.hook._refused
+        assert 0 == open_connections(sio)
 
 
 class TestEvents:

@@ -343,7 +343,10 @@ class TestThreads:
 
     @pytest.mark.parametrize("kind", [ConnectionRefusedError, LookupError, TypeError])
     def test_not_let_in(self, registry, journal, kind):
-        """A client that is refused, or whose connect handler fails, leaves nothing behind."""
+        """A client that is refused, or whose connect handler fails, leaves nothing behind.
+
+        A `TypeError` becomes the cause of another error, so that the handler is not called again.
+        """
         sio = init_app(socketio.Server(async_mode="threading"), registry)
 
         @sio.event
@@ -351,7 +354,7 @@ class TestThreads:
             wares_from().get(Lasting)
             raise kind("no")
 
-        with pytest.raises(kind):
+        with pytest.raises(RuntimeError if kind is TypeError else kind):
             sio._trigger_event("connect", "/", "sid", {}, {"token": 1})
 
         assert ["open connection", "close connection"] == journal
