@@ -15,7 +15,6 @@ import attrs
 import socketio
 
 from wares._adapters.extras import needs_extra
-from wares._core.container import Registry
 from wares.socketio._dispatch import Dispatch
 from wares.socketio._parameters import Parameter
 from wares.socketio._payloads import find_adapter
@@ -53,7 +52,6 @@ def asyncapi(
     title: str,
     version: str,
     description: str | None = None,
-    registry: Registry | None = None,
 ) -> dict[str, Any]:
     """Describe the events of a server in an AsyncAPI document.
 
@@ -69,8 +67,6 @@ def asyncapi(
         title: The title of the document.
         version: The version of the application.
         description: A description of the application, in CommonMark.
-        registry: The registry, which tells services from payloads; by default the one with which
-            the server was initialised, or else the default registry.
 
     Returns:
         The document: AsyncAPI 3.0.0.
@@ -87,14 +83,14 @@ def asyncapi(
         "asyncapi": "3.0.0",
         "info": info,
         "defaultContentType": "application/json",
-        **_write(list(_read_messages(dispatch, registry or dispatch.registry))),
+        **_write(list(_read_messages(dispatch))),
     }
 
 
-def _read_messages(dispatch: Dispatch, registry: Registry) -> Iterator[_Message]:
+def _read_messages(dispatch: Dispatch) -> Iterator[_Message]:
     for made in dispatch.handlers.values():
         namespace, event = made.handler.place.namespace, made.handler.place.event
-        parameters = list(_find_arguments(made.handler.parameters, registry))
+        parameters = list(_find_arguments(made.handler.parameters))
         rest = list(filter(_takes_rest, parameters))
         yield _Message(
             namespace,
@@ -112,7 +108,7 @@ def _read_messages(dispatch: Dispatch, registry: Registry) -> Iterator[_Message]
         yield _Message(namespace, event, "send", [(find_adapter(model), "serialization")])
 
 
-def _find_arguments(parameters: Iterable[Parameter], registry: Registry) -> Iterator[Parameter]:
+def _find_arguments(parameters: Iterable[Parameter]) -> Iterator[Parameter]:
     """Find the parameters that take arguments of the payload, except for an untyped ``*args``."""
     for parameter in parameters:
         if _takes_rest(parameter):
@@ -120,7 +116,7 @@ def _find_arguments(parameters: Iterable[Parameter], registry: Registry) -> Iter
                 yield parameter
             # No argument is left for the parameters that follow.
             return
-        if parameter.is_argument and parameter.key not in registry:
+        if parameter.fact is None:
             yield parameter
 
 

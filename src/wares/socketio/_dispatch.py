@@ -13,12 +13,12 @@ from weakref import WeakSet
 
 from wares._adapters.lifespan import REGISTRY_KEY
 from wares._core.annotations import Viewpoint
-from wares._core.callables import read_shape
+from wares._core.callables import describe_callable, read_shape
 from wares._core.container import Registry
-from wares._core.keys import MISSING
+from wares._core.keys import MISSING, describe
 from wares._core.registrations import Registrations
-from wares._inject.injected import find_missing, find_missing_below
-from wares.exceptions import WaresError, raise_problems
+from wares._inject.injected import find_missing
+from wares.exceptions import UnresolvableParameterError, WaresError, raise_problems
 from wares.socketio._connections import Connections
 from wares.socketio._coroutines import as_function
 from wares.socketio._events import CONNECT, FACTS, SocketEvent
@@ -199,9 +199,13 @@ class Dispatch(Registering):
         yield from find_missing([handler.called for handler in called], registry)
         for handler in called:
             for parameter in handler.parameters:
-                is_given = parameter.is_argument or parameter.default is not MISSING
-                if parameter.key is not MISSING and not is_given:
-                    yield from find_missing_below(parameter.key, [handler.function], registry)
+                if parameter.key is not MISSING and parameter.key in registry:
+                    yield UnresolvableParameterError(
+                        parameter.name,
+                        describe_callable(handler.function),
+                        f"a service is registered under its type, but without a marker no service "
+                        f"is passed. To get it, write Inject[{describe(parameter.key)}].",
+                    )
 
 
 async def _accept(*_: Any) -> None:

@@ -14,11 +14,10 @@ from operator import attrgetter
 from typing import Any
 
 from wares._core.annotations import Viewpoint
-from wares._core.keys import MISSING
 from wares._core.marks import find_markers
 from wares._inject.injection import inject
-from wares.exceptions import InvalidRegistrationError, ServiceNotFoundError
-from wares.socketio._parameters import HandlerReader, Parameter, Place, is_plain, path_of
+from wares.exceptions import InvalidRegistrationError
+from wares.socketio._parameters import HandlerReader, Place, is_plain, path_of
 from wares.socketio._payloads import PayloadError
 from wares.socketio._serving import Serving, finish
 
@@ -77,7 +76,7 @@ class Handler:
         """Call the handler with *first* and the arguments that it declares."""
         if self.is_plain:
             return await self._call_plain(serving)
-        positional, keywords = await self._fill(serving)
+        positional, keywords = self._fill(serving)
         return await self._finish(serving, self.called(*first, *positional, **keywords))
 
     async def _call_plain(self, serving: Serving) -> Any:
@@ -96,45 +95,27 @@ class Handler:
     def _finish(self, serving: Serving, result: Any) -> Awaitable[Any]:
         return finish(result, self.function, can_await=serving.can_await)
 
-    async def _fill(self, serving: Serving) -> tuple[list[Any], dict[str, Any]]:
-        """Find the arguments; validate the payload before services are made."""
+    def _fill(self, serving: Serving) -> tuple[list[Any], dict[str, Any]]:
+        """Find the arguments, and validate the payload.
+
+        Raises:
+            PayloadError: The payload does not match the parameters.
+        """
         problems: list[dict[str, Any]] = []
         sent = iter(serving.event.arguments)
-        values = {
-            parameter.name: parameter.take(serving, sent, problems)
-            for parameter in self.parameters
-            if not _is_service(parameter, serving)
-        }
+        values = [parameter.take(serving, sent, problems) for parameter in self.parameters]
         if problems:
             raise PayloadError(serving.event.name, problems)
         positional: list[Any] = []
         keywords: dict[str, Any] = {}
-        for parameter in self.parameters:
-            name = parameter.name
-            value = values[name] if name in values else await _get(parameter, serving)
+        for parameter, value in zip(self.parameters, values, strict=True):
             if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
                 positional += value
             elif parameter.kind is inspect.Parameter.KEYWORD_ONLY:
-                keywords[name] = value
+                keywords[parameter.name] = value
             else:
                 positional.append(value)
         return positional, keywords
-
-
-def _is_service(parameter: Parameter, serving: Serving) -> bool:
-    key = parameter.key
-    if key is MISSING or not parameter.is_argument:
-        return key is not MISSING
-    return key in serving.container.registry or key in serving.container
-
-
-async def _get(parameter: Parameter, serving: Serving) -> Any:
-    try:
-        return await serving.get(parameter.key)
-    except ServiceNotFoundError as error:
-        if parameter.default is MISSING or error.key != parameter.key:
-            raise
-        return parameter.default
 
 
 def _is_marked(parameter: inspect.Parameter) -> bool:

@@ -14,7 +14,6 @@ import attrs
 import socketio
 
 from wares._adapters.answers import NOT_ALLOWED, Answer, send_answer, start_answer
-from wares._core.container import Registry
 from wares.socketio._asyncapi import asyncapi
 
 #: The script that draws the page: AsyncAPI's own web component.
@@ -45,7 +44,6 @@ class _Pages:
     title: str = attrs.field(kw_only=True)
     version: str = attrs.field(kw_only=True)
     description: str | None = attrs.field(default=None, kw_only=True)
-    registry: Registry | None = attrs.field(default=None, kw_only=True)
     script_url: str = attrs.field(default=SCRIPT_URL, kw_only=True)
 
     def _answer(self, method: str, path: str) -> Answer:
@@ -75,7 +73,6 @@ class _Pages:
             title=self.title,
             version=self.version,
             description=self.description,
-            registry=self.registry,
         )
         return json.dumps(document, indent=2)
 
@@ -92,7 +89,6 @@ class AsyncAPIApp(_Pages):
         title: As in `asyncapi`.
         version: As in `asyncapi`.
         description: As in `asyncapi`.
-        registry: As in `asyncapi`.
         script_url: The URL of the script that draws the page, if browsers cannot reach the default
             one.
     """

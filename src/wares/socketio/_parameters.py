@@ -15,11 +15,12 @@ from operator import attrgetter
 from typing import Any
 
 import attrs
+from socketio.base_server import BaseServer
 
 from wares._core.annotations import Viewpoint, inspect_signature
 from wares._core.callables import VARIADIC
 from wares._core.container import Container
-from wares._core.keys import MISSING, UNIONS, is_hashable
+from wares._core.keys import MISSING, UNIONS, describe, is_hashable
 from wares._core.signatures import Reader, as_parameter, without_none
 from wares.socketio._events import CONNECT, DISCONNECT, FACTS, SocketEvent, has_payload
 from wares.socketio._payloads import find_adapter, missing, validate
@@ -89,18 +90,17 @@ class Parameter:
     Attributes:
         name: Its name.
         kind: How Python passes it, as in `inspect.Parameter`.
-        fact: Returns the fact of the event that the parameter takes; None if it takes none.
-        key: The key to ask the container for, or `MISSING`.
-        is_argument: Whether it takes an argument of the payload, unless *key* is registered.
+        key: Its type, which must be no key of a service, because it has no marker; or `MISSING`.
+        fact: Returns the fact of the event that the parameter takes; None if it takes an argument
+            of the payload.
         adapter: The `pydantic.TypeAdapter` that validates that argument, or None.
         default: Its default, or `MISSING`.
     """
 
     name: str
     kind: Any
-    fact: Callable[[Serving], Any] | None = None
     key: Any = MISSING
-    is_argument: bool = False
+    fact: Callable[[Serving], Any] | None = None
     adapter: Any = None
     default: Any = MISSING
 
@@ -177,36 +177,36 @@ class HandlerReader(Reader):
         """Return the path of the fact that a parameter takes by its type or its name."""
         annotation = parameter.annotation
         path = _find_path(without_none(annotation))
-        if path is None and parameter.name in self._place.labels and _is_builtin(annotation):
+        if path is None and parameter.name in self._place.labels and is_builtin(annotation):
             return path_of(parameter.name)
         return path
 
     def _read_one(self, parameter: inspect.Parameter) -> Parameter:
         name, kind, annotation = parameter.name, parameter.kind, parameter.annotation
+        has_payload = self._place.has_payload
+        key = without_none(annotation)
+        if is_builtin(key) or not is_hashable(key):
+            key = MISSING
         if kind is parameter.VAR_POSITIONAL:
-            is_typed = self._place.has_payload and annotation is not parameter.empty
+            is_typed = has_payload and annotation is not parameter.empty
             adapter = find_adapter(types.GenericAlias(list, annotation)) if is_typed else None
-            return Parameter(name, kind, adapter=adapter)
+            return Parameter(name, kind, key, adapter=adapter)
         path = self._claim(parameter)
         if path is None and annotation is parameter.empty and self._free:
             path = self._free.pop(0)
         if path is not None:
             self._check_place(name, path)
-            return Parameter(name, kind, attrgetter(path))
-        default = MISSING if parameter.default is parameter.empty else parameter.default
-        is_builtin = _is_builtin(annotation)
-        if is_builtin and default is MISSING and not self._place.has_payload:
-            raise self.make_error(name, self._tell_arguments())
-        key = annotation if default is MISSING else without_none(annotation)
-        if is_builtin or not is_hashable(key):
-            # Types such as `str` are those of payloads; `Inject[str]` asks for a service.
-            key = MISSING
-        adapter = find_adapter(annotation) if self._place.has_payload else None
+            return Parameter(name, kind, fact=attrgetter(path))
+        adapter = find_adapter(annotation) if has_payload else None
         if adapter is not None:
             # The payload has begun, so no parameter after this one takes the sid.
             self._free.clear()
-        is_argument = key is MISSING or adapter is not None
-        return Parameter(name, kind, None, key, is_argument, adapter, default)
+        default = MISSING if parameter.default is parameter.empty else parameter.default
+        if adapter is not None or (has_payload and is_builtin(annotation)):
+            return Parameter(name, kind, key, None, adapter, default)
+        if default is MISSING:
+            raise self.make_error(name, self._advise(annotation))
+        return Parameter(name, kind, key, lambda _: default)
 
     def _check_place(self, name: str, path: str) -> None:
         event = self._place.event
@@ -216,18 +216,22 @@ class HandlerReader(Reader):
         if event != only_in:
             raise self.make_error(name, f"{what}: it exists in `{only_in}` only.")
 
-    def _tell_arguments(self) -> str:
-        return (
-            f"a client sends no payload with {self._place.event!r}. The arguments that there "
-            f"are: {', '.join(self._place.labels)}. To ask for a service, annotate the parameter "
-            f"with its type or with Inject[...]."
-        )
+    def _advise(self, annotation: Any) -> str:
+        if self._place.has_payload:
+            rule = "pydantic, if it is installed, does not know its type, so it is no payload"
+        else:
+            rule = (
+                f"a client sends no payload with {self._place.event!r}; the arguments that there "
+                f"are: {', '.join(self._place.labels)}"
+            )
+        name = "..." if is_builtin(annotation) else describe(annotation)
+        return f"{rule}. To ask for a service, write Inject[{name}]."
 
 
 def is_plain(parameters: list[inspect.Parameter]) -> bool:
     """Tell whether *parameters* are those of a plain handler."""
     annotations = [parameter.annotation for parameter in parameters]
-    if not parameters or not all(map(_is_builtin, annotations)):
+    if not parameters or not all(map(is_builtin, annotations)):
         return False
     is_sid = annotations[0] in (inspect.Parameter.empty, str, Any, object)
     return is_sid or parameters[0].kind in VARIADIC
@@ -288,19 +292,21 @@ def _find_path(key: Any) -> str | None:
         return None
     if isinstance(key, type) and issubclass(key, BaseException):
         return "error"
+    if isinstance(key, type) and issubclass(key, BaseServer):
+        return "event.server"
     if key in FACTS:
         return f"event.{FACTS[key]}"
     return {SocketEvent: "event", Container: "container"}.get(key)
 
 
-def _is_builtin(annotation: Any) -> bool:
+def is_builtin(annotation: Any) -> bool:
     """Tell whether an annotation is absent or consists of Python's own types only."""
     arguments = typing.get_args(annotation)
     origin = typing.get_origin(annotation)
     if origin in UNIONS:
-        return all(map(_is_builtin, arguments))
+        return all(map(is_builtin, arguments))
     if origin is not None:
         return origin in _BUILTINS and all(
-            argument is Ellipsis or _is_builtin(argument) for argument in arguments
+            argument is Ellipsis or is_builtin(argument) for argument in arguments
         )
     return any(annotation is builtin for builtin in _BUILTINS)

@@ -6,7 +6,7 @@ One implementation serves both kinds of server: see `_coroutines`.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import Any
 
@@ -44,10 +44,6 @@ class Serving:
         """Handle *event* instead; a middleware has passed it on."""
         self.event = event
         self.container._give(give_event(event))
-
-    async def get(self, key: Hashable) -> Any:
-        """Get a service from the container of the event."""
-        return await self.container.aget(key) if self.can_await else self.container.get(key)
 
 
 _serving: ContextVar[Serving | None] = ContextVar("wares_socketio_serving", default=None)

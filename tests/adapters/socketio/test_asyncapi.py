@@ -91,7 +91,7 @@ def sio():
         """Let everybody in."""
 
     @sio.event
-    async def say(message: Message, settings: Settings, made: Inject[str]) -> Receipt:
+    async def say(message: Message, settings: Inject[Settings], made: Inject[str]) -> Receipt:
         """Say something.
 
         To everybody who is here.
@@ -348,13 +348,6 @@ def test_names(sio):
 
     check(document)
     assert "root.say-20-hello.now.receive" in document["operations"]
-
-
-def test_another_registry(sio):
-    """The registry that is passed tells which types are services."""
-    document = asyncapi(sio, title="Shop", version="1", registry=Registry())
-
-    assert "Settings" in document["components"]["schemas"]
 
 
 def test_without_pydantic(monkeypatch):

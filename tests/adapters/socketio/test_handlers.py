@@ -22,7 +22,14 @@ from tests.adapters.socketio.serving import (
     serving_threads,
     until,
 )
-from wares import AsyncServiceError, Container, Depends, Inject, Registry, ServiceNotFoundError
+from wares import (
+    AsyncServiceError,
+    Container,
+    Depends,
+    Inject,
+    InvalidRegistryError,
+    Registry,
+)
 from wares.exceptions import InvalidRegistrationError, UnresolvableParameterError
 from wares.socketio import (
     AsyncServer,
@@ -70,11 +77,11 @@ async def client(sio):
 
 
 async def test_without_pydantic(sio, monkeypatch):
-    """A handler that declares no payload works without pydantic, services by their types too."""
+    """A handler that declares no payload works without pydantic."""
     monkeypatch.setitem(sys.modules, "pydantic", None)
 
     @sio.event
-    async def work(sid, work: Work):
+    async def work(sid, work: Inject[Work]):
         return type(work).__name__
 
     assert "Event" == await sio._trigger_event("work", "/", "sid")
@@ -202,7 +209,7 @@ class TestFacts:
             ("connect", Reason, "Reason is why a client disconnected"),
             ("connect", Data, "a client sends no payload with 'connect'"),
             ("disconnect", Data, "a client sends no payload with 'disconnect'"),
-            ("connect", int, "The arguments that there are: sid, environ, auth."),
+            ("connect", int, "the arguments that there are: sid, environ, auth."),
         ],
     )
     def test_in_the_wrong_place(self, sio, event, annotation, reason):
@@ -424,38 +431,51 @@ class TestServices:
 
         assert ["Event", "Lasting", "work hi True"] == await client.call("work", {"text": "hi"})
 
-    async def test_registered(self, sio, client, registry):
-        """A registered service is found by its type, even if pydantic knows the type."""
-        registry.register_value(Point, Point(1, 2))
-        registry.register_value(Unknown, Unknown())
+    @pytest.mark.parametrize("kind", [Point, Unknown])
+    async def test_registered(self, sio, registry, kind):
+        """A service is not asked for by its type alone, because a client could send it."""
+        registry.register_factory(kind, lambda: None)
 
         @sio.event
-        async def work(it: Unknown, point: Point, message: Message, work: Work | None = None):
-            return [type(it).__name__, point.x, message.text, type(work).__name__]
-
-        assert ["Unknown", 1, "hi", "Event"] == await client.call("work", {"text": "hi"})
-
-    async def test_not_registered(self, sio):
-        """An unregistered class is an error when the event comes, unless there is a default."""
-
-        @sio.event
-        async def leave(it: Unknown | None = None):
-            return it
-
-        @sio.event
-        async def work(it: Unknown):
+        async def work(it: kind | None = None):
             """Never called."""
 
-        assert None is await sio._trigger_event("leave", "/", "sid")
-        with pytest.raises(ServiceNotFoundError):
-            await sio._trigger_event("work", "/", "sid")
+        with pytest.raises(InvalidRegistryError, match=rf"write Inject\[{kind.__name__}\]"):
+            async with TestClient(sio):
+                pass
+
+    def test_no_payload(self, sio):
+        """A parameter that can be neither fact nor payload is refused when it is registered."""
+        with pytest.raises(UnresolvableParameterError, match=r"write Inject\[Unknown\]"):
+
+            @sio.event
+            async def work(it: Unknown):
+                """Never called."""
+
+        with pytest.raises(UnresolvableParameterError, match=r"write Inject\[Point\]"):
+
+            @sio.event
+            async def connect(point: Point, sid: SocketID):
+                """Never called."""
+
+    async def test_default(self, sio):
+        """A parameter that can be neither fact nor payload keeps its default."""
+
+        @sio.event
+        async def leave(number: int, it: Unknown | None = None):
+            return [number, it]
+
+        async with TestClient(sio) as client:
+            connection = await client.connect()
+
+            assert [1, None] == await connection.call("leave", 1, {"sent": "by a client"})
 
     async def test_when_connecting(self, sio, registry, journal):
-        """Connect handlers ask for services by their types as well; there is no payload."""
+        """Connect handlers ask for services as well."""
         registry.register_value(Point, Point(1, 2))
 
         @sio.event
-        async def connect(point: Point, sid: SocketID):
+        async def connect(point: Inject[Point], sid: SocketID):
             journal.append(point)
 
         async with TestClient(sio) as client:
@@ -626,7 +646,7 @@ def test_on_a_synchronous_server():
         sid: SocketID,
         message: Message,
         made: Inject[Unknown],
-        again: Unknown,
+        again: Inject[Unknown],
         text: str = Depends(shout),
     ):
         assert server is sio

@@ -159,7 +159,7 @@ class TestAsynchronous:
         async with TestClient(sio) as client:
 
             @sio.event
-            async def late(sid: SocketID, connection: Lacking): ...
+            async def late(sid: SocketID, connection: Inject[Lacking]): ...
 
             with pytest.raises(InvalidRegistryError) as caught:
                 await client.connect()
