@@ -440,9 +440,11 @@ class TestServices:
         async def work(it: kind | None = None):
             """Never called."""
 
-        with pytest.raises(InvalidRegistryError, match=rf"write Inject\[{kind.__name__}\]"):
+        with pytest.raises(InvalidRegistryError) as caught:
             async with TestClient(sio):
                 pass
+
+        assert f"write Inject[{kind.__name__}]" in str(caught.value)
 
     def test_no_payload(self, sio):
         """A parameter that can be neither fact nor payload is refused when it is registered."""

@@ -30,7 +30,7 @@ from tests.adapters.socketio.serving import (
     until,
     vanish,
 )
-from wares import Container, Registry
+from wares import Container, Inject, Registry
 from wares.socketio import Auth, Data, SocketID, wares_from
 
 SECONDS = float(os.environ.get("WARES_SOAK_SECONDS", "0"))
@@ -72,7 +72,9 @@ def sio(registry, unlogged):
     sio = make_server_for(registry, ping_interval=0.5, ping_timeout=2)
 
     @sio.event
-    async def connect(sid: SocketID, auth: Auth, lasting: Lasting, event: Event):
+    async def connect(
+        sid: SocketID, auth: Auth, lasting: Inject[Lasting], event: Inject[Event]
+    ):
         await asyncio.sleep(0)
         if auth == {"is": "refused"}:
             raise socketio.exceptions.ConnectionRefusedError("no")
@@ -80,16 +82,16 @@ def sio(registry, unlogged):
             raise LookupError
 
     @sio.event
-    async def work(data: Data, event: Event, lasting: Lasting):
+    async def work(data: Data, event: Inject[Event], lasting: Inject[Lasting]):
         await asyncio.sleep(0.001)
         return data
 
     @sio.event
-    async def fail(event: Event):
+    async def fail(event: Inject[Event]):
         raise LookupError
 
     @sio.event
-    async def number(number: int, event: Event):
+    async def number(number: int, event: Inject[Event]):
         return number
 
     @sio.event
