@@ -50,13 +50,13 @@ def runs_trio() -> bool:
 
 def find_event_loop() -> asyncio.AbstractEventLoop | None:
     """Return the event loop of asyncio that runs in this thread; `None` if there is none."""
-    import asyncio  # noqa: PLC0415  # takes long to import, and a singleton is made once
-
     try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
+        # No import, because programs that use trio need no asyncio, which takes long to import.
+        loop: asyncio.AbstractEventLoop = sys.modules["asyncio"].get_running_loop()
+    except (KeyError, RuntimeError):
         # The event loop is that of trio, or somebody runs the coroutine without one.
         return None
+    return loop
 
 
 def _expect_on_asyncio() -> tuple[Callable[[Any], None], Callable[[], Awaitable[Any]]]:
