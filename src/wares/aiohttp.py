@@ -83,7 +83,7 @@ def init_app(
     Returns:
         The application.
     """
-    demand_kind(app, web.Application, "init_app takes a web.Application")
+    demand_kind(app, web.Application, "init_app takes a web.Application", late="pre_frozen")
     present = _keeping.find(app)
     app[REGISTRY_KEY] = _keeping.prepare(app, registry, [web.Request], _find_handlers)
     if present is None:

@@ -20,8 +20,9 @@ from typing_extensions import Unpack
 from wares._adapters.answers import NOT_ALLOWED, send_answer
 from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
 from wares._adapters.lifespan import REGISTRY_KEY, Lifespan, refuse_undecorated
-from wares._adapters.registries import demand
+from wares._adapters.registries import demand, demand_registry
 from wares._adapters.shielding import CancelScope, leaving, open_shield
+from wares._adapters.svcs_names import explain_names
 from wares._core.container import Container, Registry
 from wares._core.current import current
 from wares.exceptions import (
@@ -34,6 +35,9 @@ from wares.exceptions import (
 
 __all__ = ["WaresMiddleware", "health_app", "lifespan", "wares_from"]
 
+explain_names(
+    __name__, {"init_app": "Wrap the application: WaresMiddleware(app, lifespan=start)"}
+)
 App = TypeVar("App")
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -178,6 +182,10 @@ class WaresMiddleware:
             middleware handles the lifespan events of the server, and *app* sees none of them.
         failed: Takes the status of a response, and tells whether the request has failed. By
             default, it has failed if the status is 500 or more.
+
+    Raises:
+        InvalidRegistrationError: *registry* is no registry, or *lifespan* is not decorated, or was
+            called.
     """
 
     app: ASGIApp
@@ -188,6 +196,16 @@ class WaresMiddleware:
     #: Whether a framework may answer exceptions that this middleware cannot see. If so, exceptions
     #: that leave injected functions and the status of the response show a failure.
     _may_miss_exceptions = True
+
+    def __attrs_post_init__(self) -> None:
+        demand_registry(self.registry)
+        given: object = self.lifespan
+        if given is not None and not isinstance(given, Lifespan):
+            raise InvalidRegistrationError(
+                f"lifespan takes what @wares.asgi.lifespan returns, not a "
+                f"{type(given).__qualname__}. Decorate the function, and pass it without calling "
+                f"it: WaresMiddleware(app, lifespan=start)"
+            )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one scope.

@@ -20,12 +20,17 @@ from wares._adapters.injecting import SynchronousHandler
 from wares._adapters.loops import Loops
 from wares._adapters.registries import close
 from wares._adapters.sources import Source, demand_source, make_registry
+from wares._adapters.svcs_names import explain_names
 from wares._adapters.units import Unit, check
 from wares._core.container import Registry
 from wares._core.keys import MISSING
 from wares.exceptions import InvalidRegistrationError
 
 __all__ = ["with_container"]
+
+explain_names(
+    __name__, {"init_app": "Decorate the functions of commands: @with_container(make_registry)"}
+)
 
 #: The key of an invocation's registries in the `meta` of its outermost context.
 _KEY = "wares.click"

@@ -71,7 +71,7 @@ def init_app(app: App, *, registry: Registry | None = None, validate: bool = Tru
     Raises:
         InvalidRegistrationError: *app* is no application of FastStream.
     """
-    advice = "For a broker alone: init_broker(broker, registry=registry)"
+    advice = {"faststream": "For a broker alone: init_broker(broker, registry=registry)"}
     demand_kind(app, Application, "init_app takes a FastStream or an AsgiFastStream", advice)
     present = _keeping.find(app)
     registry = choose_registry(present, registry)
@@ -109,7 +109,7 @@ def init_broker(broker: Broker, *, registry: Registry) -> Broker:
     Raises:
         InvalidRegistrationError: *broker* is no broker of FastStream.
     """
-    advice = "For an application: init_app(app)"
+    advice = {"faststream": "For an application: init_app(app)"}
     demand_kind(broker, AnyBroker, "init_broker takes a broker of FastStream", advice)
     _keeping.prepare(broker, registry, _find_kinds(StreamMessage), _find_handlers)
     if _keeping.find(broker) is None:

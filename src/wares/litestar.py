@@ -16,9 +16,11 @@ from wares import asgi
 from wares._adapters.extras import needs_extra
 from wares._adapters.health_endpoint import HealthOptions
 from wares._adapters.lifespan import REGISTRY_KEY
-from wares._adapters.registries import Keeping
+from wares._adapters.registries import Keeping, choose_registry
+from wares._adapters.svcs_names import explain_names
 from wares._adapters.units import check
 from wares._core.container import Container, Registry
+from wares.exceptions import InvalidRegistrationError
 
 with needs_extra("wares.litestar", "litestar"):
     from litestar import Litestar, Request, WebSocket
@@ -29,6 +31,8 @@ with needs_extra("wares.litestar", "litestar"):
     from litestar.plugins import InitPlugin
 
 __all__ = ["WaresPlugin", "get_registry", "health_handler", "wares_from"]
+
+explain_names(__name__, {"init_app": "Install the plugin: Litestar(plugins=[WaresPlugin()])"})
 
 _keeping = Keeping[Litestar](
     lambda app: app.state.get(REGISTRY_KEY),
@@ -59,15 +63,22 @@ class WaresPlugin(InitPlugin):
     """
 
     def __init__(self, *, registry: Registry | None = None, validate: bool = True) -> None:
-        self.registry = Registry() if registry is None else registry
+        self.registry = choose_registry(None, registry)
         self._validates = validate
 
-    def on_app_init(self, app_config: AppConfig) -> AppConfig:
+    def on_app_init(self, app_config: AppConfig | None = None) -> AppConfig:
         """Install the middleware and the lifespan; Litestar calls it.
 
         Args:
             app_config: The configuration of the application.
+
+        Raises:
+            InvalidRegistrationError: The application was given the class instead of a plugin.
         """
+        if app_config is None:
+            raise InvalidRegistrationError(
+                "A plugin of the application is a class. Call it: plugins=[WaresPlugin()]"
+            )
         self.registry.expect(Request, WebSocket, ASGIConnection)
         middleware: Any = partial(_Middleware, registry=self.registry)
         app_config.middleware.insert(0, middleware)

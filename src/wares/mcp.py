@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from wares._adapters.extras import needs_extra
 from wares._adapters.lifespan import REGISTRY_KEY, Lifespan
+from wares._adapters.registries import demand_registry
+from wares._adapters.svcs_names import explain_names
 from wares._adapters.units import Unit, note_answer
 from wares._core.container import Container, Registry
 from wares.exceptions import InvalidRegistrationError, ResponseFailed
@@ -33,6 +35,10 @@ else:
 
 __all__ = ["WaresMiddleware", "lifespan"]
 
+explain_names(
+    __name__,
+    {"init_app": "Write: FastMCP(..., lifespan=start, middleware=[WaresMiddleware()])"},
+)
 App = TypeVar("App")
 
 #: The requests that call functions of the server, which may ask for services.
@@ -123,6 +129,7 @@ class WaresMiddleware(Middleware):
     """
 
     def __init__(self, registry: Registry | None = None) -> None:
+        demand_registry(registry)
         self._registry = registry
 
     if TYPE_CHECKING:

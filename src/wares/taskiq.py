@@ -13,6 +13,7 @@ from wares._adapters.extras import needs_extra
 from wares._adapters.injecting import inject_own
 from wares._adapters.lifespan import REGISTRY_KEY
 from wares._adapters.registries import Keeping, demand_kind
+from wares._adapters.svcs_names import explain_names
 from wares._adapters.units import Unit, check, keep_message, note_failure
 from wares._core.container import Registry
 from wares.exceptions import WaresError
@@ -31,6 +32,7 @@ with needs_extra("wares.taskiq", "taskiq"):
 
 __all__ = ["aclose_registry", "get_registry", "init_broker"]
 
+explain_names(__name__, {"init_app": "Write: init_broker(broker)"})
 Broker = TypeVar("Broker", bound=AsyncBroker)
 
 _keeping = Keeping[AsyncBroker](

@@ -675,7 +675,7 @@ class TestNoLifespan:
     )
     def test_is_refused_at_decoration(self, function, reason):
         """An object that cannot be a lifespan function is refused when it is decorated."""
-        with pytest.raises(InvalidRegistrationError, match=f"(?s){reason}.*async def lifespan"):
+        with pytest.raises(InvalidRegistrationError, match=f"(?s){reason}.*async def start"):
             lifespan(function)
 
     async def test_returns_no_context_manager(self, journal):

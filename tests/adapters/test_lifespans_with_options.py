@@ -3,6 +3,7 @@
 import importlib.util
 
 import pytest
+from fastapi import FastAPI
 
 import wares
 from wares import InvalidOptionError, InvalidRegistrationError, Registry
@@ -43,6 +44,35 @@ def test_what_is_no_function(lifespan):
     """A mistake is still told: None is no function."""
     with pytest.raises(InvalidRegistrationError, match="must be a function"):
         lifespan(None)
+
+
+@pytest.mark.parametrize("lifespan", LIFESPANS)
+def test_called_instead_of_passed(lifespan):
+    """A lifespan that is called without an application, `lifespan=start()`, says to pass it."""
+
+    @lifespan
+    async def start(app, registry):
+        """Never be reached."""
+        yield
+
+    with pytest.raises(InvalidRegistrationError) as caught:
+        start()
+
+    message = str(caught.value)
+    assert f"The lifespan start ({__file__}:" in message
+    assert message.endswith("pass it without parentheses, lifespan=start")
+
+
+@pytest.mark.parametrize("lifespan", [wares.starlette.lifespan, wares.fastapi.lifespan])
+@pytest.mark.parametrize("options", [None, {}])
+async def test_the_decorator_instead_of_a_lifespan(lifespan, options):
+    """An application that is given the decorator itself does not start, and the error says why."""
+    given = lifespan if options is None else lifespan(**options)
+    app = FastAPI(lifespan=given)
+
+    with pytest.raises(InvalidRegistrationError, match=r"this is a FastAPI\..*lifespan=start"):
+        async with app.router.lifespan_context(app):
+            """Never be reached."""
 
 
 def test_the_scope_of_fastapi():

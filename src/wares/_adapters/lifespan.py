@@ -12,8 +12,17 @@ from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, overload
 
 from wares._adapters.inside import Finder, find_finders
-from wares._core.callables import Shape, can_be_called, describe_callable, read_shape, unwrap
+from wares._adapters.registries import demand_registry
+from wares._core.callables import (
+    Shape,
+    can_be_called,
+    describe_callable,
+    name_callable,
+    read_shape,
+    unwrap,
+)
 from wares._core.container import Registry
+from wares._core.keys import MISSING
 from wares._inject.injected import find_missing
 from wares.exceptions import (
     InvalidRegistrationError,
@@ -104,6 +113,7 @@ class Lifespan(Generic[App]):
         registry: Registry | None = None,
         validate: bool = True,
     ) -> None:
+        demand_registry(registry)
         self._function = function
         self._validates = validate
         self._enter = _as_context_function(function)
@@ -119,8 +129,7 @@ class Lifespan(Generic[App]):
     @overload
     def __call__(self, app: App) -> AbstractAsyncContextManager[dict[str, object]]: ...
 
-    @contextlib.asynccontextmanager  # type: ignore[misc]  # of the first, __new__ makes a partial
-    async def __call__(self, app: Any) -> AsyncIterator[dict[str, object]]:
+    def __call__(self, app: Any = MISSING) -> Any:
         """Start *app*, and end it.
 
         Args:
@@ -131,10 +140,22 @@ class Lifespan(Generic[App]):
             with the registry.
 
         Raises:
-            InvalidRegistrationError: The lifespan function returned no async context manager, or
-                yielded neither a mapping nor None.
+            InvalidRegistrationError: There is no application, because the lifespan was called where
+                it should have been passed; or the lifespan function returned no async context
+                manager, or yielded neither a mapping nor None.
             InvalidRegistryError: A registered service cannot be made.
         """
+        if app is MISSING:
+            name = describe_callable(self._function)
+            raise InvalidRegistrationError(
+                f"The lifespan {name} was called without an application. The framework calls it "
+                f"when the application starts: pass it without parentheses, "
+                f"lifespan={name_callable(self._function)}"
+            )
+        return self._start(app)
+
+    @contextlib.asynccontextmanager
+    async def _start(self, app: Any) -> AsyncIterator[dict[str, object]]:
         async with self._open(app) as registry, self._run(app, registry) as state:
             whole_state = {**self._check(state), REGISTRY_KEY: registry}
             handlers = [*await self._find_handlers(app)]
@@ -270,7 +291,8 @@ def refuse_fastapi(app: object) -> None:
 
 def _as_context_function(function: Any) -> Callable[[Any, Registry], Any]:
     """Turn the decorated function into one that returns an async context manager."""
-    if not callable(function):
+    if not callable(function) or hasattr(function, "router"):
+        # An application gets here if a framework was given the decorator instead of a lifespan.
         raise InvalidRegistrationError(
             f"A lifespan must be a function, and this is a {type(function).__qualname__}. "
             f"{_ADVICE}"
@@ -291,9 +313,9 @@ def _as_context_function(function: Any) -> Callable[[Any, Registry], Any]:
 
 
 _ADVICE = (
-    "Write an async generator function, "
-    "`async def lifespan(app, registry): ...; yield`, "
-    "or a function of the same arguments that returns an async context manager."
+    "Write an async generator function, `async def start(app, registry): ...; yield`, or a "
+    "function of the same arguments that returns an async context manager; decorate it, and pass "
+    "what the decorator returns: lifespan=start"
 )
 
 

@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Hashable, Iterable
+from collections.abc import Callable, Coroutine, Hashable, Iterable, Mapping
 from functools import partial
 from types import UnionType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, get_args
 
 import attrs
 from typing_extensions import TypeForm, Unpack
@@ -19,6 +19,24 @@ from wares.exceptions import InvalidRegistrationError, NoRegistryError, PendingA
 
 T = TypeVar("T")
 App = TypeVar("App")
+
+#: The adapters, by the package whose objects they are for.
+_ADAPTERS = {
+    "aiohttp": "aiohttp",
+    "celery": "celery",
+    "click": "click",
+    "django": "django",
+    "fastapi": "fastapi",
+    "fastmcp": "mcp",
+    "faststream": "faststream",
+    "flask": "flask",
+    "litestar": "litestar",
+    "mcp": "mcp",
+    "socketio": "socketio",
+    "starlette": "starlette",
+    "taskiq": "taskiq",
+    "typer": "click",
+}
 
 
 def demand(found: T | None, error: type[Exception], message: str) -> T:
@@ -35,7 +53,12 @@ def demand(found: T | None, error: type[Exception], message: str) -> T:
 
 
 def demand_kind(
-    thing: object, kind: type[Any] | UnionType, rule: str, advice: str = ""
+    thing: object,
+    kind: type[Any] | UnionType,
+    rule: str,
+    advice: Mapping[str, str] | None = None,
+    *,
+    late: str = "",
 ) -> None:
     """Refuse an object that an adapter cannot initialise.
 
@@ -43,14 +66,63 @@ def demand_kind(
         thing: The object.
         kind: The class of objects that the adapter can initialise.
         rule: The beginning of the message: ``"init_app takes a FastStream"``.
-        advice: The end of the message.
+        advice: What to do, for objects of the packages that are named here.
+        late: The name of an attribute that is true if it is too late to initialise the object.
 
     Raises:
-        InvalidRegistrationError: *thing* is no instance of *kind*.
+        InvalidRegistrationError: *thing* is no instance of *kind*, or it is too late.
     """
+    function = rule.partition(" ")[0]
     if not isinstance(thing, kind):
-        message = f"{rule}, not a {type(thing).__qualname__}. {advice}"
+        kinds: Any = get_args(kind) or [kind]
+        own = _find_package(*kinds)
+        message = (
+            f"{rule}, not {_describe(thing)}. {_advise(thing, function, own, advice or {})}"
+        )
         raise InvalidRegistrationError(message.rstrip())
+    if late and getattr(thing, late):
+        raise InvalidRegistrationError(
+            f"{function} comes too late: this {type(thing).__qualname__} has started, or is part "
+            f"of another one. Call {function} before that, right after you have made it."
+        )
+
+
+def _advise(thing: object, function: str, own: str, advice: Mapping[str, str]) -> str:
+    """Return what to do instead of passing *thing* to *function* of the adapter of *own*."""
+    if thing is None:
+        return "Perhaps a `return` is missing."
+    if isinstance(thing, Registry):
+        return f"Name the registry: {function}(..., registry=registry)"
+    if isinstance(thing, type):
+        return "Make an object of the class, and pass that."
+    package = _find_package(type(thing))
+    other = f"Its adapter is wares.{_ADAPTERS[package]}." if package not in ("", own) else ""
+    return advice.get(package, other)
+
+
+def _find_package(*kinds: type[Any]) -> str:
+    """Return the package of the first class, or of a base class, that has an adapter."""
+    packages = [base.__module__.partition(".")[0] for kind in kinds for base in kind.__mro__]
+    return next((package for package in packages if package in _ADAPTERS), "")
+
+
+def demand_registry(registry: object) -> None:
+    """Refuse an argument *registry* that is neither a registry nor `None`.
+
+    Raises:
+        InvalidRegistrationError: It is something else.
+    """
+    if registry is not None and not isinstance(registry, Registry):
+        raise InvalidRegistrationError(
+            f"registry takes a Registry, not {_describe(registry)}. Make one, and pass that: "
+            f"registry = wares.Registry()"
+        )
+
+
+def _describe(thing: object) -> str:
+    if isinstance(thing, type):
+        return f"the class {thing.__qualname__}"
+    return "None" if thing is None else f"a {type(thing).__qualname__}"
 
 
 def choose_registry(present: Registry | None, given: Registry | None) -> Registry:
@@ -60,7 +132,11 @@ def choose_registry(present: Registry | None, given: Registry | None) -> Registr
         present: The registry that the application has, if any. It is kept unless it is closed, so
             that an application that has ended can be initialised and started again.
         given: The registry that the user passed, if any.
+
+    Raises:
+        InvalidRegistrationError: The user passed something else.
     """
+    demand_registry(given)
     if given is not None:
         return given
     return Registry() if present is None or present._is_closed else present

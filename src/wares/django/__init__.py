@@ -17,6 +17,7 @@ from wares import asgi
 from wares._adapters.extras import needs_extra
 from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
 from wares._adapters.injecting import inject_own
+from wares._adapters.svcs_names import explain_names
 from wares._core.container import Registry
 from wares._inject.injection import refuse_object
 from wares.asgi import ASGIApp, Receive, Scope, Send
@@ -38,6 +39,7 @@ __all__ = [
     "with_lifespan",
 ]
 
+explain_names(__name__, {"init_app": 'Add "wares.django" to the setting INSTALLED_APPS'})
 T = TypeVar("T")
 
 
