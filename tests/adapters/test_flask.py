@@ -316,7 +316,9 @@ class TestRegistering:
         with app.app_context():
             overwrite_factory("factory", dict, lifetime="transient", **options)
             overwrite_value("value", contextlib.nullcontext(), **options)
-        factory, value = (get_registry(app)._known.recipes[key] for key in ("factory", "value"))
+        factory, value = (
+            get_registry(app)._registrations.recipes[key] for key in ("factory", "value")
+        )
         close_registry(app)
 
         for recipe in (factory, value):
@@ -340,7 +342,7 @@ class TestRegistering:
             on_registry_close=lambda: ended.append("closed"),
             suppress_context_exit=True,
         )
-        recipe = get_registry(app)._known.recipes[list]
+        recipe = get_registry(app)._registrations.recipes[list]
 
         with app.app_context():
             first, names = wares_from().get(list), [p.name for p in wares_from().get_pings()]
@@ -369,7 +371,7 @@ class TestRegistering:
             on_registry_close=lambda: ended.append("closed"),
             suppress_context_exit=True,
         )
-        recipe = get_registry(app)._known.recipes[str]
+        recipe = get_registry(app)._registrations.recipes[str]
 
         with app.app_context():
             entered, names = wares_from().get(str), [p.name for p in wares_from().get_pings()]

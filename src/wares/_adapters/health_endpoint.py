@@ -172,10 +172,10 @@ class HealthEndpoint:
     def _claim(self, registry: Registry) -> tuple[_SharedRun, bool]:
         """Return a run to share or a new one, and whether the caller must run it."""
         with self._lock:
-            run = self._runs.get(registry._known)
+            run = self._runs.get(registry._registrations)
             if run is not None and run.can_be_shared(self._max_age):
                 return run, False
-            run = self._runs[registry._known] = _SharedRun()
+            run = self._runs[registry._registrations] = _SharedRun()
             return run, True
 
     def _run(self, run: _SharedRun, registry: Registry) -> None:
@@ -205,7 +205,7 @@ class HealthEndpoint:
 
     def _fail(self, run: _SharedRun, registry: Registry, error: BaseException) -> None:
         """Raise *error* in the requests that wait for the run, and forget the run."""
-        del self._runs[registry._known]
+        del self._runs[registry._registrations]
         run.future.set_exception(error)
 
     def _answer(self, findings: _Findings, accept: str) -> Answer:

@@ -196,7 +196,9 @@ def check(
 
 def may_await(registry: Registry) -> bool:
     """Tell whether a registered service has to be awaited."""
-    return any(recipe.shape.is_async for recipe in list(registry._known.recipes.values()))
+    return any(
+        recipe.shape.is_async for recipe in list(registry._registrations.recipes.values())
+    )
 
 
 def _details(

@@ -138,7 +138,7 @@ def _find_unused(graph: Graph, wanted: set[Hashable], registry: Registry) -> lis
     """Find services that are registered and that nothing seems to need."""
     needed = {edge.target for edge in graph.edges if edge.source != edge.target}
     # An eager service, such as a background worker, is made for its effect.
-    eager = {key for key, recipe in registry._known.recipes.items() if recipe.is_eager}
+    eager = {key for key, recipe in registry._registrations.recipes.items() if recipe.is_eager}
     return [
         node
         for node in graph.nodes

@@ -37,7 +37,7 @@ class Closing(Registering):
         self._before_close: list[Callable[[], object]] = []
 
     def __enter__(self) -> Self:
-        self._known.check_open()
+        self._registrations.check_open()
         return self
 
     def __exit__(
@@ -49,7 +49,7 @@ class Closing(Registering):
         self._close(error)
 
     async def __aenter__(self) -> Self:
-        self._known.check_open()
+        self._registrations.check_open()
         return self
 
     async def __aexit__(
@@ -93,7 +93,7 @@ class Closing(Registering):
                 _refuse_coroutine(callback())
             except BaseException as raised:  # noqa: BLE001  # everything else must be closed
                 after = replace(after, raised)
-        after = leave_all(self._mark_root_closed(), after, self._known.observers)
+        after = leave_all(self._mark_root_closed(), after, self._registrations.observers)
         after = leave_all(self._callbacks, after)
         if after is not error and after is not None:
             raise_as_it_is(after)
@@ -109,7 +109,7 @@ class Closing(Registering):
                     await result
             except BaseException as raised:  # noqa: BLE001  # everything else must be closed
                 after = replace(after, raised)
-        after = await aleave_all(self._mark_root_closed(), after, self._known.observers)
+        after = await aleave_all(self._mark_root_closed(), after, self._registrations.observers)
         after = await aleave_all(awaited_callbacks(self._callbacks), after)
         if after is not error and after is not None:
             raise_as_it_is(after)
@@ -130,7 +130,7 @@ class Closing(Registering):
         cleanups = take_cleanups(made)
         # Makers hold a reference to this dict.
         made.clear()
-        self._known.singletons.forget()
+        self._registrations.singletons.forget()
         return cleanups
 
     def _pending_async(self) -> list[Hashable]:
@@ -147,8 +147,8 @@ class Closing(Registering):
         if self._root._cleanups:
             self._root._cleanups.clear()
         self._root._made = {}
-        self._known.singletons.forget()
-        self._known.change()
+        self._registrations.singletons.forget()
+        self._registrations.change()
 
 
 def _refuse_coroutine(result: object) -> None:

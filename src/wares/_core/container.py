@@ -134,7 +134,9 @@ class Container(Related):
         if self._family is not None:
             after = self._close_family(made, error)
         elif CLEANUPS in made:
-            after = leave_all(take_cleanups(made), error, self.registry._known.observers)
+            after = leave_all(
+                take_cleanups(made), error, self.registry._registrations.observers
+            )
         else:
             return
         if after is not error and after is not None:
@@ -168,7 +170,7 @@ class Container(Related):
             self._made = CLOSED
             if self._family is not None:
                 return self._aclose_family(made, error)
-            return _aleave(made, error, self.registry._known.observers)
+            return _aleave(made, error, self.registry._registrations.observers)
 
     def child(self, given: Mapping[Hashable, Any] | None = None) -> Container:
         """Open a container within this one: for an event of a connection, or an item of a batch.
@@ -271,7 +273,7 @@ class Container(Related):
         ...     [ping.name for ping in container.get_pings()]
         ['int']
         """
-        recipes = dict(self.registry._known.recipes)
+        recipes = dict(self.registry._registrations.recipes)
         for container in reversed(list(self._ascend())):
             if container._family is not None:
                 recipes.update(container._family.recipes)
@@ -358,18 +360,18 @@ class Root(Container):
 
     def __init__(self, registry: Registry) -> None:
         super().__init__(registry)
-        self._makers = Makers(registry._known, keeper="singleton")
+        self._makers = Makers(registry._registrations, keeper="singleton")
 
     def get(self, key: Any, /, *more: Any) -> Any:
         """Get singletons, and note the key as a source of the singleton that is being made."""
         # More keys come here one by one, because `Asking.get` calls this method for each.
-        self.registry._known.singletons.note_source(key)
+        self.registry._registrations.singletons.note_source(key)
         return super().get(key, *more)
 
     async def aget(self, key: Any, /, *more: Any) -> Any:
         """Get singletons as `get` does, and await asynchronous factories."""
         # See `get`.
-        self.registry._known.singletons.note_source(key)
+        self.registry._registrations.singletons.note_source(key)
         return await super().aget(key, *more)
 
     def _make_closed_error(self) -> WaresError:
@@ -391,13 +393,13 @@ class Registry(Closing):
 
     def __init__(self) -> None:
         super().__init__()
-        known = self._known
+        registrations = self._registrations
         self._handlers: list[Callable[[], Iterable[Callable[..., Any]]]] = []
         self._finders: list[Callable[[Registry], Iterable[Exception]]] = []
-        self._makers = Makers(known)
-        self._root = known.root = Root(self)
-        known.root_makers = self._root._makers
-        known.singletons = Singletons(known)
+        self._makers = Makers(registrations)
+        self._root = registrations.root = Root(self)
+        registrations.root_makers = self._root._makers
+        registrations.singletons = Singletons(registrations)
         forget_in_children(self)
 
     #: A subclass that attrs defines has an `__init__` of its own, which calls this first.
@@ -405,7 +407,7 @@ class Registry(Closing):
 
     def __repr__(self) -> str:
         state = ", closed" if self._is_closed else ""
-        return f"<wares.Registry(services={len(self._known.recipes)}{state})>"
+        return f"<wares.Registry(services={len(self._registrations.recipes)}{state})>"
 
     if not TYPE_CHECKING:
 
@@ -453,7 +455,7 @@ class Registry(Closing):
             RegistryClosedError: The registry is closed.
             Exception: Whatever a factory raises, with the path to it as a note.
         """
-        start = Start(self._known)
+        start = Start(self._registrations)
         try:
             for key in start.keys:
                 self._root.get(key)
@@ -467,7 +469,7 @@ class Registry(Closing):
             WaresError: As `start` does, but for AsyncServiceError.
             Exception: Whatever a factory raises, with the path to it as a note.
         """
-        start = Start(self._known)
+        start = Start(self._registrations)
         try:
             for key in start.keys:
                 await self._root.aget(key)
@@ -491,13 +493,13 @@ class Registry(Closing):
         Returns:
             The graph, with its problems.
         """
-        known = self._known
+        registrations = self._registrations
         return Graph.over(
-            known.recipes,
-            known.expected,
+            registrations.recipes,
+            registrations.expected,
             Container,
-            known.find_recipe,
-            known.seen,
+            registrations.find_recipe,
+            registrations.seen,
         )
 
     @contextmanager

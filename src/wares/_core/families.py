@@ -279,7 +279,7 @@ class Related(Asking):
         if family.given is None:
             family.given = self._given
         family.recipes[recipe.key] = recipe
-        is_given = recipe.is_ready and recipe.key not in self.registry._known.overrides
+        is_given = recipe.is_ready and recipe.key not in self.registry._registrations.overrides
         for container in self._list_heirs(recipe.key):
             container._remove_given(recipe.key)
             if is_given:
@@ -351,7 +351,7 @@ class Related(Asking):
     ) -> BaseException | None:
         after = error
         for cleanups, callbacks in self._mark_all_closed(made):
-            after = leave_all(cleanups, after, self.registry._known.observers)
+            after = leave_all(cleanups, after, self.registry._registrations.observers)
             after = leave_all(callbacks, after)
         return after
 
@@ -360,7 +360,7 @@ class Related(Asking):
     ) -> None:
         after = error
         for cleanups, callbacks in self._mark_all_closed(made):
-            after = await aleave_all(cleanups, after, self.registry._known.observers)
+            after = await aleave_all(cleanups, after, self.registry._registrations.observers)
             after = await aleave_all(awaited_callbacks(callbacks), after)
         if after is not error and after is not None:
             raise_as_it_is(after)

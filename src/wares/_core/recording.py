@@ -25,23 +25,23 @@ _recording: Counter[Registrations] = Counter()
 @contextmanager
 def record(registry: Any) -> Iterator[None]:
     """Note which keys factories ask the containers of *registry* for, while the block lasts."""
-    _begin(registry._known)
+    _begin(registry._registrations)
     try:
         yield
     finally:
-        _end(registry._known)
+        _end(registry._registrations)
 
 
 @locked
-def _begin(known: Registrations) -> None:
-    _recording[known] += 1
+def _begin(registrations: Registrations) -> None:
+    _recording[registrations] += 1
     Asking.get = _get_and_note  # type: ignore[method-assign]  # put back by `_end`
     Asking.aget = _aget_and_note  # type: ignore[method-assign]  # the same
 
 
 @locked
-def _end(known: Registrations) -> None:
-    _recording.subtract([known])
+def _end(registrations: Registrations) -> None:
+    _recording.subtract([registrations])
     if not +_recording:
         Asking.get = _get  # type: ignore[method-assign]  # as it was
         Asking.aget = _aget  # type: ignore[method-assign]  # the same
@@ -60,7 +60,7 @@ async def _aget_and_note(self: Any, key: Any, /, *more: Any) -> Any:
 
 def _note(container: Any, keys: tuple[Hashable, ...]) -> None:
     """Note the asking service and the keys, if a factory asks."""
-    known = container.registry._known
+    registrations = container.registry._registrations
     path = find_path()
-    if path and _recording[known]:
-        known.seen.update(((path[-1].key, key), None) for key in keys)
+    if path and _recording[registrations]:
+        registrations.seen.update(((path[-1].key, key), None) for key in keys)

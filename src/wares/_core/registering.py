@@ -45,18 +45,23 @@ class Registering:
     """The part of `Registry` that registers services, and lets tests override them."""
 
     def __init__(self) -> None:
-        self._known = Registrations(self)
+        self._registrations = Registrations(self)
         self._callbacks = RegistryCleanups()
         self._parts: dict[Hashable, itertools.count[int]] = {}
         self._decorations = itertools.count(1)
 
+    @property
+    def _known(self) -> Registrations:
+        """The old name of `_registrations`, for `wares.socketio`."""
+        return self._registrations
+
     def __contains__(self, key: object) -> bool:
         """Return whether a service is registered under *key*."""
-        return expand_alias(key) in self._known.recipes
+        return expand_alias(key) in self._registrations.recipes
 
     def __iter__(self) -> Iterator[Hashable]:
         """Iterate over the keys in the order of their registration."""
-        return iter(list(self._known.recipes))
+        return iter(list(self._registrations.recipes))
 
     def __bool__(self) -> bool:
         """Be true, also if no service is registered."""
@@ -257,7 +262,7 @@ class Registering:
             UnresolvableParameterError: A required parameter has no annotation.
             RegistryClosedError: The registry is closed.
         """
-        self._known.check_open()
+        self._registrations.check_open()
         if not hasattr(key, "__class_getitem__"):
             raise InvalidRegistrationError(
                 f"{describe(key)} is not generic. Use register_factory, or name a generic class."
@@ -267,8 +272,8 @@ class Registering:
         def register(full_key: Hashable, types: tuple[Any, ...]) -> None:
             self.register_factory(full_key, bind_types(factory, types), **options)
 
-        self._known.generics[key] = register
-        self._known.change()
+        self._registrations.generics[key] = register
+        self._registrations.change()
 
     def decorate(self, key: TypeForm[T] | Hashable, decorator: Callable[..., Any]) -> None:
         """Wrap the service registered under *key*.
@@ -301,10 +306,10 @@ class Registering:
         is_registered = False
         # Another thread may decorate or replace the service meanwhile.
         while not is_registered:
-            self._known.check_open()
-            recipe = self._known.get_registered(known)
+            self._registrations.check_open()
+            recipe = self._registrations.get_registered(known)
             parts = recipes_for_decoration(recipe, decorator, next(self._decorations))
-            is_registered = self._known.put_decorated(recipe, *parts)
+            is_registered = self._registrations.put_decorated(recipe, *parts)
 
     def expect(self, *keys: Hashable) -> None:
         """Declare keys under which each container is given an object, such as the request.
@@ -317,8 +322,8 @@ class Registering:
         Raises:
             InvalidRegistrationError: A key is not hashable.
         """
-        self._known.expected.update(dict.fromkeys(map(check_key, keys)))
-        self._known.change()
+        self._registrations.expected.update(dict.fromkeys(map(check_key, keys)))
+        self._registrations.change()
 
     def override_factory(
         self,
@@ -351,7 +356,7 @@ class Registering:
             suppress_context_exit: As in `register_factory`.
         """
         known: Any = check_key(key)
-        replaced = self._known.recipes.get(known)
+        replaced = self._registrations.recipes.get(known)
         if lifetime is None:
             is_kept = replaced is not None and not replaced.is_value
             lifetime = replaced.lifetime if replaced is not None and is_kept else "scoped"
@@ -364,7 +369,7 @@ class Registering:
             suppress_context_exit=suppress_context_exit,
             ping_timeout=ping_timeout,
             tags=tags,
-            is_derived=known not in self._known.registered and is_derivable(known),
+            is_derived=known not in self._registrations.registered and is_derivable(known),
         )
         return self._override(recipe, on_registry_close)
 
@@ -435,8 +440,8 @@ class Registering:
                 f"An instance of {type(observer).__qualname__} observes nothing: it has no method "
                 f"called {', '.join(EVENTS)}."
             )
-        self._known.add_observer(observer)
-        return functools.partial(self._known.remove_observer, observer)
+        self._registrations.add_observer(observer)
+        return functools.partial(self._registrations.remove_observer, observer)
 
     def _next_part(self, key: Any) -> Part:
         key = check_key(key)
@@ -444,14 +449,16 @@ class Registering:
         return Part(key, "part", next(self._parts.setdefault(key, itertools.count(1))))
 
     def _register(self, recipe: Recipe, on_close: OnRegistryClose | None) -> None:
-        self._known.check_open()
+        self._registrations.check_open()
         self._note_callback(recipe, on_close)
-        self._known.put(recipe)
+        self._registrations.put(recipe)
 
     def _override(self, recipe: Recipe, on_close: OnRegistryClose | None) -> Override:
         check_callback(recipe.key, on_close)
         return Override(
-            self._known, recipe, functools.partial(self._note_callback, recipe, on_close)
+            self._registrations,
+            recipe,
+            functools.partial(self._note_callback, recipe, on_close),
         )
 
     def _note_callback(self, recipe: Recipe, on_close: OnRegistryClose | None) -> None:

@@ -120,21 +120,21 @@ def raise_too_short(need: Need) -> NoReturn:
 
 def make_not_found(container: Any, need: Need) -> WaresError:
     """Return the error for a key that is neither registered nor given."""
-    key, known = need.key, container.registry._known
+    key, registrations = need.key, container.registry._registrations
     recipes = find_path()
-    if known.is_makeshift:
+    if registrations.is_makeshift:
         return _no_container(need, recipes)
     steps = [recipe.describe_step() for recipe in recipes]
     asker = next((recipe for recipe in reversed(recipes) if recipe.is_kept), None)
-    is_expected = key in known.expected
-    if container is known.root and is_expected and asker is not None:
+    is_expected = key in registrations.expected
+    if container is registrations.root and is_expected and asker is not None:
         return LifetimeError(asker.key, asker.lifetime, key, "given", steps=steps)
     parameter = f", for the parameter {need.name!r}" if need.name else ""
     return ServiceNotFoundError(
         key,
         path=[*(recipe.key for recipe in recipes), key],
         steps=[*steps, f"{describe(key)}, not registered{parameter}"],
-        nearest=find_nearest(key, [*known.recipes, *container._find_local_keys()]),
+        nearest=find_nearest(key, [*registrations.recipes, *container._find_local_keys()]),
         is_expected=is_expected,
         asked=say_which_registry(recipes, container.registry),
     )
@@ -155,7 +155,7 @@ def say_which_registry(path: Sequence[Recipe], registry: Any) -> str:
             "A current container comes first, so its registry was asked, and not the one that "
             "@inject(registry=...) was given."
         )
-    count = len(registry._known.recipes)
+    count = len(registry._registrations.recipes)
     services = "1 service" if count == 1 else f"{count or 'no'} services"
     return (
         f"It was asked for in the registry that @inject(registry=...) was given, which has "
@@ -169,7 +169,7 @@ def refuse_makeshift(container: Any, need: Need) -> None:
     A plain value, such as a `str`, is rather an argument that the call lacks.
     """
     is_argument = need.key is MISSING or is_plain(need.key)
-    if container.registry._known.is_makeshift and not is_argument:
+    if container.registry._registrations.is_makeshift and not is_argument:
         raise _no_container(need, find_path())
 
 

@@ -117,11 +117,11 @@ def _need(key: Hashable) -> Need:
 
 def find_scoped(key: Hashable, registry: Registry) -> Iterator[Recipe]:
     """Yield the recipes of the scoped services that a container makes for *key*."""
-    known = registry._known
+    registrations = registry._registrations
     needs = [_need(key)]
     seen: set[Recipe] = set()
     for need in needs:
-        recipe = None if need.key is MISSING else known.find_recipe(need)
+        recipe = None if need.key is MISSING else registrations.find_recipe(need)
         if recipe is None or recipe in seen or recipe.lifetime in ("singleton", "connection"):
             continue
         seen.add(recipe)
@@ -129,7 +129,7 @@ def find_scoped(key: Hashable, registry: Registry) -> Iterator[Recipe]:
             yield recipe
         with suppress(WaresError):
             # The graph of the registry reports needs that cannot be read.
-            needs += known.read(recipe)
+            needs += registrations.read(recipe)
 
 
 def _find_askers(function: Any) -> Iterator[Asker]:
@@ -187,8 +187,8 @@ def _find_awaited(asker: Asker, registry: Registry) -> Iterator[AsyncServiceErro
     seen = {asker.recipe}
     todo: list[tuple[Recipe, ...]] = [(asker.recipe,)]
     for path in todo:
-        for need in registry._known.read(path[-1]):
-            found = None if need.is_late else registry._known.find_recipe(need)
+        for need in registry._registrations.read(path[-1]):
+            found = None if need.is_late else registry._registrations.find_recipe(need)
             if found is None or found in seen or found.is_eager or need.key in registry._root:
                 continue
             seen.add(found)
@@ -213,8 +213,8 @@ def _walk(
     seen = {root}
     todo: list[tuple[Recipe, ...]] = [(root,)]
     for path in todo:
-        for need in registry._known.read(path[-1]):
-            found = registry._known.find_recipe(need)
+        for need in registry._registrations.read(path[-1]):
+            found = registry._registrations.find_recipe(need)
             yield path, need, found
             if found is None or found in seen:
                 continue
@@ -243,5 +243,5 @@ def _is_filled(need: Need, asker: Asker, registry: Registry) -> bool:
 
 
 def _is_given(need: Need, registry: Registry) -> bool:
-    is_given = need.key is Container or need.key in registry._known.expected
+    is_given = need.key is Container or need.key in registry._registrations.expected
     return is_given or need.default is not MISSING

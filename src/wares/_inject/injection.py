@@ -221,7 +221,7 @@ class _Injector:
         self._given = registry
         if registry is None:
             registry = Registry()
-            registry._known.is_makeshift = True
+            registry._registrations.is_makeshift = True
         if not isinstance(registry, Registry):
             message = (
                 f"registry takes a Registry, and this is an instance of "

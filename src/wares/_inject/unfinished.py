@@ -82,7 +82,8 @@ def open_for_call(registry: Registry, *, has_function_scope: bool) -> Opened:
     closing: Any = contextlib.nullcontext()
     # The current one may belong to a function without a registry, and have no services to share.
     if container is None or (
-        container.registry._known.is_makeshift and not registry._known.is_makeshift
+        container.registry._registrations.is_makeshift
+        and not registry._registrations.is_makeshift
     ):
         container = closing = Container(registry)
     if not has_function_scope:

@@ -222,9 +222,9 @@ class _Writer:
         self._put(1, "$container = $outer = $current()")
         self._put(1, "if $container is None: $container = $served()")
         condition = "$container is None"
-        if not self._registry._known.is_makeshift:
+        if not self._registry._registrations.is_makeshift:
             # That container belongs to a function without a registry, and has no services to share.
-            condition += " or $container.registry._known.is_makeshift"
+            condition += " or $container.registry._registrations.is_makeshift"
         self._put(1, f"if {condition}:")
         self._put(2, "$container = $Container($registry)")
         self._put(2, "$make_current($container)")

@@ -123,7 +123,7 @@ async def container(
             stack.push_async_exit(leave)
 
         services = visit(connection, push_exit)
-        is_early = services.registry._known in _EARLY
+        is_early = services.registry._registrations in _EARLY
         yield _open_early(services, connection.scope) if is_early else services
 
 
@@ -225,7 +225,7 @@ async def function_container(services: DepContainer) -> AsyncGenerator[Container
     Yields:
         The child.
     """
-    if services.registry._known in _EARLY:
+    if services.registry._registrations in _EARLY:
         # This container closes before the response anyway.
         yield services
         return
@@ -429,12 +429,12 @@ class lifespan(starlette.lifespan[App]):  # noqa: N801  # used as a decorator
             if self._is_nested:
                 self._check_scope(registry)
             elif self._scope == "function":
-                _EARLY.add(registry._known)
+                _EARLY.add(registry._registrations)
             yield registry
 
     def _check_scope(self, registry: Registry) -> None:
         """Check that a nested lifespan has the scope of the outer one, which applies."""
-        is_early = registry._known in _EARLY
+        is_early = registry._registrations in _EARLY
         if self._scope == "function" and not is_early:
             raise InvalidOptionError(
                 "The lifespan of a router has scope='function', but that of the application does "

@@ -39,10 +39,10 @@ def _find_made(registry: Registry) -> dict[int, Hashable]:
     The result maps from their `id`, because the callables of FastAPI need not be hashable.
     """
     nodes = registry.graph().nodes
-    recipes = list(registry._known.recipes.values())
+    recipes = list(registry._registrations.recipes.values())
     factories = {id(one.factory): one.key for one in recipes if not one.is_value}
     makeable = [node.key for node in nodes if node.kind != "missing"]
-    keys = [Container, Registry, *registry._known.expected, *makeable]
+    keys = [Container, Registry, *registry._registrations.expected, *makeable]
     return factories | {id(key): key for key in keys}
 
 
