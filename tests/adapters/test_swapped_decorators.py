@@ -39,8 +39,9 @@ class Timed:
         raise AssertionError
 
 
-def make_task():
-    return Celery("shop").task(act)
+def make_task(function=act):
+    # Other applications of Celery would get a shared task as well.
+    return Celery("shop").task(shared=False)(function)
 
 
 OBJECTS = {
@@ -110,17 +111,21 @@ def test_the_right_order():
     registry = Registry()
     registry.register_factory(Shop, Shop)
 
-    task = Celery("shop").task(inject(registry=registry)(act))
+    task = make_task(inject(registry=registry)(act))
 
     assert "1 Shop" == task.apply([1]).get()
 
 
 def test_objects_that_ask_themselves():
-    """An object whose `__call__` asks for services is injected, and so are caches and partials."""
+    """An object is injected if its `__call__` asks for services, or if it can only be called."""
 
     class Handler(Timed):
         def __call__(self, number, shop: Inject[Shop]):
             return self.function(number, shop)
+
+    class Wrapper:
+        def __call__(self, *args, **kwargs):
+            return act(*args, **kwargs)
 
     registry = Registry()
     registry.register_factory(Shop, Shop)
@@ -130,13 +135,14 @@ def test_objects_that_ask_themselves():
         decorate(handler)(1)
         for handler in (
             Handler(act),
+            functools.update_wrapper(Wrapper(), act),
             functools.partial(act),
             functools.lru_cache(act),
             inject(registry=registry, dependencies=[Depends(Shop)])(Timed(lambda number: "2")),
         )
     ]
 
-    assert ["1 Shop", "1 Shop", "1 Shop", "2"] == served
+    assert ["1 Shop", "1 Shop", "1 Shop", "1 Shop", "2"] == served
 
 
 def test_calling_an_object():
