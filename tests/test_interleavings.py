@@ -581,3 +581,56 @@ def test_record_and_record():
         return record_nothing, recording.__enter__, check
 
     assert explore(prepare) > 5
+
+
+def test_start_and_start():
+    """If one of two starts succeeds, everything is made; if none does, nothing is left open."""
+
+    def prepare():
+        scene = Scene()
+        registry = scene.registry
+        fails = [True]
+
+        def make():
+            if fails:
+                fails.clear()
+                raise ValueError
+            return "made"
+
+        options = {"lifetime": "singleton", "eager": True}
+        registry.register_factory(Engine, scene.generator(Engine), **options)
+        registry.register_factory("last", make, **options)
+
+        def check(*outcomes):
+            assert ValueError in map(type, outcomes)
+            assert (None in outcomes) == (len(scene.entered) > len(scene.left))
+            registry.start()
+            assert "made" == registry.container().get("last")
+            scene.close()
+
+        return registry.start, registry.start, check
+
+    assert explore(prepare) > 10
+
+
+def test_start_and_registry_close():
+    """A start that fails while its registry closes runs each cleanup once, or the registry does."""
+
+    def prepare():
+        scene = Scene()
+
+        def fail():
+            raise ValueError
+
+        options = {"lifetime": "singleton", "eager": True}
+        scene.registry.register_factory(Engine, scene.generator(Engine), **options)
+        scene.registry.register_factory("last", fail, **options)
+
+        def check(started, closed):
+            assert isinstance(started, ValueError | WaresError)
+            assert None is closed
+            assert sorted(map(str, scene.entered)) == sorted(map(str, scene.left))
+
+        return scene.registry.start, scene.registry.close, check
+
+    assert explore(prepare) > 10

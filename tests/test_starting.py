@@ -1,10 +1,12 @@
 """`eager=True`, `Registry.start` and `Registry.astart`."""
 
 import asyncio
+import gc
 import logging
 
 import pytest
 
+from tests.support.deadline import settle
 from tests.support.services import Cache, Database, Mailer, Session, Settings
 from wares import (
     AsyncServiceError,
@@ -230,6 +232,112 @@ class TestFailing:
                 await registry.astart()
 
         assert ["+settings", "-settings"] == journal.events
+
+
+class TestAtTheSameTime:
+    """Several starts of one registry."""
+
+    @pytest.fixture
+    def gate(self, registry, journal):
+        """The factory of a singleton, made after another, that waits for an outcome."""
+        gate = asyncio.Queue()
+
+        async def make(settings: Settings):
+            outcome = await gate.get()
+            if isinstance(outcome, Exception):
+                raise outcome
+            return outcome
+
+        options = {"lifetime": "singleton", "eager": True}
+        registry.register_factory(Settings, journal.service("settings"), **options)
+        registry.register_factory(Database, make, **options)
+        return gate
+
+    async def test_one_that_is_cancelled(self, registry, journal, gate):
+        """The others go on with what it has made."""
+        cancelled = asyncio.create_task(registry.astart())
+        await settle()
+        other = asyncio.create_task(registry.astart())
+        await settle()
+        cancelled.cancel()
+        await settle()
+        gate.put_nowait("database")
+        await other
+        container = registry.container()
+
+        assert ("settings", "database") == container.get(Settings, Database)
+        assert cancelled.cancelled()
+        assert ["+settings"] == journal.events
+
+    async def test_all_that_fail(self, registry, journal, gate):
+        """The last one cleans up."""
+        starts = [asyncio.create_task(registry.astart()) for _ in range(3)]
+        await settle()
+        starts[0].cancel()
+        await settle()
+        events = [*journal.events]
+        gate.put_nowait(OSError())
+        outcomes = await asyncio.gather(*starts, return_exceptions=True)
+
+        assert [asyncio.CancelledError, OSError, OSError] == list(map(type, outcomes))
+        assert (["+settings"], ["+settings", "-settings"]) == (events, journal.events)
+
+    async def test_one_that_fails_after_another(self, registry, journal, gate):
+        """A start that fails undoes nothing after another one has succeeded."""
+        failing = asyncio.create_task(registry.astart())
+        await settle()
+        registry.register_value(Database, "database")
+        await registry.astart()
+        gate.put_nowait(OSError())
+        with pytest.raises(OSError):
+            await failing
+
+        assert ["+settings"] == journal.events
+
+    async def test_the_next_one(self, registry, journal, gate):
+        """A start after some that failed, or succeeded, undoes only what was made since."""
+        gate.put_nowait(OSError())
+        with pytest.raises(OSError):
+            await registry.astart()
+        gate.put_nowait("database")
+        await registry.astart()
+        registry.register_factory(
+            Cache, journal.service("cache"), lifetime="singleton", eager=True
+        )
+        registry.register_factory(
+            Mailer, journal.service("mailer", error=OSError()), lifetime="singleton", eager=True
+        )
+        with pytest.raises(OSError):
+            await registry.astart()
+
+        assert ["+settings", "-settings", "+settings"] == journal.events[:3]
+        assert ["+cache", "+mailer", "-cache"] == journal.events[3:]
+
+    def test_one_whose_event_loop_is_closed(self, registry, journal):
+        """A start that is destroyed with its task undoes nothing after another has succeeded."""
+        loop = asyncio.new_event_loop()
+        loop.set_exception_handler(lambda *_: None)
+        tasks = []
+
+        async def make(settings: Settings):
+            if not tasks[0].done():
+                await loop.create_future()
+
+        async def begin():
+            tasks.append(asyncio.create_task(registry.astart()))
+            await settle()
+
+        options = {"lifetime": "singleton", "eager": True}
+        registry.register_factory(Settings, journal.service("settings"), **options)
+        registry.register_factory(Database, make, **options)
+        loop.run_until_complete(begin())
+        loop.close()
+        registry.register_factory(Database, Database, **options)
+        registry.start()
+        tasks.clear()
+        gc.collect()
+
+        assert ["+settings"] == journal.events
 
 
 class Worker:

@@ -10,6 +10,7 @@ import pytest
 import websockets
 
 from tests.adapters.serving import Journal, Session, hang_up, open_session, serve, until
+from tests.support.interleaving import explore
 from wares import (
     Inject,
     InvalidRegistrationError,
@@ -576,6 +577,28 @@ class TestLifespan:
             with first["wares_registry"].container() as container:
                 assert "first" == container.get(str)
             assert start.registry not in (first["wares_registry"], second["wares_registry"])
+
+    def test_of_two_threads(self):
+        """Applications that start and end in two threads by one lifespan have a registry each."""
+
+        @lifespan(validate=False)
+        async def start(app, registry):
+            registry.register_value(str, app)
+            yield
+
+        async def use(app):
+            async with start(app) as state:
+                with state["wares_registry"].container() as container:
+                    return container.get(str)
+
+        def prepare():
+            def check(first, second):
+                assert ("first", "second") == (first, second)
+                assert "third" == asyncio.run(use("third"))
+
+            return lambda: asyncio.run(use("first")), lambda: asyncio.run(use("second")), check
+
+        assert explore(prepare) > 10
 
     async def test_with_a_registry_of_the_callers(self, registry):
         """A registry that was handed in is used, and closed with the application."""

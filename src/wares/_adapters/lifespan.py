@@ -23,6 +23,7 @@ from wares._core.callables import (
 )
 from wares._core.container import Registry
 from wares._core.keys import MISSING
+from wares._core.locking import locked
 from wares._inject.injected import find_missing
 from wares.exceptions import (
     InvalidRegistrationError,
@@ -202,18 +203,28 @@ class Lifespan(Generic[App]):
     @contextlib.asynccontextmanager
     async def _open(self, app: App) -> AsyncIterator[Registry]:  # noqa: ARG002  # adapters need it
         """Yield the registry of this start, and close it afterwards."""
-        if self._is_taken and not self._is_given:
-            # Another application with the same lifespan is running.
-            self.registry = Registry()
-        registry = self.registry
-        self._is_taken = True
+        registry = self._take_registry()
         try:
             async with registry:
                 yield registry
         finally:
-            if registry is self.registry and not self._is_given:
-                self.registry = Registry()
-                self._is_taken = False
+            self._replace_registry(registry)
+
+    @locked
+    def _take_registry(self) -> Registry:
+        """Return the registry of this start."""
+        if self._is_taken and not self._is_given:
+            # Another application with the same lifespan is running, perhaps in another thread.
+            self.registry = Registry()
+        self._is_taken = True
+        return self.registry
+
+    @locked
+    def _replace_registry(self, closed: Registry) -> None:
+        """Make a registry for the next start, unless another one has begun meanwhile."""
+        if closed is self.registry and not self._is_given:
+            self.registry = Registry()
+            self._is_taken = False
 
     def _run(self, app: App, registry: Registry) -> AbstractAsyncContextManager[Any]:
         manager: AbstractAsyncContextManager[Any] = self._enter(app, registry)

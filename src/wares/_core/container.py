@@ -443,8 +443,9 @@ class Registry(Closing):
         """Make the singletons that are registered with ``eager=True``.
 
         They are made in the order of registration, each after the singletons that it needs. If one
-        of them fails, those made by this start are cleaned up; those made before stay. The
-        lifespans and ``init_app`` of the adapters call this method.
+        of them fails, those made since are cleaned up; those made before stay. If several threads
+        or tasks start the registry at the same time, only the last one that fails cleans up, and
+        none does if one succeeds. The lifespans and ``init_app`` of the adapters call this method.
 
         >>> registry = Registry()
         >>> registry.register_factory(list, list, lifetime="singleton", eager=True)
@@ -461,6 +462,7 @@ class Registry(Closing):
                 self._root.get(key)
         except BaseException as error:  # noqa: BLE001  # raised again below
             raise_as_it_is(start.undo(error))
+        start.succeed()
 
     async def astart(self) -> None:
         """Make the eager singletons as `start` does, and await asynchronous factories.
@@ -475,6 +477,7 @@ class Registry(Closing):
                 await self._root.aget(key)
         except BaseException as error:  # noqa: BLE001  # raised again below
             raise_as_it_is(await start.aundo(error))
+        start.succeed()
 
     def validate(self) -> None:
         """Check that every registered service can be made, without running a factory.

@@ -49,6 +49,7 @@ class Registrations:
         root: The container that keeps the singletons.
         root_makers: The makers of that container.
         singletons: The singletons, with what they were made from.
+        starts: The starts that are under way.
         is_makeshift: Whether the registry is an empty one, which `inject` uses where there is
             neither a current container nor a registry.
     """
@@ -70,6 +71,7 @@ class Registrations:
         self.root: Any = None
         self.root_makers: Any = None
         self.singletons: Any = None
+        self.starts: Any = None
         self.is_makeshift = False
         # By generic class: registers the service of one `key[...]`, given that key and the types.
         self.generics: dict[Any, Callable[[Hashable, tuple[Any, ...]], None]] = {}

@@ -4,9 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
+import attrs
+
 from wares._core.claims import CLEANUPS
 from wares._core.cleanups import Entry, aleave_all, leave_all
+from wares._core.locking import locked
 from wares._core.registrations import Registrations
+from wares._core.singletons import Kept
+
+
+@attrs.define(eq=False, repr=False)
+class Starts:
+    """Starts of one registry at the same time, which use what the others make.
+
+    Attributes:
+        singletons: The singletons made before the first of them.
+        cleanups: How many cleanups the registry had then.
+        count: How many of them have not failed.
+    """
+
+    singletons: set[Kept]
+    cleanups: int
+    count: int = 0
 
 
 class Start:
@@ -25,8 +44,11 @@ class Start:
             key for key, recipe in list(registry.recipes.items()) if recipe.is_eager
         ]
         self._registry = registry
-        self._before = registry.singletons.find_all()
-        self._cleanups_before = len(registry.root._made.get(CLEANUPS, ()))
+        self._starts = self._join()
+
+    def succeed(self) -> None:
+        """Keep what has been made until now, even if another start at the same time fails."""
+        self._registry.starts = None
 
     def undo(self, error: BaseException) -> BaseException:
         """Clean up the singletons made since; return the exception that is then under way."""
@@ -36,10 +58,30 @@ class Start:
         """Clean up as `undo` does, and await asynchronous cleanups."""
         return await aleave_all(self._take(), error, self._registry.observers) or error
 
+    @locked
+    def _join(self) -> Starts:
+        """Join the starts that are under way."""
+        known = self._registry
+        if known.starts is None:
+            cleanups = known.root._made.get(CLEANUPS, ())
+            known.starts = Starts(known.singletons.find_all(), len(cleanups))
+        starts: Starts = known.starts
+        starts.count += 1
+        return starts
+
+    @locked
     def _take(self) -> list[Entry]:
-        """Forget the singletons made since, and return their cleanups."""
-        self._registry.singletons.forget_all_but(self._before)
-        cleanups: list[Entry] = self._registry.root._made.get(CLEANUPS, [])
-        taken = cleanups[self._cleanups_before :]
-        del cleanups[self._cleanups_before :]
+        """Forget the singletons made since, and return their cleanups.
+
+        While another start uses these singletons, or if one has succeeded, they stay.
+        """
+        known, starts = self._registry, self._starts
+        starts.count -= 1
+        if starts.count or known.starts is not starts:
+            return []
+        known.starts = None
+        known.singletons.forget_all_but(starts.singletons)
+        cleanups: list[Entry] = known.root._made.get(CLEANUPS, [])
+        taken = cleanups[starts.cleanups :]
+        del cleanups[starts.cleanups :]
         return taken
