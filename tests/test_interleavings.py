@@ -3,9 +3,11 @@
 Stress tests meet a race now and then; these go to every line of ours on purpose.
 """
 
+import contextlib
+
 import pytest
 
-from tests.support.interleaving import explore
+from tests.support.interleaving import explore, explore_pairs
 from tests.support.services import Database, Engine, Repository, Session, Shop
 from wares import ContainerClosedError, Registry, WaresError
 
@@ -200,6 +202,33 @@ def test_note_a_cleanup_and_close():
         return lambda: container.get(Session), container.close, check
 
     assert explore(prepare, "instruction") > 50
+    scene.close()
+
+
+@pytest.mark.parametrize("awaits", [False, True])
+@pytest.mark.parametrize("others", [[], ["connection"]])
+def test_close_while_a_cleanup_is_noted(others, awaits):
+    """Of the thread that closes and the one that notes a cleanup too late, one runs it."""
+    scene = Scene(Session)
+
+    def prepare():
+        scene.forget()
+        container = scene.registry.container()
+        services = [container.get(key) for key in (Database, *others)]
+
+        def aclose():
+            # It waits for nothing, so it needs no event loop.
+            with contextlib.suppress(StopIteration):
+                container.aclose().send(None)
+
+        def check(got, closed):
+            assert None is closed
+            assert got is services[0] or isinstance(got, ContainerClosedError)
+            assert sorted(map(str, scene.entered)) == sorted(map(str, scene.left))
+
+        return lambda: container.get(Session), aclose if awaits else container.close, check
+
+    assert explore_pairs(prepare) > 100
     scene.close()
 
 

@@ -1,7 +1,8 @@
 """Interrupts one function at each line of wares in turn, and runs another function meanwhile.
 
 Each line counts once, when it is first reached: a loop is interrupted in its first round only. The
-same can be done at each instruction, of which a line has many.
+same can be done at each instruction, of which a line has many; and the other function can be
+interrupted, too, at each of its lines, so that the first one ends before it.
 """
 
 import contextlib
@@ -34,14 +35,17 @@ def is_ours(file_name: str) -> bool:
 
 
 class Halt:
-    """Interrupts a thread at the *number*-th line or instruction of wares."""
+    """Runs a function, and interrupts it at its *number*-th line or instruction of wares."""
 
-    def __init__(self, number: int, place: Place) -> None:
+    def __init__(self, function: Callable[[], Any], number: int, place: Place) -> None:
+        self.function = function
         self.number = number
         self.place = place
+        self.outcome: Any = None
         self.seen: set[tuple[CodeType, int]] = set()
         self.reached = threading.Event()
         self.go_on = threading.Event()
+        self.thread = threading.Thread(target=self.run, daemon=True)
 
     def note(self, code: CodeType, position: int) -> None:
         """Count a line or instruction of wares, and wait if it is the *number*-th."""
@@ -51,23 +55,33 @@ class Halt:
                 self.reached.set()
                 self.go_on.wait(SECONDS)
 
-    def run(self, function: Callable[[], Any], outcomes: dict[str, Any]) -> None:
-        """Run *function*, and interrupt it."""
+    def run(self) -> None:
+        """Run the function, and interrupt it."""
         with watch(self.note, self.place):
             try:
-                outcomes["first"] = function()
+                self.outcome = self.function()
             except BaseException as error:  # noqa: BLE001  # an outcome like any other
-                outcomes["first"] = error
+                self.outcome = error
         self.reached.set()
+
+    @property
+    def was_reached(self) -> bool:
+        """Whether the function has so many lines or instructions."""
+        return 0 < self.number <= len(self.seen)
+
+
+#: Called with each line or instruction of wares that a thread reaches, by the thread.
+_notes: dict[int, Callable[[CodeType, int], None]] = {}
 
 
 @contextlib.contextmanager
 def watch(note: Callable[[CodeType, int], None], place: Place) -> Iterator[None]:
     """Call *note* with each line or instruction of wares that this thread reaches."""
     if sys.version_info >= (3, 12):
-        # Unlike `sys.settrace`, it does not get in the way of coverage.
-        with watch_by_monitoring(note, place):
-            yield
+        # Unlike `sys.settrace`, `sys.monitoring` does not get in the way of coverage.
+        _notes[threading.get_ident()] = note
+        yield
+        del _notes[threading.get_ident()]
         return
 
     measure = sys.gettrace()
@@ -87,23 +101,25 @@ def watch(note: Callable[[CodeType, int], None], place: Place) -> Iterator[None]
         return trace
 
     sys.settrace(trace)
-    try:
-        yield
-    finally:
-        sys.settrace(measure)
+    yield
+    sys.settrace(measure)
 
 
 @contextlib.contextmanager
-def watch_by_monitoring(note: Callable[[CodeType, int], None], place: Place) -> Iterator[None]:
-    """Watch with `sys.monitoring`, which sees all threads."""
-    thread = threading.get_ident()
+def monitored(place: Place) -> Iterator[None]:
+    """Let threads be watched while the block lasts."""
+    if sys.version_info < (3, 12):
+        yield
+        return
+
     monitoring = sys.monitoring
     event = monitoring.events.LINE if place == "line" else monitoring.events.INSTRUCTION
 
     def on_event(code: CodeType, position: int) -> Any:
         if not is_ours(code.co_filename):
             return monitoring.DISABLE
-        if threading.get_ident() == thread:
+        note = _notes.get(threading.get_ident())
+        if note is not None:
             note(code, position)
         return None
 
@@ -117,54 +133,63 @@ def watch_by_monitoring(note: Callable[[CodeType, int], None], place: Place) -> 
         monitoring.free_tool_id(TOOL)
 
 
+def run_interrupted(first: Halt, second: Halt) -> None:
+    """Run *second* when *first* is interrupted or ends, and *first* when *second* is."""
+    with monitored(first.place):
+        first.thread.start()
+        first.reached.wait(SECONDS)
+        second.thread.start()
+        second.reached.wait(PATIENCE)
+        first.go_on.set()
+        if second.number:
+            first.thread.join(PATIENCE)
+        second.go_on.set()
+        for halt in (first, second):
+            halt.thread.join(SECONDS)
+    if first.thread.is_alive() or second.thread.is_alive():
+        pytest.fail("a deadlock")
+
+
+Scenario = tuple[Callable[[], Any], Callable[[], Any], Callable[..., None]]
+
+
 def run_at(
-    number: int, place: Place, first: Callable[[], Any], second: Callable[[], Any]
-) -> tuple[Any, Any, bool]:
-    """Run *second* when *first* has reached its *number*-th place, or its end.
-
-    Returns:
-        The result or exception of each, and whether *first* has so many places.
-    """
-    outcomes: dict[str, Any] = {}
-    halt = Halt(number, place)
-
-    def run_second():
-        try:
-            outcomes["second"] = second()
-        except BaseException as error:  # noqa: BLE001  # an outcome like any other
-            outcomes["second"] = error
-
-    threads = [
-        threading.Thread(target=halt.run, args=(first, outcomes), daemon=True),
-        threading.Thread(target=run_second, daemon=True),
-    ]
-    threads[0].start()
-    halt.reached.wait(SECONDS)
-    was_reached = len(halt.seen) >= number
-    threads[1].start()
-    threads[1].join(PATIENCE)
-    halt.go_on.set()
-    for thread in threads:
-        thread.join(SECONDS)
-    if any(thread.is_alive() for thread in threads):
-        pytest.fail(f"a deadlock, with the first one interrupted at its {place} {number}")
-    return outcomes["first"], outcomes["second"], was_reached
+    prepare: Callable[[], Scenario], place: Place, number: int, second_number: int = 0
+) -> tuple[Halt, Halt]:
+    """Run a scenario, interrupted at a place of the first function, and perhaps of the second."""
+    *functions, check = prepare()
+    first = Halt(functions[0], number, place)
+    second = Halt(functions[1], second_number, place)
+    try:
+        run_interrupted(first, second)
+        check(first.outcome, second.outcome)
+    except BaseException as error:
+        places = f"{place} {number}" + f" and {second_number}" * bool(second_number)
+        outcomes = [first.outcome, second.outcome]
+        error.add_note(f"interrupted at {places}; outcomes: {outcomes!r}")
+        raise
+    return first, second
 
 
-def explore(
-    prepare: Callable[[], tuple[Callable[[], Any], Callable[[], Any], Callable[..., None]]],
-    place: Place = "line",
-) -> int:
+def explore(prepare: Callable[[], Scenario], place: Place = "line") -> int:
     """Run a scenario once for each place, and return at how many places it was interrupted."""
-    number = 0
-    while True:
+    number = 1
+    while run_at(prepare, place, number)[0].was_reached:
         number += 1
-        first, second, check = prepare()
-        *outcomes, was_reached = run_at(number, place, first, second)
-        try:
-            check(*outcomes)
-        except BaseException as error:
-            error.add_note(f"interrupted at {place} {number}; outcomes: {outcomes!r}")
-            raise
-        if not was_reached:
-            return number - 1
+    return number - 1
+
+
+def explore_pairs(prepare: Callable[[], Scenario]) -> int:
+    """Run a scenario once for each line of both functions; return how often it was run."""
+    runs = number = 0
+    is_first_reached = True
+    while is_first_reached:
+        number += 1
+        second_number = 0
+        is_second_reached = True
+        while is_second_reached:
+            second_number += 1
+            first, second = run_at(prepare, "line", number, second_number)
+            is_first_reached, is_second_reached = first.was_reached, second.was_reached
+            runs += 1
+    return runs

@@ -183,7 +183,11 @@ def leave_all(
         The exception that is under way afterwards.
     """
     while entries:
-        leave, thing, recipe = entries.pop()
+        try:
+            leave, thing, recipe = entries.pop()
+        except IndexError:
+            # A thread that had noted a cleanup too late has taken it back, and runs it itself.
+            break
         try:
             if observers:
                 with observe_leaving(observers, recipe):
@@ -205,7 +209,11 @@ async def aleave_all(
 ) -> BaseException | None:
     """Run cleanups as `leave_all` does, and await asynchronous ones."""
     while entries:
-        leave, thing, recipe = entries.pop()
+        try:
+            leave, thing, recipe = entries.pop()
+        except IndexError:
+            # See `leave_all`.
+            break
         try:
             if observers:
                 with observe_leaving(observers, recipe):

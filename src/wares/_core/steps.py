@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import types
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from typing import Any, NoReturn
 
 from wares._core.callables import describe_callable
@@ -292,7 +293,10 @@ async def aclean_up_and_raise(container: Any, cleanups: Cleanups, thing: Any) ->
 def _take(cleanups: Cleanups, thing: Any) -> list[Entry]:
     """Remove the last cleanup of *thing*, and return it, unless the closing has taken it."""
     indices = [index for index, entry in enumerate(cleanups) if entry[1] is thing]
-    return [cleanups.pop(index) for index in indices[-1:]]
+    # The closing takes entries from the end, and does not hold the lock.
+    with suppress(IndexError):
+        return [cleanups.pop(indices[-1])]
+    return []
 
 
 def _note(container: Any, made: dict[Any, Any], entry: Entry, service: Any) -> Any:
