@@ -511,6 +511,74 @@ def test_synchronous(acontainer, twice, number):
 
         result.assert_outcomes(passed=4)
 
+    def test_singletons_of_examples(self, run_async):
+        """Each example has its own singletons, which are closed in the event loop of the test."""
+        result = run_async("""
+from hypothesis import HealthCheck, given, settings, strategies
+
+async def connect():
+    task = asyncio.current_task()
+    yield object()
+    log.append(("database", asyncio.current_task() is task))
+
+def make(database: int):
+    yield object()
+    log.append(("cache", True))
+
+@settings(max_examples=3, suppress_health_check=list(HealthCheck), database=None)
+@given(number=strategies.integers())
+async def test_use(registry, acontainer, number):
+    if int not in registry:
+        registry.register_factory(int, connect, lifetime="singleton")
+        registry.register_factory(str, make, lifetime="singleton")
+        registry.register_value(list, log)
+    before = len(log)
+    assert await acontainer.aget(str) is await registry.container().aget(str)
+    assert before == len(log)
+
+async def test_after():
+    assert [("cache", True), ("database", True)] * 3 == log
+""")
+
+        result.assert_outcomes(passed=2)
+
+    def test_a_singleton_of_an_example_that_cannot_be_closed(self, run_async):
+        """A singleton's cleanup that fails fails the example; one sees the example's exception."""
+        result = run_async("""
+from hypothesis import HealthCheck, given, settings, strategies
+
+async def seeing():
+    try:
+        yield 1
+    except Boom:
+        log.append("rolled back")
+        raise
+
+async def failing():
+    yield 1
+    raise LookupError("not closed")
+
+@settings(max_examples=3, suppress_health_check=list(HealthCheck), database=None)
+@given(number=strategies.integers(1, 3))
+async def test_fail(registry, acontainer, number):
+    registry.register_factory(int, seeing, lifetime="singleton")
+    await acontainer.aget(int)
+    raise Boom("the end")
+
+@settings(max_examples=3, suppress_health_check=list(HealthCheck), database=None)
+@given(number=strategies.integers(1, 3))
+async def test_close(registry, acontainer, number):
+    registry.register_factory(int, failing, lifetime="singleton")
+    await acontainer.aget(int)
+
+async def test_after():
+    assert {"rolled back"} == set(log)
+""")
+
+        result.assert_outcomes(passed=1, failed=2)
+        assert "Boom: the end" in text_of(result)
+        assert "LookupError: not closed" in text_of(result)
+
     def test_a_failing_example_of_hypothesis(self, run_async):
         """The exception of an example reaches the cleanups; the next example begins anew."""
         result = run_async("""

@@ -11,7 +11,7 @@ import inspect
 import sys
 import time
 import types
-from collections.abc import Callable, Generator, Hashable, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Generator, Hashable, Iterable, Iterator
 from contextlib import AsyncExitStack, ExitStack, contextmanager
 from typing import Any
 
@@ -22,6 +22,7 @@ from typing_extensions import TypeForm, TypeVar
 from wares._adapters.applications import find_registry
 from wares._core.container import Container, Registry, Root
 from wares._core.keys import describe
+from wares._core.starting import Start
 from wares.exceptions import NoRegistryError, PendingAsyncCleanupError
 
 T = TypeVar("T")
@@ -264,6 +265,7 @@ def _closing_within(item: pytest.Function, containers: list[Container]) -> Itera
     if holder is None:
         holder, name = item, "obj"
     function = getattr(holder, name)
+    registry = item.stash.get(_REGISTRY, None)
     if not inspect.iscoroutinefunction(function):
         yield
         return
@@ -272,6 +274,8 @@ def _closing_within(item: pytest.Function, containers: list[Container]) -> Itera
     async def closing(*args: Any, **kwargs: Any) -> None:
         try:
             async with AsyncExitStack() as stack:
+                if is_repeated and registry is not None:
+                    stack.push_async_exit(_end_singletons(registry))
                 for container in containers:
                     await stack.enter_async_context(container)
                 await function(*args, **kwargs)
@@ -279,13 +283,25 @@ def _closing_within(item: pytest.Function, containers: list[Container]) -> Itera
             for container in containers if is_repeated else ():
                 container.reset()
         if not is_repeated:
-            await _close(item.stash.get(_REGISTRY, None))
+            await _close(registry)
 
     setattr(holder, name, closing)
     try:
         yield
     finally:
         setattr(holder, name, function)
+
+
+def _end_singletons(registry: Registry) -> Callable[..., Coroutine[Any, Any, None]]:
+    """Return a function that ends the singletons made from now on; *registry* stays open."""
+    start = Start(registry._registrations)
+
+    async def end(_: object, error: BaseException | None, __: object) -> None:
+        after = await start.aundo(error)
+        if after is not None and after is not error:
+            raise after
+
+    return end
 
 
 async def _close(registry: Registry | None) -> None:

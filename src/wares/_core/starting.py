@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from typing import TypeVar
 
 import attrs
 
@@ -27,6 +28,9 @@ class Starts:
     cleanups: int
     count: int = 0
 
+#: The exception that has ended the work after a start, if any.
+Error = TypeVar("Error", bound=BaseException | None)
+
 
 class Start:
     """One start of a registry, which can be undone.
@@ -50,11 +54,11 @@ class Start:
         """Keep what has been made until now, even if another start at the same time fails."""
         self._registry.starts = None
 
-    def undo(self, error: BaseException) -> BaseException:
+    def undo(self, error: Error) -> BaseException | Error:
         """Clean up the singletons made since; return the exception that is then under way."""
         return leave_all(self._take(), error, self._registry.observers) or error
 
-    async def aundo(self, error: BaseException) -> BaseException:
+    async def aundo(self, error: Error) -> BaseException | Error:
         """Clean up as `undo` does, and await asynchronous cleanups."""
         return await aleave_all(self._take(), error, self._registry.observers) or error
 
