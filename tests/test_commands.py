@@ -279,6 +279,44 @@ async def sell(missing: Inject[Missing]): ...
 mounted_lacking, wrapped_lacking = (serve(lacking, None, combine) for combine in (mount, wrap))
 """
 
+EAGER = """
+import litestar
+from fastapi import FastAPI
+import wares.fastapi, wares.litestar
+from wares import Registry
+
+class Database: ...
+class Worker:
+    def __init__(self, database: Database):
+        print("started", end="")
+
+def connect():
+    print("connected", end="")
+    yield 1
+
+def register(registry, *, all_=True):
+    registry.register_factory(Worker, Worker, lifetime="singleton", eager=True)
+    if all_:
+        registry.register_factory(Database, connect, lifetime="singleton", ping=lambda _: None)
+    return registry
+
+async def start(app, registry):
+    register(registry)
+    yield
+
+async def start_invalid(app, registry):
+    register(registry, all_=False)
+    yield
+
+def make_litestar(**options):
+    plugin = wares.litestar.WaresPlugin(registry=register(Registry(), **options))
+    return litestar.Litestar(plugins=[plugin])
+
+with_fastapi = FastAPI(lifespan=wares.fastapi.lifespan(start))
+with_fastapi_invalid = FastAPI(lifespan=wares.fastapi.lifespan(start_invalid))
+with_litestar, with_litestar_invalid = make_litestar(), make_litestar(all_=False)
+"""
+
 
 @pytest.fixture
 def folder(tmp_path):
@@ -286,6 +324,7 @@ def folder(tmp_path):
     (tmp_path / "shop.py").write_text(SHOP, "utf-8")
     (tmp_path / "used.py").write_text(USED, "utf-8")
     (tmp_path / "sockets.py").write_text(SOCKETS, "utf-8")
+    (tmp_path / "eager.py").write_text(EAGER, "utf-8")
     (tmp_path / "with_asyncio.py").write_text(WITH_ASYNCIO, "utf-8")
     (tmp_path / "lacking.py").write_text("import nowhere_to_be_found", "utf-8")
     (tmp_path / "package").mkdir()
@@ -314,7 +353,7 @@ def call(folder, monkeypatch, capsys):
         return caught.value.code, output.out, output.err
 
     yield call
-    ours = ("shop", "used", "sockets", "with_asyncio", "lacking", "package", "inner")
+    ours = ("shop", "used", "sockets", "eager", "with_asyncio", "lacking", "package", "inner")
     for name in set(sys.modules) - modules:
         if name.partition(".")[0] in ours:
             del sys.modules[name]
@@ -451,6 +490,32 @@ class TestTargets:
 
         assert 2 == code
         assert "not today" in err
+
+
+class TestEagerServices:
+    """Services that applications make when they start."""
+
+    @pytest.mark.parametrize("command", ["check", "graph", "list"])
+    @pytest.mark.parametrize("target", ["with_fastapi", "with_litestar"])
+    def test_commands_that_look_make_none(self, call, command, target):
+        """A command that only looks at an application makes no service, so it needs no database."""
+        code, out, _ = call(command, f"eager:{target}")
+
+        assert (0, False, False) == (code, "connected" in out, "started" in out)
+
+    def test_a_ping_makes_them(self, call):
+        """`ping` starts the application as a server does."""
+        code, out, _ = call("ping", "eager:with_fastapi")
+
+        assert (0, True) == (code, out.startswith("connectedstarted"))
+
+    @pytest.mark.parametrize("command", ["graph", "list"])
+    @pytest.mark.parametrize("target", ["with_fastapi_invalid", "with_litestar_invalid"])
+    def test_one_that_cannot_be_made(self, call, command, target):
+        """An application whose eager service cannot be made can be drawn and listed."""
+        code, out, _ = call(command, f"eager:{target}")
+
+        assert (0, True) == (code, "Database" in out)
 
 
 class TestCheck:

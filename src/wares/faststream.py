@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from wares._adapters.extras import needs_extra
 from wares._adapters.injecting import inject_own
-from wares._adapters.lifespan import REGISTRY_KEY
+from wares._adapters.lifespan import REGISTRY_KEY, make_eager
 from wares._adapters.registries import Keeping, choose_registry, demand_kind
 from wares._adapters.units import Unit, check, noting
 from wares._core.container import Registry
@@ -189,7 +189,7 @@ async def _start(app: Application, **options: Any) -> None:  # noqa: ARG001  # t
     if getattr(app, _VALIDATES_KEY):
         handlers = [handler for broker in app.brokers for handler in _find_handlers(broker)]
         check(registry, "The application does not start", handlers)
-    await registry.astart()
+    await make_eager(registry)
 
 
 def _find_kinds(kind: Any) -> Iterator[Any]:

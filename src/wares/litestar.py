@@ -15,7 +15,7 @@ from typing_extensions import Unpack
 from wares import asgi
 from wares._adapters.extras import needs_extra
 from wares._adapters.health_endpoint import HealthOptions
-from wares._adapters.lifespan import REGISTRY_KEY
+from wares._adapters.lifespan import REGISTRY_KEY, make_eager
 from wares._adapters.registries import Keeping, choose_registry
 from wares._adapters.svcs_names import explain_names
 from wares._adapters.units import check
@@ -93,7 +93,7 @@ class WaresPlugin(InitPlugin):
             self.registry._handlers.append(partial(_find_handlers, app))
             if self._validates:
                 check(self.registry, "The application does not start", _find_handlers(app))
-            await self.registry.astart()
+            await make_eager(self.registry)
             yield
 
 

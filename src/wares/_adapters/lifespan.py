@@ -58,6 +58,18 @@ VALIDATES: contextvars.ContextVar[bool] = contextvars.ContextVar(
     "wares_validates", default=True
 )
 
+#: Whether applications make their eager services when they start. Commands that only look at an
+#: application turn this off, because a service may need a database that is not there.
+MAKES_EAGER: contextvars.ContextVar[bool] = contextvars.ContextVar(
+    "wares_makes_eager", default=True
+)
+
+
+async def make_eager(registry: Registry) -> None:
+    """Make the eager services of an application that starts."""
+    if MAKES_EAGER.get():
+        await registry.astart()
+
 
 class Lifespan(Generic[App]):
     """Pass a registry to a lifespan function, and close the registry after it.
@@ -167,7 +179,7 @@ class Lifespan(Generic[App]):
                 if self._validates and VALIDATES.get():
                     self._validate(app, registry, handlers, finders)
                 registry._finders += finders
-                await registry.astart()
+                await make_eager(registry)
             await self._prepare(app)
             yield whole_state
 

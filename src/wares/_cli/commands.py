@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import functools
 import json
 import os
@@ -19,7 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from wares._adapters.applications import find_problems, find_wanted
-from wares._adapters.lifespan import VALIDATES
+from wares._adapters.lifespan import MAKES_EAGER, VALIDATES
 from wares._cli.findings import WRITERS, Finding
 from wares._cli.targets import Target, TargetError, open_registry
 from wares._core.container import Container, Registry
@@ -272,7 +273,7 @@ def ping(target: Target, tags: tuple[str, ...], timeout: float, watch: float | N
                 return 0 if is_healthy else 1
             await asyncio.sleep(watch)
 
-    _run(target, ping_all)
+    _run(target, ping_all, makes_eager=True)
 
 
 @commands.command(name="list")
@@ -304,6 +305,7 @@ def _run(
     show: Callable[[InvalidRegistryError], None] = _show_problems,
     *,
     validates: bool = True,
+    makes_eager: bool = False,
 ) -> None:
     """Start the target, use its registry, and exit with the result.
 
@@ -312,15 +314,20 @@ def _run(
         use: Uses the registry and the application, and returns the exit code.
         show: Shows problems that keep the application from starting.
         validates: Whether problems keep the application from starting.
+        makes_eager: Whether the application makes its eager services.
     """
+
+    def run() -> int:
+        VALIDATES.set(validates)
+        MAKES_EAGER.set(makes_eager)
+        return asyncio.run(start_and_use(target.load()))
 
     async def start_and_use(thing: object) -> int:
         async with open_registry(thing) as (registry, app):
             return await use(registry, app)
 
-    token = VALIDATES.set(validates)
     try:
-        code = asyncio.run(start_and_use(target.load()))
+        code = contextvars.copy_context().run(run)
     except TargetError as error:
         raise click.BadParameter(str(error), param_hint="TARGET") from error
     except KeyboardInterrupt:
@@ -335,8 +342,6 @@ def _run(
             # The developers of the application need its traceback.
             click.echo(traceback.format_exc(), err=True, nl=False)
         code = 1
-    finally:
-        VALIDATES.reset(token)
     raise SystemExit(code)
 
 
