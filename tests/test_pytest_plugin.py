@@ -529,10 +529,11 @@ def make(database: int):
 @given(number=strategies.integers())
 async def test_use(registry, acontainer, number):
     if int not in registry:
-        registry.register_factory(int, connect, lifetime="singleton")
+        registry.register_factory(int, connect, lifetime="singleton", eager=True)
         registry.register_factory(str, make, lifetime="singleton")
         registry.register_value(list, log)
     before = len(log)
+    await registry.astart()
     assert await acontainer.aget(str) is await registry.container().aget(str)
     assert before == len(log)
 

@@ -20,9 +20,10 @@ import pytest
 from typing_extensions import TypeForm, TypeVar
 
 from wares._adapters.applications import find_registry
+from wares._core.cleanups import aleave_all
 from wares._core.container import Container, Registry, Root
 from wares._core.keys import describe
-from wares._core.starting import Start
+from wares._core.starting import Before
 from wares.exceptions import NoRegistryError, PendingAsyncCleanupError
 
 T = TypeVar("T")
@@ -294,10 +295,11 @@ def _closing_within(item: pytest.Function, containers: list[Container]) -> Itera
 
 def _end_singletons(registry: Registry) -> Callable[..., Coroutine[Any, Any, None]]:
     """Return a function that ends the singletons made from now on; *registry* stays open."""
-    start = Start(registry._registrations)
+    known = registry._registrations
+    before = Before(known)
 
     async def end(_: object, error: BaseException | None, __: object) -> None:
-        after = await start.aundo(error)
+        after = await aleave_all(before.take_rest(), error, known.observers)
         if after is not None and after is not error:
             raise after
 

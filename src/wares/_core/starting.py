@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import TypeVar
 
 import attrs
 
@@ -11,7 +10,25 @@ from wares._core.claims import CLEANUPS
 from wares._core.cleanups import Entry, aleave_all, leave_all
 from wares._core.locking import locked
 from wares._core.registrations import Registrations
-from wares._core.singletons import Kept
+
+
+class Before:
+    """What a registry has made until now."""
+
+    @locked
+    def __init__(self, registry: Registrations) -> None:
+        self._registry = registry
+        self._singletons = registry.singletons.find_all()
+        self._count = len(registry.root._made.get(CLEANUPS, ()))
+
+    @locked
+    def take_rest(self) -> list[Entry]:
+        """Forget the singletons that were made later, and return their cleanups."""
+        self._registry.singletons.forget_all_but(self._singletons)
+        cleanups: list[Entry] = self._registry.root._made.get(CLEANUPS, [])
+        taken = cleanups[self._count :]
+        del cleanups[self._count :]
+        return taken
 
 
 @attrs.define(eq=False, repr=False)
@@ -19,17 +36,12 @@ class Starts:
     """Starts of one registry at the same time, which use what the others make.
 
     Attributes:
-        singletons: The singletons made before the first of them.
-        cleanups: How many cleanups the registry had then.
+        before: What was made before the first of them.
         count: How many of them have not failed.
     """
 
-    singletons: set[Kept]
-    cleanups: int
+    before: Before
     count: int = 0
-
-#: The exception that has ended the work after a start, if any.
-Error = TypeVar("Error", bound=BaseException | None)
 
 
 class Start:
@@ -54,11 +66,11 @@ class Start:
         """Keep what has been made until now, even if another start at the same time fails."""
         self._registry.starts = None
 
-    def undo(self, error: Error) -> BaseException | Error:
+    def undo(self, error: BaseException) -> BaseException:
         """Clean up the singletons made since; return the exception that is then under way."""
         return leave_all(self._take(), error, self._registry.observers) or error
 
-    async def aundo(self, error: Error) -> BaseException | Error:
+    async def aundo(self, error: BaseException) -> BaseException:
         """Clean up as `undo` does, and await asynchronous cleanups."""
         return await aleave_all(self._take(), error, self._registry.observers) or error
 
@@ -67,8 +79,7 @@ class Start:
         """Join the starts that are under way."""
         known = self._registry
         if known.starts is None:
-            cleanups = known.root._made.get(CLEANUPS, ())
-            known.starts = Starts(known.singletons.find_all(), len(cleanups))
+            known.starts = Starts(Before(known))
         starts: Starts = known.starts
         starts.count += 1
         return starts
@@ -84,8 +95,4 @@ class Start:
         if starts.count or known.starts is not starts:
             return []
         known.starts = None
-        known.singletons.forget_all_but(starts.singletons)
-        cleanups: list[Entry] = known.root._made.get(CLEANUPS, [])
-        taken = cleanups[starts.cleanups :]
-        del cleanups[starts.cleanups :]
-        return taken
+        return self._starts.before.take_rest()
