@@ -50,11 +50,6 @@ class Registering:
         self._parts: dict[Hashable, itertools.count[int]] = {}
         self._decorations = itertools.count(1)
 
-    @property
-    def _known(self) -> Registrations:
-        """The old name of `_registrations`, for `wares.socketio`."""
-        return self._registrations
-
     def __contains__(self, key: object) -> bool:
         """Return whether a service is registered under *key*."""
         return expand_alias(key) in self._registrations.recipes

@@ -176,18 +176,18 @@ class Dispatch(Registering):
 
     def prepare(self, registry: Registry) -> None:
         """Announce given objects to *registry*, and close its connections with it; only once."""
-        if registry._known not in self._announced:
-            self._announced.add(registry._known)
+        if registry._registrations not in self._announced:
+            self._announced.add(registry._registrations)
             registry.expect(*FACTS, SocketEvent, *self.given)
             registry._before_close.append(lambda: self.connections.end_with(registry))
 
     def check(self, registry: Registry) -> None:
         """Check once that *registry* can make its services, and those that handlers need."""
         self.prepare(registry)
-        if self._validates and registry._known not in self._checked:
+        if self._validates and registry._registrations not in self._checked:
             problems = [*registry.graph().problems, *self.find_problems(registry)]
             raise_problems("The Socket.IO server does not start, because of", problems)
-            self._checked.add(registry._known)
+            self._checked.add(registry._registrations)
 
     def find_problems(self, registry: Registry) -> Iterator[WaresError]:
         """Find the services that handlers need and *registry* lacks."""

@@ -133,11 +133,11 @@ def wares_from(
     """
     if sid is None:
         return current_serving().container
-    near = "/"
-    if sio is None:
+    server, near = sio, "/"
+    if server is None:
         event = current_serving().event
-        sio, near = event.server, event.namespace
-    connection = find_dispatch(sio).connections.find((namespace or near, sid))
+        server, near = event.server, event.namespace
+    connection = find_dispatch(server).connections.find((namespace or near, sid))
     if connection is None:
         raise NoContainerError(
             f"The client {sid} has no connection to {namespace or near} in this process: it has "
