@@ -453,6 +453,32 @@ def test_get_and_local_registration():
     scene.close()
 
 
+def test_local_registration_and_close():
+    """A local registration is refused as its container closes, or its callback is called."""
+    registry = Registry()
+
+    def prepare():
+        container = registry.container()
+        called = []
+
+        def check(registered, closed):
+            assert None is closed
+            if registered is None:
+                assert ["called"] == called
+            else:
+                assert ([], True) == (called, isinstance(registered, ContainerClosedError))
+
+        return (
+            lambda: container.register_local_value(
+                str, "local", on_registry_close=lambda: called.append("called")
+            ),
+            container.close,
+            check,
+        )
+
+    assert explore(prepare) > 10
+
+
 def test_close_and_another_container():
     """A service made as its container closes does not get into a container opened right then."""
     scene = Scene(Session)

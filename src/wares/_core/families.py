@@ -266,16 +266,18 @@ class Related(Asking):
         if self._made is CLOSED:
             raise self._make_closed_error()
         check_callback(recipe.key, on_close)
-        family = self._get_family()
         log_registration(recipe)
+        self._put(recipe, on_close, self._get_family())
+
+    @locked
+    def _put(self, recipe: Recipe, on_close: OnRegistryClose | None, family: Family) -> None:
+        """Put a local registration in force, here and in the descendants."""
+        if self._made is CLOSED:
+            # Another thread has closed this container, and may not have seen the family.
+            raise self._make_closed_error()
         if on_close is not None:
             family.callbacks.must_await = True
             family.callbacks.append((leave_callback, on_close, recipe))
-        self._put(recipe, family)
-
-    @locked
-    def _put(self, recipe: Recipe, family: Family) -> None:
-        """Put a local registration in force, here and in the descendants."""
         if family.given is None:
             family.given = self._given
         family.recipes[recipe.key] = recipe
