@@ -1,9 +1,12 @@
 """Applications that are mounted in others, with lifespans of their own."""
 
+from typing import Annotated
+
 import pytest
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 
@@ -11,7 +14,7 @@ import wares.fastapi
 import wares.starlette
 from tests.adapters.serving import client_of
 from tests.support.messages import notes_of
-from wares import InvalidRegistryError, ServiceNotFoundError
+from wares import Inject, InvalidRegistryError, ServiceNotFoundError, inject
 
 
 class Service:
@@ -43,13 +46,22 @@ def mount_in_starlette(register):
     )
 
 
-def mount_in_fastapi(register):
+def find(service: wares.fastapi.Inject[Service]):
+    return "served"
+
+
+def make_inner():
     inner = FastAPI(lifespan=wares.fastapi.lifespan(start_inner))
 
     @inner.get("/view")
-    async def view(service: wares.fastapi.Inject[Service]):
-        return "served"
+    async def view(found: Annotated[str, Depends(find)]):
+        return found
 
+    return inner
+
+
+def mount_in_fastapi(register):
+    inner = make_inner()
     app = FastAPI(lifespan=wares.fastapi.lifespan(register))
     app.mount("/outer/inner", inner)
     return app
@@ -75,6 +87,63 @@ async def test_fastapi_explains_what_is_missing():
     missing, explanation = caught.value.exceptions
     assert "Nothing is registered for Service." in str(missing)
     assert "The application mounted at '/outer/inner' has a lifespan" in str(explanation)
+
+
+def wrap(inner):
+    return Mount("/inner", GZipMiddleware(GZipMiddleware(inner)))
+
+
+def wrap_by_mount(inner):
+    return Mount("/inner", inner, middleware=[Middleware(GZipMiddleware)])
+
+
+@pytest.mark.parametrize("mount", [wrap, wrap_by_mount])
+async def test_fastapi_looks_into_middlewares(mount):
+    """An application that is mounted inside of middlewares is checked, and explained, too."""
+    inner = make_inner()
+    app = FastAPI(lifespan=wares.fastapi.lifespan(start_outer))
+    app.router.routes.append(mount(inner))
+
+    with pytest.raises(InvalidRegistryError) as caught:
+        async with client_of(app):
+            pass
+
+    missing, explanation = caught.value.exceptions
+    assert "Nothing is registered for Service." in str(missing)
+    assert "The application mounted at '/inner' has a lifespan" in str(explanation)
+
+
+@pytest.mark.parametrize("mount", [wrap, wrap_by_mount])
+async def test_starlette_looks_into_middlewares(mount):
+    """Endpoints that ask by `inject` are checked inside of middlewares, too."""
+
+    @inject
+    async def ask(request, service: Inject[Service]):
+        return PlainTextResponse("served")
+
+    inner = Starlette(routes=[Route("/view", ask)])
+    app = Starlette(routes=[mount(inner)], lifespan=wares.starlette.lifespan(start_outer))
+
+    with pytest.raises(InvalidRegistryError) as caught:
+        async with client_of(app):
+            pass
+
+    (missing,) = caught.value.exceptions
+    assert "Nothing is registered for Service." in str(missing)
+
+
+@pytest.mark.parametrize("mount", [wrap, wrap_by_mount])
+async def test_overrides_of_an_application_inside_of_middlewares(mount):
+    """A mounted application has its own `dependency_overrides`, also inside of middlewares."""
+    inner = make_inner()
+    inner.dependency_overrides[find] = lambda: "overridden"
+    app = FastAPI(lifespan=wares.fastapi.lifespan(start_inner))
+    app.router.routes.append(mount(inner))
+
+    async with client_of(app) as client:
+        response = await client.get("/inner/view")
+
+    assert '"overridden"' == response.text
 
 
 @pytest.mark.parametrize("mount", [mount_in_starlette, mount_in_fastapi])

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, 
 from typing import Any
 
 from wares._adapters.commands import find_commands
-from wares._adapters.inside import Finder, find_finders, look_inside
+from wares._adapters.inside import Finder, find_finders, find_mounted, look_inside
 from wares._adapters.lifespan import REGISTRY_KEY, Lifespan
 from wares._core.container import Registry
 from wares._inject.injected import Served, find_missing, find_needed
@@ -65,7 +65,9 @@ def _find_endpoints(app: object) -> Iterator[Callable[..., Any]]:
         # FastAPI injects its own endpoints.
         if endpoint is not None and not hasattr(route, "dependant"):
             yield endpoint
-        yield from _find_endpoints(route)
+        yield from _find_endpoints(
+            route if getattr(route, "routes", None) else find_mounted(route)
+        )
 
 
 def _find_views_of_flask(app: object) -> Iterator[Callable[..., Any]]:

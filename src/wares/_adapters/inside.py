@@ -28,6 +28,12 @@ def look_inside(thing: object) -> Iterator[object]:
     return _walk(thing, _find_wrapped)
 
 
+def find_mounted(route: object) -> Any:
+    """Return the application that is mounted at *route*, even inside of middlewares, if any."""
+    inside = look_inside(getattr(route, "app", None))
+    return next((one for one in inside if hasattr(one, "routes")), None)
+
+
 def find_finders(app: object, registry: Registry) -> list[Finder]:
     """List the finders of the Socket.IO servers in an application, also of mounted ones.
 

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, overload
 
-from wares._adapters.inside import Finder, find_finders
+from wares._adapters.inside import Finder, find_finders, find_mounted
 from wares._adapters.registries import demand_registry
 from wares._core.callables import (
     Shape,
@@ -265,7 +265,7 @@ def find_idle_lifespans(app: object, path: str = "") -> Iterator[str]:
     Starlette and FastAPI run the lifespan of the outermost application only.
     """
     for route in getattr(app, "routes", None) or ():
-        inner = getattr(route, "app", None)
+        inner = find_mounted(route)
         inner_path = path + getattr(route, "path", "")
         text = explain_idle_lifespan(inner, inner_path)
         yield from [] if text is None else [text]

@@ -31,6 +31,7 @@ import fastapi.routing
 from fastapi.dependencies.utils import get_dependant
 from starlette.requests import HTTPConnection
 
+from wares._adapters.inside import find_mounted
 from wares._adapters.lifespan import Lifespan
 from wares._core.callables import describe_callable, read_shape
 from wares._core.container import Container
@@ -262,9 +263,10 @@ def find_dependants(routes: Iterable[Any], provider: Any) -> Iterator[tuple[Any,
         dependant = getattr(route, "dependant", None)
         if dependant is not None:
             yield dependant, provider
-        inner = getattr(route, "app", None)
+        inner = find_mounted(route)
+        inner_routes: Any = getattr(route, "routes", None) or getattr(inner, "routes", ())
         yield from find_dependants(
-            getattr(route, "routes", ()),
+            inner_routes,
             inner if hasattr(inner, "dependency_overrides") else provider,
         )
 
