@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 import attrs
@@ -113,12 +113,17 @@ class Connections:
         return True
 
     async def close(
-        self, connections: Iterable[Connection], error: BaseException | None = None
+        self, connections: Sequence[Connection], error: BaseException | None = None
     ) -> None:
         """Close the containers of connections, and only log errors, so that all of them close."""
-        for connection in connections:
-            with logging_failure(connection):
-                await close(connection.container, error, can_await=self._can_await)
+        async with contextlib.AsyncExitStack() as stack:
+            # Each of them closes, even if the closing of another one is cancelled.
+            for connection in reversed(connections):
+                stack.push_async_callback(self._close, connection, error)
+
+    async def _close(self, connection: Connection, error: BaseException | None) -> None:
+        with logging_failure(connection):
+            await close(connection.container, error, can_await=self._can_await)
 
 
 @contextlib.contextmanager

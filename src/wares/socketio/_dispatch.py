@@ -46,6 +46,7 @@ class Dispatch(Registering):
         can_await: Whether the server is asynchronous.
         own_registry: The registry to use, or None to find one for each connection.
         given: The objects to give to the container of each connection.
+        validates: Whether registries are checked.
         connections: The connections that are open.
         handlers: The handlers, by kind (function or method), namespace and event.
         emitted: The types of payloads that ``emits`` has declared, by namespace and event.
@@ -67,7 +68,7 @@ class Dispatch(Registering):
         self.connections = Connections(can_await=self.can_await)
         self.handlers: dict[tuple[str, str, str], Registered] = {}
         self.emitted: dict[tuple[str, str], Any] = {}
-        self._validates = validates
+        self.validates = validates
         self._route = Route(tuple(dependencies))
         self._namespaces: WeakSet[Any] = WeakSet()
         self._announced: WeakSet[Registrations] = WeakSet()
@@ -126,9 +127,11 @@ class Dispatch(Registering):
         if namespace in self._namespaces:
             return
         self._namespaces.add(namespace)
-        for name in dir(type(namespace)):
+        for name in [one for one in dir(type(namespace)) if one.startswith("on_")]:
+            # Another server may have wrapped it.
+            vars(namespace).pop(name, None)
             method = getattr(namespace, name)
-            if name.startswith("on_") and callable(method):
+            if callable(method):
                 event, place = name.removeprefix("on_"), namespace.namespace
                 made = self._make(method, event, place, routes, viewpoint=viewpoint)
                 self.handlers["method", place, event] = made
@@ -184,7 +187,7 @@ class Dispatch(Registering):
     def check(self, registry: Registry) -> None:
         """Check once that *registry* can make its services, and those that handlers need."""
         self.prepare(registry)
-        if self._validates and registry._registrations not in self._checked:
+        if self.validates and registry._registrations not in self._checked:
             problems = [*registry.graph().problems, *self.find_problems(registry)]
             raise_problems("The Socket.IO server does not start, because of", problems)
             self._checked.add(registry._registrations)
@@ -197,14 +200,16 @@ class Dispatch(Registering):
         for route in [self._route, *(route for made in registered for route in made.routes)]:
             called |= dict.fromkeys([*route.middlewares, *route.answers.values()])
         yield from find_missing([handler.called for handler in called], registry)
+        known = {*registry, *registry._registrations.expected}
         for handler in called:
             for parameter in handler.parameters:
-                if parameter.key is not MISSING and parameter.key in registry:
+                if parameter.key in known:
                     yield UnresolvableParameterError(
                         parameter.name,
                         describe_callable(handler.function),
-                        f"a service is registered under its type, but without a marker no service "
-                        f"is passed. To get it, write Inject[{describe(parameter.key)}].",
+                        f"a service is registered or expected under its type, but without a "
+                        f"marker no service is passed. To get it, write "
+                        f"Inject[{describe(parameter.key)}].",
                     )
 
 

@@ -13,6 +13,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from operator import attrgetter
 from typing import Any
 
+import attrs
+
 from wares._core.annotations import Viewpoint
 from wares._core.marks import find_markers
 from wares._inject.injection import inject
@@ -79,14 +81,31 @@ class Handler:
         positional, keywords = self._fill(serving)
         return await self._finish(serving, self.called(*first, *positional, **keywords))
 
+    def read(self, serving: Serving, raw: tuple[Any, ...]) -> None:
+        """Read the event again, if a ``trigger_event`` of the application has changed *raw*."""
+        if raw == self._write(serving):
+            return
+        labels, event = self.place.labels, serving.event
+        found = dict(zip(labels, raw, strict=False))
+        # A handler that is not plain takes its arguments by their types, not by position.
+        if self.is_plain or found.get("sid") == event.sid:
+            name = found.pop("event", event.name)
+            arguments = raw[len(labels) :]
+            serving.replace_event(attrs.evolve(event, name=name, arguments=arguments, **found))
+
+    def _write(self, serving: Serving) -> tuple[Any, ...]:
+        """Return the arguments with which python-socketio calls handlers."""
+        return (*[find(serving) for find in self._raw], *serving.event.arguments)
+
     async def _call_plain(self, serving: Serving) -> Any:
         """Call the handler as python-socketio does, with an argument less if it takes no more."""
-        raw = (*[find(serving) for find in self._raw], *serving.event.arguments)
+        raw = self._write(serving)
         end, *others = self._ends
         try:
             return await self._finish(serving, self.called(*raw[:end]))
         except TypeError:
-            for other in others:
+            # After a client has sent authentication, python-socketio does not try again either.
+            for other in () if serving.event.auth else others:
                 # If this fails as well, the first error tells what is wrong.
                 with contextlib.suppress(TypeError):
                     return await self._finish(serving, self.called(*raw[:other]))

@@ -73,8 +73,13 @@ class Hook:
         return method if self._can_await else as_coroutine_function(method)
 
     async def _receive(self, *received: Any) -> Any:
-        """Replace ``_handle_event_internal``; note whether the packet has an id (last argument)."""
-        token = is_awaited.set(received[-1] is not None)
+        """Replace ``_handle_event_internal``; note whether the client waits for an answer."""
+        _, sid, _, (name, *_), _, number = received
+        if name in (CONNECT, DISCONNECT):
+            # The handlers would take what the client sends for the environment, or for the reason.
+            _log.warning("The client %s sent an event with the reserved name %r.", sid, name)
+            return None
+        token = is_awaited.set(number is not None)
         try:
             return await self._handle_received(*received)
         finally:
@@ -122,10 +127,11 @@ class Hook:
         error: BaseException | None = None
         try:
             event = read_event(self._server, name, connection.key[0], connection.environ, raw)
-            result = await self._handle_event(connection, event, raw)
+            result, error = await self._handle_event(connection, event, raw)
         except BaseException as raised:
             error = raised
-            if not _tell_test_client(connection.environ, raised):
+            is_refusal = name == CONNECT and isinstance(raised, REFUSALS)
+            if is_refusal or not _tell_test_client(connection.environ, raised):
                 raise
         finally:
             is_refused = name == CONNECT and result is False
@@ -136,18 +142,23 @@ class Hook:
 
     async def _handle_event(
         self, connection: Connection, event: SocketEvent, raw: tuple[Any, ...]
-    ) -> Any:
-        """Handle an event, and answer the exceptions of the handler and of the cleanups."""
+    ) -> tuple[Any, BaseException | None]:
+        """Handle an event, and answer the exceptions of the handler and of the cleanups.
+
+        Returns:
+            The acknowledgement, and the exception that it answers, if there was one.
+        """
         serving = self._begin(connection, event)
         try:
-            return await self._in_container(serving, self._call_handler(serving, raw))
+            result = await self._in_container(serving, self._call_handler(serving, raw))
         except Exception as error:
             if error is serving.error or serving.answer is None:
                 raise
             # A cleanup has failed, or has replaced the exception of the handler.
             again = self._begin(connection, event)
             again.error = error
-            return await self._in_container(again, serving.answer(again, error))
+            return await self._in_container(again, serving.answer(again, error)), error
+        return result, serving.error
 
     def _begin(self, connection: Connection, event: SocketEvent) -> Serving:
         container = connection.container.child(give_event(event))
@@ -217,7 +228,7 @@ class Hook:
 def _tell_test_client(environ: Any, error: BaseException) -> bool:
     """Pass an exception to the test client that sent the event, if one did."""
     note = find_in_scope(environ, FAILURES_KEY)
-    if note is None or isinstance(error, REFUSALS) or not isinstance(error, Exception):
+    if note is None or not isinstance(error, Exception):
         return False
     note(error)
     return True

@@ -210,6 +210,8 @@ class HandlerReader(Reader):
 
     def _check_place(self, name: str, path: str) -> None:
         event = self._place.event
+        if path == "error" and "exception" not in self._place.labels:
+            raise self.make_error(name, "only exception handlers receive an exception.")
         if path == "event.data" and not self._place.has_payload:
             raise self.make_error(name, f"a client sends no payload with {event!r}.")
         only_in, what = _RARE_FACTS.get(path, (event, ""))

@@ -54,26 +54,39 @@ class Registered:
         returns = handler.returns if response_model is MISSING else response_model
         is_known = returns not in (None, types.NoneType, Any)
         self.response = returns if is_known else inspect.Signature.empty
-        self._adapter = None if handler.is_plain else find_adapter(self.response)
+        self._adapter = find_adapter(self.response)
 
     async def take(self, *raw: Any) -> Any:
         """Take a call of python-socketio; if the application calls the handler, just call it."""
         serving = find_serving()
         if serving is not None:
-            if serving.answer is None:
-                return await self.take_over(serving)
             if serving.event.name == DISCONNECT and isinstance(serving.error, TypeError):
                 # python-socketio calls the handler again, without the last argument.
                 raise serving.error
+            if serving.answer is None or self._is_attempt(serving, raw):
+                serving.raw = raw
+                self.handler.read(serving, raw)
+                return await self.take_over(serving)
         function = self.handler.function
         return await finish(function(*raw), function, can_await=self._can_await)
 
+    def _is_attempt(self, serving: Serving, raw: tuple[Any, ...]) -> bool:
+        """Tell whether a ``trigger_event`` of the application passes on the event once more.
+
+        A handler that is not plain must never be called with what a client has sent as it is.
+        """
+        is_same = serving.answer == self._answer
+        return raw == serving.raw and (is_same or not self.handler.is_plain)
+
     async def take_over(self, serving: Serving) -> Any:
         """Pass an event through the middlewares to the handler."""
+        # Another handler of the same event may have failed.
+        earlier = None if serving.answer == self._answer else serving.error
         serving.answer = self._answer
         # This copies the lists, which may change while the event is being handled.
         middlewares = [one for route in self.routes for one in route.middlewares]
         result = await self._go_through(serving, serving.event, middlewares)
+        serving.error = serving.error or earlier
         # The answer of the handler has been converted, but that of a middleware has not.
         return _write(serving, result) if middlewares else result
 
@@ -83,7 +96,7 @@ class Registered:
         Raises:
             Exception: *error*, if no exception handler is registered for it.
         """
-        answer = self._find_answer(error)
+        answer = self._find_answer(serving.event, error)
         if answer is not None:
             result = await answer.call(serving)
         elif isinstance(error, PayloadError | AnswerError):
@@ -96,9 +109,9 @@ class Registered:
         # returns a value.
         return False if serving.event.name == CONNECT else _write(serving, result)
 
-    def _find_answer(self, error: Exception) -> Handler | None:
+    def _find_answer(self, event: SocketEvent, error: Exception) -> Handler | None:
         """Find the exception handler: innermost route first, then most specific class first."""
-        if isinstance(error, REFUSALS):
+        if event.name == CONNECT and isinstance(error, REFUSALS):
             return None
         found = (
             route.answers[kind]

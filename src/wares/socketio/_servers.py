@@ -37,7 +37,8 @@ def init_app(
     The server is changed in place. Its handlers, whether they are registered before or after this
     call, may ask for services; handlers that ask for none are called as before.
 
-    Initialise a server again to give it another registry, which serves new connections.
+    Initialise a server again to give it another registry, which serves new connections, or to
+    change *validate*.
 
     Args:
         sio: The server.
@@ -66,6 +67,12 @@ def init_app(
         dispatch = Dispatch(sio, registry, dependencies, validates=validate)
         Hook(dispatch).install()
         setattr(sio, DISPATCH_KEY, dispatch)
+    elif dependencies:
+        raise InvalidRegistrationError(
+            "The Socket.IO server has been initialised already, so these dependencies would not "
+            "run. Pass them when it is initialised for the first time, or to a RouterSIO."
+        )
+    dispatch.validates = validate
     if registry is not None:
         dispatch.own_registry = registry
         dispatch.prepare(registry)

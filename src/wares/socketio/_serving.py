@@ -31,6 +31,7 @@ class Serving:
         can_await: Whether the server is asynchronous.
         answer: Returns the acknowledgement for an exception, or raises the exception; None before
             the handler is called.
+        raw: The arguments with which the handler was called.
         error: The exception that has left the handler, answered or not.
     """
 
@@ -38,6 +39,7 @@ class Serving:
     container: Container
     can_await: bool
     answer: Callable[[Serving, Exception], Awaitable[Any]] | None = None
+    raw: tuple[Any, ...] | None = None
     error: BaseException | None = None
 
     def replace_event(self, event: SocketEvent) -> None:

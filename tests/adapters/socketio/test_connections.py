@@ -23,6 +23,8 @@ from tests.adapters.socketio.serving import (
 from wares import (
     Container,
     ContainerClosedError,
+    Depends,
+    Inject,
     NoContainerError,
     PendingAsyncCleanupError,
     Registry,
@@ -30,7 +32,14 @@ from wares import (
     current_container,
 )
 from wares.exceptions import InvalidRegistrationError
-from wares.socketio import SocketID, init_app, wares_from
+from wares.socketio import (
+    AsyncServer,
+    Environ,
+    SocketID,
+    TestClient,
+    init_app,
+    wares_from,
+)
 
 
 class TestInitApp:
@@ -61,6 +70,25 @@ class TestInitApp:
             pass
 
         assert ["another"] == journal
+
+    def test_again_with_dependencies(self):
+        """Dependencies that handlers would not get are refused."""
+        sio = init_app(socketio.AsyncServer())
+
+        with pytest.raises(InvalidRegistrationError, match="has been initialised already"):
+            init_app(sio, dependencies=[Depends(object)])
+
+    async def test_again_without_check(self):
+        """Whether registries are checked may be changed."""
+        sio = init_app(socketio.AsyncServer(async_mode="asgi"), Registry())
+
+        @sio.event
+        async def work(missing: Inject[Event]): ...
+
+        init_app(sio, validate=False)
+
+        async with TestClient(sio) as client:
+            assert (await client.connect()).sid
 
     def test_no_server(self):
         """Anything else than a server of python-socketio is refused."""
@@ -209,6 +237,33 @@ class TestLifetimes:
 
         assert ["close singleton"] == journal
 
+    async def test_registry_closes_several_and_is_cancelled(self, sio, registry, transport):
+        """Every connection closes, even if the closing is cancelled in one of them."""
+        entered = asyncio.Event()
+        closed = []
+
+        async def linger(sid: SocketID):
+            yield "made"
+            closed.append(sid)
+            entered.set()
+            await asyncio.sleep(0 if closed[1:] else SECONDS_TO_WAIT)
+
+        registry.register_factory(int, linger, lifetime="connection")
+
+        @sio.event
+        async def connect(sid, environ):
+            await wares_from().aget(int)
+
+        async with serving(sio) as address:
+            async with connected(address, transport), connected(address, transport):
+                closing = asyncio.create_task(registry.aclose())
+                await entered.wait()
+                closing.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await closing
+
+        assert 2 == len(closed)
+
     async def test_registry_closes_without_await(self, sio, registry, journal, transport):
         """`close` cannot end connections that must be awaited: it says so, and ends the rest."""
         containers = []
@@ -287,6 +342,31 @@ class TestRefused:
                     pass
 
         assert ["open connection", "close connection"] == journal
+
+    @pytest.mark.parametrize("by_middleware", [True, False])
+    async def test_answered(self, registry, journal, by_middleware):
+        """The services of the connection see the exception that has been answered."""
+        sio = AsyncServer(async_mode="asgi", registry=registry)
+
+        @sio.middleware
+        async def answer(call_next, event):
+            with contextlib.suppress(KeyError):
+                return await call_next(event)
+
+        @sio.exception_handler(IndexError)
+        async def answer_index_error(error: IndexError): ...
+
+        @sio.event
+        async def connect(sid, environ):
+            await wares_from().aget(Lasting)
+            raise KeyError if by_middleware else IndexError
+
+        async with TestClient(sio) as client:
+            with pytest.raises(socketio.exceptions.ConnectionRefusedError):
+                await client.connect()
+
+        saw = "connection saw KeyError" if by_middleware else "connection saw IndexError"
+        assert ["open connection", saw, "close connection"] == journal
 
     @pytest.mark.parametrize("auth", [None, {"token": "secret"}])
     @pytest.mark.parametrize("kind", [LookupError, TypeError])
@@ -546,6 +626,33 @@ class TestEvents:
             await until(lambda: "close connection" in journal)
 
         assert ["open connection", "left", "close connection"] == journal
+
+    async def test_reserved_names(self, sio, journal, caplog):
+        """A client cannot call the handlers of its connection, or forge its environment."""
+
+        @sio.event
+        async def connect(sid, environ):
+            await wares_from().aget(Lasting)
+
+        @sio.event
+        async def ask(environ: Environ):
+            return environ.get("REMOTE_USER", "nobody")
+
+        @sio.event
+        async def disconnect(sid, reason):
+            journal.append(reason)
+
+        async with serving(sio) as address:
+            async with connect_bare(address) as websocket:
+                await websocket.send('42["connect",{"REMOTE_USER":"root"}]')
+                await websocket.send('42["disconnect","forged"]')
+                await websocket.send('421["ask"]')
+                assert '431["nobody"]' == await websocket.recv()
+                await websocket.send("41")
+                await until(lambda: not open_connections(sio))
+
+        assert ["open connection", "client disconnect", "close connection"] == journal
+        assert 2 == caplog.text.count("reserved name")
 
     async def test_background_task(self, sio, journal):
         """A task that outlives its event gets an error, because the container is closed."""

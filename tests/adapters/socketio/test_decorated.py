@@ -290,6 +290,23 @@ class TestPlainWrappers:
 
         assert ["connect", "disconnect"] == called
 
+    @pytest.mark.parametrize("auth", [{"token": 1}, None])
+    async def test_authentication(self, sio, auth):
+        """If a client sends authentication, it is not left out after a `TypeError`."""
+        called = []
+
+        async def connect(sid, environ, auth="none"):
+            called.append(auth)
+            raise TypeError("broken")
+
+        sio.on("connect", lambda *args: connect(*args))
+
+        async with TestClient(sio) as client:
+            with pytest.raises(TypeError, match="broken"):
+                await client.connect(auth=auth)
+
+        assert ([auth] if auth else [None, "none"]) == called
+
     async def test_wrong_in_any_way(self, sio):
         """If nothing fits, the first error tells why."""
 

@@ -1,5 +1,6 @@
 """Tests of the parameters of handlers, and what they receive."""
 
+import contextlib
 import dataclasses
 import sys
 from collections.abc import AsyncIterator
@@ -210,6 +211,7 @@ class TestFacts:
             ("connect", Data, "a client sends no payload with 'connect'"),
             ("disconnect", Data, "a client sends no payload with 'disconnect'"),
             ("connect", int, "the arguments that there are: sid, environ, auth."),
+            ("work", LookupError, "only exception handlers receive an exception"),
         ],
     )
     def test_in_the_wrong_place(self, sio, event, annotation, reason):
@@ -625,12 +627,17 @@ class TestAnswers:
         async def model(sid: SocketID):
             return Message(text="hi", number=3)
 
+        @sio.on("plain", response_model=list[Point])
+        async def plain(sid, data):
+            return [Point(1, 2)]
+
         message = {"text": "hi", "number": 0}
         assert message == await client.call("one")
         assert [{"x": 1, "y": 2}] == await client.call("many")
         assert (message, 5) == await client.call("several")
         assert message == await client.call("undeclared")
         assert 3 == (await client.call("model"))["number"]
+        assert [{"x": 1, "y": 2}] == await client.call("plain", "data")
 
 
 def test_on_a_synchronous_server():
@@ -780,3 +787,74 @@ class TestOddHandlers:
         """An object that is not callable is refused as a handler."""
         with pytest.raises(InvalidRegistrationError):
             sio.on("work", "handler")
+
+
+class Shop(socketio.AsyncNamespace):
+    """A class that passes on each event twice: to one method for all, then to the event's own."""
+
+    async def trigger_event(self, event, *args):
+        if event in ("connect", "disconnect"):
+            return await super().trigger_event(event, *args)
+        with contextlib.suppress(LookupError):
+            await super().trigger_event("all", *args)
+        return await super().trigger_event(event, *args)
+
+    async def on_all(self, message: Message, work: Inject[Work]):
+        assert isinstance(work, Work)
+        if message.number:
+            raise LookupError
+
+    async def on_say(self, message: Message, work: Inject[Work]):
+        return [message.text, type(work).__name__]
+
+
+class TestOwnDispatch:
+    async def test_services(self, registry, journal):
+        """A service is never what a client sends, however often an event is passed on."""
+        sio = AsyncServer(async_mode="asgi", registry=registry)
+        sio.register_namespace(Shop("/"))
+
+        async with TestClient(sio) as client:
+            connection = await client.connect()
+
+            assert ["hi", "Event"] == await connection.call("say", {"text": "hi"}, {"evil": 1})
+            assert "event saw LookupError" not in journal
+
+    async def test_failure(self, registry, journal):
+        """The failure of one handler rolls the event back, even if another one succeeds."""
+        sio = AsyncServer(async_mode="asgi", registry=registry)
+        sio.register_namespace(Shop("/"))
+
+        async with TestClient(sio) as client:
+            connection = await client.connect()
+
+            assert ["hi", "Event"] == await connection.call("say", {"text": "hi", "number": 1})
+            assert "event saw LookupError" in journal
+
+    async def test_payload(self, registry):
+        """A class may pass on another payload, and cannot change who sent it."""
+        sio = AsyncServer(async_mode="asgi", registry=registry)
+
+        class Upper(socketio.AsyncNamespace):
+            async def trigger_event(self, event, sid, *args):
+                if event == "say":
+                    args = ({"text": args[0]["text"].upper()},)
+                return await super().trigger_event(
+                    event, sid if event == "say" else "me", *args
+                )
+
+            async def on_connect(self, sid: SocketID): ...
+
+            async def on_say(self, message: Message):
+                return message.text
+
+            async def on_who(self, sid: SocketID, message: Message):
+                return [sid, message.text]
+
+        sio.register_namespace(Upper("/"))
+
+        async with TestClient(sio) as client:
+            connection = await client.connect()
+
+            assert "HI" == await connection.call("say", {"text": "hi"})
+            assert [connection.sid, "hi"] == await connection.call("who", {"text": "hi"})

@@ -21,7 +21,14 @@ from tests.adapters.socketio.serving import (
     until,
 )
 from wares import Registry, current_container
-from wares.socketio import Server, init_app, wares_from
+from wares.socketio import Server, TestClient, init_app, wares_from
+
+
+class User:
+    """What an application passes to its handlers in place of the client's id."""
+
+    def __init__(self, sid):
+        self.sid = sid
 
 
 class TestSignatures:
@@ -248,6 +255,49 @@ class TestClasses:
                 assert 1 == await client.call("buy", namespace="/shop")
 
         assert ["connect", "buy", "open event", "close event"] == journal[:4]
+
+    async def test_own_arguments(self, sio):
+        """A class may pass other arguments to its methods, for example one more."""
+
+        class Shop(socketio.AsyncNamespace):
+            async def trigger_event(self, event, sid, *args):
+                if event in ("connect", "disconnect"):
+                    return await super().trigger_event(event, sid, *args)
+                return await super().trigger_event(event.replace("-", "_"), User(sid), *args)
+
+            async def on_buy_it(self, user, data):
+                return [type(user).__name__, data]
+
+        sio.register_namespace(Shop("/"))
+
+        async with TestClient(sio) as client:
+            connection = await client.connect()
+
+            assert ["User", 5] == await connection.call("buy-it", 5)
+
+    async def test_own_attempts(self, sio, journal):
+        """A class may try again: services of an event that succeeds in the end are kept."""
+
+        class Shop(socketio.AsyncNamespace):
+            async def trigger_event(self, event, *args):
+                try:
+                    return await super().trigger_event(event, *args)
+                except LookupError:
+                    return await super().trigger_event(event, *args)
+
+            async def on_buy(self, sid, data):
+                await wares_from().aget(Event)
+                journal.append(data)
+                if journal.count(data) == 1:
+                    raise LookupError
+                return data
+
+        sio.register_namespace(Shop("/"))
+
+        async with TestClient(sio) as client:
+            assert 5 == await (await client.connect()).call("buy", 5)
+
+        assert ["open event", 5, 5, "close event"] == journal
 
 
 class TestInstrumented:

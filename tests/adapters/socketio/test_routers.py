@@ -84,6 +84,28 @@ class TestRouters:
                 assert 4 == await client.call("four")
                 assert 5 == await client.call("five", namespace="/shop")
 
+    @pytest.mark.parametrize("prefix", ["/", "/outer"])
+    async def test_class_on_several_servers(self, prefix):
+        """A class for a namespace serves each server to which its router is added."""
+
+        class Shop(socketio.AsyncNamespace):
+            async def on_say(self, message: Message, number: Inject[int]):
+                return [message.text, number]
+
+        outer, router = RouterSIO(prefix), RouterSIO()
+        outer.add_router(router)
+        router.register_namespace(Shop("/"))
+        answers = []
+        for number in range(3):
+            registry = Registry()
+            registry.register_value(int, number)
+            sio = AsyncServer(async_mode="asgi", registry=registry)
+            sio.add_router(outer)
+            async with TestClient(sio) as client:
+                answers.append(await (await client.connect(prefix)).call("say", {"text": "hi"}))
+
+        assert [["hi", 0], ["hi", 1], ["hi", 2]] == answers
+
     async def test_namespaces_nest(self, sio):
         """A router within a router is below its namespace, whenever it was added."""
         inner, outer = RouterSIO("/orders"), RouterSIO("/shop")
@@ -306,6 +328,25 @@ class TestExceptionHandlers:
             await sio._trigger_event("connect", "/", "sid", {}, None)
 
         assert [] == journal
+
+    @pytest.mark.parametrize("is_answered", [True, False])
+    async def test_refusals_in_events(self, sio, is_answered):
+        """In other events, an exception of the same class is an exception as any other."""
+        if is_answered:
+            sio.exception_handler(OSError)(lambda error: "the database is down")
+
+        @sio.event
+        async def work(sid):
+            raise ConnectionRefusedError("no")
+
+        async with TestClient(sio) as client:
+            connection = await client.connect()
+
+            if is_answered:
+                assert "the database is down" == await connection.call("work")
+            else:
+                with pytest.raises(ConnectionRefusedError):
+                    await connection.call("work")
 
     @pytest.mark.parametrize("kind", [BaseException, "Exception", KeyboardInterrupt])
     def test_no_exception_class(self, sio, kind):

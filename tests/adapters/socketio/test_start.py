@@ -209,6 +209,21 @@ class TestMissing:
         async with serve(in_fastapi(sio, register_nothing), lifespan="on") as address:
             assert address
 
+    async def test_expected_without_marker(self):
+        """A client never sends what the containers of connections are expected to have."""
+        registry = Registry()
+        registry.expect(Plain)
+        sio = AsyncServer(async_mode="asgi", registry=registry)
+
+        @sio.event
+        async def who(plain: Plain): ...
+
+        with pytest.raises(InvalidRegistryError) as caught:
+            async with TestClient(sio):
+                pass
+
+        assert ["plain"] == [problem.parameter for problem in caught.value.exceptions]
+
     async def test_of_a_connection(self, registry):
         """Keys of services that are registered locally must be announced to the registry."""
         registry.expect(Missing)
