@@ -127,15 +127,18 @@ class Dispatch(Registering):
         if namespace in self._namespaces:
             return
         self._namespaces.add(namespace)
-        for name in [one for one in dir(type(namespace)) if one.startswith("on_")]:
-            # Another server may have wrapped it.
-            vars(namespace).pop(name, None)
-            method = getattr(namespace, name)
+        # A router may register the object on several servers.
+        wrapped = vars(namespace).setdefault("_wares_wrapped", {})
+        for name in [one for one in dir(namespace) if one.startswith("on_")]:
+            found = getattr(namespace, name)
+            wrapper, method = wrapped.get(name, (None, None))
+            method = method if found is wrapper else found
             if callable(method):
                 event, place = name.removeprefix("on_"), namespace.namespace
                 made = self._make(method, event, place, routes, viewpoint=viewpoint)
                 self.handlers["method", place, event] = made
-                setattr(namespace, name, self.as_method(made.take))
+                wrapped[name] = self.as_method(made.take), method
+                setattr(namespace, name, wrapped[name][0])
 
     def _make(
         self,

@@ -63,30 +63,24 @@ class Registered:
             if serving.event.name == DISCONNECT and isinstance(serving.error, TypeError):
                 # python-socketio calls the handler again, without the last argument.
                 raise serving.error
-            if serving.answer is None or self._is_attempt(serving, raw):
-                serving.raw = raw
+            # A `trigger_event` of the application may pass on an event several times.
+            is_again = raw == serving.raw
+            if serving.answer is None or (is_again and serving.answer == self._answer):
+                serving.raw, serving.error = raw, None
                 self.handler.read(serving, raw)
                 return await self.take_over(serving)
+            if is_again and not self.handler.is_plain:
+                # It must never get what the client has sent in place of its services.
+                return await self._go_through(serving, serving.event, [])
         function = self.handler.function
         return await finish(function(*raw), function, can_await=self._can_await)
 
-    def _is_attempt(self, serving: Serving, raw: tuple[Any, ...]) -> bool:
-        """Tell whether a ``trigger_event`` of the application passes on the event once more.
-
-        A handler that is not plain must never be called with what a client has sent as it is.
-        """
-        is_same = serving.answer == self._answer
-        return raw == serving.raw and (is_same or not self.handler.is_plain)
-
     async def take_over(self, serving: Serving) -> Any:
         """Pass an event through the middlewares to the handler."""
-        # Another handler of the same event may have failed.
-        earlier = None if serving.answer == self._answer else serving.error
         serving.answer = self._answer
         # This copies the lists, which may change while the event is being handled.
         middlewares = [one for route in self.routes for one in route.middlewares]
         result = await self._go_through(serving, serving.event, middlewares)
-        serving.error = serving.error or earlier
         # The answer of the handler has been converted, but that of a middleware has not.
         return _write(serving, result) if middlewares else result
 
@@ -130,14 +124,11 @@ class Registered:
         try:
             if middlewares:
                 return await self._call_middleware(serving, event, middlewares)
-            result = _write(serving, await self.handler.call(serving), self._adapter)
+            return _write(serving, await self.handler.call(serving), self._adapter)
         except BaseException as error:
             # A middleware may answer it, and python-socketio swallows cancellations.
             serving.error = error
             raise
-        # An earlier attempt, by a middleware that tries again, may have failed.
-        serving.error = None
-        return result
 
     async def _call_middleware(
         self, serving: Serving, event: SocketEvent, middlewares: Sequence[Handler]
@@ -146,6 +137,8 @@ class Registered:
         inner: list[Any] = []
 
         async def go_on(following: SocketEvent) -> Any:
+            # An earlier attempt, by a middleware that tries again, may have failed.
+            serving.error = None
             inner[:] = [await self._go_through(serving, following, middlewares[1:])]
             return inner[0]
 

@@ -820,6 +820,29 @@ class TestOwnDispatch:
             assert ["hi", "Event"] == await connection.call("say", {"text": "hi"}, {"evil": 1})
             assert "event saw LookupError" not in journal
 
+    async def test_instance_attributes(self, registry):
+        """A method may be an attribute of the object only, and of a class that it replaces."""
+
+        class Assigned(socketio.AsyncNamespace):
+            def __init__(self, namespace):
+                super().__init__(namespace)
+                self.on_say = self.say
+                self.on_said = self.say
+
+            async def on_said(self, sid): ...
+
+            async def say(self, message: Message, work: Inject[Work]):
+                return [message.text, type(work).__name__]
+
+        sio = AsyncServer(async_mode="asgi", registry=registry)
+        sio.register_namespace(Assigned("/"))
+
+        async with TestClient(sio) as client:
+            connection = await client.connect()
+
+            assert ["hi", "Event"] == await connection.call("say", {"text": "hi"})
+            assert ["hi", "Event"] == await connection.call("said", {"text": "hi"})
+
     async def test_failure(self, registry, journal):
         """The failure of one handler rolls the event back, even if another one succeeds."""
         sio = AsyncServer(async_mode="asgi", registry=registry)

@@ -87,14 +87,20 @@ class TestRouters:
     @pytest.mark.parametrize("prefix", ["/", "/outer"])
     async def test_class_on_several_servers(self, prefix):
         """A class for a namespace serves each server to which its router is added."""
+        calls = []
 
         class Shop(socketio.AsyncNamespace):
             async def on_say(self, message: Message, number: Inject[int]):
                 return [message.text, number]
 
+        async def count(call_next, event):
+            calls.append(event.name)
+            return await call_next(event)
+
         outer, router = RouterSIO(prefix), RouterSIO()
         outer.add_router(router)
         router.register_namespace(Shop("/"))
+        router.middleware(count)
         answers = []
         for number in range(3):
             registry = Registry()
@@ -105,6 +111,7 @@ class TestRouters:
                 answers.append(await (await client.connect(prefix)).call("say", {"text": "hi"}))
 
         assert [["hi", 0], ["hi", 1], ["hi", 2]] == answers
+        assert ["say"] * 3 == calls
 
     async def test_namespaces_nest(self, sio):
         """A router within a router is below its namespace, whenever it was added."""
