@@ -950,7 +950,7 @@ class TestItself:
     def test_as_a_module(self, folder):
         """`python -m wares` is the command."""
         process = run_apart(folder, "check", "shop:registry")
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=60)
 
         assert (0, "") == (process.returncode, err)
         assert "1 service, no problem" in out
