@@ -280,9 +280,9 @@ mounted_lacking, wrapped_lacking = (serve(lacking, None, combine) for combine in
 """
 
 EAGER = """
-import litestar
+import faststream.asgi, faststream.nats, litestar
 from fastapi import FastAPI
-import wares.fastapi, wares.litestar
+import wares.fastapi, wares.faststream, wares.litestar
 from wares import Registry
 
 class Database: ...
@@ -312,9 +312,14 @@ def make_litestar(**options):
     plugin = wares.litestar.WaresPlugin(registry=register(Registry(), **options))
     return litestar.Litestar(plugins=[plugin])
 
+def make_faststream(**options):
+    app = faststream.asgi.AsgiFastStream(faststream.nats.NatsBroker(), logger=None)
+    return wares.faststream.init_app(app, registry=register(Registry(), **options))
+
 with_fastapi = FastAPI(lifespan=wares.fastapi.lifespan(start))
 with_fastapi_invalid = FastAPI(lifespan=wares.fastapi.lifespan(start_invalid))
 with_litestar, with_litestar_invalid = make_litestar(), make_litestar(all_=False)
+with_faststream, with_faststream_invalid = make_faststream(), make_faststream(all_=False)
 """
 
 
@@ -496,7 +501,7 @@ class TestEagerServices:
     """Services that applications make when they start."""
 
     @pytest.mark.parametrize("command", ["check", "graph", "list"])
-    @pytest.mark.parametrize("target", ["with_fastapi", "with_litestar"])
+    @pytest.mark.parametrize("target", ["with_fastapi", "with_litestar", "with_faststream"])
     def test_commands_that_look_make_none(self, call, command, target):
         """A command that only looks at an application makes no service, so it needs no database."""
         code, out, _ = call(command, f"eager:{target}")
@@ -510,10 +515,10 @@ class TestEagerServices:
         assert (0, True) == (code, out.startswith("connectedstarted"))
 
     @pytest.mark.parametrize("command", ["graph", "list"])
-    @pytest.mark.parametrize("target", ["with_fastapi_invalid", "with_litestar_invalid"])
+    @pytest.mark.parametrize("target", ["with_fastapi", "with_litestar", "with_faststream"])
     def test_one_that_cannot_be_made(self, call, command, target):
         """An application whose eager service cannot be made can be drawn and listed."""
-        code, out, _ = call(command, f"eager:{target}")
+        code, out, _ = call(command, f"eager:{target}_invalid")
 
         assert (0, True) == (code, "Database" in out)
 
