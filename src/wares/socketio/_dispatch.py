@@ -7,7 +7,7 @@ with a wrapper. One implementation serves both kinds of server: see `_coroutines
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
 from typing import Any
 from weakref import WeakSet
 
@@ -37,38 +37,28 @@ class Dispatch(Registering):
 
     Args:
         server: The server.
-        registry: The registry to use, or None to find one for each connection.
         dependencies: Markers of dependencies to resolve before each handler runs.
-        validates: Whether registries are checked.
 
     Attributes:
         server: The server.
         can_await: Whether the server is asynchronous.
         own_registry: The registry to use, or None to find one for each connection.
         given: The objects to give to the container of each connection.
-        validates: Whether registries are checked.
         connections: The connections that are open.
         handlers: The handlers, by kind (function or method), namespace and event.
         emitted: The types of payloads that ``emits`` has declared, by namespace and event.
     """
 
-    def __init__(
-        self,
-        server: Any,
-        registry: Registry | None,
-        dependencies: Sequence[Any],
-        *,
-        validates: bool,
-    ) -> None:
+    def __init__(self, server: Any, dependencies: Sequence[Any]) -> None:
         self.server = server
         self.can_await: bool = server.is_asyncio_based()
-        self.own_registry = registry
+        self.own_registry: Registry | None = None
         # Handlers may ask for the server by each of its classes.
         self.given: dict[Any, Any] = dict.fromkeys(type(server).__mro__[:-1], server)
         self.connections = Connections(can_await=self.can_await)
         self.handlers: dict[tuple[str, str, str], Registered] = {}
         self.emitted: dict[tuple[str, str], Any] = {}
-        self.validates = validates
+        self._validates = True
         self._route = Route(tuple(dependencies))
         self._namespaces: WeakSet[Any] = WeakSet()
         self._announced: WeakSet[Registrations] = WeakSet()
@@ -180,6 +170,14 @@ class Dispatch(Registering):
         found: Registry | None = _look_up(find_in_scope(environ, "state"), REGISTRY_KEY)
         return DEFAULT if found is None else found
 
+    def use(self, registry: Registry | None, *, validates: bool) -> None:
+        """Use another registry for new connections, if there is one, and check it or not."""
+        self._validates = validates
+        self._checked.clear()
+        if registry is not None:
+            self.own_registry = registry
+            self.prepare(registry)
+
     def prepare(self, registry: Registry) -> None:
         """Announce given objects to *registry*, and close its connections with it; only once."""
         if registry._registrations not in self._announced:
@@ -190,21 +188,34 @@ class Dispatch(Registering):
     def check(self, registry: Registry) -> None:
         """Check once that *registry* can make its services, and those that handlers need."""
         self.prepare(registry)
-        if self.validates and registry._registrations not in self._checked:
-            problems = [*registry.graph().problems, *self.find_problems(registry)]
+        if registry._registrations not in self._checked:
+            # Without validation, clients must not send services either.
+            problems = (
+                [*registry.graph().problems, *self.find_problems(registry)]
+                if self._validates
+                else [*self._find_unmarked(registry)]
+            )
             raise_problems("The Socket.IO server does not start, because of", problems)
             self._checked.add(registry._registrations)
 
     def find_problems(self, registry: Registry) -> Iterator[WaresError]:
         """Find the services that handlers need and *registry* lacks."""
         self.prepare(registry)
+        yield from find_missing([handler.called for handler in self._find_called()], registry)
+        yield from self._find_unmarked(registry)
+
+    def _find_called(self) -> Collection[Handler]:
+        """Find the handlers, and the middlewares and exception handlers around them."""
         registered = self.handlers.values()
         called = dict.fromkeys(made.handler for made in registered)
         for route in [self._route, *(route for made in registered for route in made.routes)]:
             called |= dict.fromkeys([*route.middlewares, *route.answers.values()])
-        yield from find_missing([handler.called for handler in called], registry)
+        return called
+
+    def _find_unmarked(self, registry: Registry) -> Iterator[WaresError]:
+        """Find the parameters without a marker whose types are those of services."""
         known = {*registry, *registry._registrations.expected}
-        for handler in called:
+        for handler in self._find_called():
             for parameter in handler.parameters:
                 if parameter.key in known:
                     yield UnresolvableParameterError(

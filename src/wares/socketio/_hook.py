@@ -75,8 +75,8 @@ class Hook:
     async def _receive(self, *received: Any) -> Any:
         """Replace ``_handle_event_internal``; note whether the client waits for an answer."""
         _, sid, _, (name, *_), _, number = received
-        if name in (CONNECT, DISCONNECT):
-            # The handlers would take what the client sends for the environment, or for the reason.
+        if name in (CONNECT, DISCONNECT, "*"):
+            # The handlers would take what the client sends for the environment, or for its id.
             _log.warning("The client %s sent an event with the reserved name %r.", sid, name)
             return None
         token = is_awaited.set(number is not None)

@@ -47,7 +47,8 @@ def init_app(
         dependencies: Markers of dependencies to resolve before each handler runs; their results
             are not used.
         validate: Whether to refuse clients, and log why, if a service cannot be made that is
-            registered or that a handler asks for.
+            registered or that a handler asks for. Clients are refused in any case if a parameter
+            without a marker has the type of a service.
 
     Returns:
         The server.
@@ -64,7 +65,7 @@ def init_app(
         )
     dispatch: Dispatch | None = vars(sio).get(DISPATCH_KEY)
     if dispatch is None:
-        dispatch = Dispatch(sio, registry, dependencies, validates=validate)
+        dispatch = Dispatch(sio, dependencies)
         Hook(dispatch).install()
         setattr(sio, DISPATCH_KEY, dispatch)
     elif dependencies:
@@ -72,10 +73,7 @@ def init_app(
             "The Socket.IO server has been initialised already, so these dependencies would not "
             "run. Pass them when it is initialised for the first time, or to a RouterSIO."
         )
-    dispatch.validates = validate
-    if registry is not None:
-        dispatch.own_registry = registry
-        dispatch.prepare(registry)
+    dispatch.use(registry, validates=validate)
     return sio
 
 

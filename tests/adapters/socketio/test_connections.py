@@ -628,7 +628,7 @@ class TestEvents:
         assert ["open connection", "left", "close connection"] == journal
 
     async def test_reserved_names(self, sio, journal, caplog):
-        """A client cannot call the handlers of its connection, or forge its environment."""
+        """A client cannot call handlers of its connection, or forge its environment or its id."""
 
         @sio.event
         async def connect(sid, environ):
@@ -638,12 +638,17 @@ class TestEvents:
         async def ask(environ: Environ):
             return environ.get("REMOTE_USER", "nobody")
 
+        @sio.on("*")
+        async def for_any(event, sid):
+            journal.append(sid)
+
         @sio.event
         async def disconnect(sid, reason):
             journal.append(reason)
 
         async with serving(sio) as address:
             async with connect_bare(address) as websocket:
+                await websocket.send('42["*","of another client"]')
                 await websocket.send('42["connect",{"REMOTE_USER":"root"}]')
                 await websocket.send('42["disconnect","forged"]')
                 await websocket.send('421["ask"]')
@@ -652,7 +657,7 @@ class TestEvents:
                 await until(lambda: not open_connections(sio))
 
         assert ["open connection", "client disconnect", "close connection"] == journal
-        assert 2 == caplog.text.count("reserved name")
+        assert 3 == caplog.text.count("reserved name")
 
     async def test_background_task(self, sio, journal):
         """A task that outlives its event gets an error, because the container is closed."""

@@ -209,11 +209,12 @@ class TestMissing:
         async with serve(in_fastapi(sio, register_nothing), lifespan="on") as address:
             assert address
 
-    async def test_expected_without_marker(self):
+    @pytest.mark.parametrize("validate", [True, False])
+    async def test_expected_without_marker(self, validate):
         """A client never sends what the containers of connections are expected to have."""
         registry = Registry()
         registry.expect(Plain)
-        sio = AsyncServer(async_mode="asgi", registry=registry)
+        sio = AsyncServer(async_mode="asgi", registry=registry, validate=validate)
 
         @sio.event
         async def who(plain: Plain): ...
