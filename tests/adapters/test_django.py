@@ -37,6 +37,7 @@ from wares import (
 )
 from wares.__main__ import main
 from wares.django import (
+    WaresMiddleware,
     aclose_registry,
     close_registry,
     get_registry,
@@ -232,6 +233,28 @@ class TestStreams:
         response.close()
 
         assert ["open", "one", "rollback GeneratorExit"] == journal
+
+    def test_that_are_dropped(self, registry, journal):
+        """A stream that an outer middleware drops, and does not close, ends at once."""
+
+        class Transaction:
+            def __enter__(self):
+                journal.append("begin")
+
+            def __exit__(self, kind, *_):
+                journal.append(f"end with {kind.__name__}")
+
+        registry.register_factory(Transaction, Transaction)
+
+        def view(request):
+            wares_from(request).get(Transaction)
+            return StreamingHttpResponse(iter(["one", "two"]))
+
+        response = WaresMiddleware(view)(RequestFactory().get("/view"))
+        next(response.streaming_content)
+        del response
+
+        assert ["begin", "end with GeneratorExit"] == journal
 
     def test_have_their_container_current(self):
         """While a stream runs, its container is the current one, and not in between."""

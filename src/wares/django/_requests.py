@@ -21,9 +21,9 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from wares._adapters.registries import demand
+from wares._adapters.streams import hold
 from wares._adapters.units import Unit, check, may_await, note_answer, note_failure
 from wares._core.container import Container
-from wares.django._streams import hold
 from wares.django.apps import get_registry, open_unit, read_setting
 from wares.exceptions import NoContainerError, ResponseFailed
 

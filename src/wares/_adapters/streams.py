@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator
 from typing import Any
 
 from wares._adapters.units import Unit
@@ -12,56 +12,55 @@ def hold(unit: Unit, chunks: Any) -> Any:
     """End a unit of work with a stream instead of its block.
 
     Args:
-        unit: The unit of work, within its block.
-        chunks: An iterator, asynchronous or not.
+        unit: The unit of work.
+        chunks: An iterator, asynchronous or not. If it has a method `close` or `aclose`, that is
+            called before the unit of work ends.
 
     Returns:
         An iterator of the same kind, with a method `close` to abandon it.
     """
     unit.is_held = True
-    kind = _AsyncStream if hasattr(chunks, "__anext__") else _Stream
-    return kind(chunks, unit)
+    if hasattr(chunks, "__anext__"):
+        return _AsyncStream(chunks, unit)
+    stream = _stream(unit, chunks)
+    # A generator that has begun ends the unit of work even if it is dropped without being closed.
+    next(stream)
+    return stream
 
 
-class _Stream:
-    """The chunks of a response; the unit of work ends after the last one."""
+def _stream(unit: Unit, chunks: Any) -> Generator[Any]:
+    """Yield the chunks of a response; the unit of work ends after them, or when abandoned."""
+    # A HEAD request asks for no chunk, and has succeeded nevertheless.
+    outcome: BaseException | None = None
+    try:
+        yield None
+        outcome = GeneratorExit()
+        while True:
+            with unit.container.activate():
+                chunk = next(chunks, unit)
+            if chunk is unit:
+                break
+            yield chunk
+        outcome = None
+    except Exception as error:
+        outcome = error
+        raise
+    finally:
+        try:
+            with unit.container.activate():
+                getattr(chunks, "close", lambda: None)()
+        finally:
+            unit.close(outcome)
+
+
+class _AsyncStream:
+    """The chunks of a response from an asynchronous iterator."""
 
     def __init__(self, chunks: Any, unit: Unit) -> None:
         self._chunks = chunks
         self._unit = unit
         self._has_begun = False
         self._is_over = False
-
-    def __iter__(self) -> Iterator[Any]:
-        return self
-
-    def __next__(self) -> Any:
-        self._has_begun = True
-        try:
-            with self._unit.container.activate():
-                return next(self._chunks)
-        except StopIteration:
-            self._end(None)
-            raise
-        except BaseException as error:
-            self._end(error)
-            raise
-
-    def close(self) -> None:
-        """End a stream that was abandoned or, for a HEAD request, never begun; Django calls it."""
-        self._end(GeneratorExit() if self._has_begun else None)
-
-    def _end(self, error: BaseException | None) -> None:
-        if not self._is_over:
-            self._is_over = True
-            self._unit.close(error)
-
-
-class _AsyncStream(_Stream):
-    """The chunks of a response from an asynchronous iterator."""
-
-    # This marks it as no synchronous iterator.
-    __iter__ = None  # type: ignore[assignment]  # as the protocol prescribes
 
     def __aiter__(self) -> AsyncIterator[Any]:
         return self
