@@ -15,28 +15,21 @@ from wares._adapters.applications import find_views
 from wares._adapters.extras import needs_extra
 from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
 from wares._adapters.lifespan import REGISTRY_KEY
-from wares._adapters.registries import choose_registry, demand_kind
+from wares._adapters.registries import choose_registry, close, demand_kind
 from wares._adapters.svcs_names import explain_svcs_names
 from wares._adapters.units import check
 from wares._core.compositions import FactoryOptions, ValueOptions
 from wares._core.container import Container, Registry
 from wares._core.recipes import is_context_manager
-from wares.exceptions import NoContainerError, NoRegistryError, PendingAsyncCleanupError
+from wares.exceptions import NoContainerError, NoRegistryError
 
 with needs_extra("wares.flask", "flask"):
     from flask import Blueprint, Flask, Response, g, has_app_context, request, signals
     from flask.ctx import _AppCtxGlobals
     from werkzeug.local import LocalProxy
 
-    from wares.flask._containers import (
-        end_container,
-        get_containers,
-        get_context,
-        get_key,
-        keeping,
-        open_container,
-    )
     from wares.flask._hooks import install
+    from wares.flask._units import end_unit, get_context, keeping, open_unit, run
 
 __all__ = [
     "close_registry",
@@ -69,10 +62,10 @@ def init_app(
 ) -> FlaskApp:
     """Give *app* a registry, and each of its requests, commands and contexts a container.
 
-    The container is current (`wares.current_container`) in its context. It closes when the context
-    is torn down, or after the last byte of a streamed response. The first request validates the
-    registry, and the services that views with `wares.inject` ask for. If a service cannot be made,
-    this request and all later ones fail with an `InvalidRegistryError`.
+    The container is current (`wares.current_container`) in its context. It closes when its request
+    or context is torn down, or after the last byte of a streamed response. The first request
+    validates the registry, and the services that views with `wares.inject` ask for. If a service
+    cannot be made, this request and all later ones fail with an `InvalidRegistryError`.
 
     Initialise an application again to give it another registry.
 
@@ -130,7 +123,7 @@ def wares_from(g: _AppCtxGlobals = g) -> Container:
             f"wares_from takes no argument, or the `g` of the active application context, and this "
             f"is a {type(g).__qualname__}. Write: wares_from()"
         )
-    return open_container(context)
+    return open_unit(context).container
 
 
 register_factory = keeping.register_factory
@@ -187,17 +180,14 @@ def overwrite_value(
 def teardown(exc: BaseException | None) -> None:
     """Close the active container before its context ends; its cleanups see *exc*."""
     if has_app_context():
-        end_container(get_containers(get_context()), get_key(), exc)
+        end_unit(exc)
 
 
 def close_registry(app: Flask) -> None:
     """Close the registry of *app*, if it has one, and await asynchronous cleanups."""
     registry = keeping.find(app)
-    try:
-        if registry is not None:
-            registry.close()
-    except PendingAsyncCleanupError:
-        app.async_to_sync(keeping.aclose_registry)(app)
+    if registry is not None:
+        close(registry, functools.partial(run, app))
 
 
 def health_blueprint(path: str = "/healthy", **options: Unpack[HealthOptions]) -> Blueprint:

@@ -1,7 +1,7 @@
-"""The hooks into a Flask application: functions around four of its public methods.
+"""The hooks into a Flask application: functions around six of its documented methods.
 
-Flask documents that applications may override these methods. Its signals do not tell enough: not
-which exception an error handler has answered, nor when a streamed response ends.
+Signals and decorated functions would not do: none learns which exception an error handler has
+answered, or runs between the two kinds of teardown functions, whatever these raise.
 """
 
 from __future__ import annotations
@@ -9,33 +9,34 @@ from __future__ import annotations
 import functools
 import sys
 import weakref
-from collections.abc import Callable, Generator
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
-from flask import Flask, Response, has_app_context, signals
+from flask import Flask, Response, request, signals
 from werkzeug.wsgi import ClosingIterator
 
+from wares._adapters.streams import hold
 from wares._core.current import current
-from wares.flask._containers import (
-    CONTAINERS_KEY,
-    FlaskContainer,
-    end_context,
-    find_container,
-    note_failure,
-)
+from wares.flask._units import end_unit, find_unit, note_error
+
+#: The entry of a WSGI environment being served: the request that its response ends, or `None`.
+_STREAMED = "wares.flask.streamed"
+#: A method of an application, or a function.
+_Call: TypeAlias = Callable[..., Any]
 
 
 def install(app: Flask) -> None:
-    """Open and close the containers of *app*."""
-    app.teardown_appcontext(end_context)
-    signals.got_request_exception.connect(note_failure, app)
+    """Begin and end the units of work of *app*."""
+    signals.got_request_exception.connect(note_error, app)
     _wrap_method(app, "wsgi_app", _serve)
     _wrap_method(app, "handle_user_exception", _note_answered)
-    _wrap_method(app, "process_response", _let_stream_close)
+    _wrap_method(app, "process_response", _let_stream_end)
+    _wrap_method(app, "do_teardown_request", _end_request)
+    _wrap_method(app, "do_teardown_appcontext", _end_context)
     _wrap_method(app, "async_to_sync", _keep_generators)
 
 
-def _wrap_method(app: Flask, name: str, function: Callable[..., Any]) -> None:
+def _wrap_method(app: Flask, name: str, function: _Call) -> None:
     """Wrap a method of *app* with *function*, without a cycle that keeps *app* alive."""
     method: Any = getattr(app, name)
     is_flasks = getattr(method, "__self__", None) is app
@@ -43,80 +44,69 @@ def _wrap_method(app: Flask, name: str, function: Callable[..., Any]) -> None:
     vars(app)[name] = functools.partial(function, call, weakref.ref(app))
 
 
-def _serve(call: Callable[..., Any], find_app: Any, environ: Any, start_response: Any) -> Any:
+def _serve(call: _Call, find_app: Any, environ: Any, start_response: Any) -> Any:
     """Serve a request; meanwhile, no container of the surrounding code is current."""
-    outer, is_marked = current.get(), environ.get(CONTAINERS_KEY, False)
-    environ[CONTAINERS_KEY] = not has_app_context()
-    if outer is None and not is_marked:
-        return call(find_app(), environ, start_response)
-    current.set(None)
+    # A view may pass the environment of its request to another request.
+    outer, environ[_STREAMED] = environ.get(_STREAMED), None
+    token = current.set(None)
     try:
-        return call(find_app(), environ, start_response)
+        chunks = call(find_app(), environ, start_response)
+        unit = environ[_STREAMED]
+    except BaseException as error:
+        if environ[_STREAMED] is not None:
+            environ[_STREAMED].close(error)
+        raise
     finally:
-        current.set(outer)
-        # A view may pass the environment of its request to another request.
-        environ[CONTAINERS_KEY] |= is_marked
+        current.reset(token)
+        environ[_STREAMED] = outer
+    return chunks if unit is None else hold(unit, iter(chunks))
 
 
-def _note_answered(call: Callable[..., Any], find_app: Any, *args: Any) -> Any:
-    """Note an exception before an error handler answers it; Flask has no signal for it."""
-    # From Flask 3.2 on, the context comes before the exception.
-    note_failure(find_app(), args[-1])
+def _note_answered(call: _Call, find_app: Any, *args: Any) -> Any:
+    """Note the exception, in each version of Flask the last argument, before it is answered."""
+    note_error(find_app(), args[-1])
     return call(find_app(), *args)
 
 
-def _let_stream_close(call: Callable[..., Response], find_app: Any, *args: Any) -> Response:
-    """Let a streamed response close the container."""
-    response = call(find_app(), *args)
+def _let_stream_end(call: _Call, find_app: Any, *args: Any) -> Response:
+    """Let a streamed response end the request."""
+    response: Response = call(find_app(), *args)
     chunks: Any = response.response
-    if not response.is_streamed or response.direct_passthrough:
-        return response
     # The response that Flask makes from a raised response is complete, but looks like a stream.
     is_complete = isinstance(chunks, ClosingIterator) and response.content_length is not None
-    opened = None if is_complete else find_container()
-    if opened is not None:
-        response.response = stream = _stream(chunks, opened)
-        # A generator that has begun closes the container even if the response is only dropped.
-        next(stream)
-        opened.stream = weakref.ref(stream)
+    if response.is_streamed and not response.direct_passthrough and not is_complete:
+        unit = find_unit()
+        if unit is not None and _STREAMED in request.environ:
+            request.environ[_STREAMED] = unit
+            unit.is_held, unit.close_response = True, response.close
     return response
 
 
-def _stream(chunks: Any, opened: FlaskContainer) -> Generator[Any]:
-    """Yield the chunks of a response; close the container after them, or when abandoned."""
-    # A HEAD request asks for no chunk, and has succeeded nevertheless.
-    outcome: BaseException | None = None
+def _end_request(call: _Call, find_app: Any, *args: Any) -> None:
+    """End a request, or an event, after its teardown functions, even if one of them fails."""
     try:
-        yield None
-        outcome = GeneratorExit()
-        iterator = iter(chunks)
-        while True:
-            with opened.activate():
-                chunk = next(iterator, opened)
-            if chunk is opened:
-                break
-            yield chunk
-        outcome = None
-    except Exception as error:
-        outcome = error
+        call(find_app(), *args)
+    except BaseException as error:
+        end_unit(error)
         raise
+    end_unit(args[-1] if args else None)
+
+
+def _end_context(call: _Call, find_app: Any, *args: Any) -> None:
+    """End the use of a context before its teardown functions, and what these ask for after."""
+    error = args[-1] if args else None
+    try:
+        end_unit(error)
     finally:
-        try:
-            with opened.activate():
-                getattr(chunks, "close", lambda: None)()
-        finally:
-            if opened.stream:
-                opened.end(outcome)
+        call(find_app(), *args)
+        end_unit(error)
 
 
-def _keep_generators(
-    call: Callable[..., Any], find_app: Any, function: Callable[..., Any]
-) -> Any:
+def _keep_generators(call: _Call, find_app: Any, function: _Call) -> Any:
     """Make an asynchronous function synchronous, and keep the generators of services open.
 
-    Flask runs each asynchronous function in a new event loop. At its end, the loop would close the
-    asynchronous generators that were started in it, so transactions would roll back. The container
-    closes these generators.
+    Flask runs it in a new event loop. At its end, the loop would close the asynchronous generators
+    that were started in it, so transactions would roll back. The container closes them.
     """
 
     @functools.wraps(function)
