@@ -151,7 +151,7 @@ def _find_failure_of_command() -> BaseException | None:
     In 8.2.0 to 8.5.1, only the argument of that call has the code.
     """
     is_closing = False
-    for frame, _ in traceback.walk_stack(None):
+    for frame, _ in traceback.walk_stack(sys._getframe()):
         if frame.f_code is click.Context.exit.__code__:
             return click.exceptions.Exit(frame.f_locals.get("code", 0))
         is_closing = is_closing or frame.f_code is click.Context.close.__code__
