@@ -7,13 +7,11 @@ imports neither of the two.
 from __future__ import annotations
 
 import atexit
-import contextlib
 import functools
 import sys
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 from wares._adapters.commands import find_served
 from wares._adapters.injecting import SynchronousHandler
@@ -86,13 +84,12 @@ def with_container(
     return decorate
 
 
-def _find_opener(
-    registry: Source,
-) -> Callable[[], AbstractContextManager[_Program]]:
+def _find_opener(registry: Source) -> Callable[[], _Program]:
     if isinstance(registry, Registry):
         lasting = _Program(registry)
-        atexit.register(lasting.close)
-        return lambda: contextlib.nullcontext(lasting)
+        lasting.__enter__()
+        atexit.register(lasting.__exit__)
+        return lambda: lasting
     demand_source(registry)
     return partial(_open_program, registry)
 
@@ -106,40 +103,46 @@ def find_source(function: Callable[..., Any]) -> Source | None:
 class _Program:
     """A registry, and an event loop for each thread that runs commands.
 
-    Args:
-        registry: The registry; `close` closes it.
+    They close when the last ``with`` block ends. The calls of commands have such blocks, too,
+    because ``ctx.exit(code)`` ends that of the outermost context before it raises the exit.
     """
 
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
         self.loops = Loops()
+        self._blocks: list[None] = []
 
-    def close(self) -> None:
-        """Close the registry and the event loops."""
+    def __enter__(self) -> Self:
+        self._blocks.append(None)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._blocks.pop()
+        if self._blocks:
+            return
         try:
             close(self.registry, self.loops.run)
         finally:
             self.loops.close()
 
 
-def _open_program(make: Callable[[], Registry]) -> AbstractContextManager[_Program]:
+def _open_program(make: Callable[[], Registry]) -> _Program:
     """Return the program of the outermost context, or without a context one for this call only."""
     context = _find_context()
     if context is None:
-        return contextlib.closing(_Program(make_registry(make)))
+        return _Program(make_registry(make))
     root = context.find_root()
     # Functions are compared by identity, because they need not be hashable.
     programs: dict[int, _Program] = root.meta.setdefault(_KEY, {})
     program = programs.get(id(make))
     if program is None:
-        program = programs[id(make)] = _Program(make_registry(make))
-        root.call_on_close(program.close)
-    return contextlib.nullcontext(program)
+        program = programs[id(make)] = root.with_resource(_Program(make_registry(make)))
+    return program
 
 
 def _serve(
     source: Source,
-    open_program: Callable[[], AbstractContextManager[_Program]],
+    open_program: Callable[[], _Program],
     function: Callable[..., Any],
 ) -> Callable[..., Any]:
     """Open a container for each call of *function*."""

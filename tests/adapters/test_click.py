@@ -101,6 +101,41 @@ class TestClick:
             what.partition(" ")[0] for what in journal
         ]
 
+    @pytest.mark.parametrize("code", [0, 3])
+    @pytest.mark.parametrize("is_async", [False, True])
+    def test_an_exit_of_the_context(self, journal, is_async, code):
+        """`context.exit` ends the services of the command first, then the singletons.
+
+        Click closes the context, to which the registry belongs, before it raises the exit.
+        """
+
+        def make():
+            registry = Registry()
+            registry.register_value(Journal, journal)
+            registry.register_factory(Connection, open_connection, lifetime="singleton")
+            registry.register_factory(Session, begin)
+            return registry
+
+        async def begin(connection: Connection):
+            try:
+                yield Session(journal)
+            except click.exceptions.Exit:
+                journal.append("rollback")
+                raise
+            journal.append("commit")
+
+        def leave(context, session: Inject[Session]):
+            context.exit(code)
+
+        async def leave_later(context, session: Inject[Session]):
+            context.exit(code)
+
+        function = leave_later if is_async else leave
+        command = click.command()(click.pass_context(with_container(make)(function)))
+
+        assert (code, "") == run_click(command)
+        assert ["commit" if code == 0 else "rollback", "closed"] == journal
+
     @pytest.mark.parametrize(
         ("arguments", "code", "end"),
         [((), 0, "commit"), ((False,), 0, "commit"), (("",), 1, "rollback SystemExit")],
