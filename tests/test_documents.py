@@ -10,6 +10,7 @@ import wares
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 SOURCES = sorted(ROOT.glob("src/**/*.py"))
+GUIDES = [page for page in PAGES if page.read_text("utf-8").startswith("# Use wares with ")]
 
 # Blocks that are shown and not run. Anything else that is no directive is a mistake: "py" and
 # "pycon", for example, would look like Python and never be run.
@@ -95,3 +96,12 @@ def test_the_reference_names_everything_public() -> None:
     documented = set(re.findall(r"auto\w+:: wares\.(\w+)", reference))
 
     assert set() == set(wares.__all__) - exceptions - documented
+
+
+@pytest.mark.parametrize("page", GUIDES, ids=relative)
+def test_a_guide_to_a_framework_ends_with_its_edge_cases(page: Path) -> None:
+    """The last section is a short list: what users will try, and what happens."""
+    *_, last_section = page.read_text("utf-8").split("\n## ")
+    heading, _, table, *_ = last_section.splitlines()
+
+    assert ("Edge cases", "| what you do | what happens |") == (heading, table)
