@@ -101,9 +101,8 @@ def _read_messages(dispatch: Dispatch) -> Iterator[_Message]:
             bool(rest),
             (inspect.getdoc(made.handler.function) or "").partition("\n")[0],
         )
-        adapter = find_adapter(made.response)
-        if adapter is not None:
-            yield _Message(namespace, event, "answer", [(adapter, "serialization")])
+        if made.adapter is not None:
+            yield _Message(namespace, event, "answer", [(made.adapter, "serialization")])
     for (namespace, event), model in dispatch.emitted.items():
         yield _Message(namespace, event, "send", [(find_adapter(model), "serialization")])
 

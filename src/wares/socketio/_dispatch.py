@@ -60,7 +60,6 @@ class Dispatch(Registering):
         self.emitted: dict[tuple[str, str], Any] = {}
         self._validates = True
         self._route = Route(tuple(dependencies))
-        self._namespaces: WeakSet[Any] = WeakSet()
         self._announced: WeakSet[Registrations] = WeakSet()
         self._checked: WeakSet[Registrations] = WeakSet()
         self._no_handler = self._make(self.as_method(_accept), CONNECT, "/", (self._route,))
@@ -114,10 +113,7 @@ class Dispatch(Registering):
     ) -> None:
         """Register an object whose methods are handlers."""
         self._register_namespace(namespace)
-        if namespace in self._namespaces:
-            return
-        self._namespaces.add(namespace)
-        # A router may register the object on several servers.
+        # The object may have been registered before, perhaps on another server.
         wrapped = vars(namespace).setdefault("_wares_wrapped", {})
         for name in [one for one in dir(namespace) if one.startswith("on_")]:
             found = getattr(namespace, name)
@@ -190,11 +186,9 @@ class Dispatch(Registering):
         self.prepare(registry)
         if registry._registrations not in self._checked:
             # Without validation, clients must not send services either.
-            problems = (
-                [*registry.graph().problems, *self.find_problems(registry)]
-                if self._validates
-                else [*self._find_unmarked(registry)]
-            )
+            problems: list[Exception] = [*self._find_unmarked(registry)]
+            if self._validates:
+                problems = [*registry.graph().problems, *self.find_problems(registry)]
             raise_problems("The Socket.IO server does not start, because of", problems)
             self._checked.add(registry._registrations)
 

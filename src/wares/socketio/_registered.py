@@ -5,7 +5,6 @@ One implementation serves both kinds of server: see `_coroutines`.
 
 from __future__ import annotations
 
-import inspect
 import logging
 import types
 from collections.abc import Sequence
@@ -42,7 +41,7 @@ class Registered:
     Attributes:
         handler: The handler, and how to call it.
         routes: The routes that it belongs to.
-        response: The type of its answers, if it is known.
+        adapter: The `pydantic.TypeAdapter` of its answers, if their type is known.
     """
 
     def __init__(
@@ -53,8 +52,7 @@ class Registered:
         self._can_await = can_await
         returns = handler.returns if response_model is MISSING else response_model
         is_known = returns not in (None, types.NoneType, Any)
-        self.response = returns if is_known else inspect.Signature.empty
-        self._adapter = find_adapter(self.response)
+        self.adapter = find_adapter(returns) if is_known else None
 
     async def take(self, *raw: Any) -> Any:
         """Take a call of python-socketio; if the application calls the handler, just call it."""
@@ -124,7 +122,7 @@ class Registered:
         try:
             if middlewares:
                 return await self._call_middleware(serving, event, middlewares)
-            return _write(serving, await self.handler.call(serving), self._adapter)
+            return _write(serving, await self.handler.call(serving), self.adapter)
         except BaseException as error:
             # A middleware may answer it, and python-socketio swallows cancellations.
             serving.error = error

@@ -21,7 +21,14 @@ from tests.adapters.socketio.serving import (
     until,
 )
 from wares import Registry, current_container
-from wares.socketio import Server, TestClient, init_app, wares_from
+from wares.socketio import (
+    RouterSIO,
+    Server,
+    TestClient,
+    include_router,
+    init_app,
+    wares_from,
+)
 
 
 class User:
@@ -225,17 +232,26 @@ class TestClasses:
 
     async def test_registered_twice(self, sio):
         """An object that is registered twice is wrapped once."""
+        calls = []
 
         class Shop(socketio.AsyncNamespace):
             async def on_buy(self, sid):
                 return 1
 
-        shop = Shop("/shop")
-        sio.register_namespace(shop)
-        wrapper = shop.on_buy
-        sio.register_namespace(shop)
+        async def count(call_next, event):
+            calls.append(event.name)
+            return await call_next(event)
 
-        assert wrapper == shop.on_buy
+        router = RouterSIO()
+        router.middleware(count)
+        shop = Shop("/")
+        router.register_namespace(shop)
+        router.register_namespace(shop)
+        include_router(sio, router)
+
+        async with TestClient(sio) as client:
+            assert 1 == await (await client.connect()).call("buy")
+        assert ["buy"] == calls
 
     async def test_own_dispatch(self, sio, journal):
         """A class may find its methods itself."""
