@@ -629,6 +629,7 @@ class TestEvents:
 
     async def test_reserved_names(self, sio, journal, caplog):
         """A client cannot call handlers of its connection, or forge its environment or its id."""
+        caplog.set_level(logging.WARNING, "wares")
 
         @sio.event
         async def connect(sid, environ):

@@ -369,11 +369,13 @@ class TestThreads:
         def disconnect(sid):
             journal.append("disconnect")
 
-        def talk():
-            with serving_threads(sio) as address, connected_thread(address) as client:
+        def talk(address):
+            with connected_thread(address) as client:
                 return client.call("work", "hard")
 
-        assert "hard" == await asyncio.to_thread(talk)
+        with serving_threads(sio) as address:
+            assert "hard" == await asyncio.to_thread(talk, address)
+            await until(lambda: not open_connections(sio))
         assert [
             "open connection",
             "open event",
