@@ -681,6 +681,22 @@ class TestRequests:
 
         assert ["open", "commit", "open", "asked", "commit"] == journal
 
+    def test_asked_after_the_end_before_a_failure(self, app, journal):
+        """What a teardown function asks for is ended even if a later one raises."""
+
+        @app.teardown_appcontext
+        def fail(_):
+            raise LookupError
+
+        @app.teardown_appcontext
+        def ask(_):
+            wares_from().get(Session)
+
+        with pytest.raises(LookupError), app.app_context():
+            pass
+
+        assert ["open", "rollback LookupError"] == journal
+
     def test_the_teardown_of_another_fails(self, journal):
         """If another teardown function fails, the container has been closed before."""
         app = init_app(Flask("shop"))

@@ -62,6 +62,24 @@ class FailingChunks:
         raise LookupError
 
 
+class Instrumented:
+    """A wrapper of a method, which passes for it, as those of the package wrapt do."""
+
+    def __init__(self, method, journal):
+        self._method = method
+        self._journal = journal
+
+    def __get__(self, instance, owner):
+        return Instrumented(self._method.__get__(instance, owner), self._journal)
+
+    def __getattr__(self, name):
+        return getattr(self._method, name)
+
+    def __call__(self, *args):
+        self._journal.append("seen")
+        return self._method(*args)
+
+
 @pytest.fixture
 def app(journal):
     """An application with a session for each unit of work, and views that use it."""
@@ -497,6 +515,51 @@ class TestAbandonedStreams:
         assert 12 == journal.count("commit")
         assert 1 == journal.count("rollback GeneratorExit")
 
+    @pytest.mark.parametrize("calls", [1, 2])
+    def test_middlewares(self, journal, calls):
+        """A middleware may pass on a copy of the environment, and call the application again."""
+        app = Flask("shop")
+        serve = app.wsgi_app
+
+        def serve_copies(environ, start_response):
+            for _ in range(calls):
+                answer = serve({**environ}, start_response)
+            return answer
+
+        app.wsgi_app = serve_copies
+        init_app(app)
+        register_factory(app, Session, lambda: open_session_sync(journal))
+        add_streams(app)
+
+        text = app.test_client().get("/stream").text
+
+        assert "012" == text
+        assert ["open"] * calls + ["commit"] * calls == journal
+
+    def test_answers_that_are_not_processed(self, app, journal):
+        """The answer of an error handler is sent even if a function of `after_request` fails."""
+
+        @app.errorhandler(500)
+        def answer(_):
+            return app.view_functions["plain_stream"]()
+
+        @app.after_request
+        def after(response):
+            raise ValueError
+
+        text = app.test_client().get("/failing").text
+
+        assert "012" == text
+        assert ["open", "rollback LookupError"] == journal
+
+    def test_preserved_contexts(self, app, journal):
+        """A request that is not being served any more ends its services, not a stream."""
+        with app.test_client() as client:
+            client.get("/asking")
+            app.process_response(app.view_functions["plain_stream"]())
+
+        assert COMMITTED * 2 == journal
+
     def test_dropped(self, app, journal, streamed):
         """A stream that is never closed ends when it is garbage-collected."""
         answer = app.test_client().get(streamed)
@@ -727,6 +790,20 @@ class TestAnsweredExceptions:
         assert [3, 3] == codes
         assert COMMITTED * 2 == journal
 
+    def test_redirections_that_flask_does_not_answer(self, app, journal):
+        """A redirection that ends in a 500 is a failure."""
+        app.register_error_handler(LookupError, lambda _: abort(redirect("/asking")))
+
+        @app.after_request
+        def after(response):
+            return abort(redirect("/asking")) if request.path == "/asking" else response
+
+        client = app.test_client()
+        codes = [client.get(path).status_code for path in ("/failing", "/asking")]
+
+        assert [500, 500] == codes
+        assert ["open", "rollback HTTPException"] * 2 == journal
+
     def test_responses_that_are_raised(self, app, journal):
         """Another response that is raised is one, and so is a path that is not there."""
 
@@ -945,6 +1022,25 @@ class TestCommands:
 
         assert COMMITTED == journal
 
+    def test_contexts_of_their_own(self, app, journal):
+        """What Click calls while a command exits may use a context, which is a unit of its own."""
+
+        @app.cli.command("work")
+        @click.pass_context
+        def work(context):
+            wares_from().get(Session)
+
+            @context.call_on_close
+            def log():
+                with app.app_context():
+                    wares_from().get(Session)
+
+            context.exit(1)
+
+        app.test_cli_runner().invoke(args=["work"])
+
+        assert ["open", *COMMITTED, "rollback Exit"] == journal
+
     def test_closed_while_failing(self, app, journal):
         """A command whose context is closed while an exception is handled has failed."""
 
@@ -1020,6 +1116,49 @@ class TestWhatIsLeft:
 
         assert 404 == app.test_client().get("/nowhere").status_code
         assert ["seen"] == journal
+
+    @pytest.mark.parametrize("is_wrapped_first", [True, False])
+    def test_classes_that_are_instrumented(self, journal, is_wrapped_first):
+        """A wrapper of a method of the class is called, whenever it was put there."""
+
+        class Shop(Flask):
+            pass
+
+        def wrap():
+            Shop.wsgi_app = Instrumented(Flask.wsgi_app, journal)
+
+        if is_wrapped_first:
+            wrap()
+        app = init_app(Shop("shop"))
+        if not is_wrapped_first:
+            wrap()
+
+        assert 404 == app.test_client().get("/nowhere").status_code
+        assert ["seen"] == journal
+
+    def test_named_arguments(self, app, journal):
+        """The methods take their arguments by name, as Flask's own do."""
+        error = LookupError()
+        with app.test_request_context():
+            wares_from().get(Session)
+            app.do_teardown_request(exc=error)
+        with app.app_context():
+            wares_from().get(Session)
+            app.do_teardown_appcontext(exc=error)
+
+        assert ["open", "rollback LookupError"] * 2 == journal
+
+    @pytest.mark.parametrize("end", ["do_teardown_request", "do_teardown_appcontext"])
+    def test_the_exception_being_handled(self, app, journal, end):
+        """Without an argument, the exception is the one being handled, as in Flask's own."""
+        with app.test_request_context():
+            wares_from().get(Session)
+            try:
+                raise LookupError
+            except LookupError:
+                getattr(app, end)()
+
+        assert ["open", "rollback LookupError"] == journal
 
     def test_a_context_from_elsewhere(self, app):
         """The `g` of a context that is not active here has no container here."""

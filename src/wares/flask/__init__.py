@@ -109,15 +109,12 @@ def wares_from(g: _AppCtxGlobals = g) -> Container:
         NoRegistryError: The application has not been initialised.
         RegistryClosedError: The registry is closed.
     """
-    try:
-        context = get_context()
-    except RuntimeError:
-        context = None
-    if context is None:
+    if not has_app_context():
         raise NoContainerError(
             "There is no application context, and so no container. Ask while a request, a command "
             "or a task is being served, or open a context: with app.app_context(): ..."
         )
+    context = get_context()
     if g is not _proxy and g is not context.g:
         raise NoContainerError(
             f"wares_from takes no argument, or the `g` of the active application context, and this "

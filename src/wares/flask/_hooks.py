@@ -6,23 +6,22 @@ answered, or runs between the two kinds of teardown functions, whatever these ra
 
 from __future__ import annotations
 
-import functools
 import sys
 import weakref
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from functools import partial, wraps
+from typing import Any
 
-from flask import Flask, Response, request, signals
+from flask import Flask, request, signals
+from werkzeug.exceptions import HTTPException
 from werkzeug.wsgi import ClosingIterator
 
 from wares._adapters.streams import hold
 from wares._core.current import current
-from wares.flask._units import end_unit, find_unit, note_error
+from wares.flask._units import FlaskUnit, end_unit, find_unit, note_error
 
-#: The entry of a WSGI environment being served: the request that its response ends, or `None`.
+#: The entry of a WSGI environment being served: the requests that its response ends.
 _STREAMED = "wares.flask.streamed"
-#: A method of an application, or a function.
-_Call: TypeAlias = Callable[..., Any]
 
 
 def install(app: Flask) -> None:
@@ -36,87 +35,107 @@ def install(app: Flask) -> None:
     _wrap_method(app, "async_to_sync", _keep_generators)
 
 
-def _wrap_method(app: Flask, name: str, function: _Call) -> None:
+def _wrap_method(app: Flask, name: str, function: Callable[..., Any]) -> None:
     """Wrap a method of *app* with *function*, without a cycle that keeps *app* alive."""
-    method: Any = getattr(app, name)
-    is_flasks = getattr(method, "__self__", None) is app
-    call = method.__func__ if is_flasks else lambda _, *args: method(*args)
-    vars(app)[name] = functools.partial(function, call, weakref.ref(app))
+    find_app: Any = weakref.ref(app)
+    replaced = vars(app).get(name)
+
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        app = find_app()
+        # The class is asked at each call, because instrumentation may wrap its methods at any time.
+        call = replaced or partial(getattr(type(app), name), app)
+        return function(app, call, *args, *kwargs.values())
+
+    vars(app)[name] = wrapper
 
 
-def _serve(call: _Call, find_app: Any, environ: Any, start_response: Any) -> Any:
+def _serve(_: Flask, call: Callable[..., Any], environ: Any, start_response: Any) -> Any:
     """Serve a request; meanwhile, no container of the surrounding code is current."""
-    # A view may pass the environment of its request to another request.
-    outer, environ[_STREAMED] = environ.get(_STREAMED), None
+    # A view may pass the environment to another request; a middleware may copy or reuse it.
+    units: list[FlaskUnit] = []
+    outer, environ[_STREAMED] = environ.get(_STREAMED), units
     token = current.set(None)
     try:
-        chunks = call(find_app(), environ, start_response)
-        unit = environ[_STREAMED]
+        chunks = call(environ, start_response)
     except BaseException as error:
-        if environ[_STREAMED] is not None:
-            environ[_STREAMED].close(error)
+        for unit in units:
+            unit.close(error)
         raise
     finally:
         current.reset(token)
         environ[_STREAMED] = outer
-    return chunks if unit is None else hold(unit, iter(chunks))
+    # If the application was called again, its last answer is the one that is sent.
+    for unit in reversed(units):
+        chunks = hold(unit, iter(chunks))
+    return chunks
 
 
-def _note_answered(call: _Call, find_app: Any, *args: Any) -> Any:
+def _note_answered(app: Flask, call: Callable[..., Any], *args: Any) -> Any:
     """Note the exception, in each version of Flask the last argument, before it is answered."""
-    note_error(find_app(), args[-1])
-    return call(find_app(), *args)
+    if not _is_redirection(args[-1]):
+        note_error(app, args[-1])
+    return call(*args)
 
 
-def _let_stream_end(call: _Call, find_app: Any, *args: Any) -> Response:
+def _is_redirection(error: Any) -> bool:
+    """Tell whether an exception is answered with a status that is no error."""
+    is_http = isinstance(error, HTTPException)
+    status = getattr(error.response, "status_code", error.code) if is_http else None
+    return status is not None and status < 400  # noqa: PLR2004  # errors begin there
+
+
+def _let_stream_end(_: Flask, call: Callable[..., Any], *args: Any) -> Any:
     """Let a streamed response end the request."""
-    response: Response = call(find_app(), *args)
-    chunks: Any = response.response
-    # The response that Flask makes from a raised response is complete, but looks like a stream.
-    is_complete = isinstance(chunks, ClosingIterator) and response.content_length is not None
-    if response.is_streamed and not response.direct_passthrough and not is_complete:
-        unit = find_unit()
-        if unit is not None and _STREAMED in request.environ:
-            request.environ[_STREAMED] = unit
+    response = args[-1]
+    try:
+        response = call(*args)
+        return response
+    finally:
+        # If a function of `after_request` fails, Flask still sends the answer of an error handler.
+        units, chunks = request.environ.get(_STREAMED), response.response
+        # The response that Flask makes from a raised response is complete, but looks like a stream.
+        is_complete = (
+            isinstance(chunks, ClosingIterator) and "Content-Length" in response.headers
+        )
+        is_stream = response.is_streamed and not response.direct_passthrough and not is_complete
+        unit = find_unit() if is_stream else None
+        if unit is not None and units is not None:
+            units.append(unit)
             unit.is_held, unit.close_response = True, response.close
-    return response
 
 
-def _end_request(call: _Call, find_app: Any, *args: Any) -> None:
+def _end_request(_: Flask, call: Callable[..., Any], *args: Any) -> None:
     """End a request, or an event, after its teardown functions, even if one of them fails."""
     try:
-        call(find_app(), *args)
+        call(*args)
     except BaseException as error:
         end_unit(error)
         raise
-    end_unit(args[-1] if args else None)
+    end_unit(args[-1] if args else sys.exception())
 
 
-def _end_context(call: _Call, find_app: Any, *args: Any) -> None:
+def _end_context(app: Flask, call: Callable[..., Any], *args: Any) -> None:
     """End the use of a context before its teardown functions, and what these ask for after."""
-    error = args[-1] if args else None
     try:
-        end_unit(error)
+        end_unit(args[-1] if args else sys.exception())
     finally:
-        call(find_app(), *args)
-        end_unit(error)
+        _end_request(app, call, *args)
 
 
-def _keep_generators(call: _Call, find_app: Any, function: _Call) -> Any:
+def _keep_generators(_: Flask, call: Callable[..., Any], function: Callable[..., Any]) -> Any:
     """Make an asynchronous function synchronous, and keep the generators of services open.
 
-    Flask runs it in a new event loop. At its end, the loop would close the asynchronous generators
-    that were started in it, so transactions would roll back. The container closes them.
+    Flask runs it in a new event loop. As the loop ends, it would close the generators that began
+    in it, so transactions would roll back. The container closes them.
     """
 
-    @functools.wraps(function)
+    @wraps(function)
     async def run(*args: Any, **kwargs: Any) -> Any:
         hook = sys.get_asyncgen_hooks().firstiter
         sys.set_asyncgen_hooks(firstiter=None)
         try:
             return await function(*args, **kwargs)
         finally:
-            if hook is not None:
-                sys.set_asyncgen_hooks(firstiter=hook)
+            sys.set_asyncgen_hooks(firstiter=hook)
 
-    return call(find_app(), run)
+    return call(run)

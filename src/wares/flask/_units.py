@@ -17,7 +17,6 @@ import flask.globals
 from flask import Flask, has_app_context, has_request_context
 from flask.ctx import AppContext
 from flask.globals import app_ctx
-from werkzeug.exceptions import HTTPException
 
 from wares._adapters.lifespan import REGISTRY_KEY
 from wares._adapters.registries import Keeping
@@ -41,36 +40,35 @@ keeping = Keeping[Flask](
 
 
 class FlaskUnit(Unit):
-    """A unit of work, which an application context keeps until it ends.
+    """A unit of work of *app*.
 
-    Args:
-        app: The application.
-        units: The units of work of the context, by their keys.
-        key: See `_get_key`.
+    The *units* of an application context keep it, by its *key* (see `_get_key`), until it ends.
     """
 
     #: Closes the streamed response that holds the unit of work, if there is one.
     close_response: Callable[[], None]
-    _is_failure: Callable[[BaseException], bool]
 
     def __init__(self, app: Flask, units: dict[object, FlaskUnit], key: object) -> None:
         self._units, self._key = units, key
+        # A function that Click calls while it closes a command may use a context of its own.
+        self._may_exit = not has_request_context() and _find_failure_of_command() is None
         super().__init__(
             Container(keeping.get_registry(app)),
-            is_failure=_is_failure if has_request_context() else _is_failure_of_command,
+            # When a server stops, it may interrupt a request with an exit whose code is 0.
+            is_failure=None if has_request_context() else is_failed_exit,
             run=partial(run, app),
         )
 
     def close(self, error: BaseException | None = None) -> None:
-        """Close the container as `Unit.close` does; log what fails after *error* was answered."""
+        """Close the container as `Unit.close` does; log what fails after a request was answered."""
         self._units.pop(self._key, None)
-        if error is None and self._is_failure is _is_failure_of_command:
+        if error is None and self._may_exit:
             error = _find_failure_of_command()
         failure, unanswered = error or self._noted._failure, sys.exception()
         try:
             super().close(error)
         except Exception:
-            if failure is None or failure is unanswered or not self._is_failure(failure):
+            if self._is_failure or failure is None or failure is unanswered:
                 raise
             logging.getLogger("wares").exception("A cleanup failed after an answered error.")
 
@@ -82,17 +80,13 @@ def open_unit(context: AppContext) -> FlaskUnit:
     unit = units.get(key)
     if unit is None or unit.container.is_closed:
         unit = units[key] = FlaskUnit(context.app, units, key)
-        if "socketio" in context.app.extensions:
-            _watch_answers(context.app.extensions["socketio"])
+        _watch_answers(context.app.extensions.get("socketio"))
     return unit
 
 
 def _get_key() -> object:
     """Return the context of the request, which may share that of the application, or the latter."""
-    try:
-        return _get_request_context()
-    except RuntimeError:
-        return get_context()
+    return _get_request_context() if has_request_context() else get_context()
 
 
 def find_unit() -> FlaskUnit | None:
@@ -128,20 +122,6 @@ def end_unit(error: BaseException | None) -> None:
     unit = units.get(_get_key()) if units else None
     if unit is not None and not unit.is_held:
         unit.close(error)
-
-
-def _is_failure(error: BaseException) -> bool:
-    """Tell whether an exception that ends a request is a failure; a redirection is none."""
-    if isinstance(error, HTTPException):
-        status = error.code if error.response is None else error.response.status_code
-        return status is None or status >= 400  # noqa: PLR2004  # errors begin there
-    # When a server stops, it may interrupt a request with an exit whose code is 0.
-    return True
-
-
-def _is_failure_of_command(error: BaseException) -> bool:
-    """Tell whether an exception that ends a command, or another use of a context, is a failure."""
-    return _is_failure(error) and is_failed_exit(error)
 
 
 def _find_failure_of_command() -> BaseException | None:
