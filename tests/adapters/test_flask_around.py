@@ -536,6 +536,30 @@ class TestAbandonedStreams:
         assert "012" == text
         assert ["open"] * calls + ["commit"] * calls == journal
 
+    def test_middlewares_that_answer(self, journal):
+        """A stream that is not sent has failed, even if a middleware answers instead."""
+        app = Flask("shop")
+        serve = app.wsgi_app
+
+        def answer(environ, start_response):
+            with contextlib.suppress(LookupError):
+                return serve(environ, start_response)
+            return Response("sorry", 500)(environ, start_response)
+
+        app.wsgi_app = answer
+        init_app(app)
+        register_factory(app, Session, lambda: open_session_sync(journal))
+        add_streams(app)
+
+        @app.teardown_request
+        def fail(_):
+            raise LookupError
+
+        text = app.test_client().get("/stream").text
+
+        assert "sorry" == text
+        assert ["open", "rollback LookupError"] == journal
+
     def test_answers_that_are_not_processed(self, app, journal):
         """The answer of an error handler is sent even if a function of `after_request` fails."""
 

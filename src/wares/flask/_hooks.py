@@ -104,11 +104,12 @@ def _let_stream_end(_: Flask, call: Callable[..., Any], *args: Any) -> Any:
             unit.is_held, unit.close_response = True, response.close
 
 
-def _end_request(_: Flask, call: Callable[..., Any], *args: Any) -> None:
+def _end_request(app: Flask, call: Callable[..., Any], *args: Any) -> None:
     """End a request, or an event, after its teardown functions, even if one of them fails."""
     try:
         call(*args)
     except BaseException as error:
+        note_error(app, error)
         end_unit(error)
         raise
     end_unit(args[-1] if args else sys.exception())
