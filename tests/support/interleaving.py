@@ -42,22 +42,23 @@ class Halt:
         self.number = number
         self.place = place
         self.outcome: Any = None
-        self.seen: set[tuple[CodeType, int]] = set()
+        #: The places that were reached, and the code of each. Code objects are slow to hash.
+        self.seen: dict[tuple[int, int], CodeType] = {}
         self.reached = threading.Event()
         self.go_on = threading.Event()
         self.thread = threading.Thread(target=self.run, daemon=True)
 
     def note(self, code: CodeType, position: int) -> None:
         """Count a line or instruction of wares, and wait if it is the *number*-th."""
-        if (code, position) not in self.seen:
-            self.seen.add((code, position))
+        if (id(code), position) not in self.seen:
+            self.seen[id(code), position] = code
             if len(self.seen) == self.number:
                 self.reached.set()
                 self.go_on.wait(SECONDS)
 
     def run(self) -> None:
-        """Run the function, and interrupt it."""
-        with watch(self.note, self.place):
+        """Run the function, and interrupt it, if it has a number."""
+        with watch(self.note, self.place) if self.number else contextlib.nullcontext():
             try:
                 self.outcome = self.function()
             except BaseException as error:  # noqa: BLE001  # an outcome like any other
