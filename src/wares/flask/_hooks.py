@@ -9,7 +9,8 @@ from __future__ import annotations
 import sys
 import weakref
 from collections.abc import Callable
-from functools import partial, wraps
+from functools import wraps
+from types import MethodType
 from typing import Any
 
 from flask import Flask, request, signals
@@ -43,7 +44,7 @@ def _wrap_method(app: Flask, name: str, function: Callable[..., Any]) -> None:
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         app = find_app()
         # The class is asked at each call, because instrumentation may wrap its methods at any time.
-        call = replaced or partial(getattr(type(app), name), app)
+        call = replaced or MethodType(getattr(type(app), name), app)
         return function(app, call, *args, *kwargs.values())
 
     vars(app)[name] = wrapper
@@ -92,14 +93,13 @@ def _let_stream_end(_: Flask, call: Callable[..., Any], *args: Any) -> Any:
         return response
     finally:
         # If a function of `after_request` fails, Flask still sends the answer of an error handler.
-        units, chunks = request.environ.get(_STREAMED), response.response
+        chunks, headers = response.response, response.headers
         # The response that Flask makes from a raised response is complete, but looks like a stream.
-        is_complete = (
-            isinstance(chunks, ClosingIterator) and "Content-Length" in response.headers
-        )
+        is_complete = isinstance(chunks, ClosingIterator) and "Content-Length" in headers
         is_stream = response.is_streamed and not response.direct_passthrough and not is_complete
-        unit = find_unit() if is_stream else None
-        if unit is not None and units is not None:
+        units: Any = request.environ.get(_STREAMED) if is_stream else None
+        unit = None if units is None else find_unit()
+        if unit is not None:
             units.append(unit)
             unit.is_held, unit.close_response = True, response.close
 
