@@ -97,10 +97,10 @@ def _let_stream_end(_: Flask, call: Callable[..., Any], *args: Any) -> Any:
         # The response that Flask makes from a raised response is complete, but looks like a stream.
         is_complete = isinstance(chunks, ClosingIterator) and "Content-Length" in headers
         is_stream = response.is_streamed and not response.direct_passthrough and not is_complete
-        units: Any = request.environ.get(_STREAMED) if is_stream else None
-        unit = None if units is None else find_unit()
+        is_served = is_stream and request.environ.get(_STREAMED) is not None
+        unit = find_unit() if is_served else None
         if unit is not None:
-            units.append(unit)
+            request.environ[_STREAMED].append(unit)
             unit.is_held, unit.close_response = True, response.close
 
 
