@@ -560,6 +560,35 @@ class TestAbandonedStreams:
         assert "sorry" == text
         assert ["open", "rollback LookupError"] == journal
 
+    def test_cleanups_that_fail(self):
+        """If several streams are not sent, the services of all end, even if a cleanup fails."""
+        ended = []
+        app = Flask("shop")
+        serve = app.wsgi_app
+
+        def fail_after_two(environ, start_response):
+            serve(environ, start_response)
+            serve(environ, start_response)
+            raise LookupError
+
+        def open_number():
+            try:
+                yield 1
+            except LookupError as error:
+                ended.append(error)
+                raise OSError from None
+
+        app.wsgi_app = fail_after_two
+        init_app(app)
+        register_factory(app, int, open_number)
+        app.add_url_rule("/", "view", lambda: Response(iter(str(wares_from().get(int)))))
+
+        with pytest.raises(OSError) as raised:
+            app.test_client().get("/")
+
+        assert [LookupError, LookupError] == list(map(type, ended))
+        assert isinstance(raised.value.__context__, OSError)
+
     def test_answers_that_are_not_processed(self, app, journal):
         """The answer of an error handler is sent even if a function of `after_request` fails."""
 

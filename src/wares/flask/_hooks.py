@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import weakref
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import wraps
 from types import MethodType
 from typing import Any
@@ -59,8 +60,9 @@ def _serve(_: Flask, call: Callable[..., Any], environ: Any, start_response: Any
     try:
         chunks = call(environ, start_response)
     except BaseException as error:
-        for unit in units:
-            unit.close(error)
+        with ExitStack() as stack:
+            for unit in units:
+                stack.callback(unit.close, error)
         raise
     finally:
         current.reset(token)
