@@ -265,6 +265,27 @@ async def test_a_tag_of_another_endpoint(run, registry):
     assert (404, ["live"]) == (answer.status, answer.data["known_tags"])
 
 
+@pytest.mark.parametrize("tags", [["raedy"], ["ready", "raedy"]])
+async def test_a_mistyped_tag_of_the_endpoint(run, registry, tags):
+    """A tag of the endpoint itself that no service with a ping has is a 404 as well."""
+    registry.register_value(Database, 1, ping=lambda _: None, tags=["ready", "b"])
+    registry.register_value(Mailer, 1, tags=["raedy"])  # has no ping
+    async with run(tags=tags, max_age=60) as ask:
+        answers = [await ask(path) for path in ("/healthy", "/healthy?tag=ready", "/healthy")]
+
+    refusal = (404, {"unknown_tags": ["raedy"], "known_tags": ["b", "ready"]})
+    assert [refusal] * 3 == [(answer.status, answer.data) for answer in answers]
+
+
+async def test_no_tags(run, registry):
+    """An endpoint for an empty list of tags checks nothing; its answer shows that it runs."""
+    registry.register_value(Database, 1, ping=fail, tags=["ready"])
+    async with run(tags=[]) as ask:
+        answer = await ask("/healthy")
+
+    assert (200, []) == (answer.status, answer.data["ok"])
+
+
 async def test_head(run):
     """`HEAD` is answered as `GET`, without a body."""
     async with run() as ask:
@@ -459,6 +480,8 @@ def test_openapi_tells_of_it(registry):
 async def test_several_blueprints(registry):
     """An application may have several endpoints, for several kinds of probes."""
     app = wares.flask.init_app(Flask("app"), registry=registry)
+    registry.register_value(Database, 1, ping=lambda _: None, tags=["live"])
+    registry.register_value(Cache, 1, ping=lambda _: None, tags=["ready"])
     for path, tag in (("/live", "live"), ("/ready", "ready")):
         app.register_blueprint(wares.flask.health_blueprint(path, tags=[tag]))
 

@@ -39,7 +39,7 @@ from wares.health import (
 _DETAILED = "application/health+json"
 _PLAIN = "application/json"
 
-#: The HTTP status if a probe asks for a tag that no service has.
+#: The HTTP status if no service has a tag of the endpoint or of a probe.
 _NOT_FOUND = 404
 
 
@@ -49,9 +49,10 @@ class HealthOptions(TypedDict, total=False):
     Attributes:
         timeout: How many seconds a ping may take if it was registered without a limit; 5 by
             default.
-        tags: Only services with one of these tags are checked; all of them by default. A request
-            may narrow them down with ``?tag=ready``; if none of them has the tag, the answer is a
-            404.
+        tags: Only services with one of these tags are checked; all of them by default, and none
+            with ``[]``. A request may narrow them down with ``?tag=ready``. If no service with a
+            ping has one of these tags, or none of those services has one that the request asks
+            for, the answer is a 404.
         ok_status: The HTTP status if every service is healthy; 200 by default.
         failing_status: The HTTP status if any service is failing; 503 by default.
         show_errors: Whether the answer contains the errors, which may contain secrets; errors are
@@ -156,18 +157,19 @@ class HealthEndpoint:
         return self._answer(done.result().narrow(wanted), accept)
 
     def _refuse_unknown(self, registry: Registry, wanted: frozenset[str]) -> Answer | None:
-        """Refuse a probe for unknown tags, because it would check nothing and report success."""
-        if not wanted:
+        """Refuse unknown tags, because pings would be left out and the answer be a success."""
+        if not wanted and not self._tags:
             return None
         with registry.container() as container:
-            pings = choose_pings(container, self._tags)
-        known = sorted({tag for ping in pings for tag in ping.tags})
-        unknown = sorted(wanted.difference(known))
-        if not unknown:
-            return None
-        content = {"unknown_tags": unknown, "known_tags": known}
-        headers = {"content-type": _PLAIN, "cache-control": "no-store"}
-        return Answer(_NOT_FOUND, headers, json.dumps(content).encode())
+            for tags, group in ((self._tags, None), (wanted, self._tags)):
+                pings = choose_pings(container, group)
+                known = sorted({tag for ping in pings for tag in ping.tags})
+                unknown = sorted(frozenset(tags or ()).difference(known))
+                if unknown:
+                    content = {"unknown_tags": unknown, "known_tags": known}
+                    headers = {"content-type": _PLAIN, "cache-control": "no-store"}
+                    return Answer(_NOT_FOUND, headers, json.dumps(content).encode())
+        return None
 
     def _claim(self, registry: Registry) -> tuple[_SharedRun, bool]:
         """Return a run to share or a new one, and whether the caller must run it."""

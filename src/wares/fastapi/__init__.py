@@ -505,7 +505,7 @@ def health_router(path: str = "/healthy", **options: Unpack[HealthOptions]) -> A
         status_code=endpoint.ok_status,
         response_class=Response,
         responses={
-            404: {"description": "No service has the tag."},
+            404: {"description": "No service has one of the tags."},
             endpoint.ok_status: describe("All services are healthy."),
             endpoint.failing_status: describe("Some services are failing."),
         },
