@@ -271,6 +271,27 @@ def test_names_are_unique(registry, container):
     assert [] == [name for name in names if "Database" not in name]
 
 
+def test_names_have_modules_where_they_must(registry, container):
+    """Keys that are called the same are named with their modules, also in pings and drawings."""
+    there = type("Database", (), {"__module__": "there"})
+    elsewhere = type("Database", (), {"__module__": "elsewhere"})
+    keys = [there, list[there], list[elsewhere], typing.Annotated[there | None, "first"], Cache]
+    for key in keys:
+        registry.register_value(key, 1, ping=print)
+    registry.register_value(elsewhere, 1)
+
+    names = [ping.name for ping in container.get_pings()]
+
+    assert [
+        "there.Database",
+        "list[there.Database]",
+        "list[elsewhere.Database]",
+        "Annotated[Database | None, 'first']",
+        "Cache",
+    ] == names
+    assert [*names, "elsewhere.Database"] == [node.name for node in registry.graph().nodes]
+
+
 def test_names_stay(registry):
     """A service keeps its ping's name from one container to the next: monitors know it by that."""
     for key in (type("Database", (), {}), type("Database", (), {})):

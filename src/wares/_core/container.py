@@ -27,7 +27,7 @@ from wares._core.closing import Closing, forget_in_children
 from wares._core.current import Activation, current, find_served
 from wares._core.families import Related, take_cleanups
 from wares._core.makers import Makers
-from wares._core.pings import ServicePing, name_pings
+from wares._core.pings import ServicePing, list_pings
 from wares._core.registrations import Registrations
 from wares._core.singletons import Singletons
 from wares._core.starting import Start
@@ -277,8 +277,7 @@ class Container(Related):
         for container in reversed(list(self._ascend())):
             if container._family is not None:
                 recipes.update(container._family.recipes)
-        pinged = [recipe for recipe in recipes.values() if recipe.ping is not None]
-        return list(name_pings(self, pinged))
+        return list_pings(self, recipes)
 
     def activate(self) -> Activation[Container]:
         """Make this the current container while a ``with`` block lasts, without closing it.

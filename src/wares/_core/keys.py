@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Hashable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any
 
 
@@ -72,8 +73,8 @@ def _describe(key: object) -> str:
         return repr(key)
     if key is types.NoneType:
         return "None"
-    if isinstance(key, types.GenericAlias) or typing.get_origin(key) is not None:
-        return _describe_alias(key)
+    if _is_alias(key):
+        return _describe_alias(key, describe)
     name = getattr(key, "__qualname__", None) or getattr(key, "__name__", None)
     if isinstance(name, str):
         return name.rpartition("<locals>.")[2]
@@ -95,7 +96,12 @@ def _name_type(thing: object) -> str:
     return f"<{type(thing).__qualname__}>"
 
 
-def _describe_alias(key: Any) -> str:
+def _is_alias(key: object) -> bool:
+    return isinstance(key, types.GenericAlias) or typing.get_origin(key) is not None
+
+
+def _describe_alias(key: Any, name: Callable[[object], str]) -> str:
+    """Return an alias as it is written in a program, with the names that *name* gives."""
     origin = typing.get_origin(key)
     arguments = typing.get_args(key)
     if origin is typing.Annotated:
@@ -103,18 +109,19 @@ def _describe_alias(key: Any) -> str:
         names = [getattr(extra, "__wares_name__", None) for extra in arguments[1:]]
         if isinstance(names[0], str):
             return names[0]
-        inner = [describe(arguments[0]), *map(_show, arguments[1:])]
+        inner = [name(arguments[0]), *map(_show, arguments[1:])]
         return f"Annotated[{', '.join(inner)}]"
     if origin in UNIONS:
-        return " | ".join(map(describe, arguments))
-    return f"{describe(origin)}[{', '.join(map(_describe_argument, arguments))}]"
+        return " | ".join(map(name, arguments))
+    inner = [_describe_argument(argument, name) for argument in arguments]
+    return f"{name(origin)}[{', '.join(inner)}]"
 
 
-def _describe_argument(argument: Any) -> str:
+def _describe_argument(argument: Any, name: Callable[[object], str]) -> str:
     if isinstance(argument, list):
-        return f"[{', '.join(map(_describe_argument, argument))}]"
+        return f"[{', '.join([_describe_argument(each, name) for each in argument])}]"
     if isinstance(argument, type) or typing.get_origin(argument) is not None:
-        return describe(argument)
+        return name(argument)
     return "..." if argument is ... else repr(argument)
 
 
@@ -124,9 +131,29 @@ def describe_path(path: Iterable[Hashable]) -> str:
 
 
 def describe_fully(key: object) -> str:
-    """Return *key* as `describe` does, with its module."""
+    """Return *key* as `describe` does, with the modules of its classes."""
+    if _is_alias(key):
+        return _describe_alias(key, describe_fully)
     module = getattr(key, "__module__", None)
-    return f"{module}.{describe(key)}" if isinstance(module, str) else describe(key)
+    has_module = isinstance(module, str) and module != "builtins"
+    return f"{module}.{describe(key)}" if has_module else describe(key)
+
+
+def name_uniquely(keys: Iterable[Hashable]) -> dict[Hashable, str]:
+    """Name each of *keys*: with its module if others are called the same, else with a number."""
+    short = {key: describe(key) for key in keys}
+    counts = Counter(short.values())
+    names: dict[Hashable, str] = {}
+    taken: set[str] = set()
+    for key, name in short.items():
+        full = unique = name if counts[name] == 1 else describe_fully(key)
+        number = 1
+        while unique in taken:
+            number += 1
+            unique = f"{full} ({number})"
+        taken.add(unique)
+        names[key] = unique
+    return names
 
 
 def find_nearest(key: Hashable, keys: Iterable[Hashable]) -> Sequence[str]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import attrs
 
 from wares._core.asking import Asking
-from wares._core.keys import describe
+from wares._core.keys import name_uniquely
 from wares._core.recipes import Recipe
 from wares.exceptions import AsyncServiceError, WaresError
 
@@ -78,17 +78,14 @@ class ServicePing:
         return AsyncServiceError(self.key, [self.key], "its ping is asynchronous: use aping()")
 
 
-def name_pings(container: Asking, recipes: list[Recipe]) -> Iterator[ServicePing]:
-    """Yield a ping for each recipe, with a unique name."""
-    taken: set[str] = set()
-    for recipe in recipes:
-        name = unique = describe(recipe.key)
-        number = 1
-        while unique in taken:
-            number += 1
-            unique = f"{name} ({number})"
-        taken.add(unique)
-        yield ServicePing(unique, _must_await(container, recipe), container, recipe)
+def list_pings(container: Asking, recipes: Mapping[Hashable, Recipe]) -> list[ServicePing]:
+    """List the pings of *recipes*, each with a name that is unique among all recipes."""
+    names = name_uniquely(recipes)
+    return [
+        ServicePing(names[key], _must_await(container, recipe), container, recipe)
+        for key, recipe in recipes.items()
+        if recipe.ping is not None
+    ]
 
 
 def _must_await(container: Asking, recipe: Recipe) -> bool:

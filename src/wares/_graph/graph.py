@@ -13,7 +13,7 @@ import attrs
 
 from wares._core.callables import describe_callable, find_place
 from wares._core.compositions import ComposedRecipe, DecoratingRecipe, Part
-from wares._core.keys import MISSING, describe, find_nearest
+from wares._core.keys import MISSING, describe, find_nearest, name_uniquely
 from wares._core.recipes import Recipe, cannot_fill, promise_of
 from wares._core.results import fits
 from wares._core.signatures import Need
@@ -141,7 +141,7 @@ class _Surveyor:
         self._find_circles()
         self._find_misfits()
         self._seen += [pair for pair in list(seen) if pair[0] in self._recipes]
-        names = self._name_all()
+        names = name_uniquely(self._all_keys())
         return Graph(
             tuple(self._nodes(names)), tuple(self._edges(names)), tuple(self._problems)
         )
@@ -320,23 +320,6 @@ class _Surveyor:
         # Adapters announce all objects that a framework may give, and few applications need many.
         given = [key for key in self._expected if key in needed]
         return list(dict.fromkeys([*self._recipes, *given, *self._missing, *seen]))
-
-    def _name_all(self) -> dict[Hashable, str]:
-        """Give each key a unique name, with the module or a number if names are alike."""
-        names: dict[Hashable, str] = {}
-        taken: set[str] = set()
-        for key in self._all_keys():
-            name = describe(key)
-            if name in taken:
-                name = f"{getattr(key, '__module__', '')}.{name}"
-            number = 1
-            unique = name
-            while unique in taken:
-                number += 1
-                unique = f"{name} ({number})"
-            taken.add(unique)
-            names[key] = unique
-        return names
 
     def _nodes(self, names: Mapping[Hashable, str]) -> Iterator[Node]:
         for key in self._all_keys():
