@@ -7,6 +7,7 @@ import click
 import flask
 import litestar
 import pytest
+import pytest_asyncio
 import taskiq
 from celery import Celery
 from faststream.nats import NatsBroker
@@ -53,6 +54,9 @@ OBJECTS = {
     "faststream": lambda: NatsBroker().subscriber("shop")(serve),
     "litestar": lambda: litestar.get("/")(serve),
     "litestar socket": lambda: litestar.websocket("/")(serve),
+    "fixture": lambda: pytest.fixture(act),
+    "fixture with options": lambda: pytest.fixture(scope="module")(act),
+    "asynchronous fixture": lambda: pytest_asyncio.fixture(serve),
     "a class": lambda: Timed(act),
     "a class that wraps": lambda: functools.update_wrapper(Timed(act), act),
 }

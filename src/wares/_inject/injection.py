@@ -17,6 +17,12 @@ from wares.exceptions import AsyncServiceError, InvalidRegistrationError
 
 R = TypeVar("R")
 
+#: The advice for an object that another decorator has made.
+_SWAP = (
+    "If another decorator has made it, as for a task, a command or a fixture, swap the two: put "
+    "@{} below, directly above the function."
+)
+
 
 class Injector(Protocol):
     """The type of a decorator of functions.
@@ -167,7 +173,7 @@ def inject_for_call(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def refuse_object(target: Any, decorator: str, *, has_more_to_do: bool = False) -> None:
-    """Refuse a task, a command or the like: a function would take its place, without its methods.
+    """Refuse a task, a fixture or the like: a function would take its place, without its methods.
 
     The ``__call__`` of an object may ask for services as a function does. An object is refused if
     that asks for nothing, or if it stands for another function, which a decorator has wrapped.
@@ -189,15 +195,15 @@ def refuse_object(target: Any, decorator: str, *, has_more_to_do: bool = False) 
     if not is_wrapper and (has_more_to_do or _asks(target)):
         return
     # The function has the attributes of the object itself, because `inject` copies them.
-    if {name for name in dir(target) if name[0] != "_"} - getattr(
-        target, "__dict__", {}
-    ).keys():
+    names = {name for name in dir(target) if name[0] != "_"}
+    # The methods of pytest's fixtures are private, and only pytest may call them.
+    is_fixture = type(target).__module__ == "_pytest.fixtures"
+    if is_fixture or names - getattr(target, "__dict__", {}).keys():
         kind = type(target).__qualname__
         name = describe_callable(target) if is_wrapper else f"an instance of {kind}"
         raise InvalidRegistrationError(
             f"@{decorator} cannot decorate {name}: a function would take its place, which lacks "
-            f"the methods of this object. If another decorator has made it, as for a task or a "
-            f"command, swap the two: put @{decorator} below, directly above the function."
+            f"the methods of this object. {_SWAP.format(decorator)}"
         )
 
 
@@ -243,8 +249,7 @@ class _Injector:
             hint = (
                 "Write @inject(registry=...)."
                 if isinstance(target, Registry)
-                else f"If another decorator has made it, as for a task or a command, swap the "
-                f"two: put @{decorator} below, directly above the function."
+                else _SWAP.format(decorator)
             )
             message = (
                 f"Cannot inject an instance of {type(target).__qualname__}: it is not callable. "
