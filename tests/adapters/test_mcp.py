@@ -12,6 +12,7 @@ import fastmcp
 import fastmcp.dependencies
 import mcp
 import pytest
+from fastapi import FastAPI
 from fastmcp.exceptions import ToolError
 from fastmcp.server.middleware import Middleware
 from mcp.server.context import ServerRequestContext
@@ -29,6 +30,7 @@ from tests.adapters.serving import (
     serve,
     until,
 )
+from tests.support.services import Cache
 from wares import (
     Depends,
     Inject,
@@ -488,3 +490,21 @@ async def test_mounted_in_a_web_application(start, journal):
         assert "work" == await call(client, "work")
 
     assert ["open", "work", "commit"] == journal
+
+
+async def test_a_tool_of_a_server_in_a_web_application(start):
+    """What a mounted server's tools ask for is checked when the application runs its lifespan."""
+    server = fastmcp.FastMCP("shop", lifespan=start, middleware=[WaresMiddleware()])
+
+    @server.tool
+    @inject
+    async def work(cache: Inject[Cache]) -> str: ...
+
+    mounted = server.http_app()
+    app = FastAPI(lifespan=mounted.lifespan)
+    app.mount("/shop", mounted)
+    with pytest.raises(InvalidRegistryError) as caught:
+        async with app.router.lifespan_context(app):
+            raise AssertionError
+
+    assert "Nothing is registered for Cache" in str(caught.value.exceptions[0])
