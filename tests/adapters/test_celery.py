@@ -463,15 +463,17 @@ class TestWorkerProcesses:
 
     def test_have_singletons_of_their_own(self, shop, tmp_path):
         """Each process makes its singletons, and closes them when the worker stops."""
+        # The worker starts afterwards, because it may read a file before its writer has finished.
+        done = [shop.work.delay() for _ in range(8)]
+        failed = shop.work.delay(fail=True)
+        stopped = shop.sleep.delay()
         worker = self.start()
         try:
-            done = [shop.work.delay() for _ in range(8)]
             processes = {result.get(timeout=60) for result in done}
-            failed = shop.work.delay(fail=True)
             with pytest.raises(LookupError):
                 failed.get(timeout=60)
             with pytest.raises(Exception, match="SoftTimeLimitExceeded"):
-                shop.sleep.delay().get(timeout=60)
+                stopped.get(timeout=60)
         finally:
             worker.send_signal(signal.SIGTERM)
             output, _ = worker.communicate(timeout=60)
