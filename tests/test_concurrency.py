@@ -1023,16 +1023,18 @@ def aasking(*keys):
     return make
 
 
+@pytest.fixture(scope="class")
+def unattended():
+    """No garbage collector: what others have left could not end where the stack is full."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("unattended")
 class TestCycles:
     """A circle is found at run time, also across threads and tasks."""
-
-    @pytest.fixture(autouse=True)
-    def unattended(self):
-        """No garbage collector: what others have left could not end where the stack is full."""
-        gc.collect()
-        gc.disable()
-        yield
-        gc.enable()
 
     @pytest.fixture(params=["declared", "asked for"])
     def needing(self, request, way):
