@@ -128,6 +128,17 @@ def measured(name: str, about: str, paths: Sequence[str]) -> Part:
 SERVERS = ["tests/adapters/conformance", "tests/adapters/socketio"]
 # The tests that start other programs.
 TOOLS = ["tests/test_pytest_plugin.py", "tests/test_commands.py"]
+# The tests that try many sizes, graphs or moments. Other tests take their branches, too, and
+# measuring these would take twice as long.
+EXPLORING = [
+    "tests/test_growth.py",
+    "tests/test_interrupts.py",
+    "tests/test_properties.py",
+    "tests/test_stress.py",
+    "tests/test_stress_of_graphs.py",
+]
+# The tests that try each moment at which another thread may run. Some branches are only theirs.
+INTERLEAVINGS = "tests/test_interleavings.py"
 # The tests that need other service containers, which only one environment of tox has.
 PEERS = "tests/test_benchmarks.py"
 
@@ -147,7 +158,7 @@ PARTS = (
     measured(
         "core",
         "the tests of the core",
-        ["tests", *without("tests/adapters", PEERS, *TOOLS)],
+        ["tests", *without("tests/adapters", PEERS, *TOOLS, *EXPLORING)],
     ),
     measured(
         "adapters",
@@ -161,6 +172,13 @@ PARTS = (
             "docs",
             "src",
         ],
+    ),
+    Part(
+        "exploring",
+        "the tests of the core that try many sizes, graphs and moments",
+        [str(PYTHON), "-m", "pytest"],
+        EXPLORING,
+        TESTS_ON_THEIR_OWN,
     ),
     Part(
         "coverage",
@@ -192,6 +210,8 @@ PARTS = (
 #: The tests for other interpreters: those of the core. Those of the adapters run on the newest
 #: Python, and with the oldest versions on the oldest one. The workflows run all tests on all.
 ELSEWHERE = ["tests", *without("tests/adapters", PEERS)]
+#: The tests for interpreters between the oldest and the newest, whose threads the lock holds apart.
+BETWEEN = [*ELSEWHERE, *without(INTERLEAVINGS, *EXPLORING)]
 #: The tests for the oldest versions of the dependencies: those of adapters and of reading types.
 OLDEST = [
     "tests/adapters",
@@ -299,12 +319,13 @@ def choose_parts(names: list[str]) -> list[Part]:
 def find_other_parts() -> dict[str, Part]:
     """Describe the parts that tox runs, for other interpreters and in other environments."""
     interpreters = find_interpreters()
+    between = [one for one in interpreters if not one.is_threaded][1:-1]
     own = introduce(PYTHON)
     options: dict[str, Sequence[str]] = {"oldest": OLDEST}
     for interpreter in interpreters:
         print(f"Found Python {interpreter.version}: {interpreter.path}", flush=True)
         if own is None or interpreter.name != own.name:
-            options[interpreter.name] = ELSEWHERE
+            options[interpreter.name] = BETWEEN if interpreter in between else ELSEWHERE
     options |= {"installed": [], "oldest-mcp": OLDEST_MCP}
     if (ROOT / ".ci").is_dir():  # the source archive does not contain it
         options["package"] = []
