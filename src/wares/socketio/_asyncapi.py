@@ -128,9 +128,14 @@ def _write(messages: Sequence[_Message]) -> dict[str, Any]:
     channels: dict[str, Any] = {}
     operations: dict[str, Any] = {}
     written: dict[str, Any] = {}
+    namespaces: dict[str, object] = {}
+    events: dict[str, object] = {}
     for message in messages:
-        channel, event = _as_id(message.namespace.strip("/") or "root"), _as_id(message.event)
-        name = f"{event}.{message.direction}"
+        place = message.namespace, message.event
+        channel = _as_id(message.namespace.strip("/") or "root")
+        channel = _make_unique(channel, namespaces, message.namespace)
+        event = _make_unique(f"{channel}.{_as_id(message.event)}", events, place)
+        name = f"{event.removeprefix(f'{channel}.')}.{message.direction}"
         within = channels.setdefault(channel, {"address": message.namespace, "messages": {}})
         within["messages"][name] = {"$ref": f"#/components/messages/{channel}.{name}"}
         written[f"{channel}.{name}"] = _write_message(message, schemas)
@@ -139,7 +144,7 @@ def _write(messages: Sequence[_Message]) -> dict[str, Any]:
             "messages": [{"$ref": f"#/channels/{channel}/messages/{name}"}],
         }
         if message.direction == "answer":
-            operations[f"{channel}.{event}.receive"]["reply"] = references
+            operations[f"{event}.receive"]["reply"] = references
         else:
             operations[f"{channel}.{name}"] = {"action": message.direction, **references}
     components = {"messages": written, "schemas": definitions}
@@ -204,3 +209,12 @@ def _as_id(name: str) -> str:
     return re.sub(
         r"[^\w.-]", lambda found: f"-{ord(found[0]):x}-", name.replace("/", "."), flags=re.ASCII
     )
+
+
+def _make_unique(name: str, taken: dict[str, object], owner: object) -> str:
+    """Return *name*, with a number if another owner has *taken* it."""
+    number, unique = 1, name
+    while taken.setdefault(unique, owner) != owner:
+        number += 1
+        unique = f"{name}-{number}"
+    return unique

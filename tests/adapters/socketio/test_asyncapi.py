@@ -62,9 +62,15 @@ def check(document):
     """Validate a document by the official schema; every reference has to lead somewhere."""
     jsonschema.Draft7Validator(SCHEMA).validate(document)
     for reference in references_in(document):
-        found: Any = document
-        for key in reference.removeprefix("#/").split("/"):
-            found = found[key]
+        follow(document, {"$ref": reference})
+
+
+def follow(document, reference):
+    """Find what a reference leads to."""
+    found: Any = document
+    for key in reference["$ref"].removeprefix("#/").split("/"):
+        found = found[key]
+    return found
 
 
 def references_in(thing):
@@ -202,6 +208,27 @@ def test_operations(sio):
         },
     } == operations["root.say.receive"]
     assert "send" == operations["root.update.send"]["action"]
+
+
+def test_ids_are_distinct(registry):
+    """Namespaces and events have ids of their own, even if only their punctuation differs."""
+    sio = Server(registry=registry, async_mode="threading")
+    places = [(place, event) for place in ("*", "/any", "/", "/root") for event in ("*", "any")]
+    places += [("/a/b", "c"), ("/a.b", "c"), ("/a", "b/c"), ("/a", "b.c"), ("/a", "b-2f-c")]
+    for place, event in places:
+        sio.on(event, lambda *_: 1, namespace=place)
+
+    document = asyncapi(sio, title="Shop", version="1")
+
+    check(document)
+    found = [
+        (
+            follow(document, operation["channel"])["address"],
+            follow(document, follow(document, *operation["messages"]))["name"],
+        )
+        for operation in document["operations"].values()
+    ]
+    assert sorted(places) == sorted(found)
 
 
 def test_messages(sio):
