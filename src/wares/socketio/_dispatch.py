@@ -184,13 +184,12 @@ class Dispatch(Registering):
     def check(self, registry: Registry) -> None:
         """Check once that *registry* can make its services, and those that handlers need."""
         self.prepare(registry)
-        if registry._registrations not in self._checked:
-            # Without validation, clients must not send services either.
-            problems: list[Exception] = [*self._find_unmarked(registry)]
-            if self._validates:
-                problems = [*registry.graph().problems, *self.find_problems(registry)]
-            raise_problems("The Socket.IO server does not start, because of", problems)
-            self._checked.add(registry._registrations)
+        # Clients must not send services, even if nothing is validated or one is registered later.
+        problems: list[Exception] = [*self._find_unmarked(registry)]
+        if self._validates and registry._registrations not in self._checked:
+            problems = [*registry.graph().problems, *self.find_problems(registry)]
+        raise_problems("The Socket.IO server does not start, because of", problems)
+        self._checked.add(registry._registrations)
 
     def find_problems(self, registry: Registry) -> Iterator[WaresError]:
         """Find the services that handlers need and *registry* lacks."""

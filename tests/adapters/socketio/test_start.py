@@ -134,6 +134,21 @@ class TestMissing:
         assert "buy" in str(caught.value)
         assert __file__ in str(caught.value)
 
+    @pytest.mark.parametrize("validates", [True, False])
+    async def test_registered_late(self, registry, validates):
+        """A type that is registered after the first connection is not read from clients."""
+        sio = AsyncServer(async_mode="asgi")
+        init_app(sio, registry, validate=validates)
+        add_unmarked(sio)
+        async with TestClient(sio):
+            registry.register_factory(Plain, Plain)
+
+            with pytest.raises(InvalidRegistryError) as caught:
+                async with TestClient(sio):
+                    pass
+
+        assert "Inject[Plain]" in str(caught.value)
+
     async def test_refused(self, sio, caplog):
         """Clients are refused, not left waiting, and the log tells why."""
         add_marked(sio)
