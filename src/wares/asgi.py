@@ -172,8 +172,9 @@ class WaresMiddleware:
       otherwise,
     - if *failed* says so, a `ResponseFailed` with the status.
 
-    A response that begins in another task hides the exception, so put this middleware as far inside
-    as possible.
+    A response that begins in another task hides the exception, unless the task that handles it
+    waits for a message from the client meanwhile, as Starlette's `StreamingResponse` does. So put
+    this middleware as far inside as possible.
 
     Args:
         app: The ASGI application to serve.
@@ -234,7 +235,7 @@ class WaresMiddleware:
         answered: list[BaseException] = []
         scope[ANSWERED_KEY] = answered
         try:
-            await self.app(scope, receive, self._watch(scope, send, answered))
+            await self.app(scope, *self._watch(scope, receive, send, answered))
         except BaseException as error:
             answered.clear()
             self._explain(error, scope)
@@ -277,25 +278,37 @@ class WaresMiddleware:
             return self._may_miss_exceptions and status >= _SERVER_ERROR
         return self.failed(status)
 
-    def _watch(self, scope: Scope, send: Send, answered: list[BaseException]) -> Send:
-        """Wrap *send* so that it notes exceptions that are answered instead of raised.
+    def _watch(
+        self, scope: Scope, receive: Receive, send: Send, answered: list[BaseException]
+    ) -> tuple[Receive, Send]:
+        """Wrap both functions so that they note exceptions that are answered instead of raised.
 
         While a framework handles an exception, it calls the exception handler and sends the
-        response, so `sys.exception` returns the exception here.
+        response, so `sys.exception` returns the exception here. If another task sends the response,
+        such as that of a stream, the one that handles the exception waits for a disconnect.
         """
         outside = sys.exception()
+        waiting: list[BaseException] = []
+
+        def listen() -> Awaitable[Message]:
+            error = sys.exception()
+            if error is None or error is outside:
+                return receive()
+            return _listen(receive, error, waiting)
 
         def watch(message: Message) -> Awaitable[None]:
             if message["type"] in _ANSWERS:
                 error = sys.exception()
                 if error is None or error is outside:
+                    error = waiting[-1] if waiting else None
+                if error is None:
                     # Look it up in the scope: the container may keep this function alive.
                     error = self._find_failure(message, scope[CONTAINER_KEY])
                 if error is not None:
                     answered.append(error)
             return send(message)
 
-        return watch
+        return listen, watch
 
     def _find_failure(
         self, message: Message, container: ConnectionContainer
@@ -310,6 +323,17 @@ class WaresMiddleware:
         if is_error and escaped is not None:
             return escaped
         return ResponseFailed(status) if status and self._has_failed(status) else None
+
+
+async def _listen(
+    receive: Receive, error: BaseException, waiting: list[BaseException]
+) -> Message:
+    """Receive a message, while *waiting* has the exception that is being handled."""
+    waiting.append(error)
+    try:
+        return await receive()
+    finally:
+        waiting.remove(error)
 
 
 def wares_from(scope: Mapping[str, Any]) -> Container:

@@ -72,6 +72,12 @@ async def work(request):
     return PlainTextResponse(session.work())
 
 
+async def stream_from(request):
+    """Stream what the session of the request does."""
+    session = await wares_from(request).aget(Session)
+    yield session.work()
+
+
 class TestLifespan:
     async def test_keeps_the_registry(self, start):
         """The registry of a running application is found by the application (behaviour 11)."""
@@ -465,6 +471,40 @@ class TestFailures:
 
         assert 409 == response.status_code
         assert ["open", f"rollback {type(error).__name__}"] == journal
+
+    async def test_that_a_handler_answers_with_a_stream(self, start, journal):
+        """A streamed answer, which begins in another task, rolls back as well (17)."""
+
+        async def view(request):
+            await wares_from(request).aget(Session)
+            raise LookupError
+
+        async def handle(request, error):
+            return StreamingResponse(stream_from(request), status_code=409)
+
+        app = make_app(start, Route("/", view), exception_handlers={LookupError: handle})
+        async with client_of(app) as client:
+            response = await client.get("/")
+
+        assert (409, "work") == (response.status_code, response.text)
+        assert ["open", "work", "rollback LookupError"] == journal
+
+    async def test_while_which_a_view_reads(self, start, journal):
+        """An exception that the view itself handles is no failure, whatever it does meanwhile."""
+
+        async def view(request):
+            try:
+                raise LookupError
+            except LookupError:
+                await request.body()
+            return StreamingResponse(stream_from(request))
+
+        app = make_app(start, Route("/", view, methods=["POST"]))
+        async with client_of(app) as client:
+            response = await client.post("/", content=b"book")
+
+        assert "work" == response.text
+        assert ["open", "work", "commit"] == journal
 
     async def test_that_a_handler_answers_with_services(self, start, journal):
         """An exception handler still has the services of the request."""
