@@ -30,20 +30,20 @@ class _Message:
         event: The name of the event.
         direction: ``"receive"`` if the client sends it, ``"send"`` if the server emits it,
             ``"answer"`` if it acknowledges another message.
-        arguments: For each argument its `pydantic.TypeAdapter`, or None if it may be anything, and
-            whether pydantic validates or serialises it.
-        required: How many of the arguments must be sent.
-        has_rest: Whether the last adapter is that of a list, of all arguments that are left.
+        arguments: The arguments of its payload.
         summary: The first line of the handler's docstring.
     """
 
     namespace: str
     event: str
     direction: Literal["receive", "send", "answer"]
-    arguments: Sequence[tuple[Any, Literal["validation", "serialization"]]]
-    required: int = 0
-    has_rest: bool = False
+    arguments: Sequence[Parameter]
     summary: str = ""
+
+    def list_schemas(self) -> list[tuple[Any, Any]]:
+        """List, for each argument, its `pydantic.TypeAdapter`, and which of its schemas counts."""
+        mode = "validation" if self.direction == "receive" else "serialization"
+        return [(argument.adapter, mode) for argument in self.arguments]
 
 
 def asyncapi(
@@ -90,37 +90,27 @@ def asyncapi(
 def _read_messages(dispatch: Dispatch) -> Iterator[_Message]:
     for made in dispatch.handlers.values():
         namespace, event = made.handler.place.namespace, made.handler.place.event
-        parameters = list(_find_arguments(made.handler.parameters))
-        rest = list(filter(_takes_rest, parameters))
-        yield _Message(
-            namespace,
-            event,
-            "receive",
-            [(parameter.adapter, "validation") for parameter in parameters],
-            sum(one not in rest and not one.is_optional for one in parameters),
-            bool(rest),
-            (inspect.getdoc(made.handler.function) or "").partition("\n")[0],
-        )
+        arguments = [*_find_arguments(made.handler.parameters)]
+        summary = (inspect.getdoc(made.handler.function) or "").partition("\n")[0]
+        yield _Message(namespace, event, "receive", arguments, summary)
         if made.adapter is not None:
-            yield _Message(namespace, event, "answer", [(made.adapter, "serialization")])
+            yield _Message(namespace, event, "answer", [_as_argument(made.adapter)])
     for (namespace, event), model in dispatch.emitted.items():
-        yield _Message(namespace, event, "send", [(find_adapter(model), "serialization")])
+        yield _Message(namespace, event, "send", [_as_argument(find_adapter(model))])
 
 
 def _find_arguments(parameters: Iterable[Parameter]) -> Iterator[Parameter]:
     """Find the parameters that take arguments of the payload, except for an untyped ``*args``."""
     for parameter in parameters:
-        if _takes_rest(parameter):
-            if parameter.adapter is not None:
-                yield parameter
+        if parameter.fact is None and (parameter.adapter is not None or not parameter.is_rest):
+            yield parameter
+        if parameter.is_rest:
             # No argument is left for the parameters that follow.
             return
-        if parameter.fact is None:
-            yield parameter
 
 
-def _takes_rest(parameter: Parameter) -> bool:
-    return parameter.kind is inspect.Parameter.VAR_POSITIONAL
+def _as_argument(adapter: Any) -> Parameter:
+    return Parameter("", inspect.Parameter.POSITIONAL_ONLY, adapter=adapter)
 
 
 def _write(messages: Sequence[_Message]) -> dict[str, Any]:
@@ -155,12 +145,13 @@ def _write_message(message: _Message, schemas: Mapping[Any, Any]) -> dict[str, A
     written: dict[str, Any] = {"name": message.event}
     if message.summary:
         written["summary"] = message.summary
-    items = [schemas.get(argument, {}) for argument in message.arguments]
+    items = [schemas.get(schema, {}) for schema in message.list_schemas()]
     if len(items) == 1:
         written["payload"] = items[0]
     elif items:
-        rest = {"additionalItems": items.pop()["items"]} if message.has_rest else {}
-        least = message.required
+        has_rest = message.arguments[-1].is_rest
+        rest = {"additionalItems": items.pop()["items"]} if has_rest else {}
+        least = sum(not argument.is_optional for argument in message.arguments)
         written["payload"] = {"type": "array", "items": items, "minItems": least, **rest}
     return written
 
@@ -178,9 +169,9 @@ def _write_schemas(messages: Iterable[_Message]) -> tuple[Mapping[Any, Any], Map
             methods: dict[Any, Any] = super().build_schema_type_to_method()
             return {kind: _in_draft_07(method) for kind, method in methods.items()}
 
-    arguments = [argument for message in messages for argument in message.arguments]
+    listed = [schema for message in messages for schema in message.list_schemas()]
     schemas, rest = TypeAdapter.json_schemas(
-        [(adapter, mode, adapter) for adapter, mode in arguments if adapter is not None],
+        [(adapter, mode, adapter) for adapter, mode in listed if adapter is not None],
         ref_template="#/components/schemas/{model}",
         schema_generator=Draft07,
     )

@@ -25,7 +25,7 @@ from wares.socketio._events import CONNECT, FACTS, SocketEvent
 from wares.socketio._handlers import Handler
 from wares.socketio._parameters import place_of
 from wares.socketio._registered import Registered
-from wares.socketio._routers import Registering, Route, Routes, Step, see
+from wares.socketio._routers import Registering, Route, Routes, see
 from wares.socketio._serving import Serving, refuse_async
 
 #: The registry of connections for which neither `init_app` nor a lifespan has one.
@@ -60,6 +60,7 @@ class Dispatch(Registering):
         self.emitted: dict[tuple[str, str], Any] = {}
         self._validates = True
         self._route = Route(tuple(dependencies))
+        self._register = lambda step: step(self, "", (self._route,))
         self._announced: WeakSet[Registrations] = WeakSet()
         self._checked: WeakSet[Registrations] = WeakSet()
         self._no_handler = self._make(self.as_method(_accept), CONNECT, "/", (self._route,))
@@ -86,9 +87,6 @@ class Dispatch(Registering):
                 self.add(event, namespace, handler, (self._route,))
         for handler in server.namespace_handlers.values():
             self.add_namespace(handler, (self._route,))
-
-    def _register(self, step: Step) -> None:
-        step(self, "", (self._route,))
 
     def add(
         self,

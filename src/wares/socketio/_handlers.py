@@ -128,7 +128,7 @@ class Handler:
         positional: list[Any] = []
         keywords: dict[str, Any] = {}
         for parameter, value in zip(self.parameters, values, strict=True):
-            if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+            if parameter.is_rest:
                 positional += value
             elif parameter.kind is inspect.Parameter.KEYWORD_ONLY:
                 keywords[parameter.name] = value

@@ -105,10 +105,15 @@ class Parameter:
     default: Any = MISSING
 
     @property
+    def is_rest(self) -> bool:
+        """Whether it takes all arguments that are left, as ``*args`` does."""
+        return self.kind is inspect.Parameter.VAR_POSITIONAL
+
+    @property
     def is_optional(self) -> bool:
         """Whether the client may leave the argument out."""
         problems: list[dict[str, Any]] = []
-        self._read(MISSING, problems)
+        self._read(iter(()), problems)
         return not problems
 
     def take(
@@ -121,12 +126,10 @@ class Parameter:
             sent: The arguments of the payload that no parameter has taken yet.
             problems: The list for errors of validation.
         """
-        if self.fact is not None:
-            return self.fact(serving)
-        is_rest = self.kind is inspect.Parameter.VAR_POSITIONAL
-        return self._read(list(sent) if is_rest else next(sent, MISSING), problems)
+        return self._read(sent, problems) if self.fact is None else self.fact(serving)
 
-    def _read(self, value: Any, problems: list[dict[str, Any]]) -> Any:
+    def _read(self, sent: Iterator[Any], problems: list[dict[str, Any]]) -> Any:
+        value = list(sent) if self.is_rest else next(sent, MISSING)
         if value is MISSING and self.default is not MISSING:
             return self.default
         if self.adapter is not None:

@@ -5,7 +5,6 @@ Servers of this package share the decorators.
 
 from __future__ import annotations
 
-import abc
 import copy
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias, TypeVar, overload
@@ -47,16 +46,14 @@ Routes: TypeAlias = tuple[Route, ...]
 Step: TypeAlias = Callable[[Any, str, Routes], None]
 
 
-class Registering(abc.ABC):
+class Registering:
     """The decorators and methods that routers and the servers of this package share."""
 
     #: The namespace of handlers that name none.
     _namespace = "/"
     _route: Route
-
-    @abc.abstractmethod
-    def _register(self, step: Step) -> None:
-        """Perform a registration, now or when the router is added to a server."""
+    #: Performs a registration, now or when the router is added to a server.
+    _register: Callable[[Step], None]
 
     @overload
     def on(
@@ -254,9 +251,7 @@ class RouterSIO(Registering):
         self.namespace = self._namespace = namespace or "/"
         self._route = Route(tuple(dependencies))
         self._steps: list[Step] = []
-
-    def _register(self, step: Step) -> None:
-        self._steps.append(step)
+        self._register = self._steps.append
 
     def register_namespace(self, namespace: Any) -> None:
         """Register an object whose methods handle the events of a namespace.

@@ -16,7 +16,7 @@ from wares.exceptions import InvalidRegistrationError, NoContainerError
 from wares.socketio._dispatch import Dispatch
 from wares.socketio._events import FACTS, SocketEvent
 from wares.socketio._hook import Hook
-from wares.socketio._routers import Registering, RouterSIO, Step
+from wares.socketio._routers import Registering, RouterSIO
 from wares.socketio._serving import current_serving
 
 AnyServer = TypeVar("AnyServer", socketio.AsyncServer, socketio.Server)
@@ -167,9 +167,7 @@ class Declaring(Registering):
         init_app(server, registry, dependencies=dependencies, validate=validate)
         self._dispatch = find_dispatch(server)
         self._route = self._dispatch._route
-
-    def _register(self, step: Step) -> None:
-        self._dispatch._register(step)
+        self._register = self._dispatch._register
 
 
 class AsyncServer(Declaring, socketio.AsyncServer):
