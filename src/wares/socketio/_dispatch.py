@@ -7,7 +7,7 @@ with a wrapper. One implementation serves both kinds of server: see `_coroutines
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
 from typing import Any
 from weakref import WeakSet
 
@@ -15,7 +15,7 @@ from wares._adapters.lifespan import REGISTRY_KEY
 from wares._core.annotations import Viewpoint
 from wares._core.callables import describe_callable, read_shape
 from wares._core.container import Registry
-from wares._core.keys import MISSING, describe
+from wares._core.keys import describe
 from wares._core.registrations import Registrations
 from wares._inject.injected import find_missing
 from wares.exceptions import UnresolvableParameterError, WaresError, raise_problems
@@ -23,9 +23,9 @@ from wares.socketio._connections import Connections
 from wares.socketio._coroutines import as_function
 from wares.socketio._events import CONNECT, FACTS, SocketEvent
 from wares.socketio._handlers import Handler
-from wares.socketio._parameters import place_of
+from wares.socketio._parameters import Place, place_of
 from wares.socketio._registered import Registered
-from wares.socketio._routers import Registering, Route, Routes, see
+from wares.socketio._routers import Definition, Registering, Route, Routes, see
 from wares.socketio._serving import Serving, refuse_async
 
 #: The registry of connections for which neither `init_app` nor a lifespan has one.
@@ -63,7 +63,8 @@ class Dispatch(Registering):
         self._register = lambda step: step(self, "", (self._route,))
         self._announced: WeakSet[Registrations] = WeakSet()
         self._checked: WeakSet[Registrations] = WeakSet()
-        self._no_handler = self._make(self.as_method(_accept), CONNECT, "/", (self._route,))
+        accept = Definition(self.as_method(_accept))
+        self._no_handler = self._make(accept, place_of(CONNECT, "/"), (self._route,))
         self._install()
 
     @property
@@ -77,30 +78,21 @@ class Dispatch(Registering):
         # The servers of this package have their own `on`.
         is_ours = isinstance(server, Registering)
         native: Any = super(Registering, server) if is_ours else server
-        self._on = native.on
+        self._on, self._register_namespace = native.on, native.register_namespace
         if not is_ours:
             own["on"] = self.on
-        self._register_namespace = server.register_namespace
         own["register_namespace"] = self.register_namespace
         for namespace, handlers in server.handlers.items():
             for event, handler in handlers.items():
-                self.add(event, namespace, handler, (self._route,))
+                self.add(Definition(handler), place_of(event, namespace), (self._route,))
         for handler in server.namespace_handlers.values():
             self.add_namespace(handler, (self._route,))
 
-    def add(
-        self,
-        event: str,
-        namespace: str,
-        function: Callable[..., Any],
-        routes: Routes,
-        response_model: Any = MISSING,
-        viewpoint: Viewpoint | None = None,
-    ) -> None:
+    def add(self, definition: Definition, place: Place, routes: Routes) -> None:
         """Register a handler."""
-        made = self._make(function, event, namespace, routes, response_model, viewpoint)
-        self.handlers["function", namespace, event] = made
-        self._on(event, self.as_method(made.take), namespace)
+        made = self._make(definition, place, routes)
+        self.handlers["function", place.namespace, place.event] = made
+        self._on(place.event, self.as_method(made.take), place.namespace)
 
     def register_namespace(self, namespace: Any) -> None:
         """Replace the server's ``register_namespace``: register and check the handlers."""
@@ -118,26 +110,18 @@ class Dispatch(Registering):
             wrapper, method = wrapped.get(name, (None, None))
             method = method if found is wrapper else found
             if callable(method):
-                event, place = name.removeprefix("on_"), namespace.namespace
-                made = self._make(method, event, place, routes, viewpoint=viewpoint)
-                self.handlers["method", place, event] = made
+                place = place_of(name.removeprefix("on_"), namespace.namespace)
+                made = self._make(Definition(method, viewpoint), place, routes)
+                self.handlers["method", place.namespace, place.event] = made
                 wrapped[name] = self.as_method(made.take), method
                 setattr(namespace, name, wrapped[name][0])
 
-    def _make(
-        self,
-        function: Callable[..., Any],
-        event: str,
-        namespace: str,
-        routes: Routes,
-        response_model: Any = MISSING,
-        viewpoint: Viewpoint | None = None,
-    ) -> Registered:
+    def _make(self, definition: Definition, place: Place, routes: Routes) -> Registered:
         dependencies = [marker for route in routes for marker in route.dependencies]
-        place = place_of(event, namespace)
+        function, viewpoint = definition.function, definition.viewpoint
         handler = Handler(function, place, viewpoint, dependencies=dependencies)
         self.accept(handler)
-        return Registered(handler, routes, response_model, can_await=self.can_await)
+        return Registered(handler, routes, definition.response_model, can_await=self.can_await)
 
     def as_method(self, work: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Any]:
         """Return *work* as a function for the server to call, synchronous if the server is."""
@@ -159,10 +143,9 @@ class Dispatch(Registering):
 
     def find_registry(self, environ: Any) -> Registry:
         """Find the registry of a connection: the server's, the lifespan's, or the default one."""
-        if self.own_registry is not None:
-            return self.own_registry
-        found: Registry | None = _look_up(find_in_scope(environ, "state"), REGISTRY_KEY)
-        return DEFAULT if found is None else found
+        state = find_in_scope(environ, "state") or {}
+        found: Registry = self.own_registry or state.get(REGISTRY_KEY, DEFAULT)
+        return found
 
     def use(self, registry: Registry | None, *, validates: bool) -> None:
         """Use another registry for new connections, if there is one, and check it or not."""
@@ -224,9 +207,6 @@ async def _accept(*_: Any) -> None:
 
 def find_in_scope(environ: Any, key: str) -> Any:
     """Find a key in the ASGI scope of the request with which a client connected."""
-    return _look_up(_look_up(environ, "asgi.scope"), key)
-
-
-def _look_up(mapping: Any, key: str) -> Any:
-    """Look up a key in *mapping*, which may be no mapping: python-socketio accepts any environ."""
-    return mapping.get(key) if isinstance(mapping, Mapping) else None
+    # Tests of applications pass anything as the environment, and python-socketio accepts it.
+    scope = environ.get("asgi.scope") if isinstance(environ, dict) else None
+    return scope.get(key) if isinstance(scope, dict) else None

@@ -16,7 +16,7 @@ from wares._core.callables import unwrap
 from wares._core.keys import MISSING
 from wares.exceptions import InvalidRegistrationError
 from wares.socketio._handlers import Handler
-from wares.socketio._parameters import PLACE_OF_EXCEPTION_HANDLER, PLACE_OF_MIDDLEWARE
+from wares.socketio._parameters import PLACE_OF_EXCEPTION_HANDLER, PLACE_OF_MIDDLEWARE, place_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -40,6 +40,21 @@ class Route:
 
 #: The routes that a handler belongs to: the server's, then those of its routers, innermost last.
 Routes: TypeAlias = tuple[Route, ...]
+
+
+@attrs.frozen(eq=False)
+class Definition:
+    """A handler as the application defines it.
+
+    Attributes:
+        function: The function.
+        viewpoint: The names that its annotations may use, besides those around it.
+        response_model: The type of its answers, or `MISSING` for its return annotation.
+    """
+
+    function: Callable[..., Any]
+    viewpoint: Viewpoint | None = None
+    response_model: Any = MISSING
 
 
 #: Performs one registration on the `Dispatch` of a server, below a namespace, with these routes.
@@ -93,11 +108,11 @@ class Registering:
         """
 
         def register(function: F) -> F:
-            viewpoint = see(function)
+            definition = Definition(function, see(function), response_model)
 
             def add(dispatch: Any, prefix: str, routes: Routes) -> None:
-                place = join_namespaces(prefix, namespace or self._namespace)
-                dispatch.add(event, place, function, routes, response_model, viewpoint)
+                full = join_namespaces(prefix, namespace or self._namespace)
+                dispatch.add(definition, place_of(event, full), routes)
 
             self._register(add)
             return function
