@@ -10,10 +10,18 @@ import attrs
 CONNECT = "connect"
 DISCONNECT = "disconnect"
 
+#: The arguments that python-socketio passes after the sid, for the events without a payload.
+_REST: Mapping[str, tuple[str, ...]] = {CONNECT: ("environ", "auth"), DISCONNECT: ("reason",)}
+
 
 def has_payload(event: str) -> bool:
     """Tell whether a client can send a payload with an event of this name."""
-    return event not in (CONNECT, DISCONNECT)
+    return event not in _REST
+
+
+def labels_of(event: str) -> tuple[str, ...]:
+    """Return the names of the arguments that python-socketio passes before the payload."""
+    return ("sid", *_REST.get(event, ()))
 
 
 @attrs.frozen
@@ -87,27 +95,20 @@ FACTS: Mapping[Any, str] = {
 }
 
 
+#: The facts that only one event has; any other event has `Data`.
+_OWN_FACTS: Mapping[str, Any] = {CONNECT: Auth, DISCONNECT: Reason}
+
+
 def read_event(
     server: Any, name: str, namespace: str, environ: dict[str, Any], raw: tuple[Any, ...]
 ) -> SocketEvent:
     """Make an event from the arguments with which python-socketio triggers it."""
-    sid, rest = raw[0], raw[1:]
-    if name == CONNECT:
-        auth = rest[1] if len(rest) > 1 else None
-        return SocketEvent(server, name, namespace, sid, environ, auth=auth)
-    if name == DISCONNECT:
-        reason = rest[0] if rest else None
-        return SocketEvent(server, name, namespace, sid, environ, reason=reason)
-    return SocketEvent(server, name, namespace, sid, environ, rest)
+    labels = labels_of(name)
+    facts = {"environ": environ, **dict(zip(labels, raw, strict=False))}
+    return SocketEvent(server, name, namespace, arguments=raw[len(labels) :], **facts)
 
 
 def give_event(event: SocketEvent) -> Mapping[Any, Any]:
     """Return the objects to give to the container of *event*, besides those of its connection."""
-    given: dict[Any, Any] = {Event: event.name, SocketEvent: event}
-    if event.name == CONNECT:
-        given[Auth] = event.auth
-    elif event.name == DISCONNECT:
-        given[Reason] = event.reason
-    else:
-        given[Data] = event.data
-    return given
+    own = _OWN_FACTS.get(event.name, Data)
+    return {Event: event.name, SocketEvent: event, own: getattr(event, FACTS[own])}

@@ -22,7 +22,7 @@ from wares._core.callables import VARIADIC
 from wares._core.container import Container
 from wares._core.keys import MISSING, UNIONS, describe, is_hashable
 from wares._core.signatures import Reader, as_parameter, without_none
-from wares.socketio._events import CONNECT, DISCONNECT, FACTS, SocketEvent, has_payload
+from wares.socketio._events import FACTS, SocketEvent, has_payload, labels_of
 from wares.socketio._payloads import find_adapter, missing, validate
 from wares.socketio._serving import Serving
 
@@ -32,10 +32,11 @@ _BUILTINS = (
     *(Any, None, types.NoneType, inspect.Parameter.empty),
 )
 
-#: The facts that only one event has: the name of that event, and a description for messages.
+#: The facts that few handlers can have, and what messages say about them.
 _RARE_FACTS = {
-    "event.auth": (CONNECT, "Auth is the data with which a client logs in"),
-    "event.reason": (DISCONNECT, "Reason is why a client disconnected"),
+    "event.auth": "Auth is the data with which a client logs in: it exists in `connect` only.",
+    "event.reason": "Reason is why a client disconnected: it exists in `disconnect` only.",
+    "error": "only exception handlers receive an exception.",
 }
 
 
@@ -67,8 +68,7 @@ def place_of(event: str, namespace: str) -> Place:
     """Make the place of a handler that is registered for an event and a namespace."""
     first = ["event"] if event == "*" else []
     first += ["namespace"] if namespace == "*" else []
-    rest = {CONNECT: ("environ", "auth"), DISCONNECT: ("reason",)}.get(event, ())
-    return Place(event, namespace, (*first, "sid", *rest))
+    return Place(event, namespace, (*first, *labels_of(event)))
 
 
 #: The place of exception handlers, which receive the exception and may ask for facts of any event.
@@ -212,14 +212,12 @@ class HandlerReader(Reader):
         return Parameter(name, kind, key, lambda _: default)
 
     def _check_place(self, name: str, path: str) -> None:
-        event = self._place.event
-        if path == "error" and "exception" not in self._place.labels:
-            raise self.make_error(name, "only exception handlers receive an exception.")
+        if path in _RARE_FACTS and path not in map(path_of, self._place.labels):
+            raise self.make_error(name, _RARE_FACTS[path])
         if path == "event.data" and not self._place.has_payload:
-            raise self.make_error(name, f"a client sends no payload with {event!r}.")
-        only_in, what = _RARE_FACTS.get(path, (event, ""))
-        if event != only_in:
-            raise self.make_error(name, f"{what}: it exists in `{only_in}` only.")
+            raise self.make_error(
+                name, f"a client sends no payload with {self._place.event!r}."
+            )
 
     def _advise(self, annotation: Any) -> str:
         if self._place.has_payload:
