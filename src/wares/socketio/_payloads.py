@@ -154,7 +154,7 @@ def _write(result: Any, write_item: Callable[[Any], Any]) -> Any:
 
 
 def _write_model(item: Any) -> Any:
-    return _dump(item, type(item).model_dump) if hasattr(item, "model_dump") else item
+    return _dump(item, type(item).model_dump) if hasattr(type(item), "model_dump") else item
 
 
 def _dump(result: Any, dump: Callable[..., Any]) -> Any:

@@ -179,6 +179,7 @@ class TestWhatCannotBeSent:
             ("default", [(bytearray(b"bytes"), b"bytes")], True),
             ("default", 1 << 64, True),
             ("default", {"a": {1, 2}}, False),
+            ("default", [Picture], False),
             ("msgpack", 1 << 64, False),
             ("msgpack", [(1 << 64) - 1, -(1 << 63)], True),
             ("default", "\ud800", True),
