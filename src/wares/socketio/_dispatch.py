@@ -103,18 +103,22 @@ class Dispatch(Registering):
     ) -> None:
         """Register an object whose methods are handlers."""
         self._register_namespace(namespace)
-        # The object may have been registered before, perhaps on another server.
-        wrapped = vars(namespace).setdefault("_wares_wrapped", {})
+        own = vars(namespace)
+        # The object, or the one that it is a copy of, may have been registered before.
+        for name, (wrapper, replaced) in own.pop("_wares_wrapped", {}).items():
+            if own.get(name) is wrapper:
+                del own[name]
+                own.update(replaced)
+        wrapped = own["_wares_wrapped"] = {}
         for name in [one for one in dir(namespace) if one.startswith("on_")]:
-            found = getattr(namespace, name)
-            wrapper, method = wrapped.get(name, (None, None))
-            method = method if found is wrapper else found
+            method = getattr(namespace, name)
             if callable(method):
                 place = place_of(name.removeprefix("on_"), namespace.namespace)
                 made = self._make(Definition(method, viewpoint), place, routes)
                 self.handlers["method", place.namespace, place.event] = made
-                wrapped[name] = self.as_method(made.take), method
-                setattr(namespace, name, wrapped[name][0])
+                wrapper = self.as_method(made.take)
+                wrapped[name] = wrapper, {name: own[name]} if name in own else {}
+                own[name] = wrapper
 
     def _make(self, definition: Definition, place: Place, routes: Routes) -> Registered:
         dependencies = [marker for route in routes for marker in route.dependencies]

@@ -253,6 +253,21 @@ class TestClasses:
             assert 1 == await (await client.connect()).call("buy")
         assert ["buy"] == calls
 
+    async def test_replaced(self, sio):
+        """A method that is replaced after the registration is found by the next registration."""
+
+        class Shop(socketio.AsyncNamespace):
+            async def on_buy(self, sid):
+                """Never called."""
+
+        shop = Shop("/")
+        sio.register_namespace(shop)
+        shop.on_buy = lambda sid: 2
+        sio.register_namespace(shop)
+
+        async with TestClient(sio) as client:
+            assert 2 == await (await client.connect()).call("buy")
+
     async def test_own_dispatch(self, sio, journal):
         """A class may find its methods itself."""
 

@@ -153,6 +153,22 @@ class TestRouters:
         )
         assert "/orders" == below.namespace
 
+    async def test_class_in_two_places(self, sio):
+        """An object may be registered on a server, and on a router below another namespace."""
+
+        class Shop(socketio.AsyncNamespace):
+            async def on_where(self, sid):
+                return self.namespace
+
+        shop, outer, inner = Shop("/shop"), RouterSIO("/outer"), RouterSIO()
+        outer.add_router(inner)
+        inner.register_namespace(shop)
+        sio.register_namespace(shop)
+        sio.add_router(outer)
+
+        assert "/shop" == await sio._trigger_event("where", "/shop", "sid")
+        assert "/outer/shop" == await sio._trigger_event("where", "/outer/shop", "sid")
+
     async def test_stock_server(self, registry):
         """`include_router` does it for an unmodified server."""
         sio = init_app(socketio.AsyncServer(async_mode="asgi"), registry)
