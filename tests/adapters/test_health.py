@@ -142,6 +142,25 @@ async def test_a_failing_service(run, registry, caplog):
     assert [ConnectionError] == [record.exc_info[0] for record in errors]
 
 
+async def test_a_log_that_fails(registry, monkeypatch):
+    """If the error of a ping cannot be logged, each probe gets the reason, and none waits."""
+
+    def refuse(record):
+        if record.levelno == logging.ERROR:
+            raise OSError("the disk is full")
+
+    logger = logging.getLogger("wares")
+    monkeypatch.setattr(logger, "filters", [refuse])
+    registry.register_value(Database, 1, ping=fail)
+    endpoint = HealthEndpoint(max_age=60)
+
+    for _ in range(2):
+        with pytest.raises(OSError, match="the disk is full"):
+            endpoint.respond(registry)
+        with pytest.raises(OSError, match="the disk is full"):
+            await asyncio.wait_for(endpoint.arespond(registry), 20)
+
+
 async def test_errors_shown(run, registry):
     """Told to, it shows the errors."""
     registry.register_value(Database, 1, ping=fail)

@@ -185,25 +185,24 @@ class HealthEndpoint:
             with registry.container() as container:
                 pings = choose_pings(container, self._tags)
                 report = run_pings(container, pings, self._timeout)
+            _log(report)
+            run.end(report)
         except BaseException as error:
             self._fail(run, registry, error)
             raise
-        _log(report)
-        run.end(report)
 
     async def _arun(self, run: _SharedRun, registry: Registry) -> None:
         try:
             async with registry.container() as container:
                 pings = choose_pings(container, self._tags)
                 report = await arun_pings(container, pings, self._timeout)
+            _log(report)
+            run.end(report)
         except Exception as error:  # noqa: BLE001  # raised in the requests that wait for it
             self._fail(run, registry, error)
         except BaseException as error:
             self._fail(run, registry, error)
             raise
-        else:
-            _log(report)
-            run.end(report)
 
     def _fail(self, run: _SharedRun, registry: Registry, error: BaseException) -> None:
         """Raise *error* in the requests that wait for the run, and forget the run."""
