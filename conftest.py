@@ -51,6 +51,8 @@ class ModuleDocument(Document):
         super().__init__(text, path)
         name = re.sub(r"\W", "_", Path(path).stem) + "_document"
         self.module = types.ModuleType(name)
+        # Python warns of a specification that is None when it prints a traceback.
+        del self.module.__spec__
         self.namespace = self.module.__dict__
 
 
