@@ -12,11 +12,11 @@ from typing import Any, TypeAlias
 
 from typing_extensions import Unpack
 
+from wares._adapters.absent_names import explain_svcs_names
 from wares._adapters.applications import with_methods
 from wares._adapters.extras import needs_extra
 from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
 from wares._adapters.registries import Keeping, demand, demand_kind
-from wares._adapters.svcs_names import explain_svcs_names
 from wares._adapters.units import Unit, check, noting
 from wares._core.container import Container, Registry
 from wares.exceptions import NoContainerError, NoRegistryError

@@ -17,12 +17,12 @@ from urllib.parse import parse_qs
 import attrs
 from typing_extensions import Unpack
 
+from wares._adapters.absent_names import explain_names
 from wares._adapters.answers import NOT_ALLOWED, send_answer
 from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
 from wares._adapters.lifespan import REGISTRY_KEY, Lifespan, refuse_undecorated
 from wares._adapters.registries import demand, demand_registry
 from wares._adapters.shielding import CancelScope, leaving, open_shield
-from wares._adapters.svcs_names import explain_names
 from wares._core.container import Container, Registry
 from wares._core.current import current
 from wares.exceptions import (

@@ -13,12 +13,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Self
 
+from wares._adapters.absent_names import explain_names
 from wares._adapters.commands import find_served
 from wares._adapters.injecting import SynchronousHandler
 from wares._adapters.loops import Loops
 from wares._adapters.registries import close
 from wares._adapters.sources import Source, demand_source, make_registry
-from wares._adapters.svcs_names import explain_names
 from wares._adapters.units import Unit, check
 from wares._core.container import Registry
 from wares._core.keys import MISSING

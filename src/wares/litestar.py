@@ -13,11 +13,11 @@ from typing import Any
 from typing_extensions import Unpack
 
 from wares import asgi
+from wares._adapters.absent_names import explain_names
 from wares._adapters.extras import needs_extra
 from wares._adapters.health_endpoint import HealthOptions
 from wares._adapters.lifespan import REGISTRY_KEY, make_eager
 from wares._adapters.registries import Keeping, choose_registry
-from wares._adapters.svcs_names import explain_names
 from wares._adapters.units import check
 from wares._core.container import Container, Registry
 from wares.exceptions import InvalidRegistrationError

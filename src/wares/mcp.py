@@ -12,10 +12,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from wares._adapters.absent_names import explain_names
 from wares._adapters.extras import needs_extra
 from wares._adapters.lifespan import REGISTRY_KEY, Lifespan
 from wares._adapters.registries import demand_registry
-from wares._adapters.svcs_names import explain_names
 from wares._adapters.units import Unit, note_answer
 from wares._core.container import Container, Registry
 from wares.exceptions import InvalidRegistrationError, ResponseFailed

@@ -12,12 +12,12 @@ from typing import Any, Protocol, TypeVar
 from typing_extensions import Unpack
 
 from wares import asgi
+from wares._adapters.absent_names import explain_svcs_names
 from wares._adapters.applications import find_views
 from wares._adapters.extras import needs_extra
 from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
 from wares._adapters.lifespan import REGISTRY_KEY, explain_idle_lifespan, refuse_fastapi
 from wares._adapters.registries import demand
-from wares._adapters.svcs_names import explain_svcs_names
 from wares._core.container import Container, Registry
 from wares.exceptions import NoRegistryError, ServiceNotFoundError
 

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
+from wares._adapters.absent_names import explain_names
 from wares._adapters.extras import needs_extra
 from wares._adapters.injecting import inject_own
 from wares._adapters.lifespan import REGISTRY_KEY
 from wares._adapters.registries import Keeping, demand_kind
-from wares._adapters.svcs_names import explain_names
 from wares._adapters.units import Unit, check, keep_message, note_failure
 from wares._core.container import Registry
 from wares.exceptions import WaresError

@@ -14,10 +14,10 @@ from typing import Any, TypeVar, cast
 from typing_extensions import Unpack
 
 from wares import asgi
+from wares._adapters.absent_names import explain_names
 from wares._adapters.extras import needs_extra
 from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
 from wares._adapters.injecting import inject_own
-from wares._adapters.svcs_names import explain_names
 from wares._core.container import Registry
 from wares._inject.injection import refuse_object
 from wares.asgi import ASGIApp, Receive, Scope, Send

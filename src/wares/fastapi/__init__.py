@@ -21,11 +21,11 @@ from weakref import WeakSet
 import attrs
 from typing_extensions import Unpack
 
+from wares._adapters.absent_names import explain_svcs_names
 from wares._adapters.extras import needs_extra
 from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
 from wares._adapters.lifespan import REGISTRY_KEY, LifespanFunction
 from wares._adapters.shielding import CancelScope, shielding
-from wares._adapters.svcs_names import explain_svcs_names
 from wares._core.annotations import expand_alias
 from wares._core.container import Container, Registry
 from wares._core.current import current

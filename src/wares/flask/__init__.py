@@ -11,12 +11,12 @@ from typing import Any, TypeVar, cast
 
 from typing_extensions import TypeForm, Unpack
 
+from wares._adapters.absent_names import explain_svcs_names
 from wares._adapters.applications import find_views
 from wares._adapters.extras import needs_extra
 from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
 from wares._adapters.lifespan import REGISTRY_KEY
 from wares._adapters.registries import choose_registry, close, demand_kind
-from wares._adapters.svcs_names import explain_svcs_names
 from wares._adapters.units import check
 from wares._core.compositions import FactoryOptions, ValueOptions
 from wares._core.container import Container, Registry
