@@ -14,14 +14,13 @@ from functools import partial
 from typing import Any, Self
 
 from wares._adapters.absent_names import explain_names
-from wares._adapters.commands import find_served
+from wares._adapters.commands import find_served, is_failure
 from wares._adapters.injecting import SynchronousHandler
 from wares._adapters.loops import Loops
 from wares._adapters.registries import close
 from wares._adapters.sources import Source, demand_source, make_registry
 from wares._adapters.units import Unit, check
 from wares._core.container import Registry
-from wares._core.keys import MISSING
 from wares.exceptions import InvalidRegistrationError
 
 __all__ = ["with_container"]
@@ -157,19 +156,11 @@ def _serve(
             registry.expect(*given)
             functions = [handler.function, *find_served(getattr(context, "command", None))]
             check(registry, f"The command {function.__name__!r} does not run", functions)
-            with Unit(registry.container(given), is_failure=_is_failure, run=run):
+            with Unit(registry.container(given), is_failure=is_failure, run=run):
                 return handler.call(run, args, kwargs)
 
     setattr(call, _SOURCE, source)
     return call
-
-
-def _is_failure(error: BaseException) -> bool:
-    """Tell whether *error* is a failure; an exit of any class with code 0 is none."""
-    code: object = getattr(error, "exit_code", MISSING)
-    if isinstance(error, SystemExit):
-        code = 0 if error.code is None else error.code
-    return bool(code != 0)
 
 
 def describe_context(context: Any) -> dict[Any, Any]:

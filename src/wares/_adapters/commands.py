@@ -1,10 +1,11 @@
-"""The functions of commands of Click, Typer and Flask, which have the same attributes."""
+"""The commands of Click, Typer and Flask, which have the same attributes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from wares._core.keys import MISSING
 from wares._inject.injected import Served
 
 
@@ -33,3 +34,11 @@ def find_commands(app: object) -> Iterator[Callable[..., Any]]:
     for command in todo:
         yield from find_functions(command)
         todo += getattr(command, "commands", {}).values()
+
+
+def is_failure(error: BaseException) -> bool:
+    """Tell whether *error* is a failure; an exit of any class with code 0 is none."""
+    code: object = getattr(error, "exit_code", MISSING)
+    if isinstance(error, SystemExit):
+        code = 0 if error.code is None else error.code
+    return bool(code != 0)

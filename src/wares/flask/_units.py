@@ -18,12 +18,12 @@ from flask import Flask, has_app_context, has_request_context
 from flask.ctx import AppContext
 from flask.globals import app_ctx
 
+from wares._adapters.commands import is_failure
 from wares._adapters.lifespan import REGISTRY_KEY
 from wares._adapters.registries import Keeping
 from wares._adapters.units import Unit, note_failure
 from wares._core.container import Container
 from wares._core.current import finders
-from wares.click import _is_failure as is_failed_exit
 from wares.exceptions import NoRegistryError, RegistryClosedError
 
 #: The attribute of an application context that keeps its units of work.
@@ -55,7 +55,7 @@ class FlaskUnit(Unit):
         super().__init__(
             Container(keeping.get_registry(app)),
             # When a server stops, it may interrupt a request with an exit whose code is 0.
-            is_failure=None if has_request_context() else is_failed_exit,
+            is_failure=None if has_request_context() else is_failure,
             run=partial(run, app),
         )
 
