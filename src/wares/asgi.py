@@ -21,7 +21,7 @@ from wares._adapters.absent_names import explain_names
 from wares._adapters.answers import NOT_ALLOWED, send_answer
 from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
 from wares._adapters.lifespan import REGISTRY_KEY, Lifespan, refuse_undecorated
-from wares._adapters.registries import demand, demand_registry
+from wares._adapters.registries import demand, demand_registry, describe_kind
 from wares._adapters.shielding import CancelScope, leaving, open_shield
 from wares._core.container import Container, Registry
 from wares._core.current import current
@@ -203,8 +203,8 @@ class WaresMiddleware:
         given: object = self.lifespan
         if given is not None and not isinstance(given, Lifespan):
             raise InvalidRegistrationError(
-                f"lifespan takes what @wares.asgi.lifespan returns, not a "
-                f"{type(given).__qualname__}. Decorate the function, and pass it without calling "
+                f"lifespan takes what @wares.asgi.lifespan returns, not "
+                f"{describe_kind(given)}. Decorate the function, and pass it without calling "
                 f"it: WaresMiddleware(app, lifespan=start)"
             )
 
@@ -399,11 +399,10 @@ def health_app(registry: Registry | None = None, **options: Unpack[HealthOptions
             )
         answer = NOT_ALLOWED
         if scope["method"] in ("GET", "HEAD"):
-            container: Container | None = scope.get(CONTAINER_KEY)
-            found = registry if container is None else registry or container.registry
+            kept = getattr(scope.get(CONTAINER_KEY), "registry", None)
             query = parse_qs(scope["query_string"].decode("latin-1"))
             answer = await endpoint.arespond(
-                found or find_registry(scope),
+                registry or kept or find_registry(scope),
                 tags=query.get("tag", ()),
                 accept=_read_accept(scope),
             )

@@ -295,11 +295,11 @@ def _closing_within(item: pytest.Function, containers: list[Container]) -> Itera
 
 def _end_singletons(registry: Registry) -> Callable[..., Coroutine[Any, Any, None]]:
     """Return a function that ends the singletons made from now on; *registry* stays open."""
-    known = registry._registrations
-    before = Before(known)
+    registrations = registry._registrations
+    before = Before(registrations)
 
     async def end(_: object, error: BaseException | None, __: object) -> None:
-        after = await aleave_all(before.take_rest(), error, known.observers)
+        after = await aleave_all(before.take_rest(), error, registrations.observers)
         if after is not None and after is not error:
             raise after
 

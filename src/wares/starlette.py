@@ -99,6 +99,9 @@ class WaresMiddleware(asgi.WaresMiddleware):
             there was no exception. By default, it has not.
     """
 
+    # A response without an exception is no failure.
+    _may_miss_exceptions = False
+
     def _explain(self, error: BaseException, scope: asgi.Scope) -> None:
         if isinstance(error, ServiceNotFoundError):
             # This may be a mounted application.
@@ -111,9 +114,6 @@ class WaresMiddleware(asgi.WaresMiddleware):
     ) -> dict[Hashable, Any]:
         kind = Request if scope["type"] == "http" else WebSocket
         return given_by(kind(scope, receive, send))
-
-    # A response without an exception is no failure.
-    _may_miss_exceptions = False
 
 
 def wares_from(connection: HTTPConnection) -> Container:

@@ -47,8 +47,7 @@ def find_finders(app: object, registry: Registry) -> list[Finder]:
 def _find_finders(app: object, registry: Registry) -> Iterator[Finder]:
     for current in _walk(app, _find_wrapped_and_mounted):
         dispatch: Any = getattr(current, "_wares_dispatch", None)
-        own = registry if dispatch is None else dispatch.own_registry
-        if dispatch is not None and (own is None or own is registry):
+        if dispatch is not None and (dispatch.own_registry or registry) is registry:
             yield dispatch.find_problems
 
 

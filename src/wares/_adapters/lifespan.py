@@ -51,7 +51,6 @@ LifespanFunction: TypeAlias = (
 #: The key of the registry in the state of a lifespan.
 REGISTRY_KEY = "wares_registry"
 
-
 #: Whether applications refuse to start if a service cannot be made. `wares graph` turns this off,
 #: to draw the problems.
 VALIDATES: contextvars.ContextVar[bool] = contextvars.ContextVar(
@@ -268,7 +267,8 @@ def find_idle_lifespans(app: object, path: str = "") -> Iterator[str]:
         inner = find_mounted(route)
         inner_path = path + getattr(route, "path", "")
         text = explain_idle_lifespan(inner, inner_path)
-        yield from [] if text is None else [text]
+        if text is not None:
+            yield text
         yield from find_idle_lifespans(inner, inner_path)
 
 

@@ -77,7 +77,7 @@ def demand_kind(
         kinds: Any = get_args(kind) or [kind]
         own = _find_package(*kinds)
         message = (
-            f"{rule}, not {_describe(thing)}. {_advise(thing, function, own, advice or {})}"
+            f"{rule}, not {describe_kind(thing)}. {_advise(thing, function, own, advice or {})}"
         )
         raise InvalidRegistrationError(message.rstrip())
     if late and getattr(thing, late):
@@ -114,12 +114,13 @@ def demand_registry(registry: object) -> None:
     """
     if registry is not None and not isinstance(registry, Registry):
         raise InvalidRegistrationError(
-            f"registry takes a Registry, not {_describe(registry)}. Make one, and pass that: "
+            f"registry takes a Registry, not {describe_kind(registry)}. Make one, and pass that: "
             f"registry = wares.Registry()"
         )
 
 
-def _describe(thing: object) -> str:
+def describe_kind(thing: object) -> str:
+    """Describe an object by its class, because its `repr` may contain secrets."""
     if isinstance(thing, type):
         return f"the class {thing.__qualname__}"
     return "None" if thing is None else f"a {type(thing).__qualname__}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
+from wares._adapters.registries import describe_kind
 from wares._core.callables import can_be_called, describe_callable
 from wares._core.container import Registry
 from wares.exceptions import InvalidRegistrationError
@@ -37,9 +38,8 @@ def make_registry(source: Source) -> Registry:
         return source
     made: object = source()
     if not isinstance(made, Registry):
-        what = "None" if made is None else f"a {type(made).__qualname__}"
         hint = " Is its `return` missing?" if made is None else ""
         raise InvalidRegistrationError(
-            f"{describe_callable(source)} returned {what}, not a Registry.{hint}"
+            f"{describe_callable(source)} returned {describe_kind(made)}, not a Registry.{hint}"
         )
     return made

@@ -90,7 +90,7 @@ class Unit:
     Attributes:
         container: The container.
         run: Runs a coroutine.
-        is_held: Whether something else than the end of the block closes the container.
+        is_held: Whether something other than the end of the block closes the container.
     """
 
     is_held = False

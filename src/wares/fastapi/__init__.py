@@ -107,7 +107,7 @@ async def container(
 
     Raises:
         NoRegistryError: The application does not run, or its lifespan has no registry.
-        NoContainerError: Another framework than FastAPI calls this function.
+        NoContainerError: A framework other than FastAPI calls this function.
     """
     # The router of FastStream for FastAPI passes messages as requests.
     if connection is _NO_CONNECTION or "type" not in connection.scope:
