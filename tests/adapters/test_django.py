@@ -234,6 +234,21 @@ class TestStreams:
 
         assert ["open", "one", "rollback GeneratorExit"] == journal
 
+    def test_that_are_interrupted(self, journal):
+        """The cleanups see the interrupt that ends a stream."""
+
+        def view(request):
+            def chunks():
+                yield work(request, "one")
+                raise KeyboardInterrupt
+
+            return StreamingHttpResponse(chunks())
+
+        with pytest.raises(KeyboardInterrupt):
+            list(ask(view).streaming_content)
+
+        assert ["open", "one", "rollback KeyboardInterrupt"] == journal
+
     def test_that_are_dropped(self, registry, journal):
         """A stream that an outer middleware drops, and does not close, ends at once."""
 

@@ -42,7 +42,9 @@ def _stream(unit: Unit, chunks: Any) -> Generator[Any]:
                 break
             yield chunk
         outcome = None
-    except Exception as error:
+    except GeneratorExit:
+        raise
+    except BaseException as error:
         outcome = error
         raise
     finally:
