@@ -5,6 +5,7 @@ import re
 import celery
 import flask
 import pytest
+import socketio
 import taskiq
 import typer
 from aiohttp import web
@@ -20,6 +21,7 @@ import wares.celery
 import wares.faststream
 import wares.flask
 import wares.litestar
+import wares.socketio
 import wares.taskiq
 from wares import InvalidRegistrationError, Registry
 
@@ -39,6 +41,10 @@ ADAPTERS = {
     "faststream": (wares.faststream.init_app, FastStream),
     "faststream broker": (init_broker, NatsBroker),
     "flask": (wares.flask.init_app, lambda: flask.Flask("shop")),
+    "socketio": (
+        wares.socketio.init_app,
+        lambda: socketio.Server(async_mode="threading"),
+    ),
     "taskiq": (wares.taskiq.init_broker, taskiq.InMemoryBroker),
 }
 

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias, TypeVar, overload
 
 import attrs
 
+from wares._adapters.registries import demand_kind
 from wares._core.annotations import Viewpoint, find_frames
 from wares._core.callables import unwrap
 from wares._core.keys import MISSING
@@ -231,10 +232,7 @@ class Registering:
             InvalidRegistrationError: *router* is no router, or contains this one.
             UnresolvableParameterError: A handler has a parameter that nothing can fill.
         """
-        if not isinstance(router, RouterSIO):
-            raise InvalidRegistrationError(
-                f"A router is a RouterSIO, not a {type(router).__qualname__}."
-            )
+        demand_kind(router, RouterSIO, "add_router takes a RouterSIO")
         if router._is_around(self):
             raise InvalidRegistrationError("A router cannot be within itself.")
 

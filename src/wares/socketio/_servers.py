@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import socketio
 
+from wares._adapters.registries import demand, demand_kind, demand_registry
 from wares._core.container import Container, Registry
 from wares.exceptions import InvalidRegistrationError, NoContainerError
 from wares.socketio._dispatch import Dispatch
@@ -54,15 +55,13 @@ def init_app(
         The server.
 
     Raises:
-        InvalidRegistrationError: *sio* is no server of python-socketio, or a handler is
-            asynchronous and the server is not.
+        InvalidRegistrationError: *sio* is no server of python-socketio, *registry* is no registry,
+            or a handler is asynchronous and the server is not.
         UnresolvableParameterError: A handler has a parameter that nothing can fill.
     """
-    if not isinstance(sio, socketio.AsyncServer | socketio.Server):
-        raise InvalidRegistrationError(
-            f"wares.socketio serves a socketio.AsyncServer or a socketio.Server, not a "
-            f"{type(sio).__qualname__}."
-        )
+    kinds = socketio.AsyncServer | socketio.Server
+    demand_kind(sio, kinds, "init_app takes a socketio.AsyncServer or a socketio.Server")
+    demand_registry(registry)
     dispatch: Dispatch | None = vars(sio).get(DISPATCH_KEY)
     if dispatch is None:
         dispatch = Dispatch(sio, dependencies)
@@ -80,11 +79,8 @@ def init_app(
 def find_dispatch(sio: socketio.AsyncServer | socketio.Server) -> Dispatch:
     """Return the `Dispatch` of a server that has been initialised."""
     dispatch: Dispatch | None = vars(sio).get(DISPATCH_KEY)
-    if dispatch is None:
-        raise InvalidRegistrationError(
-            "The Socket.IO server has not been initialised: wares.socketio.init_app(sio)"
-        )
-    return dispatch
+    advice = "The Socket.IO server has not been initialised: wares.socketio.init_app(sio)"
+    return demand(dispatch, InvalidRegistrationError, advice)
 
 
 def include_router(sio: socketio.AsyncServer | socketio.Server, router: RouterSIO) -> None:
@@ -143,12 +139,11 @@ def wares_from(
         event = current_serving().event
         server, near = event.server, event.namespace
     connection = find_dispatch(server).connections.find((namespace or near, sid))
-    if connection is None:
-        raise NoContainerError(
-            f"The client {sid} has no connection to {namespace or near} in this process: it has "
-            f"disconnected, or another process serves it."
-        )
-    return connection.container
+    reason = (
+        f"The client {sid} has no connection to {namespace or near} in this process: it has "
+        f"disconnected, or another process serves it."
+    )
+    return demand(connection, NoContainerError, reason).container
 
 
 class Declaring(Registering):

@@ -12,6 +12,7 @@ from typing import Any
 
 import attrs
 
+from wares._adapters.registries import demand
 from wares._core.callables import describe_callable
 from wares._core.container import Container
 from wares.exceptions import InvalidRegistrationError, NoContainerError
@@ -55,14 +56,12 @@ find_serving, enter, leave = _serving.get, _serving.set, _serving.reset
 
 def current_serving() -> Serving:
     """Return the event that is being handled."""
-    serving = find_serving()
-    if serving is None:
-        raise NoContainerError(
-            "No Socket.IO event is being handled, and so there is no container. Initialise the "
-            "server, wares.socketio.init_app(sio), and ask within a handler; elsewhere open a "
-            "container: with registry.container() as container: ..."
-        )
-    return serving
+    advice = (
+        "No Socket.IO event is being handled, and so there is no container. Initialise the "
+        "server, wares.socketio.init_app(sio), and ask within a handler; elsewhere open a "
+        "container: with registry.container() as container: ..."
+    )
+    return demand(find_serving(), NoContainerError, advice)
 
 
 async def finish(result: Any, called: Callable[..., Any], *, can_await: bool) -> Any:
