@@ -16,6 +16,7 @@ from typing import Any
 import attrs
 
 from wares._core.annotations import Viewpoint
+from wares._core.callables import can_be_called
 from wares._core.marks import find_markers
 from wares._inject.injection import inject
 from wares.exceptions import InvalidRegistrationError
@@ -59,11 +60,11 @@ class Handler:
         self.place = place
         reader = HandlerReader(function, place, viewpoint)
         signature = reader.signature
-        own = signature.parameters
+        shown, own = _show(function, signature), signature.parameters
         left = list(own.values())
         if dependencies or any(map(_is_marked, left)):
             injector: Any = inject(dependencies=dependencies)
-            self.called = injector(_show(function, signature))
+            self.called = injector(shown)
             injected = inspect.signature(self.called).parameters.values()
             left = [own.get(one.name) or reader.with_annotation(one) for one in injected]
         is_whole = [one.name for one in left] == list(own)
@@ -72,7 +73,7 @@ class Handler:
         self.parameters = () if self.is_plain else reader.read(left)
         self.returns = signature.empty if self.is_plain else signature.return_annotation
         self._raw = [attrgetter(path_of(label)) for label in place.labels]
-        self._ends = _find_ends(signature, place)
+        self._ends = _find_ends(shown, place)
 
     async def call(self, serving: Serving, *first: Any) -> Any:
         """Call the handler with *first* and the arguments that it declares."""
@@ -151,26 +152,20 @@ def _show(function: Callable[..., Any], signature: inspect.Signature) -> Callabl
     def shown(*args: Any, **kwargs: Any) -> Any:
         return function(*args, **kwargs)
 
+    functools.update_wrapper(shown, function)
+    # Last, because the function may have copied that of a function that it wraps.
     shown.__signature__ = signature  # type: ignore[attr-defined]  # PEP 362 reads it
-    return functools.update_wrapper(shown, function)
+    return shown
 
 
-def _find_ends(signature: inspect.Signature, place: Place) -> list[int | None]:
+def _find_ends(shown: Callable[..., Any], place: Place) -> list[int | None]:
     """Find the ends of the arguments of a plain handler: None for all, -1 for all but the last.
 
     With ``connect`` and ``disconnect``, python-socketio passes the last argument only if the
     handler takes it. A handler that takes any arguments may be a wrapper, so it is tried.
     """
     ends = [None] if place.has_payload else [None, -1]
-    fitting = [end for end in ends if _can_take(signature, place.labels[:end])]
-    kinds = [parameter.kind for parameter in signature.parameters.values()]
+    fitting = [end for end in ends if can_be_called(shown, *place.labels[:end])]
+    kinds = [parameter.kind for parameter in inspect.signature(shown).parameters.values()]
     takes_any = inspect.Parameter.VAR_POSITIONAL in kinds
     return (fitting if takes_any else fitting[:1]) or [None]
-
-
-def _can_take(signature: inspect.Signature, arguments: Sequence[Any]) -> bool:
-    try:
-        signature.bind(*arguments)
-    except TypeError:
-        return False
-    return True

@@ -135,6 +135,18 @@ class TestWraps:
         async with TestClient(sio) as client:
             assert "Work" == await (await client.connect()).call("ask")
 
+    async def test_services_of_both(self, sio):
+        """The wrapper of a decorator may ask for services around an injected function."""
+
+        @inject
+        async def ask(taken, work: Inject[Work]):
+            return [type(taken).__name__, type(work).__name__]
+
+        sio.on("ask", with_work(ask))
+
+        async with TestClient(sio) as client:
+            assert ["Work", "Work"] == await (await client.connect()).call("ask")
+
     async def test_transparent(self, sio):
         """A decorator that takes `*args, **kwargs` takes what the inner function takes."""
 
