@@ -210,7 +210,7 @@ PARTS = (
 #: The tests for other interpreters: those of the core. Those of the adapters run on the newest
 #: Python, and with the oldest versions on the oldest one. The workflows run all tests on all.
 ELSEWHERE = ["tests", *without("tests/adapters", PEERS)]
-#: The tests for interpreters between the oldest and the newest, whose threads the lock holds apart.
+#: The tests for interpreters with a global lock, between the oldest and the newest of them.
 BETWEEN = [*ELSEWHERE, *without(INTERLEAVINGS, *EXPLORING)]
 #: The tests for the oldest versions of the dependencies: those of adapters and of reading types.
 OLDEST = [

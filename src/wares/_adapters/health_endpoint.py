@@ -50,9 +50,9 @@ class HealthOptions(TypedDict, total=False):
         timeout: How many seconds a ping may take if it was registered without a limit; 5 by
             default.
         tags: Only services with one of these tags are checked; all of them by default, and none
-            with ``[]``. A request may narrow them down with ``?tag=ready``. If no service with a
-            ping has one of these tags, or none of those services has one that the request asks
-            for, the answer is a 404.
+            with ``[]``. A request may narrow them down with ``?tag=ready``. A tag that no
+            service with a ping has, or a requested tag that no checked service has, is answered
+            with a 404.
         ok_status: The HTTP status if every service is healthy; 200 by default.
         failing_status: The HTTP status if any service is failing; 503 by default.
         show_errors: Whether the answer contains the errors, which may contain secrets; errors are
