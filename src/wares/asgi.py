@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Awaitable, Callable, Hashable, Mapping, MutableMapping
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, TypeAlias, TypeVar
 from urllib.parse import parse_qs
@@ -69,6 +70,10 @@ NO_STATE = (
     "WaresMiddleware(app, registry=registry), or a lifespan that makes one, "
     "WaresMiddleware(app, lifespan=lifespan), and use a server that runs lifespans."
 )
+
+#: In a task that learns, while it handles an exception, that the client has gone away: the list
+#: that has the exception.
+_deserted: ContextVar[list[BaseException] | None] = ContextVar("_deserted", default=None)
 
 _CLIENT_ERROR = 400
 _SERVER_ERROR = 500
@@ -233,14 +238,18 @@ class WaresMiddleware:
         if self._may_miss_exceptions:
             container._escaped = None
         answered: list[BaseException] = []
+        handled: list[BaseException] = []
         scope[ANSWERED_KEY] = answered
         try:
-            await self.app(scope, *self._watch(scope, receive, send, answered))
+            await self.app(scope, *self._watch(scope, receive, send, answered, handled))
         except BaseException as error:
             answered.clear()
+            handled.clear()
             self._explain(error, scope)
             await container.leave(None, error, None)
             raise
+        answered[:0] = handled
+        handled.clear()
         # In no variable, so that no frame of its traceback refers to the exception.
         await container.leave(None, answered.pop() if answered else None, None)
 
@@ -279,28 +288,47 @@ class WaresMiddleware:
         return self.failed(status)
 
     def _watch(
-        self, scope: Scope, receive: Receive, send: Send, answered: list[BaseException]
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        answered: list[BaseException],
+        handled: list[BaseException],
     ) -> tuple[Receive, Send]:
         """Wrap both functions so that they note exceptions that are answered instead of raised.
 
         While a framework handles an exception, it calls the exception handler and sends the
         response, so `sys.exception` returns the exception here. If another task sends the response,
         such as that of a stream, the one that handles the exception waits for a disconnect.
+
+        Args:
+            scope: The scope.
+            receive: The function to wrap.
+            send: The function to wrap.
+            answered: Takes the exceptions that a response answers.
+            handled: Takes the exceptions during which a task waits for a message. One that is still
+                there at the end was being handled when the client went away.
         """
         outside = sys.exception()
-        waiting: list[BaseException] = []
+
+        def find_handled() -> BaseException | None:
+            error = sys.exception()
+            if error is not None and error is not outside:
+                return error
+            if _deserted.get() is handled:
+                # The application itself has handled the exception, and goes on.
+                handled.clear()
+            return None
 
         def listen() -> Awaitable[Message]:
-            error = sys.exception()
-            if error is None or error is outside:
-                return receive()
-            return _listen(receive, error, waiting)
+            error = find_handled()
+            return receive() if error is None else _listen(receive, error, handled)
 
         def watch(message: Message) -> Awaitable[None]:
             if message["type"] in _ANSWERS:
-                error = sys.exception()
-                if error is None or error is outside:
-                    error = waiting[-1] if waiting else None
+                error = find_handled()
+                if error is None:
+                    error = handled[-1] if handled else None
                 if error is None:
                     # Look it up in the scope: the container may keep this function alive.
                     error = self._find_failure(message, scope[CONTAINER_KEY])
@@ -326,14 +354,20 @@ class WaresMiddleware:
 
 
 async def _listen(
-    receive: Receive, error: BaseException, waiting: list[BaseException]
+    receive: Receive, error: BaseException, handled: list[BaseException]
 ) -> Message:
-    """Receive a message, while *waiting* has the exception that is being handled."""
-    waiting.append(error)
+    """Receive a message, while *handled* has the exception that is being handled."""
+    handled.append(error)
+    message: Message = {}
     try:
-        return await receive()
+        message = await receive()
     finally:
-        waiting.remove(error)
+        if message.get("type") == "http.disconnect":
+            # The task that sends the response may be cancelled before the response begins.
+            _deserted.set(handled)
+        else:
+            handled.remove(error)
+    return message
 
 
 def wares_from(scope: Mapping[str, Any]) -> Container:

@@ -15,6 +15,7 @@ from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException, WebSocketException
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from starlette.routing import Mount, Route, Router, WebSocketRoute
@@ -70,6 +71,11 @@ async def work(request):
     """Use the session of the request."""
     session = await wares_from(request).aget(Session)
     return PlainTextResponse(session.work())
+
+
+async def hear_of_disconnect():
+    """Receive what servers say after a client has gone away."""
+    return {"type": "http.disconnect"}
 
 
 async def stream_from(request):
@@ -488,6 +494,55 @@ class TestFailures:
 
         assert (409, "work") == (response.status_code, response.text)
         assert ["open", "work", "rollback LookupError"] == journal
+
+    # GZip holds the beginning of a response back until its first piece.
+    @pytest.mark.parametrize("inner", [[], [Middleware(GZipMiddleware)]], ids=["", "GZip"])
+    async def test_that_a_handler_answers_after_the_client_has_gone(
+        self, start, journal, inner
+    ):
+        """A streamed answer that its client no longer awaits rolls back as well (17)."""
+
+        async def view(request):
+            await wares_from(request).aget(Session)
+            raise LookupError
+
+        async def stream():
+            await asyncio.sleep(0)
+            yield ""
+
+        async def handle(request, error):
+            return StreamingResponse(stream(), status_code=409)
+
+        app = Starlette(
+            routes=[Route("/", view)],
+            lifespan=start,
+            middleware=[Middleware(WaresMiddleware), *inner],
+            exception_handlers={LookupError: handle},
+        )
+        async with started(app) as state:
+            await app(make_scope(state), hear_of_disconnect, asyncio.Queue().put)
+
+        assert ["open", "rollback LookupError"] == journal
+
+    @pytest.mark.parametrize("response", [PlainTextResponse, StreamingResponse])
+    async def test_while_which_a_view_learns_that_the_client_has_gone(
+        self, start, journal, response
+    ):
+        """An exception that the view handles is no failure, even if the client goes meanwhile."""
+
+        async def view(request):
+            await wares_from(request).aget(Session)
+            try:
+                raise LookupError
+            except LookupError:
+                await request.is_disconnected()
+            return response("")
+
+        app = make_app(start, Route("/", view))
+        async with started(app) as state:
+            await app(make_scope(state), hear_of_disconnect, asyncio.Queue().put)
+
+        assert ["open", "commit"] == journal
 
     async def test_while_which_a_view_reads(self, start, journal):
         """An exception that the view itself handles is no failure, whatever it does meanwhile."""
