@@ -246,6 +246,10 @@ if sys.version_info < (3, 14):
         return alias.__value__
 
 
+#: The surroundings of a key, which was evaluated when it was written down.
+_NOWHERE = Surroundings((), {})
+
+
 def expand_alias(key: Any) -> Any:
     """Replace the PEP 695 aliases in *key*, also in its brackets, by their values.
 
@@ -258,7 +262,7 @@ def expand_alias(key: Any) -> Any:
     if isinstance(key, type):
         return key
     try:
-        return _expand(key, Surroundings((), {}).read_alias, ())
+        return _expand(key, _NOWHERE.read_alias, ())
     except UNREADABLE:
         return key
 

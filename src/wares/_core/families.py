@@ -189,7 +189,10 @@ class Related(Asking):
             raise self._make_closed_error()
         try:
             if not _PLAIN_KEYS.issuperset(map(type, given)):
-                given = {expand_alias(key): service for key, service in {**given}.items()}
+                given = {
+                    key if type(key) in _PLAIN_KEYS else expand_alias(key): service
+                    for key, service in {**given}.items()
+                }
             self._given = {**self._given, **given}
         except TypeError:
             message = (
