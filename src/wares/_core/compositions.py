@@ -123,16 +123,13 @@ class DecoratingRecipe(Recipe):
 
     inner: Hashable = None
 
-    def read(self, container: type, viewpoint: Viewpoint | None = None) -> Signature:
+    def read(self, viewpoint: Viewpoint | None = None) -> tuple[Need, ...]:
         """Read what the factory needs; the first parameter always needs the decorated service.
 
         Raises:
             UnresolvableParameterError: Nothing can fill a required parameter.
         """
-        signature = Recipe.read(self, container, viewpoint)
-        return attrs.evolve(signature, needs=self._bind_first(signature.needs))
-
-    def _bind_first(self, needs: tuple[Need, ...]) -> tuple[Need, ...]:
+        needs = Recipe.read(self, viewpoint)
         if not needs:
             raise UnresolvableParameterError(
                 "1",

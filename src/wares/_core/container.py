@@ -28,7 +28,7 @@ from wares._core.current import Activation, current, find_served
 from wares._core.families import Related, take_cleanups
 from wares._core.makers import Makers
 from wares._core.pings import ServicePing, list_pings
-from wares._core.registrations import Registrations
+from wares._core.signatures import Reader
 from wares._core.singletons import Singletons
 from wares._core.starting import Start
 from wares._graph.graph import Graph
@@ -499,7 +499,6 @@ class Registry(Closing):
         return Graph.over(
             registrations.recipes,
             registrations.expected,
-            Container,
             registrations.find_recipe,
             registrations.seen,
         )
@@ -525,4 +524,4 @@ class Registry(Closing):
             yield
 
 
-Registrations.container_class = Container
+Reader.container = Container

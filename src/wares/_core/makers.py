@@ -167,8 +167,6 @@ class Makers:
         """Make a wiring, as these containers see the registrations."""
         return Wiring(
             self.find,
-            self.registry.read,
-            self.registry.container_class,
             self.keeper,
             ends_with_function=self.request is not None,
         )

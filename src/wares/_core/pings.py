@@ -92,7 +92,6 @@ def _must_await(container: Asking, recipe: Recipe) -> bool:
     """Return whether a ping, or a factory that it needs, is declared to be asynchronous."""
     if inspect.iscoroutinefunction(recipe.ping):
         return True
-    known = container._makers.registry
     todo = [recipe]
     seen = {recipe}
     while todo:
@@ -100,7 +99,7 @@ def _must_await(container: Asking, recipe: Recipe) -> bool:
         if current.shape.is_async:
             return True
         try:
-            needs = known.read(current)
+            needs = current.read()
         except WaresError:
             # Running the ping raises this error.
             continue

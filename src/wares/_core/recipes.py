@@ -99,11 +99,10 @@ class Recipe:
             return self._signature.shape
         return Shape.PLAIN if self.is_value else read_shape(without_autowire(self.factory))
 
-    def read(self, container: type, viewpoint: Viewpoint | None = None) -> Signature:
+    def read(self, viewpoint: Viewpoint | None = None) -> tuple[Need, ...]:
         """Read what the factory needs; only once, because that is slow.
 
         Args:
-            container: The class whose annotation asks for the container.
             viewpoint: Where annotations are evaluated, besides the factory's own surroundings.
 
         Raises:
@@ -115,14 +114,11 @@ class Recipe:
                 Signature((), Shape.PLAIN, may_return_generator=False)
                 if self.is_value
                 else read_signature(
-                    self.factory,
-                    container,
-                    is_dependency=self.is_derived,
-                    viewpoint=viewpoint,
+                    self.factory, is_dependency=self.is_derived, viewpoint=viewpoint
                 )
             )
             _remember(self, signature)
-        return signature
+        return signature.needs
 
     def describe_step(self) -> str:
         """Describe the service and where its factory is defined, in one line of a path."""

@@ -6,7 +6,7 @@ import functools
 import warnings
 from collections.abc import Callable, Hashable
 from contextlib import ContextDecorator
-from typing import Any, ClassVar, get_args, get_origin
+from typing import Any, get_args, get_origin
 from weakref import WeakSet, WeakValueDictionary
 
 import attrs
@@ -53,9 +53,6 @@ class Registrations:
         is_makeshift: Whether the registry is an empty one, which `inject` uses where there is
             neither a current container nor a registry.
     """
-
-    #: The class whose annotation asks for the container itself.
-    container_class: ClassVar[type] = object
 
     def __init__(self, registry: Any) -> None:
         self.registry = registry
@@ -190,7 +187,7 @@ class Registrations:
         recipe = self._find_composed(need.key)
         if recipe is None or (need.default is MISSING and not need.takes_argument):
             return recipe
-        parts = [attrs.evolve(part, takes_argument=True) for part in self.read(recipe)]
+        parts = [attrs.evolve(part, takes_argument=True) for part in recipe.read()]
         is_there = any(part.key in self.expected or self.find_recipe(part) for part in parts)
         return recipe if is_there else None
 
@@ -198,7 +195,7 @@ class Registrations:
         recipe = compose(key, (*self.recipes, *self.expected))
         if recipe is None:
             return None
-        return self._composed.setdefault((key, self.read(recipe)), recipe)
+        return self._composed.setdefault((key, recipe.read()), recipe)
 
     def derive(self, need: Need) -> Recipe | None:
         """Return a recipe for an unregistered callable; `None` if *need* names none."""
@@ -217,14 +214,6 @@ class Registrations:
             ping=None,
             suppress_context_exit=False,
         )
-
-    def read(self, recipe: Recipe) -> tuple[Need, ...]:
-        """Read the needs of a recipe.
-
-        Raises:
-            WaresError: They cannot be read.
-        """
-        return recipe.read(self.container_class).needs
 
     def may_return(self, recipe: Recipe) -> bool:
         """Return whether a recipe may be in force again after an override."""

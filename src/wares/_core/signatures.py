@@ -1,7 +1,7 @@
 """Signatures: what a callable needs, and whether it returns, yields or must be awaited.
 
 This module reads the parameters of factories, dependencies and injected functions, with their
-annotations and markers. Its callers pass the class that stands for the container.
+annotations and markers.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import inspect
 import types
 import typing
 from collections.abc import Callable, Collection, Hashable, Iterator
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import attrs
 
@@ -105,7 +105,6 @@ class Signature:
 
 def read_signature(
     factory: Callable[..., Any],
-    container: type,
     *,
     is_dependency: bool = False,
     viewpoint: Viewpoint | None = None,
@@ -114,7 +113,6 @@ def read_signature(
 
     Args:
         factory: Any callable.
-        container: The class whose annotation asks for the container.
         is_dependency: Whether a marker names the callable, so that it may take arguments by name.
         viewpoint: Where annotations are evaluated, besides the surroundings of the callable.
 
@@ -122,30 +120,26 @@ def read_signature(
         UnresolvableParameterError: Nothing can fill a required parameter.
     """
     kind = _DependencyReader if is_dependency else _FactoryReader
-    reader = kind(factory, viewpoint, container)
+    reader = kind(factory, viewpoint)
     target = without_autowire(factory)
     return Signature(tuple(reader.read_needs()), read_shape(target), wraps_generator(target))
 
 
-def read_call(function: Callable[..., Any], container: type) -> tuple[Need, ...]:
+def read_call(function: Callable[..., Any]) -> tuple[Need, ...]:
     """Read the needs of a function for `Container.call`, whose caller may pass any argument.
 
     Parameters that cannot be read are left to the caller.
     """
-    return tuple(_CallReader(function, None, container).read_needs())
+    return tuple(_CallReader(function).read_needs())
 
 
-def read_marked(
-    function: Callable[..., Any],
-    container: type,
-    viewpoint: Viewpoint,
-) -> tuple[Need, ...]:
+def read_marked(function: Callable[..., Any], viewpoint: Viewpoint) -> tuple[Need, ...]:
     """Read the needs of the parameters of *function* that carry a marker.
 
     Raises:
         UnresolvableParameterError: A marker cannot work where it is written.
     """
-    reader = _MarkedReader(function, viewpoint, container)
+    reader = _MarkedReader(function, viewpoint)
     return tuple(need for need in reader.read_needs() if need.is_marked)
 
 
@@ -266,22 +260,18 @@ def check_parameters(factory: Callable[..., Any]) -> None:
 class Reader:
     """Reads the annotations, the markers and the needs of one callable."""
 
+    #: The class whose annotation asks for the container; its module sets it.
+    container: ClassVar[type] = object
     #: Whether it is an error if the annotation of a required parameter cannot be read.
     _is_strict = True
     #: Whether a first parameter named `CONTAINER_NAME` receives the container.
     _takes_container_by_name = True
 
-    def __init__(
-        self,
-        factory: Callable[..., Any],
-        viewpoint: Viewpoint | None = None,
-        container: type = types.NoneType,
-    ) -> None:
+    def __init__(self, factory: Callable[..., Any], viewpoint: Viewpoint | None = None) -> None:
         self._factory = without_autowire(factory)
         self._fills_defaults = isinstance(factory, Autowired)
         target: Any = self._factory
         self._bound = target.keywords if isinstance(target, functools.partial) else {}
-        self._container = container
         self._owner = owner = find_owner(factory)
         self._surroundings = surroundings_of(
             unwrap(factory), None if owner is None else owner.origin, viewpoint
@@ -305,7 +295,7 @@ class Reader:
     def _read_need(self, parameter: inspect.Parameter, position: int) -> Need | None:
         is_first = position == 0 and self._takes_container_by_name
         if is_first and parameter.name == CONTAINER_NAME:
-            return Need(parameter.name, self._container)
+            return Need(parameter.name, self.container)
         if parameter.name in self._bound:
             return None
         has_default = parameter.kind in VARIADIC or parameter.default is not parameter.empty
@@ -413,7 +403,7 @@ class _FactoryReader(Reader):
             )
         if parameter.default is parameter.empty:
             return self._checked(Need(parameter.name, annotation))
-        if annotation is self._container:
+        if annotation is self.container:
             return Need(parameter.name, annotation)
         key = without_none(annotation)
         if annotation is MISSING or not self._fills_defaults or not is_hashable(key):
@@ -425,7 +415,7 @@ class _DependencyReader(Reader):
     """Reads the needs of a callable that a marker names; it may take arguments by name."""
 
     def _read_unmarked(self, parameter: inspect.Parameter, annotation: Any) -> Need:
-        if annotation is self._container:
+        if annotation is self.container:
             return Need(parameter.name, annotation)
         key, default = annotation, MISSING
         if parameter.default is not parameter.empty:

@@ -38,7 +38,6 @@ from wares._core.recipes import (
     is_async_context_manager,
     is_sync_context_manager,
 )
-from wares._core.registrations import Registrations
 from wares._core.results import fits
 from wares._core.signatures import Need
 from wares._core.waiting import find_event_loop
@@ -91,9 +90,9 @@ def raise_outlived(asker: Recipe, needed: Recipe) -> NoReturn:
     )
 
 
-def raise_unreadable(registry: Registrations, recipe: Recipe) -> None:
+def raise_unreadable(recipe: Recipe) -> None:
     """Read the needs of a factory again, in order to raise the error."""
-    registry.read(recipe)
+    recipe.read()
 
 
 def raise_missing(

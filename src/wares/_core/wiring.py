@@ -15,7 +15,7 @@ import attrs
 
 from wares._core.keys import MISSING
 from wares._core.recipes import Recipe
-from wares._core.signatures import Need
+from wares._core.signatures import Need, Reader
 from wares.exceptions import WaresError
 
 #: Finds the recipe for a need, or `None` if there is none.
@@ -74,8 +74,6 @@ class Wiring:
 
     Args:
         find: Finds the recipe for a need.
-        read: Reads the needs of a recipe.
-        container: The class whose annotation asks for the container itself.
         keeper: The lifetime of the services that are made (see `Keeper`).
         ends_with_function: Whether the container ends with a function. Marked dependencies of
             another scope are then kept by the container around it.
@@ -84,15 +82,11 @@ class Wiring:
     def __init__(
         self,
         find: FindRecipe,
-        read: Callable[[Recipe], tuple[Need, ...]],
-        container: type,
         keeper: Keeper,
         *,
         ends_with_function: bool = False,
     ) -> None:
         self._find = find
-        self._read = read
-        self._container = container
         self._keeper = keeper
         self.ends_with_function = ends_with_function
         self._wires: dict[Recipe, tuple[Wire, ...] | WaresError] = {}
@@ -102,7 +96,7 @@ class Wiring:
         found = self._wires.get(recipe)
         if found is None:
             try:
-                found = tuple([self.wire(need) for need in self._read(recipe)])
+                found = tuple([self.wire(need) for need in recipe.read()])
             except WaresError as problem:
                 found = problem
             self._wires[recipe] = found
@@ -113,7 +107,7 @@ class Wiring:
         is_short = need.scope == "function" and not self.ends_with_function
         if is_short and need.is_marked:
             return Wire(need, "too short")
-        if need.key is self._container:
+        if need.key is Reader.container:
             return Wire(need, "container")
         recipe = None if need.key is MISSING else self._find(need)
         if recipe is None:

@@ -297,7 +297,7 @@ class Writer:
         gathered: list[Any] = []
         wires = self.wiring.wires_of(recipe)
         if isinstance(wires, WaresError):
-            self.put(indent, f"raise_unreadable(registry, recipes[{self._index_of(recipe)}])")
+            self.put(indent, f"raise_unreadable(recipes[{self._index_of(recipe)}])")
             wires = ()
         if recipe.shape.is_async and not self.can_await:
             wires = ()

@@ -16,7 +16,7 @@ from wares._core.compositions import ComposedRecipe, DecoratingRecipe, Part
 from wares._core.keys import MISSING, describe, find_nearest, name_uniquely
 from wares._core.recipes import Recipe, cannot_fill, promise_of
 from wares._core.results import fits
-from wares._core.signatures import Need
+from wares._core.signatures import Need, Reader
 from wares._graph.nodes import Edge, Node
 from wares.exceptions import (
     CircularDependencyError,
@@ -50,12 +50,11 @@ class Graph:
         cls,
         recipes: Mapping[Hashable, Recipe],
         expected: Iterable[Hashable],
-        container: type,
         find: Callable[[Need], Recipe | None],
         seen: Iterable[tuple[Hashable, Hashable]] = (),
     ) -> Graph:
         """Make the graph of *recipes*."""
-        return _Surveyor(recipes, expected, container, find).survey(seen)
+        return _Surveyor(recipes, expected, find).survey(seen)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the graph as plain data for JSON."""
@@ -115,13 +114,11 @@ class _Surveyor:
         self,
         recipes: Mapping[Hashable, Recipe],
         expected: Iterable[Hashable],
-        container: type,
         find: Callable[[Need], Recipe | None],
     ) -> None:
         self._recipes = dict(recipes)
         self._registered = tuple(self._recipes)
         self._expected = dict.fromkeys(expected)
-        self._container = container
         self._find = find
         self._needs: dict[Hashable, tuple[Need, ...]] = {}
         self._missing: dict[Hashable, None] = {}
@@ -149,7 +146,7 @@ class _Surveyor:
     def _read(self, recipe: Recipe) -> Iterator[Hashable]:
         """Read the needs of a recipe; yield the keys of unregistered services that can be made."""
         try:
-            needs = recipe.read(self._container).needs
+            needs = recipe.read()
         except WaresError as problem:
             self._note(problem, recipe.key)
             needs = ()
@@ -161,7 +158,7 @@ class _Surveyor:
         self._needs[recipe.key] = tuple(
             need
             for need in needs
-            if need.key is not self._container and need.key is not MISSING
+            if need.key is not Reader.container and need.key is not MISSING
         )
         for need in self._needs[recipe.key]:
             if need.key not in self._expected:

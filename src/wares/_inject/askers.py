@@ -11,7 +11,6 @@ import attrs
 from wares._core.callables import VARIADIC, Shape
 from wares._core.keys import MISSING, is_plain
 from wares._core.recipes import Recipe, recipe_for_call
-from wares._core.registrations import Registrations
 from wares._core.signatures import Need
 from wares._inject.casting import FunctionCasts
 
@@ -63,10 +62,10 @@ class Asker:
         self.recipe = recipe_for_call(self.function, (*self.extras, *needs), self.registry)
         self._dependency_casts = {}
 
-    def casts_of(self, recipe: Recipe, registry: Registrations) -> FunctionCasts:
+    def casts_of(self, recipe: Recipe) -> FunctionCasts:
         """Return the casts of the arguments of a dependency, when this function needs it."""
         if recipe not in self._dependency_casts:
-            needs = registry.read(recipe)
+            needs = recipe.read()
             names = [need.name for need in needs if need.takes_argument and need.casts]
             self._dependency_casts[recipe] = FunctionCasts(recipe.factory, needs, names)
         return self._dependency_casts[recipe]

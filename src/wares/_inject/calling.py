@@ -80,7 +80,7 @@ def _prepare(
 
 def _read_needs(function: Any) -> Sequence[Need]:
     if function is not without_autowire(function):
-        return read_signature(function, Container).needs
-    needs = read_call(function, Container)
+        return read_signature(function).needs
+    needs = read_call(function)
     # Parameters with defaults are left alone.
     return [need for need in needs if need.is_marked or need.default is MISSING]

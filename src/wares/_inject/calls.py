@@ -42,9 +42,7 @@ def link(asker: Asker, container: Container, more: Collection[str] = ()) -> Call
     token = makers.token
     found: Any = makers.calls.get(asker)
     if found is None:
-        needs = itertools.chain(
-            *map(makers.registry.read, _find_dependents(asker.recipe, makers))
-        )
+        needs = itertools.chain(*map(Recipe.read, _find_dependents(asker.recipe, makers)))
         taken = frozenset(need.name for need in needs if need.takes_argument)
         found = makers.calls[asker] = (taken, {})
     # Not looked up again, because another thread may register something and replace that dict.
@@ -63,7 +61,7 @@ def _find_dependents(call: Recipe, makers: Makers) -> dict[Recipe, list[Recipe]]
     dependents: dict[Recipe, list[Recipe]] = {}
     todo = [call]
     for recipe in todo:
-        for need in makers.registry.read(recipe):
+        for need in recipe.read():
             node = makers.wiring.wire(need).node if need.is_marked else None
             if node is not None and node.recipe.is_derived:
                 if node.recipe not in dependents:
@@ -189,8 +187,7 @@ class _CallWriter(Writer):
         node = Node(recipe, is_fresh=True)
         self._chain.append(index)
         gathered = [
-            (Wire(need, "here"), self._fill(need, node, indent))
-            for need in self.makers.registry.read(recipe)
+            (Wire(need, "here"), self._fill(need, node, indent)) for need in recipe.read()
         ]
         self._chain.pop()
         return self._build(node, gathered, indent)
@@ -200,8 +197,7 @@ class _CallWriter(Writer):
         factory = super().find_factory(recipe)
         if not self._asker.casts_arguments:
             return factory
-        registry = self.makers.registry
-        return self._asker.casts_of(recipe, registry).wrap(factory, registry.read(recipe))
+        return self._asker.casts_of(recipe).wrap(factory, recipe.read())
 
     def _find_bound(self) -> set[Recipe]:
         """Return the dependencies that are bound to the call."""
@@ -217,13 +213,11 @@ class _CallWriter(Writer):
     def _takes_arguments(self, recipe: Recipe) -> bool:
         """Return whether a dependency takes an argument of the call, or casts one of its own."""
         return self._is_cast(recipe) or any(
-            need.takes_argument and need.name in self._arguments
-            for need in self.makers.registry.read(recipe)
+            need.takes_argument and need.name in self._arguments for need in recipe.read()
         )
 
     def _is_cast(self, recipe: Recipe) -> bool:
         """Return whether casting may replace an argument of a dependency."""
         if not self._asker.casts_arguments:
             return False
-        registry = self.makers.registry
-        return self._asker.casts_of(recipe, registry).may_change_any(registry.read(recipe))
+        return self._asker.casts_of(recipe).may_change_any(recipe.read())

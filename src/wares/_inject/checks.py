@@ -11,7 +11,6 @@ import attrs
 
 from wares._core.annotations import Viewpoint, is_unknown, stand_in
 from wares._core.callables import as_class, describe_callable
-from wares._core.container import Container
 from wares._core.keys import MISSING
 from wares._core.recipes import (
     Recipe,
@@ -124,7 +123,7 @@ class Check:
     def _read(self, recipe: Recipe) -> tuple[Need, ...] | None:
         """Read the needs of a dependency; return `None` if they cannot be read yet."""
         try:
-            signature = recipe.read(Container, self._viewpoint)
+            needs = recipe.read(self._viewpoint)
         except UnresolvableParameterError as error:
             if as_class(recipe.key) is not None:
                 return None
@@ -133,14 +132,12 @@ class Check:
             self.has_unread = True
             return self._read_roughly(recipe)
         self.recipes[share_dependency(recipe)] = None
-        return signature.needs
+        return needs
 
     def _read_roughly(self, recipe: Recipe) -> tuple[Need, ...]:
         """Read the needs of a dependency with stand-ins for undefined names."""
         known_later = attrs.evolve(self._viewpoint, stand_in=stand_in)
-        signature = read_signature(
-            recipe.factory, Container, is_dependency=True, viewpoint=known_later
-        )
+        signature = read_signature(recipe.factory, is_dependency=True, viewpoint=known_later)
         return tuple(
             need for need in signature.needs if not (need.is_marked and is_unknown(need.key))
         )

@@ -129,7 +129,7 @@ def find_scoped(key: Hashable, registry: Registry) -> Iterator[Recipe]:
             yield recipe
         with suppress(WaresError):
             # The graph of the registry reports needs that cannot be read.
-            needs += registrations.read(recipe)
+            needs += recipe.read()
 
 
 def _find_askers(function: Any) -> Iterator[Asker]:
@@ -187,7 +187,7 @@ def _find_awaited(asker: Asker, registry: Registry) -> Iterator[AsyncServiceErro
     seen = {asker.recipe}
     todo: list[tuple[Recipe, ...]] = [(asker.recipe,)]
     for path in todo:
-        for need in registry._registrations.read(path[-1]):
+        for need in path[-1].read():
             found = None if need.is_late else registry._registrations.find_recipe(need)
             if found is None or found in seen or found.is_eager or need.key in registry._root:
                 continue
@@ -213,7 +213,7 @@ def _walk(
     seen = {root}
     todo: list[tuple[Recipe, ...]] = [(root,)]
     for path in todo:
-        for need in registry._registrations.read(path[-1]):
+        for need in path[-1].read():
             found = registry._registrations.find_recipe(need)
             yield path, need, found
             if found is None or found in seen:

@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar, overload
 
 from wares._core.annotations import Viewpoint, stand_in
 from wares._core.callables import Shape, as_class, describe_callable, read_shape
-from wares._core.container import Container, Registry
+from wares._core.container import Registry
 from wares._core.signatures import read_marked
 from wares._inject.reading import read_asker
 from wares._inject.unfinished import find_block, hides_block, read_hidden_shape
@@ -210,7 +210,7 @@ def refuse_object(target: Any, decorator: str, *, has_more_to_do: bool = False) 
 def _asks(target: Callable[..., Any]) -> bool:
     """Return whether a parameter of *target* has a marker."""
     viewpoint = Viewpoint(may_import=False, stand_in=stand_in)
-    return bool(read_marked(target, Container, viewpoint))
+    return bool(read_marked(target, viewpoint))
 
 
 class _Injector:

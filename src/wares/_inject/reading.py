@@ -19,7 +19,6 @@ from wares._core.callables import (
     read_shape,
     unwrap,
 )
-from wares._core.container import Container
 from wares._core.marks import Mark, is_marker, read_mark
 from wares._core.signatures import Need, need_of_mark, read_marked
 from wares._inject.askers import Asker
@@ -117,7 +116,7 @@ class _Reading:
             return stand_in(name)
 
         viewpoint = attrs.evolve(viewpoint, stand_in=note_unknown)
-        return read_marked(self._function, Container, viewpoint)
+        return read_marked(self._function, viewpoint)
 
     def read_again(self, before: tuple[Need, ...]) -> tuple[Need, ...]:
         """Read the needs again, when more names are defined than when *before* was read."""
