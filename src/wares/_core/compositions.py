@@ -11,12 +11,11 @@ import functools
 import types
 import typing
 from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Iterator
-from typing import Annotated, Any, ClassVar, TypedDict, get_args, get_origin
+from typing import Annotated, Any, TypedDict, get_args, get_origin
 
 import attrs
 
-from wares._core.annotations import Viewpoint
-from wares._core.callables import Shape, describe_callable, read_parameters
+from wares._core.callables import read_parameters
 from wares._core.keys import UNIONS, Missing, describe
 from wares._core.recipes import (
     Lifetime,
@@ -27,7 +26,7 @@ from wares._core.recipes import (
     recipe_for_factory,
 )
 from wares._core.signatures import Need, Signature
-from wares.exceptions import InvalidRegistrationError, UnresolvableParameterError
+from wares.exceptions import InvalidRegistrationError
 
 
 class ValueOptions(TypedDict, total=False):
@@ -71,25 +70,6 @@ def pass_through(service: Any) -> Any:
     return service
 
 
-@attrs.frozen(eq=False)
-class ComposedRecipe(Recipe):
-    """How a service is made of other services, without a factory of the user.
-
-    Attributes:
-        composition: ``"alias"``, ``"optional"``, ``"function"``, ``"mapping"``, ``"list"`` or
-            ``"tuple"``.
-    """
-
-    is_composed: ClassVar[bool] = True
-    composition: str = "alias"
-
-    def describe_step(self) -> str:
-        """Describe the service in one line of a path."""
-        if self.composition == "alias":
-            return f"{describe(self.key)}, registered as an alias"
-        return describe(self.key)
-
-
 def recipe_for_alias(key: Any, target: Any) -> Recipe:
     """Make the recipe of an alias; it is transient, because *target*'s owner keeps the service.
 
@@ -104,39 +84,16 @@ def recipe_for_alias(key: Any, target: Any) -> Recipe:
 
 def recipe_for_composition(
     key: Hashable, composition: str, factory: Callable[..., Any], needs: Iterable[Need]
-) -> ComposedRecipe:
+) -> Recipe:
     """Make the recipe of a composed service; its parts are kept by their own owners."""
-    recipe = ComposedRecipe(key, factory, "transient", enter=False, composition=composition)
-    signature = Signature(tuple(needs), Shape.PLAIN, may_return_generator=False)
-    # The signature that `read` returns; other recipes read it from their factory.
-    object.__setattr__(recipe, "_signature", signature)
-    return recipe
-
-
-@attrs.frozen(eq=False)
-class DecoratingRecipe(Recipe):
-    """How a decorating service is made: the first parameter of its factory is the decorated one.
-
-    Attributes:
-        inner: The key of the decorated service.
-    """
-
-    inner: Hashable = None
-
-    def read(self, viewpoint: Viewpoint | None = None) -> tuple[Need, ...]:
-        """Read what the factory needs; the first parameter always needs the decorated service.
-
-        Raises:
-            UnresolvableParameterError: Nothing can fill a required parameter.
-        """
-        needs = Recipe.read(self, viewpoint)
-        if not needs:
-            raise UnresolvableParameterError(
-                "1",
-                describe_callable(self.factory),
-                "a decorator takes the decorated service as its first parameter.",
-            )
-        return (attrs.evolve(needs[0], key=self.inner, is_marked=False), *needs[1:])
+    return Recipe(
+        key,
+        factory,
+        "transient",
+        enter=False,
+        composition=composition,
+        signature=Signature(tuple(needs)),
+    )
 
 
 def recipes_for_decoration(
@@ -163,10 +120,7 @@ def recipes_for_decoration(
     )
     key = Part(recipe.key, "decorated", number)
     inner = attrs.evolve(recipe, key=key, ping=None, ping_timeout=None, tags=(), is_eager=False)
-    # The signature does not depend on the key.
-    object.__setattr__(inner, "_signature", recipe._signature)
-    facts = attrs.asdict(checked, recurse=False, filter=lambda field, _: field.init)
-    return inner, DecoratingRecipe(**facts, inner=key)
+    return inner, attrs.evolve(checked, decorated=key)
 
 
 #: The name of the parameter of a generic factory that receives the types in the brackets.
@@ -197,7 +151,7 @@ _ABSENT = Missing()
 _LISTS = (list, collections.abc.Sequence, collections.abc.Iterable)
 
 
-def compose(key: Any, known: Collection[Hashable]) -> ComposedRecipe | None:
+def compose(key: Any, known: Collection[Hashable]) -> Recipe | None:
     """Make the recipe of an annotation that stands for other keys.
 
     Args:
@@ -224,7 +178,7 @@ def compose(key: Any, known: Collection[Hashable]) -> ComposedRecipe | None:
     return None
 
 
-def _compose_optional(key: Any, kinds: Iterable[Any]) -> ComposedRecipe | None:
+def _compose_optional(key: Any, kinds: Iterable[Any]) -> Recipe | None:
     rest = tuple(kind for kind in kinds if kind is not types.NoneType)
     if len(rest) == len(get_args(key)):
         return None
@@ -232,7 +186,7 @@ def _compose_optional(key: Any, kinds: Iterable[Any]) -> ComposedRecipe | None:
     return recipe_for_composition(key, "optional", pass_through, [need])
 
 
-def _compose_function(key: Any, parameters: Any, result: Any) -> ComposedRecipe | None:
+def _compose_function(key: Any, parameters: Any, result: Any) -> Recipe | None:
     if parameters != [] or result in (None, types.NoneType):
         return None
     is_async = get_origin(result) is collections.abc.Awaitable
@@ -242,7 +196,7 @@ def _compose_function(key: Any, parameters: Any, result: Any) -> ComposedRecipe 
     return recipe_for_composition(key, "function", factory, [need])
 
 
-def _compose_mapping(key: Any, kind: Any, known: Iterable[Hashable]) -> ComposedRecipe:
+def _compose_mapping(key: Any, kind: Any, known: Iterable[Hashable]) -> Recipe:
     named = dict(_find_named(kind, known))
     needs = [_need(name, service) for name, service in named.items()]
     factory = functools.partial(_collect_mapping, tuple(named))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from _thread import TIMEOUT_MAX
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from typing import Any, ClassVar, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 from weakref import WeakValueDictionary
 
 import attrs
@@ -52,6 +52,10 @@ class Recipe:
         is_call: Whether the recipe stands for a call of an injected function.
         registry: For such a call, the registry that `inject` was given, if any.
         is_eager: Whether the service is made when the registry starts.
+        composition: How the service consists of other services: ``"alias"``, ``"optional"``,
+            ``"function"``, ``"mapping"``, ``"list"`` or ``"tuple"``; `None` if it does not.
+        decorated: For a decorating service, the key of the decorated one, which the first parameter
+            of the factory receives.
     """
 
     key: Hashable
@@ -67,15 +71,14 @@ class Recipe:
     is_call: bool = False
     registry: Any = None
     is_eager: bool = False
-    _signature: Signature | None = attrs.field(default=None, init=False)
+    composition: str | None = None
+    decorated: Hashable = None
+    _signature: Signature | None = attrs.field(default=None, alias="signature")
 
     @property
     def is_value(self) -> bool:
         """Whether a ready-made object was registered."""
         return self.value is not MISSING
-
-    #: Whether the service consists of other services (see `compositions`).
-    is_composed: ClassVar[bool] = False
 
     @property
     def is_kept(self) -> bool:
@@ -97,7 +100,7 @@ class Recipe:
         """What calling the factory returns."""
         if self._signature is not None:
             return self._signature.shape
-        return Shape.PLAIN if self.is_value else read_shape(without_autowire(self.factory))
+        return read_shape(without_autowire(self.factory))
 
     def read(self, viewpoint: Viewpoint | None = None) -> tuple[Need, ...]:
         """Read what the factory needs; only once, because that is slow.
@@ -110,20 +113,24 @@ class Recipe:
         """
         signature = self._signature
         if signature is None:
-            signature = (
-                Signature((), Shape.PLAIN, may_return_generator=False)
-                if self.is_value
-                else read_signature(
-                    self.factory, is_dependency=self.is_derived, viewpoint=viewpoint
-                )
+            signature = read_signature(
+                self.factory, is_dependency=self.is_derived, viewpoint=viewpoint
             )
-            _remember(self, signature)
+            if self.decorated is not None:
+                needs = _pass_decorated(self, signature.needs)
+                signature = attrs.evolve(signature, needs=needs)
+            # The recipe is frozen. Two threads would store equal signatures.
+            object.__setattr__(self, "_signature", signature)
         return signature.needs
 
     def describe_step(self) -> str:
         """Describe the service and where its factory is defined, in one line of a path."""
         if self.is_value:
             return f"{describe(self.key)}, a registered value"
+        if self.composition == "alias":
+            return f"{describe(self.key)}, registered as an alias"
+        if self.composition is not None:
+            return describe(self.key)
         if self.is_derived:
             dependency: Any = self.key
             return describe_callable(dependency)
@@ -132,9 +139,19 @@ class Recipe:
         )
 
 
-def _remember(recipe: Recipe, signature: Signature) -> None:
-    """Store the signature in a frozen recipe; two threads would store equal ones."""
-    object.__setattr__(recipe, "_signature", signature)
+def _pass_decorated(recipe: Recipe, needs: tuple[Need, ...]) -> tuple[Need, ...]:
+    """Return the *needs* of a decorator, of which the first is that for the decorated service.
+
+    Raises:
+        UnresolvableParameterError: There is no first one.
+    """
+    if not needs:
+        raise UnresolvableParameterError(
+            "1",
+            describe_callable(recipe.factory),
+            "a decorator takes the decorated service as its first parameter.",
+        )
+    return (attrs.evolve(needs[0], key=recipe.decorated, is_marked=False), *needs[1:])
 
 
 def recipe_for_dependency(key: Hashable) -> Recipe | None:
@@ -257,6 +274,7 @@ def recipe_for_value(
         value,
         ping_timeout=ping_timeout,
         tags=_read_tags(key, tags),
+        signature=Signature(),
     )
 
 
@@ -264,16 +282,20 @@ def recipe_for_call(
     function: Callable[..., Any], needs: tuple[Need, ...], registry: Any = None
 ) -> Recipe:
     """Make the recipe that stands for a call of an injected function, with its needs."""
-    recipe = Recipe(
-        function, function, "transient", is_derived=True, is_call=True, registry=registry
+    return Recipe(
+        function,
+        function,
+        "transient",
+        is_derived=True,
+        is_call=True,
+        registry=registry,
+        signature=Signature(needs),
     )
-    _remember(recipe, Signature(needs, Shape.PLAIN, may_return_generator=False))
-    return recipe
 
 
 def is_plain(recipe: Recipe) -> bool:
     """Return whether the product of a factory is certainly the service, with nothing to enter."""
-    if recipe.is_composed:
+    if recipe.composition:
         return True
     factory: Any = without_autowire(recipe.factory)
     if not isinstance(factory, type):
@@ -290,7 +312,7 @@ def is_plain(recipe: Recipe) -> bool:
 
 def promise_of(recipe: Recipe) -> Any:
     """Return the type of the service that a factory's annotations promise, or `MISSING`."""
-    if recipe.is_value or recipe.is_composed:
+    if recipe.is_value or recipe.composition:
         return MISSING
     promise = read_promise(recipe.factory)
     return read_entered(promise) if recipe.enter else promise

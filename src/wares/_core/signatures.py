@@ -98,9 +98,9 @@ class Signature:
         may_return_generator: Whether it wraps a generator function, and may return its generator.
     """
 
-    needs: tuple[Need, ...]
-    shape: Shape
-    may_return_generator: bool
+    needs: tuple[Need, ...] = ()
+    shape: Shape = Shape.PLAIN
+    may_return_generator: bool = False
 
 
 def read_signature(

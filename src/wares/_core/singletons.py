@@ -145,7 +145,7 @@ class Singletons:
         return all(
             recipe is None
             or recipe.is_derived
-            or recipe.is_composed
+            or recipe.composition is not None
             or self._registry.may_return(recipe)
             for _, recipe in kept.sources
         )

@@ -311,7 +311,7 @@ class Writer:
 
     def _gather_fresh(self, node: Node, indent: int) -> FreshCall:
         """Gather the dependencies of a fresh service; a composed one may be given instead."""
-        if not node.recipe.is_composed:
+        if not node.recipe.composition:
             return FreshCall(self._gather(node, indent))
         service = self.new_variable()
         self.put(indent, f"{service} = made.get({self.define('k', node.recipe.key)}, claim)")
@@ -404,7 +404,7 @@ class Writer:
         wires = self.wiring.wires_of(recipe)
         return not isinstance(wires, WaresError) and any(
             wire.source == "container"
-            or (wire.node is not None and wire.node.recipe.is_composed)
+            or (wire.node is not None and wire.node.recipe.composition is not None)
             for wire in wires
         )
 

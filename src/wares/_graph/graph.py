@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 
 from wares._core.callables import describe_callable, find_place
-from wares._core.compositions import ComposedRecipe, DecoratingRecipe, Part
+from wares._core.compositions import Part
 from wares._core.keys import MISSING, describe, find_nearest, name_uniquely
 from wares._core.recipes import Recipe, cannot_fill, promise_of
 from wares._core.results import fits
@@ -287,10 +287,10 @@ class _Surveyor:
         """Find factories and aliases that do not return the type that they are registered under."""
         for key, recipe in self._recipes.items():
             asked = key.key if isinstance(key, Part) else key
-            if isinstance(recipe, ComposedRecipe):
+            if recipe.composition is not None:
                 self._find_wrong_alias(recipe, key)
                 continue
-            if recipe.is_derived or isinstance(recipe, DecoratingRecipe):
+            if recipe.is_derived or recipe.decorated is not None:
                 # A decorating service often only looks like the decorated one.
                 continue
             promise = promise_of(recipe)
@@ -302,7 +302,7 @@ class _Surveyor:
                 )
                 self._note(problem, key)
 
-    def _find_wrong_alias(self, recipe: ComposedRecipe, key: Hashable) -> None:
+    def _find_wrong_alias(self, recipe: Recipe, key: Hashable) -> None:
         target = self._needs[key][0].key if recipe.composition == "alias" else key
         if not fits(target, key):
             problem = InvalidRegistrationError(
@@ -340,7 +340,7 @@ class _Surveyor:
 
 
 def _node_for(recipe: Recipe, name: str, problems: tuple[int, ...]) -> Node:
-    has_place = not (recipe.is_value or isinstance(recipe, ComposedRecipe))
+    has_place = not recipe.is_value and recipe.composition is None
     place = find_place(recipe.factory) if has_place else None
     return Node(
         recipe.key,
@@ -357,6 +357,6 @@ def _node_for(recipe: Recipe, name: str, problems: tuple[int, ...]) -> Node:
 def _kind_of(recipe: Recipe) -> str:
     if recipe.is_value:
         return "value"
-    if isinstance(recipe, ComposedRecipe):
+    if recipe.composition is not None:
         return recipe.composition
     return "callable" if recipe.is_derived else "factory"
