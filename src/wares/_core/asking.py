@@ -236,7 +236,7 @@ class Asking:
         elif key in ready and type(service := made.setdefault(key, ready[key])) is not Claim:
             return service
         else:
-            maker = self._makers.link(key, self)
+            maker, _ = self._makers.link(key, self, can_await=False)
         claim = Claim()
         while True:
             try:
@@ -405,7 +405,7 @@ class Asking:
         elif key in ready and type(service := made.setdefault(key, ready[key])) is not Claim:
             return service
         else:
-            maker, is_async = self._makers.alink(key, self)
+            maker, is_async = self._makers.link(key, self, can_await=True)
         claim = Claim()
         while True:
             try:

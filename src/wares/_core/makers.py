@@ -50,7 +50,6 @@ class Makers:
         request: The makers of the containers around these, if these end with a function.
 
     Attributes:
-        find: Finds the recipe of a need, if there is one.
         sync: The makers for `get`, by key.
         awaited: The makers for `aget`, by key, each with whether it is a coroutine function.
         ready: The registered values that containers were asked for, by key.
@@ -69,7 +68,6 @@ class Makers:
     ) -> None:
         self.registry = registry
         self.local = local
-        self.find = partial(_find_recipe, registry, local)
         self.keeper: Keeper = keeper
         self.around = around
         self.request = request
@@ -95,21 +93,18 @@ class Makers:
         self.calls: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
         self.token = object()
 
-    def link(self, key: Any, container: Any) -> Callable[..., Any]:
-        """Return the maker with which `get` makes *key*; write it if necessary."""
-        if type(key) is MakerKey:
-            return key.maker[0]
-        return self._link(key, container, can_await=False)[0]
+    def link(self, key: Any, container: Any, *, can_await: bool) -> Maker:
+        """Return the maker of *key*, and keep it for the next time; write it if necessary.
 
-    def alink(self, key: Any, container: Any) -> Maker:
-        """Return the maker with which `aget` makes *key*; write it if necessary."""
+        Args:
+            key: The key.
+            container: The container that was asked.
+            can_await: Whether `aget` asks.
+        """
         if type(key) is MakerKey:
             return key.maker
-        return self._link(key, container, can_await=True)
-
-    def _link(self, key: Any, container: Any, *, can_await: bool) -> Maker:
         token = self.token
-        wire = self.wiring.wire(Need("", expand_alias(key), by_keyword=False))
+        wire = self.wiring.wire(Need("", expand_alias(key)))
         maker = self._write_asked(wire, container, can_await=can_await)
         with LOCK:
             if token is not self.token:
@@ -139,11 +134,10 @@ class Makers:
         if node not in written:
             wiring = self.wiring if unshared is None else self.make_wiring()
             found = walk(node, wiring)
+            elsewhere = partial(self.write_elsewhere, can_await=can_await, unshared=unshared)
             for each in found.order:
                 if each not in written:
-                    writer = Writer(
-                        self, wiring, found, written, can_await=can_await, unshared=unshared
-                    )
+                    writer = Writer(wiring, elsewhere, found, written, can_await=can_await)
                     maker = writer.write(each)
                     store = here if unshared is None or not each.recipe.is_derived else unshared
                     store[each] = maker
@@ -166,7 +160,8 @@ class Makers:
     def make_wiring(self) -> Wiring:
         """Make a wiring, as these containers see the registrations."""
         return Wiring(
-            self.find,
+            self.registry,
+            self.local,
             self.keeper,
             ends_with_function=self.request is not None,
         )
@@ -193,7 +188,8 @@ class Makers:
         if wire.source == "here":
             assert wire.node is not None  # a service that is made here has a recipe
             return self.write(wire.node, can_await=can_await)
-        writer = Writer(self, self.wiring, Walk((), {}), {}, can_await=can_await)
+        elsewhere = partial(self.write_elsewhere, can_await=can_await)
+        writer = Writer(self.wiring, elsewhere, Walk(), {}, can_await=can_await)
         return writer.write_hand_over(wire)
 
 
@@ -205,14 +201,3 @@ class MakerKey:
     """
 
     maker: Maker
-
-
-def _find_recipe(
-    registry: Registrations, local: tuple[Mapping[Hashable, Recipe], ...], need: Need
-) -> Recipe | None:
-    # A function: with a bound method, the makers of a request would be a reference cycle.
-    if need.key not in registry.overrides:
-        for recipes in local:
-            if need.key in recipes:
-                return recipes[need.key]
-    return registry.find_recipe(need)

@@ -103,7 +103,7 @@ def _must_await(container: Asking, recipe: Recipe) -> bool:
         except WaresError:
             # Running the ping raises this error.
             continue
-        asked = (container._makers.find(need) for need in needs)
+        asked = (container._makers.wiring.find(need) for need in needs)
         found = {other for other in asked if other is not None} - seen
         seen |= found
         todo += found

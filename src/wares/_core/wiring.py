@@ -8,18 +8,16 @@ The maker raises the error if the dependency is really needed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from typing import Any, Literal, TypeAlias
 
 import attrs
 
 from wares._core.keys import MISSING
 from wares._core.recipes import Recipe
+from wares._core.registrations import Registrations
 from wares._core.signatures import Need, Reader
 from wares.exceptions import WaresError
-
-#: Finds the recipe for a need, or `None` if there is none.
-FindRecipe: TypeAlias = Callable[[Need], Recipe | None]
 
 #: Where the service of a wire comes from.
 Source: TypeAlias = Literal[
@@ -73,7 +71,8 @@ class Wiring:
     """Wires the needs of recipes, as one kind of container sees them.
 
     Args:
-        find: Finds the recipe for a need.
+        registry: The registrations.
+        local: The local registrations, the innermost container's first. They win.
         keeper: The lifetime of the services that are made (see `Keeper`).
         ends_with_function: Whether the container ends with a function. Marked dependencies of
             another scope are then kept by the container around it.
@@ -81,15 +80,25 @@ class Wiring:
 
     def __init__(
         self,
-        find: FindRecipe,
+        registry: Registrations,
+        local: tuple[Mapping[Hashable, Recipe], ...],
         keeper: Keeper,
         *,
         ends_with_function: bool = False,
     ) -> None:
-        self._find = find
-        self._keeper = keeper
+        self.registry = registry
+        self.keeper = keeper
+        self._local = local
         self.ends_with_function = ends_with_function
         self._wires: dict[Recipe, tuple[Wire, ...] | WaresError] = {}
+
+    def find(self, need: Need) -> Recipe | None:
+        """Return the recipe for *need*, or `None` if there is none."""
+        if need.key not in self.registry.overrides:
+            for recipes in self._local:
+                if need.key in recipes:
+                    return recipes[need.key]
+        return self.registry.find_recipe(need)
 
     def wires_of(self, recipe: Recipe) -> tuple[Wire, ...] | WaresError:
         """Return the wires of a recipe, or the error raised while its needs were read."""
@@ -109,7 +118,7 @@ class Wiring:
             return Wire(need, "too short")
         if need.key is Reader.container:
             return Wire(need, "container")
-        recipe = None if need.key is MISSING else self._find(need)
+        recipe = None if need.key is MISSING else self.find(need)
         if recipe is None:
             return Wire(need, "absent")
         is_fresh = not need.use_cache or recipe.lifetime == "transient"
@@ -122,12 +131,12 @@ class Wiring:
         """Return where the service of *recipe* comes from."""
         if recipe.is_ready:
             return "ready"
-        if recipe.is_derived or recipe.lifetime in ("transient", self._keeper):
+        if recipe.is_derived or recipe.lifetime in ("transient", self.keeper):
             is_for_longer = need.is_marked and need.scope != "function"
             return "request" if self.ends_with_function and is_for_longer else "here"
         if recipe.lifetime == "singleton":
             return "registry"
-        if recipe.lifetime == "connection" and self._keeper == "scoped":
+        if recipe.lifetime == "connection" and self.keeper == "scoped":
             return "outermost"
         return "outlived"
 
@@ -157,8 +166,8 @@ class Walk:
         circles: The recipes of each circle, by the node that closes it and the node it leads to.
     """
 
-    order: tuple[Node, ...]
-    circles: Mapping[tuple[Node, Node], tuple[Recipe, ...]]
+    order: tuple[Node, ...] = ()
+    circles: Mapping[tuple[Node, Node], tuple[Recipe, ...]] = attrs.field(factory=dict)
 
 
 @attrs.define(eq=False)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import linecache
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import attrs
 
@@ -18,32 +18,11 @@ from wares._core.callables import leave_out_shown_defaults, without_autowire
 from wares._core.keys import MISSING
 from wares._core.paths import remember_chains
 from wares._core.recipes import Recipe, is_plain, never_returns_none
-from wares._core.registrations import Registrations
-from wares._core.wiring import Keeper, Node, Walk, Wire, Wiring
+from wares._core.wiring import Node, Walk, Wire, Wiring
 from wares.exceptions import WaresError
 
 #: A maker, and whether it is a coroutine function.
 Maker = tuple[Callable[..., Any], bool]
-
-
-class MakerSource(Protocol):
-    """The part of `Makers` that a writer uses; the module of `Makers` imports this one."""
-
-    @property
-    def registry(self) -> Registrations:
-        """The registrations."""
-        raise NotImplementedError
-
-    @property
-    def keeper(self) -> Keeper:
-        """The lifetime of the services that are made; see `Keeper`."""
-        raise NotImplementedError
-
-    def write_elsewhere(
-        self, wire: Wire, *, can_await: bool, unshared: dict[Node, Maker] | None = None
-    ) -> Maker:
-        """Return the maker of a service that a longer-lived container keeps."""
-        raise NotImplementedError
 
 
 @attrs.frozen
@@ -63,35 +42,32 @@ class Writer:
     """Writes one maker: for each service, how its dependencies are gathered, and how it is built.
 
     Args:
-        makers: The `Makers` that will keep the maker.
         wiring: Tells what fills each parameter.
+        write_elsewhere: Returns the maker of a service that a longer-lived container keeps.
         found: The dependencies of the node for which makers are being written.
         written: The makers of the nodes that have one.
         can_await: Whether the maker is for `aget`.
-        unshared: Where to keep the makers of unregistered dependencies, if not with the others.
     """
 
     def __init__(
         self,
-        makers: MakerSource,
         wiring: Wiring,
+        write_elsewhere: Callable[[Wire], Maker],
         found: Walk,
         written: Mapping[Node, Maker],
         *,
         can_await: bool,
-        unshared: dict[Node, Maker] | None = None,
     ) -> None:
-        self.unshared = unshared
-        self.makers = makers
         self.wiring = wiring
+        self._write_elsewhere = write_elsewhere
         self.walk = found
         self.written = written
         self.can_await = can_await
         self.is_async = False
         self.recipes: list[Recipe] = []
         # `names` are those of the arguments that a dependency may take.
-        self.constants: dict[str, Any] = {"registry": makers.registry, "names": ()}
-        self.observers = makers.registry.observers
+        self.constants: dict[str, Any] = {"registry": wiring.registry, "names": ()}
+        self.observers = wiring.registry.observers
         self._lines: list[str] = []
         self._chain: list[int] = []
         self._chains: dict[int, tuple[int, ...]] = {}
@@ -114,7 +90,7 @@ class Writer:
             service = self.define("value", asker.recipe.value)
         else:
             service = self.get(wire, 2, asker)
-        if wire.source != "container" and self.makers.keeper != "singleton":
+        if wire.source != "container" and self.wiring.keeper != "singleton":
             # The registry itself keeps only what it makes: an override may replace anything else.
             service = self._hand_over(self.define("k", wire.need.key), service, 2)
         self.put(2, f"return {service}")
@@ -215,12 +191,10 @@ class Writer:
 
     def _get_elsewhere(self, wire: Wire, key: str, service: str, indent: int) -> None:
         """Write that a service is fetched from the container that keeps it."""
-        maker = self.makers.write_elsewhere(
-            wire, can_await=self.can_await, unshared=self.unshared
-        )
+        maker = self._write_elsewhere(wire)
         if wire.source == "registry":
-            root = self.define("root", self.makers.registry.root)
-            kept = self.define("kept", self.makers.registry.root._made)
+            root = self.define("root", self.wiring.registry.root)
+            kept = self.define("kept", self.wiring.registry.root._made)
             # First this container: it keeps a singleton that an override has removed from the root.
             self.put(indent, f"{service} = made.get({key}, claim)")
             self.put(
@@ -339,7 +313,7 @@ class Writer:
         self._chain.pop()
         node = Node(recipe, is_fresh=False)
         gathered = self._gather(node, indent + 1)
-        is_root = self.makers.keeper == "singleton"
+        is_root = self.wiring.keeper == "singleton"
         if is_root:
             self.put(indent + 1, "claim.sources = []")
             if self.can_await:

@@ -69,7 +69,9 @@ def _prepare(
             return False
         # Asking for a missing service raises the right error.
         must_be_there = need.default is MISSING and not need.takes_argument
-        return must_be_there or need.key in container or bool(container._makers.find(need))
+        return (
+            must_be_there or need.key in container or bool(container._makers.wiring.find(need))
+        )
 
     def run(filled: Mapping[str, Any]) -> Any:
         bound.arguments.update(filled)

@@ -7,6 +7,7 @@ though it is cleaned up with the container. The container is asked for all other
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Collection
 from typing import Any
@@ -74,13 +75,14 @@ class _CallWriter(Writer):
     """Writes the function that gets the dependencies of one injected function."""
 
     def __init__(self, asker: Asker, makers: Makers, more: Collection[str]) -> None:
-        unshared: dict[Node, Maker] = {}
-        wiring = makers.make_wiring()
-        super().__init__(
-            makers, wiring, Walk((), {}), {}, can_await=asker.can_await, unshared=unshared
+        # The makers of unregistered dependencies belong to this function.
+        self._unshared: dict[Node, Maker] = {}
+        elsewhere = functools.partial(
+            makers.write_elsewhere, can_await=asker.can_await, unshared=self._unshared
         )
+        super().__init__(makers.make_wiring(), elsewhere, Walk(), {}, can_await=asker.can_await)
         self._asker = asker
-        self._container_makers = makers
+        self._makers = makers
         self._arguments = {name: f"a_{name}" for name in asker.names}
         self._arguments |= {name: f"more[{name!r}]" for name in more}
         self._bound = self._find_bound()
@@ -154,9 +156,9 @@ class _CallWriter(Writer):
             owner = "c._request"
         if not recipe.is_derived and (wire.need.use_cache or recipe.lifetime == "transient"):
             return owner, self.define("k", recipe.key)
-        makers = self._container_makers if owner == "c" else self._container_makers.request
+        makers = self._makers if owner == "c" else self._makers.request
         assert makers is not None  # the makers of a function's container have it
-        maker = makers.write(wire.node, can_await=self.can_await, unshared=self.unshared)
+        maker = makers.write(wire.node, can_await=self.can_await, unshared=self._unshared)
         return owner, self.define("maker_key", MakerKey(maker))
 
     def _fill_bound(self, wire: Wire, indent: int) -> str:
@@ -201,7 +203,7 @@ class _CallWriter(Writer):
 
     def _find_bound(self) -> set[Recipe]:
         """Return the dependencies that are bound to the call."""
-        dependents = _find_dependents(self._asker.recipe, self._container_makers)
+        dependents = _find_dependents(self._asker.recipe, self._makers)
         todo = [recipe for recipe in dependents if self._takes_arguments(recipe)]
         bound: set[Recipe] = set()
         for recipe in todo:
