@@ -47,6 +47,12 @@ class Cleanups(list[Entry]):
 
     must_await = False
 
+    def note_callback(self, recipe: Recipe) -> None:
+        """Note the ``on_registry_close`` callback of a recipe, if it has one."""
+        if recipe.on_registry_close is not None:
+            self.must_await = True
+            self.append((leave_callback, recipe.on_registry_close, recipe))
+
     def find_pending(self) -> list[Hashable]:
         """List the services whose cleanups must be awaited."""
         if not self.must_await:

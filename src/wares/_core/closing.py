@@ -94,7 +94,7 @@ class Closing(Registering):
             except BaseException as raised:  # noqa: BLE001  # everything else must be closed
                 after = replace(after, raised)
         after = leave_all(self._mark_root_closed(), after, self._registrations.observers)
-        after = leave_all(self._callbacks, after)
+        after = leave_all(self._registrations.callbacks, after)
         if after is not error and after is not None:
             raise_as_it_is(after)
 
@@ -110,7 +110,7 @@ class Closing(Registering):
             except BaseException as raised:  # noqa: BLE001  # everything else must be closed
                 after = replace(after, raised)
         after = await aleave_all(self._mark_root_closed(), after, self._registrations.observers)
-        after = await aleave_all(awaited_callbacks(self._callbacks), after)
+        after = await aleave_all(awaited_callbacks(self._registrations.callbacks), after)
         if after is not error and after is not None:
             raise_as_it_is(after)
 
@@ -137,7 +137,7 @@ class Closing(Registering):
         cleanups = self._root._cleanups
         return [
             *(cleanups.find_pending() if cleanups else ()),
-            *self._callbacks.find_pending(),
+            *self._registrations.callbacks.find_pending(),
         ]
 
     def _forget_singletons(self) -> None:

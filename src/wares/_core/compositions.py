@@ -10,7 +10,7 @@ import collections.abc
 import functools
 import types
 import typing
-from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from typing import Annotated, Any, TypedDict, get_args, get_origin
 
 import attrs
@@ -19,9 +19,9 @@ from wares._core.callables import read_parameters
 from wares._core.keys import UNIONS, Missing, describe
 from wares._core.recipes import (
     Lifetime,
+    OnRegistryClose,
     Ping,
     Recipe,
-    check_callback,
     check_key,
     recipe_for_factory,
 )
@@ -36,7 +36,7 @@ class ValueOptions(TypedDict, total=False):
     ping: Ping | None
     ping_timeout: float | None
     tags: Iterable[str]
-    on_registry_close: Callable[[], object] | Awaitable[object] | None
+    on_registry_close: OnRegistryClose | None
     suppress_context_exit: bool
 
 
@@ -140,9 +140,9 @@ def check_generic(key: Hashable, factory: Any, options: FactoryOptions) -> None:
     Raises:
         WaresError: As in `Registry.register_factory`.
     """
-    known: dict[str, Any] = {**options}
-    check_callback(key, known.pop("on_registry_close", None))
-    recipe_for_factory(key, bind_types(factory, ()) if callable(factory) else factory, **known)
+    recipe_for_factory(
+        key, bind_types(factory, ()) if callable(factory) else factory, **options
+    )
 
 
 #: Stands for a part of a composed service that is expected, but was not given to the container.

@@ -19,7 +19,6 @@ from wares._core.cleanups import (
     aleave_all,
     awaited_callbacks,
     leave_all,
-    leave_callback,
     raise_as_it_is,
 )
 from wares._core.keys import MISSING, describe
@@ -27,13 +26,12 @@ from wares._core.locking import LOCK, locked
 from wares._core.log import log_registration
 from wares._core.makers import Makers
 from wares._core.recipes import (
+    OnRegistryClose,
     Ping,
     Recipe,
-    check_callback,
     recipe_for_factory,
     recipe_for_value,
 )
-from wares._core.registering import OnRegistryClose
 from wares.exceptions import (
     ContainerClosedError,
     InvalidLifetimeError,
@@ -124,8 +122,9 @@ class Related(Asking):
             suppress_context_exit=suppress_context_exit,
             ping_timeout=ping_timeout,
             tags=tags,
+            on_registry_close=on_registry_close,
         )
-        self._register_locally(recipe, on_registry_close)
+        self._register_locally(recipe)
 
     def register_local_value(
         self,
@@ -164,8 +163,9 @@ class Related(Asking):
             suppress_context_exit=suppress_context_exit,
             ping_timeout=ping_timeout,
             tags=tags,
+            on_registry_close=on_registry_close,
         )
-        self._register_locally(recipe, on_registry_close)
+        self._register_locally(recipe)
 
     def _refuse_longer(self, key: object, lifetime: str) -> None:
         """Raise an error for a lifetime that is longer than this container's."""
@@ -265,22 +265,19 @@ class Related(Asking):
                 todo += reversed(list(container._family.children))
         return found
 
-    def _register_locally(self, recipe: Recipe, on_close: OnRegistryClose | None) -> None:
+    def _register_locally(self, recipe: Recipe) -> None:
         if self._made is CLOSED:
             raise self._make_closed_error()
-        check_callback(recipe.key, on_close)
         log_registration(recipe)
-        self._put(recipe, on_close, self._get_family())
+        self._put(recipe, self._get_family())
 
     @locked
-    def _put(self, recipe: Recipe, on_close: OnRegistryClose | None, family: Family) -> None:
+    def _put(self, recipe: Recipe, family: Family) -> None:
         """Put a local registration in force, here and in the descendants."""
         if self._made is CLOSED:
             # Another thread has closed this container, and may not have seen the family.
             raise self._make_closed_error()
-        if on_close is not None:
-            family.callbacks.must_await = True
-            family.callbacks.append((leave_callback, on_close, recipe))
+        family.callbacks.note_callback(recipe)
         if family.given is None:
             family.given = self._given
         family.recipes[recipe.key] = recipe

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from _thread import TIMEOUT_MAX
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from typing import Any, Literal, TypeAlias, get_args
 from weakref import WeakValueDictionary
 
@@ -33,6 +33,9 @@ LIFETIMES: tuple[str, ...] = get_args(Lifetime)
 
 Ping: TypeAlias = Callable[[Any], object]
 
+#: A callable that is called, or an awaitable that is awaited, when a registry closes.
+OnRegistryClose: TypeAlias = Callable[[], object] | Awaitable[object]
+
 
 @attrs.frozen(eq=False)
 class Recipe:
@@ -52,6 +55,7 @@ class Recipe:
         is_call: Whether the recipe stands for a call of an injected function.
         registry: For such a call, the registry that `inject` was given, if any.
         is_eager: Whether the service is made when the registry starts.
+        on_registry_close: What is called or awaited when the registry closes, if there is such.
         composition: How the service consists of other services: ``"alias"``, ``"optional"``,
             ``"function"``, ``"mapping"``, ``"list"`` or ``"tuple"``; `None` if it does not.
         decorated: For a decorating service, the key of the decorated one, which the first parameter
@@ -71,6 +75,7 @@ class Recipe:
     is_call: bool = False
     registry: Any = None
     is_eager: bool = False
+    on_registry_close: OnRegistryClose | None = None
     composition: str | None = None
     decorated: Hashable = None
     _signature: Signature | None = attrs.field(default=None, alias="signature")
@@ -208,12 +213,14 @@ def recipe_for_factory(
     tags: Iterable[str] = (),
     is_derived: bool = False,
     eager: bool = False,
+    on_registry_close: OnRegistryClose | None = None,
 ) -> Recipe:
     """Make the recipe of a registered factory, or of an override of an unregistered callable.
 
     Raises:
-        InvalidRegistrationError: The key is not hashable, the factory or ping not callable, the
-            timeout no positive number, the tags not strings, or an eager service no singleton.
+        InvalidRegistrationError: The key is not hashable, the factory, ping or callback not
+            callable, the timeout no positive number, the tags not strings, or an eager service no
+            singleton.
         InvalidLifetimeError: There is no such lifetime.
         UnresolvableParameterError: A required parameter has no annotation.
     """
@@ -221,6 +228,7 @@ def recipe_for_factory(
     _check_factory(key, factory)
     _check_lifetime(key, lifetime, eager=eager)
     _check_ping(key, ping, ping_timeout)
+    _check_callback(key, on_registry_close)
     if not is_derived:
         check_parameters(factory)
     return Recipe(
@@ -234,6 +242,7 @@ def recipe_for_factory(
         ping_timeout=ping_timeout,
         tags=_read_tags(key, tags),
         is_eager=eager,
+        on_registry_close=on_registry_close,
     )
 
 
@@ -241,22 +250,24 @@ def recipe_for_value(
     key: Any,
     value: object,
     *,
-    enter: bool,
-    ping: Ping | None,
-    suppress_context_exit: bool,
+    enter: bool = False,
+    ping: Ping | None = None,
+    suppress_context_exit: bool = False,
     ping_timeout: float | None = None,
     tags: Iterable[str] = (),
+    on_registry_close: OnRegistryClose | None = None,
 ) -> Recipe:
     """Make the recipe of a registered object.
 
     Raises:
-        InvalidRegistrationError: The key is not hashable, the ping not callable, its timeout no
-            positive number, the tags not strings, the value a class instead of an instance, or an
-            entered value no context manager.
+        InvalidRegistrationError: The key is not hashable, the ping or callback not callable, the
+            timeout no positive number, the tags not strings, the value a class instead of an
+            instance, or an entered value no context manager.
     """
     key = check_key(key)
     _check_value(key, value)
     _check_ping(key, ping, ping_timeout)
+    _check_callback(key, on_registry_close)
     if enter and not is_context_manager(type(value)):
         message = (
             f"The value of {describe(key)} has enter=True, but its class, "
@@ -274,6 +285,7 @@ def recipe_for_value(
         value,
         ping_timeout=ping_timeout,
         tags=_read_tags(key, tags),
+        on_registry_close=on_registry_close,
         signature=Signature(),
     )
 
@@ -467,12 +479,7 @@ def _read_tags(key: Hashable, tags: Iterable[str]) -> tuple[str, ...]:
     return read
 
 
-def check_callback(key: Hashable, callback: object) -> None:
-    """Raise an error for an ``on_registry_close`` that cannot be called or awaited.
-
-    Raises:
-        InvalidRegistrationError: The callback is neither callable nor awaitable.
-    """
+def _check_callback(key: Hashable, callback: object) -> None:
     if callback is None or callable(callback) or inspect.isawaitable(callback):
         return
     message = (

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Any
 
 from typing_extensions import TypeForm, TypeVar, Unpack
 
 from wares._core.annotations import expand_alias
-from wares._core.cleanups import RegistryCleanups, leave_callback
 from wares._core.compositions import (
     FactoryOptions,
     Part,
@@ -25,9 +24,8 @@ from wares._core.marks import is_derivable
 from wares._core.observation import EVENTS
 from wares._core.recipes import (
     Lifetime,
+    OnRegistryClose,
     Ping,
-    Recipe,
-    check_callback,
     check_key,
     recipe_for_factory,
     recipe_for_value,
@@ -37,16 +35,12 @@ from wares.exceptions import InvalidRegistrationError
 
 T = TypeVar("T")
 
-#: A callable that is called, or an awaitable that is awaited, when a registry closes.
-OnRegistryClose = Callable[[], object] | Awaitable[object]
-
 
 class Registering:
     """The part of `Registry` that registers services, and lets tests override them."""
 
     def __init__(self) -> None:
         self._registrations = Registrations(self)
-        self._callbacks = RegistryCleanups()
         self._parts: dict[Hashable, itertools.count[int]] = {}
         self._decorations = itertools.count(1)
 
@@ -116,8 +110,9 @@ class Registering:
             ping_timeout=ping_timeout,
             tags=tags,
             eager=eager,
+            on_registry_close=on_registry_close,
         )
-        self._register(recipe, on_registry_close)
+        self._registrations.put(recipe)
 
     def register_value(
         self,
@@ -162,8 +157,9 @@ class Registering:
             suppress_context_exit=suppress_context_exit,
             ping_timeout=ping_timeout,
             tags=tags,
+            on_registry_close=on_registry_close,
         )
-        self._register(recipe, on_registry_close)
+        self._registrations.put(recipe)
 
     def register_alias(
         self, key: TypeForm[T] | Hashable, target: TypeForm[Any] | Hashable
@@ -185,7 +181,7 @@ class Registering:
             InvalidRegistrationError: A key is not hashable, or both are the same.
             RegistryClosedError: The registry is closed.
         """
-        self._register(recipe_for_alias(key, target), None)
+        self._registrations.put(recipe_for_alias(key, target))
 
     def add_factory(
         self,
@@ -364,9 +360,10 @@ class Registering:
             suppress_context_exit=suppress_context_exit,
             ping_timeout=ping_timeout,
             tags=tags,
+            on_registry_close=on_registry_close,
             is_derived=known not in self._registrations.registered and is_derivable(known),
         )
-        return self._override(recipe, on_registry_close)
+        return Override(self._registrations, recipe)
 
     def override_value(
         self,
@@ -400,8 +397,9 @@ class Registering:
             suppress_context_exit=suppress_context_exit,
             ping_timeout=ping_timeout,
             tags=tags,
+            on_registry_close=on_registry_close,
         )
-        return self._override(recipe, on_registry_close)
+        return Override(self._registrations, recipe)
 
     def observe(self, observer: object) -> Callable[[], None]:
         """Tell *observer* from now on which services are made and cleaned up, and how long it took.
@@ -442,22 +440,3 @@ class Registering:
         key = check_key(key)
         # A counter, so that two threads do not get the same number.
         return Part(key, "part", next(self._parts.setdefault(key, itertools.count(1))))
-
-    def _register(self, recipe: Recipe, on_close: OnRegistryClose | None) -> None:
-        self._registrations.check_open()
-        self._note_callback(recipe, on_close)
-        self._registrations.put(recipe)
-
-    def _override(self, recipe: Recipe, on_close: OnRegistryClose | None) -> Override:
-        check_callback(recipe.key, on_close)
-        return Override(
-            self._registrations,
-            recipe,
-            functools.partial(self._note_callback, recipe, on_close),
-        )
-
-    def _note_callback(self, recipe: Recipe, on_close: OnRegistryClose | None) -> None:
-        check_callback(recipe.key, on_close)
-        if on_close is not None:
-            self._callbacks.must_await = True
-            self._callbacks.append((leave_callback, on_close, recipe))

@@ -12,6 +12,7 @@ from weakref import WeakSet, WeakValueDictionary
 import attrs
 
 from wares._core.callables import describe_callable, read_shape
+from wares._core.cleanups import RegistryCleanups
 from wares._core.compositions import compose
 from wares._core.keys import MISSING, describe, find_nearest
 from wares._core.locking import LOCK, locked
@@ -45,6 +46,7 @@ class Registrations:
         unasked: The overridden keys without a registration that have not been asked for yet.
         seen: The needs that `Registry.record` has seen, as pairs of keys.
         observers: The observers.
+        callbacks: The ``on_registry_close`` callbacks.
         all_makers: The makers of all containers, which are dropped when a registration changes.
         root: The container that keeps the singletons.
         root_makers: The makers of that container.
@@ -64,6 +66,7 @@ class Registrations:
         self.unasked: set[Hashable] = set()
         self.seen: dict[tuple[Hashable, Hashable], None] = {}
         self.observers: tuple[object, ...] = ()
+        self.callbacks = RegistryCleanups()
         self.all_makers: WeakSet[Any] = WeakSet()
         self.root: Any = None
         self.root_makers: Any = None
@@ -89,6 +92,7 @@ class Registrations:
     def put(self, recipe: Recipe) -> None:
         """Register a recipe, and put it in force unless its key is overridden."""
         self.check_open()
+        self.callbacks.note_callback(recipe)
         log_registration(recipe)
         with LOCK:
             self._put(recipe)
@@ -111,6 +115,7 @@ class Registrations:
     def begin_override(self, recipe: Recipe) -> None:
         """Put an overriding recipe in force."""
         self.check_open()
+        self.callbacks.note_callback(recipe)
         log_registration(recipe)
         with LOCK:
             if recipe.key not in self.recipes and recipe.key not in self.expected:
@@ -207,13 +212,7 @@ class Registrations:
 
     def _make_own_recipe(self) -> Recipe:
         """Return the recipe of the registry itself, which is a service of its containers."""
-        return recipe_for_value(
-            self._own_key,
-            self.registry,
-            enter=False,
-            ping=None,
-            suppress_context_exit=False,
-        )
+        return recipe_for_value(self._own_key, self.registry)
 
     def may_return(self, recipe: Recipe) -> bool:
         """Return whether a recipe may be in force again after an override."""
@@ -255,22 +254,16 @@ class Override(ContextDecorator):
     Args:
         registrations: The registrations that are overridden.
         recipe: The overriding recipe.
-        prepare: A function that is called each time before the override begins.
     """
 
     _is_used = False
 
-    def __init__(
-        self, registrations: Registrations, recipe: Recipe, prepare: Callable[[], None]
-    ) -> None:
+    def __init__(self, registrations: Registrations, recipe: Recipe) -> None:
         self._registrations = registrations
         self._recipe = recipe
-        self._prepare = prepare
 
     def __enter__(self) -> None:
         self._is_used = True
-        self._registrations.check_open()
-        self._prepare()
         self._registrations.begin_override(self._recipe)
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
