@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import AsyncGenerator, Callable, Generator, Hashable, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, suppress
 from typing import Any, ClassVar, NoReturn, TypeAlias
 
@@ -52,12 +52,6 @@ class Cleanups(list[Entry]):
         if recipe.on_registry_close is not None:
             self.must_await = True
             self.append((leave_callback, recipe.on_registry_close, recipe))
-
-    def find_pending(self) -> list[Hashable]:
-        """List the services whose cleanups must be awaited."""
-        if not self.must_await:
-            return []
-        return [recipe.key for leave, thing, recipe in self if _must_await(leave, thing)]
 
     def __del__(self) -> None:
         if self:
@@ -167,6 +161,27 @@ async def leave_async_callback(
 
 #: The functions that leave asynchronously.
 _ASYNC_LEAVES = frozenset({leave_async_generator, leave_async_context})
+
+
+def refuse_pending(those: Iterable[Cleanups | None], owner: str) -> None:
+    """Raise an error if one of those cleanups must be awaited.
+
+    Args:
+        those: The cleanups of containers or of a registry, as far as they have any.
+        owner: What would be closed: ``"container"`` or ``"registry"``.
+
+    Raises:
+        PendingAsyncCleanupError: One must be awaited.
+    """
+    pending = [
+        recipe.key
+        for cleanups in those
+        if cleanups and cleanups.must_await
+        for leave, thing, recipe in cleanups
+        if _must_await(leave, thing)
+    ]
+    if pending:
+        raise PendingAsyncCleanupError(pending, owner)
 
 
 def _must_await(leave: Callable[..., Any], thing: Any) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 from _thread import allocate_lock
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 from weakref import WeakValueDictionary
@@ -17,6 +17,7 @@ from wares._core.cleanups import (
     awaited_callbacks,
     leave_all,
     raise_as_it_is,
+    refuse_pending,
     replace,
 )
 from wares._core.families import take_cleanups
@@ -82,9 +83,7 @@ class Closing(Registering):
     def _close(self, error: BaseException | None) -> None:
         if self._is_closed:
             return
-        pending = self._pending_async()
-        if pending:
-            raise PendingAsyncCleanupError(pending, "registry")
+        refuse_pending([self._root._cleanups, self._registrations.callbacks], "registry")
         if not self._close_claim.acquire(blocking=False):
             return
         after = error
@@ -132,13 +131,6 @@ class Closing(Registering):
         made.clear()
         self._registrations.singletons.forget()
         return cleanups
-
-    def _pending_async(self) -> list[Hashable]:
-        cleanups = self._root._cleanups
-        return [
-            *(cleanups.find_pending() if cleanups else ()),
-            *self._registrations.callbacks.find_pending(),
-        ]
 
     def _forget_singletons(self) -> None:
         """Forget the singletons without closing them: they live on in the parent process."""

@@ -20,6 +20,7 @@ from wares._core.cleanups import (
     awaited_callbacks,
     leave_all,
     raise_as_it_is,
+    refuse_pending,
 )
 from wares._core.keys import MISSING, describe
 from wares._core.locking import LOCK, locked
@@ -36,7 +37,6 @@ from wares.exceptions import (
     ContainerClosedError,
     InvalidLifetimeError,
     InvalidRegistrationError,
-    PendingAsyncCleanupError,
 )
 
 T = TypeVar("T")
@@ -329,13 +329,11 @@ class Related(Asking):
         Raises:
             PendingAsyncCleanupError: One must be awaited.
         """
-        pending: list[Hashable] = []
+        those: list[Cleanups | None] = []
         for container in self._descend():
-            cleanups = container._cleanups
-            pending += cleanups.find_pending() if cleanups else []
-            pending += container._family.callbacks.find_pending() if container._family else []
-        if pending:
-            raise PendingAsyncCleanupError(pending, "container")
+            family = container._family
+            those += [container._cleanups, None if family is None else family.callbacks]
+        refuse_pending(those, "container")
 
     def _mark_closed(self, made: dict[Hashable, Any]) -> tuple[list[Entry], list[Entry]]:
         """Mark the container as closed; return its cleanups, and its callbacks."""
