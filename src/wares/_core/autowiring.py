@@ -68,9 +68,8 @@ def aautowire(factory: Callable[..., Any]) -> Callable[[Container], Awaitable[An
 
 def _checked(factory: Callable[..., T]) -> Callable[..., T]:
     if not callable(cast("object", factory)):
-        message = (
+        raise InvalidRegistrationError(
             f"Cannot autowire an instance of {type(factory).__qualname__}: it is not callable."
         )
-        raise InvalidRegistrationError(message)
     check_parameters(factory)
     return factory

@@ -321,8 +321,9 @@ def read_parameters(factory: Callable[..., Any]) -> tuple[inspect.Parameter, ...
     except ValueError:
         return ()
     except TypeError as error:
-        message = f"Cannot read the parameters of {describe_callable(factory)}: {error}"
-        raise InvalidRegistrationError(message) from error
+        raise InvalidRegistrationError(
+            f"Cannot read the parameters of {describe_callable(factory)}: {error}"
+        ) from error
 
 
 def read_raw(factory: Callable[..., Any]) -> inspect.Signature:

@@ -195,12 +195,11 @@ class Related(Asking):
                 }
             self._given = {**self._given, **given}
         except TypeError:
-            message = (
+            raise InvalidRegistrationError(
                 f"A container is given a mapping of keys to objects, and this is an instance of "
                 f"{type(given).__qualname__}. Write {{key: object}}, as in "
                 f"registry.container({{User: user}})."
-            )
-            raise InvalidRegistrationError(message) from None
+            ) from None
         self._made.update(given)
 
     def _become_child_of(

@@ -269,12 +269,11 @@ def recipe_for_value(
     _check_ping(key, ping, ping_timeout)
     _check_callback(key, on_registry_close)
     if enter and not is_context_manager(type(value)):
-        message = (
+        raise InvalidRegistrationError(
             f"The value of {describe(key)} has enter=True, but its class, "
             f"{type(value).__qualname__}, is no context manager. Leave out enter=True, or register "
             f"a factory."
         )
-        raise InvalidRegistrationError(message)
     return Recipe(
         key,
         lambda: value,
@@ -365,29 +364,26 @@ def check_key(key: Any) -> Any:
         InvalidRegistrationError: The key is not hashable.
     """
     if not is_hashable(key):
-        message = (
+        raise InvalidRegistrationError(
             f"A key must be hashable, and an instance of {type(key).__qualname__} is not. "
             f"Use a type, Annotated[T, 'name'], a NewType or a string."
         )
-        raise InvalidRegistrationError(message)
     return expand_alias(key)
 
 
 def _check_factory(key: Hashable, factory: Any) -> None:
     target = without_autowire(factory)
     if isinstance(target, type) and is_abstract(target):
-        message = (
+        raise InvalidRegistrationError(
             f"{describe(target)} is abstract, so it cannot be the factory of {describe(key)}. "
             f"Register a class that implements it: register_factory({describe(key)}, ...)"
         )
-        raise InvalidRegistrationError(message)
     if not callable(factory):
-        message = (
+        raise InvalidRegistrationError(
             f"The factory of {describe(key)} is not callable: it is an instance of "
             f"{type(factory).__qualname__}. Register a function or a class that makes the service, "
             f"or pass the object itself to register_value or override_value."
         )
-        raise InvalidRegistrationError(message)
 
 
 def _check_value(key: Hashable, value: Any) -> None:
@@ -396,54 +392,48 @@ def _check_value(key: Hashable, value: Any) -> None:
     if not (isinstance(key, type) and issubclass(kind, type)) or issubclass(kind, key):
         return
     if key in value.__mro__:
-        message = (
+        raise InvalidRegistrationError(
             f"The value of {describe(key)} is the class {describe(value)}, not an instance of it. "
             f"Pass an instance, or register the class as a factory, so that it is called: "
             f"register_factory({describe(key)}, {describe(value)}), or override_factory."
         )
-        raise InvalidRegistrationError(message)
 
 
 def _check_lifetime(key: Hashable, lifetime: object, *, eager: bool) -> None:
     if lifetime not in LIFETIMES:
-        message = (
+        raise InvalidLifetimeError(
             f"The lifetime {lifetime!r} of {describe(key)} does not exist. "
             f"Use one of {', '.join(map(repr, LIFETIMES))}."
         )
-        raise InvalidLifetimeError(message)
     if eager and lifetime != "singleton":
-        message = (
+        raise InvalidRegistrationError(
             f"{describe(key)} cannot be eager: only singletons are made at the start, and its "
             f"lifetime is {lifetime!r}. Add lifetime='singleton', or leave out eager=True."
         )
-        raise InvalidRegistrationError(message)
 
 
 def _check_ping(key: Hashable, ping: object, timeout: object) -> None:
     if timeout is not None:
         _check_timeout(key, ping, timeout)
     if ping is not None and not callable(ping):
-        message = (
+        raise InvalidRegistrationError(
             f"The ping of {describe(key)} is not callable: it is an instance of "
             f"{type(ping).__qualname__}. Pass a callable that takes the service, "
             f"and raises an exception if the service does not work."
         )
-        raise InvalidRegistrationError(message)
 
 
 def _check_timeout(key: Hashable, ping: object, timeout: object) -> None:
     if ping is None:
-        message = (
+        raise InvalidRegistrationError(
             f"{describe(key)} has a ping_timeout and no ping. Pass a ping as well, or leave out "
             f"the timeout."
         )
-        raise InvalidRegistrationError(message)
     if not is_positive_number(timeout):
-        message = (
+        raise InvalidRegistrationError(
             f"The ping_timeout of {describe(key)} must be a positive number of seconds, "
             f"not {timeout!r}"
         )
-        raise InvalidRegistrationError(message)
 
 
 def is_abstract(kind: type) -> bool:
@@ -467,23 +457,20 @@ def _read_tags(key: Hashable, tags: Iterable[str]) -> tuple[str, ...]:
         return ()
     # A string is an iterable of strings, but nearly always a mistake.
     if isinstance(tags, str) or not isinstance(tags, Iterable):
-        message = (
+        raise InvalidRegistrationError(
             f"The tags of {describe(key)} are an instance of {type(tags).__qualname__}. "
             f'Write them as a list: tags=["ready"]'
         )
-        raise InvalidRegistrationError(message)
     read = tuple(dict.fromkeys(tags))
     if not all(isinstance(tag, str) for tag in read):
-        message = f"The tags of {describe(key)} must be strings."
-        raise InvalidRegistrationError(message)
+        raise InvalidRegistrationError(f"The tags of {describe(key)} must be strings.")
     return read
 
 
 def _check_callback(key: Hashable, callback: object) -> None:
     if callback is None or callable(callback) or inspect.isawaitable(callback):
         return
-    message = (
+    raise InvalidRegistrationError(
         f"The on_registry_close of {describe(key)} is neither callable nor awaitable: it is an "
         f"instance of {type(callback).__qualname__}. Give a callable without parameters."
     )
-    raise InvalidRegistrationError(message)

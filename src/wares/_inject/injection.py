@@ -229,12 +229,11 @@ class _Injector:
             registry = Registry()
             registry._registrations.is_makeshift = True
         if not isinstance(registry, Registry):
-            message = (
+            raise InvalidRegistrationError(
                 f"registry takes a Registry, and this is an instance of "
                 f"{type(registry).__qualname__}. To use the current container, leave the "
                 f"argument out."
             )
-            raise InvalidRegistrationError(message)
         self._registry = registry
         self._dependencies = dependencies
         self._casts = casts
@@ -251,11 +250,10 @@ class _Injector:
                 if isinstance(target, Registry)
                 else _SWAP.format(decorator)
             )
-            message = (
+            raise InvalidRegistrationError(
                 f"Cannot inject an instance of {type(target).__qualname__}: it is not callable. "
                 f"{hint}"
             )
-            raise InvalidRegistrationError(message)
         refuse_object(target, decorator, has_more_to_do=bool(self._dependencies))
         return self.inject(target)
 

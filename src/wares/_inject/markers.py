@@ -101,17 +101,15 @@ else:
             cast: bool = True,
         ) -> None:
             if scope not in (None, "request", "function"):
-                message = (
+                raise InvalidRegistrationError(
                     f"The scope {scope!r} does not exist. Use 'request', which is the default, "
                     f"or 'function'."
                 )
-                raise InvalidRegistrationError(message)
             if any(True for _ in find_markers(dependency)):
-                message = (
+                raise InvalidRegistrationError(
                     f"Depends({describe(dependency)}) names a marker. Write one of the two: "
                     f"Inject[...] as the annotation, or Depends(...) with a callable."
                 )
-                raise InvalidRegistrationError(message)
             self._mark = Mark(
                 dependency, use_cache=bool(use_cache), scope=scope, casts=bool(cast)
             )
@@ -133,8 +131,9 @@ else:
 
         def __class_getitem__(cls, key: object) -> Any:
             """Raise an error for brackets, which belong to `Inject`."""
-            message = "Depends takes parentheses, not brackets. Write Depends(dependency)."
-            raise InvalidRegistrationError(message)
+            raise InvalidRegistrationError(
+                "Depends takes parentheses, not brackets. Write Depends(dependency)."
+            )
 
         def __copy__(self) -> Any:
             """Return FastAPI's marker: FastAPI copies ``Depends()``, to add the annotation."""
@@ -186,11 +185,10 @@ else:
 
         def __init__(self, key: Hashable, scope: Scope | None = None) -> None:
             if not is_hashable(key):
-                message = (
+                raise InvalidRegistrationError(
                     f"{describe(key)} cannot be a key, because it is not hashable. Name a type, "
                     f"or something hashable in Annotated."
                 )
-                raise InvalidRegistrationError(message)
             # The key may contain undefined names: wares reads it from the annotation later. FastAPI
             # does not, so `_show` passes it the key.
             self._mark = Mark(is_service=True, scope=scope)
@@ -225,8 +223,9 @@ else:
 
         def __new__(cls, *_: object) -> Any:
             """Raise an error for parentheses: type checkers know brackets only."""
-            message = "Inject takes brackets, not parentheses. Write Inject[Type]."
-            raise InvalidRegistrationError(message)
+            raise InvalidRegistrationError(
+                "Inject takes brackets, not parentheses. Write Inject[Type]."
+            )
 
 
 def _find_fastapi() -> type | None:

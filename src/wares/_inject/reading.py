@@ -145,10 +145,9 @@ def _read_extras(function: Callable[..., Any], dependencies: Sequence[Any]) -> t
     for position, marker in enumerate(dependencies):
         mark = read_mark(marker) if is_marker(marker) else Mark()
         if mark.key is None:
-            message = (
+            raise InvalidRegistrationError(
                 f"dependencies[{position}] of {describe_callable(function)} is not a marker that "
                 f"names a dependency. Write dependencies=[Depends(check)]."
             )
-            raise InvalidRegistrationError(message)
         needs.append(need_of_mark(f"dependencies[{position}]", mark.key, mark))
     return tuple(needs)
