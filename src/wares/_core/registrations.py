@@ -51,7 +51,7 @@ class Registrations:
         root: The container that keeps the singletons.
         root_makers: The makers of that container.
         singletons: The singletons, with what they were made from.
-        starts: The starts that are under way.
+        starts: What was made before the starts that are under way, if there are any.
         is_makeshift: Whether the registry is an empty one, which `inject` uses where there is
             neither a current container nor a registry.
     """

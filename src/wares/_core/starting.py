@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
-import attrs
-
 from wares._core.claims import CLEANUPS
 from wares._core.cleanups import Entry, aleave_all, leave_all
 from wares._core.locking import locked
@@ -13,10 +11,15 @@ from wares._core.registrations import Registrations
 
 
 class Before:
-    """What a registry has made until now."""
+    """What a registry has made until now.
+
+    Attributes:
+        starts: How many starts of the registry have begun since, and have not failed.
+    """
 
     @locked
     def __init__(self, registry: Registrations) -> None:
+        self.starts = 0
         self._registry = registry
         self._singletons = registry.singletons.find_all()
         self._count = len(registry.root._made.get(CLEANUPS, ()))
@@ -31,21 +34,10 @@ class Before:
         return taken
 
 
-@attrs.define(eq=False, repr=False)
-class Starts:
-    """Starts of one registry at the same time, which use what the others make.
-
-    Attributes:
-        before: What was made before the first of them.
-        count: How many of them have not failed.
-    """
-
-    before: Before
-    count: int = 0
-
-
 class Start:
     """One start of a registry, which can be undone.
+
+    Starts at the same time use what the others make, so they are undone together.
 
     Attributes:
         keys: The keys of the eager singletons, in the order of registration.
@@ -60,7 +52,7 @@ class Start:
             key for key, recipe in list(registry.recipes.items()) if recipe.is_eager
         ]
         self._registry = registry
-        self._starts = self._join()
+        self._before = self._join()
 
     def succeed(self) -> None:
         """Keep what has been made until now, even if another start at the same time fails."""
@@ -75,14 +67,13 @@ class Start:
         return await aleave_all(self._take(), error, self._registry.observers) or error
 
     @locked
-    def _join(self) -> Starts:
+    def _join(self) -> Before:
         """Join the starts that are under way."""
         known = self._registry
-        if known.starts is None:
-            known.starts = Starts(Before(known))
-        starts: Starts = known.starts
-        starts.count += 1
-        return starts
+        before: Before = known.starts or Before(known)
+        before.starts += 1
+        known.starts = before
+        return before
 
     @locked
     def _take(self) -> list[Entry]:
@@ -90,9 +81,9 @@ class Start:
 
         While another start uses these singletons, or if one has succeeded, they stay.
         """
-        known, starts = self._registry, self._starts
-        starts.count -= 1
-        if starts.count or known.starts is not starts:
+        known, before = self._registry, self._before
+        before.starts -= 1
+        if before.starts or known.starts is not before:
             return []
         known.starts = None
-        return self._starts.before.take_rest()
+        return self._before.take_rest()
