@@ -24,7 +24,7 @@ from wares._core.cleanups import (
     raise_as_it_is,
 )
 from wares._core.closing import Closing, forget_in_children
-from wares._core.current import Activation, current, find_served
+from wares._core.current import Activation, find_current
 from wares._core.families import Related, take_cleanups
 from wares._core.makers import Makers
 from wares._core.pings import ServicePing, list_pings
@@ -51,9 +51,7 @@ def current_container() -> Container:
     Raises:
         NoContainerError: There is no current container.
     """
-    container: Container | None = current.get()
-    if container is None:
-        container = find_served()
+    container: Container | None = find_current()
     if container is None:
         raise NoContainerError
     return container

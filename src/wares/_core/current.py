@@ -17,6 +17,12 @@ current: ContextVar[Any] = ContextVar("wares_container", default=None)
 finders: list[Callable[[], Any]] = []
 
 
+def find_current() -> Any:
+    """Return the current container, or that of what a framework is serving; `None` without both."""
+    container = current.get()
+    return find_served() if container is None else container
+
+
 def find_served() -> Any:
     """Return the container of what a framework is serving, or `None`; see `finders`."""
     for find in finders:

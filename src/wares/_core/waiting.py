@@ -48,6 +48,11 @@ def runs_trio() -> bool:
     return trio is not None and bool(trio.lowlevel.in_trio_run())
 
 
+def runs_event_loop() -> bool:
+    """Return whether an event loop is running in this thread, which can await an awaitable."""
+    return find_event_loop() is not None or runs_trio()
+
+
 def find_event_loop() -> asyncio.AbstractEventLoop | None:
     """Return the event loop of asyncio that runs in this thread; `None` if there is none."""
     try:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-import sys
 from collections.abc import AsyncGenerator, Callable, Generator
 from typing import Any
 
@@ -16,8 +15,7 @@ import attrs
 
 from wares._core.callables import Shape, read_shape, unwrap
 from wares._core.container import Container, Registry
-from wares._core.current import current, find_served
-from wares._core.waiting import runs_trio
+from wares._core.current import find_current
 
 
 class FunctionContainer(Container):
@@ -76,9 +74,7 @@ def open_for_call(registry: Registry, *, has_function_scope: bool) -> Opened:
         registry: The registry that opens a container if none is current.
         has_function_scope: Whether the function needs function-scoped services.
     """
-    container = current.get()
-    if container is None:
-        container = find_served()
+    container = find_current()
     closing: Any = contextlib.nullcontext()
     # The current one may belong to a function without a registry, and have no services to share.
     if container is None or (
@@ -233,12 +229,3 @@ def _make_blocks() -> dict[Any, Callable[..., Any]]:
 
 #: By code, because functions made by `contextlib` have no other distinguishing mark.
 _BLOCKS = _make_blocks()
-
-
-def runs_event_loop() -> bool:
-    """Return whether an event loop is running in this thread, which can await an awaitable."""
-    # If asyncio is running a loop, it has been imported.
-    with contextlib.suppress(KeyError, RuntimeError):
-        sys.modules["asyncio"].get_running_loop()
-        return True
-    return runs_trio()

@@ -27,6 +27,7 @@ from wares._core.container import Container, Registry
 from wares._core.current import current, find_served
 from wares._core.keys import MISSING
 from wares._core.signatures import Need
+from wares._core.waiting import runs_event_loop
 from wares._inject.askers import Asker
 from wares._inject.calls import link
 from wares._inject.casting import is_field
@@ -39,7 +40,6 @@ from wares._inject.unfinished import (
     finish,
     open_for_call,
     read_hidden_shape,
-    runs_event_loop,
     wait,
 )
 
