@@ -54,7 +54,7 @@ from wares import (
     current_container,
     inject,
 )
-from wares._core.compositions import FactoryOptions, ValueOptions
+from wares._core.recipes import FactoryOptions, ValueOptions
 from wares.flask import (
     close_registry,
     get_registry,

@@ -13,8 +13,8 @@ from typing import Any, Generic, TypeVar, get_args
 import attrs
 from typing_extensions import TypeForm, Unpack
 
-from wares._core.compositions import FactoryOptions, ValueOptions
 from wares._core.container import Registry
+from wares._core.recipes import FactoryOptions, ValueOptions
 from wares.exceptions import InvalidRegistrationError, NoRegistryError, PendingAsyncCleanupError
 
 T = TypeVar("T")

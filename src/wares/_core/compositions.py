@@ -11,40 +11,19 @@ import functools
 import types
 import typing
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
-from typing import Annotated, Any, TypedDict, get_args, get_origin
+from typing import Annotated, Any, get_args, get_origin
 
 import attrs
 
 from wares._core.callables import read_parameters
 from wares._core.keys import UNIONS, Missing, describe
 from wares._core.recipes import (
-    Lifetime,
-    OnRegistryClose,
-    Ping,
     Recipe,
     check_key,
     recipe_for_factory,
 )
 from wares._core.signatures import Need, Signature
 from wares.exceptions import InvalidRegistrationError
-
-
-class ValueOptions(TypedDict, total=False):
-    """The options of `Registry.register_value`."""
-
-    enter: bool
-    ping: Ping | None
-    ping_timeout: float | None
-    tags: Iterable[str]
-    on_registry_close: OnRegistryClose | None
-    suppress_context_exit: bool
-
-
-class FactoryOptions(ValueOptions, total=False):
-    """The options of `Registry.register_factory`."""
-
-    lifetime: Lifetime
-    eager: bool
 
 
 @attrs.frozen(repr=False)
@@ -127,22 +106,12 @@ def recipes_for_decoration(
 TYPES_NAME = "wares_types"
 
 
-def bind_types(factory: Callable[..., Any], types: tuple[Any, ...]) -> Callable[..., Any]:
+def bind_types(factory: Any, types: tuple[Any, ...]) -> Any:
     """Pass *types* to the factory of a generic class, if it has a parameter for them."""
-    if all(parameter.name != TYPES_NAME for parameter in read_parameters(factory)):
+    parameters = read_parameters(factory) if callable(factory) else ()
+    if all(parameter.name != TYPES_NAME for parameter in parameters):
         return factory
     return functools.partial(factory, **{TYPES_NAME: types})
-
-
-def check_generic(key: Hashable, factory: Any, options: FactoryOptions) -> None:
-    """Raise an error for a factory that could not be registered under ``key[...]``.
-
-    Raises:
-        WaresError: As in `Registry.register_factory`.
-    """
-    recipe_for_factory(
-        key, bind_types(factory, ()) if callable(factory) else factory, **options
-    )
 
 
 #: Stands for a part of a composed service that is expected, but was not given to the container.

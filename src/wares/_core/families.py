@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from abc import ABCMeta
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, Literal, NewType
 
 import attrs
-from typing_extensions import TypeForm, TypeVar
+from typing_extensions import TypeForm, TypeVar, Unpack
 
 from wares._core.annotations import expand_alias
 from wares._core.asking import CLOSED, Asking, Closed
@@ -26,13 +26,7 @@ from wares._core.keys import MISSING, describe
 from wares._core.locking import LOCK, locked
 from wares._core.log import log_registration
 from wares._core.makers import Makers
-from wares._core.recipes import (
-    OnRegistryClose,
-    Ping,
-    Recipe,
-    recipe_for_factory,
-    recipe_for_value,
-)
+from wares._core.recipes import Recipe, ValueOptions, recipe_for_factory, recipe_for_value
 from wares.exceptions import (
     ContainerClosedError,
     InvalidLifetimeError,
@@ -84,12 +78,7 @@ class Related(Asking):
         factory: Callable[..., Any],
         *,
         lifetime: Literal["connection", "scoped", "transient"] = "scoped",
-        enter: bool = True,
-        ping: Ping | None = None,
-        ping_timeout: float | None = None,
-        tags: Iterable[str] = (),
-        on_registry_close: OnRegistryClose | None = None,
-        suppress_context_exit: bool = False,
+        **options: Unpack[ValueOptions],
     ) -> None:
         """Register how a service is made, for this container and its children only.
 
@@ -98,74 +87,34 @@ class Related(Asking):
             factory: The callable that makes the service.
             lifetime: Which owner keeps the service; ``"singleton"`` cannot be local, and
                 ``"connection"`` cannot be local to a child.
-            enter: As in `Registry.register_factory`.
-            ping: As in `Registry.register_factory`.
-            ping_timeout: As in `Registry.register_factory`.
-            tags: As in `Registry.register_factory`.
-            on_registry_close: A callable that is called when this container closes.
-            suppress_context_exit: As in `Registry.register_factory`.
+            options: The other options of `Registry.register_factory`, except for ``eager``.
+                ``on_registry_close`` is called when this container closes.
 
         Raises:
             ContainerClosedError: This container is closed.
-            InvalidRegistrationError: The key is not hashable, the factory or the ping not
-                callable.
+            InvalidRegistrationError: As in `Registry.register_factory`.
             InvalidLifetimeError: There is no such lifetime, or it cannot be local.
             UnresolvableParameterError: A required parameter has no annotation.
         """
         self._refuse_longer(svc_type, lifetime)
-        recipe = recipe_for_factory(
-            svc_type,
-            factory,
-            lifetime=lifetime,
-            enter=enter,
-            ping=ping,
-            suppress_context_exit=suppress_context_exit,
-            ping_timeout=ping_timeout,
-            tags=tags,
-            on_registry_close=on_registry_close,
-        )
-        self._register_locally(recipe)
+        self._register(recipe_for_factory(svc_type, factory, lifetime=lifetime, **options))
 
     def register_local_value(
-        self,
-        svc_type: TypeForm[T] | Hashable,
-        value: T,
-        *,
-        enter: bool = False,
-        ping: Ping | None = None,
-        ping_timeout: float | None = None,
-        tags: Iterable[str] = (),
-        on_registry_close: OnRegistryClose | None = None,
-        suppress_context_exit: bool = False,
+        self, svc_type: TypeForm[T] | Hashable, value: T, **options: Unpack[ValueOptions]
     ) -> None:
         """Register a ready-made object, for this container and its children only.
 
         Args:
             svc_type: The key of the service.
             value: The object.
-            enter: As in `Registry.register_value`.
-            ping: As in `Registry.register_value`.
-            ping_timeout: As in `Registry.register_value`.
-            tags: As in `Registry.register_value`.
-            on_registry_close: A callable that is called when this container closes.
-            suppress_context_exit: As in `Registry.register_value`.
+            options: As in `Registry.register_value`. ``on_registry_close`` is called when this
+                container closes.
 
         Raises:
             ContainerClosedError: This container is closed.
-            InvalidRegistrationError: The key is not hashable, the ping not callable, or the value
-                has ``enter=True`` and is no context manager.
+            InvalidRegistrationError: As in `Registry.register_value`.
         """
-        recipe = recipe_for_value(
-            svc_type,
-            value,
-            enter=enter,
-            ping=ping,
-            suppress_context_exit=suppress_context_exit,
-            ping_timeout=ping_timeout,
-            tags=tags,
-            on_registry_close=on_registry_close,
-        )
-        self._register_locally(recipe)
+        self._register(recipe_for_value(svc_type, value, **options))
 
     def _refuse_longer(self, key: object, lifetime: str) -> None:
         """Raise an error for a lifetime that is longer than this container's."""
@@ -264,7 +213,7 @@ class Related(Asking):
                 todo += reversed(list(container._family.children))
         return found
 
-    def _register_locally(self, recipe: Recipe) -> None:
+    def _register(self, recipe: Recipe) -> None:
         if self._made is CLOSED:
             raise self._make_closed_error()
         log_registration(recipe)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from _thread import TIMEOUT_MAX
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, TypedDict, get_args
 from weakref import WeakValueDictionary
 
 import attrs
@@ -35,6 +35,24 @@ Ping: TypeAlias = Callable[[Any], object]
 
 #: A callable that is called, or an awaitable that is awaited, when a registry closes.
 OnRegistryClose: TypeAlias = Callable[[], object] | Awaitable[object]
+
+
+class ValueOptions(TypedDict, total=False):
+    """The options of `Registry.register_value`."""
+
+    enter: bool
+    ping: Ping | None
+    ping_timeout: float | None
+    tags: Iterable[str]
+    on_registry_close: OnRegistryClose | None
+    suppress_context_exit: bool
+
+
+class FactoryOptions(ValueOptions, total=False):
+    """The options of `Registry.register_factory`."""
+
+    lifetime: Lifetime
+    eager: bool
 
 
 @attrs.frozen(eq=False)
@@ -204,6 +222,8 @@ def cannot_fill(
 def recipe_for_factory(
     key: Any,
     factory: Callable[..., Any],
+    is_derived: bool = False,
+    /,
     *,
     lifetime: Lifetime = "scoped",
     enter: bool = True,
@@ -211,7 +231,6 @@ def recipe_for_factory(
     suppress_context_exit: bool = False,
     ping_timeout: float | None = None,
     tags: Iterable[str] = (),
-    is_derived: bool = False,
     eager: bool = False,
     on_registry_close: OnRegistryClose | None = None,
 ) -> Recipe:

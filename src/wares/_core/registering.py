@@ -11,11 +11,8 @@ from typing_extensions import TypeForm, TypeVar, Unpack
 
 from wares._core.annotations import expand_alias
 from wares._core.compositions import (
-    FactoryOptions,
     Part,
-    ValueOptions,
     bind_types,
-    check_generic,
     recipe_for_alias,
     recipes_for_decoration,
 )
@@ -23,9 +20,11 @@ from wares._core.keys import describe
 from wares._core.marks import is_derivable
 from wares._core.observation import EVENTS
 from wares._core.recipes import (
+    FactoryOptions,
     Lifetime,
     OnRegistryClose,
     Ping,
+    ValueOptions,
     check_key,
     recipe_for_factory,
     recipe_for_value,
@@ -258,7 +257,8 @@ class Registering:
             raise InvalidRegistrationError(
                 f"{describe(key)} is not generic. Use register_factory, or name a generic class."
             )
-        check_generic(key, factory, options)
+        # For its checks: each service is only registered at its first use.
+        recipe_for_factory(key, bind_types(factory, ()), **options)
 
         def register(full_key: Hashable, types: tuple[Any, ...]) -> None:
             self.register_factory(full_key, bind_types(factory, types), **options)
@@ -322,12 +322,7 @@ class Registering:
         factory: Callable[..., Any],
         *,
         lifetime: Lifetime | None = None,
-        enter: bool = True,
-        ping: Ping | None = None,
-        ping_timeout: float | None = None,
-        tags: Iterable[str] = (),
-        on_registry_close: OnRegistryClose | None = None,
-        suppress_context_exit: bool = False,
+        **options: Unpack[ValueOptions],
     ) -> Override:
         """Replace the factory of *key* while the ``with`` block lasts.
 
@@ -339,67 +334,36 @@ class Registering:
             key: The key of the replaced service.
             factory: The callable that makes the service instead.
             lifetime: As in `register_factory`; left out, that of the replaced service.
-            enter: As in `register_factory`.
-            ping: As in `register_factory`.
-            ping_timeout: As in `register_factory`.
-            tags: As in `register_factory`.
-            on_registry_close: As in `register_factory`.
-            suppress_context_exit: As in `register_factory`.
+            options: The other options of `register_factory`, except for ``eager``.
+
+        Raises:
+            InvalidRegistrationError: As in `register_factory`.
+            InvalidLifetimeError: There is no such lifetime.
+            UnresolvableParameterError: A required parameter has no annotation.
         """
         known: Any = check_key(key)
         replaced = self._registrations.recipes.get(known)
         if lifetime is None:
             is_kept = replaced is not None and not replaced.is_value
             lifetime = replaced.lifetime if replaced is not None and is_kept else "scoped"
-        recipe = recipe_for_factory(
-            known,
-            factory,
-            lifetime=lifetime,
-            enter=enter,
-            ping=ping,
-            suppress_context_exit=suppress_context_exit,
-            ping_timeout=ping_timeout,
-            tags=tags,
-            on_registry_close=on_registry_close,
-            is_derived=known not in self._registrations.registered and is_derivable(known),
-        )
+        is_derived = known not in self._registrations.registered and is_derivable(known)
+        recipe = recipe_for_factory(known, factory, is_derived, lifetime=lifetime, **options)
         return Override(self._registrations, recipe)
 
     def override_value(
-        self,
-        key: TypeForm[T] | Hashable,
-        value: T,
-        *,
-        enter: bool = False,
-        ping: Ping | None = None,
-        ping_timeout: float | None = None,
-        tags: Iterable[str] = (),
-        on_registry_close: OnRegistryClose | None = None,
-        suppress_context_exit: bool = False,
+        self, key: TypeForm[T] | Hashable, value: T, **options: Unpack[ValueOptions]
     ) -> Override:
         """Replace the service of *key* by an object while the ``with`` block lasts.
 
         Args:
             key: The key of the replaced service.
             value: The object.
-            enter: As in `register_value`.
-            ping: As in `register_value`.
-            ping_timeout: As in `register_value`.
-            tags: As in `register_value`.
-            on_registry_close: As in `register_value`.
-            suppress_context_exit: As in `register_value`.
+            options: As in `register_value`.
+
+        Raises:
+            InvalidRegistrationError: As in `register_value`.
         """
-        recipe = recipe_for_value(
-            key,
-            value,
-            enter=enter,
-            ping=ping,
-            suppress_context_exit=suppress_context_exit,
-            ping_timeout=ping_timeout,
-            tags=tags,
-            on_registry_close=on_registry_close,
-        )
-        return Override(self._registrations, recipe)
+        return Override(self._registrations, recipe_for_value(key, value, **options))
 
     def observe(self, observer: object) -> Callable[[], None]:
         """Tell *observer* from now on which services are made and cleaned up, and how long it took.

@@ -18,9 +18,8 @@ from wares._adapters.health_endpoint import HealthEndpoint, HealthOptions
 from wares._adapters.lifespan import REGISTRY_KEY
 from wares._adapters.registries import choose_registry, close, demand_kind
 from wares._adapters.units import check
-from wares._core.compositions import FactoryOptions, ValueOptions
 from wares._core.container import Container, Registry
-from wares._core.recipes import is_context_manager
+from wares._core.recipes import FactoryOptions, ValueOptions, is_context_manager
 from wares.exceptions import NoContainerError, NoRegistryError
 
 with needs_extra("wares.flask", "flask"):
