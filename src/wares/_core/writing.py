@@ -151,7 +151,7 @@ class Writer:
             return self._get_or(key, self.define("value", recipe.value), indent)
         service = self.new_variable()
         if wire.source == "outlived":
-            call = self._raising("raise_outlived", asker.recipe, recipe)
+            call = f"raise_outlived({self._name(asker.recipe)}, {self._name(recipe)})"
             self.put(indent, f"{service} = c._given[{key}] if {key} in c._given else {call}")
         elif wire.source == "here":
             return self._get_here(wire.node, key, indent, asker)
@@ -164,7 +164,7 @@ class Writer:
         if circle is None and node not in self.written:
             return self._make(node.recipe, indent)
         if circle is not None:
-            otherwise = self._raising("raise_circular", *circle)
+            otherwise = f"raise_circular({', '.join(map(self._name, circle))})"
         else:
             otherwise = self._call_maker(self.written[node])
         if not node.is_fresh:
@@ -228,8 +228,7 @@ class Writer:
             otherwise = self.define("default", need.default)
         else:
             name = self.define("need", need)
-            index = self._index_of(asker.recipe)
-            otherwise = f"raise_missing(c, {name}, recipes[{index}], names)"
+            otherwise = f"raise_missing(c, {name}, {self._name(asker.recipe)}, names)"
         if need.key is MISSING:
             self.put(indent, f"{service} = {otherwise}")
         else:
@@ -239,11 +238,6 @@ class Writer:
                 key, otherwise, indent, "c._given" if need.is_service else "made"
             )
         return service
-
-    def _raising(self, function: str, *recipes: Recipe) -> str:
-        """Return the call of a function that raises."""
-        indices = ", ".join(f"recipes[{self._index_of(recipe)}]" for recipe in recipes)
-        return f"{function}({indices})"
 
     def _call_maker(self, maker: Maker, arguments: str = "c, made, claim") -> str:
         function, is_async = maker
@@ -260,6 +254,10 @@ class Writer:
             self.recipes.append(recipe)
         return self.recipes.index(recipe)
 
+    def _name(self, recipe: Recipe) -> str:
+        """Return the expression for a recipe."""
+        return f"recipes[{self._index_of(recipe)}]"
+
     def _gather(self, node: Node, indent: int) -> list[Any]:
         """Write how the dependencies of a factory are fetched or made, except for fresh ones.
 
@@ -271,7 +269,7 @@ class Writer:
         gathered: list[Any] = []
         wires = self.wiring.wires_of(recipe)
         if isinstance(wires, WaresError):
-            self.put(indent, f"raise_unreadable(recipes[{self._index_of(recipe)}])")
+            self.put(indent, f"raise_unreadable({self._name(recipe)})")
             wires = ()
         if recipe.shape.is_async and not self.can_await:
             wires = ()
@@ -304,7 +302,7 @@ class Writer:
         key, index = self.define("k", recipe.key), self._index_of(recipe)
         self._chain.append(index)
         if recipe.shape.is_async and not self.can_await:
-            service = self._get_or(key, f"refuse_async(made, recipes[{index}])", indent)
+            service = self._get_or(key, f"refuse_async(made, {self._name(recipe)})", indent)
             self._chain.pop()
             return service
         service = self.new_variable()
@@ -322,7 +320,7 @@ class Writer:
         self._chain.append(index)
         if is_root:
             sources = self.define("sources", tuple(self.wiring.sources_of(recipe)))
-            arguments = f"claim, made, recipes[{index}], {result}, {sources}"
+            arguments = f"claim, made, {self._name(recipe)}, {result}, {sources}"
             self.put(indent + 1, f"{service} = registry.singletons.keep({arguments})")
         else:
             self.put(indent + 1, f"made[{key}] = {service} = {result}")
@@ -334,8 +332,7 @@ class Writer:
     def _build(self, node: Node, gathered: list[Any], indent: int) -> str:
         """Write the call of a factory, after those of its fresh dependencies."""
         recipe = node.recipe
-        index = self._index_of(recipe)
-        self._chain.append(index)
+        self._chain.append(self._index_of(recipe))
         arguments = []
         for wire, got in gathered:
             is_fresh = isinstance(got, FreshCall)
@@ -344,7 +341,7 @@ class Writer:
                 f"{wire.need.name}={argument}" if wire.need.by_keyword else argument
             )
         if recipe.shape.is_async and not self.can_await:
-            self.put(indent, f"refuse_async(made, recipes[{index}])")
+            self.put(indent, f"refuse_async(made, {self._name(recipe)})")
         result = self.call(node, ", ".join(arguments), indent)
         self._chain.pop()
         return result
@@ -360,17 +357,16 @@ class Writer:
 
     def call(self, node: Node, arguments: str, indent: int) -> str:
         """Write the call of a factory, and how its product becomes the service."""
-        index = self._index_of(node.recipe)
         if not self.observers:
             return self._call(node, arguments, indent)
-        observers = self.define("observers", self.observers)
-        self.put(indent, f"begin = observe_beginning({observers}, recipes[{index}])")
+        told = f"{self.define('observers', self.observers)}, {self._name(node.recipe)}"
+        self.put(indent, f"begin = observe_beginning({told})")
         self.put(indent, "try:")
         service = self._call(node, arguments, indent + 1)
         self.put(indent, "except BaseException as error:")
-        self.put(indent + 1, f"observe_end({observers}, recipes[{index}], begin, error)")
+        self.put(indent + 1, f"observe_end({told}, begin, error)")
         self.put(indent + 1, "raise")
-        self.put(indent, f"observe_end({observers}, recipes[{index}], begin)")
+        self.put(indent, f"observe_end({told}, begin)")
         return service
 
     def _can_ask(self, recipe: Recipe) -> bool:
@@ -403,7 +399,7 @@ class Writer:
         return service
 
     def _call_and_settle(self, node: Node, arguments: str, indent: int) -> str:
-        recipe, index = node.recipe, self._index_of(node.recipe)
+        recipe, name = node.recipe, self._name(node.recipe)
         service = self.new_variable()
         factory = self.define("factory", self.find_factory(recipe))
         call = f"{factory}({arguments})"
@@ -413,8 +409,8 @@ class Writer:
                 self._await()
             self.put(indent, f"generator = {call}")
             self.put(indent, f"{'async ' * is_async}for {service} in generator: break")
-            self.put(indent, f"else: raise_not_yielded(recipes[{index}])")
-            self._note_cleanup(node, indent, is_async=is_async)
+            self.put(indent, f"else: raise_not_yielded({name})")
+            self._note_cleanup(name, indent, is_async=is_async)
             self._write_none_check(recipe, service, indent)
             return service
         if is_async:
@@ -425,7 +421,7 @@ class Writer:
         if not is_plain(recipe):
             plain = self.define("plain", set[type]())
             settle = f"{self._await()}asettle" if self.can_await else "settle"
-            settled = f"{settle}(c, made, recipes[{index}], {plain}, {service})"
+            settled = f"{settle}(c, made, {name}, {plain}, {service})"
             self.put(indent, f"if type({service}) not in {plain}: {service} = {settled}")
         self._write_none_check(recipe, service, indent)
         return service
@@ -433,19 +429,18 @@ class Writer:
     def _write_none_check(self, recipe: Recipe, service: str, indent: int) -> None:
         """Write a check for `None`, if the annotation of the factory rules it out."""
         if never_returns_none(recipe):
-            index = self._index_of(recipe)
-            self.put(indent, f"if {service} is None: raise_returned_none(recipes[{index}])")
+            call = f"raise_returned_none({self._name(recipe)})"
+            self.put(indent, f"if {service} is None: {call}")
 
-    def _note_cleanup(self, node: Node, indent: int, *, is_async: bool) -> None:
+    def _note_cleanup(self, recipe: str, indent: int, *, is_async: bool) -> None:
         """Write that the cleanup of a generator is noted."""
-        index = self._index_of(node.recipe)
         begin = "made.setdefault(CLEANUPS, c._make_cleanups())"
         # One look-up, because a closing thread may take the cleanups between two.
         self.put(indent, f"cleanups = made.get(CLEANUPS) or {begin}")
         if is_async:
             self.put(indent, "cleanups.must_await = True")
         leave = f"leave_{'async_' * is_async}generator"
-        self.put(indent, f"cleanups.append(({leave}, generator, recipes[{index}]))")
+        self.put(indent, f"cleanups.append(({leave}, generator, {recipe}))")
         clean_up = f"{'await a' * is_async}clean_up_and_raise(c, cleanups, generator)"
         self.put(indent, f"if c._made is not made: {clean_up}")
 
