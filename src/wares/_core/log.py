@@ -15,8 +15,6 @@ from wares._core.recipes import Recipe
 if TYPE_CHECKING:
     import logging
 
-_logger: logging.Logger | None = None
-
 
 def log_registration(recipe: Recipe) -> None:
     """Log a registration."""
@@ -57,12 +55,10 @@ def log_lost(error: BaseException, recipe: Recipe | None) -> None:
 
 def _find_logger() -> logging.Logger | None:
     """Return the logger if it accepts records of level ``DEBUG``."""
-    global _logger  # noqa: PLW0603  # looking it up takes as long as a registration
-    if _logger is None:
-        if "logging" not in sys.modules:
-            # Importing it takes long, and without it no program can have enabled records.
-            return None
-        import logging  # noqa: PLC0415  # see above
+    if "logging" not in sys.modules:
+        # Importing it takes long, and without it no program can have enabled records.
+        return None
+    import logging  # noqa: PLC0415  # see above
 
-        _logger = logging.getLogger("wares")
-    return _logger if _logger.isEnabledFor(10) else None  # logging.DEBUG
+    logger = logging.getLogger("wares")
+    return logger if logger.isEnabledFor(logging.DEBUG) else None

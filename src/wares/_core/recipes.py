@@ -432,17 +432,14 @@ def _check_lifetime(key: Hashable, lifetime: object, *, eager: bool) -> None:
 
 
 def _check_ping(key: Hashable, ping: object, timeout: object) -> None:
-    if timeout is not None:
-        _check_timeout(key, ping, timeout)
     if ping is not None and not callable(ping):
         raise InvalidRegistrationError(
             f"The ping of {describe(key)} is not callable: it is an instance of "
             f"{type(ping).__qualname__}. Pass a callable that takes the service, "
             f"and raises an exception if the service does not work."
         )
-
-
-def _check_timeout(key: Hashable, ping: object, timeout: object) -> None:
+    if timeout is None:
+        return
     if ping is None:
         raise InvalidRegistrationError(
             f"{describe(key)} has a ping_timeout and no ping. Pass a ping as well, or leave out "
