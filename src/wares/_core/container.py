@@ -271,10 +271,8 @@ class Container(Related):
         ...     [ping.name for ping in container.get_pings()]
         ['int']
         """
-        recipes = dict(self.registry._registrations.recipes)
-        for container in reversed(list(self._ascend())):
-            if container._family is not None:
-                recipes.update(container._family.recipes)
+        registered = self.registry._registrations.recipes
+        recipes = {**registered, **self._find_local_recipes()}
         return list_pings(self, recipes)
 
     def activate(self) -> Activation[Container]:
@@ -395,7 +393,6 @@ class Registry(Closing):
         self._finders: list[Callable[[Registry], Iterable[Exception]]] = []
         self._makers = Makers(registrations)
         self._root = registrations.root = Root(self)
-        registrations.root_makers = self._root._makers
         registrations.singletons = Singletons(registrations)
         forget_in_children(self)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABCMeta
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from contextlib import suppress
 from typing import Any, Literal, NewType
 
@@ -181,10 +181,14 @@ class Related(Asking):
         elif given:
             self._give(given)
 
-    def _find_local_keys(self) -> list[Hashable]:
-        """List the keys registered locally, in this container and in those around it."""
-        families = [container._family for container in self._ascend()]
-        return [key for family in families if family is not None for key in family.recipes]
+    def _find_local_recipes(self) -> dict[Hashable, Recipe]:
+        """Return the local registrations of this container, and of those around it."""
+        found: dict[Hashable, Recipe] = {}
+        family = self._family
+        while family is not None:
+            found = {**family.recipes, **found}
+            family = None if family.parent is None else family.parent._family
+        return found
 
     def _get_family(self) -> Family:
         if self._family is None:
@@ -193,14 +197,6 @@ class Related(Asking):
                 family: Family | None = self._family
                 self._family = family or Family()
         return self._family
-
-    def _ascend(self) -> Iterator[Related]:
-        """Yield this container and those around it, the innermost first."""
-        container: Related | None = self
-        while container is not None:
-            yield container
-            family = container._family
-            container = None if family is None else family.parent
 
     def _descend(self) -> list[Related]:
         """List this container and its open descendants, each before its own children."""

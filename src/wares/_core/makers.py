@@ -149,7 +149,7 @@ class Makers:
         """Return the maker of a service that a longer-lived container keeps."""
         assert wire.node is not None  # a service from another container has a recipe
         if wire.source == "registry":
-            makers: Makers = self.registry.root_makers
+            makers: Makers = self.registry.root._makers
         elif wire.source == "outermost":
             makers = self._for_outermost()
         else:

@@ -16,7 +16,7 @@ from wares._core.compositions import (
     recipe_for_alias,
     recipes_for_decoration,
 )
-from wares._core.keys import describe
+from wares._core.keys import describe, find_nearest
 from wares._core.marks import is_derivable
 from wares._core.observation import EVENTS
 from wares._core.recipes import (
@@ -30,7 +30,7 @@ from wares._core.recipes import (
     recipe_for_value,
 )
 from wares._core.registrations import Override, Registrations
-from wares.exceptions import InvalidRegistrationError
+from wares.exceptions import InvalidRegistrationError, ServiceNotFoundError
 
 T = TypeVar("T")
 
@@ -298,7 +298,10 @@ class Registering:
         # Another thread may decorate or replace the service meanwhile.
         while not is_registered:
             self._registrations.check_open()
-            recipe = self._registrations.get_registered(known)
+            recipe = self._registrations.registered.get(known)
+            if recipe is None:
+                nearest = find_nearest(known, self._registrations.registered)
+                raise ServiceNotFoundError(known, nearest=nearest)
             parts = recipes_for_decoration(recipe, decorator, next(self._decorations))
             is_registered = self._registrations.put_decorated(recipe, *parts)
 

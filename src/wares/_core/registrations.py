@@ -28,7 +28,6 @@ from wares._core.signatures import Need
 from wares.exceptions import (
     InvalidRegistrationError,
     RegistryClosedError,
-    ServiceNotFoundError,
 )
 
 
@@ -49,7 +48,6 @@ class Registrations:
         callbacks: The ``on_registry_close`` callbacks.
         all_makers: The makers of all containers, which are dropped when a registration changes.
         root: The container that keeps the singletons.
-        root_makers: The makers of that container.
         singletons: The singletons, with what they were made from.
         starts: What was made before the starts that are under way, if there are any.
         is_makeshift: Whether the registry is an empty one, which `inject` uses where there is
@@ -69,7 +67,6 @@ class Registrations:
         self.callbacks = RegistryCleanups()
         self.all_makers: WeakSet[Any] = WeakSet()
         self.root: Any = None
-        self.root_makers: Any = None
         self.singletons: Any = None
         self.starts: Any = None
         self.is_makeshift = False
@@ -156,17 +153,6 @@ class Registrations:
         for makers in all_makers:
             makers.drop_linked()
         self.singletons.revise()
-
-    def get_registered(self, key: Hashable) -> Recipe:
-        """Return the recipe registered under *key*.
-
-        Raises:
-            ServiceNotFoundError: There is none.
-        """
-        recipe = self.registered.get(key)
-        if recipe is None:
-            raise ServiceNotFoundError(key, nearest=find_nearest(key, self.registered))
-        return recipe
 
     def find_recipe(self, need: Need) -> Recipe | None:
         """Return the recipe for *need*, or `None` if there is none."""

@@ -84,7 +84,7 @@ class Singletons:
             if isinstance(claim.sources, list):
                 claim.sources.append((key, recipe))
                 if recipe is not None and recipe.lifetime == "transient":
-                    claim.sources += self._registry.root_makers.wiring.sources_of(recipe)
+                    claim.sources += self._registry.root._makers.wiring.sources_of(recipe)
                 return
 
     @locked

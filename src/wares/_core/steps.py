@@ -134,7 +134,7 @@ def make_not_found(container: Any, need: Need) -> WaresError:
         key,
         path=[*(recipe.key for recipe in recipes), key],
         steps=[*steps, f"{describe(key)}, not registered{parameter}"],
-        nearest=find_nearest(key, [*registrations.recipes, *container._find_local_keys()]),
+        nearest=find_nearest(key, [*registrations.recipes, *container._find_local_recipes()]),
         is_expected=is_expected,
         asked=say_which_registry(recipes, container.registry),
     )
