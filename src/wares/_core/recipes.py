@@ -330,14 +330,8 @@ def is_plain(recipe: Recipe) -> bool:
     factory: Any = without_autowire(recipe.factory)
     if not isinstance(factory, type):
         return False
-    metaclass: Any = type(factory)
-    constructor: Any = factory.__new__
-    return (
-        metaclass.__call__ is type.__call__
-        and constructor is object.__new__
-        and not hasattr(factory, "__await__")
-        and not (recipe.enter and is_context_manager(factory))
-    )
+    is_entered = recipe.enter and is_context_manager(factory)
+    return _makes_own_objects(factory) and not hasattr(factory, "__await__") and not is_entered
 
 
 def promise_of(recipe: Recipe) -> Any:
@@ -455,10 +449,13 @@ def _check_ping(key: Hashable, ping: object, timeout: object) -> None:
 def is_abstract(kind: type) -> bool:
     """Return whether a class certainly cannot be called."""
     is_declared = getattr(kind, "_is_protocol", False) or inspect.isabstract(kind)
-    # A constructor may make an object of another class.
-    constructor: Any = kind.__new__
+    return is_declared and _makes_own_objects(kind)
+
+
+def _makes_own_objects(kind: Any) -> bool:
+    """Return whether calling a class certainly makes an object of this class."""
     metaclass: Any = type(kind)
-    return is_declared and constructor is object.__new__ and metaclass.__call__ is type.__call__
+    return kind.__new__ is object.__new__ and metaclass.__call__ is type.__call__
 
 
 def is_positive_number(number: object) -> bool:

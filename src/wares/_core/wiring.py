@@ -127,13 +127,16 @@ class Wiring:
             return Wire(need, "container")
         return Wire(need, source, Node(recipe, is_fresh))
 
+    def asks_request(self, need: Need) -> bool:
+        """Return whether the container around that of a function is asked for *need*."""
+        return self.ends_with_function and need.is_marked and need.scope != "function"
+
     def _source_of(self, recipe: Recipe, need: Need) -> Source:
         """Return where the service of *recipe* comes from."""
         if recipe.is_ready:
             return "ready"
         if recipe.is_derived or recipe.lifetime in ("transient", self.keeper):
-            is_for_longer = need.is_marked and need.scope != "function"
-            return "request" if self.ends_with_function and is_for_longer else "here"
+            return "request" if self.asks_request(need) else "here"
         if recipe.lifetime == "singleton":
             return "registry"
         if recipe.lifetime == "connection" and self.keeper == "scoped":

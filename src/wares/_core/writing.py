@@ -18,6 +18,7 @@ from wares._core.callables import leave_out_shown_defaults, without_autowire
 from wares._core.keys import MISSING
 from wares._core.paths import remember_chains
 from wares._core.recipes import Recipe, is_plain, never_returns_none
+from wares._core.signatures import Need
 from wares._core.wiring import Node, Walk, Wire, Wiring
 from wares.exceptions import WaresError
 
@@ -135,10 +136,7 @@ class Writer:
     def _get(self, wire: Wire, indent: int, asker: Node) -> str:
         need = wire.need
         if wire.source == "container":
-            is_around = (
-                self.wiring.ends_with_function and need.is_marked and need.scope != "function"
-            )
-            return "c._request" if is_around else "c"
+            return self.owner_of(need)
         if wire.source == "absent":
             return self._get_absent(wire, indent, asker)
         if wire.source == "too short":
@@ -158,6 +156,10 @@ class Writer:
         else:
             self._get_elsewhere(wire, key, service, indent)
         return service
+
+    def owner_of(self, need: Need) -> str:
+        """Return the expression for the container that is asked for *need*."""
+        return "c._request" if self.wiring.asks_request(need) else "c"
 
     def _get_here(self, node: Node, key: str, indent: int, asker: Node) -> str:
         circle = self.walk.circles.get((asker, node))

@@ -147,13 +147,7 @@ class _CallWriter(Writer):
         """Return the expressions for the container to ask, and for the key."""
         assert wire.node is not None  # else no container is asked
         recipe = wire.node.recipe
-        owner = "c"
-        if (
-            self.wiring.ends_with_function
-            and wire.need.scope != "function"
-            and wire.need.is_marked
-        ):
-            owner = "c._request"
+        owner = self.owner_of(wire.need)
         if not recipe.is_derived and (wire.need.use_cache or recipe.lifetime == "transient"):
             return owner, self.define("k", recipe.key)
         makers = self._makers if owner == "c" else self._makers.request
