@@ -84,6 +84,7 @@ def with_container(
 
 
 def _find_opener(registry: Source) -> Callable[[], _Program]:
+    """Return the function that gives each call of a command its program."""
     if isinstance(registry, Registry):
         lasting = _Program(registry)
         lasting.__enter__()
@@ -109,6 +110,7 @@ class _Program:
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
         self.loops = Loops()
+        # One entry for each block. Several threads may run commands, and these methods are atomic.
         self._blocks: list[None] = []
 
     def __enter__(self) -> Self:

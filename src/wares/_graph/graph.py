@@ -319,21 +319,22 @@ class _Surveyor:
         return list(dict.fromkeys([*self._recipes, *given, *self._missing, *seen]))
 
     def _nodes(self, names: Mapping[Hashable, str]) -> Iterator[Node]:
-        for key in self._all_keys():
+        for key, name in names.items():
             recipe = self._recipes.get(key)
+            problems = self._problems_of(key)
             if recipe is None:
                 kind = "expected" if key in self._expected else "missing"
-                problems = self._problems_of(key)
-                yield Node(key, names[key], kind, None, None, has_ping=False, problems=problems)
+                yield Node(key, name, kind, None, None, has_ping=False, problems=problems)
             else:
-                yield _node_for(recipe, names[key], self._problems_of(key))
+                yield _node_for(recipe, name, problems)
 
     def _edges(self, names: Mapping[Hashable, str]) -> Iterator[Edge]:
+        declared: set[tuple[Hashable, Hashable]] = set()
         for key in self._needs:
             for need in self._needs_of(key):
+                declared.add((key, need.key))
                 problems = self._problems_of((key, need.key))
                 yield Edge(names[key], names[need.key], need.name, problems=problems)
-        declared = {(key, need.key) for key in self._needs for need in self._needs_of(key)}
         for source, target in self._seen:
             if (source, target) not in declared:
                 yield Edge(names[source], names[target], None, "seen")
