@@ -1,7 +1,4 @@
-"""A container for each request and each WebSocket of an aiohttp application.
-
-`init_app` gives the application a registry and installs the middleware that opens the containers.
-"""
+"""A container for each request and each WebSocket of an aiohttp application."""
 
 from __future__ import annotations
 
@@ -82,6 +79,9 @@ def init_app(
 
     Returns:
         The application.
+
+    Raises:
+        InvalidRegistrationError: *app* is no application of aiohttp, or has started already.
     """
     demand_kind(app, web.Application, "init_app takes a web.Application", late="pre_frozen")
     present = _keeping.find(app)

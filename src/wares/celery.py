@@ -56,7 +56,7 @@ def init_app(app: Celery, *, registry: Registry | None = None, validate: bool = 
         The application.
 
     Raises:
-        InvalidRegistrationError: *app* is no application of Celery.
+        InvalidRegistrationError: *app* is no application of Celery, or *registry* no registry.
         InvalidRegistryError: A task that asks for services was defined before this call.
     """
     demand_kind(app, Celery, "init_app takes a Celery application")

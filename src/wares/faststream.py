@@ -69,7 +69,7 @@ def init_app(app: App, *, registry: Registry | None = None, validate: bool = Tru
         The application.
 
     Raises:
-        InvalidRegistrationError: *app* is no application of FastStream.
+        InvalidRegistrationError: *app* is no application of FastStream, or *registry* no registry.
     """
     advice = {"faststream": "For a broker alone: init_broker(broker, registry=registry)"}
     demand_kind(app, Application, "init_app takes a FastStream or an AsgiFastStream", advice)
@@ -107,7 +107,7 @@ def init_broker(broker: Broker, *, registry: Registry) -> Broker:
         The broker.
 
     Raises:
-        InvalidRegistrationError: *broker* is no broker of FastStream.
+        InvalidRegistrationError: *broker* is no broker of FastStream, or *registry* no registry.
     """
     advice = {"faststream": "For an application: init_app(app)"}
     demand_kind(broker, AnyBroker, "init_broker takes a broker of FastStream", advice)

@@ -60,6 +60,9 @@ class WaresPlugin(InitPlugin):
 
     Attributes:
         registry: The registry.
+
+    Raises:
+        InvalidRegistrationError: *registry* is no registry.
     """
 
     def __init__(self, *, registry: Registry | None = None, validate: bool = True) -> None:
@@ -71,6 +74,9 @@ class WaresPlugin(InitPlugin):
 
         Args:
             app_config: The configuration of the application.
+
+        Returns:
+            The same configuration.
 
         Raises:
             InvalidRegistrationError: The application was given the class instead of a plugin.

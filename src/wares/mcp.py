@@ -126,6 +126,9 @@ class WaresMiddleware(Middleware):
 
     Args:
         registry: The registry to use; by default, that of the server's `lifespan`.
+
+    Raises:
+        InvalidRegistrationError: *registry* is no registry.
     """
 
     def __init__(self, registry: Registry | None = None) -> None:

@@ -84,6 +84,9 @@ class Overrides:
             target: A registry, an application, or its test client. An application that makes its
                 registry when it starts must be running.
 
+        Returns:
+            Overrides of that registry, undone after the same test.
+
         Raises:
             NoRegistryError: *target* has no registry.
         """

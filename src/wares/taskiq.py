@@ -78,7 +78,7 @@ def init_broker(
         The broker.
 
     Raises:
-        InvalidRegistrationError: *broker* is no broker of TaskIQ.
+        InvalidRegistrationError: *broker* is no broker of TaskIQ, or *registry* no registry.
     """
     demand_kind(broker, AsyncBroker, "init_broker takes a broker of TaskIQ")
     present = _keeping.find(broker)

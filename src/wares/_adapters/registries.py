@@ -46,6 +46,9 @@ def demand(found: T | None, error: type[Exception], message: str) -> T:
         found: The object, or `None`.
         error: The class of the error if there is no object.
         message: The message of the error: why there is nothing, and what to do.
+
+    Raises:
+        Exception: There is no object; an instance of *error*.
     """
     if found is None:
         raise error(message)

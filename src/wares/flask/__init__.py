@@ -78,7 +78,7 @@ def init_app(
         The application.
 
     Raises:
-        InvalidRegistrationError: *app* is no application of Flask.
+        InvalidRegistrationError: *app* is no application of Flask, or *registry* no registry.
     """
     demand_kind(app, Flask, "init_app takes a Flask application")
     present = keeping.find(app)
@@ -129,6 +129,12 @@ register_value = keeping.register_value
 def get_registry(app: Flask | None = None) -> Registry:
     """Get the registry of *app*, or of the application whose context is active.
 
+    Args:
+        app: The application.
+
+    Returns:
+        The registry.
+
     Raises:
         NoRegistryError: The application has not been initialised; or *app* is omitted, and there is
             no application context.
@@ -153,7 +159,16 @@ def overwrite_factory(
     factory: Callable[..., Any],
     **options: Unpack[FactoryOptions],
 ) -> None:
-    """Register another factory, as `register_factory` does, and reset the active container."""
+    """Register another factory, as `register_factory` does, and reset the active container.
+
+    Args:
+        svc_type: The key of the service.
+        factory: The callable that makes the service.
+        options: As in `wares.Registry.register_factory`, with the same defaults.
+
+    Raises:
+        NoContainerError: There is no application context.
+    """
     container = wares_from()
     container.registry.register_factory(svc_type, factory, **options)
     container.reset()
@@ -165,6 +180,14 @@ def overwrite_value(
     """Register another object, as `register_value` does, and reset the active container.
 
     If the object is a context manager, it is entered, unless ``enter=False`` is passed.
+
+    Args:
+        svc_type: The key of the service.
+        value: The object.
+        options: As in `wares.Registry.register_value`.
+
+    Raises:
+        NoContainerError: There is no application context.
     """
     container = wares_from()
     # As in svcs, the object takes the place of a factory, whose product would be entered.
@@ -174,13 +197,21 @@ def overwrite_value(
 
 
 def teardown(exc: BaseException | None) -> None:
-    """Close the active container before its context ends; its cleanups see *exc*."""
+    """Close the active container before its context ends.
+
+    Args:
+        exc: The exception that the cleanups see, if any.
+    """
     if has_app_context():
         end_unit(exc)
 
 
 def close_registry(app: Flask) -> None:
-    """Close the registry of *app*, if it has one, and await asynchronous cleanups."""
+    """Close the registry of *app*, if it has one, and await asynchronous cleanups.
+
+    Args:
+        app: The application.
+    """
     registry = keeping.find(app)
     if registry is not None:
         close(registry, functools.partial(run, app))
