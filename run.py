@@ -57,15 +57,16 @@ NO_INSTALL = """\
 The packages could not be installed; see the messages of {installer} above. Without a connection to
 the internet, it can use a mirror: set PIP_INDEX_URL, or index-url in pip's configuration."""
 
-# Prints the version and the path of an interpreter, if the tests can run on it.
+# Prints the version and the path of an interpreter, if the tests can run on it. Without the global
+# interpreter lock, packages that the tests need support Python from 3.14 on.
 INTRODUCTION = """\
 import os, sys, sysconfig
+threads = "t" if sysconfig.get_config_var("Py_GIL_DISABLED") else "-"
 if (
-    sys.version_info >= (3, 11)
+    sys.version_info >= ((3, 14) if threads == "t" else (3, 11))
     and sys.version_info.releaselevel == "final"
     and sys.implementation.name == "cpython"
 ):
-    threads = "t" if sysconfig.get_config_var("Py_GIL_DISABLED") else "-"
     print("%d %d %d" % sys.version_info[:3], threads, os.path.realpath(sys._base_executable))
 """
 
