@@ -25,7 +25,7 @@ from wares.socketio._events import CONNECT, FACTS, SocketEvent
 from wares.socketio._handlers import Handler
 from wares.socketio._parameters import Place, place_of
 from wares.socketio._registered import Registered
-from wares.socketio._routers import Definition, Registering, Route, Routes, see
+from wares.socketio._routers import Definition, Registering, Route, Routes
 from wares.socketio._serving import Serving, refuse_async
 
 #: The registry of connections for which neither `init_app` nor a lifespan has one.
@@ -75,18 +75,17 @@ class Dispatch(Registering):
     def _install(self) -> None:
         """Replace the methods of the server, and wrap the handlers that it already has."""
         server, own = self.server, vars(self.server)
-        # The servers of this package have their own `on`.
+        # The servers of this package have methods of their own.
         is_ours = isinstance(server, Registering)
         native: Any = super(Registering, server) if is_ours else server
         self._on, self._register_namespace = native.on, native.register_namespace
         if not is_ours:
-            own["on"] = self.on
-        own["register_namespace"] = self.register_namespace
+            own.update(on=self.on, register_namespace=self.register_namespace)
         for namespace, handlers in server.handlers.items():
             for event, handler in handlers.items():
-                self.add(Definition(handler), place_of(event, namespace), (self._route,))
-        for handler in server.namespace_handlers.values():
-            self.add_namespace(handler, (self._route,))
+                self.on(event, handler, namespace)
+        for namespace_handler in server.namespace_handlers.values():
+            self.register_namespace(namespace_handler)
 
     def add(self, definition: Definition, place: Place, routes: Routes) -> None:
         """Register a handler."""
@@ -94,13 +93,7 @@ class Dispatch(Registering):
         self.handlers["function", place.namespace, place.event] = made
         self._on(place.event, self.as_method(made.take), place.namespace)
 
-    def register_namespace(self, namespace: Any) -> None:
-        """Replace the server's ``register_namespace``: register and check the handlers."""
-        self.add_namespace(namespace, (self._route,), see(type(namespace)))
-
-    def add_namespace(
-        self, namespace: Any, routes: Routes, viewpoint: Viewpoint | None = None
-    ) -> None:
+    def add_namespace(self, namespace: Any, routes: Routes, viewpoint: Viewpoint) -> None:
         """Register an object whose methods are handlers."""
         self._register_namespace(namespace)
         own = vars(namespace)

@@ -159,6 +159,26 @@ class Registering:
 
         return register
 
+    def register_namespace(self, namespace_handler: Any) -> None:
+        """Register an object whose methods handle the events of a namespace.
+
+        Args:
+            namespace_handler: A ``socketio.Namespace`` or ``socketio.AsyncNamespace``.
+        """
+        viewpoint = see(type(namespace_handler))
+
+        def add(dispatch: Any, prefix: str, routes: Routes) -> None:
+            full, placed = (
+                join_namespaces(prefix, namespace_handler.namespace),
+                namespace_handler,
+            )
+            if full != placed.namespace:
+                placed = copy.copy(placed)  # the caller's object stays unchanged
+                placed.namespace = full
+            dispatch.add_namespace(placed, routes, viewpoint)
+
+        self._register(add)
+
     def exception_handler(self, kind: type[Exception]) -> Callable[[F], F]:
         """Make a decorator for a function that answers exceptions of a class.
 
@@ -265,23 +285,6 @@ class RouterSIO(Registering):
         self._route = Route(tuple(dependencies))
         self._steps: list[Step] = []
         self._register = self._steps.append
-
-    def register_namespace(self, namespace: Any) -> None:
-        """Register an object whose methods handle the events of a namespace.
-
-        Args:
-            namespace: A ``socketio.Namespace`` or ``socketio.AsyncNamespace``.
-        """
-        viewpoint = see(type(namespace))
-
-        def add(dispatch: Any, prefix: str, routes: Routes) -> None:
-            full, placed = join_namespaces(prefix, namespace.namespace), namespace
-            if full != namespace.namespace:
-                placed = copy.copy(namespace)  # the caller's object stays unchanged
-                placed.namespace = full
-            dispatch.add_namespace(placed, routes, viewpoint)
-
-        self._register(add)
 
     def _include(self, dispatch: Any, prefix: str, routes: Routes) -> None:
         for step in self._steps:
