@@ -153,6 +153,7 @@ def close_registry(app: Celery) -> None:
 
     Raises:
         NoRegistryError: The application has not been initialised.
+        PendingAsyncCleanupError: A cleanup must be awaited, and an event loop runs in this thread.
     """
     close(get_registry(app), _loops.run)
     _loops.close()

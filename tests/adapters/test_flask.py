@@ -47,6 +47,7 @@ from wares import (
     InvalidRegistryError,
     NoContainerError,
     NoRegistryError,
+    PendingAsyncCleanupError,
     Registry,
     RegistryClosedError,
     ServiceNotFoundError,
@@ -1399,6 +1400,32 @@ class TestAsync:
         assert ["open"] == journal
 
         close_registry(app)
+
+        assert ["open", "commit"] == journal
+
+    async def test_close_registry_in_an_event_loop(self, app, journal, make_async_session):
+        """Where an event loop runs, closing the registry refuses, and touches nothing."""
+        register_factory(app, AsyncSession, make_async_session, lifetime="singleton")
+        registry = get_registry(app)
+        async with registry.container() as container:
+            await container.aget(AsyncSession)
+
+        with pytest.raises(PendingAsyncCleanupError, match="AsyncSession"):
+            close_registry(app)
+        await registry.aclose()
+
+        assert ["open", "commit"] == journal
+
+    async def test_context_in_an_event_loop(self, app, journal):
+        """Where an event loop runs, the end of a context refuses, and touches no service."""
+        context = app.app_context()
+        context.push()
+        container = wares_from()
+        await container.aget(AsyncSession)
+
+        with pytest.raises(PendingAsyncCleanupError, match="AsyncSession"):
+            context.pop()
+        await container.aclose()
 
         assert ["open", "commit"] == journal
 

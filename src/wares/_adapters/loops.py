@@ -9,6 +9,8 @@ import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from wares._core.waiting import runs_event_loop
+
 T = TypeVar("T")
 
 
@@ -27,7 +29,7 @@ class Loops:
         Raises:
             RuntimeError: Another event loop runs in this thread.
         """
-        if _is_in_a_loop():
+        if runs_event_loop():
             coroutine.close()
             raise RuntimeError(
                 "Services or functions that have to be awaited cannot run here, because another "
@@ -66,11 +68,3 @@ class Loops:
             runner = self._local.runner = asyncio.Runner()
             self._runners.append(runner)
         return runner.get_loop()
-
-
-def _is_in_a_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True

@@ -15,6 +15,7 @@ from typing_extensions import TypeForm, Unpack
 
 from wares._core.container import Registry
 from wares._core.recipes import FactoryOptions, ValueOptions
+from wares._core.waiting import runs_event_loop
 from wares.exceptions import InvalidRegistrationError, NoRegistryError, PendingAsyncCleanupError
 
 T = TypeVar("T")
@@ -147,10 +148,22 @@ def choose_registry(present: Registry | None, given: Registry | None) -> Registr
 
 
 def close(registry: Registry, run: Callable[[Coroutine[Any, Any, None]], object]) -> None:
-    """Close a registry in synchronous code; *run* runs a coroutine, if one is needed."""
+    """Close a registry in synchronous code.
+
+    Args:
+        registry: The registry.
+        run: Runs a coroutine, if one is needed.
+
+    Raises:
+        PendingAsyncCleanupError: A cleanup must be awaited, and an event loop runs in this thread;
+            nothing has been touched.
+        BaseException: Whatever a cleanup raises.
+    """
     try:
         registry.close()
     except PendingAsyncCleanupError:
+        if runs_event_loop():
+            raise
         run(registry.aclose())
 
 

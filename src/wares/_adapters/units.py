@@ -16,6 +16,7 @@ from wares._adapters.lifespan import VALIDATES
 from wares._adapters.shielding import leaving, open_shield
 from wares._core.container import Container, Registry
 from wares._core.current import current
+from wares._core.waiting import runs_event_loop
 from wares._inject.injected import find_missing
 from wares.exceptions import (
     PendingAsyncCleanupError,
@@ -145,11 +146,22 @@ class Unit:
         current.set(self._outer)
 
     def close(self, error: BaseException | None = None) -> None:
-        """Close the container; *error* is the exception that ended the work, if one did."""
+        """Close the container, and run asynchronous cleanups unless an event loop runs already.
+
+        Args:
+            error: The exception that ended the work, if one did.
+
+        Raises:
+            PendingAsyncCleanupError: A cleanup must be awaited, and an event loop runs in this
+                thread; nothing has been touched.
+            BaseException: Whatever a cleanup raises.
+        """
         failure = self._find_failure(error)
         try:
             self.container.__exit__(*_details(failure))
         except PendingAsyncCleanupError:
+            if runs_event_loop():
+                raise
             self.run(self.container.__aexit__(*_details(failure)))
 
     async def aclose(self, error: BaseException | None = None) -> None:

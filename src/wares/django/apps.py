@@ -80,7 +80,12 @@ def get_registry() -> Registry:
 
 
 def close_registry() -> None:
-    """Close the registry of the project; it also closes when Python exits."""
+    """Close the registry of the project; it also closes when Python exits.
+
+    Raises:
+        PendingAsyncCleanupError: A cleanup must be awaited, and an event loop runs in this thread:
+            use `aclose_registry`.
+    """
     close(get_registry(), _run)
 
 

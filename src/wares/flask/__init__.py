@@ -211,6 +211,10 @@ def close_registry(app: Flask) -> None:
 
     Args:
         app: The application.
+
+    Raises:
+        PendingAsyncCleanupError: A cleanup must be awaited, and an event loop runs in this thread:
+            there, ``await get_registry(app).aclose()``.
     """
     registry = keeping.find(app)
     if registry is not None:
