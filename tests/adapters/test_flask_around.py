@@ -31,6 +31,7 @@ from wares import (
     ContainerClosedError,
     Inject,
     NoContainerError,
+    NoRegistryError,
     Registry,
     RegistryClosedError,
     current_container,
@@ -1146,6 +1147,14 @@ class TestWhatIsLeft:
             gc.enable()
 
         assert reference() is None
+
+    def test_a_method_without_its_application(self):
+        """A method that outlives its application says what to keep."""
+        serve = init_app(Flask("shop")).wsgi_app
+        gc.collect()
+
+        with pytest.raises(NoRegistryError, match="Keep the application itself"):
+            serve({}, None)
 
     def test_flasks_own_methods(self, app):
         """Only these methods of the application are wrapped."""

@@ -18,12 +18,19 @@ from flask import Flask, request, signals
 from werkzeug.exceptions import HTTPException
 from werkzeug.wsgi import ClosingIterator
 
+from wares._adapters.registries import demand
 from wares._adapters.streams import hold
 from wares._core.current import current
+from wares.exceptions import NoRegistryError
 from wares.flask._units import FlaskUnit, end_unit, find_unit, note_error
 
 #: The entry of a WSGI environment being served: the requests that its response ends.
 _STREAMED = "wares.flask.streamed"
+#: The message of the error if something keeps a method of an application, but not the application.
+_FREED = (
+    "The Flask application of this method has been freed. Keep the application itself: "
+    "app.wsgi_app = Middleware(app.wsgi_app), and serve app"
+)
 
 
 def install(app: Flask) -> None:
@@ -43,7 +50,7 @@ def _wrap_method(app: Flask, name: str, function: Callable[..., Any]) -> None:
     replaced = vars(app).get(name)
 
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        app = find_app()
+        app = demand(find_app(), NoRegistryError, _FREED)
         # The class is asked at each call, because instrumentation may wrap its methods at any time.
         call = replaced or MethodType(getattr(type(app), name), app)
         return function(app, call, *args, *kwargs.values())
