@@ -21,10 +21,9 @@ from wares._core.annotations import Viewpoint, inspect_signature
 from wares._core.callables import VARIADIC
 from wares._core.container import Container
 from wares._core.keys import MISSING, UNIONS, describe, is_hashable
-from wares._core.results import may_be_none
 from wares._core.signatures import Reader, as_parameter, without_none
 from wares.socketio._events import FACTS, SocketEvent, has_payload, labels_of
-from wares.socketio._payloads import find_adapter, validate
+from wares.socketio._payloads import find_adapter, missing, validate
 from wares.socketio._serving import Serving
 
 #: Types that do not tell where a value comes from.
@@ -95,7 +94,7 @@ class Parameter:
         fact: Returns the fact of the event that the parameter takes; None if it takes an argument
             of the payload.
         adapter: The `pydantic.TypeAdapter` that validates that argument, or None.
-        default: The value if the client leaves the argument out, or `MISSING`.
+        default: Its default, or `MISSING`.
     """
 
     name: str
@@ -113,7 +112,9 @@ class Parameter:
     @property
     def is_optional(self) -> bool:
         """Whether the client may leave the argument out."""
-        return self.is_rest or self.default is not MISSING
+        problems: list[dict[str, Any]] = []
+        self._read(iter(()), problems)
+        return not problems
 
     def take(
         self, serving: Serving, sent: Iterator[Any], problems: list[dict[str, Any]]
@@ -125,15 +126,17 @@ class Parameter:
             sent: The arguments of the payload that no parameter has taken yet.
             problems: The list for errors of validation.
         """
-        if self.fact is not None:
-            return self.fact(serving)
+        return self._read(sent, problems) if self.fact is None else self.fact(serving)
+
+    def _read(self, sent: Iterator[Any], problems: list[dict[str, Any]]) -> Any:
         value = list(sent) if self.is_rest else next(sent, MISSING)
-        if value is not MISSING:
-            has_type = self.adapter is not None
-            return validate(self.adapter, self.name, value, problems) if has_type else value
-        if self.default is MISSING:
-            problems.append({"type": "missing", "loc": [self.name], "msg": "Field required"})
-        return self.default
+        if value is MISSING and self.default is not MISSING:
+            return self.default
+        if self.adapter is not None:
+            return validate(self.adapter, self.name, value, problems)
+        if value is MISSING:
+            problems.append(missing(self.name))
+        return value
 
 
 class HandlerReader(Reader):
@@ -203,8 +206,6 @@ class HandlerReader(Reader):
             self._free.clear()
         default = MISSING if parameter.default is parameter.empty else parameter.default
         if adapter is not None or (has_payload and is_builtin(annotation)):
-            if adapter is not None and default is MISSING and may_be_none(annotation):
-                default = None
             return Parameter(name, kind, key, None, adapter, default)
         if default is MISSING:
             raise self.make_error(name, self._advise(annotation))

@@ -92,11 +92,20 @@ def validate(adapter: Any, name: str, value: Any, problems: list[dict[str, Any]]
     from pydantic import ValidationError  # noqa: PLC0415  # see above
 
     try:
-        return adapter.validate_python(value)
+        # An argument that was not sent is None, if the type allows that.
+        return adapter.validate_python(None if value is MISSING else value)
     except ValidationError as error:
+        if value is MISSING:
+            problems.append(missing(name))
+            return MISSING
         found = error.errors(include_url=False, include_context=False, include_input=False)
         problems += [{**problem, "loc": [name, *problem["loc"]]} for problem in found]
         return MISSING
+
+
+def missing(name: str) -> dict[str, Any]:
+    """Describe an argument that was not sent."""
+    return {"type": "missing", "loc": [name], "msg": "Field required"}
 
 
 def write_answer(event: SocketEvent, result: Any, adapter: Any = None) -> Any:

@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import sys
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import pydantic
 import pytest
@@ -64,6 +64,9 @@ class Point:
 
 class Options(TypedDict):
     loud: bool
+
+
+AnyMessage = TypeVar("AnyMessage", bound=Message)
 
 
 class Unknown:
@@ -348,6 +351,19 @@ class TestPayload:
             return [message, number]
 
         assert [None, 3] == await client.call("work", timeout=5)
+
+    async def test_not_sent(self, sio, client):
+        """An argument that was not sent is None only if pydantic takes None for it."""
+
+        @sio.event
+        async def work(message: AnyMessage):
+            """Never called."""
+
+        answer = await client.call("work", timeout=5)
+
+        assert [{"type": "missing", "loc": ["message"], "msg": "Field required"}] == answer[
+            "error"
+        ]["detail"]
 
     @pytest.mark.parametrize("is_method", [True, False])
     async def test_refused(self, sio, client, journal, is_method):
