@@ -85,12 +85,15 @@ def open_unit(context: AppContext) -> FlaskUnit:
 
 
 def _get_key() -> object:
-    """Return the context of the request, which may share that of the application, or the latter."""
+    """Return what the active unit of work belongs to: a request, or else an application context.
+
+    Several requests may share an application context that other code has pushed.
+    """
     return _get_request_context() if has_request_context() else get_context()
 
 
 def find_unit() -> FlaskUnit | None:
-    """Find the active unit of work, if there is one and the registry is open."""
+    """Return the active unit of work, as `open_unit` does; `None` if none can begin here."""
     try:
         return open_unit(get_context()) if has_app_context() else None
     except (NoRegistryError, RegistryClosedError):
