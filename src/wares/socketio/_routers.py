@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, TypeVar, overload
 
 import attrs
 
-from wares._adapters.registries import demand_kind
+from wares._adapters.registries import demand_kind, describe_kind
 from wares._core.annotations import Viewpoint, find_frames
 from wares._core.callables import unwrap
 from wares._core.keys import MISSING
@@ -106,9 +106,19 @@ class Registering:
             handler: The handler. If omitted, the result is a decorator.
             namespace: The namespace; by default that of the router, or ``"/"``.
             response_model: The type of its answers; by default its return annotation.
+
+        Raises:
+            InvalidRegistrationError: *handler* is no function.
+            UnresolvableParameterError: The handler has a parameter that nothing can fill; a router
+                raises it when it is added to a server.
         """
 
         def register(function: F) -> F:
+            if not callable(function):
+                raise InvalidRegistrationError(
+                    f"A handler is a function, not {describe_kind(function)}. Pass a namespace by "
+                    f'name: namespace="/shop"'
+                )
             definition = Definition(function, see(function), response_model)
 
             def add(dispatch: Any, prefix: str, routes: Routes) -> None:
@@ -126,7 +136,7 @@ class Registering:
     @overload
     def event(
         self,
-        handler: str | None = None,
+        handler: None = None,
         /,
         *,
         namespace: str | None = None,
@@ -135,7 +145,7 @@ class Registering:
 
     def event(
         self,
-        handler: Any = None,
+        handler: Callable[..., Any] | None = None,
         /,
         *,
         namespace: str | None = None,
@@ -146,18 +156,19 @@ class Registering:
         It can be used with and without arguments.
 
         Args:
-            handler: The handler, or the namespace as the first argument of ``@event("/chat")``.
+            handler: The handler. If omitted, the result is a decorator.
             namespace: The namespace; by default that of the router, or ``"/"``.
             response_model: The type of its answers; by default its return annotation.
+
+        Raises:
+            InvalidRegistrationError: *handler* is no function.
         """
-        if callable(handler):
-            return self.on(handler.__name__, handler)
 
-        def register(function: Any) -> Any:
-            name, place = function.__name__, handler or namespace
-            return self.on(name, function, place, response_model=response_model)
+        def register(function: F) -> F:
+            name = getattr(function, "__name__", "")
+            return self.on(name, function, namespace, response_model=response_model)
 
-        return register
+        return register if handler is None else register(handler)
 
     def register_namespace(self, namespace_handler: Any) -> None:
         """Register an object whose methods handle the events of a namespace.

@@ -1,5 +1,7 @@
 """Routers, exception handlers, middleware."""
 
+from functools import partial
+
 import pydantic
 import pytest
 import socketio
@@ -69,7 +71,7 @@ class TestRouters:
         async def three(event: Event, namespace_of: SocketEvent):
             return [event, namespace_of.namespace]
 
-        @router.event("/shop", response_model=Message)
+        @router.event(namespace="/shop", response_model=Message)
         async def five(sid):
             return 5
 
@@ -83,6 +85,12 @@ class TestRouters:
                 assert ["three", "/shop"] == await client.call("three", namespace="/shop")
                 assert 4 == await client.call("four")
                 assert 5 == await client.call("five", namespace="/shop")
+
+    @pytest.mark.parametrize("register", [RouterSIO().event, partial(RouterSIO().on, "buy")])
+    def test_what_is_no_handler(self, register):
+        """A namespace in the place of the handler is refused, with what to write instead."""
+        with pytest.raises(InvalidRegistrationError, match='namespace="/shop"'):
+            register("/shop")
 
     @pytest.mark.parametrize("prefix", ["/", "/outer"])
     async def test_class_on_several_servers(self, prefix):
