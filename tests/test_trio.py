@@ -322,12 +322,12 @@ def test_health(registry):
         await trio.sleep_forever()
 
     registry.register_value(Database, Database(), ping=ping)
-    registry.register_value(Cache, Cache(), ping=hang)
+    registry.register_value(Cache, Cache(), ping=hang, ping_timeout=0.05)
     registry.register_value(Engine, Engine(), ping=lambda engine: None)
 
     async def work():
         async with registry.container() as container:
-            return await acheck(container, timeout=0.05)
+            return await acheck(container, timeout=SECONDS)
 
     report = on_trio(work)
 

@@ -396,11 +396,19 @@ async def test_concurrent_probes_share_one_run(path, registry):
         ),
         "fastapi": lambda: make_fastapi(registry),
     }[path]()
-    async with serve(app) as address, httpx.AsyncClient() as client:
+    arrived = []
+
+    async def note_arrival(scope, receive, send):
+        arrived.append(scope.get("query_string"))
+        await app(scope, receive, send)
+
+    async with serve(note_arrival) as address, httpx.AsyncClient(timeout=60) as client:
         url = f"http://{address}/healthy"
-        probes = [asyncio.create_task(client.get(url)) for _ in range(10)]
+        probes = [asyncio.create_task(client.get(f"{url}?patient")) for _ in range(10)]
         impatient = asyncio.create_task(client.get(url, timeout=0.05))
         await asyncio.gather(impatient, return_exceptions=True)
+        while arrived.count(b"patient") < 10:
+            await asyncio.sleep(0.001)
         may_go_on.set()
         answers = await asyncio.gather(*probes)
 
