@@ -150,12 +150,10 @@ def is_fast_depends_marker(thing: object) -> bool:
 def find_request_marker(parameter: inspect.Parameter, annotation: Any) -> Any:
     """Return what only FastAPI fills from a request, such as `Header()`, if there is one."""
     metadata = getattr(annotation, "__metadata__", ())
-    found = (item for item in (parameter.default, *metadata) if _is_request_marker(item))
-    return next(found, None)
-
-
-def _is_request_marker(thing: object) -> bool:
-    return any(_is_a(thing, "fastapi.params", name) for name in ("Param", "Body"))
+    for item in (parameter.default, *metadata):
+        if any(_is_a(item, "fastapi.params", name) for name in ("Param", "Body")):
+            return item
+    return None
 
 
 def _is_a(thing: object, module: str, name: str) -> bool:

@@ -177,14 +177,6 @@ def _pass_decorated(recipe: Recipe, needs: tuple[Need, ...]) -> tuple[Need, ...]
     return (attrs.evolve(needs[0], key=recipe.decorated, is_marked=False), *needs[1:])
 
 
-def recipe_for_dependency(key: Hashable) -> Recipe | None:
-    """Make the recipe of an unregistered callable; return `None` if *key* cannot be called."""
-    if not is_derivable(key):
-        return None
-    factory: Any = key
-    return Recipe(key, factory, is_derived=True)
-
-
 #: The recipes of callables that injected functions name, by the `id` of their keys, which the
 #: recipes keep alive. They were read while the names around the injected function were known.
 _dependencies: WeakValueDictionary[int, Recipe] = WeakValueDictionary()
@@ -195,9 +187,12 @@ def share_dependency(recipe: Recipe) -> Recipe:
     return _dependencies.setdefault(id(recipe.key), recipe)
 
 
-def find_dependency(key: Hashable) -> Recipe | None:
-    """Return the shared recipe of a callable, if there is one."""
-    return _dependencies.get(id(key))
+def recipe_for_dependency(key: Any) -> Recipe | None:
+    """Find or make the recipe of an unregistered callable; `None` if *key* cannot be called."""
+    shared = _dependencies.get(id(key))
+    if shared is not None or not is_derivable(key):
+        return shared
+    return Recipe(key, key, is_derived=True)
 
 
 def cannot_fill(

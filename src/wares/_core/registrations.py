@@ -20,7 +20,6 @@ from wares._core.log import log_registration
 from wares._core.marks import is_derivable
 from wares._core.recipes import (
     Recipe,
-    find_dependency,
     recipe_for_dependency,
     recipe_for_value,
 )
@@ -163,7 +162,8 @@ class Registrations:
         if recipe is None and need.key not in self.expected:
             recipe = self._compose(need)
             if recipe is None and need.key is self._own_key:
-                return self._make_own_recipe()
+                # The registry is itself a service of its containers.
+                return recipe_for_value(need.key, self.registry)
             if recipe is None and need.is_marked:
                 return self.derive(need)
         return recipe
@@ -193,12 +193,8 @@ class Registrations:
         key = need.key
         if need.is_service:
             return None
-        recipe = self._derived.get(key) or find_dependency(key) or recipe_for_dependency(key)
+        recipe = self._derived.get(key) or recipe_for_dependency(key)
         return None if recipe is None else self._derived.setdefault(key, recipe)
-
-    def _make_own_recipe(self) -> Recipe:
-        """Return the recipe of the registry itself, which is a service of its containers."""
-        return recipe_for_value(self._own_key, self.registry)
 
     def may_return(self, recipe: Recipe) -> bool:
         """Return whether a recipe may be in force again after an override."""

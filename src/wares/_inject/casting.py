@@ -146,9 +146,9 @@ class FunctionCasts:
         self._function = function
         self._parameters = read_raw(function).parameters
         read = read_annotations(function, viewpoint)
-        marked = {need.name: need for need in needs if need.is_marked}
+        marked: dict[str, Any] = {need.name: need for need in needs if need.is_marked}
         promised = {
-            name: _read_promise(need.key, viewpoint)
+            name: _read_result(need.key, read_annotations(need.key, viewpoint))
             for name, need in marked.items()
             if _is_cast(need)
         }
@@ -162,12 +162,12 @@ class FunctionCasts:
         self._required = [
             name
             for name in names
-            if _has_no_default(self._parameters[name]) and self._fields[name] is None
+            if has_no_default(self._parameters[name]) and self._fields[name] is None
         ]
         self._wanted = Model(wanted, self._required)
         # The constructor of a class is annotated to return None.
-        result = read.get("return", Any) if as_class(function) is None else Any
-        self._result = Model({"return": _unwrap_items(function, result)})
+        result = Any if as_class(function) is not None else _read_result(function, read)
+        self._result = Model({"return": result})
 
     def may_change_any(self, needs: Iterable[Need]) -> bool:
         """Return whether casting may replace the argument for one of *needs*."""
@@ -311,7 +311,8 @@ def _find_fields(kind: Any) -> list[Any]:
     return [item for item in reversed(getattr(kind, "__metadata__", ())) if is_field(item)]
 
 
-def _has_no_default(parameter: inspect.Parameter) -> bool:
+def has_no_default(parameter: inspect.Parameter) -> bool:
+    """Return whether a parameter has no default of Python's own; a ``Field`` is none."""
     return parameter.default is parameter.empty or is_field(parameter.default)
 
 
@@ -333,13 +334,9 @@ def _with_field(annotation: Any, default: Any) -> Any:
     return Annotated[annotation, default] if is_field(default) else annotation
 
 
-def _read_promise(maker: Any, viewpoint: Viewpoint | None) -> Any:
-    promised = read_annotations(maker, viewpoint).get("return", Any)
-    return _unwrap_items(maker, promised)
-
-
-def _unwrap_items(function: Callable[..., Any], annotation: Any) -> Any:
+def _read_result(function: Callable[..., Any], annotations: Mapping[str, Any]) -> Any:
     """Return ``T`` for the ``Iterator[T]`` of a generator function, else the annotation."""
+    annotation = annotations.get("return", Any)
     origin = typing.get_origin(annotation) or annotation
     if not wraps_generator(function):
         # The function, or an override of it, may return a generator, which is not cast.

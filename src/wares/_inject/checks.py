@@ -15,7 +15,6 @@ from wares._core.keys import MISSING
 from wares._core.recipes import (
     Recipe,
     cannot_fill,
-    find_dependency,
     recipe_for_dependency,
     share_dependency,
 )
@@ -90,7 +89,7 @@ class Check:
             raise LifetimeError(
                 step.recipe.key, "request", need.key, "function", steps=self._describe_path()
             )
-        recipe = find_dependency(need.key) or recipe_for_dependency(need.key)
+        recipe = recipe_for_dependency(need.key)
         if need.is_service or recipe is None:
             return
         path = [each.recipe.key for each in self._path]

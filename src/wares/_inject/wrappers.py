@@ -30,7 +30,7 @@ from wares._core.signatures import Need
 from wares._core.waiting import runs_event_loop
 from wares._inject.askers import Asker
 from wares._inject.calls import link
-from wares._inject.casting import is_field
+from wares._inject.casting import has_no_default
 from wares._inject.reading import read_rest
 from wares._inject.unfinished import (
     FunctionContainer,
@@ -176,7 +176,7 @@ class _Writer:
         self._define(
             **_NAMES,
             asker=asker,
-            cast=self._cast_result if casts_result else _give_back,
+            cast=self._cast_result if casts_result else lambda result: result,
             drive=adrive if self._shape is Shape.ASYNC_GENERATOR else drive,
             function=leave_out_shown_defaults(asker.function),
             note=note_escape,
@@ -339,7 +339,7 @@ class _Writer:
         """Return whether pydantic fills or reports an argument that is missing."""
         if not self._asker.casts_arguments or parameter.name not in self._asker.names:
             return False
-        return parameter.default is parameter.empty or is_field(parameter.default)
+        return has_no_default(parameter)
 
     def _parameters(self) -> str:
         """Return the parameters: those left to callers, then the marked ones, by keyword only."""
@@ -398,7 +398,3 @@ def note_escape(container: Container, error: BaseException) -> None:
     unit: Any = container if container._outermost is None else container._outermost
     if hasattr(unit, "_escaped"):
         unit._escaped = error
-
-
-def _give_back(value: Any) -> Any:
-    return value
