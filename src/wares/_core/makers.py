@@ -32,9 +32,9 @@ import attrs
 from wares._core import steps
 from wares._core.annotations import expand_alias
 from wares._core.locking import LOCK
+from wares._core.marks import Need
 from wares._core.recipes import Recipe
 from wares._core.registrations import Registrations
-from wares._core.signatures import Need
 from wares._core.wiring import Keeper, Node, Walk, Wire, Wiring, walk
 from wares._core.writing import Maker, Writer
 

@@ -10,13 +10,14 @@ import contextlib
 import inspect
 import sys
 import typing
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Any, Literal
 
 import attrs
 
 from wares._core.annotations import UNREADABLE, surroundings_of
 from wares._core.callables import VARIADIC, read_parameters, unwrap
+from wares._core.keys import MISSING
 
 _OWN = ("wares._inject.markers", "Depends")
 
@@ -33,32 +34,51 @@ _UNCALLED = (
 
 
 @attrs.frozen
-class Mark:
-    """The content of a marker, of wares or of another framework.
+class Need:
+    """One parameter, and the key of the service that fills it.
 
     Attributes:
-        key: The key or callable that the marker names; `None` stands for the annotation.
-        is_service: Whether only a registered or given service fills the parameter.
-        use_cache: Whether the result is shared.
-        scope: How long the result lives, if the marker says so.
-        casts: Whether `apply_types` casts the result.
+        name: The name of the parameter.
+        key: The key of the service.
+        by_keyword: Whether the argument is passed by keyword.
+        default: The default, used if *key* is neither registered nor given; else `MISSING`.
+        is_marked: Whether `Depends` or `Inject` marks the parameter.
+        is_service: Whether `Inject` marks it, so that only a registered or given service fills it.
+            For `Depends`, an unregistered callable is called.
+        use_cache: Whether the service is shared.
+        scope: The scope that the marker names.
+        casts: Whether `apply_types` casts the argument.
+        takes_argument: Whether the parameter belongs to a dependency and has no marker. If the call
+            of the injected function has an argument of the same name, that fills the parameter.
+        is_late: Whether the factory receives the container and asks for *key* later.
     """
 
-    key: Any = None
+    name: str
+    key: Hashable
+    by_keyword: bool = False
+    default: Any = MISSING
+    is_marked: bool = False
     is_service: bool = False
     use_cache: bool = True
     scope: Literal["request", "function"] | None = None
     casts: bool = True
+    takes_argument: bool = False
+    is_late: bool = False
 
 
-def read_mark(marker: Any) -> Mark:
-    """Read a marker of wares, FastAPI or FastDepends."""
+def read_marker(marker: Any) -> Need:
+    """Return the need that a marker of wares, FastAPI or FastDepends stands for.
+
+    Its name is empty. Its key is `None` if the marker leaves the key to the annotation.
+    """
     if _is_a(marker, *_OWN):
-        mark: Mark = marker._mark
-        return mark
+        need: Need = marker._need
+        return need
     service = getattr(marker.dependency, "__wares_key__", None)
-    return Mark(
+    return Need(
+        "",
         marker.dependency if service is None else service,
+        is_marked=True,
         is_service=service is not None,
         use_cache=marker.use_cache,
         scope=getattr(marker, "scope", None),

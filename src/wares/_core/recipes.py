@@ -17,9 +17,9 @@ import attrs
 from wares._core.annotations import Viewpoint, expand_alias
 from wares._core.callables import Shape, describe_callable, read_shape, without_autowire
 from wares._core.keys import MISSING, describe, is_hashable
-from wares._core.marks import is_derivable
+from wares._core.marks import Need, is_derivable
 from wares._core.results import may_be_none, read_entered, read_promise
-from wares._core.signatures import Need, Signature, check_parameters, read_signature
+from wares._core.signatures import Signature, check_parameters, read_signature
 from wares.exceptions import (
     InvalidLifetimeError,
     InvalidRegistrationError,

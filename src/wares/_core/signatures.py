@@ -11,8 +11,8 @@ import functools
 import inspect
 import types
 import typing
-from collections.abc import Callable, Collection, Hashable, Iterator
-from typing import Any, ClassVar, Literal
+from collections.abc import Callable, Collection, Iterator
+from typing import Any, ClassVar
 
 import attrs
 
@@ -39,13 +39,13 @@ from wares._core.callables import (
 )
 from wares._core.keys import MISSING, UNIONS, describe, is_hashable
 from wares._core.marks import (
-    Mark,
+    Need,
     explain_misuse,
     find_own_markers,
     find_request_marker,
     is_fast_depends_marker,
     list_markers,
-    read_mark,
+    read_marker,
     takes_custom_field,
     without_markers,
 )
@@ -53,39 +53,6 @@ from wares.exceptions import UnresolvableParameterError
 
 #: A first parameter of this name receives the container without an annotation.
 CONTAINER_NAME = "wares_container"
-
-
-@attrs.frozen
-class Need:
-    """One parameter, and the key of the service that fills it.
-
-    Attributes:
-        name: The name of the parameter.
-        key: The key of the service.
-        by_keyword: Whether the argument is passed by keyword.
-        default: The default, used if *key* is neither registered nor given; else `MISSING`.
-        is_marked: Whether `Depends` or `Inject` marks the parameter.
-        is_service: Whether `Inject` marks it, so that only a registered or given service fills it.
-            For `Depends`, an unregistered callable is called.
-        use_cache: Whether the service is shared.
-        scope: The scope that the marker names.
-        casts: Whether `apply_types` casts the argument.
-        takes_argument: Whether the parameter belongs to a dependency and has no marker. If the call
-            of the injected function has an argument of the same name, that fills the parameter.
-        is_late: Whether the factory receives the container and asks for *key* later.
-    """
-
-    name: str
-    key: Hashable
-    by_keyword: bool = False
-    default: Any = MISSING
-    is_marked: bool = False
-    is_service: bool = False
-    use_cache: bool = True
-    scope: Literal["request", "function"] | None = None
-    casts: bool = True
-    takes_argument: bool = False
-    is_late: bool = False
 
 
 @attrs.frozen
@@ -141,19 +108,6 @@ def read_marked(function: Callable[..., Any], viewpoint: Viewpoint) -> tuple[Nee
     """
     reader = _MarkedReader(function, viewpoint)
     return tuple(need for need in reader.read_needs() if need.is_marked)
-
-
-def need_of_mark(name: str, key: Any, mark: Mark) -> Need:
-    """Make the need of a parameter, or of a listed dependency, whose marker asks for *key*."""
-    return Need(
-        name,
-        key,
-        is_marked=True,
-        is_service=mark.is_service,
-        use_cache=mark.use_cache,
-        scope=mark.scope,
-        casts=mark.casts,
-    )
 
 
 def find_own_marked(
@@ -303,7 +257,7 @@ class Reader:
         annotation = (self.evaluate if is_needed else self.try_to_evaluate)(parameter)
         marker = self.find_marker(parameter, annotation)
         if marker is not None:
-            return self._read_marked(parameter, read_mark(marker))
+            return self._read_marked(parameter, read_marker(marker))
         return (
             None if parameter.kind in VARIADIC else self._read_unmarked(parameter, annotation)
         )
@@ -316,8 +270,8 @@ class Reader:
         """Return the need of a parameter without a marker, if it is filled."""
         return None
 
-    def _read_marked(self, parameter: inspect.Parameter, mark: Mark) -> Need:
-        key = mark.key
+    def _read_marked(self, parameter: inspect.Parameter, need: Need) -> Need:
+        key: Any = need.key
         if key is None:
             if parameter.annotation is parameter.empty:
                 raise self.make_error(
@@ -329,7 +283,7 @@ class Reader:
         elif isinstance(key, typing.ForwardRef):
             # From Python 3.14 on, a marker may have been made before its dependency was defined.
             key = self.evaluate(parameter.replace(annotation=key))
-        return self._checked(need_of_mark(parameter.name, expand_alias(key), mark))
+        return self._checked(attrs.evolve(need, name=parameter.name, key=expand_alias(key)))
 
     def _checked(self, need: Need) -> Need:
         if not is_hashable(need.key):
@@ -448,13 +402,13 @@ class _MarkedReader(Reader):
             return None
         return marker
 
-    def _read_marked(self, parameter: inspect.Parameter, mark: Mark) -> Need:
+    def _read_marked(self, parameter: inspect.Parameter, need: Need) -> Need:
         if parameter.kind is parameter.POSITIONAL_ONLY:
             raise self.make_error(
                 parameter.name,
                 "it is positional-only, so no caller can pass it by name. Move it after the `/`.",
             )
-        return super()._read_marked(parameter, mark)
+        return super()._read_marked(parameter, need)
 
 
 def as_parameter(name: str, annotation: Any) -> inspect.Parameter:

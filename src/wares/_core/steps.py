@@ -31,6 +31,7 @@ from wares._core.cleanups import (
 )
 from wares._core.keys import MISSING, describe, find_nearest, is_plain
 from wares._core.locking import locked
+from wares._core.marks import Need
 from wares._core.observation import observe_beginning, observe_end
 from wares._core.recipes import (
     Recipe,
@@ -39,7 +40,6 @@ from wares._core.recipes import (
     is_sync_context_manager,
 )
 from wares._core.results import fits
-from wares._core.signatures import Need
 from wares._core.waiting import find_event_loop
 from wares.exceptions import (
     AsyncServiceError,

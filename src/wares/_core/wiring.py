@@ -14,9 +14,10 @@ from typing import Any, Literal, TypeAlias
 import attrs
 
 from wares._core.keys import MISSING
+from wares._core.marks import Need
 from wares._core.recipes import Recipe
 from wares._core.registrations import Registrations
-from wares._core.signatures import Need, Reader
+from wares._core.signatures import Reader
 from wares.exceptions import WaresError
 
 #: Where the service of a wire comes from.

@@ -16,9 +16,9 @@ import attrs
 from wares._core import steps
 from wares._core.callables import leave_out_shown_defaults, without_autowire
 from wares._core.keys import MISSING
+from wares._core.marks import Need
 from wares._core.paths import remember_chains
 from wares._core.recipes import Recipe, is_plain, never_returns_none
-from wares._core.signatures import Need
 from wares._core.wiring import Node, Walk, Wire, Wiring
 from wares.exceptions import WaresError
 

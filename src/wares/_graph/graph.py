@@ -14,9 +14,10 @@ import attrs
 from wares._core.callables import describe_callable, find_place
 from wares._core.compositions import Part
 from wares._core.keys import MISSING, describe, find_nearest, name_uniquely
+from wares._core.marks import Need
 from wares._core.recipes import Recipe, cannot_fill, promise_of
 from wares._core.results import fits
-from wares._core.signatures import Need, Reader
+from wares._core.signatures import Reader
 from wares._graph.nodes import Edge, Node
 from wares.exceptions import (
     CircularDependencyError,

@@ -10,8 +10,8 @@ import attrs
 
 from wares._core.callables import VARIADIC, Shape
 from wares._core.keys import MISSING, is_plain
+from wares._core.marks import Need
 from wares._core.recipes import Recipe, recipe_for_call
-from wares._core.signatures import Need
 from wares._inject.casting import FunctionCasts
 
 

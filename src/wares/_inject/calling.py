@@ -12,7 +12,8 @@ from typing import Any
 from wares._core.callables import read_shape, without_autowire
 from wares._core.container import Container
 from wares._core.keys import MISSING
-from wares._core.signatures import Need, read_call, read_signature
+from wares._core.marks import Need
+from wares._core.signatures import read_call, read_signature
 from wares._inject.injection import inject_for_call
 from wares.exceptions import AsyncServiceError
 

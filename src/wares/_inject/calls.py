@@ -16,8 +16,8 @@ from wares._core.asking import Closed, explain
 from wares._core.claims import NOT_MADE
 from wares._core.container import Container
 from wares._core.makers import MakerKey, Makers
+from wares._core.marks import Need
 from wares._core.recipes import Recipe
-from wares._core.signatures import Need
 from wares._core.wiring import Node, Walk, Wire
 from wares._core.writing import Maker, Writer
 from wares._inject.askers import Asker

@@ -24,8 +24,9 @@ from typing_extensions import TypedDict
 from wares._core.annotations import Viewpoint
 from wares._core.callables import as_class, describe_callable, read_raw, wraps_generator
 from wares._core.keys import MISSING
+from wares._core.marks import Need
 from wares._core.results import ITERATORS, first_argument
-from wares._core.signatures import Need, read_annotations
+from wares._core.signatures import read_annotations
 from wares.exceptions import MissingExtraError, ValidationError
 
 if TYPE_CHECKING:

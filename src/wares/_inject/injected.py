@@ -14,8 +14,9 @@ from wares._core.annotations import Viewpoint, stand_in
 from wares._core.callables import describe_callable
 from wares._core.container import Container, Registry
 from wares._core.keys import MISSING, describe, find_nearest
+from wares._core.marks import Need
 from wares._core.recipes import Recipe, cannot_fill, recipe_for_call
-from wares._core.signatures import Need, find_own_marked
+from wares._core.signatures import find_own_marked
 from wares._core.steps import say_which_registry
 from wares._inject.askers import Asker
 from wares._inject.reading import read_rest

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ForwardRef, Literal, TypeAlias
 import attrs
 
 from wares._core.keys import describe, is_hashable
-from wares._core.marks import Mark, explain_uncalled, find_markers
+from wares._core.marks import Need, explain_uncalled, find_markers
 from wares.exceptions import InvalidRegistrationError
 
 T = TypeVar("T")
@@ -90,7 +90,7 @@ else:
             InvalidRegistrationError: There is no such scope, or *dependency* is a marker.
         """
 
-        __slots__ = ("_mark",)
+        __slots__ = ("_need",)
 
         def __init__(
             self,
@@ -110,8 +110,13 @@ else:
                     f"Depends({describe(dependency)}) names a marker. Write one of the two: "
                     f"Inject[...] as the annotation, or Depends(...) with a callable."
                 )
-            self._mark = Mark(
-                dependency, use_cache=bool(use_cache), scope=scope, casts=bool(cast)
+            self._need = Need(
+                "",
+                dependency,
+                is_marked=True,
+                use_cache=bool(use_cache),
+                scope=scope,
+                casts=bool(cast),
             )
 
         @property
@@ -124,9 +129,9 @@ else:
             if _find_fastapi():
                 return getattr(self._show(), name)
             if name == "dependency":
-                return self._mark.key
+                return self._need.key
             if name in ("use_cache", "scope"):
-                return getattr(self._mark, name)
+                return getattr(self._need, name)
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
         def __class_getitem__(cls, key: object) -> Any:
@@ -154,22 +159,22 @@ else:
             )
 
         def _show(self) -> Any:
-            return _show_to_fastapi(self._mark)
+            return _show_to_fastapi(self._need)
 
         def __eq__(self, other: object) -> bool:
-            return type(other) is type(self) and other._mark == self._mark
+            return type(other) is type(self) and other._need == self._need
 
         def __hash__(self) -> int:
-            return hash(self._mark)
+            return hash(self._need)
 
         def __repr__(self) -> str:
-            mark = self._mark
-            parts = [] if mark.key is None else [describe(mark.key)]
-            if not mark.use_cache:
+            need = self._need
+            parts = [] if need.key is None else [describe(need.key)]
+            if not need.use_cache:
                 parts.append("use_cache=False")
-            if mark.scope is not None:
-                parts.append(f"scope={mark.scope!r}")
-            if not mark.casts:
+            if need.scope is not None:
+                parts.append(f"scope={need.scope!r}")
+            if not need.casts:
                 parts.append("cast=False")
             return f"{type(self).__name__}({', '.join(parts)})"
 
@@ -191,12 +196,12 @@ else:
                 )
             # The key may contain undefined names: wares reads it from the annotation later. FastAPI
             # does not, so `_show` passes it the key.
-            self._mark = Mark(is_service=True, scope=scope)
+            self._need = Need("", None, is_marked=True, is_service=True, scope=scope)
             self._key = key
 
         def _show(self) -> Any:
             key = None if _is_open(self._key) else self._key
-            return _show_to_fastapi(attrs.evolve(self._mark, key=key))
+            return _show_to_fastapi(attrs.evolve(self._need, key=key))
 
         def __repr__(self) -> str:
             return f"Inject[{describe(self._key)}]"
@@ -240,7 +245,7 @@ def _is_open(key: Any) -> bool:
     )
 
 
-def _show_to_fastapi(mark: Mark) -> Any:
+def _show_to_fastapi(need: Need) -> Any:
     """Return a marker of FastAPI with the same content."""
     # By name, because that adapter imports FastAPI, and need not have been imported itself.
-    return importlib.import_module("wares.fastapi").show_marker(mark)
+    return importlib.import_module("wares.fastapi").show_marker(need)

@@ -19,8 +19,8 @@ from wares._core.callables import (
     read_shape,
     unwrap,
 )
-from wares._core.marks import Mark, is_marker, read_mark
-from wares._core.signatures import Need, need_of_mark, read_marked
+from wares._core.marks import Need, is_marker, read_marker
+from wares._core.signatures import read_marked
 from wares._inject.askers import Asker
 from wares._inject.casting import FunctionCasts, read_aliases
 from wares._inject.checks import Check
@@ -143,11 +143,11 @@ class _Reading:
 def _read_extras(function: Callable[..., Any], dependencies: Sequence[Any]) -> tuple[Need, ...]:
     needs = []
     for position, marker in enumerate(dependencies):
-        mark = read_mark(marker) if is_marker(marker) else Mark()
-        if mark.key is None:
+        need = read_marker(marker) if is_marker(marker) else None
+        if need is None or need.key is None:
             raise InvalidRegistrationError(
                 f"dependencies[{position}] of {describe_callable(function)} is not a marker that "
                 f"names a dependency. Write dependencies=[Depends(check)]."
             )
-        needs.append(need_of_mark(f"dependencies[{position}]", mark.key, mark))
+        needs.append(attrs.evolve(need, name=f"dependencies[{position}]"))
     return tuple(needs)

@@ -26,7 +26,7 @@ from wares._core.callables import (
 from wares._core.container import Container, Registry
 from wares._core.current import current, find_served
 from wares._core.keys import MISSING
-from wares._core.signatures import Need
+from wares._core.marks import Need
 from wares._core.waiting import runs_event_loop
 from wares._inject.askers import Asker
 from wares._inject.calls import link

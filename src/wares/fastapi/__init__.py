@@ -30,7 +30,7 @@ from wares._core.annotations import expand_alias
 from wares._core.container import Container, Registry
 from wares._core.current import current
 from wares._core.keys import MISSING
-from wares._core.marks import Mark
+from wares._core.marks import Need
 from wares._core.registrations import Registrations
 from wares._inject.markers import Inject
 from wares._inject.markers import Scope as DependencyScope
@@ -323,12 +323,13 @@ class ServiceMarker(params.Depends):
         self.__dict__["dependency"] = expand_alias(key)
 
 
-def show_marker(mark: Mark) -> params.Depends:
+def show_marker(need: Need) -> params.Depends:
     """Make the marker of FastAPI that corresponds to a marker of wares."""
-    is_called = callable(mark.key) and get_origin(mark.key) is not Annotated
-    if mark.is_service or not (mark.key is None or is_called):
-        return ServiceMarker(mark.key, scope=mark.scope)
-    return Depends(mark.key, use_cache=mark.use_cache, scope=mark.scope)  # type: ignore[no-any-return]  # so it says
+    key: Any = need.key
+    is_called = callable(key) and get_origin(key) is not Annotated
+    if need.is_service or not (key is None or is_called):
+        return ServiceMarker(key, scope=need.scope)
+    return Depends(key, use_cache=need.use_cache, scope=need.scope)  # type: ignore[no-any-return]  # so it says
 
 
 if TYPE_CHECKING:
