@@ -160,10 +160,7 @@ class Makers:
     def make_wiring(self) -> Wiring:
         """Make a wiring, as these containers see the registrations."""
         return Wiring(
-            self.registry,
-            self.local,
-            self.keeper,
-            ends_with_function=self.request is not None,
+            self.registry, self.local, self.keeper, ends_with_function=self.request is not None
         )
 
     def make_for_functions(self) -> Makers:

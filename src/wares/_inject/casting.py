@@ -50,7 +50,6 @@ class Model:
     def __init__(self, types: Mapping[str, Any], required: Collection[str] = ()) -> None:
         # Pydantic would take `Self` for the class of the model.
         types = {name: Any if _names_self(kind) else kind for name, kind in types.items()}
-        self._casts = any(kind is not Any for kind in types.values())
         self._required = required
         self._types = {
             name: kind for name, kind in types.items() if kind is not Any or name in required
@@ -59,9 +58,9 @@ class Model:
         self._aliases = {
             name: next(iter(find_aliases(kind)), name) for name, kind in self._types.items()
         }
-        if self._casts:
-            # Now, so that a missing pydantic is an error when the function is decorated.
-            self._adapter = self._make_adapter()
+        # Now, so that a missing pydantic is an error when the function is decorated.
+        casts = any(kind is not Any for kind in types.values())
+        self._adapter = self._make_adapter() if casts else None
 
     def _make_adapter(self) -> pydantic.TypeAdapter[dict[str, Any]]:
         try:
@@ -86,7 +85,9 @@ class Model:
         Raises:
             ValidationError: Some values do not fit, or are missing; it lists all of them.
         """
-        return {**values, **self.validate(values, function)} if self._casts else dict(values)
+        if self._adapter is None:
+            return dict(values)
+        return {**values, **self.validate(values, function)}
 
     def validate(
         self, values: Mapping[str, Any], function: Callable[..., Any]
@@ -96,7 +97,7 @@ class Model:
         Raises:
             ValidationError: Some values do not fit, or are missing; it lists all of them.
         """
-        adapter = self._adapter if self._casts else self._make_adapter()
+        adapter = self._adapter or self._make_adapter()
         from pydantic import ValidationError as PydanticError  # noqa: PLC0415  # an extra
 
         try:
@@ -112,7 +113,7 @@ class Model:
 
     def may_change(self, name: str) -> bool:
         """Return whether casting may replace a value by another object."""
-        if not self._casts or name not in self._types:
+        if self._adapter is None or name not in self._types:
             return False
         schema: Any = self._adapter.core_schema
         while schema["type"] != "typed-dict":
