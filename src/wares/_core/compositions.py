@@ -18,11 +18,7 @@ import attrs
 from wares._core.callables import read_parameters
 from wares._core.keys import UNIONS, Missing, describe
 from wares._core.marks import Need
-from wares._core.recipes import (
-    Recipe,
-    check_key,
-    recipe_for_factory,
-)
+from wares._core.recipes import Recipe, check_key, recipe_for_factory
 from wares._core.signatures import Signature
 from wares.exceptions import InvalidRegistrationError
 

@@ -17,12 +17,7 @@ from typing_extensions import TypeVar
 from wares._core.annotations import expand_alias
 from wares._core.asking import CLOSED
 from wares._core.claims import CLEANUPS, NOT_MADE, Claim
-from wares._core.cleanups import (
-    RegistryCleanups,
-    aleave_all,
-    leave_all,
-    raise_as_it_is,
-)
+from wares._core.cleanups import RegistryCleanups, aleave_all, leave_all, raise_as_it_is
 from wares._core.closing import Closing, forget_in_children
 from wares._core.current import Activation, find_current
 from wares._core.families import Related, take_cleanups
@@ -32,12 +27,7 @@ from wares._core.signatures import Reader
 from wares._core.singletons import Singletons
 from wares._core.starting import Start
 from wares._graph.graph import Graph
-from wares.exceptions import (
-    NoContainerError,
-    RegistryClosedError,
-    WaresError,
-    raise_problems,
-)
+from wares.exceptions import NoContainerError, RegistryClosedError, WaresError, raise_problems
 
 T = TypeVar("T")
 

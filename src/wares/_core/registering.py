@@ -10,12 +10,7 @@ from typing import Any
 from typing_extensions import TypeForm, TypeVar, Unpack
 
 from wares._core.annotations import expand_alias
-from wares._core.compositions import (
-    Part,
-    bind_types,
-    recipe_for_alias,
-    recipes_for_decoration,
-)
+from wares._core.compositions import Part, bind_types, recipe_for_alias, recipes_for_decoration
 from wares._core.keys import describe, find_nearest
 from wares._core.marks import is_derivable
 from wares._core.observation import EVENTS

@@ -18,15 +18,8 @@ from wares._core.keys import MISSING, describe, find_nearest
 from wares._core.locking import LOCK, locked
 from wares._core.log import log_registration
 from wares._core.marks import Need, is_derivable
-from wares._core.recipes import (
-    Recipe,
-    recipe_for_dependency,
-    recipe_for_value,
-)
-from wares.exceptions import (
-    InvalidRegistrationError,
-    RegistryClosedError,
-)
+from wares._core.recipes import Recipe, recipe_for_dependency, recipe_for_value
+from wares.exceptions import InvalidRegistrationError, RegistryClosedError
 
 
 class Registrations:

@@ -12,15 +12,7 @@ from contextlib import suppress
 from typing import Any, NoReturn
 
 from wares._core.callables import describe_callable
-from wares._core.claims import (
-    CLEANUPS,
-    Busy,
-    Claim,
-    Making,
-    current_making,
-    find_path,
-    wake,
-)
+from wares._core.claims import CLEANUPS, Busy, Claim, Making, current_making, find_path, wake
 from wares._core.cleanups import (
     Cleanups,
     Entry,

@@ -13,12 +13,7 @@ from wares._core.annotations import Viewpoint, is_unknown, stand_in
 from wares._core.callables import as_class, describe_callable
 from wares._core.keys import MISSING
 from wares._core.marks import Need
-from wares._core.recipes import (
-    Recipe,
-    cannot_fill,
-    recipe_for_dependency,
-    share_dependency,
-)
+from wares._core.recipes import Recipe, cannot_fill, recipe_for_dependency, share_dependency
 from wares._core.signatures import read_signature
 from wares._inject.askers import Asker
 from wares.exceptions import (

@@ -12,13 +12,7 @@ from typing import Any
 import attrs
 
 from wares._core.annotations import Viewpoint, find_frames, is_unknown, stand_in
-from wares._core.callables import (
-    Shape,
-    describe_callable,
-    read_raw,
-    read_shape,
-    unwrap,
-)
+from wares._core.callables import Shape, describe_callable, read_raw, read_shape, unwrap
 from wares._core.marks import Need, is_marker, read_marker
 from wares._core.signatures import read_marked
 from wares._inject.askers import Asker
