@@ -71,8 +71,8 @@ NO_STATE = (
     "WaresMiddleware(app, lifespan=lifespan), and use a server that runs lifespans."
 )
 
-#: In a task that learns, while it handles an exception, that the client has gone away: the list
-#: that has the exception.
+#: The exceptions that a request handles (see `WaresMiddleware._watch`), in a task that was handling
+#: one of them when it received the message that the client had gone away.
 _deserted: ContextVar[list[BaseException] | None] = ContextVar("_deserted", default=None)
 
 _CLIENT_ERROR = 400
