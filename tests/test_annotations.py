@@ -555,6 +555,21 @@ class TestNames:
         with pytest.raises(UnresolvableParameterError, match="'it'"):
             registry.container().get(Key)
 
+    async def test_that_is_defined_too_late(self, registry):
+        """A name that is defined after the service was asked for is noticed the next time."""
+        namespace = {"__name__": "nowhere.at_all"}
+        exec("def make(it: 'Late'): return [it]", namespace)
+        registry.register_factory(Key, namespace["make"])
+        container = registry.container()
+        with pytest.raises(UnresolvableParameterError, match="'Late' is not defined"):
+            container.get(Key)
+        namespace["Late"] = Database
+        with pytest.raises(UnresolvableParameterError, match="ask again"):
+            container.get(Key)
+
+        assert [container.get(Database)] == container.get(Key)
+        assert [container.get(Database)] == await container.aget(Key)
+
     def test_without_a_module(self, registry):
         """A function of no module at all is read as far as that is possible."""
         namespace = {}

@@ -40,6 +40,7 @@ from wares.exceptions import (
     LifetimeError,
     NoContainerError,
     ServiceNotFoundError,
+    UnresolvableParameterError,
     WaresError,
 )
 
@@ -82,9 +83,19 @@ def raise_outlived(asker: Recipe, needed: Recipe) -> NoReturn:
     )
 
 
-def raise_unreadable(recipe: Recipe) -> None:
-    """Read the needs of a factory again, in order to raise the error."""
+def raise_unreadable(container: Any, recipe: Recipe) -> NoReturn:
+    """Read the needs of a factory again, in order to raise the error.
+
+    If they can be read now, the service can be made from the next time on.
+    """
     recipe.read()
+    container.registry._registrations.change()
+    raise UnresolvableParameterError(
+        "*",
+        describe_callable(recipe.factory),
+        "an annotation named what was not defined yet when the service was asked for first. Now "
+        "it can be evaluated: ask again.",
+    )
 
 
 def raise_missing(

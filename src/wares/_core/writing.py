@@ -271,7 +271,7 @@ class Writer:
         gathered: list[Any] = []
         wires = self.wiring.wires_of(recipe)
         if isinstance(wires, WaresError):
-            self.put(indent, f"raise_unreadable({self._name(recipe)})")
+            self.put(indent, f"raise_unreadable(c, {self._name(recipe)})")
             wires = ()
         if recipe.shape.is_async and not self.can_await:
             wires = ()
