@@ -32,6 +32,7 @@ from wares import (
     Inject,
     NoContainerError,
     NoRegistryError,
+    PendingAsyncCleanupError,
     Registry,
     RegistryClosedError,
     current_container,
@@ -623,6 +624,39 @@ class TestAbandonedStreams:
         gc.collect()
 
         assert ["open", "rollback GeneratorExit"] == journal
+
+    @pytest.mark.parametrize("requests", [1, 2])
+    def test_dropped_with_asynchronous_services(self, monkeypatch, requests):
+        """Python, which collects garbage at any time, runs no event loop; it says what is left."""
+        app = Flask("shop")
+        serve = app.wsgi_app
+
+        def serve_often(environ, start_response):
+            for _ in range(requests):
+                chunks = serve(environ, start_response)
+            return chunks
+
+        async def open_number():
+            yield 1
+
+        app.wsgi_app = serve_often
+        init_app(app)
+        register_factory(app, int, open_number)
+
+        @app.get("/")
+        async def view():
+            return Response(iter(str(await wares_from().aget(int))))
+
+        loops, problems = [], []
+        answer = app.test_client().get("/")
+        monkeypatch.setattr(app, "async_to_sync", loops.append)
+        monkeypatch.setattr(sys, "unraisablehook", lambda each: problems.append(each.exc_type))
+
+        del answer
+        gc.collect()
+
+        assert [] == loops
+        assert PendingAsyncCleanupError in problems
 
     @pytest.mark.parametrize("is_testing", [True, False])
     def test_responses_that_are_not_sent(self, app, journal, streamed, is_testing):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Generator
+import contextlib
+from collections.abc import AsyncIterator, Generator, Iterator
 from typing import Any
 
 from wares._adapters.units import Unit
@@ -20,18 +21,43 @@ def hold(unit: Unit, chunks: Any) -> Any:
         An iterator of the same kind, with a method `close` to abandon it.
     """
     unit.is_held = True
-    if hasattr(chunks, "__anext__"):
-        return _AsyncStream(chunks, unit)
-    stream = _stream(unit, chunks)
-    # A generator that has begun ends the unit of work even if it is dropped without being closed.
-    next(stream)
-    return stream
+    return (_AsyncStream if hasattr(chunks, "__anext__") else _Stream)(chunks, unit)
+
+
+class _Closed(GeneratorExit):
+    """Somebody has closed a stream, as opposed to Python, which has collected it."""
+
+
+class _Stream:
+    """The chunks of a response from a synchronous iterator."""
+
+    def __init__(self, chunks: Any, unit: Unit) -> None:
+        self._chunks = _stream(unit, chunks)
+        # A generator that has begun ends the unit of work even if it is dropped without being
+        # closed.
+        next(self._chunks)
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        return next(self._chunks)
+
+    def close(self) -> None:
+        """End the stream."""
+        with contextlib.suppress(_Closed):
+            self._chunks.throw(_Closed)
+
+    def collect(self) -> None:
+        """End the stream together with the one around it, which Python collects."""
+        self._chunks.close()
 
 
 def _stream(unit: Unit, chunks: Any) -> Generator[Any]:
     """Yield the chunks of a response; the unit of work ends after them, or when abandoned."""
     # A HEAD request asks for no chunk, and has succeeded nevertheless.
     outcome: BaseException | None = None
+    close, end = getattr(chunks, "close", lambda: None), unit.close
     try:
         yield None
         outcome = GeneratorExit()
@@ -42,7 +68,11 @@ def _stream(unit: Unit, chunks: Any) -> Generator[Any]:
                 break
             yield chunk
         outcome = None
+    except _Closed:
+        raise
     except GeneratorExit:
+        close = chunks.collect if isinstance(chunks, _Stream) else close
+        end = unit.close_in_collection
         raise
     except BaseException as error:
         outcome = error
@@ -50,9 +80,9 @@ def _stream(unit: Unit, chunks: Any) -> Generator[Any]:
     finally:
         try:
             with unit.container.activate():
-                getattr(chunks, "close", lambda: None)()
+                close()
         finally:
-            unit.close(outcome)
+            end(outcome)
 
 
 class _AsyncStream:

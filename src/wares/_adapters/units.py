@@ -164,6 +164,13 @@ class Unit:
                 raise
             self.run(self.container.__aexit__(*_details(failure)))
 
+    def close_in_collection(self, error: BaseException | None = None) -> None:
+        """Close the container while Python collects garbage, unless cleanups must be awaited.
+
+        Python does so at any time, even while the thread holds a lock that a new event loop needs.
+        """
+        self.container.__exit__(*_details(self._find_failure(error)))
+
     async def aclose(self, error: BaseException | None = None) -> None:
         """Close the container as `close` does, and await cleanups."""
         await self.container.__aexit__(*_details(self._find_failure(error)))
