@@ -313,7 +313,7 @@ class WaresMiddleware:
 
         def find_handled() -> BaseException | None:
             error = sys.exception()
-            if error is not None and error is not outside:
+            if error is not None and error is not outside and not _serves_another(scope):
                 return error
             if _deserted.get() is handled:
                 # The application itself has handled the exception, and goes on.
@@ -351,6 +351,18 @@ class WaresMiddleware:
         if is_error and escaped is not None:
             return escaped
         return ResponseFailed(status) if status and self._has_failed(status) else None
+
+
+def _serves_another(scope: Scope) -> bool:
+    """Tell whether the running code serves another connection, and only sends through this one."""
+    serving = current.get()
+    if serving is None:
+        return False
+    while isinstance(serving, ConnectionContainer):
+        if serving is scope[CONTAINER_KEY]:
+            return False
+        serving = serving._outer
+    return serving is None
 
 
 async def _listen(

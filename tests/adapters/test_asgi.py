@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import contextvars
 import gc
 import weakref
 
@@ -212,6 +213,21 @@ class TestFailures:
                 raise LookupError("no such book")
             except LookupError:
                 await answer(send, 404)
+
+        await call(WaresMiddleware(app, registry=registry))
+
+        assert ["open", "rollback LookupError"] == journal
+
+    async def test_answered_in_an_empty_context(self, registry, journal):
+        """So does one whose answer is sent where no container is current."""
+
+        async def app(scope, receive, send):
+            try:
+                await wares_from(scope).aget(Session)
+                raise LookupError
+            except LookupError:
+                start = {"type": "http.response.start", "status": 404, "headers": []}
+                await contextvars.Context().run(send, start)
 
         await call(WaresMiddleware(app, registry=registry))
 

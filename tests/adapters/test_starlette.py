@@ -684,6 +684,29 @@ class TestWebSockets:
             with client.websocket_connect("/") as websocket:
                 assert "hello" == websocket.receive_text()
 
+    def test_closed_by_another_client_s_endpoint(self, start, journal):
+        """An exception that another endpoint handles is no failure of the WebSocket it closes."""
+        connected = []
+
+        async def play(websocket):
+            session = await wares_from(websocket).aget(Session)
+            await websocket.accept()
+            connected.append(websocket)
+            try:
+                await websocket.receive_text()
+            except WebSocketDisconnect:
+                session.work("left")
+                if websocket is connected[1]:
+                    await connected[0].close()
+
+        with TestClient(make_app(start, WebSocketRoute("/", play))) as client:
+            with client.websocket_connect("/") as first:
+                with client.websocket_connect("/"):
+                    pass
+                assert "websocket.close" == first.receive()["type"]
+
+        assert ["open", "open", "left", "commit", "left", "commit"] == journal
+
     def test_refused(self, start, journal):
         """A refused WebSocket rolls back, and nothing stays open (behaviours 17 and 25)."""
 
