@@ -13,7 +13,7 @@ from tests.support.services import Cache, Database, Engine, Repository, Session
 from wares import AsyncServiceError, ContainerClosedError, Registry
 from wares.health import acheck
 
-SECONDS = 10
+SECONDS = 30
 
 
 def on_trio(function):

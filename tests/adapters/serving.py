@@ -10,7 +10,7 @@ import httpx
 import uvicorn
 from uvicorn.config import WS_PROTOCOLS
 
-SECONDS = 10
+SECONDS = 60
 
 with warnings.catch_warnings():
     # Newer releases of Starlette recommend httpx2; older ones know only httpx.

@@ -31,7 +31,7 @@ from wares._adapters.shielding import open_shield
 from wares.fastapi import DepContainer, FunctionInject, Inject
 from wares.fastapi._trial import Trial
 
-SECONDS = 10
+SECONDS = 30
 
 
 class Service:

@@ -20,7 +20,7 @@ import wares.asgi
 import wares.fastapi
 import wares.flask
 import wares.starlette
-from tests.adapters.serving import client_of, serve
+from tests.adapters.serving import client_of, serve, until
 from tests.support.services import Cache, Database, Mailer
 from wares import InvalidOptionError, NoRegistryError, Registry, RegistryClosedError
 from wares._adapters.health_endpoint import HealthEndpoint
@@ -407,8 +407,7 @@ async def test_concurrent_probes_share_one_run(path, registry):
         probes = [asyncio.create_task(client.get(f"{url}?patient")) for _ in range(10)]
         impatient = asyncio.create_task(client.get(url, timeout=0.05))
         await asyncio.gather(impatient, return_exceptions=True)
-        while arrived.count(b"patient") < 10:
-            await asyncio.sleep(0.001)
+        await until(lambda: arrived.count(b"patient") == 10)
         may_go_on.set()
         answers = await asyncio.gather(*probes)
 

@@ -14,7 +14,7 @@ from tests.adapters.serving import Journal, Session, TestClient
 from tests.support.deadline import in_thread
 from wares import Inject, Registry, asgi, current_container, fastapi, starlette
 
-SECONDS = 10
+SECONDS = 30
 
 
 class Database:

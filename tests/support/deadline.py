@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-SECONDS = 20
+SECONDS = 60
 
 
 def in_threads(*functions: Callable[[], Any], seconds: float = SECONDS) -> list[Any]:

@@ -18,7 +18,7 @@ import pytest
 import wares
 
 FOLDER = str(Path(wares.__file__).parent)
-SECONDS = 10
+SECONDS = 60
 #: A number for `sys.monitoring` that neither debuggers, nor coverage, nor profilers use.
 TOOL = 4
 #: How many seconds the second function may run while the first is interrupted. It may have to wait
