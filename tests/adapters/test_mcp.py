@@ -12,7 +12,6 @@ import fastmcp
 import fastmcp.dependencies
 import mcp
 import pytest
-from fastapi import FastAPI
 from fastmcp.exceptions import ToolError
 from fastmcp.server.middleware import Middleware
 from mcp.server.context import ServerRequestContext
@@ -501,8 +500,7 @@ async def test_a_tool_of_a_server_in_a_web_application(start):
     async def work(cache: Inject[Cache]) -> str: ...
 
     mounted = server.http_app()
-    app = FastAPI(lifespan=mounted.lifespan)
-    app.mount("/shop", mounted)
+    app = Starlette(routes=[Mount("/shop", mounted)], lifespan=mounted.lifespan)
     with pytest.raises(InvalidRegistryError) as caught:
         async with app.router.lifespan_context(app):
             raise AssertionError
