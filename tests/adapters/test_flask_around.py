@@ -1187,7 +1187,7 @@ class TestWhatIsLeft:
         serve = init_app(Flask("shop")).wsgi_app
         gc.collect()
 
-        with pytest.raises(NoRegistryError, match="Keep the application itself"):
+        with pytest.raises(NoRegistryError, match="Keep and serve the application"):
             serve({}, None)
 
     def test_flasks_own_methods(self, app):

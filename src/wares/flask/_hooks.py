@@ -27,10 +27,7 @@ from wares.flask._units import FlaskUnit, end_unit, find_unit, note_error
 #: The entry of a WSGI environment being served: the requests that its response ends.
 _STREAMED = "wares.flask.streamed"
 #: The message of the error if something keeps a method of an application, but not the application.
-_FREED = (
-    "The Flask application of this method has been freed. Keep the application itself: "
-    "app.wsgi_app = Middleware(app.wsgi_app), and serve app"
-)
+_FREED = "The Flask application is gone. Keep and serve the application, not only its method."
 
 
 def install(app: Flask) -> None:
