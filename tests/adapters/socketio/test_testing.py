@@ -186,11 +186,11 @@ class TestAsynchronous:
     async def test_ping(self, registry, journal):
         """A client answers the pings of the server."""
         sio = AsyncServer(
-            async_mode="asgi", registry=registry, ping_interval=0.05, ping_timeout=0.2
+            async_mode="asgi", registry=registry, ping_interval=0.05, ping_timeout=1
         )
         add_handlers(sio, journal)
 
-        async with TestClient(sio, timeout=0.5) as client:
+        async with TestClient(sio, timeout=1.5) as client:
             connection = await client.connect()
             with pytest.raises(TimeoutError):
                 await connection.receive("anything")
@@ -403,11 +403,11 @@ class TestSynchronous:
     def test_ping(self, registry, journal):
         """A client answers the pings of the server."""
         sio = Server(
-            async_mode="threading", registry=registry, ping_interval=0.05, ping_timeout=0.2
+            async_mode="threading", registry=registry, ping_interval=0.05, ping_timeout=1
         )
         add_handlers(sio, journal)
 
-        with TestClient(sio, timeout=0.5) as client:
+        with TestClient(sio, timeout=1.5) as client:
             connection = client.connect()
             with pytest.raises(TimeoutError):
                 connection.receive("anything")
