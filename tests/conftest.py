@@ -1,6 +1,7 @@
 """Fixtures that the tests of the core share."""
 
 import asyncio
+import gc
 import sys
 
 import pytest
@@ -47,3 +48,12 @@ def busy_threads():
     sys.setswitchinterval(1e-6)
     yield
     sys.setswitchinterval(interval)
+
+
+@pytest.fixture(scope="class")
+def unattended():
+    """Turn off the garbage collector, once for a class, so that only references free objects."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()

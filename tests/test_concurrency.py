@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import sys
 import threading
 import time
@@ -1023,15 +1022,7 @@ def aasking(*keys):
     return make
 
 
-@pytest.fixture(scope="class")
-def unattended():
-    """No garbage collector: what others have left could not end where the stack is full."""
-    gc.collect()
-    gc.disable()
-    yield
-    gc.enable()
-
-
+# Where the stack is full, what other tests have left could not end.
 @pytest.mark.usefixtures("unattended")
 class TestCycles:
     """A circle is found at run time, also across threads and tasks."""

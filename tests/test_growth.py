@@ -256,15 +256,6 @@ def more(shop):
     return shop
 
 
-@pytest.fixture
-def unattended():
-    """Turn off the garbage collector, so that only objects without references are freed."""
-    gc.collect()
-    gc.disable()
-    yield
-    gc.enable()
-
-
 @pytest.mark.usefixtures("unattended")
 @pytest.mark.parametrize("request_of", CIRCLES)
 def test_requests_leave_no_circles(more, request_of):
